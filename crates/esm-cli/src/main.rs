@@ -1,0 +1,2 @@
+//! The `esm` command.
+fn main() {}

@@ -1,0 +1,313 @@
+//! What a stream consists of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::id::{EventId, EventType, StreamId};
+
+/// Version of the schema of a payload. Not a position: see [`Revision`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SchemaVersion(pub u32);
+
+impl Default for SchemaVersion {
+    /// Version 1, which an event has that does not say another.
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl fmt::Display for SchemaVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// 0-based position of an event in its stream; also a number of events ("the events before it").
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// The first event's.
+    pub const START: Self = Self(0);
+
+    /// The revision `count` events later.
+    #[must_use]
+    pub fn plus(self, count: u64) -> Self {
+        Self(self.0 + count)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A place between events: the stream, and how many of its events stand before.
+///
+/// Given as an expected position it means "the stream has exactly that many events". A bare number
+/// is no position: after a migration the same number means another place (protocol R8).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// The stream that the revision counts in.
+    pub stream: StreamId,
+    /// Number of events before this place.
+    pub revision: Revision,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.stream, self.revision)
+    }
+}
+
+/// A type of event in one version of its schema: what transformers are asked by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Schema {
+    /// The event's type.
+    #[serde(rename = "type")]
+    pub event_type: EventType,
+    /// The version of its payload's schema.
+    pub version: SchemaVersion,
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} v{}", self.event_type, self.version)
+    }
+}
+
+/// A value in an event's metadata; these are the kinds that CloudEvents attributes have in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MetadataValue {
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Text.
+    Text(String),
+}
+
+impl From<&str> for MetadataValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// What is said about an event beside its payload: CloudEvents attributes such as `source`,
+/// `subject`, `traceparent`.
+///
+/// A key is 1 to 128 ASCII letters, digits, `_`, `-` or `.`, and none of
+/// [`RESERVED`](Metadata::RESERVED). Sorted by key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(
+    try_from = "BTreeMap<String, MetadataValue>",
+    into = "BTreeMap<String, MetadataValue>"
+)]
+pub struct Metadata(BTreeMap<String, MetadataValue>);
+
+impl Metadata {
+    /// Attributes that an [`Event`] or its stream says itself.
+    pub const RESERVED: [&str; 9] = [
+        "data",
+        "data_base64",
+        "datacontenttype",
+        "id",
+        "schemaversion",
+        "sequence",
+        "specversion",
+        "time",
+        "type",
+    ];
+
+    /// No metadata.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a key, and returns what it was before.
+    ///
+    /// # Errors
+    /// `Invalid` for a key that is reserved or not of the form.
+    pub fn insert(
+        &mut self,
+        key: impl Into<String>,
+        value: impl Into<MetadataValue>,
+    ) -> Result<Option<MetadataValue>> {
+        let key = key.into();
+        Self::check(&key)?;
+        Ok(self.0.insert(key, value.into()))
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, key: &str) -> Option<MetadataValue> {
+        self.0.remove(key)
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&MetadataValue> {
+        self.0.get(key)
+    }
+
+    /// All keys and values, in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &MetadataValue)> {
+        self.0.iter().map(|(k, v)| (k.as_str(), v))
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn check(key: &str) -> Result<()> {
+        let well_formed = (1..=128).contains(&key.len())
+            && key
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        if !well_formed {
+            return Err(Error::invalid(format!(
+                "metadata key is not 1 to 128 ASCII letters, digits, '_', '-' or '.': {key:?}"
+            )));
+        }
+        if Self::RESERVED.contains(&key) {
+            return Err(Error::invalid(format!("metadata key is reserved: {key:?}")));
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<BTreeMap<String, MetadataValue>> for Metadata {
+    type Error = Error;
+    fn try_from(map: BTreeMap<String, MetadataValue>) -> Result<Self> {
+        map.keys().try_for_each(|key| Self::check(key))?;
+        Ok(Self(map))
+    }
+}
+
+impl From<Metadata> for BTreeMap<String, MetadataValue> {
+    fn from(metadata: Metadata) -> Self {
+        metadata.0
+    }
+}
+
+/// One fact about an object. Immutable once stored.
+///
+/// esm never looks into the payload; it keeps it to the byte.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Event {
+    /// Unique in its stream.
+    pub id: EventId,
+    /// What happened.
+    pub event_type: EventType,
+    /// Version of the payload's schema.
+    pub schema_version: SchemaVersion,
+    /// Media type of the payload; absent means JSON, as in CloudEvents.
+    pub content_type: Option<String>,
+    /// When it happened, as it was written: no time zone or digit is changed.
+    pub time: Option<String>,
+    /// What else is said about it.
+    pub metadata: Metadata,
+    /// The payload's bytes; empty when there is none.
+    pub payload: Bytes,
+}
+
+impl Event {
+    /// An event of schema version 1 with a JSON payload and nothing else.
+    pub fn new(id: EventId, event_type: EventType, payload: impl Into<Bytes>) -> Self {
+        Self {
+            id,
+            event_type,
+            schema_version: SchemaVersion::default(),
+            content_type: Some("application/json".to_owned()),
+            time: None,
+            metadata: Metadata::new(),
+            payload: payload.into(),
+        }
+    }
+
+    /// Its type and schema version.
+    pub fn schema(&self) -> Schema {
+        Schema {
+            event_type: self.event_type.clone(),
+            version: self.schema_version,
+        }
+    }
+
+    /// About how much memory and storage it takes, uncompressed, in bytes.
+    pub fn approximate_size(&self) -> u64 {
+        let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
+        let metadata: usize = self
+            .metadata
+            .iter()
+            .map(|(k, v)| {
+                8 + k.len()
+                    + match v {
+                        MetadataValue::Text(t) => t.len(),
+                        _ => 8,
+                    }
+            })
+            .sum();
+        (128 + self.id.as_str().len()
+            + self.event_type.as_str().len()
+            + text(&self.content_type)
+            + text(&self.time)
+            + metadata
+            + self.payload.len()) as u64
+    }
+
+    /// Whether the payload is JSON, going by the content type: absent, `application/json`,
+    /// `text/json` or anything `+json`, with or without parameters.
+    pub fn is_json(&self) -> bool {
+        let Some(content_type) = &self.content_type else {
+            return true;
+        };
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let essence = essence.to_ascii_lowercase();
+        essence.ends_with("/json") || essence.ends_with("+json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_refuses_what_the_event_says_itself() {
+        let mut metadata = Metadata::new();
+        assert!(metadata.insert("subject", "7").is_ok());
+        for key in ["", "id", "data", "sp ace", "ключ"] {
+            assert!(metadata.insert(key, "x").is_err(), "{key:?}");
+        }
+        assert_eq!(metadata.len(), 1);
+    }
+
+    #[test]
+    fn json_is_known_by_its_content_type() -> Result<()> {
+        let mut event = Event::new(EventId::new("1")?, EventType::new("T")?, "{}");
+        for (content_type, json) in [
+            (None, true),
+            (Some("application/json"), true),
+            (Some("Application/JSON; charset=utf-8"), true),
+            (Some("application/vnd.x+json"), true),
+            (Some("text/plain"), false),
+        ] {
+            event.content_type = content_type.map(str::to_owned);
+            assert_eq!(event.is_json(), json, "{content_type:?}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,12 @@
+//! esm-core: the model, the traits and the saga of esm.
+
+pub mod clock;
+pub mod document;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod store;
+pub mod transform;
+pub mod verify;
+
+pub use error::{Error, ErrorKind, Result};

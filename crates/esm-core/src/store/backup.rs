@@ -1,0 +1,244 @@
+//! Backups and archives: written, verified and read as streams.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::document::ObjectDocument;
+use crate::error::Result;
+use crate::event::Event;
+use crate::id::{BackupId, MigrationId, ObjectId, StreamRef};
+
+/// Why a backup was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BackupKind {
+    /// Before a migration, or by hand.
+    Backup,
+    /// Of a closed stream, when its books were closed.
+    Archive,
+}
+
+/// How events are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Compression {
+    /// zstd of this level, 1 to 19.
+    Zstd {
+        /// The level.
+        level: i32,
+    },
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self::Zstd { level: 3 }
+    }
+}
+
+/// What a backup contains beside the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct BackupContent {
+    /// The object documents too.
+    pub documents: bool,
+}
+
+/// How a backup is written and how long it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BackupSettings {
+    /// What is in it.
+    pub content: BackupContent,
+    /// How it is compressed.
+    pub compression: Compression,
+    /// Until when pruning must leave it alone; absent means for ever.
+    pub keep_until: Option<Timestamp>,
+    /// The user's own words.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What is known of a backup before it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupDraft {
+    /// Its name; create-only.
+    pub id: BackupId,
+    /// Why it is made.
+    pub kind: BackupKind,
+    /// For which migration.
+    pub migration: Option<MigrationId>,
+    /// When.
+    pub created_at: Timestamp,
+    /// How.
+    pub settings: BackupSettings,
+}
+
+/// One stream in a backup: stands before its events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupSection {
+    /// The object.
+    pub object: ObjectId,
+    /// The stream.
+    pub stream: StreamRef,
+    /// The object's document, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<ObjectDocument>,
+}
+
+/// What a section turned out to hold: stands after its events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SectionSummary {
+    /// Number of events.
+    pub events: u64,
+    /// The rolling hash over them, in hex: see [`crate::verify::RollingHash`].
+    pub hash: String,
+}
+
+/// Sizes and checksums of what a backup stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupChecksums {
+    /// Size of the events, uncompressed, in bytes.
+    pub uncompressed_bytes: u64,
+    /// Size of the events as stored, in bytes.
+    pub stored_bytes: u64,
+    /// blake3 of the events as stored, in hex.
+    pub stored_blake3: String,
+}
+
+/// What a finished backup says of itself. Its existence is what makes a backup valid: it is
+/// written last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupManifest {
+    /// Version of the format, [`BackupManifest::FORMAT`]. A reader refuses a newer one.
+    pub format: u32,
+    /// Its name.
+    pub id: BackupId,
+    /// Why it was made.
+    pub kind: BackupKind,
+    /// For which migration.
+    pub migration: Option<MigrationId>,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// How it was made.
+    pub settings: BackupSettings,
+    /// Number of sections.
+    pub sections: u64,
+    /// Number of events in all sections.
+    pub events: u64,
+    /// Sizes and checksums.
+    pub checksums: BackupChecksums,
+    /// Where the first and, if there is only one, the only section comes from; for people.
+    pub first_object: Option<ObjectId>,
+}
+
+impl BackupManifest {
+    /// The format that this version writes.
+    pub const FORMAT: u32 = 1;
+
+    /// What refers to it.
+    pub fn handle(&self, provider: &str) -> BackupHandle {
+        BackupHandle {
+            provider: provider.to_owned(),
+            id: self.id.clone(),
+            events: self.events,
+            blake3: self.checksums.stored_blake3.clone(),
+        }
+    }
+}
+
+/// Refers to a finished backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupHandle {
+    /// The provider's name.
+    pub provider: String,
+    /// The backup's name.
+    pub id: BackupId,
+    /// Number of events in it.
+    pub events: u64,
+    /// blake3 of the events as stored, in hex.
+    pub blake3: String,
+}
+
+/// What comes out of a backup, in order: a section, its events, its end, the next section …
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackupItem {
+    /// A section begins.
+    Section(Box<BackupSection>),
+    /// Events of the section, in order.
+    Events(Vec<Event>),
+    /// The section ends.
+    End(SectionSummary),
+}
+
+/// Where backups and archives live.
+///
+/// # Guarantees
+/// 1. A backup exists when [`BackupWriter::finish`] succeeded, and is not seen before.
+/// 2. A name is used once: a second [`create`](Self::create) or its finish answers `AlreadyExists`.
+/// 3. Reading gives the same sections and events, byte for byte, or an error; a wrong checksum is
+///    `Corrupt` at the latest at the end of reading.
+#[async_trait]
+pub trait BackupProvider: Send + Sync + Debug + 'static {
+    /// The provider's name, for handles and messages.
+    fn name(&self) -> &str;
+
+    /// Begins a backup.
+    async fn create(&self, draft: BackupDraft) -> Result<Box<dyn BackupWriter>>;
+
+    /// The manifest of a finished backup.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn manifest(&self, id: &BackupId) -> Result<BackupManifest>;
+
+    /// Reads a finished backup from its beginning.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn open(&self, id: &BackupId) -> Result<Box<dyn BackupReader>>;
+
+    /// The manifests of all finished backups, in no promised order.
+    fn list(&self) -> BoxStream<'_, Result<BackupManifest>>;
+
+    /// Deletes a backup, the manifest first. Absent is fine.
+    async fn delete(&self, id: &BackupId) -> Result<()>;
+}
+
+/// Writes one backup.
+///
+/// Dropping it leaves something that is not a backup and is harmless.
+#[async_trait]
+pub trait BackupWriter: Send + Debug {
+    /// Begins a section; the one before must have ended.
+    async fn section(&mut self, section: BackupSection) -> Result<()>;
+
+    /// Adds events to the section.
+    async fn events(&mut self, events: &[Event]) -> Result<()>;
+
+    /// Ends the section.
+    async fn end(&mut self, summary: SectionSummary) -> Result<()>;
+
+    /// Makes it a backup: durable, and found from now on.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken.
+    async fn finish(self: Box<Self>) -> Result<BackupManifest>;
+}
+
+/// Reads one backup.
+#[async_trait]
+pub trait BackupReader: Send + Debug {
+    /// The manifest.
+    fn manifest(&self) -> &BackupManifest;
+
+    /// What comes next; nothing at the end, after the checksum was found right.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the backup's file.
+    async fn next(&mut self) -> Result<Option<BackupItem>>;
+}

@@ -1,0 +1,141 @@
+//! Cells: the atomic writes that a stream consists of.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Revision, Schema};
+use crate::id::{CommitId, Fingerprint, MigrationId, StreamId, StreamRef};
+
+/// One atomic write to a stream: its header, and its events if it is a data cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// What the cell says of itself.
+    pub header: CellHeader,
+    /// The events of a data cell, in order; empty in every other kind. As many as
+    /// [`CellHeader::count`], but for a tombstone, whose events are gone.
+    pub events: Vec<CellEvent>,
+}
+
+/// An event in a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellEvent {
+    /// The event.
+    pub event: Event,
+    /// In a cell that a migration copied: the revision of the source event that it stems from.
+    pub source_revision: Option<Revision>,
+}
+
+impl From<Event> for CellEvent {
+    fn from(event: Event) -> Self {
+        Self {
+            event,
+            source_revision: None,
+        }
+    }
+}
+
+/// What a cell says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellHeader {
+    /// Number of the cell in its stream, from 0 without gaps.
+    pub seq: u64,
+    /// Number of events in the cells before it.
+    pub first_revision: Revision,
+    /// Number of events in it; 0 in control cells.
+    pub count: u64,
+    /// Who wrote it: drawn by the writer for this one write.
+    pub commit: CommitId,
+    /// The commit id of the cell before it; absent in cell 0.
+    pub previous: Option<CommitId>,
+    /// The number of the last control cell before it, so that a scan that is resumed can follow
+    /// the chain of control cells instead of starting over (R4).
+    pub last_control: Option<u64>,
+    /// Data, Close, Fence or tombstone.
+    pub kind: CellKind,
+}
+
+impl CellHeader {
+    /// Number of events in the stream up to and including this cell.
+    pub fn next_revision(&self) -> Revision {
+        self.first_revision.plus(self.count)
+    }
+
+    /// The last control cell up to and including this one.
+    pub fn control_so_far(&self) -> Option<u64> {
+        match self.kind {
+            CellKind::Close(_) | CellKind::Fence(_) => Some(self.seq),
+            CellKind::Data { .. } | CellKind::Tombstone => self.last_control,
+        }
+    }
+
+    /// The cursor, if a copier wrote this cell.
+    pub fn cursor(&self) -> Option<Revision> {
+        match &self.kind {
+            CellKind::Data { cursor, .. } => *cursor,
+            _ => None,
+        }
+    }
+}
+
+/// What a cell is. Every store must handle all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CellKind {
+    /// Events, possibly none.
+    Data {
+        /// In the first cell of a migration's target: where it comes from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Origin>,
+        /// In a cell that a copier wrote: the number of source events that this stream is complete
+        /// for, with this cell. Absent where an application wrote.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cursor: Option<Revision>,
+    },
+    /// Nothing follows: the stream goes on elsewhere.
+    Close(Close),
+    /// An attempt at this source was abandoned: its target can never be closed to.
+    Fence(Fence),
+    /// A data cell whose events were deleted on purpose; the header is as it was.
+    Tombstone,
+}
+
+/// Where a migration's target comes from: stands in its first cell (R2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The source stream.
+    pub source: StreamRef,
+    /// The migration that writes it.
+    pub migration: MigrationId,
+    /// Which attempt of that migration: the number of its Fences in the source.
+    pub attempt: u64,
+    /// The transformation that its events went through.
+    pub fingerprint: Fingerprint,
+    /// The schemas that the transformation changes or drops, and which must therefore not be
+    /// appended here as they are (R11).
+    pub retired: BTreeSet<Schema>,
+}
+
+/// The last cell of a stream: says where it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Close {
+    /// The stream that goes on; absent when the object was deleted.
+    pub target: Option<StreamRef>,
+    /// N: number of events that the closed stream has.
+    pub events: Revision,
+    /// M: number of events that the target had at that moment.
+    pub target_events: Revision,
+    /// The migration that closed it.
+    pub migration: MigrationId,
+    /// Whether the position (S, N) means the same as (T, M). Not so after a restore (R19).
+    pub continues: bool,
+}
+
+/// Tells a migration that its target must not be closed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    /// The target that is fenced off.
+    pub target: StreamId,
+    /// The migration whose attempt it was.
+    pub migration: MigrationId,
+}

@@ -1,0 +1,114 @@
+//! Distributed locks: for efficiency, never for safety.
+//!
+//! A holder can be paused past its lease and wake up still believing that it holds the lock. What
+//! keeps events safe are conditional writes; a lock keeps two migrators from doing the same work.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::id::{FencingToken, HolderId, LockName, MigrationId};
+
+/// What to ask a lock for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockRequest {
+    /// Who asks; others can read it.
+    pub holder: HolderId,
+    /// How long the lock holds without a renewal.
+    pub lease: Duration,
+    /// The migration that it is for; others can read it.
+    pub migration: Option<MigrationId>,
+    /// When it was asked for; others can read it.
+    pub at: Timestamp,
+}
+
+/// What others can see of a held lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockInfo {
+    /// The lock.
+    pub name: LockName,
+    /// Who holds it.
+    pub holder: HolderId,
+    /// The acquisition's number.
+    pub token: FencingToken,
+    /// The migration that it is held for.
+    pub migration: Option<MigrationId>,
+    /// When it was acquired, by the holder's clock.
+    pub acquired_at: Timestamp,
+    /// How long it holds without a renewal.
+    pub lease: Duration,
+    /// How much of the lease is left at most, as far as this observer knows; the whole lease for
+    /// an observer that has just come.
+    pub expires_in: Duration,
+}
+
+/// A lock that was granted: what renewing and releasing need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockGrant {
+    /// The lock.
+    pub name: LockName,
+    /// Who holds it.
+    pub holder: HolderId,
+    /// Grows with every acquisition of this lock.
+    pub token: FencingToken,
+    /// The lease that was granted.
+    pub lease: Duration,
+    /// The provider's own data.
+    pub data: Bytes,
+}
+
+/// What came of asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockAttempt {
+    /// The caller holds it now.
+    Acquired(LockGrant),
+    /// Another holds it.
+    Held(LockInfo),
+}
+
+/// A distributed lock, as few calls without timers: esm-core waits, renews and gives up.
+///
+/// # Guarantees
+/// 1. While a lock is held and renewed in time, nobody else acquires it.
+/// 2. A lock that is not renewed for a whole lease can be acquired by another, at the latest one
+///    further lease after that other began to ask.
+/// 3. Tokens of one lock grow with every acquisition, also over releases.
+#[async_trait]
+pub trait LockProvider: Send + Sync + Debug + 'static {
+    /// The provider's name, for messages.
+    fn name(&self) -> &str;
+
+    /// Asks once, without waiting.
+    ///
+    /// # Idempotence
+    /// After `Ambiguous` the lock may be held by nobody who knows; it then expires.
+    async fn try_acquire(&self, name: &LockName, request: &LockRequest) -> Result<LockAttempt>;
+
+    /// Renews a held lock for another lease.
+    ///
+    /// # Errors
+    /// `LockLost` when another holds it or it was broken: final. Any other error means unknown,
+    /// not lost.
+    async fn renew(&self, grant: &LockGrant) -> Result<()>;
+
+    /// Releases a held lock. A lock that is no longer held is left alone.
+    async fn release(&self, grant: &LockGrant) -> Result<()>;
+
+    /// Who holds it, if it is not free as far as this observer can tell. Writes nothing.
+    async fn inspect(&self, name: &LockName) -> Result<Option<LockInfo>>;
+
+    /// All locks that are held. Writes nothing.
+    async fn list(&self) -> Result<Vec<LockInfo>>;
+
+    /// Takes the lock away from whoever holds it with this token, for an operator who knows that
+    /// the holder is dead. The holder notices at its next renewal.
+    ///
+    /// # Errors
+    /// `Conflict` when the lock is held with another token; `NotFound` when it is free.
+    async fn break_lock(&self, name: &LockName, token: FencingToken) -> Result<()>;
+}

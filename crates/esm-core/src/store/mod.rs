@@ -1,0 +1,23 @@
+//! What a provider implements: a trait a file.
+//!
+//! The traits are small, so that implementing one is an afternoon's work; the `…Ext` traits give
+//! every implementation the comfort that callers want.
+
+mod backup;
+mod cell;
+mod event_store;
+mod lock;
+mod records;
+
+pub use backup::{
+    BackupChecksums, BackupContent, BackupDraft, BackupHandle, BackupItem, BackupKind,
+    BackupManifest, BackupProvider, BackupReader, BackupSection, BackupSettings, BackupWriter,
+    Compression, SectionSummary,
+};
+pub use cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin};
+pub use event_store::{
+    Append, Capabilities, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled,
+    StoreLimits, Tail,
+};
+pub use lock::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
+pub use records::{Record, RecordCollection, RecordKey, Records, RecordsExt};

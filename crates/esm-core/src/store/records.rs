@@ -1,0 +1,139 @@
+//! Versioned records: documents, journals and the index, as numbered versions.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{MigrationId, ObjectId, ObjectName};
+
+/// What a record is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RecordKey {
+    /// The document of an object.
+    Document(ObjectId),
+    /// The journal of a migration.
+    Journal(MigrationId),
+    /// The routing entry of an object in migration.
+    Routing(ObjectId),
+    /// The store-wide index of active migrations that publish phases.
+    Index,
+}
+
+/// A set of records that can be listed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecordCollection {
+    /// The documents of all objects, or of those of one name.
+    Documents(Option<ObjectName>),
+    /// The journals of all migrations.
+    Journals,
+}
+
+/// One version of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The version's number, from 0 without gaps.
+    pub number: u64,
+    /// What was put.
+    pub body: Bytes,
+}
+
+/// Records whose versions are created, never changed.
+///
+/// # Guarantees
+/// 1. Of several puts of the same number, at most one succeeds.
+/// 2. Versions are numbered from 0 without gaps; a number is never used twice.
+/// 3. A put whose answer was a success is durable, and every later read of any process sees it.
+#[async_trait]
+pub trait Records: Send + Sync + Debug + 'static {
+    /// The newest version.
+    ///
+    /// # Guarantees
+    /// 4. Never older than any put that was acknowledged to anybody before the call.
+    async fn latest(&self, key: &RecordKey) -> Result<Option<Record>>;
+
+    /// The version with this number.
+    async fn get(&self, key: &RecordKey, number: u64) -> Result<Option<Record>>;
+
+    /// Creates version `number`, which must be the next.
+    ///
+    /// # Errors
+    /// - `Conflict` when that number is taken by another body or the one before is missing.
+    /// - `Ambiguous` when the outcome is unknown and could not be found out.
+    ///
+    /// # Idempotence
+    /// Not idempotent as seen by the caller: put again after `Ambiguous`, an own earlier success
+    /// may answer `Conflict`; read it back and compare what was to be put.
+    async fn put(&self, key: &RecordKey, number: u64, body: Bytes) -> Result<()>;
+
+    /// The keys of a collection, each once, in no promised order, as they come: memory does not
+    /// grow with their number. A record that is created meanwhile may be left out.
+    fn list(&self, collection: RecordCollection) -> BoxStream<'_, Result<RecordKey>>;
+}
+
+/// Typed reading and writing over any [`Records`].
+#[async_trait]
+pub trait RecordsExt {
+    /// The newest version, decoded from JSON, with its number.
+    async fn latest_as<T: DeserializeOwned + Send>(
+        &self,
+        key: &RecordKey,
+    ) -> Result<Option<(u64, T)>>;
+
+    /// Creates a version from a value, as JSON.
+    async fn put_as<T: Serialize + Sync>(
+        &self,
+        key: &RecordKey,
+        number: u64,
+        value: &T,
+    ) -> Result<()>;
+}
+
+#[async_trait]
+impl<R: Records + ?Sized> RecordsExt for R {
+    async fn latest_as<T: DeserializeOwned + Send>(
+        &self,
+        key: &RecordKey,
+    ) -> Result<Option<(u64, T)>> {
+        let Some(record) = self.latest(key).await? else {
+            return Ok(None);
+        };
+        Ok(Some((record.number, decode(key, &record)?)))
+    }
+
+    async fn put_as<T: Serialize + Sync>(
+        &self,
+        key: &RecordKey,
+        number: u64,
+        value: &T,
+    ) -> Result<()> {
+        let body = serde_json::to_vec(value).map_err(|e| {
+            Error::new(
+                ErrorKind::Invalid,
+                format!("cannot be written as JSON: {key:?}"),
+            )
+            .with_source(e)
+        })?;
+        self.put(key, number, body.into()).await
+    }
+}
+
+/// Decodes a record's body from JSON.
+///
+/// # Errors
+/// `Corrupt`, naming the record.
+pub(crate) fn decode<T: DeserializeOwned>(key: &RecordKey, record: &Record) -> Result<T> {
+    serde_json::from_slice(&record.body).map_err(|e| {
+        Error::corrupt(format!(
+            "record {key:?} version {} cannot be read: {e}",
+            record.number
+        ))
+        .with_source(e)
+    })
+}

@@ -1,0 +1,113 @@
+//! The trait that every transformation implements.
+
+use std::fmt::Debug;
+
+use crate::event::{Event, Revision, Schema};
+use crate::id::{Fingerprint, ObjectId};
+
+/// What an event is transformed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transformed {
+    /// It stays as it is: id, bytes, time and metadata.
+    Unchanged,
+    /// It becomes these events, in order; an empty list drops it under the rule `empty`.
+    ///
+    /// An output that keeps the source event's id while there are several gets the id
+    /// `{id}.{index}`.
+    Events(Vec<Event>),
+    /// It is left out, by the rule of this name.
+    Dropped {
+        /// The rule, for the ledger of the report.
+        rule: String,
+    },
+}
+
+/// Why an event could not be transformed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TransformError {
+    /// The rule that failed, for the ledger of the report.
+    pub rule: String,
+    /// What went wrong.
+    pub message: String,
+}
+
+impl TransformError {
+    /// A failure of this rule.
+    pub fn new(rule: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            rule: rule.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Where an event stands that is being transformed.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct TransformContext<'a> {
+    /// The object.
+    pub object: &'a ObjectId,
+    /// The event's revision in the source.
+    pub revision: Revision,
+}
+
+impl<'a> TransformContext<'a> {
+    /// The context of the event at this revision of this object's stream.
+    pub fn new(object: &'a ObjectId, revision: Revision) -> Self {
+        Self { object, revision }
+    }
+}
+
+/// Transforms events one by one.
+///
+/// # Guarantees that an implementation gives
+/// 1. **Deterministic and pure per event**: equal events in equal contexts give equal outputs, in
+///    every process, on every day. The verification transforms everything a second time and
+///    compares; a transformer that draws ids or asks for the time fails it.
+/// 2. **Honest identity**: two transformers with the same [`fingerprint`](Self::fingerprint) give
+///    equal outputs. A migration that is resumed trusts it.
+///
+/// Later versions may add methods with default bodies, for transformations that keep state over
+/// events; today's implementations go on working.
+pub trait EventTransformer: Send + Sync + Debug + 'static {
+    /// Identity of this transformation.
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// Whether events of this schema are of interest. Others stay as they are and are not handed
+    /// over.
+    fn handles(&self, schema: &Schema) -> bool;
+
+    /// Transforms one event.
+    ///
+    /// # Errors
+    /// Stops the migration; no failing event is ever skipped.
+    fn transform(
+        &self,
+        event: &Event,
+        context: &TransformContext<'_>,
+    ) -> Result<Transformed, TransformError>;
+}
+
+/// Leaves every event as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Identity;
+
+impl EventTransformer for Identity {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new("identity").unwrap_or_else(|_| unreachable!("a valid literal"))
+    }
+
+    fn handles(&self, _schema: &Schema) -> bool {
+        false
+    }
+
+    fn transform(
+        &self,
+        _event: &Event,
+        _context: &TransformContext<'_>,
+    ) -> Result<Transformed, TransformError> {
+        Ok(Transformed::Unchanged)
+    }
+}

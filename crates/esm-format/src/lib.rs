@@ -1,0 +1,1 @@
+//! The one codec of esm: CloudEvents lines, cells, backups, zstd and checksums.

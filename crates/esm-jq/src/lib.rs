@@ -1,0 +1,1 @@
+//! Transformations of event streams as jq programs.

@@ -1,0 +1,1 @@
+//! Event streams, records, locks and backups over any object store.

@@ -1,0 +1,1 @@
+//! In-memory fakes, fault injection, conformance suites and sweeps for esm.
