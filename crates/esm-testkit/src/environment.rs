@@ -1,0 +1,123 @@
+//! Time, ids and randomness that a test decides.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use esm_core::clock::{Clock, Environment, Randomness};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// An environment in which the same seed gives the same run: a [`ManualClock`] and
+/// [`SeededRandomness`].
+///
+/// Give each simulated process its own seed, or two processes draw the same ids.
+pub fn environment(seed: u64) -> Environment {
+    Environment {
+        clock: Arc::new(ManualClock::new()),
+        randomness: Arc::new(SeededRandomness::new(seed)),
+    }
+}
+
+/// A clock that runs on tokio's timer and whose wall clock starts at the beginning of 2024.
+///
+/// Under `#[tokio::test(start_paused = true)]` no time passes but by [`advance`](Self::advance)
+/// and by waiting while every task waits: tokio then jumps to the next timer.
+#[derive(Debug, Clone, Copy)]
+pub struct ManualClock {
+    start: Instant,
+}
+
+impl ManualClock {
+    /// 2024-01-01T00:00:00Z, in seconds since 1970.
+    const EPOCH: i64 = 1_704_067_200;
+
+    /// A clock whose time starts now.
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    /// Lets time pass at once. Only under tokio's paused time.
+    pub async fn advance(&self, duration: Duration) {
+        tokio::time::advance(duration).await;
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(Self::EPOCH).unwrap_or_default() + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is a clock")]
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// Randomness that a seed determines: draw `n` is a hash of the seed and `n`.
+#[derive(Debug)]
+pub struct SeededRandomness {
+    seed: u64,
+    drawn: AtomicU64,
+}
+
+impl SeededRandomness {
+    /// The randomness of this seed.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            drawn: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Randomness for SeededRandomness {
+    fn draw(&self) -> u128 {
+        let n = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let mut hash = blake3::Hasher::new();
+        hash.update(&self.seed.to_le_bytes());
+        hash.update(&n.to_le_bytes());
+        let mut bits = [0; 16];
+        hash.finalize_xof().fill(&mut bits);
+        u128::from_le_bytes(bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_determines_the_ids() {
+        let draw = |seed| [(); 3].map(|()| environment(seed).uuid_v4());
+        let (a, b, c) = (environment(1), environment(1), environment(2));
+        assert_eq!(a.uuid_v4(), b.uuid_v4());
+        assert_ne!(a.uuid_v4(), c.uuid_v4());
+        assert_ne!(a.uuid_v4(), a.uuid_v4());
+        assert_eq!(draw(7), draw(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_passes_only_when_told() {
+        let clock = ManualClock::new();
+        assert_eq!(clock.now().to_string(), "2024-01-01T00:00:00Z");
+        clock.advance(Duration::from_secs(60)).await;
+        clock.sleep(Duration::from_secs(5)).await;
+        assert_eq!(clock.now().to_string(), "2024-01-01T00:01:05Z");
+        assert_eq!(clock.monotonic(), Duration::from_secs(65));
+    }
+}

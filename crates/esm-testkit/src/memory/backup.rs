@@ -1,0 +1,263 @@
+//! The in-memory backup provider.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use esm_core::event::Event;
+use esm_core::id::BackupId;
+use esm_core::store::{
+    BackupChecksums, BackupDraft, BackupItem, BackupManifest, BackupProvider, BackupReader,
+    BackupSection, BackupWriter, SectionSummary,
+};
+use esm_core::verify::RollingHash;
+use esm_core::{Error, ErrorKind, Result};
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+
+use super::Shared;
+
+/// Backups in memory: a manifest and a list of items for every name.
+///
+/// Guarantees 1 and 2 of [`BackupProvider`] hold because a backup is inserted whole when it is
+/// finished, unless its name is taken; 3 because a reader computes the checksum anew and compares.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryBackups {
+    stored: Shared<BTreeMap<BackupId, Stored>>,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    manifest: BackupManifest,
+    items: Vec<BackupItem>,
+}
+
+impl MemoryBackups {
+    /// No backups.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The ids of all finished backups, sorted; for assertions.
+    pub fn ids(&self) -> Vec<BackupId> {
+        self.stored.lock().keys().cloned().collect()
+    }
+
+    /// Spoils the payload of the last event of a backup, as a failing disk would; for tests of
+    /// what meets it. Answers whether there was an event.
+    pub fn corrupt(&self, id: &BackupId) -> bool {
+        let mut stored = self.stored.lock();
+        let event = stored.get_mut(id).and_then(|backup| {
+            backup.items.iter_mut().rev().find_map(|item| match item {
+                BackupItem::Events(events) => events.last_mut(),
+                _ => None,
+            })
+        });
+        let Some(event) = event else { return false };
+        event.payload = Bytes::from([&event.payload[..], b"\0"].concat());
+        true
+    }
+
+    fn check_free(&self, id: &BackupId) -> Result<()> {
+        match self.stored.lock().contains_key(id) {
+            true => Err(taken(id)),
+            false => Ok(()),
+        }
+    }
+
+    fn find<T>(&self, id: &BackupId, take: impl FnOnce(&Stored) -> T) -> Result<T> {
+        (self.stored.lock().get(id).map(take))
+            .ok_or_else(|| Error::not_found(format!("no such backup: {id}")))
+    }
+}
+
+fn taken(id: &BackupId) -> Error {
+    Error::new(
+        ErrorKind::AlreadyExists,
+        format!("backup exists already: {id}"),
+    )
+}
+
+#[async_trait]
+impl BackupProvider for MemoryBackups {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    async fn create(&self, draft: BackupDraft) -> Result<Box<dyn BackupWriter>> {
+        self.check_free(&draft.id)?;
+        Ok(Box::new(MemoryWriter {
+            provider: self.clone(),
+            draft,
+            items: Vec::new(),
+            in_section: false,
+        }))
+    }
+
+    async fn manifest(&self, id: &BackupId) -> Result<BackupManifest> {
+        self.find(id, |stored| stored.manifest.clone())
+    }
+
+    async fn open(&self, id: &BackupId) -> Result<Box<dyn BackupReader>> {
+        let stored = self.find(id, Stored::clone)?;
+        Ok(Box::new(MemoryReader {
+            items: stored.items.into_iter(),
+            manifest: stored.manifest,
+            checksum: Checksum::default(),
+        }))
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<BackupManifest>> {
+        let manifests: Vec<_> = (self.stored.lock().values())
+            .map(|stored| Ok(stored.manifest.clone()))
+            .collect();
+        stream::iter(manifests).boxed()
+    }
+
+    async fn delete(&self, id: &BackupId) -> Result<()> {
+        self.stored.lock().remove(id);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct MemoryWriter {
+    provider: MemoryBackups,
+    draft: BackupDraft,
+    items: Vec<BackupItem>,
+    in_section: bool,
+}
+
+impl MemoryWriter {
+    fn expect_section(&self, open: bool) -> Result<()> {
+        match (self.in_section, open) {
+            (true, false) => Err(Error::invalid("the section before has not ended")),
+            (false, true) => Err(Error::invalid("no section has begun")),
+            _ => Ok(()),
+        }
+    }
+
+    fn manifest(&self) -> BackupManifest {
+        let mut checksum = Checksum::default();
+        self.items.iter().for_each(|item| checksum.add(item));
+        let sections = self.items.iter().filter_map(|item| match item {
+            BackupItem::Section(section) => Some(section.object.clone()),
+            _ => None,
+        });
+        BackupManifest {
+            format: BackupManifest::FORMAT,
+            id: self.draft.id.clone(),
+            kind: self.draft.kind,
+            migration: self.draft.migration,
+            created_at: self.draft.created_at,
+            settings: self.draft.settings.clone(),
+            sections: sections.clone().count() as u64,
+            events: checksum.events,
+            first_object: sections.clone().next(),
+            checksums: BackupChecksums {
+                uncompressed_bytes: checksum.bytes,
+                stored_bytes: checksum.bytes,
+                stored_blake3: checksum.digest(),
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl BackupWriter for MemoryWriter {
+    async fn section(&mut self, section: BackupSection) -> Result<()> {
+        self.expect_section(false)?;
+        self.in_section = true;
+        self.items.push(BackupItem::Section(Box::new(section)));
+        Ok(())
+    }
+
+    async fn events(&mut self, events: &[Event]) -> Result<()> {
+        self.expect_section(true)?;
+        self.items.push(BackupItem::Events(events.to_vec()));
+        Ok(())
+    }
+
+    async fn end(&mut self, summary: SectionSummary) -> Result<()> {
+        self.expect_section(true)?;
+        self.in_section = false;
+        self.items.push(BackupItem::End(summary));
+        Ok(())
+    }
+
+    async fn finish(self: Box<Self>) -> Result<BackupManifest> {
+        self.expect_section(false)?;
+        let manifest = self.manifest();
+        let mut stored = self.provider.stored.lock();
+        if stored.contains_key(&manifest.id) {
+            return Err(taken(&manifest.id));
+        }
+        let backup = Stored {
+            manifest: manifest.clone(),
+            items: self.items,
+        };
+        stored.insert(manifest.id.clone(), backup);
+        Ok(manifest)
+    }
+}
+
+#[derive(Debug)]
+struct MemoryReader {
+    items: std::vec::IntoIter<BackupItem>,
+    manifest: BackupManifest,
+    checksum: Checksum,
+}
+
+#[async_trait]
+impl BackupReader for MemoryReader {
+    fn manifest(&self) -> &BackupManifest {
+        &self.manifest
+    }
+
+    async fn next(&mut self) -> Result<Option<BackupItem>> {
+        if let Some(item) = self.items.next() {
+            self.checksum.add(&item);
+            return Ok(Some(item));
+        }
+        match self.checksum.digest() == self.manifest.checksums.stored_blake3 {
+            true => Ok(None),
+            false => Err(Error::corrupt(format!(
+                "backup has a wrong checksum: {}",
+                self.manifest.id
+            ))),
+        }
+    }
+}
+
+/// What a manifest says of the items, computed item by item. The memory has no stored form, so
+/// this hashes the values.
+#[derive(Debug, Default)]
+struct Checksum {
+    hash: blake3::Hasher,
+    events: u64,
+    bytes: u64,
+}
+
+impl Checksum {
+    fn add(&mut self, item: &BackupItem) {
+        match item {
+            BackupItem::Section(section) => self.text(serde_json::to_vec(section)),
+            BackupItem::End(summary) => self.text(serde_json::to_vec(summary)),
+            BackupItem::Events(events) => {
+                self.events += events.len() as u64;
+                self.bytes += events.iter().map(Event::approximate_size).sum::<u64>();
+                self.text(Ok(RollingHash::of(events).to_string().into_bytes()));
+            }
+        }
+    }
+
+    fn text(&mut self, json: serde_json::Result<Vec<u8>>) {
+        let json = json.unwrap_or_default();
+        self.hash.update(&(json.len() as u64).to_le_bytes());
+        self.hash.update(&json);
+    }
+
+    fn digest(&self) -> String {
+        self.hash.finalize().to_hex().to_string()
+    }
+}

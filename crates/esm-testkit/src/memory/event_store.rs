@@ -1,0 +1,235 @@
+//! The in-memory event store.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use esm_core::event::Revision;
+use esm_core::id::{CommitId, StoreId, StreamId};
+use esm_core::store::{
+    Append, Capabilities, Cell, CellEvent, CellHeader, CellKind, Close, EventStore, Fence, Page,
+    PageLimit, ReadFrom, StoreLimits, Tail,
+};
+use esm_core::{Error, ErrorKind, Result};
+
+use super::Shared;
+
+/// An event store in memory: a list of cells for every stream.
+///
+/// Guarantees 1, 2, 4 and 5 of [`EventStore`] hold because every write checks the tail and pushes
+/// one cell under one lock; 3, 6 and 7 because everybody reads the same list.
+#[derive(Debug, Clone)]
+pub struct MemoryEventStore {
+    id: StoreId,
+    limits: StoreLimits,
+    capabilities: Capabilities,
+    streams: Shared<BTreeMap<StreamId, Vec<Cell>>>,
+}
+
+impl MemoryEventStore {
+    /// An empty store with this identity, the default limits and every capability.
+    pub fn new(id: StoreId) -> Self {
+        Self {
+            id,
+            limits: StoreLimits::default(),
+            capabilities: Capabilities::default().with_discard(true),
+            streams: Shared::default(),
+        }
+    }
+
+    /// The same store with these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: StoreLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same store with these capabilities.
+    #[must_use]
+    pub fn with_capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// All cells of a stream as they are; for assertions, counted by no decorator.
+    pub fn snapshot(&self, stream: &StreamId) -> Vec<Cell> {
+        self.streams.lock().get(stream).cloned().unwrap_or_default()
+    }
+
+    /// The ids of all streams that have a cell, sorted; for assertions.
+    pub fn stream_ids(&self) -> Vec<StreamId> {
+        self.streams.lock().keys().cloned().collect()
+    }
+
+    /// Turns the data cell with this number into a tombstone (R22), as a deletion does; for tests
+    /// of what meets one. Answers whether there was such a cell.
+    pub fn bury(&self, stream: &StreamId, seq: u64) -> bool {
+        let mut streams = self.streams.lock();
+        let cell = (streams.get_mut(stream))
+            .and_then(|cells| cells.iter_mut().find(|cell| cell.header.seq == seq))
+            .filter(|cell| matches!(cell.header.kind, CellKind::Data { .. }));
+        let Some(cell) = cell else { return false };
+        cell.header.kind = CellKind::Tombstone;
+        cell.events.clear();
+        true
+    }
+
+    /// Every write ends here: nothing happens, or exactly one cell is pushed at the expected tail.
+    fn write(
+        &self,
+        stream: &StreamId,
+        expected: &Tail,
+        commit: CommitId,
+        kind: CellKind,
+        events: Vec<CellEvent>,
+    ) -> Result<Tail> {
+        let mut streams = self.streams.lock();
+        let cells = streams.get(stream).map_or(&[][..], Vec::as_slice);
+        if let Some(written) = already_written(cells, expected, commit) {
+            return Ok(Tail::after(written.clone()));
+        }
+        tail_of(cells).check_expected(expected)?;
+        let header = tail_of(cells).next_header(commit, events.len() as u64, kind);
+        let tail = Tail::after(header.clone());
+        let cell = Cell { header, events };
+        streams.entry(stream.clone()).or_default().push(cell);
+        Ok(tail)
+    }
+
+    fn check(&self, append: &Append) -> Result<()> {
+        if append.events.is_empty() && append.cursor.is_none() {
+            return Err(Error::invalid("cell has neither events nor a cursor"));
+        }
+        let sizes = append.events.iter().map(|e| e.event.approximate_size());
+        let (count, bytes) = (append.events.len() as u64, sizes.clone().sum::<u64>());
+        let too_large = count > self.limits.max_cell_events
+            || bytes > self.limits.max_cell_bytes
+            || sizes.max() > Some(self.limits.max_event_bytes);
+        match too_large {
+            true => Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("cell is over the store's limits: {count} events, {bytes} bytes"),
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The very same write succeeds again if it succeeded: its commit stands where it was meant to.
+fn already_written<'a>(
+    cells: &'a [Cell],
+    expected: &Tail,
+    commit: CommitId,
+) -> Option<&'a CellHeader> {
+    let at = usize::try_from(expected.next_seq()).ok()?;
+    let header = &cells.get(at)?.header;
+    let previous = expected.last.as_ref().map(|last| last.commit);
+    (header.commit == commit && header.previous == previous).then_some(header)
+}
+
+fn tail_of(cells: &[Cell]) -> Tail {
+    cells
+        .last()
+        .map_or_else(Tail::default, |cell| Tail::after(cell.header.clone()))
+}
+
+/// The index of the cell to begin reading at; the number of cells when there is none.
+fn position(cells: &[Cell], from: ReadFrom) -> usize {
+    let first =
+        |matches: &dyn Fn(&CellHeader) -> bool| cells.iter().position(|cell| matches(&cell.header));
+    let found = match from {
+        ReadFrom::Seq(seq) => first(&|header| header.seq == seq),
+        ReadFrom::Revision(revision) => {
+            let end = tail_of(cells).next_revision();
+            first(&|header| holds(header, revision))
+                .or_else(|| first(&|header| revision == end && header.first_revision == revision))
+        }
+    };
+    found.unwrap_or(cells.len())
+}
+
+fn holds(header: &CellHeader, revision: Revision) -> bool {
+    (header.first_revision..header.next_revision()).contains(&revision)
+}
+
+#[async_trait]
+impl EventStore for MemoryEventStore {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
+    fn limits(&self) -> StoreLimits {
+        self.limits
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    async fn tail(&self, stream: &StreamId) -> Result<Tail> {
+        Ok(tail_of(
+            self.streams.lock().get(stream).map_or(&[], Vec::as_slice),
+        ))
+    }
+
+    async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
+        let streams = self.streams.lock();
+        let all = streams.get(stream).map_or(&[][..], Vec::as_slice);
+        let wanted = &all[position(all, from)..];
+        let mut bytes = 0;
+        let fitting = wanted.iter().take_while(|cell| {
+            bytes += cell
+                .events
+                .iter()
+                .map(|e| e.event.approximate_size())
+                .sum::<u64>();
+            bytes <= limit.bytes
+        });
+        // the first cell is always in the page, however large
+        let count = fitting.count().min(limit.cells).max(1).min(wanted.len());
+        Ok(Page {
+            cells: wanted[..count].to_vec(),
+            at_end: count == wanted.len(),
+        })
+    }
+
+    async fn append(&self, stream: &StreamId, expected: &Tail, append: Append) -> Result<Tail> {
+        self.check(&append)?;
+        let kind = append.kind();
+        self.write(stream, expected, append.commit, kind, append.events)
+    }
+
+    async fn close(
+        &self,
+        stream: &StreamId,
+        expected: &Tail,
+        commit: CommitId,
+        close: Close,
+    ) -> Result<Tail> {
+        if close.events != expected.next_revision() {
+            return Err(Error::invalid(format!(
+                "close counts {} events at a tail of {}",
+                close.events,
+                expected.next_revision()
+            )));
+        }
+        self.write(stream, expected, commit, CellKind::Close(close), Vec::new())
+    }
+
+    async fn fence(
+        &self,
+        stream: &StreamId,
+        expected: &Tail,
+        commit: CommitId,
+        fence: Fence,
+    ) -> Result<Tail> {
+        self.write(stream, expected, commit, CellKind::Fence(fence), Vec::new())
+    }
+
+    async fn discard(&self, stream: &StreamId) -> Result<()> {
+        if !self.capabilities.discard {
+            return Err(Error::unsupported("this store cannot discard streams"));
+        }
+        self.streams.lock().remove(stream);
+        Ok(())
+    }
+}
