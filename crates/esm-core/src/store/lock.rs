@@ -27,7 +27,7 @@ pub struct LockRequest {
     pub at: Timestamp,
 }
 
-/// What others can see of a held lock.
+/// What others can see of a lock: its newest acquisition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockInfo {
     /// The lock.
@@ -42,8 +42,11 @@ pub struct LockInfo {
     pub acquired_at: Timestamp,
     /// How long it holds without a renewal.
     pub lease: Duration,
+    /// Whether it is held still, as far as this observer knows: neither released, nor broken, nor
+    /// seen unchanged for a whole lease.
+    pub held: bool,
     /// How much of the lease is left at most, as far as this observer knows; the whole lease for
-    /// an observer that has just come.
+    /// an observer that has just come. Zero when it is not held.
     pub expires_in: Duration,
 }
 
@@ -99,10 +102,11 @@ pub trait LockProvider: Send + Sync + Debug + 'static {
     /// Releases a held lock. A lock that is no longer held is left alone.
     async fn release(&self, grant: &LockGrant) -> Result<()>;
 
-    /// Who holds it, if it is not free as far as this observer can tell. Writes nothing.
+    /// The newest acquisition, held still or not: also a released one is remembered, with the
+    /// migration it was for. Nothing when it was never acquired. Writes nothing.
     async fn inspect(&self, name: &LockName) -> Result<Option<LockInfo>>;
 
-    /// All locks that are held. Writes nothing.
+    /// All locks that are [`held`](LockInfo::held). Writes nothing.
     async fn list(&self) -> Result<Vec<LockInfo>>;
 
     /// Takes the lock away from whoever holds it with this token, for an operator who knows that
