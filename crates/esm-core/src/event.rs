@@ -276,8 +276,13 @@ impl Event {
             return true;
         };
         let essence = content_type.split(';').next().unwrap_or_default().trim();
-        let essence = essence.to_ascii_lowercase();
-        essence.ends_with("/json") || essence.ends_with("+json")
+        // compared in place: this is asked for every event that is read or written
+        let suffix = essence.len().checked_sub("/json".len());
+        suffix
+            .and_then(|at| essence.as_bytes().get(at..))
+            .is_some_and(|end| {
+                matches!(end[0], b'/' | b'+') && end[1..].eq_ignore_ascii_case(b"json")
+            })
     }
 }
 

@@ -100,7 +100,7 @@ pub struct SectionSummary {
 }
 
 /// Sizes and checksums of what a backup stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BackupChecksums {
     /// Size of the events, uncompressed, in bytes.
     pub uncompressed_bytes: u64,
@@ -108,6 +108,10 @@ pub struct BackupChecksums {
     pub stored_bytes: u64,
     /// blake3 of the events as stored, in hex.
     pub stored_blake3: String,
+    /// Size of the list of sections as stored, in bytes.
+    pub sections_bytes: u64,
+    /// blake3 of the list of sections as stored, in hex.
+    pub sections_blake3: String,
 }
 
 /// What a finished backup says of itself. Its existence is what makes a backup valid: it is

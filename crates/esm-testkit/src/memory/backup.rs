@@ -158,6 +158,7 @@ impl MemoryWriter {
                 uncompressed_bytes: checksum.bytes,
                 stored_bytes: checksum.bytes,
                 stored_blake3: checksum.digest(),
+                ..BackupChecksums::default()
             },
         }
     }
