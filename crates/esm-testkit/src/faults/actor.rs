@@ -1,0 +1,154 @@
+//! A simulated process.
+
+use std::sync::Arc;
+
+use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
+use esm_core::{Error, ErrorKind, Result};
+use futures::future::pending;
+use tokio_util::sync::CancellationToken;
+
+use super::{Fault, FaultPlan, FaultyBackups, FaultyEventStore, FaultyLocks, FaultyRecords};
+use crate::tap::{Call, Effect, Operation, Outcome, Tap};
+
+/// A simulated process: gives out decorated stores, and crashes when the plan says so. A handle:
+/// clones are the same process.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    name: String,
+    plan: FaultPlan,
+    crashed: CancellationToken,
+}
+
+/// The process ended before its work did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crashed;
+
+/// A call that was begun.
+#[derive(Debug)]
+pub struct Started {
+    operation: Operation,
+    fault: Option<Fault>,
+}
+
+impl Actor {
+    pub(super) fn new(name: String, plan: FaultPlan) -> Self {
+        Self {
+            name,
+            plan,
+            crashed: CancellationToken::new(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// This store, as the process sees it.
+    pub fn event_store(&self, inner: Arc<dyn EventStore>) -> Arc<dyn EventStore> {
+        Arc::new(FaultyEventStore::new(inner, self.clone()))
+    }
+
+    /// These records, as the process sees them.
+    pub fn records(&self, inner: Arc<dyn Records>) -> Arc<dyn Records> {
+        Arc::new(FaultyRecords::new(inner, self.clone()))
+    }
+
+    /// This lock provider, as the process sees it.
+    pub fn locks(&self, inner: Arc<dyn LockProvider>) -> Arc<dyn LockProvider> {
+        Arc::new(FaultyLocks::new(inner, self.clone()))
+    }
+
+    /// This backup provider, as the process sees it.
+    pub fn backups(&self, inner: Arc<dyn BackupProvider>) -> Arc<dyn BackupProvider> {
+        Arc::new(FaultyBackups::new(inner, self.clone()))
+    }
+
+    /// Waits until it has crashed.
+    pub async fn crashed(&self) {
+        self.crashed.cancelled().await;
+    }
+
+    /// Crashes it now, wherever it is.
+    pub fn crash(&self) {
+        self.crashed.cancel();
+    }
+
+    /// Runs the process: to the end of its work, or until it crashes, when its future is dropped.
+    ///
+    /// # Errors
+    /// When it crashed.
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> Result<T, Crashed> {
+        tokio::select! {
+            biased;
+            () = self.crashed() => Err(Crashed),
+            done = work => Ok(done),
+        }
+    }
+
+    async fn die<T>(&self, mut operation: Operation) -> T {
+        self.plan.log().end(&mut operation, Outcome::Crashed);
+        self.crash();
+        pending().await
+    }
+
+    fn answer<T>(&self, mut operation: Operation, answer: Result<T>) -> Result<T> {
+        self.plan.log().end(&mut operation, Outcome::of(&answer));
+        answer
+    }
+}
+
+impl Tap for Actor {
+    type Started = Started;
+
+    async fn begin(&self, call: Call) -> Result<Started> {
+        if self.crashed.is_cancelled() {
+            return pending().await;
+        }
+        let operation = self.plan.log().begin(&self.name, call);
+        let fault = self.plan.fault(&operation);
+        match &fault {
+            Some(Fault::FailBefore) => {
+                let message = format!("injected before {}", operation.call.name);
+                return self.answer(operation, Err(Error::new(ErrorKind::Unavailable, message)));
+            }
+            Some(Fault::CrashBefore) => return self.die(operation).await,
+            Some(Fault::Stall(gate)) => gate.pass().await,
+            Some(Fault::Delay(duration)) => delay(*duration).await,
+            Some(Fault::FailAfter | Fault::Duplicate | Fault::CrashAfter) | None => {}
+        }
+        if self.crashed.is_cancelled() {
+            return self.die(operation).await;
+        }
+        Ok(Started { operation, fault })
+    }
+
+    fn twice(&self, started: &Started) -> bool {
+        matches!(started.fault, Some(Fault::Duplicate))
+    }
+
+    async fn end<T: Send>(&self, started: Started, result: Result<T>) -> Result<T> {
+        let Started { operation, fault } = started;
+        self.plan.watch(&operation).await;
+        match fault {
+            Some(Fault::CrashAfter) => self.die(operation).await,
+            Some(Fault::FailAfter) => {
+                let kind = match operation.call.effect {
+                    Effect::Write => ErrorKind::Ambiguous,
+                    Effect::Read => ErrorKind::Unavailable,
+                };
+                let message = format!("injected after {}", operation.call.name);
+                self.answer(operation, Err(Error::new(kind, message)))
+            }
+            _ => self.answer(operation, result),
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a fault of the world, not of the code under test"
+)]
+async fn delay(duration: std::time::Duration) {
+    tokio::time::sleep(duration).await;
+}

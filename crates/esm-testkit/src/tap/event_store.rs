@@ -1,0 +1,96 @@
+//! The decorator of event stores.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use esm_core::Result;
+use esm_core::id::{CommitId, StoreId, StreamId};
+use esm_core::store::{
+    Append, Capabilities, Close, EventStore, Fence, Page, PageLimit, ReadFrom, StoreLimits, Tail,
+};
+
+use super::{Call, Tap, tapped};
+
+/// An event store whose calls go through a [`Tap`].
+#[derive(Debug, Clone)]
+pub struct TappedEventStore<T> {
+    inner: Arc<dyn EventStore>,
+    tap: T,
+}
+
+impl<T: Tap> TappedEventStore<T> {
+    /// This store, with this tap.
+    pub fn new(inner: Arc<dyn EventStore>, tap: T) -> Self {
+        Self { inner, tap }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<T: Tap> EventStore for TappedEventStore<T> {
+    fn id(&self) -> StoreId {
+        self.inner.id()
+    }
+
+    fn limits(&self) -> StoreLimits {
+        self.inner.limits()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn tail(&self, stream: &StreamId) -> Result<Tail> {
+        let call = Call::read("event_store.tail", stream);
+        tapped!(self.tap, call, self.inner.tail(stream))
+    }
+
+    async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
+        let call = Call::read("event_store.read", stream);
+        tapped!(self.tap, call, self.inner.read(stream, from, limit))
+    }
+
+    async fn append(&self, stream: &StreamId, expected: &Tail, append: Append) -> Result<Tail> {
+        let call = Call::write("event_store.append", stream);
+        tapped!(
+            self.tap,
+            call,
+            self.inner.append(stream, expected, append.clone())
+        )
+    }
+
+    async fn close(
+        &self,
+        stream: &StreamId,
+        expected: &Tail,
+        commit: CommitId,
+        close: Close,
+    ) -> Result<Tail> {
+        let call = Call::write("event_store.close", stream);
+        tapped!(
+            self.tap,
+            call,
+            self.inner.close(stream, expected, commit, close.clone())
+        )
+    }
+
+    async fn fence(
+        &self,
+        stream: &StreamId,
+        expected: &Tail,
+        commit: CommitId,
+        fence: Fence,
+    ) -> Result<Tail> {
+        let call = Call::write("event_store.fence", stream);
+        tapped!(
+            self.tap,
+            call,
+            self.inner.fence(stream, expected, commit, fence.clone())
+        )
+    }
+
+    async fn discard(&self, stream: &StreamId) -> Result<()> {
+        let call = Call::write("event_store.discard", stream);
+        tapped!(self.tap, call, self.inner.discard(stream))
+    }
+}

@@ -1,0 +1,121 @@
+//! Decorators that tell a [`Tap`] of every call on every trait.
+//!
+//! One set of decorators serves both purposes: with a [`Recorder`](crate::record::Recorder) they
+//! write down what is called, with an [`Actor`](crate::faults::Actor) they also let calls fail.
+
+mod backup;
+mod event_store;
+mod lock;
+mod log;
+mod records;
+
+use std::fmt::Debug;
+
+use esm_core::Result;
+use futures::future::ready;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+
+pub use backup::{TappedBackupReader, TappedBackupWriter, TappedBackups};
+pub use event_store::TappedEventStore;
+pub use lock::TappedLocks;
+pub use log::{Counts, Operation, OperationLog, Outcome};
+pub use records::TappedRecords;
+
+/// Whether a call can change the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// It changes nothing.
+    Read,
+    /// It may change something.
+    Write,
+}
+
+/// A call on a trait, before it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Trait and method: `event_store.append`.
+    pub name: &'static str,
+    /// What it is about: the stream, the record, the lock …; for people.
+    pub key: String,
+    /// Whether it can change the storage.
+    pub effect: Effect,
+}
+
+impl Call {
+    pub(crate) fn read(name: &'static str, key: impl ToString) -> Self {
+        Self {
+            name,
+            key: key.to_string(),
+            effect: Effect::Read,
+        }
+    }
+
+    pub(crate) fn write(name: &'static str, key: impl ToString) -> Self {
+        Self {
+            effect: Effect::Write,
+            ..Self::read(name, key)
+        }
+    }
+}
+
+/// Is told of every call before and after it is made, and decides what the caller learns of it.
+pub trait Tap: Debug + Clone + Send + Sync + 'static {
+    /// What it remembers of a call between its beginning and its end.
+    type Started: Send + Sync;
+
+    /// Before the call. An error is the caller's answer, and the call is not made.
+    fn begin(&self, call: Call) -> impl Future<Output = Result<Self::Started>> + Send;
+
+    /// Whether the call is to be made twice. The caller gets the first answer.
+    fn twice(&self, started: &Self::Started) -> bool;
+
+    /// After the call; what it returns is the caller's answer.
+    fn end<T: Send>(
+        &self,
+        started: Self::Started,
+        result: Result<T>,
+    ) -> impl Future<Output = Result<T>> + Send;
+}
+
+/// Makes a call through a tap. The call is an expression, because some borrow mutably and each
+/// attempt needs its own arguments.
+macro_rules! tapped {
+    ($tap:expr, $call:expr, $invoke:expr) => {{
+        let started = $crate::tap::Tap::begin(&$tap, $call).await?;
+        let result = $invoke.await;
+        if $crate::tap::Tap::twice(&$tap, &started) {
+            // the answer to the duplicate is lost
+            drop($invoke.await);
+        }
+        $crate::tap::Tap::end(&$tap, started, result).await
+    }};
+}
+
+/// As [`tapped!`], for calls that cannot be made twice: they are no requests of their own, or
+/// consume what they are made on.
+macro_rules! tapped_once {
+    ($tap:expr, $call:expr, $invoke:expr) => {{
+        let started = $crate::tap::Tap::begin(&$tap, $call).await?;
+        let result = $invoke.await;
+        $crate::tap::Tap::end(&$tap, started, result).await
+    }};
+}
+
+pub(crate) use {tapped, tapped_once};
+
+/// A listing through a tap: one call, begun when it is first polled and ended after its last item.
+fn tapped_stream<'a, T: Tap, I: Send + 'a>(
+    tap: &'a T,
+    call: Call,
+    list: impl FnOnce() -> BoxStream<'a, Result<I>> + Send + 'a,
+) -> BoxStream<'a, Result<I>> {
+    stream::once(async move {
+        let started = tap.begin(call).await?;
+        let end = stream::once(async move { tap.end(started, Ok(())).await });
+        let error_at_end = end.filter_map(|result| ready(result.err().map(Err)));
+        Ok(list().chain(error_at_end))
+    })
+    .try_flatten()
+    .boxed()
+}
