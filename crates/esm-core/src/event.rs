@@ -79,6 +79,19 @@ pub struct Schema {
     pub version: SchemaVersion,
 }
 
+impl Schema {
+    /// This version of this type.
+    ///
+    /// # Errors
+    /// `Invalid` when the type is no valid [`EventType`].
+    pub fn new(event_type: impl AsRef<str>, version: u32) -> Result<Self> {
+        Ok(Self {
+            event_type: EventType::new(event_type)?,
+            version: SchemaVersion(version),
+        })
+    }
+}
+
 impl fmt::Display for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} v{}", self.event_type, self.version)

@@ -1,5 +1,29 @@
 //! Transformations: what happens to each event on its way from source to target.
+//!
+//! An [`EventTransformer`] is asked by (type, schema version) and turns one event into none, one or
+//! several. Most are a [`FunctionTransformer`]; a [`CompositeTransformer`] picks one of several by
+//! schema and chains upcasters; a [`TransformationPipeline`] applies stages in sequence. Whatever
+//! the transformer, the [`Mapper`] is the one place that applies it: it settles ids, drops and
+//! failures, and the [`Ledger`] counts what came of it.
+//!
+//! What is absent: transformers see one event at a time and no I/O. That is what lets a
+//! verification transform everything a second time and compare.
 
+mod composite;
+mod composition;
+#[cfg(test)]
+mod fixtures;
+mod function;
+mod ledger;
+mod mapper;
+mod pipeline;
 mod transformer;
+mod typed;
 
+pub use composite::CompositeTransformer;
+pub use function::FunctionTransformer;
+pub use ledger::Ledger;
+pub use mapper::{Failure, Fate, Mapped, Mapper};
+pub use pipeline::TransformationPipeline;
 pub use transformer::{EventTransformer, Identity, TransformContext, TransformError, Transformed};
+pub use typed::{TypedFunction, TypedOutputs};

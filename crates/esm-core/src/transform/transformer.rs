@@ -1,6 +1,8 @@
 //! The trait that every transformation implements.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use crate::event::{Event, Revision, Schema};
 use crate::id::{Fingerprint, ObjectId};
@@ -21,6 +23,13 @@ pub enum Transformed {
         /// The rule, for the ledger of the report.
         rule: String,
     },
+}
+
+impl Transformed {
+    /// Left out by this rule.
+    pub fn dropped(rule: impl Into<String>) -> Self {
+        Self::Dropped { rule: rule.into() }
+    }
 }
 
 /// Why an event could not be transformed.
@@ -79,6 +88,14 @@ pub trait EventTransformer: Send + Sync + Debug + 'static {
     /// over.
     fn handles(&self, schema: &Schema) -> bool;
 
+    /// The schemas that this certainly changes or drops, whichever events of them there are.
+    ///
+    /// A migration retires them together with those that it saw being changed or dropped (R11). So
+    /// old code is also kept from appending an event of an old schema that the source had none of.
+    fn retired_schemas(&self) -> BTreeSet<Schema> {
+        BTreeSet::new()
+    }
+
     /// Transforms one event.
     ///
     /// # Errors
@@ -109,5 +126,27 @@ impl EventTransformer for Identity {
         _context: &TransformContext<'_>,
     ) -> Result<Transformed, TransformError> {
         Ok(Transformed::Unchanged)
+    }
+}
+
+impl<T: EventTransformer + ?Sized> EventTransformer for Arc<T> {
+    fn fingerprint(&self) -> Fingerprint {
+        (**self).fingerprint()
+    }
+
+    fn handles(&self, schema: &Schema) -> bool {
+        (**self).handles(schema)
+    }
+
+    fn retired_schemas(&self) -> BTreeSet<Schema> {
+        (**self).retired_schemas()
+    }
+
+    fn transform(
+        &self,
+        event: &Event,
+        context: &TransformContext<'_>,
+    ) -> Result<Transformed, TransformError> {
+        (**self).transform(event, context)
     }
 }
