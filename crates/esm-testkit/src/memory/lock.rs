@@ -15,41 +15,40 @@ use super::Shared;
 
 /// Locks in memory.
 ///
-/// Guarantees 1 and 2 of [`LockProvider`] hold because a lock is free exactly when nobody holds it
-/// or its lease has run out on the one clock; 3 because a lock's tokens are counted and the count
-/// outlives every holder.
+/// Guarantees 1 and 2 of [`LockProvider`] hold because a lock is free exactly when its newest
+/// acquisition was given up or its lease has run out on the one clock; 3 because that acquisition
+/// is remembered with its token, and the next one gets the next.
 #[derive(Debug, Clone)]
 pub struct MemoryLocks {
     clock: Arc<dyn Clock>,
-    locks: Shared<BTreeMap<LockName, Lock>>,
+    locks: Shared<BTreeMap<LockName, Newest>>,
 }
 
-#[derive(Debug, Default)]
-struct Lock {
-    /// How often it was acquired; also the newest token.
-    acquisitions: u64,
-    held: Option<Held>,
-}
-
+/// The newest acquisition of a lock.
 #[derive(Debug)]
-struct Held {
+struct Newest {
+    /// [`LockInfo::held`] is cleared by releasing and breaking only; see [`observed`](Self::observed).
     info: LockInfo,
     expires_at: Duration,
 }
 
-impl Lock {
-    /// Who holds it with this token. A lease that ran out can be renewed until another takes over.
-    fn holder(&mut self, token: FencingToken) -> Option<&mut Held> {
-        (self.held.as_mut()).filter(|held| held.info.token == token)
+impl Newest {
+    /// Whether it is this grant that is held. A lease that ran out can be renewed until another
+    /// takes over.
+    fn is(&self, grant: &LockGrant) -> bool {
+        self.info.held && self.info.token == grant.token
     }
 
-    /// Who holds it, with the rest of the lease, unless that ran out.
-    fn observed(&self, now: Duration) -> Option<LockInfo> {
-        let held = self.held.as_ref().filter(|held| held.expires_at > now)?;
-        Some(LockInfo {
-            expires_in: held.expires_at - now,
-            ..held.info.clone()
-        })
+    fn observed(&self, now: Duration) -> LockInfo {
+        let expires_in = match self.info.held {
+            true => self.expires_at.saturating_sub(now),
+            false => Duration::ZERO,
+        };
+        LockInfo {
+            held: !expires_in.is_zero(),
+            expires_in,
+            ..self.info.clone()
+        }
     }
 }
 
@@ -71,24 +70,23 @@ impl LockProvider for MemoryLocks {
 
     async fn try_acquire(&self, name: &LockName, request: &LockRequest) -> Result<LockAttempt> {
         let (mut locks, now) = (self.locks.lock(), self.clock.monotonic());
-        let lock = locks.entry(name.clone()).or_default();
-        if let Some(info) = lock.observed(now) {
+        let newest = locks.get(name).map(|newest| newest.observed(now));
+        if let Some(info) = newest.clone().filter(|info| info.held) {
             return Ok(LockAttempt::Held(info));
         }
-        lock.acquisitions += 1;
-        let token = FencingToken(lock.acquisitions);
-        lock.held = Some(Held {
-            info: LockInfo {
-                name: name.clone(),
-                holder: request.holder.clone(),
-                token,
-                migration: request.migration,
-                acquired_at: request.at,
-                lease: request.lease,
-                expires_in: request.lease,
-            },
-            expires_at: now + request.lease,
-        });
+        let token = FencingToken(newest.map_or(1, |info| info.token.0 + 1));
+        let info = LockInfo {
+            name: name.clone(),
+            holder: request.holder.clone(),
+            token,
+            migration: request.migration,
+            acquired_at: request.at,
+            lease: request.lease,
+            held: true,
+            expires_in: request.lease,
+        };
+        let expires_at = now + request.lease;
+        locks.insert(name.clone(), Newest { info, expires_at });
         Ok(LockAttempt::Acquired(LockGrant {
             name: name.clone(),
             holder: request.holder.clone(),
@@ -100,58 +98,57 @@ impl LockProvider for MemoryLocks {
 
     async fn renew(&self, grant: &LockGrant) -> Result<()> {
         let (mut locks, now) = (self.locks.lock(), self.clock.monotonic());
-        let held = (locks.get_mut(&grant.name))
-            .and_then(|lock| lock.holder(grant.token))
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::LockLost,
-                    format!("lock was taken over or broken: {}", grant.name),
-                )
-            })?;
-        held.expires_at = now + grant.lease;
+        let mine = locks.get_mut(&grant.name).filter(|newest| newest.is(grant));
+        let Some(mine) = mine else {
+            return Err(Error::new(
+                ErrorKind::LockLost,
+                format!("lock was taken over or broken: {}", grant.name),
+            ));
+        };
+        mine.expires_at = now + grant.lease;
         Ok(())
     }
 
     async fn release(&self, grant: &LockGrant) -> Result<()> {
         let mut locks = self.locks.lock();
-        if let Some(lock) = locks.get_mut(&grant.name)
-            && lock.holder(grant.token).is_some()
-        {
-            lock.held = None;
+        let mine = locks.get_mut(&grant.name).filter(|newest| newest.is(grant));
+        if let Some(mine) = mine {
+            mine.info.held = false;
         }
         Ok(())
     }
 
     async fn inspect(&self, name: &LockName) -> Result<Option<LockInfo>> {
         let now = self.clock.monotonic();
-        Ok((self.locks.lock().get(name)).and_then(|lock| lock.observed(now)))
+        Ok((self.locks.lock().get(name)).map(|newest| newest.observed(now)))
     }
 
     async fn list(&self) -> Result<Vec<LockInfo>> {
         let now = self.clock.monotonic();
         let locks = self.locks.lock();
-        Ok(locks
-            .values()
-            .filter_map(|lock| lock.observed(now))
-            .collect())
+        let all = locks.values().map(|newest| newest.observed(now));
+        Ok(all.filter(|info| info.held).collect())
     }
 
     async fn break_lock(&self, name: &LockName, token: FencingToken) -> Result<()> {
         let (mut locks, now) = (self.locks.lock(), self.clock.monotonic());
-        let lock = locks.entry(name.clone()).or_default();
-        let Some(info) = lock.observed(now) else {
+        let newest = locks
+            .get_mut(name)
+            .filter(|newest| newest.observed(now).held);
+        let Some(newest) = newest else {
             return Err(Error::not_found(format!("lock is free: {name}")));
         };
-        if info.token != token {
+        let actual = newest.info.token;
+        if actual != token {
             return Err(Error::new(
                 ErrorKind::Conflict { actual: None },
                 format!(
                     "lock has another token: expected {}, found {}",
-                    token.0, info.token.0
+                    token.0, actual.0
                 ),
             ));
         }
-        lock.held = None;
+        newest.info.held = false;
         Ok(())
     }
 }
