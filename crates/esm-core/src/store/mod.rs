@@ -7,6 +7,7 @@ mod backup;
 mod cell;
 mod event_store;
 mod lock;
+mod read_only;
 mod records;
 
 pub use backup::{
@@ -20,4 +21,6 @@ pub use event_store::{
     StoreLimits, Tail,
 };
 pub use lock::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
+pub use read_only::{ReadOnlyEventStore, ReadOnlyRecords};
+pub(crate) use records::decode;
 pub use records::{Record, RecordCollection, RecordKey, Records, RecordsExt};
