@@ -1,2 +1,64 @@
-//! The project's own tasks.
-fn main() {}
+//! The project's own tasks: `cargo xtask --help` lists them.
+//!
+//! Plain programs run by `cargo`, so that a new machine needs nothing else to build, test and try
+//! the project, and continuous integration runs what everybody runs.
+
+mod bench;
+mod ci;
+mod command;
+mod demo;
+mod layering;
+mod project;
+mod sample;
+mod servers;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own tasks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Builds `esm` and migrates a sample of orders on a local directory, step by step
+    Demo(demo::Options),
+    /// Runs all tests, with the servers that this machine can start
+    Test(test::Options),
+    /// Runs every check, as continuous integration does, and prints the time of each stage
+    Ci(ci::Options),
+    /// Measures esm against what the storage itself takes, and prints the ratios
+    Bench(bench::Options),
+    /// Checks what neither the compiler nor clippy does: file sizes, names, links, lints, numbering
+    Tidy,
+    /// Checks which crate depends on which, and that esm-core knows no network
+    Layering,
+    /// Writes the demo's sample, `examples/orders.ndjson`, anew
+    Sample,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Ci(options) => ci::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Tidy => tidy::run(),
+        Task::Layering => layering::run(),
+        Task::Sample => sample::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `cargo xtask ci`: every check, one after the other, and the time of each.
+
+mod stage;
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{command, layering, project, tidy};
+use stage::Stage;
+
+/// Options of `cargo xtask ci`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Begin at this stage
+    #[arg(long, value_name = "STAGE")]
+    from: Option<String>,
+    /// Run this stage alone
+    #[arg(long, value_name = "STAGE", conflicts_with = "from")]
+    only: Option<String>,
+}
+
+/// Quick ones first; the slow ones share what the ones before them have built.
+const STAGES: &[Stage] = &[
+    Stage::new("fmt", || {
+        command::run(command::cargo().args(["fmt", "--all", "--check"]))
+    }),
+    Stage::new("tidy", tidy::run),
+    Stage::new("layering", layering::run),
+    Stage::new("clippy", clippy),
+    Stage::new("test", || command::run(&mut xtask("test"))),
+    Stage::new("demo", || command::run(&mut xtask("demo"))),
+    Stage::new("examples", examples),
+    Stage::new("doc", doc),
+    Stage::new("package", package),
+    Stage::new("deny", deny),
+];
+
+/// Runs the stages, up to the first that fails, and prints the times.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let chosen = stage::choose(STAGES, options.from.as_deref(), options.only.as_deref())?;
+    stage::run(chosen)
+}
+
+/// The README's commands run as they stand there: through cargo's alias.
+fn xtask(task: &str) -> Command {
+    let mut cargo = command::cargo();
+    cargo.args(["xtask", task]);
+    cargo
+}
+
+fn clippy() -> Result<()> {
+    command::run(command::cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny=warnings",
+    ]))
+}
+
+fn doc() -> Result<()> {
+    command::run(
+        command::cargo()
+            .args(["doc", "--workspace", "--no-deps", "--all-features"])
+            .env("RUSTDOCFLAGS", "--deny=warnings"),
+    )
+}
+
+/// Runs every example of the library; each checks its own outcome.
+fn examples() -> Result<()> {
+    let directory = project::root().join("examples/library/examples");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            names.extend(path.file_stem().map(std::ffi::OsStr::to_owned));
+        }
+    }
+    names.sort();
+    for name in names {
+        command::run(
+            command::cargo()
+                .args(["run", "--quiet", "--package=esm-library-examples"])
+                .arg("--example")
+                .arg(name),
+        )?;
+    }
+    Ok(())
+}
+
+/// Whether every crate that can be published could be. What it is built from is what the stages
+/// before have built, so it is not built a second time.
+fn package() -> Result<()> {
+    let mut cargo = command::cargo();
+    cargo.args(["package", "--workspace", "--no-verify", "--quiet"]);
+    if !project::in_ci() {
+        cargo.arg("--allow-dirty");
+    }
+    for private in ["xtask", "esm-library-examples", "esm-bench"] {
+        cargo.args(["--exclude", private]);
+    }
+    command::run(&mut cargo)
+}
+
+fn deny() -> Result<()> {
+    if !command::answers("cargo-deny", &["--version"]) {
+        command::run(command::cargo().args([
+            "install",
+            "--locked",
+            "--quiet",
+            "cargo-deny",
+            "--version=^0.20",
+        ]))?;
+    }
+    command::run(command::cargo().args([
+        "deny",
+        "--log-level=error",
+        "check",
+        "licenses",
+        "bans",
+        "sources",
+    ]))
+}

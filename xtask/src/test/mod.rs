@@ -1,0 +1,70 @@
+//! `cargo xtask test`: all tests, and by name what could not be tested.
+
+mod not_tested;
+
+use anyhow::{Result, bail};
+
+use crate::{command, project, servers};
+use not_tested::NotTested;
+
+/// Options of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Arguments for the test runner, e.g. `-p esm-core rolling_hash`; without any, everything runs
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    arguments: Vec<String>,
+}
+
+/// Runs the tests with all servers that can be had.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let not_tested = NotTested::fresh()?;
+    let servers = servers::start();
+    for (name, why) in &servers.missing {
+        not_tested.add(name, why)?;
+    }
+    if project::in_ci() && !servers.missing.is_empty() {
+        bail!("a server cannot be had: {:?}", servers.missing);
+    }
+
+    let tested = tests(options, &servers, &not_tested);
+    not_tested.print()?;
+    tested
+}
+
+fn tests(options: &Options, servers: &servers::Servers, not_tested: &NotTested) -> Result<()> {
+    let runner = |arguments: &[&str]| {
+        let mut cargo = command::cargo();
+        cargo.args(arguments);
+        cargo.env(NotTested::VARIABLE, not_tested.directory());
+        for server in &servers.running {
+            cargo.env(server.variable, &server.url);
+        }
+        cargo
+    };
+    let nextest = command::answers("cargo-nextest", &["nextest", "--version"]);
+    let mut tests = match nextest {
+        true => runner(&["nextest", "run"]),
+        false => runner(&["test"]),
+    };
+    if nextest && project::in_ci() {
+        tests.arg("--profile=ci");
+    }
+    if !options.arguments.is_empty() {
+        return command::run(tests.args(&options.arguments));
+    }
+    command::run(tests.args(["--workspace", "--all-features"]))?;
+    if nextest {
+        // nextest does not run the examples in the documentation.
+        command::run(&mut runner(&[
+            "test",
+            "--doc",
+            "--workspace",
+            "--all-features",
+        ]))?;
+    }
+    Ok(())
+}

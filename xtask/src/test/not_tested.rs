@@ -1,0 +1,80 @@
+//! What a run could not test, by name: never skipped in silence.
+//!
+//! A test that needs what the machine does not have writes a file into the directory that
+//! `ESM_NOT_TESTED` names: the file's name says what was not tested, its content why. Without the
+//! variable, as under a plain `cargo test`, it says so on standard error.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::project;
+
+/// The directory that tests write into.
+#[derive(Debug)]
+pub(crate) struct NotTested(PathBuf);
+
+impl NotTested {
+    /// The variable that names the directory.
+    pub(crate) const VARIABLE: &str = "ESM_NOT_TESTED";
+
+    /// An empty directory for this run.
+    pub(crate) fn fresh() -> Result<Self> {
+        let directory = project::target().join("not-tested");
+        if directory.exists() {
+            fs::remove_dir_all(&directory)?;
+        }
+        fs::create_dir_all(&directory)?;
+        Ok(Self(directory))
+    }
+
+    /// Where it is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.0
+    }
+
+    /// Notes down what is not tested.
+    pub(crate) fn add(&self, name: &str, why: &str) -> Result<()> {
+        Ok(fs::write(self.0.join(name), why)?)
+    }
+
+    /// Prints what was noted down, or that everything was tested.
+    pub(crate) fn print(&self) -> Result<()> {
+        let lines = self.lines()?;
+        if lines.is_empty() {
+            println!("not tested: nothing was left out");
+        } else {
+            println!("not tested:\n{}", lines.join("\n"));
+        }
+        Ok(())
+    }
+
+    fn lines(&self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            let why = fs::read_to_string(entry.path())?;
+            let name = entry.file_name();
+            lines.push(format!("  {}: {}", name.to_string_lossy(), why.trim()));
+        }
+        lines.sort();
+        Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_tested_is_told_by_name() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let not_tested = NotTested(directory.path().to_owned());
+        assert_eq!(not_tested.lines()?, [""; 0]);
+        not_tested.add("S3", "no python\n")?;
+        not_tested.add("Azure", "no npm")?;
+        assert_eq!(not_tested.lines()?, ["  Azure: no npm", "  S3: no python"]);
+        Ok(())
+    }
+}
