@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::document::{Documents, ObjectDocument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
-use crate::store::{CellKind, Close, EventStore, EventStoreExt as _, Tail};
+use crate::store::{
+    CellKind, Close, EventStore, EventStoreExt as _, Stores, Tail, unknown_store as unknown,
+};
 
 /// A stream followed to where it goes on.
 #[derive(Debug, Clone)]
@@ -19,18 +21,26 @@ pub struct ChainEnd {
     pub tail: Tail,
 }
 
-/// Follows Closes from a stream to the end of its chain. Writes nothing.
+/// [`follow_in`] for a chain that stays in one store.
+///
+/// # Errors
+/// As [`follow_in`].
+pub async fn follow(store: &Arc<dyn EventStore>, from: StreamRef) -> Result<ChainEnd> {
+    follow_in(&Stores::new(Arc::clone(store)), from).await
+}
+
+/// Follows Closes from a stream to the end of its chain, over all known stores. Writes nothing.
 ///
 /// # Errors
 /// - `UnknownStore` when a Close names a stream that is not here, or whose first cell does not name
 ///   the closed one and the migration (R13).
 /// - `Corrupt` when a stream is met twice.
-pub async fn follow(store: &Arc<dyn EventStore>, from: StreamRef) -> Result<ChainEnd> {
+pub async fn follow_in(stores: &Stores, from: StreamRef) -> Result<ChainEnd> {
     let mut closes = Vec::new();
     let mut met = HashSet::new();
     let mut stream = from;
     loop {
-        ensure_known(store, &stream)?;
+        let store = stores.of(&stream)?;
         if !met.insert(stream.clone()) {
             return Err(Error::corrupt(format!(
                 "a chain of closed streams is a circle at {stream}"
@@ -51,35 +61,31 @@ pub async fn follow(store: &Arc<dyn EventStore>, from: StreamRef) -> Result<Chai
                 tail,
             });
         };
-        ensure_continues(store, &stream, &close, &target).await?;
+        ensure_continues(stores, &stream, &close, &target).await?;
         closes.push((stream, close));
         stream = target;
     }
 }
 
-fn ensure_known(store: &Arc<dyn EventStore>, stream: &StreamRef) -> Result<()> {
-    match stream.store == store.id() {
-        true => Ok(()),
-        false => Err(unknown(stream)),
-    }
-}
-
-fn unknown(stream: &StreamRef) -> Error {
-    let message = format!("the events go on in a store that is not known here: {stream}");
-    Error::new(ErrorKind::UnknownStore, message)
-        .with_hint("add the store with that id to the configuration and try again")
-}
-
-/// R13: a Close is followed only where the target says that it comes from there.
-async fn ensure_continues(
-    store: &Arc<dyn EventStore>,
+/// R13: a Close is followed only where the target says that it comes from there. So does the target
+/// of a restore, whose origin names the stream that it takes the place of.
+///
+/// # Errors
+/// `UnknownStore`.
+pub(crate) async fn ensure_continues(
+    stores: &Stores,
     closed: &StreamRef,
     close: &Close,
     target: &StreamRef,
 ) -> Result<()> {
-    ensure_known(store, target)?;
-    match store.origin(&target.stream).await? {
-        Some(origin) if origin.source == *closed && origin.migration == close.migration => Ok(()),
+    let first = stores.of(target)?.cell(&target.stream, 0).await?;
+    match first.map(|cell| cell.header.kind) {
+        Some(CellKind::Data {
+            origin: Some(origin),
+            ..
+        }) if origin.source == *closed && origin.migration == close.migration => Ok(()),
+        // deleted after it was closed itself; its id alone names source and migration
+        Some(CellKind::Tombstone) => Ok(()),
         _ => Err(unknown(target)),
     }
 }

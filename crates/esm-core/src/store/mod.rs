@@ -9,6 +9,7 @@ mod event_store;
 mod lock;
 mod read_only;
 mod records;
+mod stores;
 
 pub use backup::{
     BackupChecksums, BackupContent, BackupDraft, BackupHandle, BackupItem, BackupKind,
@@ -24,3 +25,5 @@ pub use lock::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 pub use read_only::{ReadOnlyEventStore, ReadOnlyRecords};
 pub(crate) use records::decode;
 pub use records::{Record, RecordCollection, RecordKey, Records, RecordsExt};
+pub use stores::Stores;
+pub(crate) use stores::unknown as unknown_store;

@@ -1,0 +1,75 @@
+//! The event stores that a process knows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{EventStore, StoreLimits};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{StoreId, StreamRef};
+
+/// The event stores that a process knows, by their ids: one is home, where new objects begin; a
+/// chain of streams may lead into the others.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    home: Arc<dyn EventStore>,
+    others: BTreeMap<StoreId, Arc<dyn EventStore>>,
+}
+
+impl Stores {
+    /// This store alone.
+    pub fn new(home: Arc<dyn EventStore>) -> Self {
+        Self {
+            home,
+            others: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a store that streams may have moved to. One with an id that is known already replaces
+    /// nothing.
+    #[must_use]
+    pub fn with(mut self, store: Arc<dyn EventStore>) -> Self {
+        if store.id() != self.home.id() {
+            self.others.entry(store.id()).or_insert(store);
+        }
+        self
+    }
+
+    /// The store where new objects begin.
+    pub fn home(&self) -> &Arc<dyn EventStore> {
+        &self.home
+    }
+
+    /// The store that holds this stream.
+    ///
+    /// # Errors
+    /// `UnknownStore`.
+    pub fn of(&self, stream: &StreamRef) -> Result<&Arc<dyn EventStore>> {
+        match stream.store == self.home.id() {
+            true => Some(&self.home),
+            false => self.others.get(&stream.store),
+        }
+        .ok_or_else(|| unknown(stream))
+    }
+
+    /// What every one of them accepts.
+    pub fn limits(&self) -> StoreLimits {
+        let all = self.others.values().map(|store| store.limits());
+        all.fold(self.home.limits(), |a, b| StoreLimits {
+            max_event_bytes: a.max_event_bytes.min(b.max_event_bytes),
+            max_cell_bytes: a.max_cell_bytes.min(b.max_cell_bytes),
+            max_cell_events: a.max_cell_events.min(b.max_cell_events),
+        })
+    }
+}
+
+impl From<Arc<dyn EventStore>> for Stores {
+    fn from(home: Arc<dyn EventStore>) -> Self {
+        Self::new(home)
+    }
+}
+
+pub(crate) fn unknown(stream: &StreamRef) -> Error {
+    let message = format!("the events go on in a store that is not known here: {stream}");
+    Error::new(ErrorKind::UnknownStore, message)
+        .with_hint("add the store with that id to the configuration and try again")
+}
