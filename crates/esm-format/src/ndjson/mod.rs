@@ -1,0 +1,9 @@
+//! Files of lines for import and export: plain, gzip or zstd.
+
+mod packing;
+mod reader;
+mod writer;
+
+pub use packing::Packing;
+pub use reader::{Line, LineReader};
+pub use writer::LineWriter;
