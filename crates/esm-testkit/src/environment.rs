@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use esm_core::clock::{Clock, Environment, Randomness};
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// An environment in which the same seed gives the same run: a [`ManualClock`] and
@@ -20,6 +21,11 @@ pub fn environment(seed: u64) -> Environment {
     }
 }
 
+/// The wall clock after this time: it starts at 2024-01-01T00:00:00Z.
+fn at(elapsed: Duration) -> Timestamp {
+    Timestamp::from_second(1_704_067_200).unwrap_or_default() + elapsed
+}
+
 /// A clock that runs on tokio's timer and whose wall clock starts at the beginning of 2024.
 ///
 /// Under `#[tokio::test(start_paused = true)]` no time passes but by [`advance`](Self::advance)
@@ -30,9 +36,6 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// 2024-01-01T00:00:00Z, in seconds since 1970.
-    const EPOCH: i64 = 1_704_067_200;
-
     /// A clock whose time starts now.
     pub fn new() -> Self {
         Self {
@@ -55,7 +58,7 @@ impl Default for ManualClock {
 #[async_trait]
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_second(Self::EPOCH).unwrap_or_default() + self.monotonic()
+        at(self.monotonic())
     }
 
     fn monotonic(&self) -> Duration {
@@ -65,6 +68,53 @@ impl Clock for ManualClock {
     #[expect(clippy::disallowed_methods, reason = "this is a clock")]
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
+    }
+}
+
+/// A clock that stands still until it is told to go on; needs no paused time, so it serves tests
+/// that run on several threads.
+///
+/// A handle: clones are the same clock. Who sleeps on it waits until somebody advances it.
+#[derive(Debug, Clone)]
+pub struct SteppedClock {
+    elapsed: Arc<watch::Sender<Duration>>,
+}
+
+impl SteppedClock {
+    /// A clock that stands at the beginning of 2024.
+    pub fn new() -> Self {
+        Self {
+            elapsed: Arc::new(watch::Sender::new(Duration::ZERO)),
+        }
+    }
+
+    /// Sets it forward, and wakes those whose time has come.
+    pub fn advance(&self, duration: Duration) {
+        self.elapsed.send_modify(|elapsed| *elapsed += duration);
+    }
+}
+
+impl Default for SteppedClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Clock for SteppedClock {
+    fn now(&self) -> Timestamp {
+        at(self.monotonic())
+    }
+
+    fn monotonic(&self) -> Duration {
+        *self.elapsed.borrow()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let until = self.monotonic() + duration;
+        let mut elapsed = self.elapsed.subscribe();
+        // it cannot fail: the sender is `self`
+        let _ = elapsed.wait_for(|elapsed| *elapsed >= until).await;
     }
 }
 
@@ -109,6 +159,20 @@ mod tests {
         assert_ne!(a.uuid_v4(), c.uuid_v4());
         assert_ne!(a.uuid_v4(), a.uuid_v4());
         assert_eq!(draw(7), draw(7));
+    }
+
+    #[tokio::test]
+    async fn a_stepped_clock_wakes_those_whose_time_has_come() {
+        let clock = SteppedClock::new();
+        let (short, long) = (clock.clone(), clock.clone());
+        let short = tokio::spawn(async move { short.sleep(Duration::from_secs(5)).await });
+        let long = tokio::spawn(async move { long.sleep(Duration::from_secs(500)).await });
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_secs(10));
+        assert!(short.await.is_ok());
+        assert!(!long.is_finished());
+        assert_eq!(clock.now().to_string(), "2024-01-01T00:00:10Z");
+        long.abort();
     }
 
     #[tokio::test(start_paused = true)]

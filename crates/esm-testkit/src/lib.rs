@@ -3,13 +3,15 @@
 //! - [`memory`] has a fake of every trait of [`esm_core::store`], small enough to be read as the
 //!   executable specification of the traits' numbered guarantees.
 //! - [`environment()`] makes time, ids and randomness deterministic.
+//! - [`conformance`] has the suites that every provider must pass.
 //! - [`faults`] makes calls fail, lose their answers, happen twice, stall, or be the caller's last.
 //! - [`mod@record`] writes down what is called, and counts it.
 
+pub mod conformance;
 mod environment;
 pub mod faults;
 pub mod memory;
 pub mod record;
 pub mod tap;
 
-pub use environment::{ManualClock, SeededRandomness, environment};
+pub use environment::{ManualClock, SeededRandomness, SteppedClock, environment};

@@ -11,7 +11,7 @@ mod records;
 
 use std::fmt::Debug;
 
-use esm_core::Result;
+use esm_core::{Error, Result};
 use futures::future::ready;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -114,7 +114,7 @@ fn tapped_stream<'a, T: Tap, I: Send + 'a>(
         let started = tap.begin(call).await?;
         let end = stream::once(async move { tap.end(started, Ok(())).await });
         let error_at_end = end.filter_map(|result| ready(result.err().map(Err)));
-        Ok(list().chain(error_at_end))
+        Ok::<_, Error>(list().chain(error_at_end))
     })
     .try_flatten()
     .boxed()

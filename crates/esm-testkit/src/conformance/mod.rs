@@ -1,0 +1,41 @@
+//! Conformance suites: what every provider must pass.
+//!
+//! Each case checks one promise of a trait of [`esm_core::store`]; its documentation cites the
+//! guarantee's number. A harness gives each case a fresh storage, and as many handles on it as the
+//! case wants: a handle stands for a process, so two of them share nothing but the storage.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use esm_core::store::EventStore;
+//! use esm_testkit::conformance::EventStoreHarness;
+//! use esm_testkit::memory::MemoryWorld;
+//!
+//! struct Memory(MemoryWorld);
+//!
+//! #[async_trait::async_trait]
+//! impl EventStoreHarness for Memory {
+//!     async fn open(&self) -> Arc<dyn EventStore> {
+//!         self.0.event_store()
+//!     }
+//! }
+//!
+//! // one #[test] per case; the expression runs anew for each and may await
+//! esm_testkit::event_store_conformance!(Memory(MemoryWorld::new(&esm_testkit::environment(1))));
+//! # fn main() {}
+//! ```
+
+mod cases;
+mod fixtures;
+mod harness;
+mod race;
+mod verdict;
+
+pub mod backup;
+pub mod event_store;
+pub mod lock;
+pub mod records;
+
+pub use cases::{Case, run_case};
+pub use harness::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};
+pub use verdict::{Failure, Verdict};

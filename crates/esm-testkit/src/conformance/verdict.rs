@@ -1,0 +1,75 @@
+//! What a case found.
+
+use std::fmt;
+
+/// What a case found: nothing, or what is wrong.
+pub type Verdict = Result<(), Failure>;
+
+/// Which promise a provider broke, for people.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<esm_core::Error> for Failure {
+    fn from(error: esm_core::Error) -> Self {
+        Self(format!("unexpected error: {error:?}"))
+    }
+}
+
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err($crate::conformance::Failure::new(format!($($message)+)));
+        }
+    };
+}
+
+macro_rules! ensure_eq {
+    ($left:expr, $right:expr, $($message:tt)+) => {
+        match (&$left, &$right) {
+            (left, right) => {
+                if left != right {
+                    let message = format!($($message)+);
+                    return Err($crate::conformance::Failure::new(format!(
+                        "{message}: found {left:?}, wanted {right:?}"
+                    )));
+                }
+            }
+        }
+    };
+}
+
+/// Wants this kind of error; anything else is a failure.
+macro_rules! ensure_err {
+    ($result:expr, $kind:pat, $($message:tt)+) => {
+        match &$result {
+            Err(error) if matches!(error.kind(), $kind) => {}
+            other => {
+                let message = format!($($message)+);
+                return Err($crate::conformance::Failure::new(format!(
+                    "{message}: found {other:?}, wanted {}",
+                    stringify!($kind)
+                )));
+            }
+        }
+    };
+}
+
+pub(crate) use {ensure, ensure_eq, ensure_err};

@@ -1,0 +1,81 @@
+//! The fakes pass the suites.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use esm_core::clock::Environment;
+use esm_core::id::BackupId;
+use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
+use esm_testkit::conformance::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};
+use esm_testkit::memory::MemoryWorld;
+use esm_testkit::{SeededRandomness, SteppedClock};
+
+struct Memory {
+    world: MemoryWorld,
+    clock: SteppedClock,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let clock = SteppedClock::new();
+        let environment = Environment {
+            clock: Arc::new(clock.clone()),
+            randomness: Arc::new(SeededRandomness::new(1)),
+        };
+        let world = MemoryWorld::new(&environment);
+        Self { world, clock }
+    }
+}
+
+#[async_trait]
+impl EventStoreHarness for Memory {
+    async fn open(&self) -> Arc<dyn EventStore> {
+        self.world.event_store()
+    }
+}
+
+#[async_trait]
+impl RecordsHarness for Memory {
+    async fn open(&self) -> Arc<dyn Records> {
+        self.world.records()
+    }
+}
+
+#[async_trait]
+impl LockHarness for Memory {
+    async fn open(&self) -> Arc<dyn LockProvider> {
+        self.world.locks()
+    }
+
+    async fn pass(&self, duration: Duration) {
+        self.clock.advance(duration);
+    }
+}
+
+#[async_trait]
+impl BackupHarness for Memory {
+    async fn open(&self) -> Arc<dyn BackupProvider> {
+        self.world.backups()
+    }
+
+    async fn corrupt(&self, id: &BackupId) -> bool {
+        self.world.backups.corrupt(id)
+    }
+}
+
+mod event_store {
+    esm_testkit::event_store_conformance!(super::Memory::new());
+}
+
+mod records {
+    esm_testkit::records_conformance!(super::Memory::new());
+}
+
+mod lock {
+    esm_testkit::lock_conformance!(super::Memory::new());
+}
+
+mod backup {
+    esm_testkit::backup_conformance!(super::Memory::new());
+}
