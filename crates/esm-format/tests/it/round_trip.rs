@@ -1,9 +1,6 @@
 //! Whatever goes in comes out: events as lines, cells and backups.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod strategies;
-
+use crate::strategies;
 use bytes::Bytes;
 use esm_core::event::{Event, Revision};
 use esm_core::id::{BackupId, ObjectId, StreamRef};

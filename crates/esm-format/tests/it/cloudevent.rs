@@ -1,7 +1,5 @@
 //! Lines of CloudEvents: what is read, what is refused, and what is written.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use esm_core::event::{Event, MetadataValue, Revision, SchemaVersion};
 use esm_core::{Error, ErrorKind, Result};
 use esm_format::cloudevent::{Attributes, Decoded, decode, encode};

@@ -1,15 +1,12 @@
 //! Every version of every durable format stays readable, from the bytes that it wrote.
 //!
-//! `ESM_WRITE_SNAPSHOTS=1 cargo test -p esm-format --test snapshots` writes files that are absent.
+//! `ESM_WRITE_SNAPSHOTS=1 cargo test -p esm-format --test it` writes files that are absent.
 //! One that exists is never replaced: a change of a format is a new version in a new folder.
-
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod samples;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::samples;
 use esm_core::event::Revision;
 use esm_core::store::{BackupItem, Cell, SectionSummary};
 use esm_core::verify::RollingHash;

@@ -1,7 +1,5 @@
 //! Files of lines: plain, gzip and zstd, good and bad ones.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::io::{self, Cursor};
 use std::pin::Pin;
 use std::task::{Context, Poll};

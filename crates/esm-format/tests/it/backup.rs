@@ -1,13 +1,10 @@
 //! What is wrong with a backup is said, and in which file.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod samples;
-
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::samples;
 use esm_core::store::{BackupDraft, BackupManifest, Compression, SectionSummary};
 use esm_core::verify::RollingHash;
 use esm_core::{Error, ErrorKind};

@@ -1,9 +1,6 @@
 //! What is wrong with a cell is said.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod samples;
-
+use crate::samples;
 use esm_core::event::Revision;
 use esm_core::store::{Cell, CellKind, StoreLimits};
 use esm_core::{ErrorKind, Result};
