@@ -146,6 +146,24 @@ proptest! {
     }
 
     #[test]
+    fn a_damaged_line_is_an_error_or_an_event_that_can_be_written(
+        event in strategies::event(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let object = "order/7".parse().unwrap();
+        let mut bytes = line(&event, &cloudevent::Attributes::of(&object, Revision(0)));
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(decoded) = cloudevent::decode(&bytes) {
+            let event = decoded.into_event_of(&object);
+            let again = line(&event, &cloudevent::Attributes::of(&object, Revision(0)));
+            prop_assert_eq!(cloudevent::decode(&again).unwrap().into_event_of(&object), event);
+        }
+    }
+
+    #[test]
     fn any_bytes_are_no_cell_and_no_panic(bytes in vec(any::<u8>(), 0..200)) {
         prop_assert!(cell::decode(&bytes).is_err());
         let mut behind_the_magic = b"{\"esm_cell\":1,".to_vec();
