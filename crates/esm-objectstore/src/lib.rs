@@ -1,1 +1,48 @@
 //! Event streams, records, locks and backups over any object store.
+//!
+//! [`Store::open`] takes an address, [`Store::from_object_store`] a client, and both give what
+//! esm-core works on: an [`EventStore`](esm_core::store::EventStore),
+//! [`Records`](esm_core::store::Records), a [`LockProvider`](esm_core::store::LockProvider) and a
+//! [`BackupProvider`](esm_core::store::BackupProvider).
+//!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() -> esm_core::Result<()> {
+//! use esm_objectstore::{OpenOptions, Store};
+//!
+//! let store = Store::open_or_create("memory:", OpenOptions::new()).await?;
+//! let events = store.event_store();
+//! assert_eq!(events.id(), store.id());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything rests on one promise of the storage, which is tested when a store is made: an object
+//! that is created if absent is created by one writer only. Cells of streams, versions of records
+//! and acquisitions of locks are objects with numbers for names, each created that way. Whatever a
+//! write is answered with, the object that stands there decides what became of it.
+//!
+//! Clients of remote stores are behind the features `aws`, `gcp` and `azure`; a local directory and
+//! memory are always there. `docs/providers.md` says how each is configured and what it was tested
+//! on, `docs/formats.md` what is stored under which key.
+
+mod backend;
+mod backup;
+mod event_store;
+mod failure;
+mod known;
+mod layout;
+mod local;
+mod location;
+mod lock;
+mod marker;
+mod options;
+mod probe;
+mod records;
+#[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
+mod remote;
+mod segment;
+mod store;
+
+pub use options::OpenOptions;
+pub use store::Store;

@@ -1,0 +1,76 @@
+//! The manifest: the last object to be written, and the one that makes a backup of the others.
+
+use bytes::Bytes;
+use esm_core::id::BackupId;
+use esm_core::store::BackupManifest;
+use esm_core::{Error, Result};
+use esm_format::backup::{
+    EVENTS_FILE, MANIFEST_FILE, SECTIONS_FILE, decode_manifest, encode_manifest,
+};
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The names of a backup's data files. Each attempt to write one draws a nonce, so that two that
+/// write the same backup never touch each other's files; the manifest says whose count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Files {
+    pub(super) events: String,
+    pub(super) sections: String,
+}
+
+impl Files {
+    pub(super) fn new(nonce: Uuid) -> Self {
+        Self {
+            events: format!("{nonce}.{EVENTS_FILE}"),
+            sections: format!("{nonce}.{SECTIONS_FILE}"),
+        }
+    }
+}
+
+/// The key of the manifest in a backup's folder.
+pub(super) fn key(folder: &Path) -> Path {
+    folder.clone().join(MANIFEST_FILE)
+}
+
+/// Whether a key is that of a manifest right below this folder's folders.
+pub(super) fn is_manifest(key: &Path, backups: &Path) -> bool {
+    key.filename() == Some(MANIFEST_FILE)
+        && key
+            .prefix_match(backups)
+            .is_some_and(|parts| parts.count() == 2)
+}
+
+/// Writes a manifest together with the names of the files that it is about.
+pub(super) fn encode(manifest: &BackupManifest, files: &Files) -> Result<Bytes> {
+    let json = |e: serde_json::Error| {
+        Error::invalid(format!("manifest cannot be written as JSON: {e}")).with_source(e)
+    };
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&encode_manifest(manifest)?).map_err(json)?;
+    manifest["files"] = serde_json::to_value(files).map_err(json)?;
+    let mut out = serde_json::to_vec_pretty(&manifest).map_err(json)?;
+    out.push(b'\n');
+    Ok(out.into())
+}
+
+/// Reads a manifest. `id`: whose it must be, where that is known.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn decode(bytes: &[u8], id: Option<&BackupId>) -> Result<(BackupManifest, Files)> {
+    #[derive(Deserialize)]
+    struct Stored {
+        files: Files,
+    }
+    let manifest = decode_manifest(bytes)?;
+    if id.is_some_and(|id| *id != manifest.id) {
+        return Err(Error::corrupt(format!(
+            "manifest says that it is of another backup: {}",
+            manifest.id
+        )));
+    }
+    let stored: Stored = serde_json::from_slice(bytes)
+        .map_err(|e| Error::corrupt("manifest names no files").with_source(e))?;
+    Ok((manifest, stored.files))
+}

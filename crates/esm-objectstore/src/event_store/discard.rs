@@ -1,0 +1,32 @@
+//! Removing a stream that never mattered.
+
+use esm_core::Result;
+use esm_core::id::StreamId;
+use futures::TryStreamExt as _;
+
+use super::cells::ObjectEventStore;
+
+impl ObjectEventStore {
+    /// Removes every object of a stream, one after the other: the hint, then the cells from the
+    /// last to the first.
+    ///
+    /// In that order what is left is at any moment a stream without gaps, only shorter: whoever
+    /// looks at it meanwhile, or after a crash, finds a lawful state, and the first cell, which
+    /// says which migration it belongs to, goes last. The cells are listed rather than counted, so
+    /// that also what a paused writer put behind an earlier discard is found.
+    pub(super) async fn remove(&self, stream: &StreamId) -> Result<()> {
+        self.backend.check_writable()?;
+        let folder = self.backend.layout().stream(stream);
+        let mut keys: Vec<_> = self
+            .backend
+            .list(&folder)
+            .map_ok(|object| object.location)
+            .try_collect()
+            .await?;
+        // "head" sorts behind "c/…"
+        keys.sort_unstable_by(|a, b| b.cmp(a));
+        let removed = self.backend.delete(keys).await;
+        self.known.forget(stream);
+        removed
+    }
+}

@@ -1,0 +1,157 @@
+//! Which key holds what: see "Layout on an object store" in `docs/formats.md`.
+
+use esm_core::id::{BackupId, LockName, StreamId};
+use esm_core::store::RecordKey;
+use esm_core::{Error, Result};
+use object_store::path::Path;
+use uuid::Uuid;
+
+use crate::segment::encode;
+
+/// The keys of a store below its root.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    root: Path,
+}
+
+/// The digits of a number in a key: as many as the largest number has, so that names sort.
+const DIGITS: usize = 20;
+
+impl Layout {
+    pub(crate) fn new(root: Path) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn marker(&self) -> Path {
+        self.root.clone().join("esm.json")
+    }
+
+    pub(crate) fn self_test(&self, nonce: Uuid) -> Path {
+        self.under(["esm-self-test", &nonce.to_string()])
+    }
+
+    pub(crate) fn stream(&self, stream: &StreamId) -> Path {
+        self.under(["streams", &encode(stream.as_str())])
+    }
+
+    pub(crate) fn cell(&self, stream: &StreamId, seq: u64) -> Path {
+        number(self.stream(stream).join("c"), seq)
+    }
+
+    pub(crate) fn head(&self, stream: &StreamId) -> Path {
+        self.stream(stream).join("head")
+    }
+
+    pub(crate) fn documents(&self) -> Path {
+        self.under(["documents"])
+    }
+
+    pub(crate) fn journals(&self) -> Path {
+        self.under(["journals"])
+    }
+
+    /// The folder of a record's versions.
+    pub(crate) fn record(&self, key: &RecordKey) -> Result<Path> {
+        Ok(match key {
+            RecordKey::Document(object) => self.under([
+                "documents",
+                &encode(object.name().as_str()),
+                &encode(object.key().as_str()),
+            ]),
+            RecordKey::Routing(object) => self.under([
+                "routing",
+                &encode(object.name().as_str()),
+                &encode(object.key().as_str()),
+            ]),
+            RecordKey::Journal(migration) => self.under(["journals", &migration.to_string()]),
+            RecordKey::Index => self.under(["index"]),
+            other => {
+                return Err(Error::unsupported(format!(
+                    "this version of the object store provider has no place for record {other:?}"
+                ))
+                .with_hint("use the same version of all esm crates"));
+            }
+        })
+    }
+
+    pub(crate) fn record_version(&self, key: &RecordKey, version: u64) -> Result<Path> {
+        Ok(number(self.record(key)?, version))
+    }
+
+    pub(crate) fn locks(&self) -> Path {
+        self.under(["locks"])
+    }
+
+    /// The folder of a lock's acquisitions.
+    pub(crate) fn lock(&self, name: &LockName) -> Path {
+        self.under(["locks", &encode(name.as_str())])
+    }
+
+    pub(crate) fn backups(&self) -> Path {
+        self.under(["backups"])
+    }
+
+    /// The folder of a backup.
+    pub(crate) fn backup(&self, id: &BackupId) -> Path {
+        self.under(["backups", &encode(id.as_str())])
+    }
+
+    fn under<const N: usize>(&self, segments: [&str; N]) -> Path {
+        segments
+            .into_iter()
+            .fold(self.root.clone(), |path, segment| path.join(segment))
+    }
+}
+
+/// The key with this number in a folder.
+pub(crate) fn number(folder: Path, number: u64) -> Path {
+    folder.join(format!("{number:0DIGITS$}"))
+}
+
+/// The number that a key's last segment is.
+pub(crate) fn parse_number(segment: &str) -> Option<u64> {
+    (segment.len() == DIGITS && segment.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| segment.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_sort_as_names_do_and_are_read_back() {
+        let name = |n| number(Path::default(), n).to_string();
+        assert!(name(9) < name(10) && name(10) < name(u64::MAX));
+        for n in [0, 7, u64::MAX] {
+            assert_eq!(parse_number(&name(n)), Some(n));
+        }
+        for other in ["7", "00000000000000000001.hb", "99999999999999999999"] {
+            assert_eq!(parse_number(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn keys_are_where_the_documentation_says() -> Result<()> {
+        let layout = Layout::new(Path::from("a/b"));
+        assert_eq!(layout.marker().as_ref(), "a/b/esm.json");
+        let stream = StreamId::new("order-7.ab")?;
+        assert_eq!(
+            layout.cell(&stream, 1).as_ref(),
+            "a/b/streams/order-7_2eab/c/00000000000000000001"
+        );
+        assert_eq!(
+            layout.head(&stream).as_ref(),
+            "a/b/streams/order-7_2eab/head"
+        );
+        let document = RecordKey::Document("order/2024/7".parse()?);
+        assert_eq!(
+            layout.record_version(&document, 0)?.as_ref(),
+            "a/b/documents/order/2024_2f7/00000000000000000000"
+        );
+        Ok(())
+    }
+}

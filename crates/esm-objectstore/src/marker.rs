@@ -1,0 +1,150 @@
+//! The marker `esm.json`: makes a place a store, once, and says which and of what layout.
+
+use bytes::Bytes;
+use esm_core::id::StoreId;
+use esm_core::{Error, Result};
+use jiff::Timestamp;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{Backend, Creation};
+
+const LAYOUT: &str = "esm-cells";
+const FORMAT: u32 = 1;
+
+/// What a store says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Marker {
+    layout: String,
+    format: u32,
+    pub(crate) store: StoreId,
+    created_at: Timestamp,
+    /// Stores that streams of this one may go on in.
+    #[serde(default)]
+    pub(crate) known_stores: Vec<StoreId>,
+}
+
+/// What can be read of any layout and format.
+#[derive(Deserialize)]
+struct Outline {
+    layout: String,
+    format: u32,
+}
+
+impl Marker {
+    /// Reads the marker.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no store, `Unsupported` for another layout or a newer format,
+    /// `Corrupt`.
+    pub(crate) async fn read(backend: &Backend) -> Result<Self> {
+        let key = backend.layout().marker();
+        match backend.get(&key).await? {
+            Some(bytes) => Self::decode(&bytes, &key, backend),
+            None => Err(Self::absent(backend).await),
+        }
+    }
+
+    /// Reads the marker, or makes the place a store.
+    pub(crate) async fn read_or_create(
+        backend: &Backend,
+        known_stores: Vec<StoreId>,
+    ) -> Result<Self> {
+        let key = backend.layout().marker();
+        if let Some(bytes) = backend.get(&key).await? {
+            return Self::decode(&bytes, &key, backend);
+        }
+        self_test(backend).await?;
+        let environment = backend.environment();
+        let marker = Self {
+            layout: LAYOUT.to_owned(),
+            format: FORMAT,
+            store: StoreId::from_uuid(environment.uuid_v4()),
+            created_at: environment.clock.now(),
+            known_stores,
+        };
+        let mut json = serde_json::to_vec_pretty(&marker)
+            .map_err(|e| Error::invalid("marker cannot be written as JSON").with_source(e))?;
+        json.push(b'\n');
+        let is_mine = |found: &Bytes| {
+            Self::decode(found, &key, backend).map(|found| found.store == marker.store)
+        };
+        match backend.create(&key, &json.into(), is_mine).await? {
+            Creation::Created => Ok(marker),
+            Creation::Taken(others) => Self::decode(&others, &key, backend),
+        }
+    }
+
+    fn decode(bytes: &[u8], key: &Path, backend: &Backend) -> Result<Self> {
+        let corrupt = |e: serde_json::Error| {
+            Error::corrupt(format!("marker cannot be read: {}", backend.place(key))).with_source(e)
+        };
+        let outline: Outline = serde_json::from_slice(bytes).map_err(corrupt)?;
+        if outline.layout != LAYOUT {
+            return Err(Error::unsupported(format!(
+                "store has another layout than {LAYOUT:?}: {:?}, says {}",
+                outline.layout,
+                backend.place(key)
+            ))
+            .with_hint("open it with the provider that made it"));
+        }
+        if outline.format > FORMAT {
+            return Err(Error::unsupported(format!(
+                "store has a newer format than {FORMAT}: {}, says {}",
+                outline.format,
+                backend.place(key)
+            ))
+            .with_hint("use a newer version of esm"));
+        }
+        serde_json::from_slice(bytes).map_err(corrupt)
+    }
+
+    /// Why there is no marker: a missing bucket answers as a missing object does, but not to a
+    /// list.
+    async fn absent(backend: &Backend) -> Error {
+        use futures::StreamExt as _;
+        match backend.list(backend.layout().root()).next().await {
+            Some(Err(error)) => error,
+            first => {
+                let empty = match first {
+                    None => "it is empty",
+                    Some(_) => "it holds other things",
+                };
+                Error::not_found(format!(
+                    "no esm store is here ({empty}): {}",
+                    backend.location()
+                ))
+                .with_hint("check the address, or import into it, which makes it a store")
+            }
+        }
+    }
+}
+
+/// Tries whether the storage keeps the one promise that everything rests on: of two writes that
+/// create the same object, the second fails.
+async fn self_test(backend: &Backend) -> Result<()> {
+    let key = backend.layout().self_test(backend.environment().uuid_v4());
+    let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
+    let created = backend
+        .create(&key, &first, |found| Ok(*found == first))
+        .await?;
+    let again = backend
+        .create(&key, &second, |found| Ok(*found == second))
+        .await?;
+    let kept = backend.get(&key).await?;
+    // a probe that stays behind is harmless
+    let _ = backend.delete([key]).await;
+    let lawful = created == Creation::Created
+        && again == Creation::Taken(first.clone())
+        && kept == Some(first);
+    match lawful {
+        true => Ok(()),
+        false => Err(Error::unsupported(format!(
+            "storage lets a second writer create the same object again: {}",
+            backend.location()
+        ))
+        .with_hint(
+            "use a storage with conditional writes (If-None-Match); switch them on if it has a switch",
+        )),
+    }
+}

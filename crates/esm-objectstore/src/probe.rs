@@ -1,0 +1,141 @@
+//! Finding the last of numbered objects without listing them.
+//!
+//! Objects are numbered from 0 without gaps, so their end lies between one that is there and one
+//! that is not. Some are asked for at once; of these answers only the contiguous beginning counts,
+//! because a later one may have been created after an earlier one was found absent. The number
+//! that was found absent last was so *after* the search began, so the answer is never older than
+//! what was written before.
+
+use std::future::Future;
+
+use esm_core::Result;
+use futures::future::try_join_all;
+
+/// How many are asked for at once.
+const WIDTH: u32 = 8;
+
+/// Finds the last object, going up from `base`, which is asked for too.
+///
+/// `probe` gives what stands at a number. Answers nothing when `base` is absent: then the caller's
+/// knowledge was wrong, or there is nothing at all if it is 0.
+pub(crate) async fn last<T, F, Fut>(base: u64, probe: F) -> Result<Option<(u64, T)>>
+where
+    F: Fn(u64) -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    let Some(mut found) = highest(&[base, base + 1], &probe).await?.last else {
+        return Ok(None);
+    };
+    if found.0 == base {
+        return Ok(Some(found));
+    }
+    let mut stride = 1;
+    let mut width = 2;
+    let mut absent = loop {
+        let numbers: Vec<u64> = (0..width).map(|n| found.0 + (stride << n)).collect();
+        let round = highest(&numbers, &probe).await?;
+        if let Some(last) = round.last {
+            found = last;
+        }
+        if let Some(absent) = round.absent {
+            break absent;
+        }
+        stride <<= width;
+        width = (width + 2).min(WIDTH);
+    };
+    while absent - found.0 > 1 {
+        let round = highest(&between(found.0, absent), &probe).await?;
+        found = round.last.unwrap_or(found);
+        absent = round.absent.unwrap_or(absent);
+    }
+    Ok(Some(found))
+}
+
+/// Numbers that divide what lies between two into about equal parts.
+fn between(low: u64, high: u64) -> Vec<u64> {
+    let inside = high - low - 1;
+    let parts = inside.min(3);
+    (1..=parts)
+        .map(|n| low + (n * (inside + 1)) / (parts + 1))
+        .collect()
+}
+
+struct Round<T> {
+    /// The end of the contiguous beginning.
+    last: Option<(u64, T)>,
+    /// The first absent one.
+    absent: Option<u64>,
+}
+
+async fn highest<T, F, Fut>(numbers: &[u64], probe: &F) -> Result<Round<T>>
+where
+    F: Fn(u64) -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    let answers = try_join_all(numbers.iter().map(|number| probe(*number))).await?;
+    let mut round = Round {
+        last: None,
+        absent: None,
+    };
+    for (number, answer) in numbers.iter().zip(answers) {
+        match answer {
+            Some(it) => round.last = Some((*number, it)),
+            None => {
+                round.absent = Some(*number);
+                break;
+            }
+        }
+    }
+    Ok(round)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    async fn search(count: u64, base: u64) -> (Option<u64>, u64) {
+        let asked = Cell::new(0);
+        let found = last(base, |n| {
+            asked.set(asked.get() + 1);
+            async move { Ok((n < count).then_some(())) }
+        });
+        let found = found.await.unwrap();
+        (found.map(|(n, ())| n), asked.get())
+    }
+
+    #[tokio::test]
+    async fn few_objects_cost_few_requests() {
+        assert_eq!(search(0, 0).await, (None, 2));
+        assert_eq!(search(1, 0).await, (Some(0), 2));
+        assert_eq!(search(3, 0).await, (Some(2), 4));
+        assert_eq!(search(70, 69).await, (Some(69), 2));
+        assert!(search(2_000, 0).await.1 < 40);
+    }
+
+    /// A number appears while the search goes on: an answer from before it counts no more.
+    #[tokio::test]
+    async fn a_gap_seen_in_passing_does_not_hide_what_stood_there_before() {
+        let asked = Cell::new(0);
+        let found = last(0, |n| {
+            asked.set(asked.get() + 1);
+            // 0..10 stand there from the start; the first answer for 3 comes from before
+            let there = n < 10 && !(n == 3 && asked.get() <= 4);
+            async move { Ok(there.then_some(())) }
+        });
+        // 3 was absent when it was asked for, so an answer of 2 is right: nothing above counts
+        assert_eq!(found.await.unwrap().map(|(n, ())| n), Some(2));
+    }
+
+    proptest! {
+        #[test]
+        fn the_last_one_is_found_from_any_base(count in 1u64..5_000, base in 0u64..5_000) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (found, _) = runtime.block_on(search(count, base));
+            prop_assert_eq!(found, (base < count).then(|| count - 1));
+        }
+    }
+}

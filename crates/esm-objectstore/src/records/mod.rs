@@ -1,0 +1,7 @@
+//! Versioned records as numbered objects, each created only if absent.
+
+mod envelope;
+mod list;
+mod versions;
+
+pub(crate) use versions::ObjectRecords;

@@ -1,0 +1,124 @@
+//! The records provider.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use esm_core::store::{Record, RecordCollection, RecordKey, Records};
+use esm_core::{Error, ErrorKind, Result};
+use futures::stream::BoxStream;
+
+use super::envelope::{self, Envelope, StoredKey};
+use crate::backend::{Backend, Creation};
+use crate::known::Known;
+use crate::probe;
+
+/// Versioned records over an object store.
+#[derive(Debug)]
+pub(crate) struct ObjectRecords {
+    pub(super) backend: Arc<Backend>,
+    known: Known<RecordKey>,
+}
+
+impl ObjectRecords {
+    pub(crate) fn new(backend: Arc<Backend>) -> Self {
+        Self {
+            backend,
+            known: Known::default(),
+        }
+    }
+
+    async fn version(&self, key: &RecordKey, number: u64) -> Result<Option<Record>> {
+        let path = self.backend.layout().record_version(key, number)?;
+        let Some(bytes) = self.backend.get(&path).await? else {
+            return Ok(None);
+        };
+        let place = |e: Error| e.context(format!("record {}", self.backend.place(&path)));
+        let (envelope, body) = envelope::decode(&bytes).map_err(place)?;
+        check_place(&envelope, key, number).map_err(place)?;
+        Ok(Some(Record { number, body }))
+    }
+
+    /// Versions have no gaps: putting one asks for the one before, unless this process has seen it.
+    async fn check_before(&self, key: &RecordKey, number: u64) -> Result<()> {
+        let Some(before) = number.checked_sub(1) else {
+            return Ok(());
+        };
+        if self.known.get(key).is_some_and(|known| known >= before) {
+            return Ok(());
+        }
+        let path = self.backend.layout().record_version(key, before)?;
+        match self.backend.exists(&path).await? {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Conflict { actual: None },
+                format!("version before {number} is missing: {key:?}"),
+            )),
+        }
+    }
+}
+
+fn check_place(envelope: &Envelope, key: &RecordKey, number: u64) -> Result<()> {
+    match envelope.number == number && envelope.key == StoredKey::of(key)? {
+        true => Ok(()),
+        false => Err(Error::corrupt(format!(
+            "record says that it is version {} of {:?}",
+            envelope.number, envelope.key
+        ))),
+    }
+}
+
+#[async_trait]
+impl Records for ObjectRecords {
+    async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
+        let base = self.known.get(key).unwrap_or(0);
+        let last = probe::last(base, |number| self.version(key, number)).await?;
+        match last {
+            Some((number, record)) => {
+                self.known.note(key, number);
+                Ok(Some(record))
+            }
+            None if base == 0 => Ok(None),
+            None => {
+                let path = self.backend.layout().record_version(key, base)?;
+                Err(Error::corrupt(format!(
+                    "version of a record was removed: {}",
+                    self.backend.place(&path)
+                )))
+            }
+        }
+    }
+
+    async fn get(&self, key: &RecordKey, number: u64) -> Result<Option<Record>> {
+        let record = self.version(key, number).await?;
+        if record.is_some() {
+            self.known.note(key, number);
+        }
+        Ok(record)
+    }
+
+    async fn put(&self, key: &RecordKey, number: u64, body: Bytes) -> Result<()> {
+        self.check_before(key, number).await?;
+        let nonce = self.backend.environment().uuid_v4();
+        let object = envelope::encode(key, number, nonce, &body)?;
+        let path = self.backend.layout().record_version(key, number)?;
+        let is_mine = |found: &Bytes| {
+            let (found, _) = envelope::decode(found)
+                .map_err(|e| e.context(format!("record {}", self.backend.place(&path))))?;
+            Ok(found.nonce == nonce)
+        };
+        let creation = self.backend.create(&path, &object, is_mine).await?;
+        self.known.note(key, number);
+        match creation {
+            Creation::Created => Ok(()),
+            Creation::Taken(_) => Err(Error::new(
+                ErrorKind::Conflict { actual: None },
+                format!("version {number} of a record was written by another: {key:?}"),
+            )),
+        }
+    }
+
+    fn list(&self, collection: RecordCollection) -> BoxStream<'_, Result<RecordKey>> {
+        self.keys(collection)
+    }
+}

@@ -1,0 +1,145 @@
+//! Storages that the suites run on, each fresh and empty for one case.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use esm_core::clock::Environment;
+use esm_core::id::BackupId;
+use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
+use esm_objectstore::{OpenOptions, Store};
+use esm_testkit::SteppedClock;
+use esm_testkit::conformance::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};
+use futures::TryStreamExt as _;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+/// A storage that stores can be opened in, and looked into behind their backs.
+#[async_trait]
+pub(crate) trait Place: Send + Sync {
+    /// A handle as a process gets it that has just started.
+    async fn store(&self, options: OpenOptions) -> Store;
+
+    /// The objects, and the prefix that the store is below.
+    fn objects(&self) -> (Arc<dyn ObjectStore>, Path);
+}
+
+/// Memory.
+pub(crate) struct Memory(Arc<InMemory>);
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(InMemory::new()))
+    }
+}
+
+#[async_trait]
+impl Place for Memory {
+    async fn store(&self, options: OpenOptions) -> Store {
+        let objects = Arc::clone(&self.0) as _;
+        Store::from_object_store_or_create(objects, "a/prefix", options)
+            .await
+            .unwrap()
+    }
+
+    fn objects(&self) -> (Arc<dyn ObjectStore>, Path) {
+        (Arc::clone(&self.0) as _, Path::from("a/prefix"))
+    }
+}
+
+/// A directory of the local file system.
+pub(crate) struct Directory(tempfile::TempDir);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+#[async_trait]
+impl Place for Directory {
+    async fn store(&self, options: OpenOptions) -> Store {
+        Store::open_or_create(self.0.path().to_str().unwrap(), options)
+            .await
+            .unwrap()
+    }
+
+    fn objects(&self) -> (Arc<dyn ObjectStore>, Path) {
+        let objects = object_store::local::LocalFileSystem::new_with_prefix(self.0.path());
+        (Arc::new(objects.unwrap()), Path::default())
+    }
+}
+
+/// A place with a clock that the cases set forward. Handles are processes of their own: they draw
+/// ids of their own, so the randomness is the system's.
+pub(crate) struct Timed<P> {
+    pub(crate) place: P,
+    pub(crate) clock: SteppedClock,
+}
+
+impl<P: Place> Timed<P> {
+    pub(crate) fn new(place: P) -> Self {
+        Self {
+            place,
+            clock: SteppedClock::new(),
+        }
+    }
+
+    pub(crate) async fn store(&self) -> Store {
+        let environment = Environment {
+            clock: Arc::new(self.clock.clone()),
+            ..Environment::system()
+        };
+        let options = OpenOptions::new().with_environment(environment);
+        self.place.store(options).await
+    }
+}
+
+#[async_trait]
+impl<P: Place> EventStoreHarness for Timed<P> {
+    async fn open(&self) -> Arc<dyn EventStore> {
+        self.store().await.event_store()
+    }
+}
+
+#[async_trait]
+impl<P: Place> RecordsHarness for Timed<P> {
+    async fn open(&self) -> Arc<dyn Records> {
+        self.store().await.records()
+    }
+}
+
+#[async_trait]
+impl<P: Place> LockHarness for Timed<P> {
+    async fn open(&self) -> Arc<dyn LockProvider> {
+        self.store().await.locks()
+    }
+
+    async fn pass(&self, duration: Duration) {
+        self.clock.advance(duration);
+    }
+}
+
+#[async_trait]
+impl<P: Place> BackupHarness for Timed<P> {
+    async fn open(&self) -> Arc<dyn BackupProvider> {
+        self.store().await.backups()
+    }
+
+    async fn corrupt(&self, id: &BackupId) -> bool {
+        let (objects, root) = self.place.objects();
+        let found: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();
+        let events = found.into_iter().map(|object| object.location).find(|key| {
+            key.as_ref().contains(&format!("backups/{id}/"))
+                && key.as_ref().ends_with(".events.ndjson.zst")
+        });
+        let key = events.expect("the backup's events are there");
+        let bytes = objects.get(&key).await.unwrap().bytes().await.unwrap();
+        let mut bytes = bytes.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        objects.put(&key, bytes.into()).await.unwrap();
+        true
+    }
+}
