@@ -6,6 +6,7 @@ pub mod document;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod router;
 pub mod store;
 pub mod transform;
 pub mod verify;

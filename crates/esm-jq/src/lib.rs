@@ -1,1 +1,44 @@
 //! Transformations of event streams as jq programs.
+//!
+//! A [`JqTransformer`] applies a jq program to each event, seen as a CloudEvents JSON object: no
+//! output drops the event, one changes it, several split it.
+//!
+//! ```
+//! use esm_core::event::{Event, Revision};
+//! use esm_core::id::{EventId, EventType};
+//! use esm_core::transform::{EventTransformer, TransformContext, Transformed};
+//! use esm_jq::JqTransformer;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let rename = JqTransformer::compile(
+//!     "orders.jq",
+//!     r#"if .type == "Placed" then .type = "OrderPlaced" | .schemaversion = 2 end"#,
+//! )?;
+//! let object = "order/7".parse()?;
+//! let event = Event::new(EventId::new("1")?, EventType::new("Placed")?, r#"{"total":1.10}"#);
+//! let context = TransformContext::new(&object, Revision(0));
+//! let Transformed::Events(events) = rename.transform(&event, &context)? else {
+//!     panic!("it was renamed");
+//! };
+//! assert_eq!(events[0].event_type.as_str(), "OrderPlaced");
+//! assert_eq!(events[0].payload, event.payload);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! How to write such programs, what is absent and what happens to ids, bytes and numbers is told in
+//! `docs/transformations.md`.
+//!
+//! This crate knows no files, no network and no clock: the caller reads the program.
+
+mod budget;
+mod diagnostic;
+mod input;
+mod output;
+mod prelude;
+mod program;
+mod rewrite;
+mod transformer;
+mod value;
+
+pub use transformer::JqTransformer;

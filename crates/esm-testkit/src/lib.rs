@@ -5,12 +5,14 @@
 //! - [`environment()`] makes time, ids and randomness deterministic.
 //! - [`conformance`] has the suites that every provider must pass.
 //! - [`faults`] makes calls fail, lose their answers, happen twice, stall, or be the caller's last.
+//! - [`observe`] checks the protocol's invariants after every operation, and histories.
 //! - [`mod@record`] writes down what is called, and counts it.
 
 pub mod conformance;
 mod environment;
 pub mod faults;
 pub mod memory;
+pub mod observe;
 pub mod record;
 pub mod tap;
 

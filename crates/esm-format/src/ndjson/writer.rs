@@ -3,7 +3,9 @@
 use std::fmt;
 use std::pin::Pin;
 
+use async_compression::Level;
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
+use async_compression::zstd::CParameter;
 use esm_core::Result;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _, BufWriter};
 
@@ -34,7 +36,7 @@ impl LineWriter {
         let out: Pin<Box<dyn AsyncWrite + Send>> = match packing {
             Packing::Plain => Box::pin(BufWriter::with_capacity(BUFFER, writer)),
             Packing::Gzip => Box::pin(BufWriter::with_capacity(BUFFER, GzipEncoder::new(writer))),
-            Packing::Zstd => Box::pin(BufWriter::with_capacity(BUFFER, ZstdEncoder::new(writer))),
+            Packing::Zstd => Box::pin(BufWriter::with_capacity(BUFFER, zstd(writer))),
         };
         Self { out }
     }
@@ -62,4 +64,10 @@ impl LineWriter {
             .await
             .map_err(|e| io_error("writing failed", e))
     }
+}
+
+/// With a checksum, as the `zstd` program writes it: so that a reader notices damage.
+fn zstd<W: AsyncWrite>(writer: W) -> ZstdEncoder<W> {
+    let parameters = [CParameter::checksum_flag(true)];
+    ZstdEncoder::with_quality_and_params(writer, Level::Default, &parameters)
 }

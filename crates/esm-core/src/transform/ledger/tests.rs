@@ -44,6 +44,8 @@ fn record(fates: &[Result<Mapped, Failure>]) -> Ledger {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn it_balances_and_counts_every_output(fates in fates()) {
         let ledger = record(&fates);

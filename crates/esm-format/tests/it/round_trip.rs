@@ -1,9 +1,6 @@
 //! Whatever goes in comes out: events as lines, cells and backups.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod strategies;
-
+use crate::strategies;
 use bytes::Bytes;
 use esm_core::event::{Event, Revision};
 use esm_core::id::{BackupId, ObjectId, StreamRef};
@@ -145,6 +142,24 @@ proptest! {
         }
         if let Ok(read) = cell::decode_header(&bytes) {
             prop_assert_eq!(read, written.header);
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_is_an_error_or_an_event_that_can_be_written(
+        event in strategies::event(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let object = "order/7".parse().unwrap();
+        let mut bytes = line(&event, &cloudevent::Attributes::of(&object, Revision(0)));
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(decoded) = cloudevent::decode(&bytes) {
+            let event = decoded.into_event_of(&object);
+            let again = line(&event, &cloudevent::Attributes::of(&object, Revision(0)));
+            prop_assert_eq!(cloudevent::decode(&again).unwrap().into_event_of(&object), event);
         }
     }
 

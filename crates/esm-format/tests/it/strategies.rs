@@ -79,9 +79,9 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
         text().prop_map(String::into_bytes),
         text().prop_map(|s| serde_json::to_vec(&s).unwrap()),
         Just(
-            b"[".repeat(2000)
+            b"[".repeat(300)
                 .into_iter()
-                .chain(b"]".repeat(2000))
+                .chain(b"]".repeat(300))
                 .collect()
         ),
     ]

@@ -1,0 +1,105 @@
+//! What an object's stream looked like when this process last saw it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::route::Route;
+use crate::id::ObjectId;
+
+/// Routes of the objects used last. Hints: what is out of date costs a request.
+///
+/// Two generations bound it without a clock: when the young one is full it becomes the old one, and
+/// what nobody used in the meantime is forgotten.
+#[derive(Debug)]
+pub(super) struct RouteCache {
+    generations: Mutex<Generations>,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<ObjectId, Route>,
+    old: HashMap<ObjectId, Route>,
+}
+
+impl RouteCache {
+    /// Remembers at least this many objects, and at most twice as many.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            generations: Mutex::default(),
+            capacity,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        // hints cannot be left half changed
+        self.generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an object's route out: who used it puts back what it knows then.
+    pub(super) fn take(&self, object: &ObjectId) -> Option<Route> {
+        let mut generations = self.lock();
+        let old = generations.old.remove(object);
+        generations.young.remove(object).or(old)
+    }
+
+    pub(super) fn put(&self, object: &ObjectId, route: Route) {
+        if self.capacity == 0 {
+            return;
+        }
+        let mut generations = self.lock();
+        if generations.young.len() >= self.capacity {
+            generations.old = std::mem::take(&mut generations.young);
+        }
+        generations.young.insert(object.clone(), route);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{StoreId, StreamId, StreamRef};
+    use crate::store::Tail;
+
+    fn object(n: usize) -> ObjectId {
+        format!("order/{n}").parse().unwrap()
+    }
+
+    fn route(n: usize) -> Route {
+        let store = StoreId::from_uuid(uuid::Uuid::nil());
+        Route {
+            stream: StreamRef::new(store, StreamId::first(&object(n))),
+            tail: Tail::default(),
+            retired: None,
+        }
+    }
+
+    #[test]
+    fn it_stays_bounded_and_keeps_what_was_used_last() {
+        let cache = RouteCache::new(10);
+        for n in 0..1000 {
+            cache.put(&object(n), route(n));
+            // one object is used all the time
+            let used = cache.take(&object(0)).unwrap();
+            cache.put(&object(0), used);
+        }
+        let generations = cache.lock();
+        assert!(generations.young.len() + generations.old.len() <= 20);
+        drop(generations);
+        assert_eq!(
+            cache.take(&object(995)).map(|r| r.stream),
+            Some(route(995).stream)
+        );
+        assert!(cache.take(&object(500)).is_none());
+        assert!(cache.take(&object(995)).is_none());
+    }
+
+    #[test]
+    fn without_room_it_remembers_nothing() {
+        let cache = RouteCache::new(0);
+        cache.put(&object(1), route(1));
+        assert!(cache.take(&object(1)).is_none());
+    }
+}

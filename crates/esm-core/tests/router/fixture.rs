@@ -1,0 +1,200 @@
+//! An object, its streams, and migrations made by hand.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use esm_core::Result;
+use esm_core::clock::Environment;
+use esm_core::document::ObjectDocument;
+use esm_core::event::{Event, Position, Revision, Schema};
+use esm_core::id::{
+    EventId, EventType, Fingerprint, MigrationId, ObjectId, StoreId, StreamId, StreamName,
+    StreamRef,
+};
+use esm_core::router::{ObjectClient, ObjectReader, ReadPosition};
+use esm_core::store::{Append, CellEvent, Close, EventStore, Origin, Tail};
+use esm_testkit::faults::Actor;
+use esm_testkit::memory::{MemoryEventStore, MemoryWorld};
+use futures::TryStreamExt as _;
+
+pub(crate) struct Fixture {
+    pub(crate) environment: Environment,
+    pub(crate) world: MemoryWorld,
+    pub(crate) object: ObjectId,
+}
+
+/// How a migration made by hand ends.
+pub(crate) struct Cutover {
+    /// What the target holds of the source's events: as many as this, whatever they are.
+    pub(crate) target_events: u64,
+    pub(crate) continues: bool,
+    pub(crate) retired: Vec<Schema>,
+    /// Leaves the document behind, as a migrator that died.
+    pub(crate) dies: bool,
+    /// Where the target lives, if not at home.
+    pub(crate) store: Option<MemoryEventStore>,
+    /// Whether the target says where it comes from.
+    pub(crate) says_origin: bool,
+}
+
+impl Default for Cutover {
+    fn default() -> Self {
+        Self {
+            target_events: 0,
+            continues: true,
+            retired: Vec::new(),
+            dies: true,
+            store: None,
+            says_origin: true,
+        }
+    }
+}
+
+pub(crate) fn target_of(events: u64) -> Cutover {
+    Cutover {
+        target_events: events,
+        ..Cutover::default()
+    }
+}
+
+pub(crate) fn event(id: &str) -> Event {
+    Event::new(
+        EventId::new(id).unwrap(),
+        EventType::new("T").unwrap(),
+        "{}",
+    )
+}
+
+pub(crate) fn events(ids: &[&str]) -> Vec<Event> {
+    ids.iter().map(|id| event(id)).collect()
+}
+
+pub(crate) fn schema(event_type: &str, version: u32) -> Schema {
+    Schema::new(event_type, version).unwrap()
+}
+
+pub(crate) fn at(stream: &StreamRef, revision: u64) -> Position {
+    Position {
+        stream: stream.stream.clone(),
+        revision: Revision(revision),
+    }
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        let environment = esm_testkit::environment(1);
+        Self {
+            world: MemoryWorld::new(&environment),
+            environment,
+            object: "order/1".parse().unwrap(),
+        }
+    }
+
+    /// With a stream of these cells.
+    pub(crate) async fn with(cells: &[&[&str]]) -> Result<(Self, StreamRef)> {
+        let fixture = Self::new();
+        let cells = cells.iter().map(|ids| events(ids));
+        let (world, environment) = (&fixture.world, &fixture.environment);
+        let stream = world
+            .create_object(environment, &fixture.object, cells)
+            .await?;
+        Ok((fixture, stream))
+    }
+
+    pub(crate) fn client(&self) -> ObjectClient {
+        let (records, store) = (self.world.records(), self.world.event_store());
+        ObjectClient::new(records, store, self.environment.clone())
+    }
+
+    pub(crate) fn reader(&self) -> ObjectReader {
+        ObjectReader::new(self.world.records(), self.world.event_store())
+    }
+
+    /// A client of a simulated process.
+    pub(crate) fn client_of(&self, actor: &Actor, seed: u64) -> ObjectClient {
+        ObjectClient::new(
+            actor.records(self.world.records()),
+            actor.event_store(self.world.event_store()),
+            esm_testkit::environment(seed),
+        )
+    }
+
+    pub(crate) async fn document(&self) -> ObjectDocument {
+        self.world.document(&self.object).await.unwrap().unwrap()
+    }
+
+    /// The ids of the events of a stream, as stored.
+    pub(crate) fn stored(&self, stream: &StreamRef) -> Vec<String> {
+        let events = self.world.events(&stream.stream);
+        events.iter().map(|e| e.id.to_string()).collect()
+    }
+
+    /// The ids of the object's events, as read.
+    pub(crate) async fn read(&self, from: ReadPosition) -> Result<Vec<String>> {
+        let events = self.reader().read(&self.object, from);
+        events
+            .map_ok(|recorded| recorded.event.id.to_string())
+            .try_collect()
+            .await
+    }
+
+    /// Copies and closes a source, as a migration does, and answers the target.
+    pub(crate) async fn cut_over(&self, source: &StreamRef, cutover: Cutover) -> Result<StreamRef> {
+        let migration = self.environment.migration_id();
+        let store = cutover.store.as_ref().unwrap_or(&self.world.event_store);
+        let target = target_id(store.id(), source, migration);
+        let tail = self.world.event_store.tail(&source.stream).await?;
+        let origin = cutover.says_origin.then(|| Origin {
+            source: source.clone(),
+            migration,
+            attempt: 0,
+            fingerprint: Fingerprint::new("by hand").unwrap(),
+            retired: BTreeSet::from_iter(cutover.retired.clone()),
+        });
+        let copied = (0..cutover.target_events).map(|n| event(&format!("{}~{n}", target.stream)));
+        let first = Append {
+            commit: self.environment.commit_id(),
+            origin,
+            cursor: Some(tail.next_revision()),
+            events: copied.map(CellEvent::from).collect(),
+        };
+        store
+            .append(&target.stream, &Tail::default(), first)
+            .await?;
+        let close = Close {
+            target: Some(target.clone()),
+            events: tail.next_revision(),
+            target_events: Revision(cutover.target_events),
+            migration,
+            continues: cutover.continues,
+        };
+        self.close(source, close).await?;
+        if !cutover.dies {
+            self.client().load(&self.object).await?;
+        }
+        Ok(target)
+    }
+
+    /// Closes a stream at its tail.
+    pub(crate) async fn close(&self, source: &StreamRef, close: Close) -> Result<()> {
+        let store: &dyn EventStore = &self.world.event_store;
+        let tail = store.tail(&source.stream).await?;
+        let commit = self.environment.commit_id();
+        store.close(&source.stream, &tail, commit, close).await?;
+        Ok(())
+    }
+}
+
+pub(crate) fn target_id(store: StoreId, source: &StreamRef, migration: MigrationId) -> StreamRef {
+    let name = StreamName::new("target").unwrap();
+    StreamRef::new(store, StreamId::target(&name, migration, source, 0))
+}
+
+/// Another store, empty.
+pub(crate) fn elsewhere(environment: &Environment) -> MemoryEventStore {
+    MemoryEventStore::new(StoreId::from_uuid(environment.uuid_v4()))
+}
+
+pub(crate) fn shared(store: &MemoryEventStore) -> Arc<dyn EventStore> {
+    Arc::new(store.clone())
+}

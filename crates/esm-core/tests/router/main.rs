@@ -1,0 +1,11 @@
+//! The application's side: loading, reading and appending through migrations, on the in-memory
+//! fakes.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an error fails")]
+
+mod ambiguity;
+mod append;
+mod chains;
+mod fixture;
+mod interleaving;
+mod read;

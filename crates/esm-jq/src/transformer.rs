@@ -1,0 +1,255 @@
+//! The transformer.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+use std::thread;
+
+use esm_core::event::{Event, Schema};
+use esm_core::id::{EventType, Fingerprint};
+use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+use esm_core::{Error, Result};
+
+use crate::budget::{Limits, Stop};
+use crate::input::Input;
+use crate::output;
+use crate::prelude::SEMANTICS;
+use crate::program::{Failure, Program};
+use crate::value::same;
+
+/// What the program may take on the caller's stack, however small that is.
+const SMALL: Limits = Limits {
+    steps: 1_000,
+    stack: 256 << 10,
+    outputs: JqTransformer::MAX_OUTPUTS,
+};
+
+/// Stack of the thread on which it is tried again with all it may take. Memory is used only as far
+/// as the stack grows.
+const LARGE_STACK: usize = 256 << 20;
+
+/// Transforms events with a jq program.
+///
+/// The program runs once for each event, and sees it as a CloudEvents JSON object: `specversion`,
+/// `id`, `source`, `subject`, `type`, `sequence` (its revision, as text), `schemaversion` (a number),
+/// `time`, `datacontenttype`, `data` or `data_base64`, and its metadata.
+///
+/// # Guarantees
+/// 1. No output drops the event, under a rule that has the program's name; one output changes it,
+///    several split it.
+/// 2. An output that is equal to the event as JSON leaves it
+///    [`Unchanged`](Transformed::Unchanged); one that has the event's `data` keeps the payload's
+///    bytes.
+/// 3. Numbers that the program does not calculate with keep every digit.
+/// 4. Equal programs have equal fingerprints and give equal outputs, on every machine: what asks for
+///    the time, the environment, files or other events is not there.
+/// 5. A program that loops, recurses too deeply or floods is stopped with an error; a panic in the
+///    engine is one too.
+///
+/// # Limits
+/// [`MAX_OUTPUTS`](Self::MAX_OUTPUTS) and [`MAX_STEPS`](Self::MAX_STEPS) for each event, and 128
+/// levels of nesting in `data`. Memory is not bounded: a program that doubles a string again and
+/// again exhausts it within few steps.
+///
+/// # Errors
+/// A [`TransformError`] has the program's name as its rule.
+pub struct JqTransformer {
+    rule: String,
+    program: Program,
+    text_hash: blake3::Hash,
+    only_types: Option<BTreeSet<EventType>>,
+    max_steps: u64,
+}
+
+impl JqTransformer {
+    /// The most outputs that a program may give for one event.
+    pub const MAX_OUTPUTS: usize = 1_000;
+
+    /// The most steps that a program may take for one event, if it is not given another number:
+    /// calls of recursive functions, and numbers that `range` counts.
+    pub const MAX_STEPS: u64 = 1_000_000;
+
+    /// Compiles a program.
+    ///
+    /// `name` is what messages call it, mostly the file it was read from; its last part is the rule
+    /// of what is dropped and of what fails.
+    ///
+    /// # Errors
+    /// `Invalid`, showing each fault with its line, its column and the text there.
+    pub fn compile(name: &str, program: &str) -> Result<Self> {
+        // The compiler recurses, and the caller's stack may be small.
+        let compiled = on_a_large_stack(|| Program::compile(name, program)).map_err(|what| {
+            Error::invalid(format!("{name}: the program cannot be compiled: {what}"))
+        })??;
+        Ok(Self {
+            rule: rule(name),
+            program: compiled,
+            text_hash: blake3::hash(program.as_bytes()),
+            only_types: None,
+            max_steps: Self::MAX_STEPS,
+        })
+    }
+
+    /// Leaves events of all other types as they are, without running the program on them.
+    ///
+    /// Makes another transformation of it: the types are part of the fingerprint.
+    #[must_use]
+    pub fn only_types(mut self, types: impl IntoIterator<Item = EventType>) -> Self {
+        self.only_types = Some(types.into_iter().collect());
+        self
+    }
+
+    /// Lets the program take so many steps for one event instead of
+    /// [`MAX_STEPS`](Self::MAX_STEPS).
+    ///
+    /// Does not change what it gives, and so not the fingerprint.
+    #[must_use]
+    pub fn max_steps(mut self, steps: u64) -> Self {
+        self.max_steps = steps;
+        self
+    }
+
+    /// Tries on the caller's stack, which is enough nearly always, then on a large one.
+    ///
+    /// A program is pure: to run it again changes nothing.
+    fn attempts(
+        &self,
+        event: &Event,
+        context: &TransformContext<'_>,
+    ) -> Result<Transformed, Failure> {
+        match self.attempt(event, context, &SMALL) {
+            Err(Failure::Stopped(_)) => {
+                let large = Limits {
+                    steps: self.max_steps,
+                    stack: LARGE_STACK / 8 * 7,
+                    ..SMALL
+                };
+                on_a_large_stack(|| self.attempt(event, context, &large))
+                    .unwrap_or_else(|what| Err(Failure::Failed(what)))
+            }
+            result => result,
+        }
+    }
+
+    fn attempt(
+        &self,
+        event: &Event,
+        context: &TransformContext<'_>,
+        limits: &Limits,
+    ) -> Result<Transformed, Failure> {
+        let input = Input::of(event, context).map_err(Failure::Failed)?;
+        let outputs = self.program.run(input.value.clone(), limits)?;
+        if outputs.is_empty() {
+            return Ok(Transformed::Dropped {
+                rule: self.rule.clone(),
+            });
+        }
+        if let [output] = &outputs[..]
+            && same(output, &input.value)
+        {
+            return Ok(Transformed::Unchanged);
+        }
+        let events = outputs.iter().enumerate().map(|(at, output)| {
+            output::event(output, &input, event, context).map_err(|what| {
+                let (number, count) = (at + 1, outputs.len());
+                Failure::Failed(format!("output {number} of {count} is no event: {what}"))
+            })
+        });
+        let events: Vec<Event> = events.collect::<Result<_, _>>()?;
+        Ok(match &events[..] {
+            // Only what esm fills in itself was changed, such as `sequence`.
+            [only] if only == event => Transformed::Unchanged,
+            _ => Transformed::Events(events),
+        })
+    }
+
+    fn error(&self, failure: Failure) -> TransformError {
+        TransformError::new(
+            &self.rule,
+            match failure {
+                Failure::Failed(what) => what,
+                Failure::Stopped(Stop::Steps) => {
+                    format!(
+                        "the program was stopped after {} steps: it may loop for ever",
+                        self.max_steps
+                    )
+                }
+                Failure::Stopped(Stop::Stack) => {
+                    "the program was stopped: it recurses too deeply".to_owned()
+                }
+                Failure::TooManyOutputs => {
+                    format!("the program gives more than {} outputs", Self::MAX_OUTPUTS)
+                }
+                Failure::Panicked(what) => format!("the jq engine panicked: {what}"),
+            },
+        )
+    }
+}
+
+impl EventTransformer for JqTransformer {
+    /// `jq:v{semantics}:{BLAKE3 of the program's text}`, and a hash of the types that it is limited
+    /// to, if it is.
+    ///
+    /// Every character of the text counts, comments too. The semantics are a number that is raised
+    /// when an upgrade of the jq engine changes any output.
+    fn fingerprint(&self) -> Fingerprint {
+        let mut text = format!("jq:v{SEMANTICS}:{}", self.text_hash.to_hex());
+        if let Some(types) = &self.only_types {
+            let mut hash = blake3::Hasher::new_derive_key("esm jq only types v1");
+            for name in types {
+                hash.update(&(name.as_str().len() as u64).to_be_bytes());
+                hash.update(name.as_str().as_bytes());
+            }
+            text.push_str(":only:");
+            text.push_str(&hash.finalize().to_hex()[..32]);
+        }
+        Fingerprint::new(text).unwrap_or_else(|_| unreachable!("short and without controls"))
+    }
+
+    fn handles(&self, schema: &Schema) -> bool {
+        match &self.only_types {
+            Some(types) => types.contains(&schema.event_type),
+            None => true,
+        }
+    }
+
+    fn transform(
+        &self,
+        event: &Event,
+        context: &TransformContext<'_>,
+    ) -> Result<Transformed, TransformError> {
+        self.attempts(event, context)
+            .map_err(|failure| self.error(failure))
+    }
+}
+
+impl fmt::Debug for JqTransformer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JqTransformer")
+            .field("rule", &self.rule)
+            .field("fingerprint", &self.fingerprint())
+            .field("only_types", &self.only_types)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The last part of the program's name.
+fn rule(name: &str) -> String {
+    match Path::new(name).file_name() {
+        Some(file) => file.to_string_lossy().into_owned(),
+        None => "jq".to_owned(),
+    }
+}
+
+/// Runs a function on a thread of its own with a large stack, and waits for it.
+fn on_a_large_stack<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, String> {
+    thread::scope(|scope| {
+        thread::Builder::new()
+            .name("esm-jq".to_owned())
+            .stack_size(LARGE_STACK)
+            .spawn_scoped(scope, f)
+            .map_err(|e| format!("no thread could be started: {e}"))?
+            .join()
+            .map_err(|_| "the jq engine panicked".to_owned())
+    })
+}

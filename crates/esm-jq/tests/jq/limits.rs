@@ -1,0 +1,186 @@
+//! A program that does not come to an end is stopped; nothing that it does ends the process.
+
+use esm_core::event::Revision;
+use esm_core::id::EventType;
+use esm_core::transform::{EventTransformer, TransformContext, Transformed};
+use esm_jq::JqTransformer;
+
+use crate::events::{apply, compile, event, events, failure, object, transform};
+
+#[test]
+fn endless_loops_are_stopped() {
+    let before = event("T", r#"{"a":1}"#);
+    for program in [
+        "def f: f; f",
+        "def f: .data.a += 1 | f; f",
+        "def f: def g: f; g; f",
+        "def f(g): f(g); f(.)",
+        "def f($x): f($x + 1); f(0)",
+        "repeat(.) | empty",
+        "[.data | recurse(.)] | empty",
+        "until(false; .)",
+        "last(range(0; infinite))",
+        "range(0; 1; 0) | empty",
+        "reduce range(0; 1000000000000) as $i (0; . + 1)",
+        "[limit(100000000; repeat(1))] | length",
+        "first(repeat(.) | select(false))",
+        "path(repeat(.)) | empty",
+        "label $out | repeat(.) | if false then break $out else empty end",
+        "foreach repeat(1) as $x (0; . + $x; empty)",
+        "(def f: f; f) // .",
+        "isempty(repeat(.) | empty)",
+        "[splits(\"a\")]?, (def f: f; f)",
+    ] {
+        let result = apply(&compile(program).max_steps(5_000), &before);
+        assert!(
+            result
+                .as_ref()
+                .is_err_and(|e| e.message.contains("was stopped after 5000 steps")),
+            "{program}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn no_program_can_catch_that_it_was_stopped() {
+    let before = event("T", "{}");
+    for program in [
+        "try (def f: f; f) catch .",
+        "(def f: f; f)?, .",
+        "try (def f: 1 + f; f) catch .",
+        "(repeat(.) | select(false)) |= 1",
+        "def f(g): g | f(g); f(.)",
+    ] {
+        let result = apply(&compile(program).max_steps(5_000), &before);
+        assert!(
+            result
+                .as_ref()
+                .is_err_and(|e| e.message.contains("the program was stopped")),
+            "{program}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn too_many_outputs_are_refused() {
+    let before = event("T", "{}");
+    for program in ["repeat(.)", "range(1001) as $i | .", "def f: ., f; f"] {
+        assert_eq!(
+            failure(program, &before),
+            "the program gives more than 1000 outputs",
+            "{program}"
+        );
+    }
+    let program = "range(1000) as $i | .id += \".\\($i)\"";
+    assert_eq!(events(program, &before).len(), JqTransformer::MAX_OUTPUTS);
+}
+
+#[test]
+fn deep_recursion_has_a_large_stack_and_an_end() {
+    let before = event("T", "{}");
+    let sum = "def sum: if . == 0 then 0 else . + (. - 1 | sum) end; .data = (2000 | sum)";
+    assert_eq!(events(sum, &before).remove(0).payload, "2001000");
+    for program in ["def f: 1 + f; f", "def f: [f]; f", "def f: f | f | 1; f"] {
+        assert!(
+            failure(program, &before).contains("recurses too deeply"),
+            "{program}"
+        );
+    }
+}
+
+#[test]
+fn data_may_be_nested_to_a_bound() {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let program =
+        ".data |= walk(if type == \"array\" then . else empty end) | .data |= [.. | tojson]";
+    assert_eq!(
+        transform(".", &event("T", &nested(128))),
+        Ok(Transformed::Unchanged)
+    );
+    assert_eq!(events(program, &event("T", &nested(128))).len(), 1);
+    assert_eq!(
+        failure(".", &event("T", &nested(129))),
+        "its data is nested deeper than 128 levels"
+    );
+    assert_eq!(
+        failure(".data |= [.]", &event("T", &nested(128))),
+        "output 1 of 1 is no event: `data` is no JSON: it is nested deeper than 128 levels, \
+         at .[0]"
+            .to_owned()
+            + &"[0]".repeat(127)
+    );
+}
+
+#[test]
+fn json_inside_of_a_string_is_read_strictly_and_to_a_bound() {
+    let text = |text: &str| event("T", &serde_json::to_string(text).unwrap());
+    assert_eq!(
+        events(".data |= fromjson", &text("{\"a\": [1.10]}"))
+            .remove(0)
+            .payload,
+        "{\"a\":[1.10]}"
+    );
+    for (json, message) in [
+        ("1 2", "cannot parse \"1 2\" as JSON: unexpected at byte 2"),
+        ("NaN", "cannot parse \"NaN\" as JSON"),
+        (&"[".repeat(100_000), "nested deeper than 128 levels"),
+    ] {
+        let found = failure(".data |= fromjson", &text(json));
+        assert!(found.contains(message), "{found}");
+    }
+}
+
+#[test]
+fn a_panic_of_the_engine_is_an_error() {
+    // More bytes than the address space has.
+    let found = failure(".data = (\"abc\" * 9000000000000000000)", &event("T", "{}"));
+    assert!(found.contains("the jq engine panicked: "), "{found}");
+}
+
+#[test]
+fn events_of_other_types_are_not_handed_over() {
+    let all = compile("empty");
+    let some = compile("empty").only_types(["A", "B"].map(|t| EventType::new(t).unwrap()));
+    let handled = |t: &JqTransformer, name| t.handles(&event(name, "").schema());
+    assert!(handled(&all, "C") && handled(&some, "A") && handled(&some, "B"));
+    assert!(!handled(&some, "C"));
+    let object = object();
+    let context = TransformContext::new(&object, Revision(0));
+    assert!(matches!(
+        some.transform(&event("A", ""), &context),
+        Ok(Transformed::Dropped { .. })
+    ));
+}
+
+#[test]
+fn a_fingerprint_names_the_text_and_the_types() {
+    let fingerprint = |program| compile(program).fingerprint().as_str().to_owned();
+    // Stored in streams: it must not change for a program as long as its outputs do not.
+    assert_eq!(
+        fingerprint("."),
+        format!("jq:v1:{}", blake3::hash(b".").to_hex())
+    );
+    assert_ne!(fingerprint("."), fingerprint(". "));
+    let only = |types: &[&str]| {
+        let types = types.iter().map(|t| EventType::new(t).unwrap());
+        compile(".").only_types(types).fingerprint()
+    };
+    assert_eq!(only(&["A", "B"]), only(&["B", "A"]));
+    assert_ne!(only(&["A", "B"]), only(&["AB"]));
+    assert_ne!(only(&[]).as_str(), fingerprint("."));
+}
+
+#[test]
+fn the_rule_is_the_last_part_of_the_name() {
+    let object = object();
+    let context = TransformContext::new(&object, Revision(0));
+    for (name, rule) in [("rules/orders.jq", "orders.jq"), ("jq", "jq"), ("", "jq")] {
+        let transformer = JqTransformer::compile(name, "empty").unwrap();
+        assert_eq!(
+            transformer.transform(&event("A", ""), &context),
+            Ok(Transformed::Dropped {
+                rule: rule.to_owned()
+            })
+        );
+    }
+}

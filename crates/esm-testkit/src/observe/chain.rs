@@ -1,0 +1,109 @@
+//! The object document: names a stream of the chain, and never an earlier one than before.
+
+use std::collections::BTreeMap;
+
+use esm_core::document::ObjectDocument;
+use esm_core::id::{ObjectId, StoreId, StreamId, StreamRef};
+use esm_core::store::{RecordKey, Records, RecordsExt as _};
+
+use super::streams::Stream;
+
+/// Where an object's document stood.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    depth: usize,
+    document: Option<ObjectDocument>,
+}
+
+/// # Errors
+/// What is wrong, in words.
+pub(super) async fn check(
+    store: StoreId,
+    records: &dyn Records,
+    object: &ObjectId,
+    now: &BTreeMap<StreamId, Stream>,
+    before: Option<&Chain>,
+) -> Result<Chain, String> {
+    let chain = closed_streams(store, StreamId::first(object), now)?;
+    let key = RecordKey::Document(object.clone());
+    let document = records.latest_as::<ObjectDocument>(&key).await;
+    let document = document.map_err(|e| format!("the document of {object}: {e}"))?;
+    let Some((_, document)) = document else {
+        return match before.and_then(|before| before.document.as_ref()) {
+            Some(_) => Err(format!("I6: the document of {object} has vanished")),
+            None => Ok(Chain {
+                depth: 0,
+                document: None,
+            }),
+        };
+    };
+    let active = &document.active;
+    let Some(depth) = chain.iter().position(|stream| stream == active) else {
+        return Err(format!(
+            "the document of {object} names {active}, which no stream of its chain is closed to"
+        ));
+    };
+    let terminated: Vec<_> = document.terminated.iter().map(|t| &t.stream).collect();
+    if terminated != chain[..depth].iter().collect::<Vec<_>>() {
+        return Err(format!(
+            "the document of {object} has the terminated streams {terminated:?}, its chain {chain:?}"
+        ));
+    }
+    if let Some(before) = before {
+        keeps(object, before, depth, &document)?;
+    }
+    Ok(Chain {
+        depth,
+        document: Some(document),
+    })
+}
+
+/// The streams from the first to the one that is open.
+fn closed_streams(
+    store: StoreId,
+    first: StreamId,
+    now: &BTreeMap<StreamId, Stream>,
+) -> Result<Vec<StreamRef>, String> {
+    let mut chain = vec![StreamRef::new(store, first)];
+    loop {
+        let end = &chain[chain.len() - 1];
+        let close = now.get(&end.stream).and_then(Stream::close);
+        let Some(target) = close.and_then(|close| close.target.clone()) else {
+            return Ok(chain);
+        };
+        if chain.contains(&target) {
+            return Err(format!("a chain of closed streams is a circle at {target}"));
+        }
+        chain.push(target);
+    }
+}
+
+/// I6: it does not go back, and what it said of terminated streams it still says.
+fn keeps(
+    object: &ObjectId,
+    before: &Chain,
+    depth: usize,
+    document: &ObjectDocument,
+) -> Result<(), String> {
+    if depth < before.depth {
+        return Err(format!(
+            "I6: the document of {object} goes back from generation {} to {depth}",
+            before.depth
+        ));
+    }
+    let Some(old) = &before.document else {
+        return Ok(());
+    };
+    let kept = old
+        .extra
+        .iter()
+        .all(|(key, value)| document.extra.get(key) == Some(value));
+    let archives = (old.terminated.iter()).all(|old| {
+        let new = document.terminated(&old.stream);
+        new.is_some_and(|new| old.archive.is_none() || new.archive == old.archive)
+    });
+    match kept && archives && old.created_at == document.created_at {
+        true => Ok(()),
+        false => Err(format!("R12: the document of {object} has lost a field")),
+    }
+}

@@ -1,0 +1,153 @@
+//! The observer: looks at everything after every operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use esm_core::id::{ObjectId, StreamId};
+use esm_core::store::{EventStore, PageLimit, ReadFrom, Records};
+use esm_core::transform::{EventTransformer, Identity, Mapper};
+use tokio::sync::Mutex;
+
+use super::chain::{self, Chain};
+use super::journal::Journals;
+use super::streams::{Stream, Streams};
+use super::target;
+use crate::faults::Watch;
+use crate::tap::Operation;
+
+/// Checks the protocol's invariants of some objects, from the raw storage and from what it saw
+/// before:
+///
+/// - every stream is well-formed, no cell changes or vanishes, and nothing follows a Close;
+/// - no stream vanishes but a target that was fenced off or superseded (I5, R5, R17, R22);
+/// - a target holds exactly the transformed source up to its cursor, at every moment;
+/// - when S is closed to T, T's first M events equal the transformed N of S (I4), and the Close is
+///   not to a target that S has a Fence of (R17);
+/// - the document names a stream of the chain, never an earlier one than before (I6), and only one
+///   that its predecessor was closed to;
+/// - a journal's epochs never go back, and nothing follows its end (I6).
+///
+/// Give it the stores without faults. It knows the streams that the object's chain, its Fences and
+/// the observed operations name.
+#[derive(Debug)]
+pub struct Observer {
+    event_store: Arc<dyn EventStore>,
+    records: Arc<dyn Records>,
+    objects: Vec<ObjectId>,
+    mappers: BTreeMap<String, Mapper>,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+struct Seen {
+    streams: Streams,
+    names: BTreeSet<StreamId>,
+    chains: BTreeMap<ObjectId, Chain>,
+    journals: Journals,
+}
+
+impl Observer {
+    /// Looks at these stores. Knows the identity as a transformation.
+    pub fn new(event_store: Arc<dyn EventStore>, records: Arc<dyn Records>) -> Self {
+        Self {
+            event_store,
+            records,
+            objects: Vec::new(),
+            mappers: BTreeMap::new(),
+            seen: Mutex::default(),
+        }
+        .transformation(Arc::new(Identity))
+    }
+
+    /// Looks at this object too.
+    #[must_use]
+    pub fn object(mut self, object: ObjectId) -> Self {
+        self.objects.push(object);
+        self
+    }
+
+    /// Knows this transformation too. A target of an unknown one is a violation.
+    #[must_use]
+    pub fn transformation(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
+        let mapper = Mapper::new(transformer);
+        self.mappers
+            .insert(mapper.fingerprint().as_str().to_owned(), mapper);
+        self
+    }
+
+    /// Looks once.
+    ///
+    /// # Errors
+    /// The first violation, in words.
+    pub async fn look(&self) -> Result<(), String> {
+        let mut seen = self.seen.lock().await;
+        let seen = &mut *seen;
+        for object in &self.objects {
+            seen.names.insert(StreamId::first(object));
+        }
+        let now = self.read_all(&mut seen.names).await?;
+        seen.streams.advance(&now)?;
+        for object in &self.objects {
+            let mappers = &self.mappers;
+            target::check(object, &now, mappers)?;
+            let before = seen.chains.get(object);
+            let chain = chain::check(self.event_store.id(), &*self.records, object, &now, before);
+            seen.chains.insert(object.clone(), chain.await?);
+        }
+        seen.journals.advance(&*self.records).await
+    }
+
+    /// Reads all streams that are known by name, and those that they name.
+    async fn read_all(
+        &self,
+        names: &mut BTreeSet<StreamId>,
+    ) -> Result<BTreeMap<StreamId, Stream>, String> {
+        let mut now = BTreeMap::new();
+        loop {
+            let unread: Vec<_> = (names.iter().filter(|name| !now.contains_key(*name)))
+                .cloned()
+                .collect();
+            if unread.is_empty() {
+                return Ok(now);
+            }
+            for name in unread {
+                let stream = self.read(&name).await?;
+                names.extend(stream.names());
+                now.insert(name, stream);
+            }
+        }
+    }
+
+    async fn read(&self, name: &StreamId) -> Result<Stream, String> {
+        let limit = PageLimit {
+            cells: 1024,
+            bytes: u64::MAX,
+        };
+        let mut cells = Vec::new();
+        loop {
+            let from = ReadFrom::Seq(cells.len() as u64);
+            let page = self.event_store.read(name, from, limit).await;
+            let page = page.map_err(|e| format!("{name} cannot be read: {e}"))?;
+            let end = page.at_end || page.cells.is_empty();
+            cells.extend(page.cells);
+            if end {
+                return Stream::new(name.clone(), cells);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Watch for Observer {
+    async fn check(&self, operation: &Operation) -> Result<(), String> {
+        // targets are first named by the operation that writes them
+        if operation.call.name.starts_with("event_store.")
+            && let Ok(stream) = StreamId::new(&operation.call.key)
+        {
+            self.seen.lock().await.names.insert(stream);
+        }
+        self.look().await
+    }
+}

@@ -1,0 +1,160 @@
+//! Targets: exactly the transformed source.
+
+use std::collections::BTreeMap;
+
+use esm_core::event::{Event, Revision};
+use esm_core::id::{ObjectId, StreamId};
+use esm_core::store::{Cell, Close};
+use esm_core::transform::Mapper;
+
+use super::streams::{Stream, written_by_application};
+
+/// Checks all targets among these streams whose source is there, of the chain of this object.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn check(
+    object: &ObjectId,
+    now: &BTreeMap<StreamId, Stream>,
+    mappers: &BTreeMap<String, Mapper>,
+) -> Result<(), String> {
+    let mut pending = vec![StreamId::first(object)];
+    while let Some(source) = pending.pop().and_then(|id| now.get(&id)) {
+        let targets = now.values().filter(|stream| {
+            let origin = stream.origin();
+            origin.is_some_and(|origin| origin.source.stream == source.id)
+        });
+        for target in targets {
+            copied(object, source, target, mappers)?;
+        }
+        if let Some(close) = source.close() {
+            closed(source, close, now)?;
+            pending.extend(close.target.as_ref().map(|target| target.stream.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// What a copier wrote to a target is the transformed source, cell by cell up to each cursor.
+fn copied(
+    object: &ObjectId,
+    source: &Stream,
+    target: &Stream,
+    mappers: &BTreeMap<String, Mapper>,
+) -> Result<(), String> {
+    let Some(origin) = target.origin() else {
+        return Ok(());
+    };
+    if source.is_buried() || target.is_buried() {
+        return Ok(());
+    }
+    let fingerprint = origin.fingerprint.as_str();
+    let Some(mapper) = mappers.get(fingerprint) else {
+        return Err(format!(
+            "{} has an unknown transformation: {fingerprint}",
+            target.id
+        ));
+    };
+    let mut events = (0..)
+        .map(Revision)
+        .zip(source.events().map(|copied| &copied.event));
+    let mut cursor = Revision::START;
+    for cell in &target.cells {
+        let at = format!("{}, cell {}", target.id, cell.header.seq);
+        let Some(next) = cell.header.cursor() else {
+            if written_by_application(cell) && source.close().is_none() {
+                return Err(format!("{at}: an application wrote to it before the Close"));
+            }
+            continue;
+        };
+        if next < cursor {
+            return Err(format!(
+                "{at}: its cursor goes back from {cursor} to {next}"
+            ));
+        }
+        let count = usize::try_from(next.0 - cursor.0).unwrap_or(usize::MAX);
+        let taken: Vec<_> = events.by_ref().take(count).collect();
+        if taken.len() != count {
+            return Err(format!(
+                "{at}: its cursor is {next}, beyond the source's end"
+            ));
+        }
+        equals_image(object, mapper, &taken, cell).map_err(|what| format!("I4: {at}: {what}"))?;
+        cursor = next;
+    }
+    Ok(())
+}
+
+/// The events of a copied cell are the images of these source events, and say from where they are.
+fn equals_image(
+    object: &ObjectId,
+    mapper: &Mapper,
+    source: &[(Revision, &Event)],
+    cell: &Cell,
+) -> Result<(), String> {
+    let mut wanted = Vec::new();
+    for (revision, event) in source {
+        let mapped = mapper.map(object, *revision, event);
+        let outputs = mapped.map_err(|failure| failure.to_string())?.outputs;
+        wanted.extend(outputs.into_iter().map(|output| (*revision, output)));
+    }
+    let ids = |events: Vec<&Event>| {
+        let ids: Vec<_> = events.iter().map(|event| event.id.as_str()).collect();
+        ids.join(", ")
+    };
+    let same = cell.events.len() == wanted.len()
+        && (cell.events.iter().zip(&wanted)).all(|(found, (revision, event))| {
+            found.event == *event && found.source_revision.is_none_or(|said| said == *revision)
+        });
+    match same {
+        true => Ok(()),
+        false => Err(format!(
+            "holds [{}], the source gives [{}]",
+            ids(cell.events.iter().map(|copied| &copied.event).collect()),
+            ids(wanted.iter().map(|(_, event)| event).collect()),
+        )),
+    }
+}
+
+/// I4: what a Close says of its target is so, and the target is not fenced off.
+fn closed(source: &Stream, close: &Close, now: &BTreeMap<StreamId, Stream>) -> Result<(), String> {
+    let Some(target) = &close.target else {
+        return Ok(());
+    };
+    let id = &source.id;
+    if source
+        .fences()
+        .any(|(_, fence)| fence.target == target.stream)
+    {
+        return Err(format!(
+            "R17: {id} is closed to a target that it has a Fence of"
+        ));
+    }
+    let Some(target) = now.get(&target.stream).filter(|target| !target.is_absent()) else {
+        return Err(format!("I5: {id} is closed to a target that is not there"));
+    };
+    let Some(origin) = target.origin() else {
+        return Err(format!("I4: {id} is closed to a stream that has no origin"));
+    };
+    if origin.source.stream != *id || origin.migration != close.migration {
+        return Err(format!(
+            "I4: {id} is closed to a target of another source or migration"
+        ));
+    }
+    if !close.continues || target.is_buried() {
+        return Ok(());
+    }
+    let mut complete = None;
+    for cell in &target.cells {
+        if let Some(cursor) = cell.header.cursor() {
+            complete = Some((cursor, cell.header.next_revision()));
+        }
+    }
+    match complete == Some((close.events, close.target_events)) {
+        true => Ok(()),
+        false => Err(format!(
+            "I4: {id} is closed with N = {} and M = {}, but its target is complete for {complete:?}",
+            close.events, close.target_events
+        )),
+    }
+}
