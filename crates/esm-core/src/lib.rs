@@ -7,6 +7,8 @@ pub mod error;
 pub mod event;
 pub mod id;
 pub mod router;
+pub mod migration;
+pub mod routing;
 pub mod store;
 pub mod transform;
 pub mod verify;

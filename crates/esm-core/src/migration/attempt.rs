@@ -1,0 +1,154 @@
+//! One attempt at one object: its source, its target, and what the streams show of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::context::Context;
+use super::decide::{Observed, TargetState, Verified};
+use crate::chain;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Schema;
+use crate::id::{ObjectId, StreamId, StreamName, StreamRef};
+use crate::store::{CellKind, EventStore, EventStoreExt as _, Origin, Tail};
+
+/// One attempt at one object.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    pub(crate) object: ObjectId,
+    pub(crate) source: StreamRef,
+    pub(crate) target: StreamRef,
+    /// Number of this migration's Fences in the source.
+    pub(crate) number: u64,
+    /// The schemas that are known to be retired.
+    pub(crate) retired: BTreeSet<Schema>,
+}
+
+/// What was seen, in the order in which it must be looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Sight {
+    pub(crate) target_tail: Tail,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) source_tail: Tail,
+    pub(crate) fenced: bool,
+}
+
+impl Attempt {
+    /// The attempt that is on: its number is the number of this migration's Fences in the source.
+    pub(crate) async fn current(
+        context: &Context,
+        object: &ObjectId,
+        source: StreamRef,
+        target_name: StreamName,
+    ) -> Result<Self> {
+        let tail = context.store.tail(&source.stream).await?;
+        let number = fences(&context.store, &source, &tail)
+            .await?
+            .filter(|(_, fence_of)| *fence_of == context.migration())
+            .count() as u64;
+        let stream = StreamId::target(&target_name, context.migration(), &source, number);
+        let target = StreamRef::new(context.store.id(), stream);
+        let object = object.clone();
+        Ok(Self {
+            object,
+            source,
+            target,
+            number,
+            retired: BTreeSet::new(),
+        })
+    }
+
+    /// Looks at target and source. R1: the target's tail before the source's.
+    pub(crate) async fn look(&self, store: &Arc<dyn EventStore>) -> Result<Sight> {
+        let target_tail = store.tail(&self.target.stream).await?;
+        let origin = match target_tail.is_empty() {
+            true => None,
+            false => store.origin(&self.target.stream).await?,
+        };
+        let source_tail = store.tail(&self.source.stream).await?;
+        let fenced = fences(store, &self.source, &source_tail)
+            .await?
+            .any(|(target, _)| target == self.target.stream);
+        Ok(Sight {
+            target_tail,
+            origin,
+            source_tail,
+            fenced,
+        })
+    }
+
+    /// What the first cell of the target says.
+    pub(crate) fn origin(&self, context: &Context) -> Origin {
+        Origin {
+            source: self.source.clone(),
+            migration: context.migration(),
+            attempt: self.number,
+            fingerprint: context.plan.fingerprint.clone(),
+            retired: self.retired.clone(),
+        }
+    }
+
+    /// What was seen, as the pure decision wants it.
+    ///
+    /// # Errors
+    /// `Conflict` for a target that another wrote.
+    pub(crate) fn observed(
+        &self,
+        context: &Context,
+        sight: &Sight,
+        verified: Option<Verified>,
+        document_names_source: bool,
+    ) -> Result<Observed> {
+        Ok(Observed {
+            target: self.target.clone(),
+            close: sight.source_tail.close().cloned(),
+            fenced: sight.fenced,
+            source_events: sight.source_tail.next_revision(),
+            target_state: self.target_state(context, sight)?,
+            verified,
+            document_names_source,
+        })
+    }
+
+    fn target_state(&self, context: &Context, sight: &Sight) -> Result<TargetState> {
+        let Some(last) = &sight.target_tail.last else {
+            return Ok(TargetState::Absent);
+        };
+        let origin = sight.origin.as_ref().filter(|origin| {
+            origin.source == self.source && origin.migration == context.migration()
+        });
+        let Some(origin) = origin else {
+            return Err(Error::new(
+                ErrorKind::Conflict { actual: None },
+                format!(
+                    "an unrelated stream stands under the target's name: {}",
+                    self.target
+                ),
+            )
+            .with_hint("choose another target name"));
+        };
+        let ours = origin.fingerprint == context.plan.fingerprint
+            && origin.attempt == self.number
+            && origin.retired.is_superset(&self.retired);
+        Ok(match last.cursor() {
+            Some(cursor) => TargetState::Copied {
+                cursor,
+                events: sight.target_tail.next_revision(),
+                ours,
+            },
+            None => TargetState::Live,
+        })
+    }
+}
+
+/// The Fences of a source up to a tail: the targets they name, and the migrations.
+pub(crate) async fn fences(
+    store: &Arc<dyn EventStore>,
+    source: &StreamRef,
+    tail: &Tail,
+) -> Result<impl Iterator<Item = (StreamId, crate::id::MigrationId)> + use<>> {
+    let controls = chain::control_cells(store, source, tail).await?;
+    Ok(controls.into_iter().filter_map(|control| match control {
+        CellKind::Fence(fence) => Some((fence.target, fence.migration)),
+        _ => None,
+    }))
+}

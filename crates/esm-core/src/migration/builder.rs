@@ -1,0 +1,680 @@
+//! Describing a migration, fluently.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::checks::{ComparedStreams, FunctionCheck, VerificationCheck};
+use super::options::{
+    BookClosing, BulkOptions, CopyOptions, LockOptions, MigrationStrategy, OnFailure,
+    PlannedMigration, Scope,
+};
+use super::plan::{MigrationPlan, PlanDepth, Planner};
+use super::progress::ProgressOptions;
+use super::report::MigrationResult;
+use super::service::MigrationService;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamName, StreamRef};
+use crate::store::{BackupProvider, BackupSettings, Compression};
+use crate::transform::{EventTransformer, Identity};
+
+/// What a run needs that no journal can keep.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunOptions {
+    pub(crate) transformer: Option<Arc<dyn EventTransformer>>,
+    pub(crate) backups: Option<Arc<dyn BackupProvider>>,
+    pub(crate) archives: Option<Arc<dyn BackupProvider>>,
+    pub(crate) checks: Vec<Arc<dyn VerificationCheck>>,
+    pub(crate) lock: LockOptions,
+    pub(crate) progress: ProgressOptions,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) undo: bool,
+}
+
+impl RunOptions {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.transformer
+            .as_ref()
+            .map_or_else(|| Identity.fingerprint(), |t| t.fingerprint())
+    }
+}
+
+/// Whether and how to back up before anything is copied.
+#[derive(Debug, Clone, Default)]
+pub struct BackupOptions {
+    provider: Option<Arc<dyn BackupProvider>>,
+    settings: BackupSettings,
+    retention: Option<Duration>,
+}
+
+impl BackupOptions {
+    /// Where it goes; the service's provider unless told.
+    #[must_use]
+    pub fn provider(mut self, provider: Arc<dyn BackupProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Puts the object documents into it too.
+    #[must_use]
+    pub fn include_document(mut self) -> Self {
+        self.settings.content.documents = true;
+        self
+    }
+
+    /// How it is compressed; zstd of level 3 unless told.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.settings.compression = compression;
+        self
+    }
+
+    /// How long pruning leaves it alone; for ever unless told.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = Some(retention);
+        self
+    }
+
+    /// The user's own words.
+    #[must_use]
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.tags.insert(key.into(), value.into());
+        self
+    }
+
+    fn settle(self, now: jiff::Timestamp) -> Result<BackupSettings> {
+        let mut settings = self.settings;
+        if let Some(retention) = self.retention {
+            let until = now.checked_add(retention).map_err(|e| {
+                Error::invalid(format!("retention is too long: {retention:?}")).with_source(e)
+            })?;
+            settings.keep_until = Some(until);
+        }
+        let Compression::Zstd { level } = settings.compression;
+        match (1..=19).contains(&level) {
+            true => Ok(settings),
+            false => Err(Error::invalid(format!(
+                "zstd level is not within 1 to 19: {level}"
+            ))),
+        }
+    }
+}
+
+/// Whether and how to close the books of the closed stream.
+#[derive(Debug, Clone, Default)]
+pub struct BookClosingOptions {
+    archive: Option<BackupOptions>,
+    metadata: BTreeMap<String, String>,
+    unsupported: Option<&'static str>,
+}
+
+impl BookClosingOptions {
+    /// Writes and verifies an archive of the closed stream.
+    #[must_use]
+    pub fn archive(mut self, options: impl FnOnce(BackupOptions) -> BackupOptions) -> Self {
+        self.archive = Some(options(BackupOptions::default()));
+        self
+    }
+
+    /// The user's own words in the terminated stream's entry.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Writes a snapshot. Not built yet: refused as `Unsupported`.
+    #[must_use]
+    pub fn snapshot(mut self) -> Self {
+        self.unsupported = Some("snapshots at book closing");
+        self
+    }
+
+    /// Deletes the closed stream. Not built yet: refused as `Unsupported`.
+    #[must_use]
+    pub fn delete_source(mut self) -> Self {
+        self.unsupported = Some("deletion at book closing");
+        self
+    }
+}
+
+/// What the verification does beyond comparing all events, which it always does.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    checks: Vec<Arc<dyn VerificationCheck>>,
+}
+
+impl VerifyOptions {
+    /// Compares the counts: mapped and dropped events together are the source's. Always done; said
+    /// here for the reader of the code.
+    #[must_use]
+    pub fn counts(self) -> Self {
+        self
+    }
+
+    /// Compares the content of all events. Always done; said here for the reader of the code.
+    #[must_use]
+    pub fn checksums(self) -> Self {
+        self
+    }
+
+    /// Asks a function of your own, which can read both streams.
+    #[must_use]
+    pub fn custom<F, Fut>(self, name: impl Into<String>, check: F) -> Self
+    where
+        F: Fn(ComparedStreams) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = std::result::Result<(), String>> + Send + 'static,
+    {
+        let check = Arc::new(move |streams| {
+            Box::pin(check(streams)) as futures::future::BoxFuture<'static, _>
+        });
+        self.check(FunctionCheck {
+            name: name.into(),
+            check,
+        })
+    }
+
+    /// Asks a check of your own, which can read both streams.
+    #[must_use]
+    pub fn check(mut self, check: impl VerificationCheck) -> Self {
+        self.checks.push(Arc::new(check));
+        self
+    }
+}
+
+/// Describes a migration; [`execute`](Self::execute) or [`dry_run`](Self::dry_run) ends it.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is executed"]
+pub struct MigrationBuilder {
+    service: MigrationService,
+    scope: Scope,
+    source: Option<StreamId>,
+    target: Option<std::result::Result<StreamName, String>>,
+    strategy: MigrationStrategy,
+    copy: CopyOptions,
+    bulk: BulkOptions,
+    backup: Option<BackupOptions>,
+    books: Option<BookClosingOptions>,
+    rollback: bool,
+    again: bool,
+    annotations: BTreeMap<String, String>,
+    depth: PlanDepth,
+    run: RunOptions,
+}
+
+impl MigrationBuilder {
+    pub(crate) fn new(service: MigrationService, scope: Scope) -> Self {
+        Self {
+            service,
+            scope,
+            source: None,
+            target: None,
+            strategy: MigrationStrategy::default(),
+            copy: CopyOptions::default(),
+            bulk: BulkOptions::default(),
+            backup: None,
+            books: None,
+            rollback: false,
+            again: false,
+            annotations: BTreeMap::new(),
+            depth: PlanDepth::All,
+            run: RunOptions::default(),
+        }
+    }
+
+    /// The stream that must be the active one; for a single object.
+    pub fn from_stream(mut self, stream: StreamId) -> Self {
+        self.source = Some(stream);
+        self
+    }
+
+    /// The target's logical name, for a single object; `{name}-{key}-v{generation}` unless told.
+    /// The stored stream id adds a suffix, so that no id is ever used twice.
+    pub fn to_stream(mut self, name: impl AsRef<str>) -> Self {
+        self.target = Some(StreamName::new(name).map_err(|e| e.to_string()));
+        self
+    }
+
+    /// How every event is transformed; unless told, events stay as they are.
+    pub fn transform(mut self, transformer: impl EventTransformer) -> Self {
+        self.run.transformer = Some(Arc::new(transformer));
+        self
+    }
+
+    /// As [`transform`](Self::transform), for a transformer that is shared.
+    pub fn transform_with(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
+        self.run.transformer = Some(transformer);
+        self
+    }
+
+    /// How the stream is moved.
+    pub fn strategy(mut self, strategy: MigrationStrategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Backs up before anything is copied.
+    pub fn backup(mut self, options: impl FnOnce(BackupOptions) -> BackupOptions) -> Self {
+        self.backup = Some(options(self.backup.take().unwrap_or_default()));
+        self
+    }
+
+    /// How the lock is taken and held.
+    pub fn lock(mut self, options: impl FnOnce(LockOptions) -> LockOptions) -> Self {
+        self.run.lock = options(self.run.lock);
+        self
+    }
+
+    /// What the verification does beyond comparing all events.
+    pub fn verify(mut self, options: impl FnOnce(VerifyOptions) -> VerifyOptions) -> Self {
+        let checks = std::mem::take(&mut self.run.checks);
+        self.run.checks = options(VerifyOptions { checks }).checks;
+        self
+    }
+
+    /// Who wants to know about progress.
+    pub fn progress(mut self, options: impl FnOnce(ProgressOptions) -> ProgressOptions) -> Self {
+        self.run.progress = options(std::mem::take(&mut self.run.progress));
+        self
+    }
+
+    /// Closes the books of the closed stream.
+    pub fn close_books(
+        mut self,
+        options: impl FnOnce(BookClosingOptions) -> BookClosingOptions,
+    ) -> Self {
+        self.books = Some(options(self.books.take().unwrap_or_default()));
+        self
+    }
+
+    /// Undoes a failure before the pivot at once; unless told, it can be resumed.
+    pub fn with_rollback(mut self) -> Self {
+        self.rollback = true;
+        self
+    }
+
+    /// Whether to stop at the first event that fails, which is the default. If not, failures are
+    /// collected to the end of the stream, and then it stops all the same.
+    pub fn fail_fast(mut self, fail_fast: bool) -> Self {
+        self.copy.fail_fast = fail_fast;
+        self
+    }
+
+    /// Most events and bytes in a target cell; 512 and 1 MiB unless told.
+    pub fn cells(mut self, events: usize, bytes: u64) -> Self {
+        (self.copy.cell_events, self.copy.cell_bytes) = (events, bytes);
+        self
+    }
+
+    /// How many of several objects are worked on at the same time; 16 unless told.
+    pub fn concurrency(mut self, objects: usize) -> Self {
+        self.bulk.concurrency = objects;
+        self
+    }
+
+    /// How many of several objects share a journal record, a backup and an archive; 256 unless
+    /// told.
+    pub fn batch(mut self, objects: usize) -> Self {
+        self.bulk.batch_objects = objects;
+        self
+    }
+
+    /// What to do when one of several objects fails.
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.bulk.on_failure = on_failure;
+        self
+    }
+
+    /// Migrates also objects whose active stream went through this transformation already.
+    pub fn again(mut self) -> Self {
+        self.again = true;
+        self
+    }
+
+    /// Puts the user's own words into the plan.
+    pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.annotations.insert(key.into(), value.into());
+        self
+    }
+
+    /// Stops at the next safe point when the token is cancelled; the migration is resumable.
+    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
+        self.run.cancel = token;
+        self
+    }
+
+    /// How deep a dry run looks; at all events unless told.
+    pub fn depth(mut self, depth: PlanDepth) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Checks everything that can be checked without reading a stream.
+    ///
+    /// # Errors
+    /// `Unsupported` for what is not built yet; `Invalid` for what cannot work, saying why.
+    pub fn build(&self) -> Result<PlannedMigration> {
+        self.check_strategy()?;
+        self.check_scope()?;
+        self.check_numbers()?;
+        let now = self.service.environment.clock.now();
+        let store = self.service.events.id();
+        let default = self.service.backups.is_some();
+        let provided = |b: &BackupOptions| b.provider.is_some() || default;
+        let backup = self.backup.clone().map(|b| match provided(&b) {
+            true => b.settle(now),
+            false => Err(no_provider("backup")),
+        });
+        Ok(PlannedMigration {
+            migration: self.service.environment.migration_id(),
+            created_at: now,
+            store,
+            scope: self.scope.clone(),
+            source: self
+                .source
+                .clone()
+                .map(|stream| StreamRef::new(store, stream)),
+            target: match &self.target {
+                Some(Err(message)) => return Err(Error::invalid(message.clone())),
+                Some(Ok(name)) => Some(name.clone()),
+                None => None,
+            },
+            strategy: self.strategy,
+            fingerprint: self.run.fingerprint(),
+            copy: self.copy,
+            bulk: self.bulk,
+            backup: backup.transpose()?,
+            close_books: self.books(now, provided)?,
+            rollback_on_failure: self.rollback,
+            again: self.again,
+            annotations: self.annotations.clone(),
+        })
+    }
+
+    fn books(
+        &self,
+        now: jiff::Timestamp,
+        provided: impl Fn(&BackupOptions) -> bool,
+    ) -> Result<Option<BookClosing>> {
+        let Some(books) = &self.books else {
+            return Ok(None);
+        };
+        if let Some(what) = books.unsupported {
+            return Err(Error::unsupported(format!("not built yet: {what}")));
+        }
+        let archive = match &books.archive {
+            Some(archive) if !provided(archive) => return Err(no_provider("archive")),
+            Some(archive) => Some(archive.clone().settle(now)?),
+            None => None,
+        };
+        Ok(Some(BookClosing {
+            archive,
+            metadata: books.metadata.clone(),
+        }))
+    }
+
+    fn check_strategy(&self) -> Result<()> {
+        match self.strategy {
+            MigrationStrategy::CopyAndTransform => Ok(()),
+            other => Err(
+                Error::unsupported(format!("strategy is not built yet: {other:?}"))
+                    .with_hint("use CopyAndTransform"),
+            ),
+        }
+    }
+
+    fn check_scope(&self) -> Result<()> {
+        if let Scope::Objects(objects) = &self.scope {
+            if objects.is_empty() {
+                return Err(Error::invalid("no object to migrate"));
+            }
+            let mut seen = std::collections::HashSet::new();
+            if let Some(twice) = objects.iter().find(|o| !seen.insert(*o)) {
+                return Err(Error::invalid(format!("object is named twice: {twice}")));
+            }
+        }
+        if self.scope.single().is_none() && (self.source.is_some() || self.target.is_some()) {
+            return Err(Error::invalid(
+                "from_stream and to_stream are for a single object",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<()> {
+        let positive = [
+            ("cell events", self.copy.cell_events as u64),
+            ("cell bytes", self.copy.cell_bytes),
+            ("concurrency", self.bulk.concurrency as u64),
+            ("batch", self.bulk.batch_objects as u64),
+        ];
+        if let Some((what, _)) = positive.iter().find(|(_, n)| *n == 0) {
+            return Err(Error::invalid(format!("{what} must not be 0")));
+        }
+        let limits = self.service.events.limits();
+        if self.copy.cell_events as u64 > limits.max_cell_events
+            || self.copy.cell_bytes > limits.max_cell_bytes
+        {
+            let message = format!(
+                "cells are larger than the store accepts: {} events and {} bytes of at most {} \
+                 and {}",
+                self.copy.cell_events,
+                self.copy.cell_bytes,
+                limits.max_cell_events,
+                limits.max_cell_bytes
+            );
+            return Err(Error::invalid(message));
+        }
+        let lock = &self.run.lock;
+        match lock.heartbeat.is_zero() || lock.heartbeat * 2 > lock.lease {
+            true => Err(Error::invalid(format!(
+                "the lock's heartbeat must be more than 0 and at most half of its lease: {:?} of \
+                 {:?}",
+                lock.heartbeat, lock.lease
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Checks what can be checked of a single object before anything is touched.
+    async fn check_object(&self, plan: &PlannedMigration) -> Result<()> {
+        let Some(object) = plan.scope.single() else {
+            return Ok(());
+        };
+        let documents = crate::document::Documents::new(Arc::clone(&self.service.records));
+        let document = documents.load(object).await?.document;
+        let end = crate::chain::follow(&self.service.events, document.active).await?;
+        if let Some(source) = plan.source.as_ref().filter(|s| **s != end.stream) {
+            let message = format!("not the active stream of {object}: {source}");
+            return Err(Error::invalid(message)
+                .with_hint(format!("the active stream is {}", end.stream.stream)));
+        }
+        let same = plan
+            .target
+            .as_ref()
+            .is_some_and(|target| is_same(target, &end.stream.stream));
+        match same {
+            true => Err(
+                Error::invalid(format!("the target is the source: {}", end.stream.stream))
+                    .with_hint("give the target another name"),
+            ),
+            false => Ok(()),
+        }
+    }
+
+    /// Does everything that a migration does but writing, and answers the plan.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build); `NotFound` for an unknown object; those of the store.
+    /// Events that fail are no error here: they are in the plan.
+    pub async fn dry_run(self) -> Result<MigrationPlan> {
+        let planned = self.build()?;
+        self.check_object(&planned).await?;
+        Planner::new(&self.service, planned, &self.run, self.depth)
+            .plan()
+            .await
+    }
+
+    /// Migrates.
+    ///
+    /// # Errors
+    /// What was refused before anything was touched. What happens later is in the result: ask
+    /// [`MigrationResult::is_success`].
+    ///
+    /// # Cancel safety
+    /// A dropped future is a crash, and a crash is resumable.
+    pub async fn execute(self) -> Result<MigrationResult> {
+        let planned = self.build()?;
+        self.check_object(&planned).await?;
+        let service = self.service.clone();
+        service.execute(planned, self.run_options()).await
+    }
+
+    /// Migrates as a plan says that was made before with the same description.
+    ///
+    /// # Errors
+    /// `PlanOutdated` when source, transformation, options or store differ from the plan's; those
+    /// of [`execute`](Self::execute).
+    pub async fn execute_plan(self, plan: &MigrationPlan) -> Result<MigrationResult> {
+        let planned = self.build()?;
+        self.check_object(&planned).await?;
+        plan.ensure_fits(&planned)?;
+        let now = Planner::new(
+            &self.service,
+            planned.clone(),
+            &self.run,
+            PlanDepth::Nothing,
+        );
+        plan.ensure_current(&now.plan().await?)?;
+        let service = self.service.clone();
+        service
+            .execute(plan.planned.clone(), self.run_options())
+            .await
+    }
+
+    fn run_options(mut self) -> RunOptions {
+        self.run.backups = self.backup.and_then(|b| b.provider);
+        self.run.archives = self.books.and_then(|b| b.archive).and_then(|a| a.provider);
+        self.run
+    }
+}
+
+/// Whether a logical name names this stream: its id, or its id without the suffix.
+fn is_same(name: &StreamName, stream: &StreamId) -> bool {
+    let id = stream.as_str();
+    let logical = id.rsplit_once('.').map_or(id, |(logical, _)| logical);
+    name.as_str() == id || name.as_str() == logical
+}
+
+fn no_provider(what: &str) -> Error {
+    Error::new(ErrorKind::Invalid, format!("no provider for the {what}"))
+        .with_hint("give one, or give the service one with with_backups")
+}
+
+/// Describes how an unfinished migration is resumed or undone.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is executed"]
+pub struct ResumeBuilder {
+    service: MigrationService,
+    migration: MigrationId,
+    run: RunOptions,
+}
+
+impl ResumeBuilder {
+    pub(crate) fn new(service: MigrationService, migration: MigrationId) -> Self {
+        let mut run = RunOptions::default();
+        // a holder that died is waited for: its lock expires
+        run.lock.timeout = run.lock.lease + run.lock.heartbeat;
+        Self {
+            service,
+            migration,
+            run,
+        }
+    }
+
+    /// The transformation that the migration began with.
+    pub fn transform(mut self, transformer: impl EventTransformer) -> Self {
+        self.run.transformer = Some(Arc::new(transformer));
+        self
+    }
+
+    /// As [`transform`](Self::transform), for a transformer that is shared.
+    pub fn transform_with(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
+        self.run.transformer = Some(transformer);
+        self
+    }
+
+    /// Where the backup goes; the service's provider unless told.
+    pub fn backups(mut self, provider: Arc<dyn BackupProvider>) -> Self {
+        self.run.backups = Some(provider);
+        self
+    }
+
+    /// Where the archive goes; the service's provider unless told.
+    pub fn archives(mut self, provider: Arc<dyn BackupProvider>) -> Self {
+        self.run.archives = Some(provider);
+        self
+    }
+
+    /// How the lock is taken and held; unless told, it waits until a dead holder's has expired.
+    pub fn lock(mut self, options: impl FnOnce(LockOptions) -> LockOptions) -> Self {
+        self.run.lock = options(self.run.lock);
+        self
+    }
+
+    /// What the verification does beyond comparing all events.
+    pub fn verify(mut self, options: impl FnOnce(VerifyOptions) -> VerifyOptions) -> Self {
+        let checks = std::mem::take(&mut self.run.checks);
+        self.run.checks = options(VerifyOptions { checks }).checks;
+        self
+    }
+
+    /// Who wants to know about progress.
+    pub fn progress(mut self, options: impl FnOnce(ProgressOptions) -> ProgressOptions) -> Self {
+        self.run.progress = options(std::mem::take(&mut self.run.progress));
+        self
+    }
+
+    /// Stops at the next safe point when the token is cancelled; the migration is resumable.
+    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
+        self.run.cancel = token;
+        self
+    }
+
+    /// Goes on from wherever the migration stands.
+    ///
+    /// # Errors
+    /// `NotFound`; `AlreadyExists` when it has ended; `PlanOutdated` for another transformation;
+    /// `LockHeld` when somebody works on it. What happens later is in the result.
+    pub async fn execute(self) -> Result<MigrationResult> {
+        self.service.resume_run(self.migration, self.run).await
+    }
+
+    /// Undoes what has not passed its pivot: fences the sources, discards the targets.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute). When the pivot is behind, the result says that there is only
+    /// forward.
+    pub async fn roll_back(mut self, reason: &str) -> Result<MigrationResult> {
+        self.run.undo = true;
+        self.service
+            .roll_back_run(self.migration, reason, self.run)
+            .await
+    }
+}
+
+impl MigrationBuilder {
+    /// The objects' scope, for messages.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+impl From<&ObjectId> for Scope {
+    fn from(object: &ObjectId) -> Self {
+        Self::Objects(vec![object.clone()])
+    }
+}

@@ -1,0 +1,113 @@
+//! Users' own checks of a target against its source.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+use crate::error::Result;
+use crate::event::{Event, Revision};
+use crate::id::{ObjectId, StreamRef};
+use crate::store::{EventStore, EventStoreExt as _, PageLimit, ReadFrom, ReadOnlyEventStore};
+
+/// Compares a target with its source in the user's own terms, before the cutover.
+#[async_trait]
+pub trait VerificationCheck: Send + Sync + fmt::Debug + 'static {
+    /// The check's name, for reports.
+    fn name(&self) -> &str;
+
+    /// Answers `Err` with the reason when the target must not replace the source.
+    async fn check(&self, streams: &ComparedStreams) -> std::result::Result<(), String>;
+}
+
+/// A source and its target, for a check to read.
+#[derive(Debug, Clone)]
+pub struct ComparedStreams {
+    store: Arc<dyn EventStore>,
+    /// The object.
+    pub object: ObjectId,
+    /// The source.
+    pub source: StreamRef,
+    /// The target.
+    pub target: StreamRef,
+    /// Number of events of the source that are compared.
+    pub source_events: Revision,
+    /// Number of events of the target that are compared.
+    pub target_events: Revision,
+}
+
+impl ComparedStreams {
+    pub(crate) fn new(
+        store: &Arc<dyn EventStore>,
+        object: ObjectId,
+        source: StreamRef,
+        target: StreamRef,
+        compared: super::decide::Verified,
+    ) -> Self {
+        Self {
+            store: Arc::new(ReadOnlyEventStore::new(Arc::clone(store))),
+            object,
+            source,
+            target,
+            source_events: compared.source_events,
+            target_events: compared.target_events,
+        }
+    }
+
+    /// The source's events, in order.
+    pub fn source_events(&self) -> BoxStream<'static, Result<Event>> {
+        self.events(&self.source, self.source_events)
+    }
+
+    /// The target's events, in order.
+    pub fn target_events(&self) -> BoxStream<'static, Result<Event>> {
+        self.events(&self.target, self.target_events)
+    }
+
+    fn events(&self, stream: &StreamRef, count: Revision) -> BoxStream<'static, Result<Event>> {
+        use futures::StreamExt as _;
+        let cells = Arc::clone(&self.store).cells(
+            stream.stream.clone(),
+            ReadFrom::Seq(0),
+            PageLimit::default(),
+        );
+        let count = usize::try_from(count.0).unwrap_or(usize::MAX);
+        cells
+            .map_ok(|cell| futures::stream::iter(cell.events).map(|e| Ok(e.event)))
+            .try_flatten()
+            .take(count)
+            .boxed()
+    }
+}
+
+type CheckFn =
+    dyn Fn(ComparedStreams) -> BoxFuture<'static, std::result::Result<(), String>> + Send + Sync;
+
+/// A check made of a closure.
+#[derive(Clone)]
+pub(crate) struct FunctionCheck {
+    pub(crate) name: String,
+    pub(crate) check: Arc<CheckFn>,
+}
+
+impl fmt::Debug for FunctionCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FunctionCheck")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl VerificationCheck for FunctionCheck {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn check(&self, streams: &ComparedStreams) -> std::result::Result<(), String> {
+        (self.check)(streams.clone()).await
+    }
+}

@@ -1,0 +1,178 @@
+use super::*;
+use crate::id::StoreId;
+use crate::migration::options::{
+    BulkOptions, CopyOptions, MigrationStrategy, PlannedMigration, Scope,
+};
+use uuid::Uuid;
+
+fn plan() -> Box<PlannedMigration> {
+    Box::new(PlannedMigration {
+        migration: MigrationId::from_uuid(Uuid::from_u128(1)),
+        created_at: Timestamp::UNIX_EPOCH,
+        store: StoreId::from_uuid(Uuid::from_u128(2)),
+        scope: Scope::All,
+        source: None,
+        target: None,
+        strategy: MigrationStrategy::CopyAndTransform,
+        fingerprint: crate::id::Fingerprint::new("f").unwrap(),
+        copy: CopyOptions::default(),
+        bulk: BulkOptions::default(),
+        backup: None,
+        close_books: None,
+        rollback_on_failure: false,
+        again: false,
+        annotations: Default::default(),
+    })
+}
+
+fn record(epoch: u64, entry: JournalEntry) -> JournalRecord {
+    JournalRecord {
+        format: JournalRecord::FORMAT,
+        commit: CommitId::from_uuid(Uuid::from_u128(3)),
+        epoch: Epoch(epoch),
+        holder: HolderId::new("h").unwrap(),
+        at: Timestamp::UNIX_EPOCH,
+        entry,
+    }
+}
+
+fn finished(outcome: Outcome) -> JournalEntry {
+    JournalEntry::Finished {
+        outcome,
+        statistics: Box::default(),
+    }
+}
+
+/// One entry of each kind, by name.
+fn entries() -> Vec<(&'static str, JournalEntry)> {
+    let reason = || "r".to_owned();
+    let stream = StreamRef::new(plan().store, crate::id::StreamId::new("s").unwrap());
+    let checkpoint = Box::new(VerifiedCheckpoint {
+        source: stream.clone(),
+        target: stream,
+        source_seq: 1,
+        source_events: Revision(1),
+        target_events: Revision(1),
+        hash: RollingHash::new(),
+        ledger: Ledger::new(),
+        source_bytes: 0,
+        target_bytes: 0,
+    });
+    let so_far = Box::default();
+    vec![
+        ("claim", JournalEntry::Claim),
+        ("planned", JournalEntry::Planned { plan: plan() }),
+        (
+            "batch",
+            JournalEntry::Batch {
+                number: 0,
+                objects: vec![],
+                backup: None,
+                so_far,
+            },
+        ),
+        ("verified", JournalEntry::Verified { checkpoint }),
+        (
+            "stopped",
+            JournalEntry::Stopped {
+                step: Step::Copy,
+                requested: false,
+                reason: reason(),
+            },
+        ),
+        (
+            "rolling back",
+            JournalEntry::RollingBack { reason: reason() },
+        ),
+        (
+            "roll back refused",
+            JournalEntry::RollBackRefused { reason: reason() },
+        ),
+        ("completed", finished(Outcome::Completed)),
+        ("rolled back", finished(Outcome::RolledBack)),
+        ("cancelled", finished(Outcome::Cancelled)),
+    ]
+}
+
+fn state(names: &[&str]) -> JournalState {
+    let mut state = JournalState::default();
+    for name in names {
+        let (_, entry) = entries().into_iter().find(|(n, _)| n == name).unwrap();
+        let epoch = match entry {
+            JournalEntry::Claim => state.epoch.0 + 1,
+            _ => state.epoch.0,
+        };
+        state.apply(&record(epoch, entry)).unwrap();
+    }
+    state
+}
+
+#[test]
+fn every_record_after_every_state_is_taken_or_refused() {
+    let states: [&[&str]; 9] = [
+        &[],
+        &["claim"],
+        &["claim", "planned"],
+        &["claim", "planned", "batch"],
+        &["claim", "planned", "stopped"],
+        &["claim", "planned", "rolling back"],
+        &["claim", "planned", "rolling back", "roll back refused"],
+        &["claim", "planned", "completed"],
+        &["claim", "planned", "rolling back", "rolled back"],
+    ];
+    let mut table = String::new();
+    for names in states {
+        let before = state(names);
+        table += &format!("{} [{}]\n", names.join(", "), before.status());
+        for (name, entry) in entries() {
+            let epoch = before.epoch.0 + u64::from(matches!(entry, JournalEntry::Claim));
+            let mut after = before.clone();
+            let outcome = match after.apply(&record(epoch, entry)) {
+                Ok(()) => format!("{}", after.status()),
+                Err(illegal) => {
+                    assert_eq!(after, before, "a refused record changes nothing");
+                    format!("refused: {illegal}")
+                }
+            };
+            table += &format!("  + {name} -> {outcome}\n");
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_record_of_another_epoch_is_refused() {
+    let before = state(&["claim", "planned", "claim"]);
+    for (epoch, entry) in [
+        (
+            1,
+            JournalEntry::Stopped {
+                step: Step::Copy,
+                requested: false,
+                reason: String::new(),
+            },
+        ),
+        (3, finished(Outcome::Completed)),
+        (2, JournalEntry::Claim),
+        (4, JournalEntry::Claim),
+    ] {
+        let refused = before.clone().apply(&record(epoch, entry)).unwrap_err();
+        assert!(
+            matches!(refused, IllegalRecord::Epoch { .. }),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn format_1_stays_readable() {
+    for (name, entry) in entries() {
+        let record = record(1, entry);
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(
+            serde_json::from_str::<JournalRecord>(&json).unwrap(),
+            record
+        );
+        insta::assert_snapshot!(format!("format_1_{}", name.replace(' ', "_")), json);
+    }
+}

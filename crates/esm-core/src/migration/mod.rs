@@ -1,0 +1,62 @@
+//! Migrations: the saga that moves the events of an object to another stream.
+//!
+//! A [`MigrationService`] begins, resumes and undoes them. Safety rests on three compare-and-swap
+//! points and on nothing else: every batch is appended at the exact tail of the target, with the
+//! cursor in the same cell; the source is closed at the exact tail that was scanned and verified;
+//! and every journal record is created once. So two migrators without any lock are safe, and a
+//! crash at any point is resumed by looking at the streams.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `service`, `builder`, `options` | what users call |
+//! | `decide` | what to do next: pure |
+//! | `phase`, `status`, `journal` | the state machines: pure, and the journal's I/O |
+//! | `run`, `object`, `attempt` | the drivers: a scope, an object, one attempt |
+//! | `step/` | a file for each step of the saga |
+//! | `plan`, `progress`, `report` | what users are told |
+
+mod attempt;
+mod batch;
+mod builder;
+mod checks;
+mod context;
+mod decide;
+mod held_lock;
+mod journal;
+mod object;
+mod options;
+pub mod phase;
+mod plan;
+mod progress;
+mod report;
+mod run;
+mod scan;
+mod service;
+mod status;
+mod step;
+mod undo;
+
+pub use builder::{
+    BackupOptions, BookClosingOptions, MigrationBuilder, ResumeBuilder, VerifyOptions,
+};
+pub use checks::{ComparedStreams, VerificationCheck};
+pub use decide::{
+    Action, Observed, TargetState, UndoAction, Verified, next as decide, undo as decide_undo,
+};
+pub use held_lock::{HeldLock, LockDemand};
+pub use journal::{
+    Batch, IllegalRecord, JournalEntry, JournalRecord, JournalState, Outcome, Stopped,
+    VerifiedCheckpoint,
+};
+pub use options::{
+    BookClosing, BulkOptions, CopyOptions, LockOptions, MigrationStrategy, OnFailure,
+    PlannedMigration, Scope,
+};
+pub use phase::{MigrationPhase, PhaseSignal};
+pub use plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};
+pub use progress::{Progress, ProgressCallback, ProgressOptions};
+pub use report::{
+    MigrationResult, ObjectFailure, ObjectFate, ObjectReport, Statistics, VerificationResult,
+};
+pub use service::{MigrationService, MigrationState};
+pub use status::{MigrationStatus, Step};

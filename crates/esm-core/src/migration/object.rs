@@ -1,0 +1,384 @@
+//! Driving one object from wherever it stands to the end of its migration.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{Instrument as _, debug, info_span};
+
+use super::attempt::{Attempt, Sight};
+use super::context::Context;
+use super::decide::{self, Action};
+use super::report::{ObjectFate, ObjectReport};
+use super::status::Step;
+use super::step::{copy, cut_over, roll_back, verify};
+use crate::chain;
+use crate::document::{ObjectDocument, TerminatedStream};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Schema;
+use crate::id::{Fingerprint, ObjectId, StreamRef};
+use crate::store::{EventStore, EventStoreExt as _};
+
+/// Looks that may fail or find nothing to do in a row before it is given up.
+const PATIENCE: u32 = 12;
+
+/// Closes that writers may be faster than in a row before it is given up (R6).
+const CLOSE_TRIES: u64 = 64;
+
+/// Where an object stands before this run does anything about it.
+#[derive(Debug, Clone)]
+pub(crate) enum Triage {
+    /// It is to be migrated from its active stream.
+    Migrate(Box<ObjectDocument>),
+    /// This migration has passed its pivot; something may be left to do.
+    Finish(Box<TerminatedStream>),
+    /// Its active stream went through this transformation already.
+    UpToDate(StreamRef),
+}
+
+/// Finds out where an object stands, and helps its document on if it has fallen behind.
+///
+/// # Errors
+/// `NotFound`; `Deleted`; `PlanOutdated` when the planned source is not the active stream.
+pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triage> {
+    let (document, end) = chain::help(&context.store, &context.documents, object).await?;
+    let migration = context.migration();
+    if let Some(entry) = document
+        .terminated
+        .iter()
+        .find(|t| t.migration == migration)
+    {
+        return Ok(Triage::Finish(Box::new(entry.clone())));
+    }
+    if let Some(planned) = context.plan.source.as_ref().filter(|s| **s != end.stream) {
+        let message = format!("the active stream is not {planned} but {}", end.stream);
+        return Err(Error::new(ErrorKind::PlanOutdated, message).with_hint("make a new plan"));
+    }
+    let (store, fingerprint) = (&context.store, &context.plan.fingerprint);
+    if !context.plan.again && is_up_to_date(store, fingerprint, &document, &end.stream).await? {
+        return Ok(Triage::UpToDate(end.stream));
+    }
+    Ok(Triage::Migrate(Box::new(document)))
+}
+
+/// Whether the active stream went through this very transformation: so says the document, or,
+/// where only a helper wrote it, the first cell of the stream.
+pub(crate) async fn is_up_to_date(
+    store: &Arc<dyn EventStore>,
+    fingerprint: &Fingerprint,
+    document: &ObjectDocument,
+    active: &StreamRef,
+) -> Result<bool> {
+    let Some(entry) = document
+        .terminated
+        .iter()
+        .rfind(|t| t.continuation == *active)
+    else {
+        return Ok(false);
+    };
+    let went_through = match &entry.fingerprint {
+        Some(fingerprint) => Some(fingerprint.clone()),
+        None => store.origin(&active.stream).await?.map(|o| o.fingerprint),
+    };
+    Ok(went_through.as_ref() == Some(fingerprint))
+}
+
+/// The migration of one object.
+#[derive(Debug)]
+pub(crate) struct ObjectRun<'a> {
+    context: &'a Context,
+    object: &'a ObjectId,
+    /// The step that is being done: where a failure happened.
+    pub(crate) step: Step,
+    /// The attempt that is on: what an undo must undo.
+    pub(crate) attempt: Option<Attempt>,
+    cells: u64,
+    lost_closes: u64,
+}
+
+/// How an attempt ended.
+enum AttemptEnd {
+    Migrated(Box<verify::Progressed>),
+    Fenced,
+}
+
+/// What one turn came to.
+enum Turn {
+    /// Something was done.
+    GoOn,
+    /// There was nothing to do now.
+    Wait,
+    End(AttemptEnd),
+}
+
+impl<'a> ObjectRun<'a> {
+    pub(crate) fn new(context: &'a Context, object: &'a ObjectId) -> Self {
+        let step = Step::Copy;
+        Self {
+            context,
+            object,
+            step,
+            attempt: None,
+            cells: 0,
+            lost_closes: 0,
+        }
+    }
+
+    /// Brings the object to the end of its migration, but for the archive.
+    ///
+    /// # Errors
+    /// Everything that stops it; [`step`](Self::step) says where.
+    pub(crate) async fn run(&mut self, triage: Triage) -> Result<ObjectReport> {
+        let span = info_span!("object", object = %self.object);
+        async {
+            match triage {
+                Triage::UpToDate(stream) => {
+                    Ok(ObjectReport::up_to_date(self.object.clone(), stream))
+                }
+                Triage::Finish(entry) => self.finish(&entry).await,
+                Triage::Migrate(document) => self.migrate(&document).await,
+            }
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn migrate(&mut self, document: &ObjectDocument) -> Result<ObjectReport> {
+        let source = document.active.clone();
+        let name = self
+            .context
+            .plan
+            .target_name(self.object, document.terminated.len())?;
+        let mut retired = BTreeSet::new();
+        loop {
+            let mut attempt =
+                Attempt::current(self.context, self.object, source.clone(), name.clone()).await?;
+            attempt.retired = std::mem::take(&mut retired);
+            self.attempt = Some(attempt.clone());
+            match self.drive(&mut attempt).await? {
+                AttemptEnd::Migrated(progressed) => {
+                    return Ok(self.report(&attempt, &progressed));
+                }
+                AttemptEnd::Fenced => {
+                    roll_back::discard(self.context, &attempt).await?;
+                    retired = attempt.retired;
+                }
+            }
+        }
+    }
+
+    /// Looks, decides, does the one thing, and looks again, until the attempt has ended.
+    async fn drive(&mut self, attempt: &mut Attempt) -> Result<AttemptEnd> {
+        let checkpoint = self.context.journal.lock().await.state().checkpoint.clone();
+        let mut progressed = verify::Progressed::resume(attempt, checkpoint.as_deref());
+        let mut fruitless = 0;
+        loop {
+            let turn = self.turn(attempt, &mut progressed).await;
+            let trouble = match turn {
+                Ok(Turn::End(end)) => return Ok(end),
+                Ok(Turn::GoOn) => {
+                    fruitless = 0;
+                    continue;
+                }
+                Ok(Turn::Wait) => Error::new(
+                    ErrorKind::Unavailable,
+                    "the streams did not settle: the target is ahead of the source",
+                ),
+                Err(e) if wants_another_look(&e) => e,
+                Err(e) => return Err(e),
+            };
+            debug!(error = %trouble, "looking again");
+            fruitless += 1;
+            if fruitless > PATIENCE {
+                return Err(trouble);
+            }
+            self.pause(fruitless).await;
+        }
+    }
+
+    async fn pause(&self, round: u32) {
+        let base = Duration::from_millis(5 << round.min(8));
+        let environment = &self.context.environment;
+        environment.clock.sleep(environment.jittered(base)).await;
+    }
+
+    async fn turn(
+        &mut self,
+        attempt: &mut Attempt,
+        progressed: &mut verify::Progressed,
+    ) -> Result<Turn> {
+        let context = self.context;
+        context.stop.check()?;
+        let sight = attempt.look(&context.store).await?;
+        adopt_retired(attempt, &sight);
+        let names_source = self.document_names_source(attempt, &sight).await?;
+        let verified = Some(progressed.verified()).filter(|_| progressed.is_complete());
+        let observed = attempt.observed(context, &sight, verified, names_source)?;
+        match decide::next(&observed) {
+            Action::Copy { from } => {
+                self.step = Step::Copy;
+                self.cells += copy::copy(context, attempt, sight, from).await?.cells;
+                Ok(Turn::GoOn)
+            }
+            Action::Verify => {
+                self.step = Step::Verify;
+                let end = sight.source_tail.next_revision();
+                // an error in the middle leaves what was verified before
+                let mut next = progressed.clone();
+                verify::verify(context, attempt, &mut next, end).await?;
+                *progressed = next;
+                Ok(Turn::GoOn)
+            }
+            Action::Close { target_events, .. } => {
+                self.step = Step::CutOver;
+                self.close(attempt, &sight, target_events).await
+            }
+            Action::FollowClose => {
+                self.step = Step::CutOver;
+                cut_over::follow_close(context, attempt).await?;
+                Ok(Turn::GoOn)
+            }
+            Action::CloseBooks => self.past_the_pivot(attempt, &sight, progressed).await,
+            Action::Superseded => self.superseded(attempt, &sight).await,
+            Action::NextAttempt => Ok(Turn::End(AttemptEnd::Fenced)),
+            Action::FenceAttempt => {
+                roll_back::fence(context, attempt, &sight).await?;
+                Ok(Turn::GoOn)
+            }
+            Action::LookAgain => Ok(Turn::Wait),
+        }
+    }
+
+    /// Asked only of a closed source: before that it does not matter.
+    async fn document_names_source(&self, attempt: &Attempt, sight: &Sight) -> Result<bool> {
+        if sight.source_tail.close().is_none() {
+            return Ok(true);
+        }
+        let document = self.context.documents.load(self.object).await?.document;
+        Ok(document.active == attempt.source)
+    }
+
+    async fn close(
+        &mut self,
+        attempt: &Attempt,
+        sight: &Sight,
+        target_events: crate::event::Revision,
+    ) -> Result<Turn> {
+        match cut_over::close(self.context, attempt, sight, target_events).await {
+            Ok(()) => Ok(Turn::GoOn),
+            Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => {
+                self.lost_closes += 1;
+                if self.lost_closes >= CLOSE_TRIES {
+                    let message = format!(
+                        "writers were faster than {CLOSE_TRIES} attempts to close {}",
+                        attempt.source
+                    );
+                    return Err(Error::new(ErrorKind::Stuck, message)
+                        .with_hint("the source is untouched; resume when there is less traffic"));
+                }
+                self.pause(u32::try_from(self.lost_closes.min(6)).unwrap_or(6))
+                    .await;
+                Ok(Turn::GoOn)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The source is closed to our target and the document follows. Another holder may have done
+    /// a part of it: then the proof is made again from the closed streams.
+    async fn past_the_pivot(
+        &mut self,
+        attempt: &Attempt,
+        sight: &Sight,
+        progressed: &verify::Progressed,
+    ) -> Result<Turn> {
+        let Some(close) = sight.source_tail.close() else {
+            return Ok(Turn::Wait);
+        };
+        cut_over::follow_close(self.context, attempt).await?;
+        let counted = decide::Verified {
+            source_events: close.events,
+            target_events: close.target_events,
+        };
+        if progressed.verified() == counted {
+            return Ok(Turn::End(AttemptEnd::Migrated(Box::new(
+                progressed.clone(),
+            ))));
+        }
+        self.step = Step::Verify;
+        let (n, m) = (close.events, close.target_events);
+        let progressed = verify::verify_closed(self.context, attempt, n, m).await?;
+        Ok(Turn::End(AttemptEnd::Migrated(Box::new(progressed))))
+    }
+
+    /// R5: finish the winner's document, then discard the own target.
+    async fn superseded(&mut self, attempt: &Attempt, sight: &Sight) -> Result<Turn> {
+        let context = self.context;
+        chain::help(&context.store, &context.documents, self.object).await?;
+        roll_back::discard(context, attempt).await?;
+        self.attempt = None;
+        let winner = sight.source_tail.close().map(|c| c.migration.to_string());
+        Err(Error::new(
+            ErrorKind::Fenced,
+            format!(
+                "another migration has moved {} first: {}",
+                self.object,
+                winner.unwrap_or_default()
+            ),
+        ))
+    }
+
+    /// This migration closed the stream in an earlier run: what is left is done, and the proof is
+    /// made again.
+    async fn finish(&mut self, entry: &TerminatedStream) -> Result<ObjectReport> {
+        let attempt = Attempt {
+            object: self.object.clone(),
+            source: entry.stream.clone(),
+            target: entry.continuation.clone(),
+            number: 0,
+            retired: BTreeSet::new(),
+        };
+        self.step = Step::CutOver;
+        cut_over::follow_close(self.context, &attempt).await?;
+        self.step = Step::Verify;
+        let (n, m) = (entry.events, entry.continuation_events);
+        let progressed = verify::verify_closed(self.context, &attempt, n, m).await?;
+        Ok(self.report(&attempt, &progressed))
+    }
+
+    fn report(&self, attempt: &Attempt, progressed: &verify::Progressed) -> ObjectReport {
+        ObjectReport {
+            object: self.object.clone(),
+            fate: ObjectFate::Migrated,
+            source: Some(attempt.source.clone()),
+            target: attempt.target.clone(),
+            verification: Some(progressed.result(attempt)),
+            ledger: progressed.ledger().clone(),
+            source_bytes: progressed.source_bytes,
+            target_bytes: progressed.target_bytes,
+            cells: self.cells,
+            lost_close_attempts: self.lost_closes,
+        }
+    }
+}
+
+/// Whether the world must be looked at again after this error: it says nothing about what is to be
+/// done next, or says that it has changed.
+fn wants_another_look(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Conflict { actual: Some(_) }
+            | ErrorKind::Closed(_)
+            | ErrorKind::Unavailable
+            | ErrorKind::Ambiguous
+    )
+}
+
+/// A target that was begun says itself which schemas are retired; unless this attempt knows more.
+fn adopt_retired(attempt: &mut Attempt, sight: &Sight) {
+    let Some(origin) = &sight.origin else { return };
+    let known: &BTreeSet<Schema> = &attempt.retired;
+    if known.is_subset(&origin.retired) {
+        attempt.retired.clone_from(&origin.retired);
+    }
+}

@@ -1,0 +1,309 @@
+//! Progress, told to callbacks that can neither stall nor fail a migration.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::status::{MigrationStatus, Step};
+use crate::clock::Environment;
+use crate::id::{MigrationId, ObjectId};
+
+/// How far a migration is. Counts are of this run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The migration.
+    pub migration: MigrationId,
+    /// What it is doing.
+    pub status: MigrationStatus,
+    /// The step that last moved.
+    pub step: Step,
+    /// The object that last moved.
+    pub object: Option<ObjectId>,
+    /// Objects that are done, up to date or failed.
+    pub objects_done: u64,
+    /// Of them, those that failed.
+    pub objects_failed: u64,
+    /// Objects in all, where known.
+    pub objects_total: Option<u64>,
+    /// Source events copied.
+    pub events_copied: u64,
+    /// Source events verified.
+    pub events_verified: u64,
+    /// Events written to backups and archives.
+    pub events_backed_up: u64,
+    /// Bytes of source events copied, uncompressed.
+    pub bytes_copied: u64,
+    /// Source events of the single object that is migrated, where known.
+    pub events_total: Option<u64>,
+    /// When this was.
+    pub at: Timestamp,
+    /// How long this run has taken.
+    pub elapsed: Duration,
+}
+
+/// Receives progress.
+pub type ProgressCallback = Arc<dyn Fn(&Progress) + Send + Sync>;
+
+/// Who wants to know about progress, and how often.
+#[derive(Clone, Default)]
+pub struct ProgressOptions {
+    every: Option<Duration>,
+    callbacks: Vec<ProgressCallback>,
+    completed: Vec<ProgressCallback>,
+}
+
+impl ProgressOptions {
+    /// At most once in this time; 200 ms unless told.
+    #[must_use]
+    pub fn every(mut self, every: Duration) -> Self {
+        self.every = Some(every);
+        self
+    }
+
+    /// Called with the first progress, then now and then with the newest, and with the last.
+    #[must_use]
+    pub fn on_progress(mut self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.callbacks.push(Arc::new(callback));
+        self
+    }
+
+    /// Called once, with the last progress, however the run ends.
+    #[must_use]
+    pub fn on_completed(mut self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.completed.push(Arc::new(callback));
+        self
+    }
+}
+
+impl fmt::Debug for ProgressOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProgressOptions")
+            .field("every", &self.every)
+            .field("callbacks", &self.callbacks.len())
+            .field("completed", &self.completed.len())
+            .finish()
+    }
+}
+
+/// Collects progress and hands it to a thread that calls the callbacks: a callback that blocks
+/// blocks that thread alone, and one that panics is counted.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    environment: Environment,
+    started: Duration,
+    every: Duration,
+    state: Mutex<State>,
+    mailbox: Option<Arc<Mailbox>>,
+}
+
+#[derive(Debug)]
+struct State {
+    progress: Progress,
+    last_sent: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    slots: Mutex<Slots>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    first: Option<Progress>,
+    newest: Option<Progress>,
+    last: Option<Progress>,
+    panics: u64,
+    finished: bool,
+}
+
+/// What the callbacks did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct CallbackFaults {
+    pub(crate) panics: u64,
+    pub(crate) blocked: u64,
+}
+
+impl Reporter {
+    /// How long the end of a migration waits for callbacks that are still running.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    pub(crate) fn start(
+        options: ProgressOptions,
+        environment: &Environment,
+        migration: MigrationId,
+    ) -> Self {
+        let started = environment.clock.monotonic();
+        let progress = Progress {
+            migration,
+            status: MigrationStatus::Pending,
+            step: Step::AcquireLock,
+            object: None,
+            objects_done: 0,
+            objects_failed: 0,
+            objects_total: None,
+            events_copied: 0,
+            events_verified: 0,
+            events_backed_up: 0,
+            bytes_copied: 0,
+            events_total: None,
+            at: environment.clock.now(),
+            elapsed: Duration::ZERO,
+        };
+        let every = options.every.unwrap_or(Duration::from_millis(200));
+        let wanted = !options.callbacks.is_empty() || !options.completed.is_empty();
+        let mailbox = wanted.then(|| Mailbox::deliver_to(options));
+        let state = Mutex::new(State {
+            progress,
+            last_sent: None,
+        });
+        let reporter = Self {
+            environment: environment.clone(),
+            started,
+            every,
+            state,
+            mailbox,
+        };
+        reporter.update(|_| {});
+        reporter
+    }
+
+    /// Changes the progress and tells it, unless it was told just now.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
+        let now = self.environment.clock.monotonic();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state.progress);
+        let due = state
+            .last_sent
+            .is_none_or(|last| now.saturating_sub(last) >= self.every);
+        let Some(mailbox) = self.mailbox.as_ref().filter(|_| due) else {
+            return;
+        };
+        self.stamp(&mut state.progress, now);
+        let first = state.last_sent.is_none();
+        state.last_sent = Some(now);
+        mailbox.post(|slots| match first {
+            true => slots.first = Some(state.progress.clone()),
+            false => slots.newest = Some(state.progress.clone()),
+        });
+    }
+
+    /// Tells the last progress and waits a little for the callbacks to have seen it.
+    pub(crate) async fn finish(&self, status: MigrationStatus) -> CallbackFaults {
+        let Some(mailbox) = &self.mailbox else {
+            return CallbackFaults::default();
+        };
+        let last = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.progress.status = status;
+            self.stamp(&mut state.progress, self.environment.clock.monotonic());
+            state.progress.clone()
+        };
+        mailbox.post(|slots| slots.last = Some(last));
+        let waiting = Arc::clone(mailbox);
+        // the wait has an end, so a blocked callback costs this long and no longer
+        let finished = tokio::task::spawn_blocking(move || waiting.wait(Self::PATIENCE)).await;
+        let panics = mailbox
+            .slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .panics;
+        CallbackFaults {
+            panics,
+            blocked: u64::from(!finished.unwrap_or(false)),
+        }
+    }
+
+    fn stamp(&self, progress: &mut Progress, now: Duration) {
+        progress.at = self.environment.clock.now();
+        progress.elapsed = now.saturating_sub(self.started);
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.environment
+            .clock
+            .monotonic()
+            .saturating_sub(self.started)
+    }
+}
+
+impl Drop for Reporter {
+    /// A run that is dropped tells nothing more; its thread ends.
+    fn drop(&mut self) {
+        if let Some(mailbox) = &self.mailbox {
+            mailbox.post(|slots| slots.finished = true);
+        }
+    }
+}
+
+impl Mailbox {
+    fn deliver_to(options: ProgressOptions) -> Arc<Self> {
+        let mailbox = Arc::new(Self::default());
+        let receiver = Arc::clone(&mailbox);
+        // without the thread nothing is told; a migration does not fail for that
+        let _ = std::thread::Builder::new()
+            .name("esm-progress".to_owned())
+            .spawn(move || receiver.run(&options));
+        mailbox
+    }
+
+    fn post(&self, change: impl FnOnce(&mut Slots)) {
+        change(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    fn run(&self, options: &ProgressOptions) {
+        loop {
+            let (progress, is_last) = {
+                let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+                loop {
+                    if let Some(first) = slots.first.take() {
+                        break (first, false);
+                    }
+                    if let Some(last) = slots.last.take() {
+                        break (last, true);
+                    }
+                    if slots.finished {
+                        return;
+                    }
+                    if let Some(newest) = slots.newest.take() {
+                        break (newest, false);
+                    }
+                    slots = self
+                        .changed
+                        .wait(slots)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            self.call(&options.callbacks, &progress);
+            if is_last {
+                self.call(&options.completed, &progress);
+                return self.post(|slots| slots.finished = true);
+            }
+        }
+    }
+
+    fn call(&self, callbacks: &[ProgressCallback], progress: &Progress) {
+        for callback in callbacks {
+            // a callback owns its state; what it left half-changed is its own
+            if catch_unwind(AssertUnwindSafe(|| callback(progress))).is_err() {
+                self.post(|slots| slots.panics += 1);
+            }
+        }
+    }
+
+    /// Waits until the last progress was delivered; `false` when that took too long.
+    fn wait(&self, patience: Duration) -> bool {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (slots, _) = self
+            .changed
+            .wait_timeout_while(slots, patience, |slots| !slots.finished)
+            .unwrap_or_else(PoisonError::into_inner);
+        slots.finished
+    }
+}

@@ -1,0 +1,269 @@
+//! Reading a stream ahead of its use, checked and transformed on the way, in constant memory.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::error::{Error, Result};
+use crate::event::{Revision, Schema};
+use crate::id::{CommitId, ObjectId, StreamRef};
+use crate::store::{Cell, CellHeader, EventStore, PageLimit, ReadFrom};
+use crate::transform::{Failure, Mapped, Mapper};
+
+/// How much is read at once. What is in memory at the same time is at most this many times
+/// (1 being read + [`READ_AHEAD`] + 1 being mapped + [`MAPPED_AHEAD`] + 1 in use).
+const PAGE: PageLimit = PageLimit {
+    cells: 8,
+    bytes: 2 << 20,
+};
+
+/// Pages that were read and wait to be mapped.
+const READ_AHEAD: usize = 1;
+
+/// Pages that were mapped and wait to be used.
+const MAPPED_AHEAD: usize = 1;
+
+/// Pages with more events than this are transformed on a thread for long computations.
+const INLINE_EVENTS: usize = 64;
+
+/// A page of cells whose headers were checked.
+#[derive(Debug)]
+pub(crate) struct CheckedPage {
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) at_end: bool,
+}
+
+/// Reads the cells of a stream in order and checks that each follows the one before.
+pub(crate) struct CellScan {
+    pages: mpsc::Receiver<Result<CheckedPage>>,
+    _reader: AbortOnDropHandle<()>,
+}
+
+impl CellScan {
+    pub(crate) fn start(store: &Arc<dyn EventStore>, stream: &StreamRef, from: ReadFrom) -> Self {
+        let (sender, pages) = mpsc::channel(READ_AHEAD);
+        let reader = Reader {
+            store: Arc::clone(store),
+            stream: stream.clone(),
+            from,
+            follows: Follows::default(),
+        };
+        let task = tokio::spawn(async move { reader.send_to(sender).await });
+        Self {
+            pages,
+            _reader: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// The next page; none at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Result<Option<CheckedPage>> {
+        self.pages.recv().await.transpose()
+    }
+}
+
+struct Reader {
+    store: Arc<dyn EventStore>,
+    stream: StreamRef,
+    from: ReadFrom,
+    follows: Follows,
+}
+
+impl Reader {
+    async fn send_to(mut self, sender: mpsc::Sender<Result<CheckedPage>>) {
+        loop {
+            let page = self.page().await;
+            let goes_on = matches!(&page, Ok(Some(page)) if !page.at_end);
+            let Some(page) = page.transpose() else { return };
+            if sender.send(page).await.is_err() || !goes_on {
+                return;
+            }
+        }
+    }
+
+    async fn page(&mut self) -> Result<Option<CheckedPage>> {
+        let page = self
+            .store
+            .read(&self.stream.stream, self.from, PAGE)
+            .await?;
+        for cell in &page.cells {
+            self.follows
+                .check(&cell.header)
+                .map_err(|e| e.context(format!("stream {}", self.stream)))?;
+        }
+        let Some(last) = page.cells.last() else {
+            return Ok(None);
+        };
+        self.from = ReadFrom::Seq(last.header.seq + 1);
+        Ok(Some(CheckedPage {
+            cells: page.cells,
+            at_end: page.at_end,
+        }))
+    }
+}
+
+/// Whether cells follow each other: numbers, revisions, commits and the chain of control cells.
+#[derive(Debug, Default)]
+struct Follows {
+    last: Option<(u64, Revision, CommitId, Option<u64>)>,
+}
+
+impl Follows {
+    fn check(&mut self, header: &CellHeader) -> Result<()> {
+        let first = header.seq == 0;
+        let fits = match &self.last {
+            Some((seq, revision, commit, control)) => {
+                header.seq == seq + 1
+                    && header.first_revision == *revision
+                    && header.previous == Some(*commit)
+                    && header.last_control == *control
+            }
+            None => {
+                !first || header.first_revision == Revision::START && header.last_control.is_none()
+            }
+        };
+        if !fits {
+            return Err(Error::corrupt(format!(
+                "cell {} does not follow the one before it: the cell's numbers, its predecessor's \
+                 commit id or its last control cell differ",
+                header.seq
+            )));
+        }
+        self.last = Some((
+            header.seq,
+            header.next_revision(),
+            header.commit,
+            header.control_so_far(),
+        ));
+        Ok(())
+    }
+}
+
+/// A source event and what it became.
+#[derive(Debug)]
+pub(crate) struct MappedEvent {
+    pub(crate) revision: Revision,
+    pub(crate) schema: Schema,
+    /// Size of the source event, uncompressed.
+    pub(crate) bytes: u64,
+    pub(crate) mapped: std::result::Result<Mapped, Failure>,
+}
+
+/// A page of source events and what they became.
+#[derive(Debug)]
+pub(crate) struct MappedPage {
+    pub(crate) events: Vec<MappedEvent>,
+    /// The headers of the cells, in order.
+    pub(crate) headers: Vec<CellHeader>,
+    pub(crate) at_end: bool,
+}
+
+/// Reads and transforms the events of a source in order, ahead of their use.
+pub(crate) struct SourceScan {
+    pages: mpsc::Receiver<Result<MappedPage>>,
+    _mapping: AbortOnDropHandle<()>,
+}
+
+impl SourceScan {
+    /// Begins at `from`; events of its first cell that stand before a revision are left out.
+    pub(crate) fn start(
+        store: &Arc<dyn EventStore>,
+        mapper: &Mapper,
+        object: &ObjectId,
+        stream: &StreamRef,
+        from: ReadFrom,
+    ) -> Self {
+        let (sender, pages) = mpsc::channel(MAPPED_AHEAD);
+        let mapping = Mapping {
+            cells: CellScan::start(store, stream, from),
+            mapper: mapper.clone(),
+            object: object.clone(),
+            from: match from {
+                ReadFrom::Revision(revision) => revision,
+                ReadFrom::Seq(_) => Revision::START,
+            },
+        };
+        let task = tokio::spawn(async move { mapping.send_to(sender).await });
+        Self {
+            pages,
+            _mapping: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// The next page; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<MappedPage>> {
+        self.pages.recv().await.transpose()
+    }
+}
+
+struct Mapping {
+    cells: CellScan,
+    mapper: Mapper,
+    object: ObjectId,
+    from: Revision,
+}
+
+impl Mapping {
+    async fn send_to(mut self, sender: mpsc::Sender<Result<MappedPage>>) {
+        loop {
+            let Some(page) = self.page().await.transpose() else {
+                return;
+            };
+            let goes_on = page.is_ok();
+            if sender.send(page).await.is_err() || !goes_on {
+                return;
+            }
+        }
+    }
+
+    async fn page(&mut self) -> Result<Option<MappedPage>> {
+        let Some(page) = self.cells.next().await? else {
+            return Ok(None);
+        };
+        let (mapper, object, from) = (self.mapper.clone(), self.object.clone(), self.from);
+        if page.event_count() <= INLINE_EVENTS {
+            return Ok(Some(map_page(&mapper, &object, from, page)));
+        }
+        tokio::task::spawn_blocking(move || map_page(&mapper, &object, from, page))
+            .await
+            .map(Some)
+            .map_err(|panic| {
+                Error::corrupt("transforming a page of events panicked").with_source(panic)
+            })
+    }
+}
+
+impl CheckedPage {
+    fn event_count(&self) -> usize {
+        self.cells.iter().map(|c| c.events.len()).sum()
+    }
+}
+
+fn map_page(mapper: &Mapper, object: &ObjectId, from: Revision, page: CheckedPage) -> MappedPage {
+    let mut events = Vec::with_capacity(page.event_count());
+    let mut headers = Vec::with_capacity(page.cells.len());
+    for cell in page.cells {
+        let first = cell.header.first_revision;
+        for (index, cell_event) in cell.events.into_iter().enumerate() {
+            let revision = first.plus(index as u64);
+            if revision < from {
+                continue;
+            }
+            let event = cell_event.event;
+            let (schema, bytes) = (event.schema(), event.approximate_size());
+            let mapped = mapper.map_owned(object, revision, event);
+            events.push(MappedEvent {
+                revision,
+                schema,
+                bytes,
+                mapped,
+            });
+        }
+        headers.push(cell.header);
+    }
+    MappedPage {
+        events,
+        headers,
+        at_end: page.at_end,
+    }
+}

@@ -1,0 +1,118 @@
+//! Step 3: look at all events of the source before the first is copied.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::migration::attempt::Attempt;
+use crate::migration::context::Context;
+use crate::migration::scan::{MappedEvent, SourceScan};
+use crate::store::{ReadFrom, StoreLimits};
+use crate::transform::Ledger;
+
+/// Transforms the whole source without writing anything: finds what fails, what is too large, and
+/// which schemas are retired (R11), which the target's first cell must name.
+///
+/// # Errors
+/// `TransformFailed`, `TooLarge`; those of the store.
+pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<Ledger> {
+    let mut scan = SourceScan::start(
+        &context.store,
+        &context.mapper,
+        &attempt.object,
+        &attempt.source,
+        ReadFrom::Seq(0),
+    );
+    let mut ledger = Ledger::new();
+    while let Some(page) = scan.next().await? {
+        context.stop.check()?;
+        for event in page.events {
+            record(
+                &mut ledger,
+                event,
+                context.store.limits(),
+                context.plan.copy.fail_fast,
+            )?;
+        }
+    }
+    refuse_failures(&ledger)?;
+    Ok(ledger)
+}
+
+/// Records what became of an event.
+///
+/// # Errors
+/// `TransformFailed` at the first failure where that is wanted; `TooLarge`.
+pub(crate) fn record(
+    ledger: &mut Ledger,
+    event: MappedEvent,
+    limits: StoreLimits,
+    fail_fast: bool,
+) -> Result<()> {
+    match event.mapped {
+        Ok(mapped) => {
+            let bytes: u64 = mapped
+                .outputs
+                .iter()
+                .map(crate::event::Event::approximate_size)
+                .sum();
+            refuse_too_large(
+                &event.schema,
+                event.revision,
+                mapped.outputs.len(),
+                bytes,
+                limits,
+            )?;
+            ledger.record_schema(&event.schema, &mapped);
+        }
+        Err(failure) if fail_fast => return Err(failure.into()),
+        Err(failure) => ledger.record_failure(failure),
+    }
+    Ok(())
+}
+
+/// R3: all outputs of one source event must fit into one cell.
+pub(crate) fn refuse_too_large(
+    schema: &crate::event::Schema,
+    revision: crate::event::Revision,
+    outputs: usize,
+    bytes: u64,
+    limits: StoreLimits,
+) -> Result<()> {
+    if bytes <= limits.max_cell_bytes && outputs as u64 <= limits.max_cell_events {
+        return Ok(());
+    }
+    let message = format!(
+        "the outputs of one event do not fit into one cell: {outputs} events, {bytes} bytes of at \
+         most {} and {}: {schema} at revision {revision}",
+        limits.max_cell_events, limits.max_cell_bytes
+    );
+    Err(Error::new(ErrorKind::TooLarge, message)
+        .with_hint("split the event into less, or raise the limits of the store"))
+}
+
+/// Where failures were collected, it stops all the same.
+///
+/// # Errors
+/// `TransformFailed`, with the counts by rule and the first failures.
+pub(crate) fn refuse_failures(ledger: &Ledger) -> Result<()> {
+    if ledger.failed.is_empty() {
+        return Ok(());
+    }
+    let total: u64 = ledger.failed.values().sum();
+    let rules: Vec<_> = ledger
+        .failed
+        .iter()
+        .map(|(rule, n)| format!("{rule}: {n}"))
+        .collect();
+    let first: Vec<_> = ledger
+        .failures
+        .iter()
+        .take(10)
+        .map(ToString::to_string)
+        .collect();
+    let message = format!(
+        "{total} events cannot be transformed ({}); the first: {}",
+        rules.join(", "),
+        first.join("; ")
+    );
+    Err(Error::new(ErrorKind::TransformFailed, message)
+        .with_hint("mend the transformation; nothing was cut over"))
+}

@@ -1,0 +1,81 @@
+//! Step 7: archive the closed streams and say so in their documents.
+
+use std::sync::Arc;
+
+use super::back_up::{Subject, back_up};
+use super::cut_over::stamp_books;
+use crate::error::{Error, Result};
+use crate::id::{ObjectId, StreamRef};
+use crate::migration::context::Context;
+use crate::migration::status::Step;
+use crate::store::{BackupHandle, BackupKind};
+
+/// A stream that this migration closed and whose books are open.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenBooks {
+    pub(crate) object: ObjectId,
+    pub(crate) stream: StreamRef,
+}
+
+/// Writes and verifies one archive of all these streams, then closes their books one by one.
+/// Repeating it after a crash writes another archive for those whose books are open still.
+///
+/// # Errors
+/// Those of provider, store and records.
+pub(crate) async fn close_books(
+    context: &Context,
+    open: &[OpenBooks],
+) -> Result<Option<BackupHandle>> {
+    let Some(books) = context.plan.close_books.as_ref() else {
+        return Ok(None);
+    };
+    let Some(settings) = &books.archive else {
+        return Ok(None);
+    };
+    if open.is_empty() {
+        return Ok(None);
+    }
+    context.reporter.update(|p| p.step = Step::CloseBooks);
+    let provider = context
+        .archives
+        .as_ref()
+        .map(Arc::clone)
+        .ok_or_else(|| Error::invalid("no provider for the archive"))?;
+    let mut subjects = Vec::with_capacity(open.len());
+    for books in open {
+        let document = context.documents.load(&books.object).await?.document;
+        let (object, stream) = (books.object.clone(), books.stream.clone());
+        subjects.push(Subject {
+            object,
+            stream,
+            document: Some(document),
+        });
+    }
+    let archive = back_up(context, &provider, BackupKind::Archive, settings, &subjects).await?;
+    super::super::batch::for_each_concurrent(context.plan.bulk.concurrency, open, |books| {
+        record(context, books, &archive)
+    })
+    .await?;
+    Ok(Some(archive))
+}
+
+async fn record(context: &Context, books: &OpenBooks, archive: &BackupHandle) -> Result<()> {
+    let metadata = context.plan.close_books.as_ref().map(|b| &b.metadata);
+    context
+        .documents
+        .update(&books.object, |document| {
+            let entry = document
+                .terminated
+                .iter_mut()
+                .rev()
+                .find(|e| e.stream == books.stream);
+            let Some(entry) = entry.filter(|e| e.books_closed_at.is_none()) else {
+                return false;
+            };
+            entry.archive = Some(archive.clone());
+            stamp_books(context, entry, metadata.unwrap_or(&Default::default()));
+            true
+        })
+        .await
+        .map(drop)
+}

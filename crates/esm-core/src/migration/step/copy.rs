@@ -1,0 +1,227 @@
+//! Step 4: copy and transform, in cells that carry their cursor.
+
+use tracing::{Instrument as _, debug_span};
+
+use super::analyse::{analyse, record, refuse_failures, refuse_too_large};
+use crate::error::{Error, Result};
+use crate::event::{Event, Revision, Schema};
+use crate::migration::attempt::{Attempt, Sight};
+use crate::migration::context::Context;
+use crate::migration::scan::{MappedEvent, MappedPage, SourceScan};
+use crate::migration::status::{MigrationStatus, Step};
+use crate::store::{Append, CellEvent, ReadFrom, Tail};
+use crate::transform::Ledger;
+
+/// Source events that may be dropped in a row before a cell records it.
+const CURSOR_EVERY: u64 = 65_536;
+
+/// What a copying run came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Copied {
+    pub(crate) cells: u64,
+}
+
+/// Copies from `from` to the end of the source.
+///
+/// Whenever the target turns out to have moved on, this ends with that error: the target's own
+/// cursor then tells where to go on. It also ends, without an error, when it finds a schema retired
+/// that the target's first cell does not name: the attempt then knows it.
+///
+/// # Errors
+/// `TransformFailed`, `TooLarge`; `Conflict` and `Ambiguous`, after which the world must be looked
+/// at again; those of the store.
+pub(crate) async fn copy(
+    context: &Context,
+    attempt: &mut Attempt,
+    sight: Sight,
+    from: Revision,
+) -> Result<Copied> {
+    context.reporter.update(|p| {
+        p.status = MigrationStatus::InProgress;
+        p.step = Step::Copy;
+        p.object = Some(attempt.object.clone());
+    });
+    let mut scan = SourceScan::start(
+        &context.store,
+        &context.mapper,
+        &attempt.object,
+        &attempt.source,
+        ReadFrom::Revision(from),
+    );
+    let mut first = scan.next().await?;
+    if sight.target_tail.is_empty() {
+        learn_retired(context, attempt, first.as_ref()).await?;
+    }
+    let mut copier = Copier::new(context, attempt, sight.target_tail, from);
+    while let Some(page) = first.take() {
+        copier.page(page).await?;
+        if let Some(schema) = copier.newly_retired {
+            let copied = copier.copied;
+            attempt.retired.insert(schema);
+            return Ok(copied);
+        }
+        context.stop.check()?;
+        first = scan.next().await?;
+    }
+    copier.finish().await
+}
+
+/// The target's first cell names the retired schemas: from the only page of a short source, from
+/// the analysis of a long one.
+async fn learn_retired(
+    context: &Context,
+    attempt: &mut Attempt,
+    first: Option<&MappedPage>,
+) -> Result<()> {
+    let Some(page) = first else { return Ok(()) };
+    if context.is_identity() {
+        return Ok(());
+    }
+    if !page.at_end {
+        context.reporter.update(|p| p.step = Step::Analyse);
+        let ledger = analyse(context, attempt).await?;
+        attempt.retired.extend(ledger.retired);
+        context.reporter.update(|p| p.step = Step::Copy);
+        return Ok(());
+    }
+    for event in &page.events {
+        if event.mapped.as_ref().is_ok_and(|mapped| mapped.retires()) {
+            attempt.retired.insert(event.schema.clone());
+        }
+    }
+    Ok(())
+}
+
+struct Copier<'a> {
+    context: &'a Context,
+    attempt: &'a Attempt,
+    tail: Tail,
+    /// What the target's last cell says.
+    recorded: Revision,
+    /// What it is complete for with what is pending.
+    cursor: Revision,
+    pending: Vec<CellEvent>,
+    pending_bytes: u64,
+    failures: Ledger,
+    /// A schema that this attempt's first cell does not name and that is retired all the same: an
+    /// event that was appended since the analysis. The next attempt must name it (R11).
+    newly_retired: Option<Schema>,
+    copied: Copied,
+}
+
+impl<'a> Copier<'a> {
+    fn new(context: &'a Context, attempt: &'a Attempt, tail: Tail, from: Revision) -> Self {
+        Self {
+            context,
+            attempt,
+            tail,
+            recorded: from,
+            cursor: from,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            failures: Ledger::new(),
+            newly_retired: None,
+            copied: Copied::default(),
+        }
+    }
+
+    async fn page(&mut self, page: MappedPage) -> Result<()> {
+        let (mut events, mut bytes) = (0, 0);
+        for event in page.events {
+            events += 1;
+            bytes += event.bytes;
+            let revision = event.revision;
+            if revision != self.cursor {
+                let found = format!("expected revision {}, found {revision}", self.cursor);
+                return Err(Error::corrupt(format!("{}: {found}", self.attempt.source)));
+            }
+            match event.mapped {
+                Ok(mapped) if self.failures.failed.is_empty() => {
+                    if mapped.retires() && !self.attempt.retired.contains(&event.schema) {
+                        self.newly_retired = Some(event.schema);
+                        return Ok(());
+                    }
+                    self.push(revision, mapped.outputs).await?;
+                }
+                // once an event has failed nothing more is written, only counted
+                mapped => {
+                    let limits = self.context.store.limits();
+                    let fail_fast = self.context.plan.copy.fail_fast;
+                    record(
+                        &mut self.failures,
+                        MappedEvent { mapped, ..event },
+                        limits,
+                        fail_fast,
+                    )?;
+                    self.cursor = revision.plus(1);
+                }
+            }
+        }
+        self.context.reporter.update(|p| {
+            p.events_copied += events;
+            p.bytes_copied += bytes;
+        });
+        Ok(())
+    }
+
+    async fn push(&mut self, revision: Revision, outputs: Vec<Event>) -> Result<()> {
+        let bytes: u64 = outputs.iter().map(Event::approximate_size).sum();
+        let limits = self.context.store.limits();
+        if let Some(first) = outputs.first() {
+            refuse_too_large(&first.schema(), revision, outputs.len(), bytes, limits)?;
+        }
+        let options = &self.context.plan.copy;
+        let overflows = self.pending.len() + outputs.len() > options.cell_events
+            || self.pending_bytes + bytes > options.cell_bytes;
+        let silent = self.cursor.0 - self.recorded.0 >= CURSOR_EVERY;
+        if (overflows && !self.pending.is_empty()) || (silent && self.pending.is_empty()) {
+            self.flush().await?;
+        }
+        self.pending_bytes += bytes;
+        self.pending
+            .extend(outputs.into_iter().map(|event| CellEvent {
+                event,
+                source_revision: Some(revision),
+            }));
+        self.cursor = revision.plus(1);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let events = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
+        let append = Append {
+            commit: self.context.environment.commit_id(),
+            origin: self
+                .tail
+                .is_empty()
+                .then(|| self.attempt.origin(self.context)),
+            cursor: Some(self.cursor),
+            events,
+        };
+        let span = debug_span!(
+            "batch",
+            cursor = self.cursor.0,
+            events = append.events.len()
+        );
+        let target = &self.attempt.target.stream;
+        self.tail = self
+            .context
+            .store
+            .append(target, &self.tail, append)
+            .instrument(span)
+            .await?;
+        self.recorded = self.cursor;
+        self.copied.cells += 1;
+        Ok(())
+    }
+
+    /// Writes what is left. The first cell is written also for an empty source (R2).
+    async fn finish(mut self) -> Result<Copied> {
+        refuse_failures(&self.failures)?;
+        if self.tail.is_empty() || self.cursor > self.recorded {
+            self.flush().await?;
+        }
+        Ok(self.copied)
+    }
+}

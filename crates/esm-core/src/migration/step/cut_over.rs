@@ -1,0 +1,101 @@
+//! Step 6: Close the source, which is the pivot, then make the document follow.
+
+use tracing::info;
+
+use crate::chain;
+use crate::document::{ObjectDocument, TerminatedStream};
+use crate::error::Result;
+use crate::event::Revision;
+use crate::id::StreamRef;
+use crate::migration::attempt::{Attempt, Sight};
+use crate::migration::context::Context;
+use crate::migration::status::{MigrationStatus, Step};
+use crate::store::Close;
+
+/// Closes the source at exactly the tail that was seen, scanned and verified. Its success proves
+/// that no event came after what the target holds.
+///
+/// # Errors
+/// `Conflict` when a writer was faster, `Closed` when another migrator was, `Ambiguous`: after any
+/// of them the world must be looked at again.
+pub(crate) async fn close(
+    context: &Context,
+    attempt: &Attempt,
+    sight: &Sight,
+    target_events: Revision,
+) -> Result<()> {
+    context.reporter.update(|p| {
+        p.status = MigrationStatus::CuttingOver;
+        p.step = Step::CutOver;
+        p.object = Some(attempt.object.clone());
+    });
+    // the last safe point: from the Close on there is only forward
+    context.stop.check()?;
+    let close = Close {
+        target: Some(attempt.target.clone()),
+        events: sight.source_tail.next_revision(),
+        target_events,
+        migration: context.migration(),
+        continues: true,
+    };
+    let commit = context.environment.commit_id();
+    let source = &attempt.source.stream;
+    context
+        .store
+        .close(source, &sight.source_tail, commit, close)
+        .await?;
+    info!(object = %attempt.object, target = %attempt.target, "source closed");
+    Ok(())
+}
+
+/// Makes the document name the chain's end, with all that is known of the closed stream. Helpers
+/// may have done a part of it already.
+///
+/// # Errors
+/// Those of the store and the records.
+pub(crate) async fn follow_close(context: &Context, attempt: &Attempt) -> Result<ObjectDocument> {
+    let document = context.documents.load(&attempt.object).await?.document;
+    let end = chain::follow(&context.store, document.active).await?;
+    context
+        .documents
+        .update(&attempt.object, |document| {
+            let followed = chain::follow_all(document, &end);
+            complete_entry(context, document, &attempt.source) || followed
+        })
+        .await
+}
+
+/// Fills in what a helper did not know; where no archive is wanted the books are closed with it.
+fn complete_entry(context: &Context, document: &mut ObjectDocument, source: &StreamRef) -> bool {
+    let migration = context.migration();
+    let entry = document.terminated.iter_mut().rev();
+    let Some(entry) = entry
+        .into_iter()
+        .find(|e| e.stream == *source && e.migration == migration)
+    else {
+        return false;
+    };
+    let before = entry.clone();
+    entry.fingerprint = Some(context.plan.fingerprint.clone());
+    if let Some(books) = context
+        .plan
+        .close_books
+        .as_ref()
+        .filter(|b| b.archive.is_none())
+    {
+        stamp_books(context, entry, &books.metadata);
+    }
+    *entry != before
+}
+
+/// Writes into a terminated stream's entry that its books are closed.
+pub(crate) fn stamp_books(
+    context: &Context,
+    entry: &mut TerminatedStream,
+    metadata: &std::collections::BTreeMap<String, String>,
+) {
+    if entry.books_closed_at.is_none() {
+        entry.books_closed_at = Some(context.environment.clock.now());
+        entry.metadata.extend(metadata.clone());
+    }
+}
