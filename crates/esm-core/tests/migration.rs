@@ -1,4 +1,8 @@
 //! The saga from end to end, on the in-memory fakes.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says by panicking what went wrong"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
