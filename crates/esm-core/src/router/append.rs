@@ -159,7 +159,6 @@ impl From<Error> for AppendError {
     }
 }
 
-/// Loses the token: for who does not append again.
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         error.error

@@ -1,0 +1,47 @@
+//! What is printed, as it comes.
+
+use crate::counting::Count;
+use crate::measure::Comparison;
+
+/// Prints the findings.
+#[derive(Debug, Default)]
+pub(crate) struct Report;
+
+impl Report {
+    /// A headline.
+    pub(crate) fn section(&mut self, title: &str) {
+        println!("\n{title}");
+    }
+
+    /// Two things in comparison.
+    pub(crate) fn ratio(&mut self, label: &str, comparison: &Comparison) {
+        println!("  {label:<52} {comparison}");
+    }
+
+    /// The columns of requests.
+    pub(crate) fn requests_head(&mut self) {
+        println!(
+            "  {:<52} {:>9} {:>9} {:>9} {:>12}",
+            "", "writes", "hints", "reads", "budget"
+        );
+    }
+
+    /// Requests, divided by what they are told for, and the writes that the protocol allows.
+    pub(crate) fn requests(&mut self, label: &str, counts: &[Count], per: f64, budget: &str) {
+        let sum = |wanted: &dyn Fn(&Count) -> bool| {
+            let counts = counts.iter().filter(|count| wanted(count));
+            counts.map(|count| count.number as f64).sum::<f64>() / per
+        };
+        println!(
+            "  {label:<52} {:>9.1} {:>9.1} {:>9.1} {budget:>12}",
+            sum(&|count| count.is_write() && !count.is_hint),
+            sum(&|count| count.is_write() && count.is_hint),
+            sum(&|count| !count.is_write()),
+        );
+    }
+
+    /// Anything else.
+    pub(crate) fn line(&mut self, text: &str) {
+        println!("  {text}");
+    }
+}
