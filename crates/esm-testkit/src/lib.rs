@@ -6,6 +6,7 @@
 //! - [`conformance`] has the suites that every provider must pass.
 //! - [`faults`] makes calls fail, lose their answers, happen twice, stall, or be the caller's last.
 //! - [`observe`] checks the protocol's invariants after every operation, and histories.
+//! - [`strategies`] generates names, events, streams, transformations and faults.
 //! - [`mod@record`] writes down what is called, and counts it.
 
 pub mod conformance;
@@ -14,6 +15,9 @@ pub mod faults;
 pub mod memory;
 pub mod observe;
 pub mod record;
+mod rules;
+pub mod strategies;
 pub mod tap;
 
 pub use environment::{ManualClock, SeededRandomness, SteppedClock, environment};
+pub use rules::{Rule, Rules};

@@ -14,6 +14,9 @@ use crate::conformance::{EventStoreHarness, Failure, Verdict};
 
 const RACERS: usize = 16;
 
+/// More tries than a race can take; a store that never comes to an end is broken.
+const TRIES: u64 = 20_000;
+
 async fn handles(harness: &dyn EventStoreHarness) -> Vec<Arc<dyn EventStore>> {
     let mut handles = Vec::new();
     for _ in 0..RACERS {
@@ -89,26 +92,31 @@ pub async fn one_of_appends_and_closes_wins(harness: &dyn EventStoreHarness) -> 
 /// Appends until the stream is closed, and counts the acknowledged ones.
 async fn write_until_closed(store: Arc<dyn EventStore>, writer: u64) -> Result<Vec<u64>, Failure> {
     let (id, mut acknowledged) = (stream()?, Vec::new());
-    for number in (writer * 1_000_000).. {
-        loop {
-            let tail = store.tail(&id).await?;
-            match store.append(&id, &tail, append(number..number + 1)?).await {
-                Ok(_) => break acknowledged.push(number),
-                Err(error) => match error.kind() {
-                    ErrorKind::Closed(_) => return Ok(acknowledged),
-                    ErrorKind::Conflict { .. } => tokio::task::yield_now().await,
-                    _ => return Err(error.into()),
-                },
+    let mut number = writer * 1_000_000;
+    for _ in 0..TRIES {
+        let tail = store.tail(&id).await?;
+        match store.append(&id, &tail, append(number..number + 1)?).await {
+            Ok(_) => {
+                acknowledged.push(number);
+                number += 1;
             }
+            Err(error) => match error.kind() {
+                ErrorKind::Closed(_) => return Ok(acknowledged),
+                ErrorKind::Conflict { .. } => {}
+                _ => return Err(error.into()),
+            },
         }
+        tokio::task::yield_now().await;
     }
-    Ok(acknowledged)
+    Err(Failure::new(format!(
+        "a writer was not told of the Close in {TRIES} tries"
+    )))
 }
 
 /// Waits until there are some events, then closes the stream against all writers.
 async fn close_against_writers(store: Arc<dyn EventStore>) -> Result<Vec<u64>, Failure> {
     let id = stream()?;
-    loop {
+    for _ in 0..TRIES {
         let tail = store.tail(&id).await?;
         if tail.next_revision().0 < 20 {
             tokio::task::yield_now().await;
@@ -121,6 +129,9 @@ async fn close_against_writers(store: Arc<dyn EventStore>) -> Result<Vec<u64>, F
             Err(error) => return Err(error.into()),
         }
     }
+    Err(Failure::new(format!(
+        "writers were faster than a Close {TRIES} times in a row"
+    )))
 }
 
 /// Guarantees 1 to 5 together: writers append until they are told that the stream is closed; the

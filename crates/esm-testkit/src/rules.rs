@@ -1,0 +1,100 @@
+//! A transformer whose rules are data.
+
+use std::collections::BTreeMap;
+
+use esm_core::event::{Event, Schema};
+use esm_core::id::{EventType, Fingerprint};
+use esm_core::transform::{
+    EventTransformer, Identity, TransformContext, TransformError, Transformed,
+};
+
+/// What becomes of events of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// They stay as they are.
+    Keep,
+    /// They are left out.
+    Drop,
+    /// They get the next schema version, and a payload that wraps the old one.
+    Change,
+    /// They become this many events of the next schema version.
+    Split(u8),
+    /// They cannot be transformed.
+    Fail,
+}
+
+/// A transformer whose rules are data: a [`Rule`] for some event types; others stay as they are.
+/// Deterministic, and its fingerprint says its rules.
+///
+/// ```
+/// use esm_core::event::{Event, Revision};
+/// use esm_core::id::{EventId, EventType, ObjectId};
+/// use esm_core::transform::Mapper;
+/// use esm_testkit::{Rule, Rules};
+///
+/// let rules = Rules::new([(EventType::new("Placed")?, Rule::Split(2))]);
+/// let event = Event::new(EventId::new("7")?, EventType::new("Placed")?, "{}");
+/// let object: ObjectId = "order/1".parse()?;
+/// let mapped = Mapper::new(std::sync::Arc::new(rules)).map(&object, Revision(0), &event)?;
+/// assert_eq!(mapped.outputs.len(), 2);
+/// # Ok::<(), esm_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    rules: BTreeMap<EventType, Rule>,
+    fingerprint: Fingerprint,
+}
+
+impl Rules {
+    /// These rules.
+    pub fn new(rules: impl IntoIterator<Item = (EventType, Rule)>) -> Self {
+        let rules: BTreeMap<_, _> = rules.into_iter().collect();
+        let hash = blake3::hash(format!("{rules:?}").as_bytes()).to_hex();
+        let fingerprint = Fingerprint::new(format!("rules:{}", &hash[..16]))
+            .unwrap_or_else(|_| Identity.fingerprint());
+        Self { rules, fingerprint }
+    }
+
+    fn rule(&self, event_type: &EventType) -> Rule {
+        self.rules.get(event_type).copied().unwrap_or(Rule::Keep)
+    }
+}
+
+/// The event in its next schema version; `part` keeps the outputs of a split apart.
+fn next_version(event: &Event, part: u8) -> Event {
+    let mut payload = format!("{{\"part\":{part},\"was\":").into_bytes();
+    payload.extend_from_slice(&event.payload);
+    payload.push(b'}');
+    let mut changed = event.clone();
+    changed.payload = payload.into();
+    changed.schema_version.0 = changed.schema_version.0.wrapping_add(1);
+    changed
+}
+
+impl EventTransformer for Rules {
+    fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint.clone()
+    }
+
+    fn handles(&self, schema: &Schema) -> bool {
+        self.rule(&schema.event_type) != Rule::Keep
+    }
+
+    fn transform(
+        &self,
+        event: &Event,
+        _context: &TransformContext<'_>,
+    ) -> Result<Transformed, TransformError> {
+        Ok(match self.rule(&event.event_type) {
+            Rule::Keep => Transformed::Unchanged,
+            Rule::Drop => Transformed::Dropped {
+                rule: "rules".to_owned(),
+            },
+            Rule::Change => Transformed::Events(vec![next_version(event, 0)]),
+            Rule::Split(parts) => {
+                Transformed::Events((0..parts).map(|part| next_version(event, part)).collect())
+            }
+            Rule::Fail => return Err(TransformError::new("rules", "this type fails")),
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! Strategies of proptest: names, events, streams, transformations and faults.
+//!
+//! ```
+//! use esm_testkit::strategies;
+//! use proptest::prelude::*;
+//!
+//! proptest!(|(cells in strategies::cells(0..5, 1..4))| {
+//!     prop_assert!(cells.iter().all(|events| !events.is_empty()));
+//! });
+//! ```
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use esm_core::event::{Event, Metadata, MetadataValue, SchemaVersion};
+use esm_core::id::{EventId, EventType, ObjectId, ObjectKey, ObjectName, StreamId};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+
+use crate::faults::{At, Fault, FaultPlan};
+use crate::{Rule, Rules};
+
+/// The types that generated events have, so that a generated transformation meets them.
+pub const EVENT_TYPES: [&str; 4] = ["Placed", "Paid", "Shipped", "Größe/geändert 🛒"];
+
+/// Text that is a valid name: not empty, no control characters, at most 160 bytes.
+pub fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "[a-z]{1,8}(-[0-9]{1,3})?",
+        1 => "[^\\p{Cc}]{1,40}",
+        1 => prop::sample::select(vec![".", "..", "a/b", "A", "con", "%2F", "é", "e\u{301}", " "])
+            .prop_map(str::to_owned),
+    ]
+}
+
+/// Ids of streams.
+pub fn stream_id() -> impl Strategy<Value = StreamId> {
+    name().prop_map(|name| StreamId::new(name).expect("a valid name"))
+}
+
+/// Ids of objects.
+pub fn object_id() -> impl Strategy<Value = ObjectId> {
+    (name(), name()).prop_map(|(name, key)| {
+        let name = ObjectName::new(name.replace('/', "-")).expect("a valid name");
+        ObjectId::new(name, ObjectKey::new(key).expect("a valid key"))
+    })
+}
+
+fn payload() -> impl Strategy<Value = Bytes> {
+    prop_oneof![
+        4 => "\\{\"[a-z]{1,5}\": ?[0-9]{1,5}\\}".prop_map(Bytes::from),
+        1 => vec(any::<u8>(), 0..200).prop_map(Bytes::from),
+    ]
+}
+
+fn metadata() -> impl Strategy<Value = Metadata> {
+    let value = prop_oneof![
+        any::<bool>().prop_map(MetadataValue::Boolean),
+        any::<i64>().prop_map(MetadataValue::Integer),
+        ".{0,20}".prop_map(MetadataValue::Text),
+    ];
+    btree_map("x[a-zA-Z0-9_.-]{0,8}", value, 0..3)
+        .prop_map(|map| map.try_into().expect("valid keys"))
+}
+
+/// An event with this id.
+pub fn event(id: EventId) -> impl Strategy<Value = Event> {
+    let content_type =
+        prop::option::of(prop::sample::select(vec!["application/json", "text/plain"]));
+    let time = prop::option::of("2024-0[1-9]-[0-2][1-9]T[0-1][0-9]:00:00(Z|\\+02:00|\\.120Z)");
+    (
+        prop::sample::select(EVENT_TYPES.to_vec()),
+        1_u32..4,
+        content_type,
+        time,
+        metadata(),
+        payload(),
+    )
+        .prop_map(
+            move |(event_type, version, content_type, time, metadata, payload)| Event {
+                id: id.clone(),
+                event_type: EventType::new(event_type).expect("a valid type"),
+                schema_version: SchemaVersion(version),
+                content_type: content_type.map(str::to_owned),
+                time,
+                metadata,
+                payload,
+            },
+        )
+}
+
+/// The cells of a stream: as many as the first range allows, each with as many events as the
+/// second. All ids are different.
+pub fn cells(cells: Range<usize>, events: Range<usize>) -> impl Strategy<Value = Vec<Vec<Event>>> {
+    vec(events, cells).prop_flat_map(|counts| {
+        let mut number = 0_u64;
+        let mut cell = |count: usize| -> Vec<_> {
+            (0..count)
+                .map(|_| {
+                    number += 1;
+                    event(EventId::new(format!("e{number}")).expect("a valid id"))
+                })
+                .collect()
+        };
+        counts.into_iter().map(&mut cell).collect::<Vec<_>>()
+    })
+}
+
+/// Transformations of generated events; none fails.
+pub fn rules() -> impl Strategy<Value = Rules> {
+    let rule = prop_oneof![
+        Just(Rule::Keep),
+        Just(Rule::Drop),
+        Just(Rule::Change),
+        (2_u8..4).prop_map(Rule::Split),
+    ];
+    vec(rule, EVENT_TYPES.len()).prop_map(|rules| {
+        let types = EVENT_TYPES.map(|name| EventType::new(name).expect("a valid type"));
+        Rules::new(types.into_iter().zip(rules))
+    })
+}
+
+/// A fault that a process survives.
+pub fn survivable_fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        Just(Fault::FailBefore),
+        Just(Fault::FailAfter),
+        Just(Fault::Duplicate),
+        (1_u64..120).prop_map(|seconds| Fault::Delay(Duration::from_secs(seconds))),
+    ]
+}
+
+/// Any fault but a stall.
+pub fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        3 => survivable_fault(),
+        1 => Just(Fault::CrashBefore),
+        1 => Just(Fault::CrashAfter),
+    ]
+}
+
+/// Some faults among the first operations, as a list of (operation, fault); see [`plan`].
+pub fn faults(
+    operations: Range<u64>,
+    count: Range<usize>,
+) -> impl Strategy<Value = Vec<(u64, Fault)>> {
+    vec((operations, fault()), count)
+}
+
+/// A plan of these faults.
+pub fn plan(faults: &[(u64, Fault)]) -> FaultPlan {
+    let with =
+        |plan: FaultPlan, (at, fault): &(u64, Fault)| plan.with(At::Operation(*at), fault.clone());
+    faults.iter().fold(FaultPlan::new(), with)
+}

@@ -1,0 +1,250 @@
+//! Broken backup providers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use esm_core::Result;
+use esm_core::event::Event;
+use esm_core::id::BackupId;
+use esm_core::store::{
+    BackupDraft, BackupItem, BackupManifest, BackupProvider, BackupReader, BackupSection,
+    BackupWriter, SectionSummary,
+};
+use esm_testkit::conformance::{BackupHarness, backup};
+use esm_testkit::memory::MemoryBackups;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+
+use crate::{assert_rejected, rejected_by};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Defect {
+    None,
+    OverwritesBackups,
+    IsSeenBeforeTheEnd,
+    DropsTheLastEvents,
+    LosesDocuments,
+    LosesEmptySections,
+    ChecksNoChecksum,
+    ChangesBytes,
+    LosesTags,
+    CountsWrongly,
+    ListsTwice,
+    DeletesNothing,
+    FoldsCaseOfNames,
+}
+
+#[derive(Debug, Clone)]
+struct Broken {
+    inner: MemoryBackups,
+    defect: Defect,
+}
+
+impl Broken {
+    fn has(&self, defect: Defect) -> bool {
+        self.defect == defect
+    }
+
+    fn id(&self, id: &BackupId) -> BackupId {
+        match self.has(Defect::FoldsCaseOfNames) {
+            true => BackupId::new(id.as_str().to_lowercase()).expect("it is still a name"),
+            false => id.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl BackupProvider for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+
+    async fn create(&self, mut draft: BackupDraft) -> Result<Box<dyn BackupWriter>> {
+        draft.id = self.id(&draft.id);
+        match self.defect {
+            Defect::OverwritesBackups => self.inner.delete(&draft.id).await?,
+            Defect::LosesTags => draft.settings.tags.clear(),
+            Defect::IsSeenBeforeTheEnd => {
+                let early = self.inner.create(draft.clone()).await?;
+                early.finish().await?;
+            }
+            _ => {}
+        }
+        let mut scratch = draft.clone();
+        if self.has(Defect::IsSeenBeforeTheEnd) {
+            scratch.id = BackupId::new(format!("{}~", draft.id))?;
+        }
+        let inner = self.inner.create(scratch).await?;
+        let section = None;
+        Ok(Box::new(Writer {
+            inner,
+            broken: self.clone(),
+            section,
+        }))
+    }
+
+    async fn manifest(&self, id: &BackupId) -> Result<BackupManifest> {
+        self.inner.manifest(&self.id(id)).await
+    }
+
+    async fn open(&self, id: &BackupId) -> Result<Box<dyn BackupReader>> {
+        let inner = self.inner.open(&self.id(id)).await?;
+        Ok(Box::new(Reader {
+            inner,
+            defect: self.defect,
+        }))
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<BackupManifest>> {
+        match self.has(Defect::ListsTwice) {
+            true => self.inner.list().chain(self.inner.list()).boxed(),
+            false => self.inner.list(),
+        }
+    }
+
+    async fn delete(&self, id: &BackupId) -> Result<()> {
+        match self.has(Defect::DeletesNothing) {
+            true => Ok(()),
+            false => self.inner.delete(&self.id(id)).await,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Writer {
+    inner: Box<dyn BackupWriter>,
+    broken: Broken,
+    /// A section that is only begun when it turns out to have events.
+    section: Option<BackupSection>,
+}
+
+#[async_trait]
+impl BackupWriter for Writer {
+    async fn section(&mut self, mut section: BackupSection) -> Result<()> {
+        match self.broken.defect {
+            Defect::LosesEmptySections => {
+                self.section = Some(section);
+                return Ok(());
+            }
+            Defect::LosesDocuments => section.document = None,
+            _ => {}
+        }
+        self.inner.section(section).await
+    }
+
+    async fn events(&mut self, events: &[Event]) -> Result<()> {
+        if let Some(section) = self.section.take() {
+            self.inner.section(section).await?;
+        }
+        match self.broken.defect {
+            Defect::DropsTheLastEvents if events.len() < 7 => Ok(()),
+            Defect::ChangesBytes => {
+                let lossy = |event: &Event| Event {
+                    payload: String::from_utf8_lossy(&event.payload).into_owned().into(),
+                    ..event.clone()
+                };
+                let events: Vec<_> = events.iter().map(lossy).collect();
+                self.inner.events(&events).await
+            }
+            _ => self.inner.events(events).await,
+        }
+    }
+
+    async fn end(&mut self, summary: SectionSummary) -> Result<()> {
+        match self.section.take() {
+            Some(_) => Ok(()),
+            None => self.inner.end(summary).await,
+        }
+    }
+
+    async fn finish(self: Box<Self>) -> Result<BackupManifest> {
+        if self.broken.has(Defect::OverwritesBackups) {
+            for id in self.broken.inner.ids() {
+                self.broken.inner.delete(&id).await?;
+            }
+        }
+        let mut manifest = self.inner.finish().await?;
+        if self.broken.has(Defect::CountsWrongly) {
+            manifest.events += 1;
+        }
+        Ok(manifest)
+    }
+}
+
+#[derive(Debug)]
+struct Reader {
+    inner: Box<dyn BackupReader>,
+    defect: Defect,
+}
+
+#[async_trait]
+impl BackupReader for Reader {
+    fn manifest(&self) -> &BackupManifest {
+        self.inner.manifest()
+    }
+
+    async fn next(&mut self) -> Result<Option<BackupItem>> {
+        match (self.inner.next().await, self.defect) {
+            (Err(_), Defect::ChecksNoChecksum) => Ok(None),
+            (item, _) => item,
+        }
+    }
+}
+
+struct Harness(Broken);
+
+impl Harness {
+    fn boxed(defect: Defect) -> Box<dyn BackupHarness> {
+        Box::new(Self(Broken {
+            inner: MemoryBackups::new(),
+            defect,
+        }))
+    }
+}
+
+#[async_trait]
+impl BackupHarness for Harness {
+    async fn open(&self) -> Arc<dyn BackupProvider> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn corrupt(&self, id: &BackupId) -> bool {
+        self.0.inner.corrupt(id)
+    }
+}
+
+#[test]
+fn every_defect_is_rejected_by_its_case() {
+    for (defect, wanted) in [
+        (Defect::OverwritesBackups, "a_name_is_used_once"),
+        (Defect::OverwritesBackups, "one_of_two_writers_wins"),
+        (Defect::IsSeenBeforeTheEnd, "nothing_is_seen_before_the_end"),
+        (Defect::DropsTheLastEvents, "what_was_written_is_read"),
+        (Defect::LosesDocuments, "what_was_written_is_read"),
+        (Defect::LosesEmptySections, "what_was_written_is_read"),
+        (Defect::ChecksNoChecksum, "corruption_is_noticed"),
+        (Defect::ChangesBytes, "what_was_written_is_read"),
+        (Defect::LosesTags, "a_manifest_counts_and_keeps_the_draft"),
+        (
+            Defect::CountsWrongly,
+            "a_manifest_counts_and_keeps_the_draft",
+        ),
+        (Defect::ListsTwice, "all_backups_are_listed_once"),
+        (Defect::DeletesNothing, "a_deleted_backup_is_gone"),
+        (Defect::FoldsCaseOfNames, "odd_backup_names_do_not_collide"),
+    ] {
+        let case = backup::CASES.iter().find(|case| case.name == wanted);
+        let case = std::slice::from_ref(case.expect("the case exists"));
+        assert_rejected(
+            &rejected_by(case, || Harness::boxed(defect)),
+            wanted,
+            defect,
+        );
+    }
+}
+
+#[test]
+fn without_a_defect_every_case_passes() {
+    let harness = || Harness::boxed(Defect::None);
+    assert_eq!(rejected_by(backup::CASES, harness), [""; 0]);
+}

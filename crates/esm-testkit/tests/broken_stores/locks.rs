@@ -1,0 +1,235 @@
+//! Broken lock providers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use esm_core::id::{FencingToken, LockName};
+use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
+use esm_core::{Error, ErrorKind, Result};
+use esm_testkit::SteppedClock;
+use esm_testkit::conformance::{LockHarness, lock};
+use esm_testkit::memory::MemoryLocks;
+
+use crate::{assert_rejected, rejected_by};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Defect {
+    None,
+    GrantsToEverybody,
+    GrantsToTheSameHolderAgain,
+    ChecksThenWrites,
+    RepeatsTokens,
+    NeverExpires,
+    CountsFromTheAcquisition,
+    RenewsForEverybody,
+    HidesALoss,
+    ReleasesForAnybody,
+    NeverReleases,
+    ForgetsReleasedLocks,
+    ListsNothing,
+    BreaksByAnyToken,
+    BreaksFreeLocks,
+    ProlongsWhenInspected,
+    FoldsCaseOfNames,
+}
+
+#[derive(Debug)]
+struct Broken {
+    inner: MemoryLocks,
+    defect: Defect,
+}
+
+impl Broken {
+    fn has(&self, defect: Defect) -> bool {
+        self.defect == defect
+    }
+
+    fn lock(&self, name: &LockName) -> LockName {
+        match self.has(Defect::FoldsCaseOfNames) {
+            true => LockName::new(name.as_str().to_lowercase()).expect("it is still a name"),
+            false => name.clone(),
+        }
+    }
+
+    fn grant(info: &LockInfo) -> LockGrant {
+        LockGrant {
+            name: info.name.clone(),
+            holder: info.holder.clone(),
+            token: info.token,
+            lease: info.lease,
+            data: Default::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl LockProvider for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+
+    async fn try_acquire(&self, name: &LockName, request: &LockRequest) -> Result<LockAttempt> {
+        let name = &self.lock(name);
+        let mut request = request.clone();
+        let held = self.inner.inspect(name).await?.filter(|info| info.held);
+        match (self.defect, held) {
+            (Defect::GrantsToEverybody, Some(info)) => {
+                self.inner.release(&Self::grant(&info)).await?;
+            }
+            (Defect::GrantsToTheSameHolderAgain, Some(info)) if info.holder == request.holder => {
+                return Ok(LockAttempt::Acquired(Self::grant(&info)));
+            }
+            (Defect::ChecksThenWrites, None) => {
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                if let Some(info) = self.inner.inspect(name).await? {
+                    self.inner.release(&Self::grant(&info)).await?;
+                }
+            }
+            (Defect::NeverExpires, _) => request.lease = Duration::from_secs(1_000_000_000),
+            _ => {}
+        }
+        let mut attempt = self.inner.try_acquire(name, &request).await?;
+        if let (Defect::RepeatsTokens, LockAttempt::Acquired(grant)) = (self.defect, &mut attempt) {
+            grant.token = FencingToken(1);
+        }
+        Ok(attempt)
+    }
+
+    async fn renew(&self, grant: &LockGrant) -> Result<()> {
+        match self.defect {
+            Defect::RenewsForEverybody => Ok(()),
+            Defect::CountsFromTheAcquisition => match self.inner.inspect(&grant.name).await? {
+                Some(info) if info.token == grant.token => Ok(()),
+                _ => self.inner.renew(grant).await,
+            },
+            // an unknown outcome is no loss, but a known loss must be told as one
+            Defect::HidesALoss => {
+                self.inner.renew(grant).await.map_err(|_| {
+                    Error::new(ErrorKind::Unavailable, "the lock could not be renewed")
+                })
+            }
+            _ => self.inner.renew(grant).await,
+        }
+    }
+
+    async fn release(&self, grant: &LockGrant) -> Result<()> {
+        match self.defect {
+            Defect::NeverReleases => Ok(()),
+            Defect::ReleasesForAnybody => match self.inner.inspect(&grant.name).await? {
+                Some(info) => self.inner.release(&Self::grant(&info)).await,
+                None => Ok(()),
+            },
+            _ => self.inner.release(grant).await,
+        }
+    }
+
+    async fn inspect(&self, name: &LockName) -> Result<Option<LockInfo>> {
+        let info = self.inner.inspect(&self.lock(name)).await?;
+        if let (Defect::ProlongsWhenInspected, Some(info)) = (self.defect, &info) {
+            self.inner.renew(&Self::grant(info)).await?;
+        }
+        let forgets = self.has(Defect::ForgetsReleasedLocks);
+        Ok(info.filter(|info| info.held || !forgets))
+    }
+
+    async fn list(&self) -> Result<Vec<LockInfo>> {
+        match self.has(Defect::ListsNothing) {
+            true => Ok(Vec::new()),
+            false => self.inner.list().await,
+        }
+    }
+
+    async fn break_lock(&self, name: &LockName, token: FencingToken) -> Result<()> {
+        let name = &self.lock(name);
+        let info = self.inner.inspect(name).await?.filter(|info| info.held);
+        match (self.defect, info) {
+            (Defect::BreaksByAnyToken, Some(info)) => self.inner.break_lock(name, info.token).await,
+            (Defect::BreaksFreeLocks, None) => Ok(()),
+            _ => self.inner.break_lock(name, token).await,
+        }
+    }
+}
+
+struct Harness {
+    inner: MemoryLocks,
+    clock: SteppedClock,
+    defect: Defect,
+}
+
+impl Harness {
+    fn boxed(defect: Defect) -> Box<dyn LockHarness> {
+        let clock = SteppedClock::new();
+        let inner = MemoryLocks::new(Arc::new(clock.clone()));
+        Box::new(Self {
+            inner,
+            clock,
+            defect,
+        })
+    }
+}
+
+#[async_trait]
+impl LockHarness for Harness {
+    async fn open(&self) -> Arc<dyn LockProvider> {
+        let (inner, defect) = (self.inner.clone(), self.defect);
+        Arc::new(Broken { inner, defect })
+    }
+
+    async fn pass(&self, duration: Duration) {
+        self.clock.advance(duration);
+    }
+}
+
+#[test]
+fn every_defect_is_rejected_by_its_case() {
+    for (defect, wanted) in [
+        (Defect::GrantsToEverybody, "a_held_lock_is_not_acquired"),
+        (
+            Defect::GrantsToTheSameHolderAgain,
+            "a_held_lock_is_not_acquired",
+        ),
+        (Defect::ChecksThenWrites, "one_of_many_acquires"),
+        (Defect::RepeatsTokens, "tokens_grow"),
+        (Defect::NeverExpires, "an_expired_lock_is_taken_over"),
+        (
+            Defect::CountsFromTheAcquisition,
+            "a_renewed_lock_stays_held",
+        ),
+        (Defect::RenewsForEverybody, "a_loser_notices_its_loss"),
+        (
+            Defect::HidesALoss,
+            "a_broken_lock_is_free_and_its_holder_notices",
+        ),
+        (
+            Defect::ReleasesForAnybody,
+            "a_release_by_a_non_holder_does_nothing",
+        ),
+        (Defect::NeverReleases, "a_released_lock_is_free"),
+        (
+            Defect::ForgetsReleasedLocks,
+            "a_released_lock_is_remembered",
+        ),
+        (Defect::ListsNothing, "held_locks_are_listed"),
+        (Defect::BreaksByAnyToken, "only_the_named_holder_is_broken"),
+        (Defect::BreaksFreeLocks, "only_the_named_holder_is_broken"),
+        (Defect::ProlongsWhenInspected, "inspecting_changes_nothing"),
+        (Defect::FoldsCaseOfNames, "odd_locks_do_not_collide"),
+    ] {
+        let case = lock::CASES.iter().find(|case| case.name == wanted);
+        let case = std::slice::from_ref(case.expect("the case exists"));
+        assert_rejected(
+            &rejected_by(case, || Harness::boxed(defect)),
+            wanted,
+            defect,
+        );
+    }
+}
+
+#[test]
+fn without_a_defect_every_case_passes() {
+    let harness = || Harness::boxed(Defect::None);
+    assert_eq!(rejected_by(lock::CASES, harness), [""; 0]);
+}
