@@ -2,188 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::checks::{ComparedStreams, FunctionCheck, VerificationCheck};
+use super::describe::{BackupOptions, BookClosingOptions, RunOptions, VerifyOptions};
 use super::options::{
     BookClosing, BulkOptions, CopyOptions, LockOptions, MigrationStrategy, OnFailure,
     PlannedMigration, Scope,
 };
-use super::plan::{MigrationPlan, PlanDepth, Planner};
+use super::plan::{MigrationPlan, PlanDepth};
+use super::planner::Planner;
 use super::progress::ProgressOptions;
 use super::report::MigrationResult;
 use super::service::MigrationService;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamName, StreamRef};
-use crate::store::{BackupProvider, BackupSettings, Compression};
-use crate::transform::{EventTransformer, Identity};
-
-/// What a run needs that no journal can keep.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct RunOptions {
-    pub(crate) transformer: Option<Arc<dyn EventTransformer>>,
-    pub(crate) backups: Option<Arc<dyn BackupProvider>>,
-    pub(crate) archives: Option<Arc<dyn BackupProvider>>,
-    pub(crate) checks: Vec<Arc<dyn VerificationCheck>>,
-    pub(crate) lock: LockOptions,
-    pub(crate) progress: ProgressOptions,
-    pub(crate) cancel: CancellationToken,
-    pub(crate) undo: bool,
-}
-
-impl RunOptions {
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
-        self.transformer
-            .as_ref()
-            .map_or_else(|| Identity.fingerprint(), |t| t.fingerprint())
-    }
-}
-
-/// Whether and how to back up before anything is copied.
-#[derive(Debug, Clone, Default)]
-pub struct BackupOptions {
-    provider: Option<Arc<dyn BackupProvider>>,
-    settings: BackupSettings,
-    retention: Option<Duration>,
-}
-
-impl BackupOptions {
-    /// Where it goes; the service's provider unless told.
-    #[must_use]
-    pub fn provider(mut self, provider: Arc<dyn BackupProvider>) -> Self {
-        self.provider = Some(provider);
-        self
-    }
-
-    /// Puts the object documents into it too.
-    #[must_use]
-    pub fn include_document(mut self) -> Self {
-        self.settings.content.documents = true;
-        self
-    }
-
-    /// How it is compressed; zstd of level 3 unless told.
-    #[must_use]
-    pub fn compression(mut self, compression: Compression) -> Self {
-        self.settings.compression = compression;
-        self
-    }
-
-    /// How long pruning leaves it alone; for ever unless told.
-    #[must_use]
-    pub fn retention(mut self, retention: Duration) -> Self {
-        self.retention = Some(retention);
-        self
-    }
-
-    /// The user's own words.
-    #[must_use]
-    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.tags.insert(key.into(), value.into());
-        self
-    }
-
-    fn settle(self, now: jiff::Timestamp) -> Result<BackupSettings> {
-        let mut settings = self.settings;
-        if let Some(retention) = self.retention {
-            let until = now.checked_add(retention).map_err(|e| {
-                Error::invalid(format!("retention is too long: {retention:?}")).with_source(e)
-            })?;
-            settings.keep_until = Some(until);
-        }
-        let Compression::Zstd { level } = settings.compression;
-        match (1..=19).contains(&level) {
-            true => Ok(settings),
-            false => Err(Error::invalid(format!(
-                "zstd level is not within 1 to 19: {level}"
-            ))),
-        }
-    }
-}
-
-/// Whether and how to close the books of the closed stream.
-#[derive(Debug, Clone, Default)]
-pub struct BookClosingOptions {
-    archive: Option<BackupOptions>,
-    metadata: BTreeMap<String, String>,
-    unsupported: Option<&'static str>,
-}
-
-impl BookClosingOptions {
-    /// Writes and verifies an archive of the closed stream.
-    #[must_use]
-    pub fn archive(mut self, options: impl FnOnce(BackupOptions) -> BackupOptions) -> Self {
-        self.archive = Some(options(BackupOptions::default()));
-        self
-    }
-
-    /// The user's own words in the terminated stream's entry.
-    #[must_use]
-    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.metadata.insert(key.into(), value.into());
-        self
-    }
-
-    /// Writes a snapshot. Not built yet: refused as `Unsupported`.
-    #[must_use]
-    pub fn snapshot(mut self) -> Self {
-        self.unsupported = Some("snapshots at book closing");
-        self
-    }
-
-    /// Deletes the closed stream. Not built yet: refused as `Unsupported`.
-    #[must_use]
-    pub fn delete_source(mut self) -> Self {
-        self.unsupported = Some("deletion at book closing");
-        self
-    }
-}
-
-/// What the verification does beyond comparing all events, which it always does.
-#[derive(Debug, Clone, Default)]
-pub struct VerifyOptions {
-    checks: Vec<Arc<dyn VerificationCheck>>,
-}
-
-impl VerifyOptions {
-    /// Compares the counts: mapped and dropped events together are the source's. Always done; said
-    /// here for the reader of the code.
-    #[must_use]
-    pub fn counts(self) -> Self {
-        self
-    }
-
-    /// Compares the content of all events. Always done; said here for the reader of the code.
-    #[must_use]
-    pub fn checksums(self) -> Self {
-        self
-    }
-
-    /// Asks a function of your own, which can read both streams.
-    #[must_use]
-    pub fn custom<F, Fut>(self, name: impl Into<String>, check: F) -> Self
-    where
-        F: Fn(ComparedStreams) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = std::result::Result<(), String>> + Send + 'static,
-    {
-        let check = Arc::new(move |streams| {
-            Box::pin(check(streams)) as futures::future::BoxFuture<'static, _>
-        });
-        self.check(FunctionCheck {
-            name: name.into(),
-            check,
-        })
-    }
-
-    /// Asks a check of your own, which can read both streams.
-    #[must_use]
-    pub fn check(mut self, check: impl VerificationCheck) -> Self {
-        self.checks.push(Arc::new(check));
-        self
-    }
-}
+use crate::id::{StreamId, StreamName, StreamRef};
+use crate::transform::EventTransformer;
 
 /// Describes a migration; [`execute`](Self::execute) or [`dry_run`](Self::dry_run) ends it.
 #[derive(Debug, Clone)]
@@ -555,6 +389,11 @@ impl MigrationBuilder {
             .await
     }
 
+    /// The objects' scope, for messages.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     fn run_options(mut self) -> RunOptions {
         self.run.backups = self.backup.and_then(|b| b.provider);
         self.run.archives = self.books.and_then(|b| b.archive).and_then(|a| a.provider);
@@ -572,109 +411,4 @@ fn is_same(name: &StreamName, stream: &StreamId) -> bool {
 fn no_provider(what: &str) -> Error {
     Error::new(ErrorKind::Invalid, format!("no provider for the {what}"))
         .with_hint("give one, or give the service one with with_backups")
-}
-
-/// Describes how an unfinished migration is resumed or undone.
-#[derive(Debug, Clone)]
-#[must_use = "a builder does nothing until it is executed"]
-pub struct ResumeBuilder {
-    service: MigrationService,
-    migration: MigrationId,
-    run: RunOptions,
-}
-
-impl ResumeBuilder {
-    pub(crate) fn new(service: MigrationService, migration: MigrationId) -> Self {
-        let mut run = RunOptions::default();
-        // a holder that died is waited for: its lock expires
-        run.lock.timeout = run.lock.lease + run.lock.heartbeat;
-        Self {
-            service,
-            migration,
-            run,
-        }
-    }
-
-    /// The transformation that the migration began with.
-    pub fn transform(mut self, transformer: impl EventTransformer) -> Self {
-        self.run.transformer = Some(Arc::new(transformer));
-        self
-    }
-
-    /// As [`transform`](Self::transform), for a transformer that is shared.
-    pub fn transform_with(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
-        self.run.transformer = Some(transformer);
-        self
-    }
-
-    /// Where the backup goes; the service's provider unless told.
-    pub fn backups(mut self, provider: Arc<dyn BackupProvider>) -> Self {
-        self.run.backups = Some(provider);
-        self
-    }
-
-    /// Where the archive goes; the service's provider unless told.
-    pub fn archives(mut self, provider: Arc<dyn BackupProvider>) -> Self {
-        self.run.archives = Some(provider);
-        self
-    }
-
-    /// How the lock is taken and held; unless told, it waits until a dead holder's has expired.
-    pub fn lock(mut self, options: impl FnOnce(LockOptions) -> LockOptions) -> Self {
-        self.run.lock = options(self.run.lock);
-        self
-    }
-
-    /// What the verification does beyond comparing all events.
-    pub fn verify(mut self, options: impl FnOnce(VerifyOptions) -> VerifyOptions) -> Self {
-        let checks = std::mem::take(&mut self.run.checks);
-        self.run.checks = options(VerifyOptions { checks }).checks;
-        self
-    }
-
-    /// Who wants to know about progress.
-    pub fn progress(mut self, options: impl FnOnce(ProgressOptions) -> ProgressOptions) -> Self {
-        self.run.progress = options(std::mem::take(&mut self.run.progress));
-        self
-    }
-
-    /// Stops at the next safe point when the token is cancelled; the migration is resumable.
-    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
-        self.run.cancel = token;
-        self
-    }
-
-    /// Goes on from wherever the migration stands.
-    ///
-    /// # Errors
-    /// `NotFound`; `AlreadyExists` when it has ended; `PlanOutdated` for another transformation;
-    /// `LockHeld` when somebody works on it. What happens later is in the result.
-    pub async fn execute(self) -> Result<MigrationResult> {
-        self.service.resume_run(self.migration, self.run).await
-    }
-
-    /// Undoes what has not passed its pivot: fences the sources, discards the targets.
-    ///
-    /// # Errors
-    /// As [`execute`](Self::execute). When the pivot is behind, the result says that there is only
-    /// forward.
-    pub async fn roll_back(mut self, reason: &str) -> Result<MigrationResult> {
-        self.run.undo = true;
-        self.service
-            .roll_back_run(self.migration, reason, self.run)
-            .await
-    }
-}
-
-impl MigrationBuilder {
-    /// The objects' scope, for messages.
-    pub fn scope(&self) -> &Scope {
-        &self.scope
-    }
-}
-
-impl From<&ObjectId> for Scope {
-    fn from(object: &ObjectId) -> Self {
-        Self::Objects(vec![object.clone()])
-    }
 }

@@ -8,12 +8,12 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `service`, `builder`, `options` | what users call |
+//! | `service`, `builder`, `describe`, `resume`, `options` | what users call |
 //! | `decide` | what to do next: pure |
 //! | `phase`, `status`, `journal` | the state machines: pure, and the journal's I/O |
-//! | `run`, `object`, `attempt` | the drivers: a scope, an object, one attempt |
+//! | `lifecycle`, `run`, `undo`, `object`, `attempt` | the drivers: a whole run, a scope, an object, one attempt |
 //! | `step/` | a file for each step of the saga |
-//! | `plan`, `progress`, `report` | what users are told |
+//! | `plan`, `planner`, `progress`, `report` | what users are told |
 
 mod attempt;
 mod batch;
@@ -21,14 +21,19 @@ mod builder;
 mod checks;
 mod context;
 mod decide;
+mod describe;
 mod held_lock;
 mod journal;
+mod lifecycle;
+mod lock_scope;
 mod object;
 mod options;
 pub mod phase;
 mod plan;
+mod planner;
 mod progress;
 mod report;
+mod resume;
 mod run;
 mod scan;
 mod service;
@@ -36,13 +41,12 @@ mod status;
 mod step;
 mod undo;
 
-pub use builder::{
-    BackupOptions, BookClosingOptions, MigrationBuilder, ResumeBuilder, VerifyOptions,
-};
+pub use builder::MigrationBuilder;
 pub use checks::{ComparedStreams, VerificationCheck};
 pub use decide::{
     Action, Observed, TargetState, UndoAction, Verified, next as decide, undo as decide_undo,
 };
+pub use describe::{BackupOptions, BookClosingOptions, VerifyOptions};
 pub use held_lock::{HeldLock, LockDemand};
 pub use journal::{
     Batch, IllegalRecord, JournalEntry, JournalRecord, JournalState, Outcome, Stopped,
@@ -58,5 +62,6 @@ pub use progress::{Progress, ProgressCallback, ProgressOptions};
 pub use report::{
     MigrationResult, ObjectFailure, ObjectFate, ObjectReport, Statistics, VerificationResult,
 };
+pub use resume::ResumeBuilder;
 pub use service::{MigrationService, MigrationState};
 pub use status::{MigrationStatus, Step};

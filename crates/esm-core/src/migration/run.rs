@@ -379,7 +379,7 @@ fn ends_the_run(error: &Error) -> bool {
 async fn look_up(context: &Context, object: &ObjectId) -> Result<Triage> {
     context.stop.check()?;
     if context.plan.scope.single().is_none() {
-        let name = super::service::lock_name(&Scope::Objects(vec![object.clone()]))?;
+        let name = super::lock_scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
         if let Some(info) = context.locks.inspect(&name).await?.filter(|info| info.held) {
             return Err(super::held_lock::held(info));
         }
@@ -452,11 +452,32 @@ async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> b
     let Some(attempt) = &run.attempt else {
         return false;
     };
+    // the intent comes first; of several objects each is simply tried again by whoever resumes
+    let single = context.plan.scope.single().is_some();
+    let reason = error.to_string();
+    if single && !recorded(context, JournalEntry::RollingBack { reason }).await {
+        return false;
+    }
     match undo(context, attempt).await {
+        Ok(Undone::TooLate) => {
+            let reason = "the source was closed already".to_owned();
+            if single {
+                recorded(context, JournalEntry::RollBackRefused { reason }).await;
+            }
+            false
+        }
         Ok(undone) => undone == Undone::RolledBack,
         Err(stuck) => {
             warn!(object = %attempt.object, error = %stuck, "the undo failed");
             false
         }
     }
+}
+
+async fn recorded(context: &Context, entry: JournalEntry) -> bool {
+    let appended = context.journal.lock().await.append(entry).await;
+    if let Err(error) = &appended {
+        warn!(%error, "not recorded");
+    }
+    appended.is_ok()
 }

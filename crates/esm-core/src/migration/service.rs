@@ -2,29 +2,23 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
-use tokio::sync::Mutex;
-use tracing::{Instrument as _, info, info_span, warn};
 
-use super::builder::{MigrationBuilder, ResumeBuilder, RunOptions};
-use super::context::{Context, Stop};
-use super::held_lock::{HeldLock, LockDemand, held};
-use super::journal::{Journal, JournalEntry, JournalState, Outcome};
+use super::builder::MigrationBuilder;
+use super::journal::{Journal, JournalState};
+use super::lock_scope::lock_name;
 use super::options::{PlannedMigration, Scope};
-use super::progress::Reporter;
-use super::report::{MigrationResult, Statistics};
-use super::run::Run;
+use super::report::Statistics;
+use super::resume::ResumeBuilder;
 use super::status::{MigrationStatus, Step};
-use super::undo::UndoRun;
 use crate::clock::Environment;
-use crate::document::Documents;
-use crate::error::{Error, ErrorKind, Result};
-use crate::id::{HolderId, LockName, MigrationId, ObjectId, ObjectName};
+use crate::error::{Error, Result};
+use crate::id::{HolderId, MigrationId, ObjectId, ObjectName};
 use crate::store::{
     BackupProvider, EventStore, LockInfo, LockProvider, RecordCollection, RecordKey, Records,
 };
-use crate::transform::{EventTransformer, Identity, Mapper};
 
 /// Begins, resumes, undoes and looks at migrations.
 ///
@@ -63,41 +57,6 @@ pub struct MigrationState {
     pub statistics: Option<Statistics>,
     /// Its lock, held or not.
     pub lock: Option<LockInfo>,
-}
-
-/// The name of the lock that keeps a second migrator away from this scope. Several objects of one
-/// name, and several names, are locked as a whole.
-pub(crate) fn lock_name(scope: &Scope) -> Result<LockName> {
-    let common = |objects: &[ObjectId]| -> Option<ObjectName> {
-        let first = objects.first()?.name();
-        objects
-            .iter()
-            .all(|o| o.name() == first)
-            .then(|| first.clone())
-    };
-    match scope {
-        Scope::Objects(objects) => match (objects.as_slice(), common(objects)) {
-            ([only], _) => LockName::new(format!("object {only}")),
-            (_, Some(name)) => LockName::new(format!("objects {name}")),
-            (_, None) => LockName::new("objects"),
-        },
-        Scope::Name(name) => LockName::new(format!("objects {name}")),
-        Scope::All => LockName::new("objects"),
-    }
-}
-
-/// The locks of wider scopes, whose holder works on this one too.
-fn wider_locks(scope: &Scope) -> Result<Vec<LockName>> {
-    let own = lock_name(scope)?;
-    let mut wider = Vec::new();
-    if let Scope::Objects(objects) = scope
-        && let Some(object) = objects.first()
-    {
-        wider.push(LockName::new(format!("objects {}", object.name()))?);
-    }
-    wider.push(LockName::new("objects")?);
-    wider.retain(|name| *name != own);
-    Ok(wider)
 }
 
 impl MigrationService {
@@ -213,7 +172,7 @@ impl MigrationService {
             .boxed()
     }
 
-    async fn journal(&self, migration: MigrationId) -> Result<Journal> {
+    pub(super) async fn journal(&self, migration: MigrationId) -> Result<Journal> {
         let records = Arc::clone(&self.records);
         Journal::open(
             records,
@@ -223,347 +182,11 @@ impl MigrationService {
         )
         .await
     }
-
-    /// Executes a plan that was checked already.
-    pub(crate) async fn execute(
-        &self,
-        plan: PlannedMigration,
-        options: RunOptions,
-    ) -> Result<MigrationResult> {
-        let migration = plan.migration;
-        async {
-            self.refuse_if_unfinished(&plan).await?;
-            let reporter = Reporter::start(options.progress.clone(), &self.environment, migration);
-            let lock = self.lock(&plan, &options).await?;
-            let mut journal = self.journal(migration).await?;
-            let begun = async {
-                journal.claim().await?;
-                journal
-                    .append(JournalEntry::Planned {
-                        plan: Box::new(plan.clone()),
-                    })
-                    .await
-            };
-            if let Err(e) = begun.await {
-                self.release(lock).await;
-                return Err(e);
-            }
-            let context = self.context(plan, &options, reporter, lock, journal);
-            Ok(self.drive(context).await)
-        }
-        .instrument(info_span!("migration", %migration))
-        .await
-    }
-
-    /// Goes on with an unfinished migration.
-    pub(crate) async fn resume_run(
-        &self,
-        migration: MigrationId,
-        options: RunOptions,
-    ) -> Result<MigrationResult> {
-        async {
-            let (context, rolling_back) = self.take_over(migration, &options).await?;
-            match rolling_back {
-                // once it is being undone, it can only be undone
-                true => Ok(self.drive_undo(context).await),
-                false => Ok(self.drive(context).await),
-            }
-        }
-        .instrument(info_span!("migration", %migration))
-        .await
-    }
-
-    /// Undoes an unfinished migration.
-    pub(crate) async fn roll_back_run(
-        &self,
-        migration: MigrationId,
-        reason: &str,
-        options: RunOptions,
-    ) -> Result<MigrationResult> {
-        async {
-            let (context, rolling_back) = self.take_over(migration, &options).await?;
-            if !rolling_back {
-                let entry = JournalEntry::RollingBack {
-                    reason: reason.to_owned(),
-                };
-                let recorded = context.journal.lock().await.append(entry).await;
-                if let Err(error) = recorded {
-                    self.release(context.stop.lock).await;
-                    return Err(error);
-                }
-            }
-            Ok(self.drive_undo(context).await)
-        }
-        .instrument(info_span!("migration", %migration))
-        .await
-    }
-
-    /// Takes the lock and the journal of an unfinished migration.
-    async fn take_over(
-        &self,
-        migration: MigrationId,
-        options: &RunOptions,
-    ) -> Result<(Context, bool)> {
-        let mut journal = self.journal(migration).await?;
-        let plan = resumable(migration, journal.state())?;
-        let undoing = options.undo || journal.state().rolling_back.is_some();
-        self.check_resumed(&plan, options, undoing)?;
-        let reporter = Reporter::start(options.progress.clone(), &self.environment, migration);
-        let lock = self.lock(&plan, options).await?;
-        if let Err(e) = journal.claim().await {
-            self.release(lock).await;
-            return Err(e);
-        }
-        let rolling_back = journal.state().rolling_back.is_some();
-        Ok((
-            self.context(plan, options, reporter, lock, journal),
-            rolling_back,
-        ))
-    }
-
-    fn check_resumed(
-        &self,
-        plan: &PlannedMigration,
-        options: &RunOptions,
-        undoing: bool,
-    ) -> Result<()> {
-        if plan.store != self.events.id() {
-            let message = format!("the migration belongs to another store: {}", plan.store);
-            return Err(Error::new(ErrorKind::PlanOutdated, message));
-        }
-        let given = options.fingerprint();
-        // an undo transforms nothing, so it needs no transformer
-        let free = undoing && options.transformer.is_none();
-        if free || plan.fingerprint == given {
-            return Ok(());
-        }
-        let message = format!(
-            "another transformation than the migration began with: expected {}, got {given}",
-            plan.fingerprint
-        );
-        Err(Error::new(ErrorKind::PlanOutdated, message).with_hint(
-            "resume it with its own transformation, or roll it back and begin a new one",
-        ))
-    }
-
-    /// A migration of the same scope that has not ended is to be resumed or rolled back first.
-    async fn refuse_if_unfinished(&self, plan: &PlannedMigration) -> Result<()> {
-        for wider in wider_locks(&plan.scope)? {
-            if let Some(info) = self.locks.inspect(&wider).await?.filter(|info| info.held) {
-                return Err(held(info));
-            }
-        }
-        let Some(info) = self.locks.inspect(&lock_name(&plan.scope)?).await? else {
-            return Ok(());
-        };
-        let Some(earlier) = info.migration else {
-            return Ok(());
-        };
-        let journal = self.journal(earlier).await?;
-        let state = journal.state();
-        if state.plan.is_none() || state.outcome.is_some() {
-            return Ok(());
-        }
-        let since = state
-            .started_at
-            .map_or(String::new(), |at| format!(" since {at}"));
-        let message = format!(
-            "a migration of {} is not finished: {earlier}, {} by {}{since}",
-            plan.scope,
-            state.status(),
-            info.holder
-        );
-        let kind = match info.held {
-            true => ErrorKind::LockHeld(Box::new(info)),
-            false => ErrorKind::AlreadyExists,
-        };
-        Err(Error::new(kind, message).with_hint(format!(
-            "if it runs, wait for it; else resume it or roll it back: {earlier}"
-        )))
-    }
-
-    async fn lock(&self, plan: &PlannedMigration, options: &RunOptions) -> Result<HeldLock> {
-        let demand = LockDemand {
-            name: lock_name(&plan.scope)?,
-            holder: self.holder.clone(),
-            migration: Some(plan.migration),
-            options: options.lock,
-        };
-        let acquiring = HeldLock::acquire(Arc::clone(&self.locks), &self.environment, demand);
-        tokio::select! {
-            lock = acquiring => lock,
-            () = options.cancel.cancelled() => {
-                Err(Error::new(ErrorKind::Cancelled, "stopped while waiting for the lock"))
-            }
-        }
-    }
-
-    fn context(
-        &self,
-        plan: PlannedMigration,
-        options: &RunOptions,
-        reporter: Reporter,
-        lock: HeldLock,
-        journal: Journal,
-    ) -> Context {
-        let transformer: Arc<dyn EventTransformer> = options
-            .transformer
-            .clone()
-            .unwrap_or_else(|| Arc::new(Identity));
-        if let Some(object) = plan.scope.single() {
-            reporter.update(|p| {
-                p.object = Some(object.clone());
-                p.objects_total = Some(1);
-            });
-        }
-        Context {
-            store: Arc::clone(&self.events),
-            documents: Documents::new(Arc::clone(&self.records)),
-            locks: Arc::clone(&self.locks),
-            backups: options.backups.clone().or_else(|| self.backups.clone()),
-            archives: options.archives.clone().or_else(|| self.backups.clone()),
-            environment: self.environment.clone(),
-            mapper: Mapper::new(transformer),
-            plan,
-            checks: options.checks.clone(),
-            reporter,
-            stop: Stop {
-                requested: options.cancel.clone(),
-                lock: Some(lock),
-            },
-            journal: Mutex::new(journal),
-        }
-    }
-
-    async fn drive(&self, context: Context) -> MigrationResult {
-        let begun = context.journal.lock().await.state().batch.clone();
-        let mut run = Run::new(&context);
-        let ended = run.run(begun).await;
-        let Run {
-            mut statistics,
-            single,
-            failure,
-            ..
-        } = run;
-        let (step, error) = match (ended, failure) {
-            (Err(error), _) => (Step::Copy, Some(error)),
-            (Ok(()), Some((step, error))) => (step, Some(error)),
-            (Ok(()), None) => (Step::Copy, None),
-        };
-        let undone =
-            error.is_some() && context.plan.scope.single().is_some() && statistics.rolled_back == 1;
-        let entry = match &error {
-            _ if undone => finished(Outcome::RolledBack, &statistics),
-            None => finished(Outcome::Completed, &statistics),
-            Some(e) => stopped(step, e),
-        };
-        let (status, error) = self.conclude(&context, entry, error).await;
-        let faults = context.reporter.finish(status).await;
-        statistics.callback_panics = faults.panics;
-        statistics.callbacks_blocked = faults.blocked;
-        self.end(context, status, statistics, single, error).await
-    }
-
-    async fn drive_undo(&self, context: Context) -> MigrationResult {
-        let mut undo = UndoRun::new(&context);
-        let error = undo.run().await.err();
-        let statistics = undo.statistics.clone();
-        let entry = match &error {
-            None => finished(Outcome::RolledBack, &statistics),
-            Some(e) if undo.too_late => JournalEntry::RollBackRefused {
-                reason: e.to_string(),
-            },
-            Some(e) => stopped(Step::RollBack, e),
-        };
-        let (status, error) = self.conclude(&context, entry, error).await;
-        context.reporter.finish(status).await;
-        self.end(context, status, statistics, None, error).await
-    }
-
-    /// Writes the last record. A holder that was fenced off, or that cannot write, ends all the
-    /// same: whoever comes next finds out from the streams.
-    async fn conclude(
-        &self,
-        context: &Context,
-        entry: JournalEntry,
-        error: Option<Error>,
-    ) -> (MigrationStatus, Option<Error>) {
-        let mut journal = context.journal.lock().await;
-        match journal.append(entry).await {
-            Ok(()) => (journal.state().status(), error),
-            Err(unwritten) => {
-                warn!(error = %unwritten, "the end could not be recorded");
-                (MigrationStatus::Failed, Some(error.unwrap_or(unwritten)))
-            }
-        }
-    }
-
-    async fn end(
-        &self,
-        mut context: Context,
-        status: MigrationStatus,
-        statistics: Statistics,
-        object: Option<super::report::ObjectReport>,
-        error: Option<Error>,
-    ) -> MigrationResult {
-        if let Some(lock) = context.stop.lock.take() {
-            self.release(lock).await;
-        }
-        info!(%status, migrated = statistics.migrated, failed = statistics.failed, "ended");
-        MigrationResult {
-            migration: context.plan.migration,
-            elapsed: context.reporter.elapsed(),
-            plan: context.plan,
-            status,
-            statistics,
-            object,
-            error,
-        }
-    }
-
-    async fn release(&self, lock: impl Into<Option<HeldLock>>) {
-        let Some(lock) = lock.into() else { return };
-        if let Err(error) = lock.release().await {
-            // it expires by itself
-            warn!(%error, "the lock could not be released");
-        }
-    }
 }
 
-fn finished(outcome: Outcome, statistics: &Statistics) -> JournalEntry {
-    JournalEntry::Finished {
-        outcome,
-        statistics: Box::new(statistics.clone()),
-    }
-}
-
-fn stopped(step: Step, error: &Error) -> JournalEntry {
-    let requested = matches!(error.kind(), ErrorKind::Cancelled);
-    JournalEntry::Stopped {
-        step,
-        requested,
-        reason: error.to_string(),
-    }
-}
-
-fn unknown(migration: MigrationId) -> Error {
+pub(super) fn unknown(migration: MigrationId) -> Error {
     Error::not_found(format!("unknown migration: {migration}"))
         .with_hint("list the migrations of this store to see what there is")
-}
-
-fn resumable(migration: MigrationId, state: &JournalState) -> Result<PlannedMigration> {
-    if state.next_number == 0 {
-        return Err(unknown(migration));
-    }
-    if state.outcome.is_some() {
-        let message = format!("the migration has ended, {}: {migration}", state.status());
-        return Err(Error::new(ErrorKind::AlreadyExists, message)
-            .with_hint("there is nothing to resume; begin a new migration"));
-    }
-    state.plan.as_deref().cloned().ok_or_else(|| {
-        Error::not_found(format!("nothing was planned yet in migration {migration}"))
-            .with_hint("begin a new migration")
-    })
 }
 
 fn describe(

@@ -1,8 +1,14 @@
+use jiff::Timestamp;
+
 use super::*;
-use crate::id::StoreId;
+use crate::event::Revision;
+use crate::id::{CommitId, Epoch, HolderId, MigrationId, StoreId, StreamRef};
 use crate::migration::options::{
     BulkOptions, CopyOptions, MigrationStrategy, PlannedMigration, Scope,
 };
+use crate::migration::status::Step;
+use crate::transform::Ledger;
+use crate::verify::RollingHash;
 use uuid::Uuid;
 
 fn plan() -> Box<PlannedMigration> {

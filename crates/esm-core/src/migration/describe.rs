@@ -1,0 +1,180 @@
+//! The parts of a description: backup, books, verification, and what a run needs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::checks::{ComparedStreams, FunctionCheck, VerificationCheck};
+use super::options::LockOptions;
+use super::progress::ProgressOptions;
+use crate::error::{Error, Result};
+use crate::id::Fingerprint;
+use crate::store::{BackupProvider, BackupSettings, Compression};
+use crate::transform::{EventTransformer, Identity};
+
+/// What a run needs that no journal can keep.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunOptions {
+    pub(crate) transformer: Option<Arc<dyn EventTransformer>>,
+    pub(crate) backups: Option<Arc<dyn BackupProvider>>,
+    pub(crate) archives: Option<Arc<dyn BackupProvider>>,
+    pub(crate) checks: Vec<Arc<dyn VerificationCheck>>,
+    pub(crate) lock: LockOptions,
+    pub(crate) progress: ProgressOptions,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) undo: bool,
+}
+
+impl RunOptions {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.transformer
+            .as_ref()
+            .map_or_else(|| Identity.fingerprint(), |t| t.fingerprint())
+    }
+}
+
+/// Whether and how to back up before anything is copied.
+#[derive(Debug, Clone, Default)]
+pub struct BackupOptions {
+    pub(super) provider: Option<Arc<dyn BackupProvider>>,
+    settings: BackupSettings,
+    retention: Option<Duration>,
+}
+
+impl BackupOptions {
+    /// Where it goes; the service's provider unless told.
+    #[must_use]
+    pub fn provider(mut self, provider: Arc<dyn BackupProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Puts the object documents into it too.
+    #[must_use]
+    pub fn include_document(mut self) -> Self {
+        self.settings.content.documents = true;
+        self
+    }
+
+    /// How it is compressed; zstd of level 3 unless told.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.settings.compression = compression;
+        self
+    }
+
+    /// How long pruning leaves it alone; for ever unless told.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = Some(retention);
+        self
+    }
+
+    /// The user's own words.
+    #[must_use]
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.tags.insert(key.into(), value.into());
+        self
+    }
+
+    pub(super) fn settle(self, now: jiff::Timestamp) -> Result<BackupSettings> {
+        let mut settings = self.settings;
+        if let Some(retention) = self.retention {
+            let until = now.checked_add(retention).map_err(|e| {
+                Error::invalid(format!("retention is too long: {retention:?}")).with_source(e)
+            })?;
+            settings.keep_until = Some(until);
+        }
+        let Compression::Zstd { level } = settings.compression;
+        match (1..=19).contains(&level) {
+            true => Ok(settings),
+            false => Err(Error::invalid(format!(
+                "zstd level is not within 1 to 19: {level}"
+            ))),
+        }
+    }
+}
+
+/// Whether and how to close the books of the closed stream.
+#[derive(Debug, Clone, Default)]
+pub struct BookClosingOptions {
+    pub(super) archive: Option<BackupOptions>,
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) unsupported: Option<&'static str>,
+}
+
+impl BookClosingOptions {
+    /// Writes and verifies an archive of the closed stream.
+    #[must_use]
+    pub fn archive(mut self, options: impl FnOnce(BackupOptions) -> BackupOptions) -> Self {
+        self.archive = Some(options(BackupOptions::default()));
+        self
+    }
+
+    /// The user's own words in the terminated stream's entry.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Writes a snapshot. Not built yet: refused as `Unsupported`.
+    #[must_use]
+    pub fn snapshot(mut self) -> Self {
+        self.unsupported = Some("snapshots at book closing");
+        self
+    }
+
+    /// Deletes the closed stream. Not built yet: refused as `Unsupported`.
+    #[must_use]
+    pub fn delete_source(mut self) -> Self {
+        self.unsupported = Some("deletion at book closing");
+        self
+    }
+}
+
+/// What the verification does beyond comparing all events, which it always does.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    pub(super) checks: Vec<Arc<dyn VerificationCheck>>,
+}
+
+impl VerifyOptions {
+    /// Compares the counts: mapped and dropped events together are the source's. Always done; said
+    /// here for the reader of the code.
+    #[must_use]
+    pub fn counts(self) -> Self {
+        self
+    }
+
+    /// Compares the content of all events. Always done; said here for the reader of the code.
+    #[must_use]
+    pub fn checksums(self) -> Self {
+        self
+    }
+
+    /// Asks a function of your own, which can read both streams.
+    #[must_use]
+    pub fn custom<F, Fut>(self, name: impl Into<String>, check: F) -> Self
+    where
+        F: Fn(ComparedStreams) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = std::result::Result<(), String>> + Send + 'static,
+    {
+        let check = Arc::new(move |streams| {
+            Box::pin(check(streams)) as futures::future::BoxFuture<'static, _>
+        });
+        self.check(FunctionCheck {
+            name: name.into(),
+            check,
+        })
+    }
+
+    /// Asks a check of your own, which can read both streams.
+    #[must_use]
+    pub fn check(mut self, check: impl VerificationCheck) -> Self {
+        self.checks.push(Arc::new(check));
+        self
+    }
+}

@@ -1,0 +1,175 @@
+//! Reading and appending journals.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::record::{JournalEntry, JournalRecord};
+use super::state::JournalState;
+use crate::clock::Environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{Epoch, HolderId, MigrationId};
+use crate::store::{RecordKey, Records, RecordsExt as _};
+
+/// A journal that this process reads, and, once it has claimed it, appends to.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    records: Arc<dyn Records>,
+    environment: Environment,
+    key: RecordKey,
+    migration: MigrationId,
+    holder: HolderId,
+    state: JournalState,
+}
+
+impl Journal {
+    /// Reads a journal; an empty one is one that was never begun.
+    pub(crate) async fn open(
+        records: Arc<dyn Records>,
+        environment: Environment,
+        migration: MigrationId,
+        holder: HolderId,
+    ) -> Result<Self> {
+        let key = RecordKey::Journal(migration);
+        let state = JournalState::default();
+        let mut journal = Self {
+            records,
+            environment,
+            key,
+            migration,
+            holder,
+            state,
+        };
+        journal.catch_up().await?;
+        Ok(journal)
+    }
+
+    pub(crate) fn state(&self) -> &JournalState {
+        &self.state
+    }
+
+    /// Takes over: everything that an earlier holder still wants to append is refused from here.
+    pub(crate) async fn claim(&mut self) -> Result<()> {
+        loop {
+            let epoch = Epoch(self.state.epoch.0 + 1);
+            match self.put(epoch, JournalEntry::Claim).await? {
+                true => return Ok(()),
+                // somebody else appended meanwhile: claim above that
+                false if self.state.outcome.is_some() => return Err(self.fenced()),
+                false => {}
+            }
+        }
+    }
+
+    /// Appends in the claimed epoch.
+    ///
+    /// # Errors
+    /// `Fenced` when another has claimed the journal meanwhile.
+    pub(crate) async fn append(&mut self, entry: JournalEntry) -> Result<()> {
+        let epoch = self.state.epoch;
+        match self.put(epoch, entry).await? {
+            true => Ok(()),
+            false => Err(self.fenced()),
+        }
+    }
+
+    fn fenced(&self) -> Error {
+        let holder = self
+            .state
+            .holder
+            .as_ref()
+            .map_or("nobody", HolderId::as_str);
+        let epoch = self.state.epoch.0;
+        let message = match self.state.outcome {
+            Some(_) => format!("the migration has ended: {}", self.migration),
+            None => format!(
+                "another has taken over migration {}: {holder}, epoch {epoch}",
+                self.migration
+            ),
+        };
+        Error::new(ErrorKind::Fenced, message)
+    }
+
+    /// Puts the next record. `false`: another's stands there, and the state now includes it.
+    async fn put(&mut self, epoch: Epoch, entry: JournalEntry) -> Result<bool> {
+        const TRIES: usize = 8;
+        let record = JournalRecord {
+            format: JournalRecord::FORMAT,
+            commit: self.environment.commit_id(),
+            epoch,
+            holder: self.holder.clone(),
+            at: self.environment.clock.now(),
+            entry,
+        };
+        let mut next = self.state.clone();
+        next.apply(&record).map_err(|illegal| {
+            Error::new(ErrorKind::Conflict { actual: None }, illegal.to_string())
+                .context(format!("journal of migration {}", self.migration))
+        })?;
+        let number = self.state.next_number;
+        let mut failure = None;
+        for _ in 0..TRIES {
+            match self.records.put_as(&self.key, number, &record).await {
+                Ok(()) => {
+                    self.state = next;
+                    return Ok(true);
+                }
+                Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {
+                    failure = Some(e);
+                }
+                Err(e) => return Err(e),
+            }
+            // settle: whose record stands there?
+            match self.read(number).await? {
+                Some(found) if found.commit == record.commit => {
+                    self.state = next;
+                    return Ok(true);
+                }
+                Some(_) => {
+                    self.catch_up().await?;
+                    return Ok(false);
+                }
+                None => {}
+            }
+        }
+        Err(failure.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "journal not written")))
+    }
+
+    async fn catch_up(&mut self) -> Result<()> {
+        while let Some(record) = self.read(self.state.next_number).await? {
+            let number = self.state.next_number;
+            self.state.apply(&record).map_err(|illegal| {
+                Error::corrupt(format!(
+                    "journal of migration {}, record {number}: {illegal}",
+                    self.migration
+                ))
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, number: u64) -> Result<Option<JournalRecord>> {
+        let Some(record) = self.records.get(&self.key, number).await? else {
+            return Ok(None);
+        };
+        check_format(&record.body, self.migration, number)?;
+        Ok(Some(crate::store::decode(&self.key, &record)?))
+    }
+}
+
+fn check_format(body: &[u8], migration: MigrationId, number: u64) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    match serde_json::from_slice(body) {
+        Ok(Format { format }) if format > JournalRecord::FORMAT => Err(Error::corrupt(format!(
+            "journal of migration {migration}, record {number} has format {format}, this version \
+             reads up to {}",
+            JournalRecord::FORMAT
+        ))
+        .with_hint("use a newer version of esm")),
+        // a record that is no JSON is reported when it is decoded
+        _ => Ok(()),
+    }
+}

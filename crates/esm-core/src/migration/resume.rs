@@ -1,0 +1,107 @@
+//! Describing how an unfinished migration is resumed or undone.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::describe::{RunOptions, VerifyOptions};
+use super::options::LockOptions;
+use super::progress::ProgressOptions;
+use super::report::MigrationResult;
+use super::service::MigrationService;
+use crate::error::Result;
+use crate::id::MigrationId;
+use crate::store::BackupProvider;
+use crate::transform::EventTransformer;
+
+/// Describes how an unfinished migration is resumed or undone.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is executed"]
+pub struct ResumeBuilder {
+    service: MigrationService,
+    migration: MigrationId,
+    run: RunOptions,
+}
+
+impl ResumeBuilder {
+    pub(crate) fn new(service: MigrationService, migration: MigrationId) -> Self {
+        let mut run = RunOptions::default();
+        // a holder that died is waited for: its lock expires
+        run.lock.timeout = run.lock.lease + run.lock.heartbeat;
+        Self {
+            service,
+            migration,
+            run,
+        }
+    }
+
+    /// The transformation that the migration began with.
+    pub fn transform(mut self, transformer: impl EventTransformer) -> Self {
+        self.run.transformer = Some(Arc::new(transformer));
+        self
+    }
+
+    /// As [`transform`](Self::transform), for a transformer that is shared.
+    pub fn transform_with(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
+        self.run.transformer = Some(transformer);
+        self
+    }
+
+    /// Where the backup goes; the service's provider unless told.
+    pub fn backups(mut self, provider: Arc<dyn BackupProvider>) -> Self {
+        self.run.backups = Some(provider);
+        self
+    }
+
+    /// Where the archive goes; the service's provider unless told.
+    pub fn archives(mut self, provider: Arc<dyn BackupProvider>) -> Self {
+        self.run.archives = Some(provider);
+        self
+    }
+
+    /// How the lock is taken and held; unless told, it waits until a dead holder's has expired.
+    pub fn lock(mut self, options: impl FnOnce(LockOptions) -> LockOptions) -> Self {
+        self.run.lock = options(self.run.lock);
+        self
+    }
+
+    /// What the verification does beyond comparing all events.
+    pub fn verify(mut self, options: impl FnOnce(VerifyOptions) -> VerifyOptions) -> Self {
+        let checks = std::mem::take(&mut self.run.checks);
+        self.run.checks = options(VerifyOptions { checks }).checks;
+        self
+    }
+
+    /// Who wants to know about progress.
+    pub fn progress(mut self, options: impl FnOnce(ProgressOptions) -> ProgressOptions) -> Self {
+        self.run.progress = options(std::mem::take(&mut self.run.progress));
+        self
+    }
+
+    /// Stops at the next safe point when the token is cancelled; the migration is resumable.
+    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
+        self.run.cancel = token;
+        self
+    }
+
+    /// Goes on from wherever the migration stands.
+    ///
+    /// # Errors
+    /// `NotFound`; `AlreadyExists` when it has ended; `PlanOutdated` for another transformation;
+    /// `LockHeld` when somebody works on it. What happens later is in the result.
+    pub async fn execute(self) -> Result<MigrationResult> {
+        self.service.resume_run(self.migration, self.run).await
+    }
+
+    /// Undoes what has not passed its pivot: fences the sources, discards the targets.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute). When the pivot is behind, the result says that there is only
+    /// forward.
+    pub async fn roll_back(mut self, reason: &str) -> Result<MigrationResult> {
+        self.run.undo = true;
+        self.service
+            .roll_back_run(self.migration, reason, self.run)
+            .await
+    }
+}
