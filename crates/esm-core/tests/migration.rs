@@ -169,6 +169,29 @@ async fn a_stream_is_copied_transformed_verified_and_cut_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r11_what_was_retired_once_stays_retired_in_later_streams() {
+    let f = Fixture::new();
+    let object = f.object("order/1", &["Old", "Keep"]).await;
+    for migrate in [
+        f.service.migrate(object.clone()).transform(Reshape),
+        f.service.migrate(object.clone()),
+    ] {
+        assert!(migrate.execute().await.unwrap().is_success());
+        let active = f.document(&object).await.active;
+        let cells = f.world.event_store.snapshot(&active.stream);
+        let CellKind::Data {
+            origin: Some(origin),
+            ..
+        } = &cells[0].header.kind
+        else {
+            panic!("no origin in {cells:?}")
+        };
+        let retired: Vec<_> = origin.retired.iter().map(ToString::to_string).collect();
+        assert_eq!(retired, ["Old v1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_identity_migration_keeps_every_byte_and_is_done_once() {
     let f = Fixture::new();
     let object = f.object("order/1", &["A", "B", "C"]).await;

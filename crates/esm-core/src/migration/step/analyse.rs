@@ -1,18 +1,43 @@
 //! Step 3: look at all events of the source before the first is copied.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Schema};
 use crate::migration::attempt::Attempt;
 use crate::migration::context::Context;
 use crate::migration::scan::{MappedEvent, SourceScan};
 use crate::store::{ReadFrom, StoreLimits};
 use crate::transform::Ledger;
 
+/// Which schemas a transformation was seen to take away and to make.
+#[derive(Debug, Default)]
+pub(crate) struct SchemaChanges {
+    /// Schemas of events that were changed or dropped.
+    pub(crate) retired: BTreeSet<Schema>,
+    /// Schemas that changed events have now.
+    pub(crate) made: BTreeSet<Schema>,
+}
+
+impl SchemaChanges {
+    pub(crate) fn record(&mut self, event: &MappedEvent) {
+        let Ok(mapped) = &event.mapped else { return };
+        if !mapped.retires() {
+            return;
+        }
+        if !self.retired.contains(&event.schema) {
+            self.retired.insert(event.schema.clone());
+        }
+        self.made.extend(mapped.outputs.iter().map(Event::schema));
+    }
+}
+
 /// Transforms the whole source without writing anything: finds what fails, what is too large, and
 /// which schemas are retired (R11), which the target's first cell must name.
 ///
 /// # Errors
 /// `TransformFailed`, `TooLarge`; those of the store.
-pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<Ledger> {
+pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<SchemaChanges> {
     let mut scan = SourceScan::start(
         &context.store,
         &context.mapper,
@@ -21,9 +46,11 @@ pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<Ledg
         ReadFrom::Seq(0),
     );
     let mut ledger = Ledger::new();
+    let mut changes = SchemaChanges::default();
     while let Some(page) = scan.next().await? {
         context.stop.check()?;
         for event in page.events {
+            changes.record(&event);
             record(
                 &mut ledger,
                 event,
@@ -33,7 +60,7 @@ pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<Ledg
         }
     }
     refuse_failures(&ledger)?;
-    Ok(ledger)
+    Ok(changes)
 }
 
 /// Records what became of an event.
@@ -48,11 +75,7 @@ pub(crate) fn record(
 ) -> Result<()> {
     match event.mapped {
         Ok(mapped) => {
-            let bytes: u64 = mapped
-                .outputs
-                .iter()
-                .map(crate::event::Event::approximate_size)
-                .sum();
+            let bytes: u64 = mapped.outputs.iter().map(Event::approximate_size).sum();
             refuse_too_large(
                 &event.schema,
                 event.revision,
@@ -70,7 +93,7 @@ pub(crate) fn record(
 
 /// R3: all outputs of one source event must fit into one cell.
 pub(crate) fn refuse_too_large(
-    schema: &crate::event::Schema,
+    schema: &Schema,
     revision: crate::event::Revision,
     outputs: usize,
     bytes: u64,

@@ -2,14 +2,14 @@
 
 use tracing::{Instrument as _, debug_span};
 
-use super::analyse::{analyse, record, refuse_failures, refuse_too_large};
+use super::analyse::{SchemaChanges, analyse, record, refuse_failures, refuse_too_large};
 use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::migration::attempt::{Attempt, Sight};
 use crate::migration::context::Context;
 use crate::migration::scan::{MappedEvent, MappedPage, SourceScan};
 use crate::migration::status::{MigrationStatus, Step};
-use crate::store::{Append, CellEvent, ReadFrom, Tail};
+use crate::store::{Append, CellEvent, CellKind, ReadFrom, Tail};
 use crate::transform::Ledger;
 
 /// Source events that may be dropped in a row before a cell records it.
@@ -66,28 +66,37 @@ pub(crate) async fn copy(
     copier.finish().await
 }
 
-/// The target's first cell names the retired schemas: from the only page of a short source, from
-/// the analysis of a long one.
+/// The target's first cell names the retired schemas (R11): those that the transformation declares,
+/// those that it was seen to change or drop (in the only page of a short source, in the analysis of
+/// a long one), and those that were retired in the source already, but for what it makes anew.
 async fn learn_retired(
     context: &Context,
     attempt: &mut Attempt,
     first: Option<&MappedPage>,
 ) -> Result<()> {
+    attempt
+        .retired
+        .extend(context.mapper.transformer().retired_schemas());
     let Some(page) = first else { return Ok(()) };
-    if context.is_identity() {
-        return Ok(());
-    }
-    if !page.at_end {
+    let mut found = SchemaChanges::default();
+    if !page.at_end && !context.is_identity() {
         context.reporter.update(|p| p.step = Step::Analyse);
-        let ledger = analyse(context, attempt).await?;
-        attempt.retired.extend(ledger.retired);
+        found = analyse(context, attempt).await?;
         context.reporter.update(|p| p.step = Step::Copy);
-        return Ok(());
+    } else {
+        page.events.iter().for_each(|event| found.record(event));
     }
-    for event in &page.events {
-        if event.mapped.as_ref().is_ok_and(|mapped| mapped.retires()) {
-            attempt.retired.insert(event.schema.clone());
-        }
+    attempt.retired.extend(found.retired);
+    if let Some(CellKind::Data {
+        origin: Some(origin),
+        ..
+    }) = page.headers.first().map(|h| &h.kind)
+    {
+        let inherited = origin
+            .retired
+            .iter()
+            .filter(|schema| !found.made.contains(schema));
+        attempt.retired.extend(inherited.cloned());
     }
     Ok(())
 }
