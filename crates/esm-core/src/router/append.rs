@@ -159,6 +159,7 @@ impl From<Error> for AppendError {
     }
 }
 
+/// Loses the token: for who does not append again.
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         error.error

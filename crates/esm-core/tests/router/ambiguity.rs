@@ -15,11 +15,12 @@ use esm_testkit::memory::MemoryEventStore;
 
 use super::fixture::*;
 
-/// Loses so many appends, with an answer that does not say so; and then so many reads.
+/// Loses so many appends without saying so, refuses so many after them, and fails so many reads.
 #[derive(Debug)]
 struct Lossy {
     inner: MemoryEventStore,
     appends: AtomicU64,
+    refusals: AtomicU64,
     reads: AtomicU64,
 }
 
@@ -55,8 +56,11 @@ impl EventStore for Lossy {
     }
 
     async fn append(&self, stream: &StreamId, expected: &Tail, append: Append) -> Result<Tail> {
-        match lost(&self.appends) {
-            true => Err(Error::new(ErrorKind::Ambiguous, "lost")),
+        if lost(&self.appends) {
+            return Err(Error::new(ErrorKind::Ambiguous, "lost"));
+        }
+        match lost(&self.refusals) {
+            true => Err(Error::new(ErrorKind::Unavailable, "refused")),
             false => self.inner.append(stream, expected, append).await,
         }
     }
@@ -86,11 +90,13 @@ impl EventStore for Lossy {
     }
 }
 
-/// A client of a store that loses so many appends and reads.
-fn lossy(f: &Fixture, appends: u64, reads: u64) -> ObjectClient {
+/// A client of a store that loses so many appends, refuses so many after them, and fails so many
+/// reads.
+fn lossy(f: &Fixture, appends: u64, refusals: u64, reads: u64) -> ObjectClient {
     let store: Arc<dyn EventStore> = Arc::new(Lossy {
         inner: f.world.event_store.clone(),
         appends: appends.into(),
+        refusals: refusals.into(),
         reads: reads.into(),
     });
     ObjectClient::new(f.world.records(), store, f.environment.clone())
@@ -120,7 +126,7 @@ async fn a_lost_answer_is_settled_and_the_append_succeeds_once() -> Result<()> {
 #[tokio::test(start_paused = true)]
 async fn a_lost_append_is_sent_again() -> Result<()> {
     let (f, s) = Fixture::with(&[&["a"]]).await?;
-    let client = lossy(&f, 3, 0);
+    let client = lossy(&f, 3, 0, 0);
     client
         .append(&f.object, ExpectedRevision::At(at(&s, 1)), events(&["b"]))
         .await?;
@@ -132,7 +138,7 @@ async fn a_lost_append_is_sent_again() -> Result<()> {
 async fn what_cannot_be_settled_gives_a_token_that_settles_it_later() -> Result<()> {
     // the append is lost, and so is every read that would tell
     let (f, s) = Fixture::with(&[&["a"]]).await?;
-    let client = lossy(&f, 1, 20);
+    let client = lossy(&f, 1, 0, 20);
     let expected = ExpectedRevision::At(at(&s, 1));
     let error = client
         .append(&f.object, expected, events(&["b"]))
@@ -154,9 +160,31 @@ async fn what_cannot_be_settled_gives_a_token_that_settles_it_later() -> Result<
     Ok(())
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_refused_repetition_does_not_make_a_lost_append_a_failed_one() -> Result<()> {
+    // the first may still be on its way and land later
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let append = async |refusals| {
+        let client = lossy(&f, 1, refusals, 0);
+        let at_end = client.load(&f.object).await?.position();
+        let expected = ExpectedRevision::At(at_end);
+        client.append(&f.object, expected, events(&["b"])).await
+    };
+    let error = append(20).await.unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Ambiguous);
+    assert!(error.token().is_some());
+    append(2).await?;
+    assert_eq!(f.stored(&s), ["a", "b"]);
+    let refused = lossy(&f, 0, 20, 0)
+        .append(&f.object, ExpectedRevision::Any, events(&["c"]))
+        .await;
+    assert_eq!(refused.unwrap_err().kind(), &ErrorKind::Unavailable);
+    Ok(())
+}
+
 /// A token for `b`, sent to S at seq 1 and lost.
 async fn token(f: &Fixture, expected: ExpectedRevision) -> esm_core::router::AmbiguousAppend {
-    let client = lossy(f, 1, 20);
+    let client = lossy(f, 1, 0, 20);
     let error = client
         .append(&f.object, expected, events(&["b"]))
         .await

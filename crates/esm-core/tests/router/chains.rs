@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use esm_core::document::TerminationReason;
 use esm_core::event::Revision;
-use esm_core::router::{ExpectedRevision, ObjectClient, ObjectReader, Translation};
+use esm_core::router::{ExpectedRevision, ObjectClient, ObjectReader, ReadPosition, Translation};
 use esm_core::store::{
     Append, Close, EventStore as _, Origin, RecordKey, RecordsExt as _, Stores, Tail,
 };
@@ -35,6 +35,25 @@ async fn an_append_at_the_closed_end_goes_on_in_the_target() -> Result<()> {
     // who still knows only S's end is told of the event that came since
     let error = stale
         .append(&f.object, ExpectedRevision::At(expected), events(&["x"]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Conflict { actual: Some(3) });
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_number_in_another_stream_is_another_place() -> Result<()> {
+    // R8: the client knows (T, 3) when it is given (S, 3)
+    let (f, s) = Fixture::with(&[&["a", "b", "c"]]).await?;
+    f.cut_over(&s, target_of(2)).await?;
+    let client = f.client();
+    let appended = client
+        .append(&f.object, ExpectedRevision::Any, events(&["d"]))
+        .await?;
+    assert_eq!(appended.next.revision, Revision(3));
+    let expected = ExpectedRevision::At(at(&s, 3));
+    let error = client
+        .append(&f.object, expected, events(&["x"]))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Conflict { actual: Some(3) });
@@ -302,6 +321,10 @@ async fn a_target_that_does_not_name_the_source_is_not_followed() -> Result<()> 
         f.reader().load(&f.object).await.unwrap_err().kind(),
         &ErrorKind::UnknownStore
     );
+    for from in [ReadPosition::Start, ReadPosition::At(at(&s, 1))] {
+        let error = f.read(from).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::UnknownStore);
+    }
     assert_eq!((f.document().await.active, f.stored(&t).len()), (s, 1));
     Ok(())
 }
