@@ -75,7 +75,10 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<()> {
 
 fn new_files(root: &Path, known: &BTreeSet<PathBuf>) -> Result<New> {
     let new: BTreeSet<PathBuf> = files(root)?.difference(known).cloned().collect();
-    let mut backups = new.iter().filter(|p| p.ends_with("events.ndjson.zst"));
+    let mut backups = new.iter().filter(|path| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        path.starts_with("backups") && name.is_some_and(|n| n.ends_with("events.ndjson.zst"))
+    });
     Ok(New {
         cells: cells_of(&new, root),
         backup: root.join(backups.next().context("there is no backup")?),

@@ -30,7 +30,7 @@ impl Report {
     pub(crate) fn requests(&mut self, label: &str, counts: &[Count], per: f64, budget: &str) {
         let sum = |wanted: &dyn Fn(&Count) -> bool| {
             let counts = counts.iter().filter(|count| wanted(count));
-            counts.map(|count| count.number as f64).sum::<f64>() / per
+            counts.map(|count| count.number).sum::<u64>() as f64 / per
         };
         println!(
             "  {label:<52} {:>9.1} {:>9.1} {:>9.1} {budget:>12}",
@@ -38,6 +38,13 @@ impl Report {
             sum(&|count| count.is_write() && count.is_hint),
             sum(&|count| !count.is_write()),
         );
+        let each = |count: &Count| {
+            let (what, of) = (count.request, count.number as f64 / per);
+            let folder = &count.folder;
+            format!("{what} {folder} {of:.1}")
+        };
+        let kinds: Vec<_> = counts.iter().map(each).collect();
+        println!("    {}", kinds.join(", "));
     }
 
     /// Anything else.
