@@ -297,6 +297,25 @@ impl Event {
                 matches!(end[0], b'/' | b'+') && end[1..].eq_ignore_ascii_case(b"json")
             })
     }
+
+    /// Whether the payload is text that is not JSON, going by the content type: `text/…`, XML, YAML
+    /// and the like, forms, or anything with `charset=utf-8`.
+    pub fn is_text(&self) -> bool {
+        let Some(content_type) = self.content_type.as_deref().filter(|_| !self.is_json()) else {
+            return false;
+        };
+        let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+        let essence = essence.trim().to_ascii_lowercase();
+        let (kind, format) = essence.split_once('/').unwrap_or((&essence, ""));
+        let format = format.rsplit('+').next().unwrap_or_default();
+        kind == "text"
+            || matches!(
+                format,
+                "xml" | "yaml" | "javascript" | "toml" | "csv" | "sql"
+            )
+            || essence == "application/x-www-form-urlencoded"
+            || parameters.to_ascii_lowercase().contains("charset=utf-8")
+    }
 }
 
 #[cfg(test)]
@@ -314,17 +333,23 @@ mod tests {
     }
 
     #[test]
-    fn json_is_known_by_its_content_type() -> Result<()> {
+    fn json_and_text_are_known_by_their_content_type() -> Result<()> {
         let mut event = Event::new(EventId::new("1")?, EventType::new("T")?, "{}");
-        for (content_type, json) in [
-            (None, true),
-            (Some("application/json"), true),
-            (Some("Application/JSON; charset=utf-8"), true),
-            (Some("application/vnd.x+json"), true),
-            (Some("text/plain"), false),
+        for (content_type, json, text) in [
+            (None, true, false),
+            (Some("application/json"), true, false),
+            (Some("Application/JSON; charset=utf-8"), true, false),
+            (Some("application/vnd.x+json"), true, false),
+            (Some("text/json"), true, false),
+            (Some("text/plain"), false, true),
+            (Some("application/soap+XML"), false, true),
+            (Some("application/x; charset=UTF-8"), false, true),
+            (Some("application/octet-stream"), false, false),
+            (Some(""), false, false),
         ] {
             event.content_type = content_type.map(str::to_owned);
             assert_eq!(event.is_json(), json, "{content_type:?}");
+            assert_eq!(event.is_text(), text, "{content_type:?}");
         }
         Ok(())
     }

@@ -5,15 +5,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use esm_core::event::{Event, MetadataValue};
 use esm_core::transform::TransformContext;
-use jaq_json::{Map, Val};
+use jaq_json::{Map, Rc, Val};
 
 use crate::value::{MAX_DEPTH, ReadFault, read};
 
 /// What a program is given for an event.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// The CloudEvents object.
-    pub(crate) value: Val,
     /// Its `data`.
     pub(crate) data: Option<Val>,
     /// Its `data_base64`.
@@ -21,34 +19,66 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// The event as CloudEvents' JSON format has it.
+    /// The event's payload as `data` or as `data_base64`: JSON as what it is, other text as a
+    /// string, all else (also what claims to be JSON and is none) as base64.
     ///
     /// # Errors
     /// Says what is wrong with a payload that no program can be given.
-    pub(crate) fn of(event: &Event, context: &TransformContext<'_>) -> Result<Self, String> {
-        let (data, base64) = payload(event)?;
+    pub(crate) fn of(event: &Event) -> Result<Self, String> {
+        let data = if event.payload.is_empty() {
+            return Ok(Self {
+                data: None,
+                base64: None,
+            });
+        } else if event.is_json() {
+            match read(&event.payload) {
+                Ok(value) => Some(value),
+                Err(ReadFault::NotJson(_)) => None,
+                Err(ReadFault::TooDeep) => {
+                    return Err(format!("its data is nested deeper than {MAX_DEPTH} levels"));
+                }
+            }
+        } else {
+            let is_text = event.is_text() && std::str::from_utf8(&event.payload).is_ok();
+            is_text.then(|| Val::utf8_str(event.payload.clone()))
+        };
+        let base64 = match data {
+            Some(_) => None,
+            None => Some(Val::utf8_str(BASE64.encode(&event.payload))),
+        };
+        Ok(Self { data, base64 })
+    }
+
+    /// The event as CloudEvents' JSON format has it.
+    pub(crate) fn object(&self, event: &Event, context: &TransformContext<'_>) -> Rc<Map> {
+        let own = |key, filled_in| match event.metadata.get(key) {
+            Some(value) => metadata(value),
+            None => text(filled_in),
+        };
         let mut map = Map::default();
         map.reserve(12 + event.metadata.len());
         let mut set = |key: &'static str, value: Val| {
-            map.insert(Val::utf8_str(Bytes::from_static(key.as_bytes())), value);
+            map.insert(fixed(key), value);
         };
-        set("specversion", Val::utf8_str(Bytes::from_static(b"1.0")));
+        set("specversion", fixed("1.0"));
         set("id", text(event.id.as_str()));
-        set("source", source(event, context));
-        set("subject", subject(event, context));
+        set("source", own("source", context.object.name().as_str()));
+        set("subject", own("subject", context.object.key().as_str()));
         set("type", text(event.event_type.as_str()));
         set("sequence", text(&context.revision.to_string()));
         set("schemaversion", Val::from(event.schema_version.0 as usize));
         if let Some(time) = &event.time {
             set("time", text(time));
         }
-        if let Some(content_type) = &event.content_type {
-            set("datacontenttype", text(content_type));
+        match event.content_type.as_deref() {
+            None => {}
+            Some("application/json") => set("datacontenttype", fixed("application/json")),
+            Some(content_type) => set("datacontenttype", text(content_type)),
         }
-        if let Some(data) = &data {
+        if let Some(data) = &self.data {
             set("data", data.clone());
         }
-        if let Some(base64) = &base64 {
+        if let Some(base64) = &self.base64 {
             set("data_base64", base64.clone());
         }
         for (key, value) in event.metadata.iter() {
@@ -56,28 +86,12 @@ impl Input {
                 map.insert(text(key), metadata(value));
             }
         }
-        Ok(Self {
-            value: Val::obj(map),
-            data,
-            base64,
-        })
+        Rc::new(map)
     }
 }
 
-/// The event's `source`: its own, or the object's name.
-pub(crate) fn source(event: &Event, context: &TransformContext<'_>) -> Val {
-    match event.metadata.get("source") {
-        Some(value) => metadata(value),
-        None => text(context.object.name().as_str()),
-    }
-}
-
-/// The event's `subject`: its own, or the object's key.
-pub(crate) fn subject(event: &Event, context: &TransformContext<'_>) -> Val {
-    match event.metadata.get("subject") {
-        Some(value) => metadata(value),
-        None => text(context.object.key().as_str()),
-    }
+fn fixed(text: &'static str) -> Val {
+    Val::utf8_str(Bytes::from_static(text.as_bytes()))
 }
 
 fn text(text: &str) -> Val {
@@ -90,28 +104,4 @@ fn metadata(value: &MetadataValue) -> Val {
         MetadataValue::Integer(value) => Val::Num(jaq_json::Num::from_integral(*value)),
         MetadataValue::Text(value) => text(value),
     }
-}
-
-/// The payload as `data` or as `data_base64`: JSON as what it is, other text as a string, all else
-/// (also what claims to be JSON and is none) as base64.
-fn payload(event: &Event) -> Result<(Option<Val>, Option<Val>), String> {
-    if event.payload.is_empty() {
-        return Ok((None, None));
-    }
-    let data = if event.is_json() {
-        match read(&event.payload) {
-            Ok(value) => Some(value),
-            Err(ReadFault::NotJson(_)) => None,
-            Err(ReadFault::TooDeep) => {
-                return Err(format!("its data is nested deeper than {MAX_DEPTH} levels"));
-            }
-        }
-    } else {
-        let is_text = std::str::from_utf8(&event.payload).is_ok();
-        is_text.then(|| Val::utf8_str(event.payload.clone()))
-    };
-    Ok(match data {
-        Some(data) => (Some(data), None),
-        None => (None, Some(Val::utf8_str(BASE64.encode(&event.payload)))),
-    })
 }

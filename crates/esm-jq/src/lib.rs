@@ -34,9 +34,11 @@
 mod budget;
 mod diagnostic;
 mod input;
+mod natives;
 mod output;
 mod prelude;
 mod program;
+mod reach;
 mod rewrite;
 mod transformer;
 mod value;

@@ -8,7 +8,7 @@ use esm_core::id::{EventId, EventType};
 use esm_core::transform::TransformContext;
 use jaq_json::{Map, Val};
 
-use crate::input::{self, Input};
+use crate::input::Input;
 use crate::value::{integer, kind, same, write};
 
 /// Makes an event of an output.
@@ -24,79 +24,121 @@ pub(crate) fn event(
     let Val::Obj(object) = output else {
         return Err(format!("it is {} instead of an object", kind(output)));
     };
-    let attributes = Attributes { object, original };
-    if let Some(version) = attributes.text("specversion")?
-        && version != "1.0"
-    {
-        return Err(format!("`specversion` is not \"1.0\": {version:?}"));
-    }
+    let attributes = Attributes::of(object, original, context)?;
+    let content_type = attributes.content_type(original)?;
     let mut event = Event {
-        id: attributes.id()?,
-        event_type: attributes.event_type()?,
+        id: attributes.id(original)?,
+        event_type: attributes.event_type(original)?,
         schema_version: attributes.schema_version()?,
-        content_type: attributes.content_type()?,
-        time: attributes.time()?,
-        metadata: attributes.metadata(context)?,
+        content_type,
+        time: attributes.time(original)?,
+        metadata: Metadata::new(),
         payload: Bytes::new(),
     };
-    event.payload = attributes.payload(input, event.is_json())?;
+    event.payload = attributes.payload(input, original, event.is_json())?;
+    event.metadata = attributes.metadata;
     Ok(event)
 }
 
+/// The attributes of an output; what is `null` is not there, except for `data`.
+#[derive(Default)]
 struct Attributes<'a> {
-    object: &'a Map,
-    original: &'a Event,
+    id: Option<&'a Val>,
+    event_type: Option<&'a Val>,
+    schema_version: Option<&'a Val>,
+    content_type: Option<&'a Val>,
+    time: Option<&'a Val>,
+    data: Option<&'a Val>,
+    base64: Option<&'a Val>,
+    metadata: Metadata,
 }
 
 impl<'a> Attributes<'a> {
-    fn get(&self, name: &'static str) -> Option<&'a Val> {
-        self.object
-            .get(&Val::utf8_str(Bytes::from_static(name.as_bytes())))
-    }
-
-    /// An attribute that is text; `null` means that it is not there.
-    fn text(&self, name: &'static str) -> Result<Option<&'a str>, String> {
-        match self.get(name) {
-            None | Some(Val::Null) => Ok(None),
-            Some(Val::TStr(text)) => std::str::from_utf8(text)
-                .map(Some)
-                .map_err(|_| format!("`{name}` is no valid Unicode")),
-            Some(other) => Err(format!("`{name}` is {} instead of a string", kind(other))),
+    fn of(
+        object: &'a Map,
+        original: &Event,
+        context: &TransformContext<'_>,
+    ) -> Result<Self, String> {
+        let mut attributes = Self::default();
+        for (key, value) in object {
+            let Val::TStr(name) = key else {
+                return Err(format!(
+                    "a name is {} instead of a string: {key}",
+                    kind(key)
+                ));
+            };
+            if matches!(value, Val::Null) && name[..] != *b"data" {
+                continue;
+            }
+            match &name[..] {
+                b"specversion" => check_version(value)?,
+                b"id" => attributes.id = Some(value),
+                b"type" => attributes.event_type = Some(value),
+                // The order of events is not the program's to change.
+                b"sequence" => {}
+                b"schemaversion" => attributes.schema_version = Some(value),
+                b"datacontenttype" => attributes.content_type = Some(value),
+                b"time" => attributes.time = Some(value),
+                b"data" => attributes.data = Some(value),
+                b"data_base64" => attributes.base64 = Some(value),
+                name => attributes.add_metadata(name, value, original, context)?,
+            }
         }
+        Ok(attributes)
     }
 
-    fn required(&self, name: &'static str) -> Result<&'a str, String> {
-        self.text(name)?
-            .ok_or_else(|| format!("`{name}` is missing"))
+    /// Metadata is what was not filled in by esm.
+    fn add_metadata(
+        &mut self,
+        name: &[u8],
+        value: &Val,
+        original: &Event,
+        context: &TransformContext<'_>,
+    ) -> Result<(), String> {
+        let name = std::str::from_utf8(name).map_err(|_| "a name is no valid Unicode")?;
+        let filled_in = match name {
+            "source" => Some(context.object.name().as_str()),
+            "subject" => Some(context.object.key().as_str()),
+            _ => None,
+        };
+        if let (Some(filled_in), Val::TStr(text)) = (filled_in, value)
+            && text[..] == *filled_in.as_bytes()
+            && original.metadata.get(name).is_none()
+        {
+            return Ok(());
+        }
+        let value = metadata_value(value).map_err(|e| format!("`{name}` {e}"))?;
+        self.metadata
+            .insert(name, value)
+            .map(drop)
+            .map_err(|e| e.to_string())
     }
 
-    fn id(&self) -> Result<EventId, String> {
-        let text = self.required("id")?;
-        match text == self.original.id.as_str() {
-            true => Ok(self.original.id.clone()),
+    fn id(&self, original: &Event) -> Result<EventId, String> {
+        let text = required("id", self.id)?;
+        match text == original.id.as_str() {
+            true => Ok(original.id.clone()),
             false => EventId::new(text).map_err(|e| format!("`id` is wrong: {e}")),
         }
     }
 
-    fn event_type(&self) -> Result<EventType, String> {
-        let text = self.required("type")?;
-        match text == self.original.event_type.as_str() {
-            true => Ok(self.original.event_type.clone()),
+    fn event_type(&self, original: &Event) -> Result<EventType, String> {
+        let text = required("type", self.event_type)?;
+        match text == original.event_type.as_str() {
+            true => Ok(original.event_type.clone()),
             false => EventType::new(text).map_err(|e| format!("`type` is wrong: {e}")),
         }
     }
 
     fn schema_version(&self) -> Result<SchemaVersion, String> {
-        match self.get("schemaversion") {
-            None | Some(Val::Null) => Ok(SchemaVersion::default()),
+        match self.schema_version {
+            None => Ok(SchemaVersion::default()),
             Some(Val::Num(num)) => integer(num)
                 .and_then(|version| u32::try_from(version).ok())
                 .map(SchemaVersion)
                 .ok_or_else(|| {
-                    format!(
-                        "`schemaversion` is no integer from 0 to {}: {num}",
-                        u32::MAX
-                    )
+                    let most = u32::MAX;
+                    format!("`schemaversion` is no integer from 0 to {most}: {num}")
                 }),
             Some(other) => Err(format!(
                 "`schemaversion` is {} instead of a number",
@@ -105,11 +147,12 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    fn content_type(&self) -> Result<Option<String>, String> {
-        let Some(text) = self.text("datacontenttype")? else {
+    fn content_type(&self, original: &Event) -> Result<Option<String>, String> {
+        let Some(value) = self.content_type else {
             return Ok(None);
         };
-        if self.original.content_type.as_deref() != Some(text)
+        let text = text("datacontenttype", value)?;
+        if original.content_type.as_deref() != Some(text)
             && (!text.contains('/') || text.chars().any(char::is_control))
         {
             return Err(format!("`datacontenttype` is no media type: {text:?}"));
@@ -118,11 +161,12 @@ impl<'a> Attributes<'a> {
     }
 
     /// A time that was there before is not checked: it is kept as it was written.
-    fn time(&self) -> Result<Option<String>, String> {
-        let Some(text) = self.text("time")? else {
+    fn time(&self, original: &Event) -> Result<Option<String>, String> {
+        let Some(value) = self.time else {
             return Ok(None);
         };
-        if self.original.time.as_deref() != Some(text) && !is_rfc3339(text) {
+        let text = text("time", value)?;
+        if original.time.as_deref() != Some(text) && !is_rfc3339(text) {
             return Err(format!(
                 "`time` is no RFC 3339 time, such as \"2024-01-31T10:00:00Z\": {text:?}"
             ));
@@ -130,43 +174,22 @@ impl<'a> Attributes<'a> {
         Ok(Some(text.to_owned()))
     }
 
-    fn metadata(&self, context: &TransformContext<'_>) -> Result<Metadata, String> {
-        let mut metadata = Metadata::new();
-        for (key, value) in self.object {
-            let Val::TStr(name) = key else {
-                return Err(format!(
-                    "a name is {} instead of a string: {key}",
-                    kind(key)
-                ));
-            };
-            let name = std::str::from_utf8(name).map_err(|_| "a name is no valid Unicode")?;
-            let filled_in = match name {
-                "source" => Some(input::source(self.original, context)),
-                "subject" => Some(input::subject(self.original, context)),
-                _ if Metadata::RESERVED.contains(&name) => continue,
-                _ => None,
-            };
-            let keeps = self.original.metadata.get(name).is_none();
-            if *value == Val::Null || (keeps && filled_in.is_some_and(|v| same(&v, value))) {
-                continue;
-            }
-            let value = metadata_value(value).map_err(|e| format!("`{name}` {e}"))?;
-            metadata.insert(name, value).map_err(|e| e.to_string())?;
-        }
-        Ok(metadata)
-    }
-
-    fn payload(&self, input: &Input, is_json: bool) -> Result<Bytes, String> {
-        let base64 = self.text("data_base64")?;
-        match (self.get("data"), base64) {
+    fn payload(&self, input: &Input, original: &Event, is_json: bool) -> Result<Bytes, String> {
+        // Only JSON can be null; elsewhere null says that there is no data.
+        let null_is_data = is_json && self.base64.is_none();
+        let data = self
+            .data
+            .filter(|data| null_is_data || !matches!(data, Val::Null));
+        match (data, self.base64) {
             (Some(_), Some(_)) => Err("`data` and `data_base64` exclude each other".to_owned()),
             (None, None) => Ok(Bytes::new()),
-            (Some(data), None) => self.data(data, input, is_json),
-            (None, Some(text)) => {
+            (Some(data), None) => payload_of_data(data, input, original, is_json),
+            (None, Some(value)) => {
+                let text = text("data_base64", value)?;
                 if let Some(Val::TStr(before)) = &input.base64
                     && before[..] == *text.as_bytes()
                 {
-                    return Ok(self.original.payload.clone());
+                    return Ok(original.payload.clone());
                 }
                 BASE64
                     .decode(text)
@@ -175,29 +198,53 @@ impl<'a> Attributes<'a> {
             }
         }
     }
+}
 
-    fn data(&self, data: &Val, input: &Input, is_json: bool) -> Result<Bytes, String> {
-        if let Some(before) = &input.data
-            && is_json == self.original.is_json()
-            && same(before, data)
-        {
-            return Ok(self.original.payload.clone());
+/// The bytes that the payload had if it is still the same, else those of `data` written down.
+fn payload_of_data(
+    data: &Val,
+    input: &Input,
+    original: &Event,
+    is_json: bool,
+) -> Result<Bytes, String> {
+    if let Some(before) = &input.data
+        && is_json == original.is_json()
+        && same(before, data)
+    {
+        return Ok(original.payload.clone());
+    }
+    match data {
+        _ if is_json => {
+            let mut bytes = Vec::with_capacity(original.payload.len() + 64);
+            write(data, &mut bytes).map_err(|e| format!("`data` is no JSON: {e}"))?;
+            Ok(bytes.into())
         }
-        match data {
-            _ if is_json => {
-                let mut bytes = Vec::with_capacity(self.original.payload.len() + 64);
-                write(data, &mut bytes).map_err(|e| format!("`data` is no JSON: {e}"))?;
-                Ok(bytes.into())
-            }
-            Val::TStr(text) if std::str::from_utf8(text).is_ok() => {
-                Ok(Bytes::copy_from_slice(text))
-            }
-            other => Err(format!(
-                "`data` is {} although `datacontenttype` is not JSON; make it a string, or set \
-                 `data_base64`",
-                kind(other)
-            )),
+        Val::TStr(text) if std::str::from_utf8(text).is_ok() => Ok(Bytes::copy_from_slice(text)),
+        other => Err(format!(
+            "`data` is {} although `datacontenttype` is not JSON; make it a string, or set \
+             `data_base64`",
+            kind(other)
+        )),
+    }
+}
+
+fn check_version(value: &Val) -> Result<(), String> {
+    match text("specversion", value)? {
+        "1.0" => Ok(()),
+        other => Err(format!("`specversion` is not \"1.0\": {other:?}")),
+    }
+}
+
+fn required<'a>(name: &str, value: Option<&'a Val>) -> Result<&'a str, String> {
+    text(name, value.ok_or_else(|| format!("`{name}` is missing"))?)
+}
+
+fn text<'a>(name: &str, value: &'a Val) -> Result<&'a str, String> {
+    match value {
+        Val::TStr(text) => {
+            std::str::from_utf8(text).map_err(|_| format!("`{name}` is no valid Unicode"))
         }
+        other => Err(format!("`{name}` is {} instead of a string", kind(other))),
     }
 }
 

@@ -1,17 +1,13 @@
 //! The functions that a program may call: the engine's standard library without what reaches
 //! outside of the event or differs from run to run.
 
-use jaq_core::box_iter::box_once;
 use jaq_core::load;
 use jaq_core::load::parse::{Def, Term};
-use jaq_core::native::{Filter, Fun, run, v};
-use jaq_core::path::Opt;
-use jaq_core::{Error, Exn, RunPtr, ValT};
-use jaq_json::{Rc, Val, ValX};
+use jaq_core::native::Fun;
 
 use crate::budget;
+use crate::natives;
 use crate::program::Engine;
-use crate::value::{MAX_DEPTH, ReadFault, read};
 
 /// Version of what programs mean: part of the fingerprint.
 ///
@@ -79,14 +75,29 @@ pub(crate) fn absent(name: &str) -> Option<&'static str> {
 ///
 /// `del` of the engine puts the last key into the place of the deleted one, and deletes `.[0, 1]`
 /// one after the other, which are the first and the third element.
-const OWN_DEFS: &str = "def del(f): delpaths([path(f)]);";
+///
+/// The engine defines `to_entries` and `from_entries` in the language; here they are native, as
+/// renaming fields is what most transformations do. It lacks `IN` and those after it.
+const OWN_DEFS: &str = "
+    def del(f): delpaths([path(f)]);
+    def with_entries(f): to_entries | map(f) | from_entries;
+    def IN(s): any(s == .; .);
+    def IN(source; s): any(source == s; .);
+    def INDEX(stream; f): reduce stream as $row ({}; . + {($row | f | tostring): $row});
+    def INDEX(f): INDEX(.[]; f);
+    def toarray: if isarray then . else [.] end;
+    def trimstr($x): ltrimstr($x) | rtrimstr($x);
+";
+
+/// Definitions of the engine that have a native function in their stead.
+const REPLACED_DEFS: [&str; 3] = ["delpaths", "to_entries", "from_entries"];
 
 /// Functions defined in the language itself.
 pub(crate) fn defs() -> impl Iterator<Item = Def<&'static str, Term<&'static str>>> {
     jaq_core::defs()
         .chain(jaq_std::defs())
         .chain(jaq_json::defs())
-        .filter(|def| absent(def.name).is_none() && def.name != "delpaths")
+        .filter(|def| absent(def.name).is_none() && !REPLACED_DEFS.contains(&def.name))
         .chain(load::parse(OWN_DEFS, |p| p.defs()).unwrap_or_default())
 }
 
@@ -98,60 +109,5 @@ pub(crate) fn funs() -> impl Iterator<Item = Fun<Engine>> {
         .chain(jaq_json::funs())
         .filter(move |(name, _, _)| !left_out(name))
         .chain(budget::funs())
-        .chain([run::<Engine>(from_json()), run::<Engine>(delete_paths())])
-}
-
-/// `fromjson` that reads exactly one value, strictly and with bounded nesting.
-fn from_json() -> Filter<RunPtr<Engine>> {
-    ("fromjson", v(0), |cv| {
-        let value = cv.1.try_as_utf8_bytes_owned().and_then(|text| {
-            read(&text).map_err(|fault| {
-                Error::str(match fault {
-                    ReadFault::NotJson(at) => {
-                        format!("cannot parse {} as JSON: unexpected at byte {at}", cv.1)
-                    }
-                    ReadFault::TooDeep => {
-                        format!("cannot parse JSON that is nested deeper than {MAX_DEPTH} levels")
-                    }
-                })
-            })
-        });
-        box_once(value.map_err(Exn::from))
-    })
-}
-
-/// `delpaths` that keeps the order of keys, and deletes from the last path to the first, so that no
-/// deletion moves what another one means.
-fn delete_paths() -> Filter<RunPtr<Engine>> {
-    ("delpaths", v(1), |mut cv| {
-        let Val::Arr(mut paths) = cv.0.pop_var() else {
-            return box_once(Err(Error::str("delpaths takes an array of paths").into()));
-        };
-        Rc::make_mut(&mut paths).sort();
-        let deleted = paths.iter().rev().try_fold(cv.1, |value, path| match path {
-            Val::Arr(path) => delete(value, path),
-            _ => Err(Error::str(format!("a path is no array: {path}")).into()),
-        });
-        box_once(deleted)
-    })
-}
-
-fn delete<'a>(value: Val, path: &[Val]) -> ValX<'a> {
-    let Some((key, rest)) = path.split_first() else {
-        return Ok(Val::Null);
-    };
-    match value {
-        Val::Obj(mut object) => {
-            let map = Rc::make_mut(&mut object);
-            if rest.is_empty() {
-                map.shift_remove(key);
-            } else if let Some(inner) = map.get_mut(key) {
-                *inner = delete(std::mem::take(inner), rest)?;
-            }
-            Ok(Val::Obj(object))
-        }
-        value => value.map_index(key, Opt::Optional, |inner| {
-            (!rest.is_empty()).then(|| delete(inner, rest)).into_iter()
-        }),
-    }
+        .chain(natives::funs())
 }

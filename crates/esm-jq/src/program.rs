@@ -1,5 +1,6 @@
 //! Compiling and running a program.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use esm_core::{Error, Result};
@@ -14,6 +15,7 @@ use jaq_json::Val;
 use crate::budget::{Budget, Limits, Stop};
 use crate::diagnostic::{self, Fault};
 use crate::prelude;
+use crate::reach;
 use crate::rewrite;
 
 /// The most bytes that a program may have.
@@ -62,6 +64,8 @@ pub(crate) enum Failure {
 /// A compiled program.
 pub(crate) struct Program {
     filter: Filter<Engine>,
+    /// The types besides which it leaves every event as it is, if that can be told.
+    pub(crate) types: Option<BTreeSet<String>>,
 }
 
 impl Program {
@@ -71,9 +75,7 @@ impl Program {
     /// `Invalid`, showing each fault with its line and column.
     pub(crate) fn compile(name: &str, code: &str) -> Result<Self> {
         check_size(name, code)?;
-        compile(code)
-            .map(|filter| Self { filter })
-            .map_err(|faults| diagnostic::error(name, code, &faults))
+        compile(code).map_err(|faults| diagnostic::error(name, code, &faults))
     }
 
     /// Runs the program on a value and gives all its outputs.
@@ -112,23 +114,12 @@ impl Program {
 fn failure(run: &Run<'_>, exception: Exn<'_, Val>) -> Failure {
     match (run.budget.stopped(), exception.get_err()) {
         (Some(stop), _) => Failure::Stopped(stop),
-        (None, Ok(error)) => Failure::Failed(shorten(match error.into_val() {
+        (None, Ok(error)) => Failure::Failed(match error.into_val() {
             Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
             other => other.to_string(),
-        })),
+        }),
         (None, Err(_)) => Failure::Failed("it broke out of no loop".to_owned()),
     }
-}
-
-/// The values that the engine puts into messages can be whole events.
-fn shorten(mut message: String) -> String {
-    const LONGEST: usize = 500;
-    if message.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|at| message.is_char_boundary(*at));
-        message.truncate(end.unwrap_or_default());
-        message.push('…');
-    }
-    message
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -136,7 +127,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    shorten(text.unwrap_or("no message").to_owned())
+    text.unwrap_or("no message").to_owned()
 }
 
 /// The parser recurses: refuses what would take too much stack.
@@ -163,9 +154,10 @@ fn check_size(name: &str, code: &str) -> Result<()> {
     Ok(())
 }
 
-fn compile(code: &str) -> Result<Filter<Engine>, Vec<Fault<'_>>> {
+fn compile(code: &str) -> Result<Program, Vec<Fault<'_>>> {
     let arena = Arena::default();
     let body = parse(code)?;
+    let types = reach::types(&body);
     let mut defs: Vec<Def<&str>> = prelude::defs().collect();
     defs.push(Def {
         name: MAIN,
@@ -187,6 +179,7 @@ fn compile(code: &str) -> Result<Filter<Engine>, Vec<Fault<'_>>> {
     Compiler::default()
         .with_funs(prelude::funs())
         .compile(modules)
+        .map(|filter| Program { filter, types })
         .map_err(|errors| {
             let errors = errors.into_iter().flat_map(|(_, errors)| errors);
             errors

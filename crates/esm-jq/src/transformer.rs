@@ -9,13 +9,13 @@ use esm_core::event::{Event, Schema};
 use esm_core::id::{EventType, Fingerprint};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_core::{Error, Result};
+use jaq_json::{Rc, Val};
 
 use crate::budget::{Limits, Stop};
 use crate::input::Input;
 use crate::output;
 use crate::prelude::SEMANTICS;
 use crate::program::{Failure, Program};
-use crate::value::same;
 
 /// What the program may take on the caller's stack, however small that is.
 const SMALL: Limits = Limits {
@@ -109,6 +109,13 @@ impl JqTransformer {
         self
     }
 
+    fn allows(&self, event_type: &EventType) -> bool {
+        match &self.only_types {
+            Some(types) => types.contains(event_type),
+            None => true,
+        }
+    }
+
     /// Tries on the caller's stack, which is enough nearly always, then on a large one.
     ///
     /// A program is pure: to run it again changes nothing.
@@ -137,17 +144,21 @@ impl JqTransformer {
         context: &TransformContext<'_>,
         limits: &Limits,
     ) -> Result<Transformed, Failure> {
-        let input = Input::of(event, context).map_err(Failure::Failed)?;
-        let outputs = self.program.run(input.value.clone(), limits)?;
-        if outputs.is_empty() {
-            return Ok(Transformed::Dropped {
-                rule: self.rule.clone(),
-            });
-        }
-        if let [output] = &outputs[..]
-            && same(output, &input.value)
-        {
-            return Ok(Transformed::Unchanged);
+        let input = Input::of(event).map_err(Failure::Failed)?;
+        let object = input.object(event, context);
+        // A weak reference lets the program change the object in place, and keeps its address.
+        let given = Rc::downgrade(&object);
+        let outputs = self.program.run(Val::Obj(object), limits)?;
+        match &outputs[..] {
+            [] => {
+                return Ok(Transformed::Dropped {
+                    rule: self.rule.clone(),
+                });
+            }
+            [Val::Obj(output)] if Rc::as_ptr(output) == given.as_ptr() => {
+                return Ok(Transformed::Unchanged);
+            }
+            _ => {}
         }
         let events = outputs.iter().enumerate().map(|(at, output)| {
             output::event(output, &input, event, context).map_err(|what| {
@@ -157,32 +168,29 @@ impl JqTransformer {
         });
         let events: Vec<Event> = events.collect::<Result<_, _>>()?;
         Ok(match &events[..] {
-            // Only what esm fills in itself was changed, such as `sequence`.
             [only] if only == event => Transformed::Unchanged,
             _ => Transformed::Events(events),
         })
     }
 
     fn error(&self, failure: Failure) -> TransformError {
-        TransformError::new(
-            &self.rule,
-            match failure {
-                Failure::Failed(what) => what,
-                Failure::Stopped(Stop::Steps) => {
-                    format!(
-                        "the program was stopped after {} steps: it may loop for ever",
-                        self.max_steps
-                    )
-                }
-                Failure::Stopped(Stop::Stack) => {
-                    "the program was stopped: it recurses too deeply".to_owned()
-                }
-                Failure::TooManyOutputs => {
-                    format!("the program gives more than {} outputs", Self::MAX_OUTPUTS)
-                }
-                Failure::Panicked(what) => format!("the jq engine panicked: {what}"),
-            },
-        )
+        let message = match failure {
+            Failure::Failed(what) => what,
+            Failure::Stopped(Stop::Steps) => {
+                format!(
+                    "the program was stopped after {} steps: it may loop for ever",
+                    self.max_steps
+                )
+            }
+            Failure::Stopped(Stop::Stack) => {
+                "the program was stopped: it recurses too deeply".to_owned()
+            }
+            Failure::TooManyOutputs => {
+                format!("the program gives more than {} outputs", Self::MAX_OUTPUTS)
+            }
+            Failure::Panicked(what) => format!("the jq engine panicked: {what}"),
+        };
+        TransformError::new(&self.rule, shorten(message))
     }
 }
 
@@ -206,11 +214,15 @@ impl EventTransformer for JqTransformer {
         Fingerprint::new(text).unwrap_or_else(|_| unreachable!("short and without controls"))
     }
 
+    /// Whether the program may change events of this type: not if it is limited to others, nor if its
+    /// text tells that it leaves this one as it is, as
+    /// `if .type == "A" then … elif .type == "B" then … end` does with all but `A` and `B`.
     fn handles(&self, schema: &Schema) -> bool {
-        match &self.only_types {
-            Some(types) => types.contains(&schema.event_type),
+        let may_change = match &self.program.types {
+            Some(types) => types.contains(schema.event_type.as_str()),
             None => true,
-        }
+        };
+        may_change && self.allows(&schema.event_type)
     }
 
     fn transform(
@@ -218,6 +230,9 @@ impl EventTransformer for JqTransformer {
         event: &Event,
         context: &TransformContext<'_>,
     ) -> Result<Transformed, TransformError> {
+        if !self.allows(&event.event_type) {
+            return Ok(Transformed::Unchanged);
+        }
         self.attempts(event, context)
             .map_err(|failure| self.error(failure))
     }
@@ -239,6 +254,17 @@ fn rule(name: &str) -> String {
         Some(file) => file.to_string_lossy().into_owned(),
         None => "jq".to_owned(),
     }
+}
+
+/// The values that stand in messages can be whole events.
+fn shorten(mut message: String) -> String {
+    const LONGEST: usize = 500;
+    if message.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|at| message.is_char_boundary(*at));
+        message.truncate(end.unwrap_or_default());
+        message.push('…');
+    }
+    message
 }
 
 /// Runs a function on a thread of its own with a large stack, and waits for it.

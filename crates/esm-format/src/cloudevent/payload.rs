@@ -24,7 +24,7 @@ impl<'a> Form<'a> {
             return Self::Absent;
         }
         let json = event.is_json();
-        if !json && !is_text(event.content_type.as_deref()) {
+        if !json && !event.is_text() {
             return Self::Base64;
         }
         match str::from_utf8(payload) {
@@ -43,22 +43,6 @@ fn stands_in_a_line(text: &str) -> bool {
         && !blank(bytes.last())
         && memchr::memchr2(b'\n', b'\r', bytes).is_none()
         && serde_json::from_str::<IgnoredAny>(text).is_ok()
-}
-
-/// Whether payloads of this content type are text, so that people can read them in a line.
-fn is_text(content_type: Option<&str>) -> bool {
-    let content_type = content_type.unwrap_or_default();
-    let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
-    let essence = essence.trim().to_ascii_lowercase();
-    let (kind, format) = essence.split_once('/').unwrap_or((&essence, ""));
-    let format = format.rsplit('+').next().unwrap_or_default();
-    kind == "text"
-        || matches!(
-            format,
-            "xml" | "yaml" | "javascript" | "toml" | "csv" | "sql"
-        )
-        || essence == "application/x-www-form-urlencoded"
-        || parameters.to_ascii_lowercase().contains("charset=utf-8")
 }
 
 #[cfg(test)]

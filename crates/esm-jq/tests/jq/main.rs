@@ -1,4 +1,5 @@
 //! Transformations of events with jq programs, from outside.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compile_errors;
 mod events;
@@ -7,3 +8,4 @@ mod language;
 mod limits;
 mod loan;
 mod outputs;
+mod types;

@@ -146,4 +146,8 @@ fn null_is_data_and_no_data_is_none() {
     let before = event("T", "{}");
     assert_eq!(events(".data = null", &before).remove(0).payload, "null");
     assert_eq!(events("del(.data)", &before).remove(0).payload, "");
+    let text = ".data = null | .datacontenttype = \"text/plain\"";
+    assert_eq!(events(text, &before).remove(0).payload, "");
+    let binary = ".data = null | .data_base64 = \"AA==\"";
+    assert_eq!(events(binary, &before).remove(0).payload, "\0");
 }
