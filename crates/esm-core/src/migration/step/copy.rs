@@ -41,12 +41,17 @@ pub(crate) async fn copy(
         p.step = Step::Copy;
         p.object = Some(attempt.object.clone());
     });
+    // from the first cell, also where that one holds no events: it says what is retired already
+    let begin = match from {
+        Revision::START => ReadFrom::Seq(0),
+        _ => ReadFrom::Revision(from),
+    };
     let mut scan = SourceScan::start(
         &context.store,
         &context.mapper,
         &attempt.object,
         &attempt.source,
-        ReadFrom::Revision(from),
+        begin,
     );
     let mut first = scan.next().await?;
     if sight.target_tail.is_empty() {
