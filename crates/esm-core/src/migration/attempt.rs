@@ -59,21 +59,33 @@ impl Attempt {
 
     /// Looks at target and source. R1: the target's tail before the source's.
     pub(crate) async fn look(&self, store: &Arc<dyn EventStore>) -> Result<Sight> {
-        let target_tail = store.tail(&self.target.stream).await?;
-        let origin = match target_tail.is_empty() {
-            true => None,
-            false => store.origin(&self.target.stream).await?,
-        };
+        let target = self.look_at_target(store).await;
         let source_tail = store.tail(&self.source.stream).await?;
         let fenced = fences(store, &self.source, &source_tail)
             .await?
             .any(|(target, _)| target == self.target.stream);
+        let (target_tail, origin) = match target {
+            // it is being discarded, or was and a paused holder wrote behind that (R17)
+            Err(e) if *e.kind() == ErrorKind::Gone && is_over(fenced, &source_tail) => {
+                (Tail::default(), None)
+            }
+            seen => seen?,
+        };
         Ok(Sight {
             target_tail,
             origin,
             source_tail,
             fenced,
         })
+    }
+
+    async fn look_at_target(&self, store: &Arc<dyn EventStore>) -> Result<(Tail, Option<Origin>)> {
+        let tail = store.tail(&self.target.stream).await?;
+        let origin = match tail.is_empty() {
+            true => None,
+            false => store.origin(&self.target.stream).await?,
+        };
+        Ok((tail, origin))
     }
 
     /// What the first cell of the target says.
@@ -113,6 +125,10 @@ impl Attempt {
         let Some(last) = &sight.target_tail.last else {
             return Ok(TargetState::Absent);
         };
+        if is_over(sight.fenced, &sight.source_tail) {
+            // it may be discarded while it is looked at, and does not matter any more
+            return Ok(TargetState::Absent);
+        }
         let origin = sight.origin.as_ref().filter(|origin| {
             origin.source == self.source && origin.migration == context.migration()
         });
@@ -138,6 +154,11 @@ impl Attempt {
             None => TargetState::Live,
         })
     }
+}
+
+/// Whether an attempt is decided, one way or the other: what its target looks like decides nothing.
+fn is_over(fenced: bool, source_tail: &Tail) -> bool {
+    fenced || source_tail.close().is_some()
 }
 
 /// The Fences of a source up to a tail: the targets they name, and the migrations.

@@ -39,6 +39,33 @@ impl Context {
         self.plan.migration
     }
 
+    /// Makes sure that no other holder has taken this migration over, by reading its journal.
+    ///
+    /// Together with the order of an undo (it claims the journal, and then looks for targets that
+    /// were begun) this keeps a holder that was paused from closing a source that was rolled back:
+    /// a target is begun before this is asked, so either the claim is seen here, or the undo sees
+    /// the target and fences it (R17). To be asked right before a Close or a Fence.
+    ///
+    /// # Errors
+    /// `Fenced`, and from then on at every safe point; those of the records.
+    pub(crate) async fn ensure_in_charge(&self) -> Result<()> {
+        let watch = self.journal.lock().await.watch();
+        let ours = watch.ensure_ours().await;
+        if ours.as_ref().is_err_and(|e| *e.kind() == ErrorKind::Fenced) {
+            self.stop.taken_over.cancel();
+        }
+        ours
+    }
+
+    /// Whether an error concerns the run and not only the object at which it showed.
+    pub(crate) fn ends_the_run(&self, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::Cancelled | ErrorKind::LockLost => true,
+            ErrorKind::Fenced => self.stop.taken_over.is_cancelled(),
+            _ => false,
+        }
+    }
+
     /// Whether the plan has this migration's transformer leave every event as it is.
     pub(crate) fn is_identity(&self) -> bool {
         self.plan.fingerprint
@@ -51,14 +78,20 @@ impl Context {
 pub(crate) struct Stop {
     pub(crate) requested: CancellationToken,
     pub(crate) lock: Option<HeldLock>,
+    /// Whether another holder was seen in the journal.
+    pub(crate) taken_over: CancellationToken,
 }
 
 impl Stop {
     /// Goes on, or says why not.
     ///
     /// # Errors
-    /// `Cancelled` or `LockLost`.
+    /// `Cancelled`, `Fenced` or `LockLost`.
     pub(crate) fn check(&self) -> Result<()> {
+        if self.taken_over.is_cancelled() {
+            let message = "another has taken over this migration";
+            return Err(Error::new(ErrorKind::Fenced, message));
+        }
         if self.requested.is_cancelled() {
             return Err(
                 Error::new(ErrorKind::Cancelled, "stopped at a safe point on request")

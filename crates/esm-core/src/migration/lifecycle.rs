@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
 
 use super::context::{Context, Stop};
@@ -113,7 +115,13 @@ impl MigrationService {
             self.release(lock).await;
             return Err(e);
         }
+        // another may have ended an undo, refused, since it was read: an undo needs no transformer,
+        // but going forward does
         let rolling_back = journal.state().rolling_back.is_some();
+        if let Err(e) = self.check_resumed(&plan, options, options.undo || rolling_back) {
+            self.release(lock).await;
+            return Err(e);
+        }
         Ok((
             self.context(plan, options, reporter, lock, journal),
             rolling_back,
@@ -229,6 +237,7 @@ impl MigrationService {
             stop: Stop {
                 requested: options.cancel.clone(),
                 lock: Some(lock),
+                taken_over: CancellationToken::new(),
             },
             journal: Mutex::new(journal),
         }
@@ -237,7 +246,7 @@ impl MigrationService {
     async fn drive(&self, context: Context) -> MigrationResult {
         let begun = context.journal.lock().await.state().batch.clone();
         let mut run = Run::new(&context);
-        let ended = run.run(begun).await;
+        let ended = run.run(begun).boxed().await;
         let Run {
             mut statistics,
             single,
@@ -265,7 +274,7 @@ impl MigrationService {
 
     async fn drive_undo(&self, context: Context) -> MigrationResult {
         let mut undo = UndoRun::new(&context);
-        let error = undo.run().await.err();
+        let error = undo.run().boxed().await.err();
         let statistics = undo.statistics.clone();
         let entry = match &error {
             None => finished(Outcome::RolledBack, &statistics),

@@ -154,15 +154,17 @@ impl<'a> ObjectRun<'a> {
             let mut attempt =
                 Attempt::current(self.context, self.object, source.clone(), name.clone()).await?;
             attempt.retired = std::mem::take(&mut retired);
+            if attempt.number > 0 {
+                roll_back::discard_fenced(self.context, &source).await?;
+                // it may be the undo of another holder that fenced it: then there is no next
+                self.context.ensure_in_charge().await?;
+            }
             self.attempt = Some(attempt.clone());
             match self.drive(&mut attempt).await? {
                 AttemptEnd::Migrated(progressed) => {
                     return Ok(self.report(&attempt, &progressed));
                 }
-                AttemptEnd::Fenced => {
-                    roll_back::discard(self.context, &attempt).await?;
-                    retired = attempt.retired;
-                }
+                AttemptEnd::Fenced => retired = attempt.retired,
             }
         }
     }

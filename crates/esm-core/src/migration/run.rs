@@ -15,7 +15,8 @@ use super::status::Step;
 use super::step::back_up::{Subject, back_up};
 use super::step::close_books::{OpenBooks, close_books};
 use super::step::roll_back::{Undone, undo};
-use crate::error::{Error, ErrorKind, Result};
+use crate::document::TerminatedStream;
+use crate::error::{Error, Result};
 use crate::id::ObjectId;
 use crate::store::{BackupHandle, BackupKind};
 
@@ -187,7 +188,10 @@ impl<'a> Run<'a> {
             }
         }
         closed?;
-        match self.failure.take_if(|(_, error)| ends_the_run(error)) {
+        match self
+            .failure
+            .take_if(|(_, error)| self.context.ends_the_run(error))
+        {
             Some((step, error)) => {
                 self.failure = None;
                 Err(error.context(format!("step {step}")))
@@ -200,7 +204,8 @@ impl<'a> Run<'a> {
     fn keep(&mut self, object: &ObjectId, triage: &Triage) -> bool {
         match triage {
             Triage::Migrate(_) => true,
-            Triage::Finish(_) => self.counts_finished,
+            // also one of an earlier batch that failed after its pivot
+            Triage::Finish(entry) => self.counts_finished || self.is_unfinished(entry),
             Triage::UpToDate(stream) => {
                 if self.counts_up_to_date {
                     let report = ObjectReport::up_to_date(object.clone(), stream.clone());
@@ -213,19 +218,26 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether something is left to do of an object that this migration has closed.
+    fn is_unfinished(&self, entry: &TerminatedStream) -> bool {
+        let books_wanted = self.context.plan.close_books.is_some();
+        entry.fingerprint.is_none() || books_wanted && entry.books_closed_at.is_none()
+    }
+
     async fn triage(&mut self, objects: &[ObjectId]) -> Result<Vec<(ObjectId, Triage)>> {
         let concurrency = self.context.plan.bulk.concurrency.max(1);
         let context = self.context;
-        let found: Vec<_> = futures::stream::iter(objects)
-            .map(|object| async move { (object, look_up(context, object).await) })
+        // closures that stay in the future would keep it from being Send
+        let looks: Vec<_> = objects.iter().map(|o| look_up(context, o)).collect();
+        let found: Vec<_> = futures::stream::iter(looks)
             .buffered(concurrency)
             .collect()
             .await;
         let mut triaged = Vec::with_capacity(found.len());
-        for (object, result) in found {
+        for (object, result) in objects.iter().zip(found) {
             match result {
                 Ok(triage) => triaged.push((object.clone(), triage)),
-                Err(error) if ends_the_run(&error) => return Err(error),
+                Err(error) if context.ends_the_run(&error) => return Err(error),
                 Err(error) => self.note_failure(Failed {
                     object: object.clone(),
                     step: Step::Analyse,
@@ -314,7 +326,8 @@ impl<'a> Run<'a> {
             &work,
             |(object, found)| async move {
                 let outcome = migrate_one(context, object, found.clone()).await;
-                let stops = matches!(&outcome, Err(f) if stop_at_first || ends_the_run(&f.error));
+                let stops =
+                    matches!(&outcome, Err(f) if stop_at_first || context.ends_the_run(&f.error));
                 let _ = sender.send(outcome);
                 match stops {
                     true => Err(Error::invalid("an object failed")),
@@ -342,7 +355,7 @@ impl<'a> Run<'a> {
             rolled_back,
         } = failed;
         warn!(%object, %step, %error, "object failed");
-        if !ends_the_run(&error) {
+        if !self.context.ends_the_run(&error) {
             self.statistics.name_failure(&object, step, &error);
             self.statistics.rolled_back += u64::from(rolled_back);
             self.failed.insert(object);
@@ -354,7 +367,9 @@ impl<'a> Run<'a> {
         let replaces = match &self.failure {
             None => true,
             // what ends the run as a whole counts more than an object's own failure
-            Some((_, first)) => ends_the_run(&error) && !ends_the_run(first),
+            Some((_, first)) => {
+                self.context.ends_the_run(&error) && !self.context.ends_the_run(first)
+            }
         };
         if replaces {
             self.failure = Some((step, error));
@@ -368,11 +383,6 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// Whether an error concerns the run and not only the object at which it showed.
-fn ends_the_run(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::LockLost)
 }
 
 /// Triage; in a bulk run an object that somebody migrates alone is left to them.
@@ -446,7 +456,7 @@ async fn open_books(
 
 /// With `with_rollback`, undoes a failed attempt at once; tells whether that was done.
 async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> bool {
-    if !context.plan.rollback_on_failure || ends_the_run(error) {
+    if !context.plan.rollback_on_failure || context.ends_the_run(error) {
         return false;
     }
     let Some(attempt) = &run.attempt else {

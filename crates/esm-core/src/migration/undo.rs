@@ -4,11 +4,13 @@ use futures::StreamExt as _;
 
 use super::attempt::Attempt;
 use super::context::Context;
+use super::object::is_up_to_date;
 use super::options::Scope;
 use super::report::Statistics;
 use super::status::Step;
-use super::step::roll_back::{Undone, undo};
+use super::step::roll_back::{self, Undone, undo};
 use crate::chain;
+use crate::document::ObjectDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ObjectId;
 
@@ -19,6 +21,8 @@ pub(crate) struct UndoRun<'a> {
     pub(crate) statistics: Statistics,
     /// Whether there was nothing to undo, because every pivot was behind.
     pub(crate) too_late: bool,
+    /// Objects that were left as they are: open, and nothing was begun.
+    untouched: u64,
 }
 
 impl<'a> UndoRun<'a> {
@@ -27,18 +31,22 @@ impl<'a> UndoRun<'a> {
             context,
             statistics: Statistics::default(),
             too_late: false,
+            untouched: 0,
         }
     }
 
     /// Fences and discards what was begun. What has passed its pivot stays migrated.
     ///
-    /// A migration of one object that has passed its pivot is not undone at all.
+    /// A migration all of whose objects have passed their pivots is not undone at all: it can be
+    /// finished. One with an object that cannot be migrated must be able to end too.
     ///
     /// # Errors
-    /// `Stuck` when the only object has passed its pivot, or when something could not be fenced.
+    /// `Stuck` when every object has passed its pivot, or when something could not be fenced.
     pub(crate) async fn run(&mut self) -> Result<()> {
         let batch = self.context.journal.lock().await.state().batch.clone();
-        // a holder that was paused can be at work only on the batch it recorded last
+        // A paused holder that wakes up finds the claim in the journal before it closes anything,
+        // so what was not begun by now never will be: see `Context::ensure_in_charge`. The objects
+        // of the last batch are fenced all the same, which stops such a holder earlier.
         let at_work = batch.map(|b| b.objects).unwrap_or_default();
         match &self.context.plan.scope {
             Scope::Objects(objects) => {
@@ -55,7 +63,7 @@ impl<'a> UndoRun<'a> {
         }
         match self.statistics.migrated {
             0 => Ok(()),
-            migrated if self.statistics.rolled_back == 0 => {
+            migrated if self.statistics.rolled_back == 0 && self.untouched == 0 => {
                 self.too_late = true;
                 Err(too_late(migrated))
             }
@@ -99,8 +107,12 @@ impl<'a> UndoRun<'a> {
             .plan
             .target_name(object, document.terminated.len())?;
         let attempt = Attempt::current(context, object, document.active.clone(), name).await?;
+        if attempt.number > 0 {
+            roll_back::discard_fenced(context, &attempt.source).await?;
+        }
         let begun = !context.store.tail(&attempt.target.stream).await?.is_empty();
         if !begun && (!always_fence || attempt.number > 0) {
+            self.untouched += u64::from(!self.is_done(&document, &attempt).await?);
             return Ok(());
         }
         match undo(context, &attempt).await {
@@ -112,6 +124,13 @@ impl<'a> UndoRun<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether this migration would leave the object as it is.
+    async fn is_done(&self, document: &ObjectDocument, attempt: &Attempt) -> Result<bool> {
+        let (store, fingerprint) = (&self.context.store, &self.context.plan.fingerprint);
+        Ok(!self.context.plan.again
+            && is_up_to_date(store, fingerprint, document, &attempt.source).await?)
     }
 }
 

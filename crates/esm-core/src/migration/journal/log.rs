@@ -20,6 +20,35 @@ pub(crate) struct Journal {
     migration: MigrationId,
     holder: HolderId,
     state: JournalState,
+    /// The epoch that this process has claimed. The state's may be another's, once it was read.
+    claimed: Option<Epoch>,
+}
+
+/// Finds out whether another holder has taken a journal over, without holding up who appends.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    records: Arc<dyn Records>,
+    key: RecordKey,
+    migration: MigrationId,
+    next_number: u64,
+    claimed: Option<Epoch>,
+}
+
+impl Watch {
+    /// Reads what was appended since.
+    ///
+    /// # Errors
+    /// `Fenced` when another has claimed the journal; those of the records.
+    pub(crate) async fn ensure_ours(&self) -> Result<()> {
+        let mut number = self.next_number;
+        while let Some(record) = read(&self.records, &self.key, self.migration, number).await? {
+            if Some(record.epoch) != self.claimed {
+                return Err(taken_over(self.migration, &record.holder, record.epoch));
+            }
+            number += 1;
+        }
+        Ok(())
+    }
 }
 
 impl Journal {
@@ -39,6 +68,7 @@ impl Journal {
             migration,
             holder,
             state,
+            claimed: None,
         };
         journal.catch_up().await?;
         Ok(journal)
@@ -53,7 +83,10 @@ impl Journal {
         loop {
             let epoch = Epoch(self.state.epoch.0 + 1);
             match self.put(epoch, JournalEntry::Claim).await? {
-                true => return Ok(()),
+                true => {
+                    self.claimed = Some(epoch);
+                    return Ok(());
+                }
                 // somebody else appended meanwhile: claim above that
                 false if self.state.outcome.is_some() => return Err(self.fenced()),
                 false => {}
@@ -61,33 +94,42 @@ impl Journal {
         }
     }
 
-    /// Appends in the claimed epoch.
+    /// Appends in the claimed epoch, and in no other: not even after having read of another's.
     ///
     /// # Errors
-    /// `Fenced` when another has claimed the journal meanwhile.
+    /// `Fenced` when another has claimed the journal meanwhile, or when it has ended.
     pub(crate) async fn append(&mut self, entry: JournalEntry) -> Result<()> {
-        let epoch = self.state.epoch;
-        match self.put(epoch, entry).await? {
-            true => Ok(()),
-            false => Err(self.fenced()),
+        loop {
+            let mine = self.claimed.filter(|mine| *mine == self.state.epoch);
+            let Some(mine) = mine.filter(|_| self.state.outcome.is_none()) else {
+                return Err(self.fenced());
+            };
+            if self.put(mine, entry.clone()).await? {
+                return Ok(());
+            }
+            // a record of this epoch is an own one whose answer was lost: the next goes behind it
+        }
+    }
+
+    /// What finds out whether this process still holds the journal.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch {
+            records: Arc::clone(&self.records),
+            key: self.key.clone(),
+            migration: self.migration,
+            next_number: self.state.next_number,
+            claimed: self.claimed,
         }
     }
 
     fn fenced(&self) -> Error {
-        let holder = self
-            .state
-            .holder
-            .as_ref()
-            .map_or("nobody", HolderId::as_str);
-        let epoch = self.state.epoch.0;
-        let message = match self.state.outcome {
-            Some(_) => format!("the migration has ended: {}", self.migration),
-            None => format!(
-                "another has taken over migration {}: {holder}, epoch {epoch}",
-                self.migration
+        match (&self.state.outcome, &self.state.holder) {
+            (None, Some(holder)) => taken_over(self.migration, holder, self.state.epoch),
+            _ => Error::new(
+                ErrorKind::Fenced,
+                format!("the migration has ended: {}", self.migration),
             ),
-        };
-        Error::new(ErrorKind::Fenced, message)
+        }
     }
 
     /// Puts the next record. `false`: another's stands there, and the state now includes it.
@@ -149,12 +191,27 @@ impl Journal {
     }
 
     async fn read(&self, number: u64) -> Result<Option<JournalRecord>> {
-        let Some(record) = self.records.get(&self.key, number).await? else {
-            return Ok(None);
-        };
-        check_format(&record.body, self.migration, number)?;
-        Ok(Some(crate::store::decode(&self.key, &record)?))
+        read(&self.records, &self.key, self.migration, number).await
     }
+}
+
+async fn read(
+    records: &Arc<dyn Records>,
+    key: &RecordKey,
+    migration: MigrationId,
+    number: u64,
+) -> Result<Option<JournalRecord>> {
+    let Some(record) = records.get(key, number).await? else {
+        return Ok(None);
+    };
+    check_format(&record.body, migration, number)?;
+    Ok(Some(crate::store::decode(key, &record)?))
+}
+
+fn taken_over(migration: MigrationId, holder: &HolderId, epoch: Epoch) -> Error {
+    let epoch = epoch.0;
+    let message = format!("another has taken over migration {migration}: {holder}, epoch {epoch}");
+    Error::new(ErrorKind::Fenced, message)
 }
 
 fn check_format(body: &[u8], migration: MigrationId, number: u64) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::store::Close;
 ///
 /// # Errors
 /// `Conflict` when a writer was faster, `Closed` when another migrator was, `Ambiguous`: after any
-/// of them the world must be looked at again.
+/// of them the world must be looked at again. `Fenced` when another holder has taken over.
 pub(crate) async fn close(
     context: &Context,
     attempt: &Attempt,
@@ -31,6 +31,7 @@ pub(crate) async fn close(
     });
     // the last safe point: from the Close on there is only forward
     context.stop.check()?;
+    context.ensure_in_charge().await?;
     let close = Close {
         target: Some(attempt.target.clone()),
         events: sight.source_tail.next_revision(),

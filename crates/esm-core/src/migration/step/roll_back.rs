@@ -3,8 +3,8 @@
 use tracing::info;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::ObjectId;
-use crate::migration::attempt::{Attempt, Sight};
+use crate::id::{ObjectId, StreamRef};
+use crate::migration::attempt::{Attempt, Sight, fences};
 use crate::migration::context::Context;
 use crate::migration::decide::{self, UndoAction};
 use crate::migration::status::{MigrationStatus, Step};
@@ -98,12 +98,13 @@ async fn pause(context: &Context) {
         .await;
 }
 
-/// Appends the Fence at the tail that was seen.
+/// Appends the Fence at the tail that was seen, while no other holder has taken over.
 pub(crate) async fn fence(context: &Context, attempt: &Attempt, sight: &Sight) -> Result<()> {
     let fence = Fence {
         target: attempt.target.stream.clone(),
         migration: context.migration(),
     };
+    context.ensure_in_charge().await?;
     let commit = context.environment.commit_id();
     let source = &attempt.source.stream;
     context
@@ -120,4 +121,20 @@ pub(crate) async fn discard(context: &Context, attempt: &Attempt) -> Result<()> 
         return Ok(());
     }
     context.store.discard(&attempt.target.stream).await
+}
+
+/// Removes the targets of all attempts that this migration has fenced in a source: an earlier
+/// holder may have crashed between a Fence and its clean-up, and a paused one may have written
+/// into a target after it was discarded (R17).
+pub(crate) async fn discard_fenced(context: &Context, source: &StreamRef) -> Result<()> {
+    if !context.store.capabilities().discard {
+        return Ok(());
+    }
+    let tail = context.store.tail(&source.stream).await?;
+    for (target, migration) in fences(&context.store, source, &tail).await? {
+        if migration == context.migration() {
+            context.store.discard(&target).await?;
+        }
+    }
+    Ok(())
 }
