@@ -36,6 +36,9 @@ pub(super) enum Value<'a> {
     Text(Cow<'a, str>),
 }
 
+const NUMBER: &str = "$serde_json::private::Number";
+const FRACTION: &str = "a fraction or a number beyond 64 bits";
+
 /// Reads the value of the attribute with this name, which its errors tell.
 pub(super) struct ValueOf<'n>(pub(super) &'n str);
 
@@ -82,7 +85,7 @@ impl<'de> Visitor<'de> for ValueOf<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<Value<'de>, E> {
-        self.refuse("a fraction or a number beyond 64 bits")
+        self.refuse(FRACTION)
     }
 
     fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Value<'de>, E> {
@@ -97,7 +100,12 @@ impl<'de> Visitor<'de> for ValueOf<'_> {
         self.refuse("an array")
     }
 
-    fn visit_map<A: de::MapAccess<'de>>(self, _: A) -> Result<Value<'de>, A::Error> {
-        self.refuse("an object")
+    /// Where something in the program has turned on serde_json's `arbitrary_precision`, numbers that
+    /// are no 64-bit integers come as a map with this one key.
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
+        match map.next_key::<Cow<'de, str>>() {
+            Ok(Some(key)) if key == NUMBER => self.refuse(FRACTION),
+            _ => self.refuse("an object"),
+        }
     }
 }

@@ -13,8 +13,9 @@ const READ_AHEAD: usize = 8;
 impl ObjectEventStore {
     /// Cells from this number on.
     ///
-    /// Begins with two requests, which is all that a stream of one cell takes to be seen whole,
-    /// and asks for more at once as long as what came leaves room in the page.
+    /// Begins with two requests, which is all that a stream of one cell takes to be seen whole.
+    /// Up to the end as far as it is known, more are sent at once as long as what came leaves room
+    /// in the page; beyond it, the more the longer the stream turns out to be.
     pub(super) async fn read_page(
         &self,
         stream: &StreamId,
@@ -26,9 +27,16 @@ impl ObjectEventStore {
         let mut bytes = 0;
         let mut asked = 0;
         let mut requests = FuturesOrdered::new();
+        let known = self
+            .known
+            .get(stream)
+            .map_or(0, |last| last.saturating_sub(from) + 2);
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
         let mut ahead = 2;
         loop {
-            while asked < most && requests.len() < ahead {
+            let came = page.cells.len();
+            let worth_asking = known.max(came + came / 2 + 1).max(2).min(most);
+            while asked < worth_asking && requests.len() < ahead {
                 requests.push_back(self.cell(stream, from + asked as u64));
                 asked += 1;
             }

@@ -3,4 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod conformance;
+mod damage;
+mod opening;
 mod places;
+mod scripted;
+mod settling;
