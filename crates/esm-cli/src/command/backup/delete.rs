@@ -1,0 +1,69 @@
+//! `esm backup delete`
+
+use esm_core::id::BackupId;
+use esm_core::{Error, ErrorKind, Result};
+
+use super::Place;
+use super::report::{Shown, ShownBackups};
+use crate::confirm::confirmed;
+use crate::exit::Exit;
+use crate::session::{Access, Session};
+
+/// Delete a backup.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  esm backup delete backup-20260102T030405Z-1a2b3c4d --yes")]
+pub(crate) struct Delete {
+    /// The backup.
+    id: BackupId,
+    #[command(flatten)]
+    place: Place,
+    /// Delete it although it is to be kept for longer.
+    #[arg(long)]
+    despite_retention: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Delete {
+    pub(super) fn access(&self) -> Access {
+        match self.place.address {
+            Some(_) => Access::Read,
+            None => Access::Write,
+        }
+    }
+
+    pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
+        let backups = session
+            .backups_at(self.place.address.as_deref(), Access::Write)
+            .await?;
+        let backup = Shown::from(backups.manifest(&self.id).await?);
+        let now = session.environment().clock.now();
+        let kept = backup.keep_until.is_none_or(|until| until > now);
+        if kept && !self.despite_retention {
+            let until = backup
+                .keep_until
+                .map_or_else(|| "for ever".to_owned(), |t| format!("until {t}"));
+            let message = format!("backup is to be kept {until}: {}", self.id);
+            return Err(Error::new(ErrorKind::Conflict { actual: None }, message)
+                .with_hint("add --despite-retention to delete it all the same"));
+        }
+        if !self.yes {
+            session.output().note(&backup.text(true));
+            if !confirmed(session.output(), "delete this backup?")? {
+                session.output().note("nothing was deleted");
+                return Ok(Exit::Success);
+            }
+        }
+        backups.delete(&self.id).await?;
+        let deleted = ShownBackups {
+            backups: vec![backup],
+        };
+        session
+            .output()
+            .result(&deleted, |d, _| format!("deleted: {}", d.backups[0].id))?;
+        Ok(Exit::Success)
+    }
+}

@@ -1,0 +1,123 @@
+//! How backups are shown.
+
+use std::collections::BTreeMap;
+
+use esm_core::id::{BackupId, MigrationId, ObjectId};
+use esm_core::store::{BackupKind, BackupManifest, Compression};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::output::{Facts, Table, bytes, count};
+
+/// What is shown of a backup.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Shown {
+    pub(super) id: BackupId,
+    pub(super) kind: BackupKind,
+    pub(super) created_at: Timestamp,
+    pub(super) keep_until: Option<Timestamp>,
+    pub(super) sections: u64,
+    pub(super) events: u64,
+    pub(super) uncompressed_bytes: u64,
+    pub(super) stored_bytes: u64,
+    pub(super) stored_blake3: String,
+    pub(super) migration: Option<MigrationId>,
+    pub(super) first_object: Option<ObjectId>,
+    pub(super) with_documents: bool,
+    pub(super) compression: Compression,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// Several backups.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownBackups {
+    pub(super) backups: Vec<Shown>,
+}
+
+impl From<BackupManifest> for Shown {
+    fn from(manifest: BackupManifest) -> Self {
+        Self {
+            id: manifest.id,
+            kind: manifest.kind,
+            created_at: manifest.created_at,
+            keep_until: manifest.settings.keep_until,
+            sections: manifest.sections,
+            events: manifest.events,
+            uncompressed_bytes: manifest.checksums.uncompressed_bytes,
+            stored_bytes: manifest.checksums.stored_bytes,
+            stored_blake3: manifest.checksums.stored_blake3,
+            migration: manifest.migration,
+            first_object: manifest.first_object,
+            with_documents: manifest.settings.content.documents,
+            compression: manifest.settings.compression,
+            tags: manifest.settings.tags,
+        }
+    }
+}
+
+impl Shown {
+    /// What it was made of.
+    fn of(&self) -> String {
+        match (&self.first_object, self.sections) {
+            (Some(object), 1) => object.to_string(),
+            (_, sections) => format!("{} objects", count(sections)),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.kind {
+            BackupKind::Backup => "backup",
+            BackupKind::Archive => "archive",
+            _ => "other",
+        }
+    }
+
+    fn kept(&self) -> String {
+        self.keep_until
+            .map_or_else(|| "for ever".to_owned(), |t| format!("until {t}"))
+    }
+
+    /// One backup as lines.
+    pub(super) fn text(&self, terminal: bool) -> String {
+        let mut facts = Facts::new();
+        facts
+            .add("backup", &self.id)
+            .add("kind", self.kind())
+            .add("of", self.of())
+            .add("created", self.created_at)
+            .add("kept", self.kept())
+            .add("events", count(self.events))
+            .add("size", bytes(self.uncompressed_bytes))
+            .add("stored", bytes(self.stored_bytes))
+            .add("blake3", &self.stored_blake3)
+            .add_some("migration", self.migration);
+        for (key, value) in &self.tags {
+            facts.add(format!("tag {key}"), value);
+        }
+        facts.to_text(terminal)
+    }
+}
+
+impl ShownBackups {
+    /// The backups as a table, oldest first.
+    pub(super) fn text(&self, terminal: bool) -> String {
+        if self.backups.is_empty() {
+            return "no backups".to_owned();
+        }
+        let mut table = Table::new([
+            "backup", "kind", "of", "events", "stored", "created", "kept",
+        ]);
+        for backup in &self.backups {
+            table.row([
+                backup.id.to_string(),
+                backup.kind().to_owned(),
+                backup.of(),
+                backup.events.to_string(),
+                bytes(backup.stored_bytes),
+                backup.created_at.to_string(),
+                backup.kept(),
+            ]);
+        }
+        table.to_text(terminal)
+    }
+}

@@ -1,0 +1,149 @@
+//! `esm lock`
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use esm_core::id::LockName;
+use esm_core::store::LockInfo;
+use esm_core::{Error, Result};
+use serde::Serialize;
+
+use crate::confirm::confirmed;
+use crate::exit::Exit;
+use crate::output::{Facts, Table, duration};
+use crate::session::{Access, Session};
+
+/// Show who holds locks, and break one whose holder is dead.
+///
+/// Locks only keep two migrations from doing the same work; events are safe without them. A lock
+/// that is not renewed runs out by itself after its lease.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  esm lock list
+  esm lock break 'object order/123' --yes")]
+pub(crate) enum Lock {
+    /// List the locks that are held: holder, age, lease.
+    List,
+    /// Take a lock away from its holder; it notices at its next renewal and stops.
+    #[command(after_help = "\
+Examples:
+  esm lock break 'object order/123'        # asks first
+  esm lock break 'object order/123' --yes")]
+    Break {
+        /// The lock's name, as `esm lock list` shows it.
+        name: LockName,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Locks {
+    locks: Vec<Held>,
+}
+
+#[derive(Debug, Serialize)]
+struct Held {
+    #[serde(flatten)]
+    lock: LockInfo,
+    age_seconds: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Broken {
+    broken: Held,
+}
+
+impl Lock {
+    /// What it may do to the store.
+    pub(crate) fn access(&self) -> Access {
+        match self {
+            Self::List => Access::Read,
+            Self::Break { .. } => Access::Write,
+        }
+    }
+
+    pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        match self {
+            Self::List => list(session).await,
+            Self::Break { name, yes } => break_lock(session, name, *yes).await,
+        }
+    }
+}
+
+async fn list(session: &Session) -> Result<Exit> {
+    let mut locks = session.locks().list().await?;
+    locks.sort_by(|a, b| a.name.cmp(&b.name));
+    let locks = locks.into_iter().map(|lock| held(session, lock)).collect();
+    session.output().result(&Locks { locks }, |all, terminal| {
+        if all.locks.is_empty() {
+            return "no locks are held".to_owned();
+        }
+        let mut table = Table::new(["lock", "holder", "age", "lease", "migration"]);
+        for held in &all.locks {
+            table.row([
+                held.lock.name.to_string(),
+                held.lock.holder.to_string(),
+                duration(Duration::from_secs(held.age_seconds)),
+                duration(held.lock.lease),
+                held.lock
+                    .migration
+                    .map(|m| m.to_string())
+                    .unwrap_or_default(),
+            ]);
+        }
+        table.to_text(terminal)
+    })?;
+    Ok(Exit::Success)
+}
+
+async fn break_lock(session: &Session, name: &LockName, yes: bool) -> Result<Exit> {
+    let found = session.locks().inspect(name).await?;
+    let lock = found.filter(|lock| lock.held).ok_or_else(|| {
+        Error::not_found(format!("lock is not held: {name}"))
+            .with_hint("`esm lock list` shows the locks that are held")
+    })?;
+    let held = held(session, lock);
+    if !yes {
+        session.output().note(&facts(&held).to_text(true));
+        if !confirmed(session.output(), "is the holder dead, and break its lock?")? {
+            session.output().note("nothing was changed");
+            return Ok(Exit::Success);
+        }
+    }
+    session
+        .locks()
+        .break_lock(name, held.lock.token)
+        .await
+        .map_err(|e| e.context("lock was not broken"))?;
+    session
+        .output()
+        .result(&Broken { broken: held }, |broken, _| {
+            format!(
+                "broken: {}, held by {}",
+                broken.broken.lock.name, broken.broken.lock.holder
+            )
+        })?;
+    Ok(Exit::Success)
+}
+
+fn facts(held: &Held) -> Facts {
+    let mut facts = Facts::new();
+    facts
+        .add("lock", &held.lock.name)
+        .add("holder", &held.lock.holder)
+        .add("held for", duration(Duration::from_secs(held.age_seconds)))
+        .add_some("migration", held.lock.migration);
+    facts
+}
+
+fn held(session: &Session, lock: LockInfo) -> Held {
+    let now = session.environment().clock.now();
+    let age = now.as_second().saturating_sub(lock.acquired_at.as_second());
+    Held {
+        lock,
+        age_seconds: u64::try_from(age).unwrap_or(0),
+    }
+}

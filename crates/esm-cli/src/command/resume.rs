@@ -1,0 +1,104 @@
+//! `esm resume`
+
+use esm_core::id::MigrationId;
+use esm_core::migration::MigrationService;
+use esm_core::{Error, Result};
+use futures::TryStreamExt as _;
+use serde::Serialize;
+
+use super::migration_args::LockArgs;
+use crate::exit::Exit;
+use crate::migration::{self, Description, service};
+use crate::session::Session;
+
+/// Go on with a migration that was stopped, killed, or failed.
+///
+/// Its plan is in its journal, the jq program included: nothing has to be given again. One whose
+/// process died is taken over when its lock has run out.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  esm resume                       # the only one that is not finished
+  esm resume 0192d3a0-7c1e-7aaa-8bbb-0123456789ab
+  esm resume --all")]
+pub(crate) struct Resume {
+    /// The migration; may be left out when only one is not finished.
+    #[arg(conflicts_with = "all")]
+    migration: Option<MigrationId>,
+    /// All that are not finished, one after another.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    lock: LockArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Nothing {
+    resumed: [MigrationId; 0],
+}
+
+impl Resume {
+    pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        let service = service(session)?;
+        let migrations = match self.migration {
+            Some(migration) => vec![migration],
+            None => unfinished(&service).await?,
+        };
+        if migrations.is_empty() {
+            let nothing = Nothing { resumed: [] };
+            session
+                .output()
+                .result(&nothing, |_, _| "nothing to resume".to_owned())?;
+            return Ok(Exit::Success);
+        }
+        if migrations.len() > 1 && !self.all {
+            let names: Vec<_> = migrations.iter().map(ToString::to_string).collect();
+            return Err(Error::invalid(format!(
+                "several migrations are not finished: {}",
+                names.join(", ")
+            ))
+            .with_hint("name one of them, or add --all"));
+        }
+        let mut exit = Exit::Success;
+        for migration in migrations {
+            session.interrupt().check()?;
+            let ended = self.resume(session, &service, migration).await?;
+            if exit == Exit::Success {
+                exit = ended;
+            }
+        }
+        Ok(exit)
+    }
+
+    async fn resume(
+        &self,
+        session: &Session,
+        service: &MigrationService,
+        migration: MigrationId,
+    ) -> Result<Exit> {
+        let state = service.status(migration).await?;
+        let mut builder = service
+            .resume(migration)
+            .lock(|options| self.lock.over(options))
+            .cancel_on(session.interrupt().token().clone());
+        if let Some(plan) = &state.plan {
+            builder = Description::of_plan(plan).resume(session, builder).await?;
+        }
+        let (watch, options) = migration::watched(session, "resume");
+        let ended = builder.progress(|_| options).execute().await;
+        watch.end();
+        migration::finish(session, &ended?)
+    }
+}
+
+/// The migrations that have not ended, oldest first.
+async fn unfinished(service: &MigrationService) -> Result<Vec<MigrationId>> {
+    let mut found: Vec<_> = service
+        .active()
+        .try_filter(|state| std::future::ready(state.plan.is_some()))
+        .map_ok(|state| state.migration)
+        .try_collect()
+        .await?;
+    found.sort();
+    Ok(found)
+}

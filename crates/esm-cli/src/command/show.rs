@@ -1,0 +1,149 @@
+//! `esm show`
+
+use esm_core::Result;
+use esm_core::chain::{self, ChainEnd};
+use esm_core::document::ObjectDocument;
+use esm_core::event::Revision;
+use esm_core::id::{MigrationId, ObjectId, StreamRef};
+use esm_core::migration::MigrationPhase;
+use esm_core::store::{Close, EventStoreExt as _, Origin, Tail};
+use serde::Serialize;
+
+use crate::args;
+use crate::exit::Exit;
+use crate::objects;
+use crate::output::{Facts, Table, count};
+use crate::session::Session;
+
+/// Show an object: its document, its chain of streams, the phase it is in.
+///
+/// What the streams say counts; where the document is behind them, that is shown too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  esm show order/123
+  esm show order/123 --output json | jq .streams")]
+pub(crate) struct Show {
+    /// The object, name/key.
+    #[arg(value_parser = args::object)]
+    object: ObjectId,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    object: ObjectId,
+    events: Revision,
+    phase: MigrationPhase,
+    /// Whether the document names another stream than the one that is active.
+    document_is_behind: bool,
+    streams: Vec<ShownStream>,
+    document_version: u64,
+    document: ObjectDocument,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownStream {
+    stream: StreamRef,
+    state: &'static str,
+    events: Revision,
+    cells: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_by: Option<MigrationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continues_at: Option<Revision>,
+}
+
+impl Show {
+    pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        let found = session.documents().load(&self.object).await?;
+        let document = found.document;
+        let oldest = objects::oldest(&document).clone();
+        let end = chain::follow_in(session.stores(), oldest).await?;
+        let generation = end.closes.len() as u64;
+        let entry = session.routing().entry(&self.object, generation).await?;
+        let shown = Shown {
+            object: self.object.clone(),
+            events: end.tail.next_revision(),
+            phase: entry.map(|e| e.phase).unwrap_or_default(),
+            document_is_behind: end.stream != document.active,
+            streams: streams(session, &end).await?,
+            document_version: found.version,
+            document,
+        };
+        session.output().result(&shown, text)?;
+        Ok(Exit::Success)
+    }
+}
+
+async fn streams(session: &Session, end: &ChainEnd) -> Result<Vec<ShownStream>> {
+    let mut shown = Vec::new();
+    for (stream, close) in &end.closes {
+        let tail = session.stores().of(stream)?.tail(&stream.stream).await?;
+        shown.push(ShownStream::new(session, stream, &tail, Some(close)).await?);
+    }
+    shown.push(ShownStream::new(session, &end.stream, &end.tail, end.tail.close()).await?);
+    Ok(shown)
+}
+
+impl ShownStream {
+    async fn new(
+        session: &Session,
+        stream: &StreamRef,
+        tail: &Tail,
+        close: Option<&Close>,
+    ) -> Result<Self> {
+        Ok(Self {
+            stream: stream.clone(),
+            state: match close {
+                None => "active",
+                Some(Close { target: None, .. }) => "deleted",
+                Some(_) => "closed",
+            },
+            events: tail.next_revision(),
+            cells: tail.next_seq(),
+            origin: session.stores().of(stream)?.origin(&stream.stream).await?,
+            closed_by: close.map(|c| c.migration),
+            continues_at: close.map(|c| c.target_events),
+        })
+    }
+}
+
+fn text(shown: &Shown, terminal: bool) -> String {
+    let mut facts = Facts::new();
+    facts
+        .add("object", &shown.object)
+        .add("events", count(shown.events.0))
+        .add("phase", shown.phase)
+        .add("created", shown.document.created_at)
+        .add("document", format!("version {}", shown.document_version));
+    if shown.document_is_behind {
+        facts.add(
+            "note",
+            "the document is behind the streams; the next append or migration mends it",
+        );
+    }
+    let mut table = Table::new(["stream", "state", "events", "cells", "closed by"]);
+    for stream in &shown.streams {
+        table.row([
+            stream.stream.stream.to_string(),
+            stream.state.to_owned(),
+            count(stream.events.0),
+            count(stream.cells),
+            stream.closed_by.map(|m| m.to_string()).unwrap_or_default(),
+        ]);
+    }
+    let mut text = facts.to_text(terminal);
+    text.push_str("\n\n");
+    text.push_str(&table.to_text(terminal));
+    for terminated in &shown.document.terminated {
+        if let Some(archive) = &terminated.archive {
+            text.push_str(&format!(
+                "\narchive of {}: {} in {} ({} events)",
+                terminated.stream.stream, archive.id, archive.provider, archive.events
+            ));
+        }
+    }
+    text
+}

@@ -1,0 +1,152 @@
+//! `esm verify`
+
+use esm_core::id::{MigrationId, ObjectId};
+use esm_core::{ErrorKind, Result};
+use futures::TryStreamExt as _;
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::migration::{Compared, Mappers, compare, service};
+use crate::output::{ErrorReport, count};
+use crate::progress::Unit;
+use crate::selection::Selection;
+use crate::session::Session;
+
+/// Verify again that migrated objects equal their transformed sources.
+///
+/// Reads the closed stream of each object's last migration, transforms it once more with the
+/// program that the journal kept, and compares event by event with the stream that it was migrated
+/// to. Ends with 6 when there is a difference.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  esm verify order/123
+  esm verify --all
+  esm verify --migration 0192d3a0-7c1e-7aaa-8bbb-0123456789ab --all")]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    selection: Selection,
+    /// What this migration did, instead of the last one.
+    #[arg(long, value_name = "MIGRATION")]
+    migration: Option<MigrationId>,
+}
+
+#[derive(Debug, Serialize)]
+struct Verified {
+    equal: bool,
+    /// Objects that were compared, and their target's events.
+    objects: u64,
+    events: u64,
+    /// Objects that were never migrated.
+    not_migrated: u64,
+    different: u64,
+    /// The first that differ.
+    differences: Vec<Difference>,
+    /// The object, if it was only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<Compared>,
+}
+
+#[derive(Debug, Serialize)]
+struct Difference {
+    object: ObjectId,
+    error: ErrorReport,
+}
+
+/// Objects that are compared at the same time, and differences that are named.
+const CONCURRENCY: usize = 4;
+const NAMED: usize = 100;
+
+impl Verify {
+    pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        let mappers = Mappers::new(service(session)?);
+        let progress = session.progress("verify", Unit::Objects, None);
+        let mut done = 0;
+        let mut verified = Verified {
+            equal: true,
+            objects: 0,
+            events: 0,
+            not_migrated: 0,
+            different: 0,
+            differences: Vec::new(),
+            object: None,
+        };
+        let objects = self.selection.listed(session);
+        let mut compared = objects
+            .map_ok(|object| self.one(session, &mappers, object))
+            .try_buffer_unordered(CONCURRENCY);
+        while let Some((object, result)) = compared.try_next().await? {
+            session.interrupt().check()?;
+            verified.add(object, result)?;
+            done += 1;
+            progress.at(done);
+        }
+        drop(compared);
+        progress.end();
+        if verified.objects + verified.not_migrated != 1 {
+            verified.object = None;
+        }
+        session.output().result(&verified, text)?;
+        Ok(match verified.equal {
+            true => Exit::Success,
+            false => Exit::Unverified,
+        })
+    }
+
+    async fn one(
+        &self,
+        session: &Session,
+        mappers: &Mappers,
+        object: ObjectId,
+    ) -> Result<(ObjectId, Result<Option<Compared>>)> {
+        let document = session.documents().load(&object).await?.document;
+        let result = compare(session, mappers, &document, self.migration).await;
+        Ok((object, result))
+    }
+}
+
+impl Verified {
+    fn add(&mut self, object: ObjectId, result: Result<Option<Compared>>) -> Result<()> {
+        match result {
+            Ok(None) => self.not_migrated += 1,
+            Ok(Some(compared)) => {
+                self.objects += 1;
+                self.events += compared.target_events.0;
+                self.object = Some(compared);
+            }
+            Err(error) if *error.kind() == ErrorKind::VerificationFailed => {
+                self.objects += 1;
+                self.equal = false;
+                self.different += 1;
+                if self.differences.len() < NAMED {
+                    let error = ErrorReport::new(&error);
+                    self.differences.push(Difference { object, error });
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+fn text(verified: &Verified, _terminal: bool) -> String {
+    let mut lines: Vec<String> = verified
+        .differences
+        .iter()
+        .map(|difference| difference.error.to_text())
+        .collect();
+    lines.push(match (verified.equal, verified.objects) {
+        (true, 0) => "nothing to verify: never migrated".to_owned(),
+        (true, objects) => format!(
+            "equal: {} events of {} objects are what their sources transform to",
+            count(verified.events),
+            count(objects)
+        ),
+        (false, objects) => format!(
+            "DIFFERENT: {} of {} objects",
+            count(verified.different),
+            count(objects)
+        ),
+    });
+    lines.join("\n")
+}

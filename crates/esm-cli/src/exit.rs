@@ -1,0 +1,162 @@
+//! Exit codes: a stable interface, documented in `esm --help` and `docs/cli.md`.
+
+use std::io;
+use std::process::ExitCode;
+
+use esm_core::{Error, ErrorKind};
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or there was nothing to do.
+    Success,
+    /// Failed in a way that has no number of its own.
+    Failure,
+    /// The arguments or the input are wrong.
+    Usage,
+    /// What was asked for does not exist.
+    NotFound,
+    /// It exists already, or has changed in the meantime.
+    Conflict,
+    /// A lock is held by another, or was lost to another.
+    Locked,
+    /// A verification found a difference.
+    Unverified,
+    /// A transformation failed on an event.
+    Transform,
+    /// The storage does not answer, refuses, or is full.
+    Storage,
+    /// Stored data contradicts itself.
+    Corrupt,
+    /// Stopped on request; the state is resumable.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number that the process ends with.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Conflict => 4,
+            Self::Locked => 5,
+            Self::Unverified => 6,
+            Self::Transform => 7,
+            Self::Storage => 8,
+            Self::Corrupt => 9,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+impl From<&ErrorKind> for Exit {
+    fn from(kind: &ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::TooLarge => Self::Usage,
+            ErrorKind::NotFound | ErrorKind::Gone | ErrorKind::Deleted => Self::NotFound,
+            ErrorKind::AlreadyExists
+            | ErrorKind::Conflict { .. }
+            | ErrorKind::Closed(_)
+            | ErrorKind::PlanOutdated => Self::Conflict,
+            ErrorKind::LockHeld(_) | ErrorKind::LockLost | ErrorKind::Fenced => Self::Locked,
+            ErrorKind::VerificationFailed => Self::Unverified,
+            ErrorKind::TransformFailed => Self::Transform,
+            ErrorKind::Unavailable
+            | ErrorKind::Ambiguous
+            | ErrorKind::PermissionDenied
+            | ErrorKind::StorageFull
+            | ErrorKind::UnknownStore => Self::Storage,
+            ErrorKind::Corrupt => Self::Corrupt,
+            ErrorKind::Cancelled => Self::Interrupted,
+            _ => Self::Failure,
+        }
+    }
+}
+
+/// The name of a kind in JSON, stable.
+pub(crate) fn kind_name(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotFound => "not_found",
+        ErrorKind::AlreadyExists => "already_exists",
+        ErrorKind::Conflict { .. } => "conflict",
+        ErrorKind::Closed(_) => "closed",
+        ErrorKind::Fenced => "fenced",
+        ErrorKind::Deleted => "deleted",
+        ErrorKind::Gone => "gone",
+        ErrorKind::Unavailable => "unavailable",
+        ErrorKind::Ambiguous => "ambiguous",
+        ErrorKind::Invalid => "invalid",
+        ErrorKind::Unsupported => "unsupported",
+        ErrorKind::Corrupt => "corrupt",
+        ErrorKind::TooLarge => "too_large",
+        ErrorKind::PermissionDenied => "permission_denied",
+        ErrorKind::StorageFull => "storage_full",
+        ErrorKind::LockHeld(_) => "lock_held",
+        ErrorKind::LockLost => "lock_lost",
+        ErrorKind::UnknownStore => "unknown_store",
+        ErrorKind::TransformFailed => "transform_failed",
+        ErrorKind::VerificationFailed => "verification_failed",
+        ErrorKind::PlanOutdated => "plan_outdated",
+        ErrorKind::Cancelled => "cancelled",
+        ErrorKind::Stuck => "stuck",
+        _ => "other",
+    }
+}
+
+/// An error of the operating system as one of esm's, with what was being done.
+pub(crate) fn io(what: impl std::fmt::Display, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ErrorKind::PermissionDenied
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::StorageFull,
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Invalid,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, format!("{what}: {error}")).with_source(error)
+}
+
+/// Whether whoever read our output has gone: no failure of ours.
+pub(crate) fn is_broken_pipe(error: &Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return io.kind() == io::ErrorKind::BrokenPipe;
+        }
+        source = inner.source();
+    }
+    false
+}
+
+/// Prints what clap has to say; asking for help or the version is a success.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print().is_ok();
+    match (error.use_stderr(), printed) {
+        (true, _) => Exit::Usage.into(),
+        (false, _) => Exit::Success.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_known_by_its_kind() {
+        let closed = io("writing", io::ErrorKind::BrokenPipe.into());
+        assert!(is_broken_pipe(&closed));
+        let full = io("writing", io::ErrorKind::StorageFull.into());
+        assert!(!is_broken_pipe(&full));
+        assert_eq!(full.kind(), &ErrorKind::StorageFull);
+    }
+}

@@ -1,0 +1,145 @@
+//! What a line of the input says: which event, of which object, at which place.
+
+use esm_core::event::Event;
+use esm_core::id::{ObjectId, ObjectKey, ObjectName};
+use esm_core::{Error, ErrorKind, Result};
+use esm_format::cloudevent;
+
+/// An event of the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Incoming {
+    pub(crate) object: ObjectId,
+    pub(crate) sequence: u64,
+    pub(crate) event: Event,
+}
+
+/// How lines are read.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    /// The name of all objects, instead of the events' `source`.
+    pub(crate) name: Option<ObjectName>,
+    /// The longest line, in bytes.
+    pub(crate) max_event_bytes: u64,
+}
+
+impl Reading {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// `Invalid` or `TooLarge`; the caller knows the line's number.
+    pub(crate) fn read(&self, line: &[u8]) -> Result<Incoming> {
+        let size = line.len() as u64;
+        if size > self.max_event_bytes {
+            let limit = self.max_event_bytes;
+            return Err(too_large(limit).context(format!("line of {size} bytes")));
+        }
+        let decoded = cloudevent::decode(line)?;
+        let object = self.object(decoded.source.as_deref(), decoded.subject.as_deref())?;
+        let sequence = decoded.sequence.ok_or_else(|| {
+            Error::invalid("attribute is missing: sequence").with_hint(
+                "give each event its position in its object as \"sequence\", from \"0\" on",
+            )
+        })?;
+        Ok(Incoming {
+            sequence: sequence.0,
+            event: decoded.into_event_of(&object),
+            object,
+        })
+    }
+
+    fn object(&self, source: Option<&str>, subject: Option<&str>) -> Result<ObjectId> {
+        let name = match (&self.name, source) {
+            (Some(name), _) => name.clone(),
+            (None, Some(source)) => ObjectName::new(source).map_err(|e| {
+                e.context("source cannot be an object's name")
+                    .with_hint("give the objects a name with --name NAME")
+            })?,
+            (None, None) => {
+                return Err(Error::invalid("attribute is missing: source")
+                    .with_hint("or give the objects a name with --name NAME"));
+            }
+        };
+        let subject = subject.ok_or_else(|| {
+            Error::invalid("attribute is missing: subject")
+                .with_hint("the subject says which object of its name the event belongs to")
+        })?;
+        let key =
+            ObjectKey::new(subject).map_err(|e| e.context("subject cannot be an object's key"))?;
+        Ok(ObjectId::new(name, key))
+    }
+}
+
+/// The error of an event over the limit.
+pub(crate) fn too_large(limit: u64) -> Error {
+    Error::new(
+        ErrorKind::TooLarge,
+        format!("event is larger than the limit of {limit} bytes"),
+    )
+    .with_hint("raise the limit with --max-event-size, for every command on this store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading() -> Reading {
+        Reading {
+            name: None,
+            max_event_bytes: 1000,
+        }
+    }
+
+    fn line(extra: &str) -> String {
+        format!(r#"{{"specversion":"1.0","id":"1","type":"T",{extra}"data":{{"a":1}}}}"#)
+    }
+
+    #[test]
+    fn source_and_subject_name_the_object() -> Result<()> {
+        let text = line(r#""source":"order","subject":"7/b","sequence":"3","#);
+        let incoming = reading().read(text.as_bytes())?;
+        assert_eq!(incoming.object.to_string(), "order/7/b");
+        assert_eq!(incoming.sequence, 3);
+        assert!(incoming.event.metadata.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_takes_the_place_of_the_source_which_is_kept() -> Result<()> {
+        let text = line(r#""source":"/shop/orders","subject":"7","sequence":0,"#);
+        let error = reading().read(text.as_bytes()).unwrap_err();
+        assert!(
+            error.hint().is_some_and(|h| h.contains("--name")),
+            "{error}"
+        );
+        let named = Reading {
+            name: Some(ObjectName::new("order")?),
+            ..reading()
+        };
+        let incoming = named.read(text.as_bytes())?;
+        assert_eq!(incoming.object.to_string(), "order/7");
+        assert_eq!(
+            incoming.event.metadata.get("source"),
+            Some(&"/shop/orders".into())
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = |extra: &str| {
+            let error = reading().read(line(extra).as_bytes()).unwrap_err();
+            error.to_string()
+        };
+        assert!(error(r#""subject":"7","sequence":"0","#).contains("source"));
+        assert!(error(r#""source":"o","sequence":"0","#).contains("subject"));
+        assert!(error(r#""source":"o","subject":"7","#).contains("sequence"));
+        assert!(error(r#""source":"o","subject":"7","sequence":"x","#).contains("sequence"));
+    }
+
+    #[test]
+    fn a_long_line_is_refused_by_its_size() {
+        let text = line(&format!(r#""x":"{}","#, "y".repeat(2000)));
+        let error = reading().read(text.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::TooLarge);
+    }
+}

@@ -1,0 +1,184 @@
+//! What is shown of a run.
+
+use std::fmt::Write as _;
+
+use esm_core::Result;
+use esm_core::id::MigrationId;
+use esm_core::migration::{MigrationResult, MigrationStatus, ObjectReport, Statistics};
+use esm_core::transform::Ledger;
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::output::{ErrorReport, Facts, bytes, count, duration};
+use crate::session::Session;
+
+/// A run as programs see it.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    migration: MigrationId,
+    success: bool,
+    status: MigrationStatus,
+    statistics: &'a Statistics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<&'a ObjectReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorReport>,
+    elapsed_seconds: f64,
+}
+
+/// Shows how a run ended, and says how the process ends.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn finish(session: &Session, result: &MigrationResult) -> Result<Exit> {
+    let shown = Shown {
+        migration: result.migration,
+        success: result.is_success(),
+        status: result.status,
+        statistics: &result.statistics,
+        object: result.object.as_ref(),
+        error: result.error.as_ref().map(ErrorReport::new),
+        elapsed_seconds: result.elapsed.as_secs_f64(),
+    };
+    let output = session.output();
+    output.result(&shown, |_, terminal| text(result, terminal))?;
+    let exit = match &result.error {
+        Some(error) => error.kind().into(),
+        None if result.is_success() || result.status == MigrationStatus::RolledBack => {
+            Exit::Success
+        }
+        None => Exit::Failure,
+    };
+    if let (Some(error), false) = (&result.error, output.is_json()) {
+        output.note(&ErrorReport::new(error).to_text());
+    }
+    if !result.status.is_terminal() {
+        output.note(&next_step(session, result.migration));
+    }
+    Ok(exit)
+}
+
+/// How to go on with a migration that has not ended.
+pub(crate) fn next_step(session: &Session, migration: MigrationId) -> String {
+    let store = session.store_argument();
+    format!(
+        "go on with:    esm resume {migration}{store}\nor undo with:  esm rollback {migration}{store}"
+    )
+}
+
+fn text(result: &MigrationResult, terminal: bool) -> String {
+    let statistics = &result.statistics;
+    if result.was_up_to_date() {
+        return format!(
+            "nothing to do: {} went through this transformation already",
+            objects(statistics.up_to_date)
+        );
+    }
+    let mut text = headline(result);
+    let facts = facts(result).to_text(terminal);
+    let _ = write!(text, "\n{facts}");
+    for failure in &statistics.failures {
+        let (object, step) = (&failure.object, failure.step);
+        let _ = write!(text, "\nfailed: {object}, {step}: {}", failure.message);
+    }
+    text
+}
+
+fn headline(result: &MigrationResult) -> String {
+    let statistics = &result.statistics;
+    let time = duration(result.elapsed);
+    let mut text = match result.status {
+        MigrationStatus::RolledBack => format!("rolled back after {time}"),
+        MigrationStatus::Completed => {
+            format!("migrated {} in {time}", objects(statistics.migrated))
+        }
+        other => format!(
+            "{other} after {time}: {} migrated so far",
+            objects(statistics.migrated)
+        ),
+    };
+    for (number, what) in [
+        (statistics.up_to_date, "up to date already"),
+        (statistics.failed, "FAILED"),
+        (statistics.rolled_back, "rolled back"),
+        (
+            statistics.created_meanwhile,
+            "created meanwhile, in the old schema",
+        ),
+    ] {
+        if number > 0 {
+            let _ = write!(text, "; {} {what}", count(number));
+        }
+    }
+    text
+}
+
+fn facts(result: &MigrationResult) -> Facts {
+    let statistics = &result.statistics;
+    let mut facts = Facts::new();
+    facts.add("migration", result.migration);
+    add_ledger(&mut facts, &statistics.ledger);
+    if statistics.source_bytes > 0 {
+        let (from, to) = (statistics.source_bytes, statistics.target_bytes);
+        facts.add("bytes", format!("{} -> {}", bytes(from), bytes(to)));
+        facts.add("cells written", count(statistics.cells));
+    }
+    if let Some(object) = &result.object {
+        facts.add("target", &object.target.stream);
+    }
+    for (what, handles) in [
+        ("backup", &statistics.backups),
+        ("archive", &statistics.archives),
+    ] {
+        const SHOWN: usize = 3;
+        for handle in handles.iter().take(SHOWN) {
+            facts.add(
+                what,
+                format!("{} ({} events)", handle.id, count(handle.events)),
+            );
+        }
+        if handles.len() > SHOWN {
+            facts.add(what, format!("and {} more", handles.len() - SHOWN));
+        }
+    }
+    if statistics.lost_close_attempts > 0 {
+        facts.add(
+            "closes that writers beat",
+            count(statistics.lost_close_attempts),
+        );
+    }
+    facts
+}
+
+/// What became of the source events, as facts.
+pub(super) fn add_ledger(facts: &mut Facts, ledger: &Ledger) {
+    if ledger.source == 0 {
+        return;
+    }
+    facts.add(
+        "events",
+        format!("{} -> {}", count(ledger.source), count(ledger.outputs)),
+    );
+    for (what, number) in [
+        ("unchanged", ledger.unchanged),
+        ("changed", ledger.changed),
+        ("split", ledger.split),
+    ] {
+        if number > 0 {
+            facts.add(format!("  {what}"), count(number));
+        }
+    }
+    for (rule, number) in &ledger.dropped {
+        facts.add("  dropped", format!("{} by {rule}", count(*number)));
+    }
+    for (rule, number) in &ledger.failed {
+        facts.add("  failed", format!("{} by {rule}", count(*number)));
+    }
+}
+
+fn objects(number: u64) -> String {
+    match number {
+        1 => "1 object".to_owned(),
+        _ => format!("{} objects", count(number)),
+    }
+}

@@ -1,0 +1,98 @@
+//! Errors, for people and for programs.
+
+use esm_core::{Error, ErrorKind};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::exit::{self, Exit};
+
+/// An error as it is shown: `{"kind", "message", "hint", "causes", "exit_code", …}`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ErrorReport {
+    kind: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
+    retryable: bool,
+    exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<Value>,
+}
+
+impl ErrorReport {
+    /// What is shown of an error.
+    pub(crate) fn new(error: &Error) -> Self {
+        let lock = match error.kind() {
+            ErrorKind::LockHeld(info) => serde_json::to_value(info).ok(),
+            _ => None,
+        };
+        Self {
+            kind: exit::kind_name(error.kind()),
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            causes: causes(error),
+            retryable: error.is_retryable(),
+            exit_code: Exit::from(error.kind()).code(),
+            lock,
+        }
+    }
+
+    /// One line of JSON: `{"error": …}`.
+    pub(crate) fn to_json(&self) -> String {
+        json!({ "error": self }).to_string()
+    }
+
+    /// Lines for people: the error, what caused it, how to mend it.
+    pub(crate) fn to_text(&self) -> String {
+        let mut text = format!("error: {}", self.message);
+        for cause in &self.causes {
+            text.push_str(&format!("\n  caused by: {cause}"));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("\n  hint: {hint}"));
+        }
+        text
+    }
+}
+
+fn causes(error: &Error) -> Vec<String> {
+    let mut shown = error.to_string();
+    let mut causes = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // many errors repeat their source's text; people need it once
+        if !shown.contains(&text) {
+            causes.push(text.clone());
+            shown = text;
+        }
+        source = cause.source();
+    }
+    causes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_see_each_cause_once_and_the_hint() {
+        let error = exit::io("reading a.json", std::io::Error::other("disk on fire"))
+            .with_hint("call the fire brigade");
+        assert_eq!(
+            ErrorReport::new(&error).to_text(),
+            "error: reading a.json: disk on fire\n  hint: call the fire brigade"
+        );
+    }
+
+    #[test]
+    fn programs_see_the_kind_and_the_exit_code() {
+        let error = Error::not_found("object does not exist: order/1");
+        assert_eq!(
+            ErrorReport::new(&error).to_json(),
+            r#"{"error":{"exit_code":3,"kind":"not_found","message":"object does not exist: order/1","retryable":false}}"#
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Killed and stopped in the middle.
+#![cfg(unix)]
+
+use std::io::Write as _;
+use std::process::{Child, Command};
+
+use crate::esm::{Esm, Ran};
+use crate::orders;
+
+/// Feeds events of one object until some were written, and leaves standard input open.
+fn half_imported(esm: &Esm) -> Child {
+    let mut child = esm.start(&["import", "-"]);
+    let stdin = child.stdin.as_mut().expect("a pipe");
+    stdin
+        .write_all(orders::sorted(1, 1_200).as_bytes())
+        .and_then(|()| stdin.flush())
+        .expect("esm reads");
+    // two cells of 500 events, a document, a marker: then it waits for more
+    while cells(esm) < 2 {
+        let ended = child.try_wait().expect("a state");
+        assert!(ended.is_none(), "esm ended by itself: {ended:?}");
+        std::thread::yield_now();
+    }
+    child
+}
+
+fn cells(esm: &Esm) -> usize {
+    let files = esm.files();
+    let cells = files.iter().filter(|(path, _)| {
+        let in_cells = path.parent().is_some_and(|p| p.ends_with("c"));
+        in_cells && !path.to_string_lossy().contains('#')
+    });
+    cells.count()
+}
+
+#[test]
+fn an_import_that_was_killed_is_run_again() {
+    let esm = Esm::new();
+    let mut child = half_imported(&esm);
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let lines = orders::sorted(1, 1_700);
+    let file = esm.file("all", &lines);
+    let again = esm.run(&["import", &file, "-o", "json"]).succeeded().json();
+    assert_eq!(again["present"], 1_000);
+    assert_eq!(again["imported"], 700);
+    assert_eq!(esm.export(), lines);
+}
+
+#[test]
+fn an_interrupt_stops_at_a_safe_point_and_says_how_to_go_on() {
+    let esm = Esm::new();
+    let child = half_imported(&esm);
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    ran.failed(
+        130,
+        &[
+            "stopping at a safe point",
+            "run the same command again to go on",
+        ],
+    );
+    ran.printed("imported\t1,000").printed("events read\t1,200");
+
+    esm.import(&orders::sorted(1, 1_200));
+    assert_eq!(esm.export(), orders::sorted(1, 1_200));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(1, 3_000));
+    let mut child = esm.start(&["export", "--all"]);
+    drop(child.stdout.take());
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+/// Starts a migration of many orders and waits until some of them are cut over.
+fn half_migrated(esm: &Esm, orders: usize) -> Child {
+    esm.import(&orders::sorted(orders, 5));
+    let program = esm.file("v2.jq", crate::migrate::PROGRAM);
+    let migrate = [
+        "migrate",
+        "--all",
+        "--transform",
+        &program,
+        "--lock-lease",
+        "2s",
+    ];
+    let mut arguments = migrate.to_vec();
+    arguments.extend(["--lock-heartbeat", "1s", "--concurrency", "2"]);
+    let mut child = esm.start(&arguments);
+    // each migrated order has a cell and a Close more
+    while cells(esm) < orders + orders / 4 {
+        let ended = child.try_wait().expect("a state");
+        assert!(ended.is_none(), "esm ended by itself: {ended:?}");
+        std::thread::yield_now();
+    }
+    child
+}
+
+/// What a migration that nothing interrupted comes to.
+fn migrated(orders: usize) -> String {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(orders, 5));
+    let program = esm.file("v2.jq", crate::migrate::PROGRAM);
+    esm.run(&["migrate", "--all", "--transform", &program])
+        .succeeded();
+    esm.export()
+}
+
+#[test]
+fn a_migration_that_was_killed_is_resumed_with_the_same_result() {
+    const ORDERS: usize = 150;
+    let esm = Esm::new();
+    let mut child = half_migrated(&esm, ORDERS);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let status = esm.run(&["status", "-o", "json"]).succeeded().json();
+    assert_eq!(status["migrations"][0]["status"], "in_progress");
+
+    // the lock of the dead holder runs out first
+    esm.run(&["resume", "--lock-lease", "2s", "--lock-heartbeat", "1s"])
+        .succeeded()
+        .printed("migrated");
+    assert_eq!(esm.export(), migrated(ORDERS));
+    esm.run(&["verify", "--all"]).succeeded();
+}
+
+#[test]
+fn a_migration_that_was_stopped_says_how_to_go_on_and_does() {
+    const ORDERS: usize = 150;
+    let esm = Esm::new();
+    let child = half_migrated(&esm, ORDERS);
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    ran.failed(
+        130,
+        &["stopping at a safe point", "esm resume", "esm rollback"],
+    );
+    let status = esm.run(&["status", "-o", "json"]).succeeded().json();
+    assert_eq!(status["migrations"][0]["status"], "paused");
+    esm.run(&["resume"]).succeeded();
+    assert_eq!(esm.export(), migrated(ORDERS));
+}

@@ -1,0 +1,115 @@
+//! `esm list`, `show`, `read`, `store`, `lock`, `completions`
+
+use serde_json::{Value, json};
+
+use crate::esm::Esm;
+use crate::orders;
+
+#[test]
+fn list_finds_objects() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(3, 2));
+    let all = esm.run(&["list"]);
+    assert_eq!(all.succeeded().stdout.lines().count(), 4);
+    all.printed("object\tevents\tmigrations\tactive stream")
+        .printed("order/00001\t2\t0\torder-00001.");
+    let one = esm.run(&["list", "--contains", "02", "--output", "json"]);
+    let row: Value = one.succeeded().json();
+    assert_eq!(row["object"], "order/00002");
+    assert_eq!(row["events"], 2);
+    let names = esm.run(&["list", "--names-only", "--name", "order", "--limit", "2"]);
+    assert_eq!(names.succeeded().stdout.lines().count(), 2);
+    let none = esm.run(&["list", "--migrated"]);
+    assert_eq!(none.succeeded().stdout, "");
+}
+
+#[test]
+fn show_tells_document_and_streams() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(1, 2));
+    let shown = esm.run(&["show", "order/00000", "--output", "json"]).json();
+    assert_eq!(shown["object"], "order/00000");
+    assert_eq!(shown["events"], 2);
+    assert_eq!(shown["document_is_behind"], false);
+    assert_eq!(shown["streams"].as_array().map(Vec::len), Some(1));
+    assert_eq!(shown["streams"][0]["state"], "active");
+    assert_eq!(shown["document"]["object"], "order/00000");
+    esm.run(&["show", "order/00000"])
+        .succeeded()
+        .printed("object\torder/00000");
+}
+
+#[test]
+fn read_shows_a_table_or_whole_events() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(1, 5));
+    let table = esm.run(&["read", "order/00000", "--from", "1", "--limit", "2"]);
+    assert_eq!(table.succeeded().stdout.lines().count(), 3);
+    table.printed("1\tOrderPaid\t1\t");
+    let whole = esm.run(&["read", "order/00000", "--from", "3", "-o", "json"]);
+    let expected = format!(
+        "{}\n{}\n",
+        orders::line("00000", 3),
+        orders::line("00000", 4)
+    );
+    assert_eq!(whole.succeeded().stdout, expected);
+    let beyond = esm.run(&["read", "order/00000", "--from", "5"]);
+    assert_eq!(beyond.succeeded().stdout, "");
+}
+
+#[test]
+fn a_store_is_made_once() {
+    let esm = Esm::new();
+    esm.run(&["store", "show"]).failed(3, &[]);
+    let made = esm.run(&["store", "init", "-o", "json"]).succeeded().json();
+    let again = esm.run(&["store", "init", "-o", "json"]).succeeded().json();
+    assert_eq!(made, again);
+    let shown = esm.run(&["store", "show", "-o", "json"]).succeeded().json();
+    assert_eq!(shown["id"], made["id"]);
+    assert_eq!(shown["objects"], 0);
+}
+
+#[test]
+fn locks_that_nobody_holds() {
+    let esm = Esm::new();
+    esm.run(&["store", "init"]).succeeded();
+    let locks = esm.run(&["lock", "list", "-o", "json"]);
+    assert_eq!(locks.succeeded().json(), json!({"locks": []}));
+    esm.run(&["lock", "break", "none", "--yes"])
+        .failed(3, &["none"]);
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let esm = Esm::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = esm.run(&["completions", shell]);
+        script.succeeded().printed("esm").printed("import");
+    }
+}
+
+#[test]
+fn every_command_has_help_with_an_example_and_stands_in_the_docs() {
+    let esm = Esm::new();
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let help = esm.run(&["--help"]);
+    let commands = help.stdout.split("Commands:").nth(1).unwrap();
+    let commands = commands.split("Options:").next().unwrap();
+    let names = commands.lines().filter_map(|line| {
+        let line = line.strip_prefix("  ")?;
+        let name = line.split(' ').next()?;
+        (!name.is_empty() && name != "help").then_some(name)
+    });
+    let mut count = 0;
+    for name in names {
+        let help = esm.run(&[name, "--help"]);
+        help.succeeded().printed("Examples:");
+        assert!(
+            docs.contains(&format!("## `esm {name}`")),
+            "{name} is not in docs/cli.md"
+        );
+        count += 1;
+    }
+    assert!(count >= 9, "{count}");
+}

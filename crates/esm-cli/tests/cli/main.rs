@@ -1,0 +1,11 @@
+//! The real `esm` on a local directory: what it prints, how it ends, what it leaves behind.
+
+mod backups;
+mod bad_input;
+mod esm;
+mod export;
+mod import;
+mod interrupted;
+mod looking;
+mod migrate;
+mod orders;

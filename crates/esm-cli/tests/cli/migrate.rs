@@ -1,0 +1,266 @@
+//! `esm plan`, `migrate`, `resume`, `rollback`, `status`, `verify`
+
+use serde_json::{Value, json};
+
+use crate::esm::Esm;
+use crate::orders;
+
+/// Drops notes, splits payments, changes the first event.
+pub(crate) const PROGRAM: &str = r#"
+if .type == "NoteTaken" then empty
+elif .type == "OrderPaid" then (.type = "Invoiced"), (.type = "Paid" | .data = {paid: true})
+elif .type == "OrderPlaced" then .schemaversion = 2 | .data |= with_entries(if .key == "text" then .key = "note" else . end)
+else . end
+"#;
+
+/// A store with some orders, and the program beside it.
+fn with_orders(orders: usize, events: usize) -> (Esm, String) {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(orders, events));
+    let program = esm.file("v2.jq", PROGRAM);
+    (esm, program)
+}
+
+/// What the program makes of the lines, computed without it: canonical JSON, events numbered anew.
+fn expected(orders: usize, events: usize) -> Vec<Value> {
+    let mut all = Vec::new();
+    for order in 0..orders {
+        let mut of_order = Vec::new();
+        for sequence in 0..events {
+            let line = orders::line(&format!("{order:05}"), sequence);
+            let mut event: Value = serde_json::from_str(&line).expect("JSON");
+            match event["type"].as_str() {
+                Some("NoteTaken") => {}
+                Some("OrderPaid") => {
+                    let id = event["id"].as_str().expect("an id").to_owned();
+                    let mut second = event.clone();
+                    event["type"] = json!("Invoiced");
+                    event["id"] = json!(format!("{id}.0"));
+                    second["type"] = json!("Paid");
+                    second["id"] = json!(format!("{id}.1"));
+                    second["data"] = json!({"paid": true});
+                    of_order.extend([event, second]);
+                }
+                _ => {
+                    let data = event["data"].as_object_mut().expect("data");
+                    let note = data.remove("text").expect("a text");
+                    data.insert("note".to_owned(), note);
+                    event["schemaversion"] = json!(2);
+                    of_order.push(event);
+                }
+            }
+        }
+        for (revision, event) in of_order.iter_mut().enumerate() {
+            event["sequence"] = json!(revision.to_string());
+        }
+        all.extend(of_order);
+    }
+    all
+}
+
+fn parsed(lines: &str) -> Vec<Value> {
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+#[test]
+fn all_objects_are_migrated_and_the_export_is_what_the_program_says() {
+    let (esm, program) = with_orders(12, 5);
+    let before = esm.files();
+    let plan = esm.run(&["plan", "--all", "--transform", &program, "-o", "json"]);
+    let plan = plan.succeeded().json();
+    assert_eq!(
+        (&plan["objects"], &plan["events"]),
+        (&12.into(), &60.into())
+    );
+    assert_eq!(plan["ledger"]["outputs"], 36);
+    let dry = esm.run(&["migrate", "--all", "--transform", &program, "--dry-run"]);
+    dry.succeeded().printed("nothing was written");
+    assert_eq!(esm.files(), before, "a plan wrote something");
+
+    let backups = esm.url("backups");
+    let migrate = [
+        "migrate",
+        "--all",
+        "--transform",
+        &program,
+        "--backup",
+        &backups,
+        "--close-books",
+    ];
+    let mut with_json = migrate.to_vec();
+    with_json.extend(["-o", "json"]);
+    let result = esm.run(&with_json).succeeded().json();
+    assert_eq!(result["success"], true);
+    assert_eq!(result["statistics"]["migrated"], 12);
+    assert_eq!(result["statistics"]["ledger"]["dropped"]["v2.jq"], 36);
+    assert_eq!(parsed(&esm.export()), expected(12, 5));
+
+    let backup = result["statistics"]["backups"][0]["id"].as_str().unwrap();
+    esm.run(&["backup", "verify", backup, "--backup", &backups])
+        .succeeded();
+    let archive = result["statistics"]["archives"][0]["id"].as_str().unwrap();
+    esm.run(&["backup", "verify", archive, "--backup", &backups])
+        .succeeded();
+
+    esm.run(&migrate)
+        .succeeded()
+        .printed("nothing to do: 12 objects");
+    esm.run(&["verify", "--all"])
+        .succeeded()
+        .printed("equal: 36 events of 12 objects");
+    let shown = esm.run(&["show", "order/00003", "-o", "json"]).json();
+    assert_eq!(shown["streams"][0]["state"], "closed");
+    assert_eq!(shown["streams"][1]["state"], "active");
+    assert!(shown["document"]["terminated"][0]["archive"].is_object());
+}
+
+#[test]
+fn what_was_imported_before_a_migration_is_known_after_it() {
+    let (esm, program) = with_orders(3, 5);
+    esm.run(&["migrate", "--all", "--transform", &program])
+        .succeeded();
+    let file = esm.file("again", orders::sorted(3, 5));
+    esm.run(&["import", &file])
+        .succeeded()
+        .printed("nothing to do");
+    let changed = orders::sorted(3, 5).replacen("\"number\": 2,", "\"number\": 9,", 1);
+    let file = esm.file("changed", changed);
+    esm.run(&["import", &file])
+        .failed(4, &["line 3", "sequence 2", "data"]);
+
+    // new events go on behind the migrated ones, but not in a schema that was retired (R11)
+    let file = esm.file("old", orders::line("00001", 5));
+    esm.run(&["import", &file])
+        .failed(2, &["line 1", "retired", "NoteTaken"]);
+    let new = orders::line("00001", 5).replace("NoteTaken", "Returned");
+    let file = esm.file("new", &new);
+    esm.run(&["import", &file])
+        .succeeded()
+        .printed("imported 1 events");
+    esm.run(&["import", &file])
+        .succeeded()
+        .printed("nothing to do");
+    let read = esm.run(&["read", "order/00001", "-o", "json"]);
+    assert_eq!(parsed(&read.stdout).last().unwrap()["type"], "Returned");
+}
+
+#[test]
+fn one_object_under_a_name_of_its_own() {
+    let (esm, program) = with_orders(2, 3);
+    let migrate = |to: &str| {
+        esm.run(&[
+            "migrate",
+            "order/00000",
+            "--transform",
+            &program,
+            "--to-stream",
+            to,
+        ])
+    };
+    migrate("order-00000").failed(2, &["the target is the source"]);
+    migrate("renewed").succeeded().printed("target\trenewed.");
+    let shown = esm.run(&["show", "order/00000", "-o", "json"]).json();
+    let stream = shown["streams"][1]["stream"]["stream"].as_str().unwrap();
+    assert!(stream.starts_with("renewed."), "{stream}");
+    esm.run(&["migrate", "order/none"])
+        .failed(3, &["order/none"]);
+    esm.run(&["migrate", "order/00001", "--from-stream", "nonsense"])
+        .failed(2, &["not the active stream"]);
+    esm.run(&["migrate", "--all", "--to-stream", "x"])
+        .failed(2, &["single object"]);
+}
+
+#[test]
+fn a_plan_is_executed_only_as_long_as_nothing_has_changed() {
+    let (esm, program) = with_orders(2, 3);
+    let path = esm.path("plan.json");
+    let plan = path.to_str().unwrap();
+    let save = ["plan", "--all", "--transform", &program, "--save", plan];
+    esm.run(&save).succeeded();
+    esm.run(&save).failed(4, &["plan.json"]);
+    std::fs::remove_file(&program).unwrap();
+
+    let another = Esm::new();
+    another.import(&orders::sorted(2, 3));
+    another
+        .run(&["migrate", "--plan", plan])
+        .failed(4, &["store has changed"]);
+
+    esm.run(&["migrate", "--plan", plan])
+        .succeeded()
+        .printed("migrated 2 objects");
+    assert_eq!(parsed(&esm.export()), expected(2, 3));
+    esm.run(&["migrate", "--plan", plan])
+        .failed(4, &["source has changed", "new plan"]);
+    let wrong = esm.file("no-plan", "{}");
+    esm.run(&["migrate", "--plan", &wrong])
+        .failed(2, &["not a plan"]);
+}
+
+#[test]
+fn programs_that_are_wrong_change_nothing() {
+    let (esm, _) = with_orders(2, 3);
+    let before = esm.files();
+    let migrate = |program: &str| {
+        let program = esm.file("wrong.jq", program);
+        esm.run(&["migrate", "--all", "--transform", &program])
+    };
+    migrate(".type = ").failed(2, &["wrong.jq", "1:9"]);
+    esm.run(&["migrate", "--all", "--transform", "/no/such.jq"])
+        .failed(3, &["/no/such.jq"]);
+    assert_eq!(esm.files(), before);
+    let plan = esm.file("wrong.jq", ".type = 7");
+    esm.run(&["plan", "--all", "--transform", &plan])
+        .failed(7, &[]);
+    assert_eq!(esm.files(), before);
+}
+
+#[test]
+fn an_event_that_fails_stops_it_and_it_is_rolled_back() {
+    let (esm, _) = with_orders(3, 3);
+    let lines = esm.export();
+    let wrong = esm.file(
+        "wrong.jq",
+        r#"if .type == "OrderPaid" then .type = 7 else . end"#,
+    );
+    let ran = esm.run(&["migrate", "--all", "--transform", &wrong, "-o", "json"]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    let result = ran.json();
+    assert_eq!(result["success"], false);
+    assert_eq!(result["error"]["kind"], "transform_failed");
+    let migration = result["migration"].as_str().unwrap();
+
+    let status = esm.run(&["status", "-o", "json"]).succeeded().json();
+    assert_eq!(status["migrations"][0]["migration"], migration);
+    let program = esm.file("v2.jq", PROGRAM);
+    esm.run(&["migrate", "--all", "--transform", &program])
+        .failed(4, &["not finished", migration]);
+    esm.run(&["resume"]).failed(7, &["esm rollback"]);
+    esm.run(&["rollback", migration, "--reason", "wrong program"])
+        .succeeded()
+        .printed("rolled back");
+    esm.run(&["status"])
+        .succeeded()
+        .printed("no migration is unfinished");
+    esm.run(&["resume"])
+        .succeeded()
+        .printed("nothing to resume");
+    esm.run(&["resume", migration]).failed(4, &["has ended"]);
+    assert_eq!(esm.export(), lines);
+    esm.run(&["migrate", "--all", "--transform", &program])
+        .succeeded();
+    assert_eq!(parsed(&esm.export()), expected(3, 3));
+}
+
+#[test]
+fn migrations_that_are_unknown() {
+    let (esm, _) = with_orders(1, 1);
+    let id = "0192d3a0-7c1e-7aaa-8bbb-0123456789ab";
+    for arguments in [["status", id], ["resume", id], ["rollback", id]] {
+        esm.run(&arguments).failed(3, &[id]);
+    }
+    esm.run(&["status", "nonsense"]).failed(2, &["nonsense"]);
+}
