@@ -448,3 +448,80 @@ async fn a_later_migration_retires_what_an_earlier_one_has_retired() {
     let refused = client.append(&object, ExpectedRevision::Any, noise).await;
     assert_eq!(*refused.unwrap_err().kind(), ErrorKind::Invalid);
 }
+
+/// R5: of two migrations of one object the second goes on from where the first has moved it.
+#[tokio::test(start_paused = true)]
+async fn a_paused_migration_wakes_up_after_another_one_has_closed_the_source() {
+    let object: ObjectId = "order/1".parse().unwrap();
+    for at in 0.. {
+        let world = World::new(&[("order/1", &["Old", "Noise", "Keep"])]).await;
+        let observer = world.observer(std::slice::from_ref(&object));
+        let (plan, gate) = stalled_at(At::Operation(at));
+        let plan = plan.watched_by(observer.clone());
+        let holder = world.holder("first", 1, &plan);
+        let mut first = run(holder.migrate(object.clone()));
+        tokio::select! {
+            () = gate.reached() => {}
+            done = &mut first => {
+                assert!(done.unwrap().unwrap().is_success() && at > 10);
+                return;
+            }
+        }
+        let context = format!("paused at {at}");
+        let earlier = world.migration().await;
+        let other_plan = FaultPlan::new().watched_by(observer.clone());
+        let other = world.holder("second", 2, &other_plan);
+        let other = other.migrate(object.clone()).execute().await.unwrap();
+        assert!(other.is_success(), "{context}: {other:?}");
+        let client = world.client();
+        let between = vec![event("between", "Keep")];
+        let appended = client.append(&object, ExpectedRevision::Any, between).await;
+        appended.unwrap();
+        gate.open();
+        let first = first.await.unwrap().unwrap();
+        if let Some(earlier) = earlier
+            && !world.status(earlier).await.is_terminal()
+        {
+            let last = world.holder("last", 3, &FaultPlan::new());
+            let resumed = last.resume(earlier).transform(Raise).execute().await;
+            assert!(resumed.unwrap().is_success(), "{context}: {first:?}");
+        }
+        let violations = [plan.violations(), other_plan.violations()].concat();
+        assert!(violations.is_empty(), "{context}: {violations:#?}");
+        let ids = world.ids(&object).await;
+        assert_eq!(ids, ["order/1-0", "order/1-2", "between"], "{context}: I1");
+        let streams = world.storage.event_store.stream_ids();
+        assert_eq!(streams.len(), 3, "{context}: {streams:?}");
+    }
+}
+
+/// A lock that was never released keeps nobody away once its migration has ended, and one whose
+/// holder died only as long as it takes to see that.
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_was_never_released_does_not_keep_others_away_for_ever() {
+    for (crash, ended) in [("event_store.close", false), ("locks.release", true)] {
+        let world = World::new(&[("order/1", &["Old"]), ("order/2", &["Old"])]).await;
+        let shared = world.storage.locks();
+        let with = |actor: &esm_testkit::faults::Actor, seed| {
+            let (events, records) = (world.storage.event_store(), world.storage.records());
+            let (events, records) = (actor.event_store(events), actor.records(records));
+            let service = MigrationService::new(events, records, actor.locks(shared.clone()));
+            service.unwrap().with_environment(environment(seed))
+        };
+        let plan = FaultPlan::new().with(At::Named(crash, 0), Fault::CrashBefore);
+        let actor = plan.actor("first");
+        let bulk = with(&actor, 1).migrate_named(name()).transform(Raise);
+        assert!(actor.run(bulk.execute()).await.is_err());
+        let next = with(&FaultPlan::new().actor("next"), 2);
+        let single = || next.migrate("order/2".parse().unwrap()).transform(Raise);
+        if !ended {
+            let refused = single().execute().await.unwrap_err();
+            assert!(matches!(refused.kind(), ErrorKind::LockHeld(_)));
+        }
+        let patient = single().lock(|lock| match ended {
+            true => lock,
+            false => lock.timeout(lock.lease * 2),
+        });
+        assert!(patient.execute().await.unwrap().is_success(), "{crash}");
+    }
+}

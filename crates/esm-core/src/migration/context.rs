@@ -14,7 +14,7 @@ use crate::clock::Environment;
 use crate::document::Documents;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MigrationId;
-use crate::store::{BackupProvider, EventStore, LockProvider};
+use crate::store::{BackupProvider, EventStore, LockInfo, LockProvider, Records};
 use crate::transform::Mapper;
 
 /// What every step of a run shares.
@@ -22,6 +22,7 @@ use crate::transform::Mapper;
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) documents: Documents,
+    pub(crate) records: Arc<dyn Records>,
     pub(crate) locks: Arc<dyn LockProvider>,
     pub(crate) backups: Option<Arc<dyn BackupProvider>>,
     pub(crate) archives: Option<Arc<dyn BackupProvider>>,
@@ -55,6 +56,17 @@ impl Context {
             self.stop.taken_over.cancel();
         }
         ours
+    }
+
+    /// Whether the migration that holds a lock may be at work. One that has ended is not, also where
+    /// its lock was never released.
+    pub(crate) async fn is_at_work(&self, lock: &LockInfo) -> Result<bool> {
+        let Some(migration) = lock.migration else {
+            return Ok(true);
+        };
+        let (records, environment) = (Arc::clone(&self.records), self.environment.clone());
+        let journal = Journal::open(records, environment, migration, lock.holder.clone()).await?;
+        Ok(journal.state().outcome.is_none())
     }
 
     /// Whether an error concerns the run and not only the object at which it showed.

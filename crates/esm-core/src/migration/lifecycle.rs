@@ -1,6 +1,7 @@
 //! The life of a run: lock, journal, work, last record, release.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::sync::Mutex;
@@ -12,7 +13,7 @@ use super::describe::RunOptions;
 use super::held_lock::{HeldLock, LockDemand, held};
 use super::journal::{Journal, JournalEntry, JournalState, Outcome};
 use super::lock_scope::{lock_name, wider_locks};
-use super::options::PlannedMigration;
+use super::options::{LockOptions, PlannedMigration};
 use super::progress::Reporter;
 use super::report::{MigrationResult, ObjectReport, Statistics};
 use super::run::Run;
@@ -21,7 +22,7 @@ use super::status::{MigrationStatus, Step};
 use super::undo::UndoRun;
 use crate::document::Documents;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::MigrationId;
+use crate::id::{LockName, MigrationId};
 use crate::transform::{EventTransformer, Identity, Mapper};
 
 impl MigrationService {
@@ -33,7 +34,7 @@ impl MigrationService {
     ) -> Result<MigrationResult> {
         let migration = plan.migration;
         async {
-            self.refuse_if_unfinished(&plan).await?;
+            self.refuse_if_unfinished(&plan, &options).await?;
             let reporter = Reporter::start(options.progress.clone(), &self.environment, migration);
             let lock = self.lock(&plan, &options).await?;
             let mut journal = self.journal(migration).await?;
@@ -154,10 +155,15 @@ impl MigrationService {
     }
 
     /// A migration of the same scope that has not ended is to be resumed or rolled back first.
-    async fn refuse_if_unfinished(&self, plan: &PlannedMigration) -> Result<()> {
+    async fn refuse_if_unfinished(
+        &self,
+        plan: &PlannedMigration,
+        options: &RunOptions,
+    ) -> Result<()> {
         for wider in wider_locks(&plan.scope)? {
-            if let Some(info) = self.locks.inspect(&wider).await?.filter(|info| info.held) {
-                return Err(held(info));
+            tokio::select! {
+                free = self.wait_until_free(&wider, &options.lock) => free?,
+                () = options.cancel.cancelled() => return Err(stopped_waiting()),
             }
         }
         let Some(info) = self.locks.inspect(&lock_name(&plan.scope)?).await? else {
@@ -189,6 +195,30 @@ impl MigrationService {
         )))
     }
 
+    /// Waits for the holder of a wider lock, as long as for the own lock. Who has only just come
+    /// cannot tell a lock that is renewed from one whose holder died, until a lease has passed; but
+    /// a migration that has ended is not at work, also where its lock was never released.
+    async fn wait_until_free(&self, lock: &LockName, options: &LockOptions) -> Result<()> {
+        let clock = &self.environment.clock;
+        let deadline = clock.monotonic() + options.timeout;
+        loop {
+            let seen = self.locks.inspect(lock).await?;
+            let Some(info) = seen.filter(|info| info.held) else {
+                return Ok(());
+            };
+            if let Some(migration) = info.migration
+                && self.journal(migration).await?.state().outcome.is_some()
+            {
+                return Ok(());
+            }
+            if clock.monotonic() >= deadline {
+                return Err(held(info));
+            }
+            let pause = (options.lease / 10).min(Duration::from_secs(1));
+            clock.sleep(pause.max(Duration::from_millis(10))).await;
+        }
+    }
+
     async fn lock(&self, plan: &PlannedMigration, options: &RunOptions) -> Result<HeldLock> {
         let demand = LockDemand {
             name: lock_name(&plan.scope)?,
@@ -199,9 +229,7 @@ impl MigrationService {
         let acquiring = HeldLock::acquire(Arc::clone(&self.locks), &self.environment, demand);
         tokio::select! {
             lock = acquiring => lock,
-            () = options.cancel.cancelled() => {
-                Err(Error::new(ErrorKind::Cancelled, "stopped while waiting for the lock"))
-            }
+            () = options.cancel.cancelled() => Err(stopped_waiting()),
         }
     }
 
@@ -226,6 +254,7 @@ impl MigrationService {
         Context {
             store: Arc::clone(&self.events),
             documents: Documents::new(Arc::clone(&self.records)),
+            records: Arc::clone(&self.records),
             locks: Arc::clone(&self.locks),
             backups: options.backups.clone().or_else(|| self.backups.clone()),
             archives: options.archives.clone().or_else(|| self.backups.clone()),
@@ -336,6 +365,10 @@ impl MigrationService {
             warn!(%error, "the lock could not be released");
         }
     }
+}
+
+fn stopped_waiting() -> Error {
+    Error::new(ErrorKind::Cancelled, "stopped while waiting for the lock")
 }
 
 fn finished(outcome: Outcome, statistics: &Statistics) -> JournalEntry {

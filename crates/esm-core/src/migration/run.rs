@@ -390,7 +390,9 @@ async fn look_up(context: &Context, object: &ObjectId) -> Result<Triage> {
     context.stop.check()?;
     if context.plan.scope.single().is_none() {
         let name = super::lock_scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
-        if let Some(info) = context.locks.inspect(&name).await?.filter(|info| info.held) {
+        if let Some(info) = context.locks.inspect(&name).await?.filter(|info| info.held)
+            && context.is_at_work(&info).await?
+        {
             return Err(super::held_lock::held(info));
         }
     }
