@@ -4,7 +4,10 @@
 
 mod conformance;
 mod damage;
+mod machine;
 mod opening;
 mod places;
 mod scripted;
+#[cfg(any(feature = "aws", feature = "azure"))]
+mod servers;
 mod settling;
