@@ -92,7 +92,7 @@ impl Location {
     }
 
     #[cfg_attr(
-        not(all(feature = "aws", feature = "gcp", feature = "azure")),
+        not(any(feature = "aws", feature = "gcp", feature = "azure")),
         expect(unused_variables, reason = "only clients that are compiled in use it")
     )]
     fn client_for(url: Url, root: Path) -> Result<Self> {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use esm_core::id::StoreId;
 use esm_core::{Error, Result};
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -99,23 +100,22 @@ impl Marker {
         serde_json::from_slice(bytes).map_err(corrupt)
     }
 
-    /// Why there is no marker: a missing bucket answers as a missing object does, but not to a
-    /// list.
+    /// Why there is no marker. A missing bucket answers like a missing object does, but cannot be
+    /// listed.
     async fn absent(backend: &Backend) -> Error {
-        use futures::StreamExt as _;
-        match backend.list(backend.layout().root()).next().await {
-            Some(Err(error)) => error,
-            first => {
-                let empty = match first {
-                    None => "it is empty",
-                    Some(_) => "it holds other things",
-                };
-                Error::not_found(format!(
-                    "no esm store is here ({empty}): {}",
-                    backend.location()
-                ))
-                .with_hint("check the address, or import into it, which makes it a store")
-            }
+        let location = backend.location();
+        let found = backend.list(backend.layout().root()).next().await;
+        let what = match &found {
+            None => "it is empty",
+            Some(Ok(_)) => "it holds other things",
+            Some(Err(_)) => "it cannot be listed",
+        };
+        let error = Error::not_found(format!("no esm store is here ({what}): {location}"));
+        match found {
+            Some(Err(cause)) => error.with_source(cause).with_hint(
+                "check the name of the bucket, container or directory, and the right to list it",
+            ),
+            _ => error.with_hint("check the address, or import into it, which makes it a store"),
         }
     }
 }

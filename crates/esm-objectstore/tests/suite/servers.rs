@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use esm_core::ErrorKind;
 use esm_core::clock::Environment;
 use esm_objectstore::{OpenOptions, Store};
 use esm_testkit::conformance::{Case, backup, event_store, lock, records, run_case};
@@ -67,6 +68,66 @@ fn run<H: ?Sized>(
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
+/// Runs the test of this name again with these variables in its environment, which is where
+/// clients that are made from an address look. Answers whether this is that run.
+fn has_environment(test: &str, variable: &str, others: &[(&str, &str)]) -> bool {
+    const INSIDE: &str = "ESM_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    if let Ok(url) = std::env::var(variable) {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(INSIDE, "yes")
+            .envs(
+                others
+                    .iter()
+                    .map(|(name, value)| (name, value.replace("URL", &url))),
+            )
+            .status();
+        assert!(status.unwrap().success());
+    }
+    false
+}
+
+/// A store by its address: made, found again, and not found where there is none.
+async fn by_address(scheme: &str) {
+    let address = format!(
+        "{scheme}://esm-test/suite/{}",
+        Environment::system().uuid_v4()
+    );
+    let made = Store::open_or_create(&address, OpenOptions::new())
+        .await
+        .unwrap();
+    let found = Store::open(&address, OpenOptions::new()).await.unwrap();
+    assert_eq!(
+        (found.id(), found.location()),
+        (made.id(), address.as_str())
+    );
+
+    let elsewhere = Store::open(&format!("{address}/x"), OpenOptions::new())
+        .await
+        .unwrap_err();
+    assert_eq!(elsewhere.kind(), &ErrorKind::NotFound);
+    assert!(
+        elsewhere.to_string().contains("no esm store is here"),
+        "{elsewhere}"
+    );
+    let missing = format!("{scheme}://esm-no-such-bucket/prefix");
+    for error in [
+        Store::open(&missing, OpenOptions::new()).await.unwrap_err(),
+        Store::open_or_create(&missing, OpenOptions::new())
+            .await
+            .unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), &ErrorKind::NotFound, "{error:?}");
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains("bucket")),
+            "{error:?}"
+        );
+    }
+}
+
 macro_rules! suites {
     ($variable:literal) => {
         #[test]
@@ -111,12 +172,28 @@ mod s3 {
     }
 
     suites!("ESM_TEST_S3");
+
+    #[tokio::test]
+    async fn by_address() {
+        let variables = [
+            ("AWS_ENDPOINT_URL", "URL"),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ];
+        if super::has_environment("servers::s3::by_address", "ESM_TEST_S3", &variables) {
+            super::by_address("s3").await;
+        }
+    }
 }
 
 #[cfg(feature = "azure")]
 mod azure {
     use std::sync::Arc;
 
+    use esm_core::ErrorKind;
+    use esm_objectstore::{OpenOptions, Store};
     use object_store::ObjectStore;
 
     /// The account that every emulator has; its key is public.
@@ -137,4 +214,33 @@ mod azure {
     }
 
     suites!("ESM_TEST_AZURITE");
+
+    fn variables(key: &str) -> [(&str, &str); 4] {
+        [
+            ("AZURE_STORAGE_ENDPOINT", "URL/devstoreaccount1"),
+            ("AZURE_ALLOW_HTTP", "true"),
+            ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT),
+            ("AZURE_STORAGE_ACCOUNT_KEY", key),
+        ]
+    }
+
+    #[tokio::test]
+    async fn by_address() {
+        let test = "servers::azure::by_address";
+        if super::has_environment(test, "ESM_TEST_AZURITE", &variables(KEY)) {
+            super::by_address("az").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_key_is_a_missing_permission_and_told_nobody() {
+        let test = "servers::azure::a_wrong_key_is_a_missing_permission_and_told_nobody";
+        let wrong = "c2VjcmV0";
+        if super::has_environment(test, "ESM_TEST_AZURITE", &variables(wrong)) {
+            let opened = Store::open_or_create("az://esm-test/x", OpenOptions::new()).await;
+            let error = opened.unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::PermissionDenied, "{error:?}");
+            assert!(error.hint().is_some() && !format!("{error:?}").contains(wrong));
+        }
+    }
 }
