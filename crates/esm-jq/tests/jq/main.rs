@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compile_errors;
+mod docs;
 mod events;
 mod identity;
 mod language;
