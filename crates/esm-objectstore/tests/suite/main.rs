@@ -11,3 +11,4 @@ mod scripted;
 #[cfg(any(feature = "aws", feature = "azure"))]
 mod servers;
 mod settling;
+mod zombies;
