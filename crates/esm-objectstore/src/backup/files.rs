@@ -17,12 +17,12 @@ use tokio_util::io::StreamReader;
 use crate::backend::Backend;
 use crate::failure::explain;
 
-/// Size of a part. S3 wants at least 5 MiB and at most 10,000 of them: a file may have 78 GiB.
-const PART: usize = 8 << 20;
+/// Size of a part. S3 wants at least 5 MiB and at most 10,000 of them: a file may have 48 GiB.
+const PART: usize = 5 << 20;
 /// How many parts are on their way at once, beside the one that is being filled.
 const PARTS_AT_ONCE: usize = 2;
 /// How much is read at once, and how many times.
-const READ: u64 = 4 << 20;
+const READ: u64 = 2 << 20;
 const READS_AT_ONCE: usize = 2;
 
 /// Writes one data file. It is there when it has been shut down, and not before.

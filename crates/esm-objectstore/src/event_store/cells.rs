@@ -27,6 +27,8 @@ pub(crate) struct ObjectEventStore {
     pub(super) limits: StoreLimits,
     /// The last cell of a stream that this process has seen.
     pub(super) known: Known<StreamId>,
+    /// Where the next page of a stream begins that is being read page by page.
+    pub(super) next_page: Known<StreamId>,
 }
 
 impl ObjectEventStore {
@@ -36,6 +38,7 @@ impl ObjectEventStore {
             id,
             limits,
             known: Known::default(),
+            next_page: Known::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use esm_core::id::StreamId;
 use esm_core::store::{Cell, CellKind, Page, PageLimit};
 use esm_core::{Error, Result};
-use futures::stream::{FuturesOrdered, StreamExt as _};
+use futures::stream::{FuturesOrdered, StreamExt as _, TryStreamExt as _};
 
 use super::cells::ObjectEventStore;
 
@@ -12,55 +12,35 @@ const READ_AHEAD: usize = 8;
 
 impl ObjectEventStore {
     /// Cells from this number on.
-    ///
-    /// Begins with two requests, which is all that a stream of one cell takes to be seen whole.
-    /// Up to the end as far as it is known, more are sent at once as long as what came leaves room
-    /// in the page; beyond it, the more the longer the stream turns out to be.
     pub(super) async fn read_page(
         &self,
         stream: &StreamId,
         from: u64,
         limit: PageLimit,
     ) -> Result<Page> {
-        let most = limit.cells.max(1);
         let mut page = Page::default();
         let mut bytes = 0;
         let mut asked = 0;
         let mut requests = FuturesOrdered::new();
-        let known = self
-            .known
-            .get(stream)
-            .map_or(0, |last| last.saturating_sub(from) + 2);
-        let known = usize::try_from(known).unwrap_or(usize::MAX);
-        let mut ahead = 2;
+        let mut ahead = self.read_ahead(stream, from, limit);
         loop {
-            let came = page.cells.len();
-            let worth_asking = known.max(came + came / 2 + 1).max(2).min(most);
-            while asked < worth_asking && requests.len() < ahead {
+            while asked < ahead.worth_asking(page.cells.len()) && requests.len() < ahead.width {
                 requests.push_back(self.cell(stream, from + asked as u64));
                 asked += 1;
             }
             let Some(cell) = requests.next().await.transpose()? else {
                 break;
             };
-            let seq = from + page.cells.len() as u64;
-            let cell = match cell {
-                Some(cell) => cell,
-                None => {
-                    let mut later = false;
-                    while let Some(cell) = requests.next().await {
-                        later |= cell?.is_some();
-                    }
-                    match self.absent(stream, seq, later).await? {
-                        true => page.at_end = true,
-                        // it was written while the ones behind it were read: go on there next time
-                        false if page.cells.is_empty() => {
-                            return Box::pin(self.read_page(stream, from, limit)).await;
-                        }
-                        false => {}
-                    }
-                    break;
+            let Some(cell) = cell else {
+                let seq = from + page.cells.len() as u64;
+                let behind: Vec<Option<Cell>> = requests.try_collect().await?;
+                let later = behind.iter().any(Option::is_some);
+                page.at_end = self.is_end(stream, seq, later).await?;
+                if !page.at_end && page.cells.is_empty() {
+                    // it was written while the ones behind it were read
+                    return Box::pin(self.read_page(stream, from, limit)).await;
                 }
+                break;
             };
             if let Some(before) = page.cells.last() {
                 self.check_follows(stream, before, &cell)?;
@@ -70,23 +50,40 @@ impl ObjectEventStore {
                 break;
             }
             bytes += size;
-            let closed = matches!(cell.header.kind, CellKind::Close(_));
+            page.at_end = matches!(cell.header.kind, CellKind::Close(_));
             page.cells.push(cell);
-            if closed {
-                page.at_end = true;
+            if page.at_end {
                 break;
             }
-            ahead = fitting(limit.bytes, bytes, page.cells.len()).min(ahead * 2);
+            ahead.adapt(bytes, page.cells.len());
         }
         if let Some(last) = page.cells.last() {
             self.known.note(stream, last.header.seq);
+            if !page.at_end {
+                self.next_page.note(stream, last.header.seq + 1);
+            }
         }
         Ok(page)
     }
 
+    fn read_ahead(&self, stream: &StreamId, from: u64, limit: PageLimit) -> ReadAhead {
+        let known = self
+            .known
+            .get(stream)
+            .map_or(0, |last| last.saturating_sub(from) + 2);
+        let goes_on = self.next_page.get(stream) == Some(from);
+        ReadAhead {
+            most: limit.cells.max(1),
+            most_bytes: limit.bytes,
+            known: usize::try_from(known).unwrap_or(usize::MAX),
+            seen: if goes_on { READ_AHEAD } else { 0 },
+            width: 2,
+        }
+    }
+
     /// Whether a cell that was found absent is the end of the stream. `later`: a cell behind it
     /// was seen.
-    async fn absent(&self, stream: &StreamId, seq: u64, later: bool) -> Result<bool> {
+    async fn is_end(&self, stream: &StreamId, seq: u64, later: bool) -> Result<bool> {
         if later {
             return match self.header(stream, seq).await? {
                 Some(_) => Ok(false),
@@ -138,11 +135,36 @@ fn size(cell: &Cell) -> u64 {
         .sum()
 }
 
-/// How many more cells are worth asking for at once, going by the size of those that came.
-fn fitting(limit: u64, bytes: u64, cells: usize) -> usize {
-    let average = (bytes / cells as u64).max(1);
-    let room = limit.saturating_sub(bytes) / average;
-    usize::try_from(room)
-        .unwrap_or(READ_AHEAD)
-        .clamp(1, READ_AHEAD)
+/// How far to read ahead.
+///
+/// Begins with two requests, which is all that a stream of one cell takes to be seen whole. Up to
+/// the end as far as it is known, more are sent as long as what came leaves room in the page;
+/// beyond it, the more the longer the stream turns out to be.
+struct ReadAhead {
+    /// Most cells in the page.
+    most: usize,
+    /// About how many bytes the page may have.
+    most_bytes: u64,
+    /// How many cells to expect, the absent one behind the end included; 0 if that is not known.
+    known: usize,
+    /// Cells of earlier pages, up to a number that makes no difference.
+    seen: usize,
+    /// How many to have on their way at once.
+    width: usize,
+}
+
+impl ReadAhead {
+    /// How many cells are worth asking for in all when so many came.
+    fn worth_asking(&self, came: usize) -> usize {
+        let guessed = came + (self.seen + came) / 2 + 1;
+        self.known.max(guessed).max(2).min(self.most)
+    }
+
+    /// Goes by the size of the cells that came.
+    fn adapt(&mut self, bytes: u64, cells: usize) {
+        let average = (bytes / cells as u64).max(1);
+        let room = self.most_bytes.saturating_sub(bytes) / average;
+        let room = usize::try_from(room).unwrap_or(READ_AHEAD);
+        self.width = room.clamp(1, READ_AHEAD.min(self.width * 2));
+    }
 }

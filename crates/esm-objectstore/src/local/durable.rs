@@ -12,6 +12,7 @@ use object_store::Result;
 use object_store::path::Path;
 
 use super::directory::failure;
+use super::sweep::is_staging;
 
 /// How many folders are remembered as durable; forgetting one costs a sync.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("not zero");
@@ -81,13 +82,19 @@ impl DurableFolders {
         if self.is_durable(&folder) {
             return Ok(());
         }
-        blocking(move || match self.make(&folder) {
-            // a folder on the way was emptied and removed by another meanwhile
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.forget(&folder);
-                self.make(&folder)
+        blocking(move || {
+            if has_object(&folder) {
+                self.remember(&folder);
+                return Ok(());
             }
-            made => made,
+            match self.make(&folder) {
+                // a folder on the way was emptied and removed by another meanwhile
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.forget(&folder);
+                    self.make(&folder)
+                }
+                made => made,
+            }
         })
         .await
     }
@@ -149,6 +156,13 @@ impl DurableFolders {
         synced
     }
 
+    fn remember(&self, folder: &FilePath) {
+        let mut durable = self.durable();
+        for folder in folder.ancestors().take_while(|it| *it != self.root) {
+            durable.put(folder.to_owned(), ());
+        }
+    }
+
     fn forget(&self, folder: &FilePath) {
         let mut durable = self.durable();
         for folder in folder.ancestors() {
@@ -163,6 +177,17 @@ impl DurableFolders {
     fn durable(&self) -> std::sync::MutexGuard<'_, LruCache<PathBuf, ()>> {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a folder holds an object. Then it is durable, and so are those that lead to it: whoever
+/// put the object there synced them before.
+fn has_object(folder: &FilePath) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        entry.file_type().is_ok_and(|kind| kind.is_file()) && !is_staging(&entry.path())
+    })
 }
 
 /// Runs what blocks where blocking is allowed.
@@ -187,6 +212,24 @@ mod tests {
             assert!(folders.is_durable(&root.path().join(folder)), "{folder}");
         }
         assert!(folders.syncing.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_folder_with_an_object_is_durable_and_one_without_need_not_be() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/b");
+        assert!(!has_object(&folder));
+        std::fs::create_dir_all(folder.join("c")).unwrap();
+        std::fs::write(folder.join("00000000000000000000#1"), "").unwrap();
+        assert!(!has_object(&folder));
+        std::fs::write(folder.join("00000000000000000000"), "").unwrap();
+        assert!(has_object(&folder));
+
+        let folders = DurableFolders::new(root.path().to_owned());
+        folders.remember(&folder);
+        assert!(folders.is_durable(&folder) && folders.is_durable(&root.path().join("a")));
+        folders.forget(&folder);
+        assert!(!folders.is_durable(&folder) && !folders.is_durable(&root.path().join("a")));
     }
 
     #[tokio::test]

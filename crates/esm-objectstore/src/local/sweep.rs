@@ -53,13 +53,12 @@ fn sweep(root: &Path, now: SystemTime) -> io::Result<u64> {
             }
         }
     }
-    std::fs::write(&stamp, b"")?;
-    std::fs::File::open(&stamp)?.set_modified(now)?;
+    std::fs::File::create(&stamp)?.set_modified(now)?;
     Ok(removed)
 }
 
 /// Whether this is a name that `LocalFileSystem` gives to a file while it is being written.
-fn is_staging(path: &Path) -> bool {
+pub(super) fn is_staging(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.and_then(|name| name.rsplit_once('#'))
         .is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
