@@ -8,7 +8,7 @@ use super::decide::{Observed, TargetState, Verified};
 use crate::chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
-use crate::id::{ObjectId, StreamId, StreamName, StreamRef};
+use crate::id::{MigrationId, ObjectId, StreamId, StreamName, StreamRef};
 use crate::store::{CellKind, EventStore, EventStoreExt as _, Origin, Tail};
 
 /// One attempt at one object.
@@ -40,16 +40,27 @@ impl Attempt {
         source: StreamRef,
         target_name: StreamName,
     ) -> Result<Self> {
-        let tail = context.store.tail(&source.stream).await?;
-        let number = fences(&context.store, &source, &tail)
+        let (store, migration) = (&context.store, context.migration());
+        Self::current_of(store, migration, object, source, target_name).await
+    }
+
+    /// The attempt of this migration, or restore, that is on.
+    pub(crate) async fn current_of(
+        store: &Arc<dyn EventStore>,
+        migration: MigrationId,
+        object: &ObjectId,
+        source: StreamRef,
+        target_name: StreamName,
+    ) -> Result<Self> {
+        let tail = store.tail(&source.stream).await?;
+        let number = fences(store, &source, &tail)
             .await?
-            .filter(|(_, fence_of)| *fence_of == context.migration())
+            .filter(|(_, fence_of)| *fence_of == migration)
             .count() as u64;
-        let stream = StreamId::target(&target_name, context.migration(), &source, number);
-        let target = StreamRef::new(context.store.id(), stream);
-        let object = object.clone();
+        let stream = StreamId::target(&target_name, migration, &source, number);
+        let target = StreamRef::new(store.id(), stream);
         Ok(Self {
-            object,
+            object: object.clone(),
             source,
             target,
             number,
@@ -166,7 +177,7 @@ pub(crate) async fn fences(
     store: &Arc<dyn EventStore>,
     source: &StreamRef,
     tail: &Tail,
-) -> Result<impl Iterator<Item = (StreamId, crate::id::MigrationId)> + use<>> {
+) -> Result<impl Iterator<Item = (StreamId, MigrationId)> + use<>> {
     let controls = chain::control_cells(store, source, tail).await?;
     Ok(controls.into_iter().filter_map(|control| match control {
         CellKind::Fence(fence) => Some((fence.target, fence.migration)),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::checks::{ComparedStreams, FunctionCheck, VerificationCheck};
 use super::options::LockOptions;
 use super::progress::ProgressOptions;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::Fingerprint;
 use crate::store::{BackupProvider, BackupSettings, Compression};
 use crate::transform::{EventTransformer, Identity};
@@ -80,20 +80,7 @@ impl BackupOptions {
     }
 
     pub(super) fn settle(self, now: jiff::Timestamp) -> Result<BackupSettings> {
-        let mut settings = self.settings;
-        if let Some(retention) = self.retention {
-            let until = now.checked_add(retention).map_err(|e| {
-                Error::invalid(format!("retention is too long: {retention:?}")).with_source(e)
-            })?;
-            settings.keep_until = Some(until);
-        }
-        let Compression::Zstd { level } = settings.compression;
-        match (1..=19).contains(&level) {
-            true => Ok(settings),
-            false => Err(Error::invalid(format!(
-                "zstd level is not within 1 to 19: {level}"
-            ))),
-        }
+        self.settings.kept_for(self.retention, now)
     }
 }
 

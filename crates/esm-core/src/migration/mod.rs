@@ -65,3 +65,10 @@ pub use report::{
 pub use resume::ResumeBuilder;
 pub use service::{MigrationService, MigrationState};
 pub use status::{MigrationStatus, Step};
+
+// what a restore shares with a migration
+pub(crate) use attempt::{Attempt, Sight};
+pub(crate) use options::generation_name;
+pub(crate) use progress::{Reporter, Stamped};
+pub(crate) use scan::CellScan;
+pub(crate) use step::roll_back::{Undoer, Undone};

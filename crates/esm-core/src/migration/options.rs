@@ -219,11 +219,17 @@ impl PlannedMigration {
         if let Some(name) = &self.target {
             return Ok(name.clone());
         }
-        let version = format!("-v{}", terminated + 2);
-        let mut base = format!("{}-{}", object.name(), object.key());
-        while base.len() + version.len() > StreamName::MAX_BYTES {
-            base.pop();
-        }
-        StreamName::new(base + &version)
+        generation_name(object, terminated)
     }
+}
+
+/// The logical name of an object's stream that follows this many terminated ones:
+/// `{name}-{key}-v{generation}`.
+pub(crate) fn generation_name(object: &ObjectId, terminated: usize) -> crate::Result<StreamName> {
+    let version = format!("-v{}", terminated + 2);
+    let mut base = format!("{}-{}", object.name(), object.key());
+    while base.len() + version.len() > StreamName::MAX_BYTES {
+        base.pop();
+    }
+    StreamName::new(base + &version)
 }

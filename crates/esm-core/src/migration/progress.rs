@@ -47,17 +47,36 @@ pub struct Progress {
 }
 
 /// Receives progress.
-pub type ProgressCallback = Arc<dyn Fn(&Progress) + Send + Sync>;
+pub type ProgressCallback<P = Progress> = Arc<dyn Fn(&P) + Send + Sync>;
 
-/// Who wants to know about progress, and how often.
-#[derive(Clone, Default)]
-pub struct ProgressOptions {
+/// Who wants to know about progress, and how often: of a migration, unless said otherwise.
+pub struct ProgressOptions<P = Progress> {
     every: Option<Duration>,
-    callbacks: Vec<ProgressCallback>,
-    completed: Vec<ProgressCallback>,
+    callbacks: Vec<ProgressCallback<P>>,
+    completed: Vec<ProgressCallback<P>>,
 }
 
-impl ProgressOptions {
+impl<P> Default for ProgressOptions<P> {
+    fn default() -> Self {
+        Self {
+            every: None,
+            callbacks: Vec::new(),
+            completed: Vec::new(),
+        }
+    }
+}
+
+impl<P> Clone for ProgressOptions<P> {
+    fn clone(&self) -> Self {
+        Self {
+            every: self.every,
+            callbacks: self.callbacks.clone(),
+            completed: self.completed.clone(),
+        }
+    }
+}
+
+impl<P> ProgressOptions<P> {
     /// At most once in this time; 200 ms unless told.
     #[must_use]
     pub fn every(mut self, every: Duration) -> Self {
@@ -67,20 +86,20 @@ impl ProgressOptions {
 
     /// Called with the first progress, then now and then with the newest, and with the last.
     #[must_use]
-    pub fn on_progress(mut self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+    pub fn on_progress(mut self, callback: impl Fn(&P) + Send + Sync + 'static) -> Self {
         self.callbacks.push(Arc::new(callback));
         self
     }
 
     /// Called once, with the last progress, however the run ends.
     #[must_use]
-    pub fn on_completed(mut self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+    pub fn on_completed(mut self, callback: impl Fn(&P) + Send + Sync + 'static) -> Self {
         self.completed.push(Arc::new(callback));
         self
     }
 }
 
-impl fmt::Debug for ProgressOptions {
+impl<P> fmt::Debug for ProgressOptions<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProgressOptions")
             .field("every", &self.every)
@@ -90,34 +109,46 @@ impl fmt::Debug for ProgressOptions {
     }
 }
 
+/// Progress that says when it was.
+pub(crate) trait Stamped: Clone + fmt::Debug + Send + 'static {
+    /// Writes into it when it was, and how long the run had taken.
+    fn stamp(&mut self, at: Timestamp, elapsed: Duration);
+}
+
+impl Stamped for Progress {
+    fn stamp(&mut self, at: Timestamp, elapsed: Duration) {
+        (self.at, self.elapsed) = (at, elapsed);
+    }
+}
+
 /// Collects progress and hands it to a thread that calls the callbacks: a callback that blocks
 /// blocks that thread alone, and one that panics is counted.
 #[derive(Debug)]
-pub(crate) struct Reporter {
+pub(crate) struct Reporter<P: Stamped = Progress> {
     environment: Environment,
     started: Duration,
     every: Duration,
-    state: Mutex<State>,
-    mailbox: Option<Arc<Mailbox>>,
+    state: Mutex<State<P>>,
+    mailbox: Option<Arc<Mailbox<P>>>,
 }
 
 #[derive(Debug)]
-struct State {
-    progress: Progress,
+struct State<P> {
+    progress: P,
     last_sent: Option<Duration>,
 }
 
-#[derive(Debug, Default)]
-struct Mailbox {
-    slots: Mutex<Slots>,
+#[derive(Debug)]
+struct Mailbox<P> {
+    slots: Mutex<Slots<P>>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct Slots {
-    first: Option<Progress>,
-    newest: Option<Progress>,
-    last: Option<Progress>,
+#[derive(Debug)]
+struct Slots<P> {
+    first: Option<P>,
+    newest: Option<P>,
+    last: Option<P>,
     panics: u64,
     finished: bool,
 }
@@ -130,15 +161,11 @@ pub(crate) struct CallbackFaults {
 }
 
 impl Reporter {
-    /// How long the end of a migration waits for callbacks that are still running.
-    const PATIENCE: Duration = Duration::from_secs(1);
-
     pub(crate) fn start(
         options: ProgressOptions,
         environment: &Environment,
         migration: MigrationId,
     ) -> Self {
-        let started = environment.clock.monotonic();
         let progress = Progress {
             migration,
             status: MigrationStatus::Pending,
@@ -155,6 +182,26 @@ impl Reporter {
             at: environment.clock.now(),
             elapsed: Duration::ZERO,
         };
+        Self::begin(options, environment, progress)
+    }
+
+    /// Tells the last progress and waits a little for the callbacks to have seen it.
+    pub(crate) async fn finish(&self, status: MigrationStatus) -> CallbackFaults {
+        self.end(|progress| progress.status = status).await
+    }
+}
+
+impl<P: Stamped> Reporter<P> {
+    /// How long the end of a run waits for callbacks that are still running.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    /// Tells the first progress.
+    pub(crate) fn begin(
+        options: ProgressOptions<P>,
+        environment: &Environment,
+        progress: P,
+    ) -> Self {
+        let started = environment.clock.monotonic();
         let every = options.every.unwrap_or(Duration::from_millis(200));
         let wanted = !options.callbacks.is_empty() || !options.completed.is_empty();
         let mailbox = wanted.then(|| Mailbox::deliver_to(options));
@@ -174,7 +221,7 @@ impl Reporter {
     }
 
     /// Changes the progress and tells it, unless it was told just now.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut P)) {
         let now = self.environment.clock.monotonic();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut state.progress);
@@ -193,14 +240,15 @@ impl Reporter {
         });
     }
 
-    /// Tells the last progress and waits a little for the callbacks to have seen it.
-    pub(crate) async fn finish(&self, status: MigrationStatus) -> CallbackFaults {
+    /// Tells the last progress, changed like this, and waits a little for the callbacks to have seen
+    /// it.
+    pub(crate) async fn end(&self, change: impl FnOnce(&mut P)) -> CallbackFaults {
         let Some(mailbox) = &self.mailbox else {
             return CallbackFaults::default();
         };
         let last = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.progress.status = status;
+            change(&mut state.progress);
             self.stamp(&mut state.progress, self.environment.clock.monotonic());
             state.progress.clone()
         };
@@ -219,9 +267,9 @@ impl Reporter {
         }
     }
 
-    fn stamp(&self, progress: &mut Progress, now: Duration) {
-        progress.at = self.environment.clock.now();
-        progress.elapsed = now.saturating_sub(self.started);
+    fn stamp(&self, progress: &mut P, now: Duration) {
+        let elapsed = now.saturating_sub(self.started);
+        progress.stamp(self.environment.clock.now(), elapsed);
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -232,7 +280,7 @@ impl Reporter {
     }
 }
 
-impl Drop for Reporter {
+impl<P: Stamped> Drop for Reporter<P> {
     /// A run that is dropped tells nothing more; its thread ends.
     fn drop(&mut self) {
         if let Some(mailbox) = &self.mailbox {
@@ -241,9 +289,18 @@ impl Drop for Reporter {
     }
 }
 
-impl Mailbox {
-    fn deliver_to(options: ProgressOptions) -> Arc<Self> {
-        let mailbox = Arc::new(Self::default());
+impl<P: Stamped> Mailbox<P> {
+    fn deliver_to(options: ProgressOptions<P>) -> Arc<Self> {
+        let mailbox = Arc::new(Self {
+            slots: Mutex::new(Slots {
+                first: None,
+                newest: None,
+                last: None,
+                panics: 0,
+                finished: false,
+            }),
+            changed: Condvar::new(),
+        });
         let receiver = Arc::clone(&mailbox);
         // without the thread nothing is told; a migration does not fail for that
         let _ = std::thread::Builder::new()
@@ -252,12 +309,12 @@ impl Mailbox {
         mailbox
     }
 
-    fn post(&self, change: impl FnOnce(&mut Slots)) {
+    fn post(&self, change: impl FnOnce(&mut Slots<P>)) {
         change(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
     }
 
-    fn run(&self, options: &ProgressOptions) {
+    fn run(&self, options: &ProgressOptions<P>) {
         loop {
             let (progress, is_last) = {
                 let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -288,7 +345,7 @@ impl Mailbox {
         }
     }
 
-    fn call(&self, callbacks: &[ProgressCallback], progress: &Progress) {
+    fn call(&self, callbacks: &[ProgressCallback<P>], progress: &P) {
         for callback in callbacks {
             // a callback owns its state; what it left half-changed is its own
             if catch_unwind(AssertUnwindSafe(|| callback(progress))).is_err() {

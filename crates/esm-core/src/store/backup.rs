@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::ObjectDocument;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::id::{BackupId, MigrationId, ObjectId, StreamRef};
 
@@ -61,6 +62,28 @@ pub struct BackupSettings {
     /// The user's own words.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+}
+
+impl BackupSettings {
+    /// The same, to be kept this long from now; for ever where nothing is said.
+    ///
+    /// # Errors
+    /// `Invalid` for a time beyond the calendar, and for a compression that does not exist.
+    pub(crate) fn kept_for(mut self, retention: Option<Duration>, now: Timestamp) -> Result<Self> {
+        if let Some(retention) = retention {
+            let until = now.checked_add(retention).map_err(|e| {
+                Error::invalid(format!("retention is too long: {retention:?}")).with_source(e)
+            })?;
+            self.keep_until = Some(until);
+        }
+        let Compression::Zstd { level } = self.compression;
+        match (1..=19).contains(&level) {
+            true => Ok(self),
+            false => Err(Error::invalid(format!(
+                "zstd level is not within 1 to 19: {level}"
+            ))),
+        }
+    }
 }
 
 /// What is known of a backup before it is written.

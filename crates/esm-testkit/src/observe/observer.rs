@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use esm_core::id::{ObjectId, StreamId};
+use esm_core::event::Event;
+use esm_core::id::{BackupId, ObjectId, StreamId};
 use esm_core::store::{EventStore, PageLimit, ReadFrom, Records};
 use esm_core::transform::{EventTransformer, Identity, Mapper};
 use tokio::sync::Mutex;
@@ -12,7 +13,7 @@ use tokio::sync::Mutex;
 use super::chain::{self, Chain};
 use super::journal::Journals;
 use super::streams::{Stream, Streams};
-use super::target;
+use super::target::{self, Known};
 use crate::faults::Watch;
 use crate::tap::Operation;
 
@@ -35,7 +36,7 @@ pub struct Observer {
     event_store: Arc<dyn EventStore>,
     records: Arc<dyn Records>,
     objects: Vec<ObjectId>,
-    mappers: BTreeMap<String, Mapper>,
+    known: Known,
     seen: Mutex<Seen>,
 }
 
@@ -55,7 +56,7 @@ impl Observer {
             event_store,
             records,
             objects: Vec::new(),
-            mappers: BTreeMap::new(),
+            known: Known::default(),
             seen: Mutex::default(),
         }
         .transformation(Arc::new(Identity))
@@ -72,8 +73,18 @@ impl Observer {
     #[must_use]
     pub fn transformation(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
         let mapper = Mapper::new(transformer);
-        self.mappers
+        self.known
+            .mappers
             .insert(mapper.fingerprint().as_str().to_owned(), mapper);
+        self
+    }
+
+    /// Knows what this backup holds of an object: a stream that is restored from it holds a
+    /// beginning of that, and all of it once another is closed to it (R19, I9).
+    #[must_use]
+    pub fn backup(mut self, id: &BackupId, events: Vec<Event>) -> Self {
+        let fingerprint = format!("restore:{id}");
+        self.known.backups.insert(fingerprint, events);
         self
     }
 
@@ -90,8 +101,7 @@ impl Observer {
         let now = self.read_all(&mut seen.names).await?;
         seen.streams.advance(&now)?;
         for object in &self.objects {
-            let mappers = &self.mappers;
-            target::check(object, &now, mappers)?;
+            target::check(object, &now, &self.known)?;
             let before = seen.chains.get(object);
             let chain = chain::check(self.event_store.id(), &*self.records, object, &now, before);
             seen.chains.insert(object.clone(), chain.await?);

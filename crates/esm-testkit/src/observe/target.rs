@@ -9,6 +9,14 @@ use esm_core::transform::Mapper;
 
 use super::streams::{Stream, written_by_application};
 
+/// What targets may hold, by their fingerprint.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) mappers: BTreeMap<String, Mapper>,
+    /// The events of backups.
+    pub(super) backups: BTreeMap<String, Vec<Event>>,
+}
+
 /// Checks all targets among these streams whose source is there, of the chain of this object.
 ///
 /// # Errors
@@ -16,7 +24,7 @@ use super::streams::{Stream, written_by_application};
 pub(super) fn check(
     object: &ObjectId,
     now: &BTreeMap<StreamId, Stream>,
-    mappers: &BTreeMap<String, Mapper>,
+    known: &Known,
 ) -> Result<(), String> {
     let mut pending = vec![StreamId::first(object)];
     while let Some(source) = pending.pop().and_then(|id| now.get(&id)) {
@@ -25,10 +33,10 @@ pub(super) fn check(
             origin.is_some_and(|origin| origin.source.stream == source.id)
         });
         for target in targets {
-            copied(object, source, target, mappers)?;
+            copied(object, source, target, known)?;
         }
         if let Some(close) = source.close() {
-            closed(source, close, now)?;
+            closed(source, close, now, known)?;
             pending.extend(close.target.as_ref().map(|target| target.stream.clone()));
         }
     }
@@ -40,7 +48,7 @@ fn copied(
     object: &ObjectId,
     source: &Stream,
     target: &Stream,
-    mappers: &BTreeMap<String, Mapper>,
+    known: &Known,
 ) -> Result<(), String> {
     let Some(origin) = target.origin() else {
         return Ok(());
@@ -49,7 +57,10 @@ fn copied(
         return Ok(());
     }
     let fingerprint = origin.fingerprint.as_str();
-    let Some(mapper) = mappers.get(fingerprint) else {
+    if let Some(events) = known.backups.get(fingerprint) {
+        return restored(target, events);
+    }
+    let Some(mapper) = known.mappers.get(fingerprint) else {
         return Err(format!(
             "{} has an unknown transformation: {fingerprint}",
             target.id
@@ -81,6 +92,28 @@ fn copied(
         }
         equals_image(object, mapper, &taken, cell).map_err(|what| format!("I4: {at}: {what}"))?;
         cursor = next;
+    }
+    Ok(())
+}
+
+/// R19: what a restore wrote is a beginning of the backup, and every cell says how much of it.
+fn restored(target: &Stream, backup: &[Event]) -> Result<(), String> {
+    let mut rest = backup;
+    for cell in &target.cells {
+        let Some(cursor) = cell.header.cursor() else {
+            return Ok(());
+        };
+        let at = format!("{}, cell {}", target.id, cell.header.seq);
+        if cursor != cell.header.next_revision() {
+            return Err(format!("{at}: its cursor is {cursor}, not its end"));
+        }
+        let (here, after) = rest
+            .split_at_checked(cell.events.len())
+            .ok_or_else(|| format!("I9: {at}: holds more than the backup"))?;
+        if !cell.events.iter().map(|copied| &copied.event).eq(here) {
+            return Err(format!("I9: {at}: holds other events than the backup"));
+        }
+        rest = after;
     }
     Ok(())
 }
@@ -117,7 +150,12 @@ fn equals_image(
 }
 
 /// I4: what a Close says of its target is so, and the target is not fenced off.
-fn closed(source: &Stream, close: &Close, now: &BTreeMap<StreamId, Stream>) -> Result<(), String> {
+fn closed(
+    source: &Stream,
+    close: &Close,
+    now: &BTreeMap<StreamId, Stream>,
+    known: &Known,
+) -> Result<(), String> {
     let Some(target) = &close.target else {
         return Ok(());
     };
@@ -141,8 +179,16 @@ fn closed(source: &Stream, close: &Close, now: &BTreeMap<StreamId, Stream>) -> R
             "I4: {id} is closed to a target of another source or migration"
         ));
     }
-    if !close.continues || target.is_buried() {
+    if target.is_buried() {
         return Ok(());
+    }
+    if !close.continues {
+        let backup = known.backups.get(origin.fingerprint.as_str());
+        let whole = backup.is_none_or(|events| events.len() as u64 == close.target_events.0);
+        return match whole {
+            true => Ok(()),
+            false => Err(format!("I9: {id} is closed to a half-restored stream")),
+        };
     }
     let mut complete = None;
     for cell in &target.cells {

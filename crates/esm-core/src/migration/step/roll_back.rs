@@ -1,14 +1,17 @@
 //! The undo, before the pivot: Fence the source, then discard the target (R17).
 
+use std::sync::Arc;
+
 use tracing::info;
 
+use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ObjectId, StreamRef};
+use crate::id::{MigrationId, ObjectId, StreamId, StreamRef};
 use crate::migration::attempt::{Attempt, Sight, fences};
 use crate::migration::context::Context;
 use crate::migration::decide::{self, UndoAction};
 use crate::migration::status::{MigrationStatus, Step};
-use crate::store::Fence;
+use crate::store::{EventStore, Fence};
 
 /// Fences tried before an undo is given up because writers keep being faster.
 const FENCE_TRIES: usize = 64;
@@ -24,51 +27,126 @@ pub(crate) enum Undone {
     TooLate,
 }
 
+/// Who undoes: a migration, or a restore.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Undoer<'a> {
+    pub(crate) store: &'a Arc<dyn EventStore>,
+    pub(crate) environment: &'a Environment,
+    pub(crate) migration: MigrationId,
+    /// Says whether another holder has taken over; a restore has none.
+    pub(crate) context: Option<&'a Context>,
+}
+
+impl<'a> From<&'a Context> for Undoer<'a> {
+    fn from(context: &'a Context) -> Self {
+        Self {
+            store: &context.store,
+            environment: &context.environment,
+            migration: context.migration(),
+            context: Some(context),
+        }
+    }
+}
+
 /// Undoes one attempt.
 ///
 /// # Errors
-/// `Stuck` when the Fence could not be placed: the target is kept then. Those of the store.
+/// As [`Undoer::undo`].
 pub(crate) async fn undo(context: &Context, attempt: &Attempt) -> Result<Undone> {
     report(context, &attempt.object);
-    let mut last = None;
-    for _ in 0..FENCE_TRIES {
-        let sight = match attempt.look(&context.store).await {
-            Ok(sight) => sight,
-            Err(e) if e.is_retryable() => {
-                last = Some(e);
-                pause(context).await;
-                continue;
-            }
-            Err(e) => return Err(e),
-        };
-        match decide::undo(sight.source_tail.close(), sight.fenced, &attempt.target) {
-            UndoAction::Refuse => return Ok(Undone::TooLate),
-            UndoAction::DiscardSuperseded => {
-                return discard(context, attempt).await.map(|()| Undone::Superseded);
-            }
-            // read back: the Fence was seen in the source, by this look
-            UndoAction::Discard => {
-                info!(object = %attempt.object, target = %attempt.target, "attempt fenced");
-                return discard(context, attempt).await.map(|()| Undone::RolledBack);
-            }
-            UndoAction::Fence => {
-                if let Err(e) = fence(context, attempt, &sight).await {
-                    retry_or(e, &mut last)?;
-                    pause(context).await;
+    Undoer::from(context).undo(attempt).await
+}
+
+impl Undoer<'_> {
+    /// Undoes one attempt.
+    ///
+    /// # Errors
+    /// `Stuck` when the Fence could not be placed: the target is kept then. Those of the store.
+    pub(crate) async fn undo(&self, attempt: &Attempt) -> Result<Undone> {
+        let mut last = None;
+        for _ in 0..FENCE_TRIES {
+            let sight = match attempt.look(self.store).await {
+                Ok(sight) => sight,
+                Err(e) if e.is_retryable() => {
+                    last = Some(e);
+                    pause(self.environment).await;
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            match decide::undo(sight.source_tail.close(), sight.fenced, &attempt.target) {
+                UndoAction::Refuse => return Ok(Undone::TooLate),
+                UndoAction::DiscardSuperseded => {
+                    self.discard(&attempt.target.stream).await?;
+                    return Ok(Undone::Superseded);
+                }
+                // read back: the Fence was seen in the source, by this look
+                UndoAction::Discard => {
+                    info!(object = %attempt.object, target = %attempt.target, "attempt fenced");
+                    self.discard(&attempt.target.stream).await?;
+                    return Ok(Undone::RolledBack);
+                }
+                UndoAction::Fence => {
+                    if let Err(e) = self.fence(attempt, &sight).await {
+                        retry_or(e, &mut last)?;
+                        pause(self.environment).await;
+                    }
                 }
             }
         }
+        let message = format!(
+            "the source could not be fenced, so the target is kept: {} to {}",
+            attempt.source, attempt.target
+        );
+        let error = Error::new(ErrorKind::Stuck, message)
+            .with_hint("writers were faster every time; roll back again when there are fewer");
+        Err(match last {
+            Some(source) => error.with_source(source),
+            None => error,
+        })
     }
-    let message = format!(
-        "the source could not be fenced, so the target is kept: {} to {}",
-        attempt.source, attempt.target
-    );
-    let error = Error::new(ErrorKind::Stuck, message)
-        .with_hint("writers were faster every time; roll back again when there are fewer");
-    Err(match last {
-        Some(source) => error.with_source(source),
-        None => error,
-    })
+
+    /// Appends the Fence at the tail that was seen, while no other holder has taken over.
+    async fn fence(&self, attempt: &Attempt, sight: &Sight) -> Result<()> {
+        let fence = Fence {
+            target: attempt.target.stream.clone(),
+            migration: self.migration,
+        };
+        if let Some(context) = self.context {
+            context.ensure_in_charge().await?;
+        }
+        let commit = self.environment.commit_id();
+        let source = &attempt.source.stream;
+        self.store
+            .fence(source, &sight.source_tail, commit, fence)
+            .await
+            .map(drop)
+    }
+
+    /// Removes a target, where the store can; where it cannot, it stays as an orphan that nothing
+    /// names.
+    async fn discard(&self, target: &StreamId) -> Result<()> {
+        if !self.store.capabilities().discard {
+            return Ok(());
+        }
+        self.store.discard(target).await
+    }
+
+    /// Removes the targets of all own attempts that were fenced in a source: an earlier holder may
+    /// have crashed between a Fence and its clean-up, and a paused one may have written into a
+    /// target after it was discarded (R17).
+    pub(crate) async fn discard_fenced(&self, source: &StreamRef) -> Result<()> {
+        if !self.store.capabilities().discard {
+            return Ok(());
+        }
+        let tail = self.store.tail(&source.stream).await?;
+        for (target, migration) in fences(self.store, source, &tail).await? {
+            if migration == self.migration {
+                self.store.discard(&target).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn report(context: &Context, object: &ObjectId) {
@@ -89,52 +167,22 @@ fn retry_or(error: Error, last: &mut Option<Error>) -> Result<()> {
     Ok(())
 }
 
-async fn pause(context: &Context) {
+async fn pause(environment: &Environment) {
     let base = std::time::Duration::from_millis(20);
-    context
-        .environment
-        .clock
-        .sleep(context.environment.jittered(base))
-        .await;
+    environment.clock.sleep(environment.jittered(base)).await;
 }
 
 /// Appends the Fence at the tail that was seen, while no other holder has taken over.
 pub(crate) async fn fence(context: &Context, attempt: &Attempt, sight: &Sight) -> Result<()> {
-    let fence = Fence {
-        target: attempt.target.stream.clone(),
-        migration: context.migration(),
-    };
-    context.ensure_in_charge().await?;
-    let commit = context.environment.commit_id();
-    let source = &attempt.source.stream;
-    context
-        .store
-        .fence(source, &sight.source_tail, commit, fence)
-        .await
-        .map(drop)
+    Undoer::from(context).fence(attempt, sight).await
 }
 
-/// Removes the target, where the store can; where it cannot, it stays as an orphan that nothing
-/// names.
+/// Removes the target, where the store can.
 pub(crate) async fn discard(context: &Context, attempt: &Attempt) -> Result<()> {
-    if !context.store.capabilities().discard {
-        return Ok(());
-    }
-    context.store.discard(&attempt.target.stream).await
+    Undoer::from(context).discard(&attempt.target.stream).await
 }
 
-/// Removes the targets of all attempts that this migration has fenced in a source: an earlier
-/// holder may have crashed between a Fence and its clean-up, and a paused one may have written
-/// into a target after it was discarded (R17).
+/// As [`Undoer::discard_fenced`].
 pub(crate) async fn discard_fenced(context: &Context, source: &StreamRef) -> Result<()> {
-    if !context.store.capabilities().discard {
-        return Ok(());
-    }
-    let tail = context.store.tail(&source.stream).await?;
-    for (target, migration) in fences(&context.store, source, &tail).await? {
-        if migration == context.migration() {
-            context.store.discard(&target).await?;
-        }
-    }
-    Ok(())
+    Undoer::from(context).discard_fenced(source).await
 }

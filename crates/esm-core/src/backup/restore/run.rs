@@ -1,0 +1,283 @@
+//! A backup into streams, section by section.
+
+use super::place::{Found, Place};
+use super::request::{RestoreOptions, RestoreTarget, Restored, RestoredAll};
+use super::section::{SectionRun, undo};
+use crate::backup::checked::CheckedReader;
+use crate::backup::progress::Watch;
+use crate::backup::{BackupService, BackupStage, Monitor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{BackupId, ObjectId};
+use crate::migration::Undone;
+use crate::store::{BackupItem, BackupSection};
+
+/// Which sections are restored, and where.
+type Choice<'a> = &'a (dyn Fn(&BackupSection) -> Option<RestoreTarget> + Send + Sync);
+
+impl BackupService {
+    /// Restores one object of a backup (R19).
+    ///
+    /// The whole backup is read and compared with what it says of itself before anything is
+    /// written. Then the object's events go into a fresh stream, which is read again and compared
+    /// with the section's hash, and which then takes its place by one atomic write.
+    ///
+    /// # Guarantees
+    /// 1. Never onto a live stream. Nobody sees the restored events before all of them are there
+    ///    and were compared (I9).
+    /// 2. The events are those of the backup, byte for byte, at their revisions in it.
+    /// 3. No acknowledged event is lost: what was appended to the replaced stream until the cutover
+    ///    stays in it, closed and readable. [`Restored::replaced`] counts what is not in the
+    ///    restored one.
+    /// 4. A position in the replaced stream means nothing in the restored one and is never carried
+    ///    over: an append that expects it answers `Conflict`, a reader `Closed`. Reload.
+    /// 5. Schemas that the migration retired that wrote the backed-up stream stay retired (R11),
+    ///    where that stream is still to be seen. A migration that went over the object before may
+    ///    be run over the restored stream again.
+    /// 6. Safe with writers, migrations and other restores at work at the same time, without any
+    ///    lock.
+    ///
+    /// # Idempotence
+    /// May be repeated after any error or crash: it goes on where it stopped, and once it has cut
+    /// over it only tells that. To restore the same backup once more, see
+    /// [`RestoreOptions::again`].
+    ///
+    /// # Errors
+    /// - `NotFound` for an unknown backup; for an object that is not in it; for a fresh stream of an
+    ///   object that does not exist.
+    /// - `AlreadyExists` for a new object that exists, or where a stream with events stands where it
+    ///   would begin.
+    /// - `Corrupt` for a damaged backup, naming it and the section; nothing was written.
+    /// - `Fenced` when another migration or restore cut over first; `Stuck` when writers were faster
+    ///   than every attempt to. The restore was undone.
+    /// - `TooLarge` for an event over the store's limit; `Deleted`, `UnknownStore` and the others of
+    ///   loading the object; those of store, records and provider.
+    ///
+    /// After an error that a repetition may mend, and after `Cancelled`, the fresh stream is left as
+    /// it is; [`abandon_restore`](Self::abandon_restore) removes it. After any other it is undone:
+    /// fenced off and discarded (R17).
+    ///
+    /// # Cancel safety
+    /// A dropped future is a crash, and is resumed by doing the same again.
+    pub async fn restore(
+        &self,
+        id: &BackupId,
+        object: &ObjectId,
+        target: RestoreTarget,
+        options: RestoreOptions,
+    ) -> Result<Restored> {
+        let choice = choose_object(object, target);
+        let watch = self.watch(BackupStage::Verifying);
+        let restored = self.restore_one(id, object, &choice, options, &watch).await;
+        watch.end(restored).await
+    }
+
+    /// Restores every section of a backup for which `choose` says where to, as
+    /// [`restore`](Self::restore) does, reading the backup twice however many they are. Memory does
+    /// not grow with their number. `choose` is asked more than once for each section and must answer
+    /// the same; several sections must not have the same target.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore). Before anything is written: those of a damaged backup, of
+    /// existing new objects and of missing ones. Later the first failure ends it; what was restored
+    /// by then stays, and a repetition finds it done.
+    pub async fn restore_each(
+        &self,
+        id: &BackupId,
+        choose: impl Fn(&BackupSection) -> Option<RestoreTarget> + Send + Sync,
+        options: RestoreOptions,
+    ) -> Result<RestoredAll> {
+        let watch = self.watch(BackupStage::Verifying);
+        let mut all = RestoredAll::default();
+        let run = async {
+            self.check(id, &choose, &options, &watch).await?;
+            let each = |restored: Restored| all.add(&restored);
+            self.restore_chosen(id, &choose, &options, &watch, each)
+                .await
+        };
+        let run = run.await;
+        watch.end(run).await?;
+        Ok(all)
+    }
+
+    /// Undoes what an unfinished restore of this object has left, asked for in the same way:
+    /// fences the stream off, so that not even a paused run can cut over to it, and discards it.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the restore has cut over; as [`restore`](Self::restore) otherwise.
+    ///
+    /// # Idempotence
+    /// May be repeated.
+    pub async fn abandon_restore(
+        &self,
+        id: &BackupId,
+        object: &ObjectId,
+        target: RestoreTarget,
+        options: RestoreOptions,
+    ) -> Result<()> {
+        let choice = choose_object(object, target);
+        let mut reader = CheckedReader::open(&*self.provider, id).await?;
+        let mut found = 0;
+        while let Some(item) = reader.next().await? {
+            let BackupItem::Section(section) = item else {
+                continue;
+            };
+            let Some(target) = choice(&section) else {
+                continue;
+            };
+            found += 1;
+            let manifest = reader.manifest();
+            match Place::find(self, manifest, &section, &target, options.again).await? {
+                Found::Begin(place) if undo(self, &place).await? != Undone::TooLate => {}
+                _ => return Err(too_late(object)),
+            }
+        }
+        match found {
+            0 => Err(not_in(id, object)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn restore_one(
+        &self,
+        id: &BackupId,
+        object: &ObjectId,
+        choice: Choice<'_>,
+        options: RestoreOptions,
+        watch: &Watch,
+    ) -> Result<Restored> {
+        match self.check(id, choice, &options, watch).await? {
+            1 => {}
+            0 => return Err(not_in(id, object)),
+            several => {
+                let message = format!("backup {id} holds {several} streams of {object}");
+                return Err(Error::invalid(message).with_hint("choose one of its sections"));
+            }
+        }
+        let mut one = None;
+        let each = |restored| one = Some(restored);
+        self.restore_chosen(id, choice, &options, watch, each)
+            .await?;
+        one.ok_or_else(|| not_in(id, object))
+    }
+
+    /// Reads the whole backup before anything is written, and looks at every target. Answers the
+    /// number of chosen sections.
+    async fn check(
+        &self,
+        id: &BackupId,
+        choice: Choice<'_>,
+        options: &RestoreOptions,
+        watch: &Watch,
+    ) -> Result<u64> {
+        let mut reader = CheckedReader::open(&*self.provider, id).await?;
+        watch.stage(BackupStage::Verifying, id, Some(reader.manifest().events));
+        let mut chosen = 0;
+        while let Some(item) = reader.next().await? {
+            watch.check()?;
+            match item {
+                BackupItem::Section(section) => {
+                    watch.section(&section.object);
+                    if let Some(target) = choice(&section) {
+                        chosen += 1;
+                        let manifest = reader.manifest();
+                        Place::find(self, manifest, &section, &target, options.again).await?;
+                    }
+                }
+                BackupItem::Events(events) => watch.passed(events.len() as u64),
+                BackupItem::End(_) => {}
+            }
+        }
+        Ok(chosen)
+    }
+
+    async fn restore_chosen(
+        &self,
+        id: &BackupId,
+        choice: Choice<'_>,
+        options: &RestoreOptions,
+        watch: &Watch,
+        mut each: impl FnMut(Restored) + Send,
+    ) -> Result<()> {
+        let mut reader = CheckedReader::open(&*self.provider, id).await?;
+        watch.stage(BackupStage::Restoring, id, Some(reader.manifest().events));
+        let mut run: Option<SectionRun<'_>> = None;
+        loop {
+            let step = self.step(&mut reader, &mut run, choice, options, watch);
+            match step.await {
+                Ok(Step::GoOn) => {}
+                Ok(Step::Restored(restored)) => each(*restored),
+                Ok(Step::End) => return Ok(()),
+                Err(error) => {
+                    return Err(match run {
+                        Some(run) => run.fail(error).await,
+                        None => error,
+                    });
+                }
+            }
+        }
+    }
+
+    async fn step<'a>(
+        &'a self,
+        reader: &mut CheckedReader,
+        run: &mut Option<SectionRun<'a>>,
+        choice: Choice<'_>,
+        options: &RestoreOptions,
+        watch: &Watch,
+    ) -> Result<Step> {
+        watch.check()?;
+        match reader.next().await? {
+            None => return Ok(Step::End),
+            Some(BackupItem::Section(section)) => {
+                let Some(target) = choice(&section) else {
+                    return Ok(Step::GoOn);
+                };
+                watch.section(&section.object);
+                let manifest = reader.manifest();
+                let found = Place::find(self, manifest, &section, &target, options.again).await?;
+                let found = (&target, found);
+                *run = Some(SectionRun::begin(self, manifest, *section, found, options).await?);
+            }
+            Some(BackupItem::Events(events)) => {
+                let Some(run) = run else {
+                    return Ok(Step::GoOn);
+                };
+                let count = events.len() as u64;
+                run.add(events).await?;
+                watch.passed(count);
+            }
+            Some(BackupItem::End(summary)) => {
+                if let Some(section) = run {
+                    let restored = section.end(&summary, watch).await?;
+                    *run = None;
+                    return Ok(Step::Restored(Box::new(restored)));
+                }
+            }
+        }
+        Ok(Step::GoOn)
+    }
+}
+
+/// What came of one item of the backup.
+enum Step {
+    GoOn,
+    Restored(Box<Restored>),
+    End,
+}
+
+fn choose_object(
+    object: &ObjectId,
+    target: RestoreTarget,
+) -> impl Fn(&BackupSection) -> Option<RestoreTarget> + Send + Sync + '_ {
+    move |section| (section.object == *object).then(|| target.clone())
+}
+
+fn not_in(id: &BackupId, object: &ObjectId) -> Error {
+    Error::not_found(format!("backup {id} does not hold object {object}"))
+        .with_hint("list the sections of the backup to see what it holds")
+}
+
+fn too_late(object: &ObjectId) -> Error {
+    let message = format!("the restore has cut over, so there is only forward: {object}");
+    Error::new(ErrorKind::AlreadyExists, message).with_hint("restore again to finish it")
+}

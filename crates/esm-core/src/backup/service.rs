@@ -1,0 +1,188 @@
+//! The service.
+
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+
+use super::checked::CheckedReader;
+use super::progress::{BackupProgress, BackupStage, Watch, refuse_cancelled};
+use super::write::read_through;
+use crate::clock::Environment;
+use crate::error::{ErrorKind, Result};
+use crate::id::BackupId;
+use crate::migration::ProgressOptions;
+use crate::router::ObjectReader;
+use crate::store::{
+    BackupItem, BackupManifest, BackupProvider, BackupSection, Records, SectionSummary, Stores,
+};
+
+/// Writes, verifies, restores, deletes and prunes backups.
+///
+/// A handle: clones are the same service, and cheap.
+///
+/// # Example
+/// ```
+/// # use std::sync::Arc;
+/// # use std::time::Duration;
+/// # use esm_core::store::{BackupProvider, EventStore, Records};
+/// use esm_core::backup::{BackupService, CreateOptions, RestoreOptions, RestoreTarget};
+/// use esm_core::migration::Scope;
+///
+/// # async fn example(
+/// #     store: Arc<dyn EventStore>, records: Arc<dyn Records>, provider: Arc<dyn BackupProvider>,
+/// # ) -> esm_core::Result<()> {
+/// let backups = BackupService::new(store, records, provider);
+/// let options = CreateOptions::new().include_document().retention(Duration::from_hours(24 * 90));
+/// let backup = backups.create(&Scope::All, options).await?;
+/// let order = "order/123".parse()?;
+/// let restored = backups
+///     .restore(&backup.id, &order, RestoreTarget::FreshStream, RestoreOptions::new())
+///     .await?;
+/// println!("{} events in {}", restored.events, restored.stream);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct BackupService {
+    pub(super) reader: ObjectReader,
+    pub(super) provider: Arc<dyn BackupProvider>,
+    pub(super) environment: Environment,
+    progress: ProgressOptions<BackupProgress>,
+    cancel: CancellationToken,
+}
+
+impl BackupService {
+    /// Works on the objects of these stores and records, and on this provider's backups. New
+    /// objects are restored into the home store.
+    pub fn new(
+        stores: impl Into<Stores>,
+        records: Arc<dyn Records>,
+        provider: Arc<dyn BackupProvider>,
+    ) -> Self {
+        Self {
+            reader: ObjectReader::new(records, stores),
+            provider,
+            environment: Environment::default(),
+            progress: ProgressOptions::default(),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// Takes time, ids and randomness from there.
+    #[must_use]
+    pub fn with_environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Who wants to know about the progress of each call. A callback that blocks or panics stalls
+    /// and fails nothing.
+    #[must_use]
+    pub fn with_progress(
+        mut self,
+        options: impl FnOnce(ProgressOptions<BackupProgress>) -> ProgressOptions<BackupProgress>,
+    ) -> Self {
+        self.progress = options(self.progress);
+        self
+    }
+
+    /// Stops every call at its next safe point, with `Cancelled`, when the token is cancelled.
+    #[must_use]
+    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
+        self.cancel = token;
+        self
+    }
+
+    pub(super) fn watch(&self, stage: BackupStage) -> Watch {
+        let (progress, cancel) = (self.progress.clone(), self.cancel.clone());
+        Watch::begin(progress, cancel, &self.environment, stage)
+    }
+
+    pub(super) fn refuse_cancelled(&self) -> Result<()> {
+        refuse_cancelled(&self.cancel)
+    }
+
+    /// The manifests of all finished backups and archives, in no promised order.
+    pub fn list(&self) -> BoxStream<'_, Result<BackupManifest>> {
+        self.provider.list()
+    }
+
+    /// What a backup says of itself.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt`.
+    pub async fn manifest(&self, id: &BackupId) -> Result<BackupManifest> {
+        self.provider.manifest(id).await
+    }
+
+    /// Reads a whole backup and compares it with what it says of itself: the checksums and sizes,
+    /// the count and hash of each section, and the totals of the manifest. Answers the manifest.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt`, naming the backup and the section.
+    pub async fn verify(&self, id: &BackupId) -> Result<BackupManifest> {
+        let watch = self.watch(BackupStage::Verifying);
+        let read = read_through(&*self.provider, id, &watch).await;
+        watch.end(read.map(|(manifest, _)| manifest)).await
+    }
+
+    /// What a backup holds, section by section, in its order. Reads all of it, compares it as
+    /// [`verify`](Self::verify) does, and gives a section out when it was found right. A section's
+    /// document is there where the backup has documents.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn sections(
+        &self,
+        id: &BackupId,
+    ) -> BoxStream<'static, Result<(BackupSection, SectionSummary)>> {
+        let (provider, cancel) = (Arc::clone(&self.provider), self.cancel.clone());
+        let opening = Sections::Closed(provider, id.clone());
+        stream::try_unfold(opening, move |sections| {
+            let cancel = cancel.clone();
+            async move {
+                let mut reader = match sections {
+                    Sections::Closed(provider, id) => CheckedReader::open(&*provider, &id).await?,
+                    Sections::Open(reader) => *reader,
+                };
+                let mut section = None;
+                while let Some(item) = reader.next().await? {
+                    refuse_cancelled(&cancel)?;
+                    match item {
+                        BackupItem::Section(begun) => section = Some(*begun),
+                        BackupItem::Events(_) => {}
+                        BackupItem::End(summary) => {
+                            let found = section.map(|section| (section, summary));
+                            return Ok(found.map(|f| (f, Sections::Open(Box::new(reader)))));
+                        }
+                    }
+                }
+                Ok(None)
+            }
+        })
+        .boxed()
+    }
+
+    /// Deletes a backup, also one whose time to be kept is not over.
+    ///
+    /// # Errors
+    /// `NotFound`; what an interrupted deletion had left of it is removed all the same.
+    pub async fn delete(&self, id: &BackupId) -> Result<()> {
+        let found = match self.provider.manifest(id).await {
+            // one that cannot be read any more is there to be deleted
+            Ok(_) => Ok(()),
+            Err(e) if *e.kind() == ErrorKind::Corrupt => Ok(()),
+            Err(e) if *e.kind() == ErrorKind::NotFound => Err(e),
+            Err(e) => return Err(e),
+        };
+        self.provider.delete(id).await?;
+        found
+    }
+}
+
+/// A backup whose sections are read.
+enum Sections {
+    Closed(Arc<dyn BackupProvider>, BackupId),
+    Open(Box<CheckedReader>),
+}

@@ -1,0 +1,243 @@
+//! Restoring into a fresh stream of the same object.
+
+use esm_core::backup::{RestoreOptions, RestoreTarget, Restored};
+use esm_core::document::TerminationReason;
+use esm_core::event::{Position, Revision};
+use esm_core::id::{BackupId, ObjectId};
+use esm_core::migration::MigrationService;
+use esm_core::router::{ExpectedRevision, ObjectReader, ReadPosition, Translation};
+use esm_core::store::CellKind;
+use esm_core::{ErrorKind, Result};
+use futures::TryStreamExt as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::fixture::{Fixture, event};
+
+async fn restore(f: &Fixture, id: &BackupId, object: &ObjectId) -> Result<Restored> {
+    let options = RestoreOptions::new().cells(2, 1 << 20);
+    f.service
+        .restore(id, object, RestoreTarget::FreshStream, options)
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backup_takes_the_place_of_the_active_stream() {
+    // R19, I9
+    let f = Fixture::new();
+    let object = f.object("order/1", 5).await;
+    let backed_up = f.active_events(&object).await;
+    let source = f.document(&object).await.active;
+    let id = f.back_up(&[&object]).await;
+    for event in ["x", "y"] {
+        f.append(&object, event).await;
+    }
+    let restored = restore(&f, &id, &object).await.unwrap();
+    assert_eq!((restored.events, restored.already), (5, false));
+    let replaced = restored.replaced.unwrap();
+    assert_eq!((&replaced.stream, replaced.events), (&source, 7));
+    assert_eq!(replaced.left_behind, Some(2));
+    assert_eq!(replaced.appended_meanwhile, Some(0));
+
+    assert_eq!(f.active_events(&object).await, backed_up);
+    assert_eq!(f.world.events(&source.stream).len(), 7, "nothing is lost");
+    let document = f.document(&object).await;
+    assert_eq!(document.active, restored.stream);
+    let entry = document.terminated(&source).unwrap();
+    assert_eq!(entry.reason, TerminationReason::Restored);
+    let fingerprint = entry.fingerprint.as_ref().unwrap().to_string();
+    assert_eq!(fingerprint, format!("restore:{id}"));
+
+    let close = f.close_of(&source).unwrap();
+    assert!(!close.continues);
+    assert_eq!(
+        (close.events, close.target_events),
+        (Revision(7), Revision(5))
+    );
+    for header in f.headers(&restored.stream.stream) {
+        assert_eq!(header.cursor(), Some(header.next_revision()), "R1");
+    }
+    let CellKind::Data {
+        origin: Some(origin),
+        ..
+    } = &f.headers(&restored.stream.stream)[0].kind
+    else {
+        panic!("the first cell has no origin")
+    };
+    assert_eq!((&origin.source, origin.attempt), (&source, 0), "R2, R13");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_section_is_restored_too() {
+    let f = Fixture::new();
+    let object = f.object("order/1", 0).await;
+    let id = f.back_up(&[&object]).await;
+    f.append(&object, "x").await;
+    let restored = restore(&f, &id, &object).await.unwrap();
+    assert_eq!(restored.events, 0);
+    assert!(f.active_events(&object).await.is_empty());
+    f.append(&object, "y").await;
+    assert_eq!(f.active_events(&object).await, [event("y")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn positions_never_carry_over_and_writers_go_on_in_the_restored_stream() {
+    // R8, R9, R19
+    let f = Fixture::new();
+    let object = f.object("order/1", 3).await;
+    let client = f.client();
+    let before = client.load(&object).await.unwrap().position();
+    let id = f.back_up(&[&object]).await;
+    let restored = restore(&f, &id, &object).await.unwrap();
+
+    let stale = ExpectedRevision::At(before.clone());
+    let error = client.append(&object, stale, vec![event("x")]).await;
+    assert!(matches!(
+        error.unwrap_err().kind(),
+        ErrorKind::Conflict { .. }
+    ));
+    let reader = ObjectReader::new(f.world.records(), f.world.event_store());
+    let lies = reader.translate(&object, &before).await.unwrap();
+    assert!(matches!(lies, Translation::Replaced(_)), "{lies:?}");
+    let read: Result<Vec<_>> = reader
+        .read(&object, ReadPosition::At(before))
+        .try_collect()
+        .await;
+    assert!(matches!(read.unwrap_err().kind(), ErrorKind::Closed(_)));
+
+    let appended = client
+        .append(&object, ExpectedRevision::Any, vec![event("y")])
+        .await
+        .unwrap();
+    let expected = Position {
+        stream: restored.stream.stream,
+        revision: Revision(3),
+    };
+    assert_eq!(appended.first, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn doing_it_again_is_done_unless_it_is_asked_for() {
+    let f = Fixture::new();
+    let object = f.object("order/1", 3).await;
+    let backed_up = f.active_events(&object).await;
+    let id = f.back_up(&[&object]).await;
+    let first = restore(&f, &id, &object).await.unwrap();
+    f.append(&object, "bad").await;
+    let document = f.document(&object).await;
+    let repeated = restore(&f, &id, &object).await.unwrap();
+    assert!(repeated.already);
+    assert_eq!(
+        (repeated.stream, repeated.events),
+        (first.stream.clone(), 3)
+    );
+    assert_eq!(f.document(&object).await, document);
+
+    let again = RestoreOptions::new().again();
+    let target = RestoreTarget::FreshStream;
+    let second = f
+        .service
+        .restore(&id, &object, target, again)
+        .await
+        .unwrap();
+    assert_ne!(second.stream, first.stream);
+    let replaced = second.replaced.unwrap();
+    assert_eq!((replaced.stream, replaced.events), (first.stream, 4));
+    assert_eq!(
+        replaced.left_behind, None,
+        "the backup is of another stream"
+    );
+    assert_eq!(f.active_events(&object).await, backed_up);
+    assert_eq!(f.document(&object).await.terminated.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_is_refused_before_anything_is_written() {
+    let f = Fixture::new();
+    let (object, other) = (f.object("order/1", 3).await, f.object("order/2", 3).await);
+    let id = f.back_up(&[&object]).await;
+    let before = f.world.event_store.stream_ids();
+    let missing = "backup-of-nothing".try_into().unwrap();
+    let cases = [(&missing, &object), (&id, &other)];
+    for (id, object) in cases {
+        let error = restore(&f, id, object).await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::NotFound, "{error}");
+    }
+    assert!(f.world.backups.corrupt(&id));
+    let error = restore(&f, &id, &object).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("section 0 (order/1"), "{error}");
+    assert_eq!(f.world.event_store.stream_ids(), before);
+
+    // an object that only the backup knows
+    let elsewhere = Fixture::new();
+    let object = elsewhere.object("order/3", 3).await;
+    let id = elsewhere.back_up(&[&object]).await;
+    let mut world = f.world.clone();
+    world.backups = elsewhere.world.backups.clone();
+    let service = crate::fixture::service(&world, &f.environment);
+    let (target, options) = (RestoreTarget::FreshStream, RestoreOptions::new());
+    let error = service.restore(&id, &object, target, options).await;
+    let error = error.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::NotFound);
+    assert!(error.hint().unwrap().contains("new object"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_migration_goes_over_a_restored_stream_and_what_it_retired_stays_retired() {
+    let f = Fixture::new();
+    let object = f.object("order/1", 3).await;
+    let migrations =
+        MigrationService::new(f.world.event_store(), f.world.records(), f.world.locks())
+            .unwrap()
+            .with_environment(f.environment.clone());
+    migrations.migrate(object.clone()).execute().await.unwrap();
+    let id = f.back_up(&[&object]).await;
+    restore(&f, &id, &object).await.unwrap();
+    let result = migrations.migrate(object.clone()).execute().await.unwrap();
+    assert!(
+        result.is_success() && !result.was_up_to_date(),
+        "{result:?}"
+    );
+    assert_eq!(f.document(&object).await.terminated.len(), 3);
+    assert_eq!(f.active_events(&object).await.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_restore_is_gone_on_with_or_abandoned() {
+    // R17
+    let f = Fixture::new();
+    let object = f.object("order/1", 2000).await;
+    let id = f.back_up(&[&object]).await;
+    let token = CancellationToken::new();
+    let stop = token.clone();
+    let service = f.service.clone().cancel_on(token).with_progress(|p| {
+        p.every(std::time::Duration::ZERO).on_progress(move |p| {
+            if p.stage == esm_core::backup::BackupStage::Restoring && p.events > 0 {
+                stop.cancel();
+            }
+        })
+    });
+    let (target, options) = (RestoreTarget::FreshStream, RestoreOptions::new());
+    let stopped = service.restore(&id, &object, target.clone(), options).await;
+    // the callback runs on its own thread, so the restore may have been faster
+    if let Err(error) = stopped {
+        assert_eq!(*error.kind(), ErrorKind::Cancelled);
+        let abandoned = f
+            .service
+            .abandon_restore(&id, &object, target.clone(), options)
+            .await;
+        abandoned.unwrap();
+        assert_eq!(f.world.event_store.stream_ids().len(), 1);
+        let source = f.document(&object).await.active;
+        let last = f.headers(&source.stream).pop().unwrap();
+        assert!(matches!(last.kind, CellKind::Fence(_)));
+    }
+    restore(&f, &id, &object).await.unwrap();
+    let error = f
+        .service
+        .abandon_restore(&id, &object, target, options)
+        .await
+        .unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(f.active_events(&object).await.len(), 2000);
+}
