@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     heading("The same order afterwards");
     esm.run(&["read", ORDER])?;
     esm.run(&["show", ORDER])?;
-    esm.run(&["status"])?;
+    esm.run(&["status", "--all"])?;
 
     let before = Tally::of(&std::fs::read_to_string(sample)?)?;
     let after = Tally::of(&esm.output(&["export", "--all"])?)?;

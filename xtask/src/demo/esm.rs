@@ -50,6 +50,12 @@ impl Esm {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command::new(&self.program);
+        // options that the user has set for a store of their own are not meant for this one
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ESM_") {
+                command.env_remove(name);
+            }
+        }
         command.env("ESM_STORE", &self.store).args(arguments);
         command
     }
