@@ -41,20 +41,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     esm.run(&["import", "examples/orders.ndjson"])?;
     esm.run(&["read", ORDER])?;
 
-    heading("What would a migration do? This writes nothing");
-    esm.run(&["plan", "--all", "--transform", jq])?;
-
-    heading("Migrating: backup, copy and transform, verify, cut over, close the books");
     let backups = directory.url("backups");
-    esm.run(&[
-        "migrate",
+    let migration = [
         "--all",
         "--transform",
         jq,
         "--backup",
         &backups,
         "--close-books",
-    ])?;
+    ];
+    heading("What would a migration do? This writes nothing");
+    esm.run(&[&["plan"], &migration[..]].concat())?;
+
+    heading("Migrating: backup, copy and transform, verify, cut over, close the books");
+    esm.run(&[&["migrate"], &migration[..]].concat())?;
 
     heading("The same order afterwards");
     esm.run(&["read", ORDER])?;
@@ -104,10 +104,10 @@ fn ending(esm: &Esm, directory: &Directory, before: &Tally, after: &Tally) {
     }
     println!(
         "\
-esm list                                       # the objects
-esm read {ORDER} --output json             # events as CloudEvents
+esm list                                           # the objects
+esm read {ORDER} --output json                # events as CloudEvents
 esm migrate --all --transform examples/orders.jq   # again: there is nothing to do
-esm export --all > migrated.ndjson             # take everything out
+esm export --all > migrated.ndjson                 # take everything out
 esm backup list --backup {backups}
 esm --help",
         backups = directory.url("backups"),

@@ -28,10 +28,8 @@ impl Esm {
         let mut command = self.command(arguments);
         let mut shown = Command::new("esm");
         shown.args(arguments);
-        println!("$ {}", command::shown(&shown));
-        command::run_quietly(&mut command)?;
-        println!();
-        Ok(())
+        println!("\n$ {}", command::shown(&shown));
+        command::run_quietly(&mut command)
     }
 
     /// Runs a command and returns what it printed.
