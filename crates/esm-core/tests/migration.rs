@@ -529,6 +529,46 @@ async fn what_cannot_work_is_refused_before_anything_is_touched() {
     assert_eq!(f.world.records.keys().len(), 1, "only the document");
 }
 
+#[tokio::test(start_paused = true)]
+async fn r11_a_schema_that_is_changed_only_in_part_is_named_as_a_risk() {
+    /// Drops the first event and no other.
+    #[derive(Debug)]
+    struct DropFirst;
+    impl EventTransformer for DropFirst {
+        fn fingerprint(&self) -> Fingerprint {
+            Fingerprint::new("drop first@1").unwrap()
+        }
+        fn handles(&self, _: &Schema) -> bool {
+            true
+        }
+        fn transform(
+            &self,
+            _: &Event,
+            context: &TransformContext<'_>,
+        ) -> Result<Transformed, TransformError> {
+            Ok(match context.revision {
+                Revision::START => Transformed::dropped("first"),
+                _ => Transformed::Unchanged,
+            })
+        }
+    }
+    let f = Fixture::new();
+    let object = f.object("order/1", &["A", "A", "B"]).await;
+    let plan = f
+        .service
+        .migrate(object)
+        .transform(DropFirst)
+        .dry_run()
+        .await
+        .unwrap();
+    let risk = plan
+        .risks
+        .iter()
+        .find(|r| r.contains("retired as a whole"))
+        .unwrap();
+    assert!(risk.ends_with(": A v1"), "{risk}");
+}
+
 /// Gives another answer each time it is asked.
 #[derive(Debug, Default)]
 struct Counting(AtomicUsize);

@@ -228,8 +228,13 @@ impl<'a> ObjectRun<'a> {
                 // an error in the middle leaves what was verified before
                 let mut next = progressed.clone();
                 verify::verify(context, attempt, &mut next, end).await?;
+                let moved = next.verified() != progressed.verified() || !progressed.is_complete();
                 *progressed = next;
-                Ok(Turn::GoOn)
+                Ok(match moved {
+                    true => Turn::GoOn,
+                    // the same again, and still it does not permit the Close
+                    false => Turn::Wait,
+                })
             }
             Action::Close { target_events, .. } => {
                 self.step = Step::CutOver;

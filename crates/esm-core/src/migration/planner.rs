@@ -245,6 +245,20 @@ impl Planner {
                 plan.sampled_events, plan.events
             ));
         }
+        let partly: Vec<_> = (plan.schemas.iter())
+            .filter(|s| {
+                let taken = s.findings.changed + s.findings.dropped;
+                taken > 0 && taken + s.findings.failed < s.findings.events
+            })
+            .map(|s| s.schema.to_string())
+            .collect();
+        if !partly.is_empty() {
+            risks.push(format!(
+                "only some events of a schema are changed or dropped, and the schema is retired as \
+                 a whole, so later appends of it are refused: {}",
+                partly.join(", ")
+            ));
+        }
         if !plan.ledger.reused.is_empty() {
             let schemas: Vec<_> = plan.ledger.reused.iter().map(ToString::to_string).collect();
             risks.push(format!(

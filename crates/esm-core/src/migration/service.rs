@@ -165,10 +165,11 @@ impl MigrationService {
             .boxed()
     }
 
-    /// The migrations that have not ended. Writes nothing.
+    /// The migrations that were planned and have not ended. One that died before its plan was
+    /// written has touched nothing and is left out. Writes nothing.
     pub fn active(&self) -> BoxStream<'_, Result<MigrationState>> {
         self.migrations()
-            .try_filter(|s| std::future::ready(!s.status.is_terminal()))
+            .try_filter(|s| std::future::ready(s.plan.is_some() && !s.status.is_terminal()))
             .boxed()
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct UndoRun<'a> {
     pub(crate) too_late: bool,
     /// Objects that were left as they are: open, and nothing was begun.
     untouched: u64,
+    /// The first object's that could not be undone.
+    failure: Option<Error>,
 }
 
 impl<'a> UndoRun<'a> {
@@ -32,6 +34,7 @@ impl<'a> UndoRun<'a> {
             statistics: Statistics::default(),
             too_late: false,
             untouched: 0,
+            failure: None,
         }
     }
 
@@ -61,6 +64,9 @@ impl<'a> UndoRun<'a> {
                 self.rest(&at_work).await?;
             }
         }
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
         match self.statistics.migrated {
             0 => Ok(()),
             migrated if self.statistics.rolled_back == 0 && self.untouched == 0 => {
@@ -88,7 +94,20 @@ impl<'a> UndoRun<'a> {
         Ok(())
     }
 
+    /// Undoes one of several objects; one that cannot be undone does not keep the others.
     async fn object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
+        match self.undo_object(object, always_fence).await {
+            Err(error) if self.context.ends_the_run(&error) => Err(error),
+            Err(error) => {
+                self.statistics.name_failure(object, Step::RollBack, &error);
+                self.failure.get_or_insert(error);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn undo_object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
         let context = self.context;
         let (document, _) = match chain::help(&context.store, &context.documents, object).await {
             Ok(found) => found,
@@ -115,13 +134,9 @@ impl<'a> UndoRun<'a> {
             self.untouched += u64::from(!self.is_done(&document, &attempt).await?);
             return Ok(());
         }
-        match undo(context, &attempt).await {
-            Ok(Undone::TooLate) => self.statistics.migrated += 1,
-            Ok(Undone::RolledBack | Undone::Superseded) => self.statistics.rolled_back += 1,
-            Err(error) => {
-                self.statistics.name_failure(object, Step::RollBack, &error);
-                return Err(error);
-            }
+        match undo(context, &attempt).await? {
+            Undone::TooLate => self.statistics.migrated += 1,
+            Undone::RolledBack | Undone::Superseded => self.statistics.rolled_back += 1,
         }
         Ok(())
     }
