@@ -6,6 +6,7 @@
 //! - [`conformance`] has the suites that every provider must pass.
 //! - [`faults`] makes calls fail, lose their answers, happen twice, stall, or be the caller's last.
 //! - [`observe`] checks the protocol's invariants after every operation, and histories.
+//! - [`sweep`] runs a migration again and again, with a fault at each of its operations.
 //! - [`strategies`] generates names, events, streams, transformations and faults.
 //! - [`mod@record`] writes down what is called, and counts it.
 
@@ -17,6 +18,7 @@ pub mod observe;
 pub mod record;
 mod rules;
 pub mod strategies;
+pub mod sweep;
 pub mod tap;
 
 pub use environment::{ManualClock, SeededRandomness, SteppedClock, environment};

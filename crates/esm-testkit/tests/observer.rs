@@ -216,11 +216,13 @@ async fn x5_a_target_removed_without_a_fence_is_noticed() -> Result<()> {
         let by_hand = ByHand::new().await?;
         let observer = Observer::new(by_hand.world.event_store(), by_hand.world.records())
             .object(by_hand.object.clone());
-        let plan = FaultPlan::new().watched_by(Arc::new(observer));
+        let observer = Arc::new(observer);
+        let plan = FaultPlan::new().watched_by(observer.clone());
         let store = plan.actor("a").event_store(by_hand.world.event_store());
         by_hand.copy(2, &[0, 1]).await?;
         // the observer learns of the target by this call
         store.tail(&by_hand.target.stream).await?;
+        observer.look().await.expect("nothing is wrong yet");
         if fenced_first {
             by_hand.fence().await?;
         }

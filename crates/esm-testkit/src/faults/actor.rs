@@ -106,6 +106,9 @@ impl Tap for Actor {
             return pending().await;
         }
         let operation = self.plan.log().begin(&self.name, call);
+        if self.plan.is_over_limit(&operation) {
+            return self.die(operation).await;
+        }
         let fault = self.plan.fault(&operation);
         match &fault {
             Some(Fault::FailBefore) => {

@@ -77,6 +77,8 @@ struct State {
     faults: Vec<(At, Fault)>,
     watches: Vec<Arc<dyn Watch>>,
     violations: Vec<Violation>,
+    /// Number of operations after which nothing more may happen.
+    limit: Option<u64>,
 }
 
 impl FaultPlan {
@@ -96,6 +98,14 @@ impl FaultPlan {
     #[must_use]
     pub fn watched_by(self, watch: Arc<dyn Watch>) -> Self {
         self.lock().watches.push(watch);
+        self
+    }
+
+    /// Takes it for a violation, and crashes whoever goes on, when there are more calls than this:
+    /// so that a process that does not come to an end ends all the same.
+    #[must_use]
+    pub fn limited_to(self, operations: u64) -> Self {
+        self.lock().limit = Some(operations);
         self
     }
 
@@ -133,6 +143,17 @@ impl FaultPlan {
         let state = self.lock();
         let found = state.faults.iter().find(|(at, _)| hits(at));
         found.map(|(_, fault)| fault.clone())
+    }
+
+    /// Whether this call is one too many.
+    pub(super) fn is_over_limit(&self, operation: &Operation) -> bool {
+        let mut state = self.lock();
+        let over = state.limit.is_some_and(|limit| operation.index >= limit);
+        if over {
+            let (after, what) = (operation.clone(), "there is no end to it".to_owned());
+            state.violations.push(Violation { after, what });
+        }
+        over
     }
 
     pub(super) async fn watch(&self, operation: &Operation) {

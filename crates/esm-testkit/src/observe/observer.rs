@@ -15,7 +15,7 @@ use super::journal::Journals;
 use super::streams::{Stream, Streams};
 use super::target::{self, Known};
 use crate::faults::Watch;
-use crate::tap::Operation;
+use crate::tap::{Effect, Operation};
 
 /// Checks the protocol's invariants of some objects, from the raw storage and from what it saw
 /// before:
@@ -30,7 +30,7 @@ use crate::tap::Operation;
 /// - a journal's epochs never go back, and nothing follows its end (I6).
 ///
 /// Give it the stores without faults. It knows the streams that the object's chain, its Fences and
-/// the observed operations name.
+/// the observed operations name. As a watch it looks after every call that may write.
 #[derive(Debug)]
 pub struct Observer {
     event_store: Arc<dyn EventStore>,
@@ -158,6 +158,9 @@ impl Watch for Observer {
         {
             self.seen.lock().await.names.insert(stream);
         }
-        self.look().await
+        match operation.call.effect {
+            Effect::Read => Ok(()),
+            Effect::Write => self.look().await,
+        }
     }
 }

@@ -83,7 +83,9 @@ impl OperationLog {
         let mut operations = self.lock();
         let operation = Operation {
             index: operations.len() as u64,
-            of_actor: operations.iter().filter(|o| o.actor == actor).count() as u64,
+            of_actor: (operations.iter().rev())
+                .find(|o| o.actor == actor)
+                .map_or(0, |last| last.of_actor + 1),
             actor: actor.to_owned(),
             call,
             outcome: None,

@@ -1,0 +1,183 @@
+//! How a run goes on after its fault.
+
+use esm_core::migration::{MigrationResult, MigrationStatus};
+use esm_core::{ErrorKind, Result};
+
+use super::Then;
+use super::end;
+use super::simulation::{Process, Simulation};
+
+/// How the first process ended.
+#[derive(Debug)]
+pub(super) enum First {
+    /// It said that it was done.
+    Succeeded,
+    /// It crashed, or said that something went wrong.
+    Ended(String),
+}
+
+impl First {
+    pub(super) fn of(
+        ended: std::result::Result<Result<MigrationResult>, crate::faults::Crashed>,
+    ) -> Self {
+        match ended {
+            Err(_) => Self::Ended("crashed".to_owned()),
+            Ok(Err(error)) => Self::Ended(format!("{error:?}")),
+            Ok(Ok(result)) if result.is_success() => Self::Succeeded,
+            Ok(Ok(result)) => Self::Ended(format!("{}: {:?}", result.status, result.error)),
+        }
+    }
+}
+
+/// Brings the world to its end after the first process has ended, and checks it.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) async fn go_on(
+    simulation: &Simulation<'_>,
+    first: &First,
+    then: Then,
+) -> Result<(), String> {
+    if matches!(first, First::Succeeded) {
+        end::check(simulation).await?;
+        return again(simulation).await;
+    }
+    let next = match then {
+        Then::Same => start(simulation, "first", 2)?,
+        Then::Other | Then::RollBack | Then::Rival => {
+            simulation.let_leases_pass().await;
+            start(simulation, "other", 2)?
+        }
+    };
+    match then {
+        Then::RollBack => roll_back(simulation, &next).await?,
+        Then::Same | Then::Other | Then::Rival => finish(simulation, &next).await?,
+    }
+    end::check(simulation).await?;
+    again(simulation).await
+}
+
+pub(super) fn start(
+    simulation: &Simulation<'_>,
+    holder: &str,
+    seed: u64,
+) -> Result<Process, String> {
+    simulation.process(holder, seed).map_err(|e| e.to_string())
+}
+
+/// Resumes what is unfinished, or begins anew where nothing was planned.
+///
+/// # Errors
+/// What went wrong, in words: nothing may.
+pub(super) async fn finish(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
+    let scenario = simulation.scenario;
+    let work = async {
+        let unfinished = by.unfinished().await?;
+        let Some(state) = unfinished.first() else {
+            // a lock of a process that planned nothing is not waited for by who begins anew
+            simulation.let_leases_pass().await;
+            return by.begin(scenario).await;
+        };
+        by.resume(scenario, state.migration).execute().await
+    };
+    success(by.actor.run(work).await, "going on")
+}
+
+/// Begins a migration of its own.
+///
+/// # Errors
+/// What went wrong, in words: nothing may.
+pub(super) async fn begin(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
+    success(by.actor.run(by.begin(simulation.scenario)).await, "a rival")
+}
+
+/// Resumes everything that is unfinished, one after the other, then migrates what is left. One that
+/// finds another's work done may end as superseded.
+///
+/// # Errors
+/// What went wrong, in words.
+pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
+    let unfinished = by.actor.run(by.unfinished()).await;
+    let unfinished = unfinished.map_err(|_| "the lister crashed")?;
+    for state in unfinished.map_err(|e| e.to_string())? {
+        let builder = by.resume(simulation.scenario, state.migration);
+        let ended = by.actor.run(builder.execute()).await;
+        if let First::Ended(how) = First::of(ended) {
+            let builder = by.resume(simulation.scenario, state.migration);
+            let undone = by.actor.run(builder.roll_back("superseded")).await;
+            let undone = undone.map_err(|_| "undoing crashed")?;
+            let result = undone.map_err(|e| format!("undoing after {how}: {e:?}"))?;
+            if result.status != MigrationStatus::RolledBack {
+                let error = result.error;
+                return Err(format!("neither resumed ({how}) nor undone: {error:?}"));
+            }
+        }
+    }
+    finish(simulation, by).await
+}
+
+fn success(
+    ended: std::result::Result<Result<MigrationResult>, crate::faults::Crashed>,
+    what: &str,
+) -> Result<(), String> {
+    match First::of(ended) {
+        First::Succeeded => Ok(()),
+        First::Ended(how) => Err(format!("{what} does not succeed: {how}")),
+    }
+}
+
+/// Undoes what is unfinished; what was undone is checked, and then migrated anew. Where the pivot
+/// is behind, or where there is nothing to undo, it goes on to the end.
+///
+/// # Errors
+/// What is wrong, in words.
+async fn roll_back(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
+    roll_back_only(simulation, by).await?;
+    let last = start(simulation, "last", 3)?;
+    finish(simulation, &last).await
+}
+
+/// Undoes what is unfinished, and checks it. Does nothing where there is nothing to undo.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) async fn roll_back_only(
+    simulation: &Simulation<'_>,
+    by: &Process,
+) -> Result<(), String> {
+    let unfinished = by.actor.run(by.unfinished()).await;
+    let unfinished = unfinished.map_err(|_| "the lister crashed")?;
+    let unfinished = unfinished.map_err(|e| e.to_string())?;
+    if let Some(state) = unfinished.first() {
+        let builder = by.resume(simulation.scenario, state.migration);
+        let undone = by.actor.run(builder.roll_back("a sweep says so")).await;
+        let undone = undone.map_err(|_| "undoing crashed")?;
+        let result = undone.map_err(|e| format!("undoing does not succeed: {e:?}"))?;
+        match (&result.status, &result.error) {
+            (MigrationStatus::RolledBack, None) => end::check_undone(simulation).await?,
+            (_, Some(error)) if *error.kind() == ErrorKind::Stuck => {
+                end::check_pivot_behind(simulation).await?;
+            }
+            (status, error) => return Err(format!("undoing ends as {status}: {error:?}")),
+        }
+    }
+    Ok(())
+}
+
+/// Run again, it says that there is nothing to do, and changes nothing.
+async fn again(simulation: &Simulation<'_>) -> Result<(), String> {
+    simulation.let_leases_pass().await;
+    let by = start(simulation, "again", 4)?;
+    let ended = by.actor.run(by.begin(simulation.scenario)).await;
+    let result = ended.map_err(|_| "running again crashed")?;
+    let result = result.map_err(|e| format!("running again does not succeed: {e:?}"))?;
+    let objects = simulation.scenario.objects.len() as u64;
+    let nothing = result.statistics.up_to_date == objects && result.statistics.migrated == 0;
+    match result.is_success() && nothing {
+        true => end::check(simulation).await,
+        false => Err(format!(
+            "running again finds something to do: {:?}",
+            result.statistics
+        )),
+    }
+}

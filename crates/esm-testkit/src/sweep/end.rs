@@ -1,0 +1,257 @@
+//! What must be so in the end.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use esm_core::event::{Event, Revision};
+use esm_core::id::{BackupId, ObjectId, StreamId};
+use esm_core::store::{
+    BackupItem, BackupProvider as _, CellKind, EventStore as _, LockProvider as _,
+};
+use esm_core::transform::Mapper;
+
+use super::simulation::Simulation;
+
+/// What must be so when the migration has completed: every event stands once, in order, through its
+/// object, under the transformation; the books are closed and the backups readable where that was
+/// asked for; no stream is left over and no lock held; no invariant was broken on the way.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) async fn check(simulation: &Simulation<'_>) -> Result<(), String> {
+    check_violations(simulation)?;
+    let mut expected = BTreeSet::new();
+    for (object, cells) in &simulation.scenario.objects {
+        let source = StreamId::first(object);
+        let target = check_object(simulation, object, cells).await?;
+        expected.extend([source, target]);
+    }
+    let found: BTreeSet<_> = simulation
+        .world
+        .event_store
+        .stream_ids()
+        .into_iter()
+        .collect();
+    if found != expected {
+        let extra: Vec<_> = found.symmetric_difference(&expected).collect();
+        return Err(format!("streams are left over or missing: {extra:?}"));
+    }
+    check_backups(simulation).await?;
+    simulation.let_leases_pass().await;
+    let locks = simulation
+        .world
+        .locks
+        .list()
+        .await
+        .map_err(|e| e.to_string())?;
+    match locks.is_empty() {
+        true => Ok(()),
+        false => Err(format!("locks are held: {locks:?}")),
+    }
+}
+
+/// What a watch has found.
+///
+/// # Errors
+/// The first violation.
+pub(super) fn check_violations(simulation: &Simulation<'_>) -> Result<(), String> {
+    match simulation.plan.violations().first() {
+        None => Ok(()),
+        Some(violation) => Err(violation.to_string()),
+    }
+}
+
+/// Answers the object's active stream.
+async fn check_object(
+    simulation: &Simulation<'_>,
+    object: &ObjectId,
+    cells: &[Vec<Event>],
+) -> Result<StreamId, String> {
+    let document = simulation.world.document(object).await;
+    let document = document
+        .map_err(|e| e.to_string())?
+        .ok_or("the document is missing")?;
+    let [terminated] = document.terminated.as_slice() else {
+        let count = document.terminated.len();
+        return Err(format!(
+            "{object} has {count} terminated streams, wanted one"
+        ));
+    };
+    if terminated.stream.stream != StreamId::first(object) {
+        return Err(format!(
+            "{object} has a wrong terminated stream: {terminated:?}"
+        ));
+    }
+    let active = document.active.stream;
+    let wanted = image(simulation, object, cells)?;
+    let found = simulation.world.events(&active);
+    if found != wanted {
+        let ids = |events: &[Event]| -> Vec<String> {
+            events.iter().map(|event| event.id.to_string()).collect()
+        };
+        return Err(format!(
+            "{object} has other events than the transformation gives: {:?}, wanted {:?}",
+            ids(&found),
+            ids(&wanted)
+        ));
+    }
+    let books = planned(simulation).await?.1;
+    if books && (terminated.books_closed_at.is_none() || terminated.archive.is_none()) {
+        return Err(format!("the books of {object} are open: {terminated:?}"));
+    }
+    if let Some(archive) = &terminated.archive {
+        let held = backed_up(simulation, &archive.id, object).await?;
+        if held.as_deref() != Some(&cells.concat()) {
+            return Err(format!("the archive of {object} is not its closed stream"));
+        }
+    }
+    Ok(active)
+}
+
+fn image(
+    simulation: &Simulation<'_>,
+    object: &ObjectId,
+    cells: &[Vec<Event>],
+) -> Result<Vec<Event>, String> {
+    let mapper = Mapper::new(Arc::clone(&simulation.scenario.transformer));
+    let mut wanted = Vec::new();
+    for (revision, event) in (0..).map(Revision).zip(cells.iter().flatten()) {
+        let mapped = mapper
+            .map(object, revision, event)
+            .map_err(|e| e.to_string())?;
+        wanted.extend(mapped.outputs);
+    }
+    Ok(wanted)
+}
+
+/// Whether the scenario asks for a backup, and for an archive: told by its plan.
+async fn planned(simulation: &Simulation<'_>) -> Result<(bool, bool), String> {
+    let process = simulation.process("reader", 9).map_err(|e| e.to_string())?;
+    let builder = process
+        .service
+        .migrate("nothing/nothing".parse().map_err(|_| "no object")?);
+    let plan = (simulation.scenario.describe)(builder).build();
+    let plan = plan.map_err(|e| e.to_string())?;
+    let archive = plan
+        .close_books
+        .is_some_and(|books| books.archive.is_some());
+    Ok((plan.backup.is_some(), archive))
+}
+
+/// I9: where a backup was asked for, there is one of every object, and it holds its events.
+async fn check_backups(simulation: &Simulation<'_>) -> Result<(), String> {
+    if !planned(simulation).await?.0 {
+        return Ok(());
+    }
+    for (object, cells) in &simulation.scenario.objects {
+        let mut whole = false;
+        for id in simulation.world.backups.ids() {
+            let held = backed_up(simulation, &id, object).await?;
+            whole |= held.as_deref() == Some(&cells.concat());
+        }
+        if !whole {
+            return Err(format!("I9: no backup holds the events of {object}"));
+        }
+    }
+    Ok(())
+}
+
+/// The events of an object in a backup, if it is in it.
+async fn backed_up(
+    simulation: &Simulation<'_>,
+    id: &BackupId,
+    object: &ObjectId,
+) -> Result<Option<Vec<Event>>, String> {
+    let unreadable = |e| format!("backup {id} cannot be read: {e}");
+    let mut reader = simulation
+        .world
+        .backups
+        .open(id)
+        .await
+        .map_err(unreadable)?;
+    let (mut found, mut wanted) = (None, false);
+    while let Some(item) = reader.next().await.map_err(unreadable)? {
+        match item {
+            BackupItem::Section(section) => {
+                wanted = section.object == *object;
+                if wanted {
+                    found = Some(Vec::new());
+                }
+            }
+            BackupItem::Events(events) if wanted => {
+                found.get_or_insert_default().extend(events);
+            }
+            BackupItem::Events(_) | BackupItem::End(_) => {}
+        }
+    }
+    Ok(found)
+}
+
+/// I7: what was undone is as it was: the source open and active, and no target left. In a bulk an
+/// object that had passed its pivot stays migrated.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) async fn check_undone(simulation: &Simulation<'_>) -> Result<(), String> {
+    check_violations(simulation)?;
+    let mut expected = BTreeSet::new();
+    for (object, cells) in &simulation.scenario.objects {
+        let source = StreamId::first(object);
+        let tail = simulation.world.event_store.tail(&source).await;
+        let tail = tail.map_err(|e| e.to_string())?;
+        let document = simulation.world.document(object).await;
+        let document = document
+            .map_err(|e| e.to_string())?
+            .ok_or("the document is missing")?;
+        expected.insert(source.clone());
+        if let Some(close) = tail.close() {
+            let bulk = simulation.scenario.objects.len() > 1;
+            let target = close.target.as_ref().filter(|_| bulk);
+            let target = target.ok_or(format!("I7: {object} was undone and is closed"))?;
+            expected.insert(target.stream.clone());
+            continue;
+        }
+        if document.active.stream != source || !document.terminated.is_empty() {
+            return Err(format!(
+                "I7: {object} was undone, but its document names another stream"
+            ));
+        }
+        if simulation.world.events(&source) != cells.concat() {
+            return Err(format!(
+                "I7: {object} was undone, and its events have changed"
+            ));
+        }
+    }
+    let found: BTreeSet<_> = simulation
+        .world
+        .event_store
+        .stream_ids()
+        .into_iter()
+        .collect();
+    match found == expected {
+        true => Ok(()),
+        false => Err(format!(
+            "R17: an undone target is left over: {found:?}, wanted {expected:?}"
+        )),
+    }
+}
+
+/// An undo that is refused has its reason: something is closed.
+///
+/// # Errors
+/// When nothing is.
+pub(super) async fn check_pivot_behind(simulation: &Simulation<'_>) -> Result<(), String> {
+    check_violations(simulation)?;
+    let closed = simulation.scenario.objects.iter().any(|(object, _)| {
+        let cells = simulation
+            .world
+            .event_store
+            .snapshot(&StreamId::first(object));
+        let last = cells.last().map(|cell| &cell.header.kind);
+        matches!(last, Some(CellKind::Close(_)))
+    });
+    match closed {
+        true => Ok(()),
+        false => Err("undoing is refused, and nothing is closed".to_owned()),
+    }
+}

@@ -1,0 +1,259 @@
+//! Running all spots of a sweep.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::continuation::{self, First};
+use super::simulation::Simulation;
+use super::{Scenario, Spot, SpotFault, Then};
+use crate::faults::{At, FaultPlan, Gate};
+use crate::tap::Operation;
+
+/// A scenario with a fault at each of its operations.
+#[derive(Debug)]
+pub struct Sweep {
+    scenario: Scenario,
+    faults: Vec<SpotFault>,
+    thens: Vec<Then>,
+    command: String,
+}
+
+/// What a sweep found.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Number of operations of the run without faults.
+    pub operations: u64,
+    /// Number of runs.
+    pub runs: usize,
+    /// How often each operation was reached, over all runs.
+    pub reached: BTreeMap<&'static str, u64>,
+    /// The spots that failed, and what was wrong.
+    pub failures: Vec<(Spot, String)>,
+}
+
+/// What one run was.
+struct Run {
+    operations: Vec<Operation>,
+    verdict: Result<(), String>,
+}
+
+impl Sweep {
+    /// The crash sweep of a scenario: crashes, failures, lost answers and duplicates, resumed by
+    /// the same holder, by another, and rolled back.
+    pub fn of_crashes(scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            faults: SpotFault::CRASHES.to_vec(),
+            thens: Then::AFTER_CRASHES.to_vec(),
+            command: "cargo test".to_owned(),
+        }
+    }
+
+    /// The zombie sweep of a scenario: a process without a lock pauses, and wakes up when another
+    /// has finished, rolled back, or migrated by itself.
+    pub fn of_zombies(scenario: Scenario) -> Self {
+        Self {
+            faults: vec![SpotFault::Pause],
+            thens: Then::DURING_PAUSES.to_vec(),
+            ..Self::of_crashes(scenario)
+        }
+    }
+
+    /// The command that runs this sweep, for the lines that replay a failure.
+    #[must_use]
+    pub fn replayed_by(mut self, command: impl Into<String>) -> Self {
+        self.command = command.into();
+        self
+    }
+
+    /// The operations of a run without faults.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn clean(&self) -> Vec<Operation> {
+        let run = self.run(None, u64::MAX);
+        if let Err(what) = run.verdict {
+            panic!("without any fault: {what}\n{}", log(&run.operations));
+        }
+        let first = |operation: &Operation| operation.actor == "first-1";
+        run.operations.into_iter().filter(first).collect()
+    }
+
+    /// All spots of this sweep.
+    pub fn spots(&self) -> Vec<Spot> {
+        let count = self.clean().len() as u64;
+        let mut spots = Vec::new();
+        for operation in 0..count {
+            for fault in &self.faults {
+                for then in &self.thens {
+                    spots.push(Spot {
+                        operation,
+                        fault: *fault,
+                        then: *then,
+                    });
+                }
+            }
+        }
+        spots
+    }
+
+    /// Runs all spots, side by side.
+    pub fn all(&self) -> Outcome {
+        let spots = self.spots();
+        let next = AtomicUsize::new(0);
+        let outcome = Mutex::new(Outcome {
+            operations: self.clean().len() as u64,
+            runs: spots.len(),
+            ..Outcome::default()
+        });
+        // generous: an end is wanted, not a quick one
+        let limit = 10 * outcome.lock().map_or(0, |o| o.operations) + 1000;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while let Some(spot) = spots.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let run = self.run(Some(*spot), limit);
+                        if let Ok(mut outcome) = outcome.lock() {
+                            outcome.add(*spot, run);
+                        }
+                    }
+                });
+            }
+        });
+        let mut outcome = outcome
+            .into_inner()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        outcome.failures.sort();
+        outcome
+    }
+
+    /// Runs one spot; answers what was wrong, and the log of its operations.
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub fn one(&self, spot: Spot) -> Result<String, String> {
+        let run = self.run(Some(spot), 100_000);
+        let log = log(&run.operations);
+        run.verdict
+            .map(|()| log.clone())
+            .map_err(|what| format!("{what}\n{log}"))
+    }
+
+    /// Runs all spots, or, where the variable `ESM_CRASH` names one, that one alone with the log of
+    /// its operations. Answers what was found.
+    ///
+    /// # Panics
+    /// When a spot fails, with lines that replay the first of them.
+    pub fn check(&self) -> Outcome {
+        if let Ok(text) = std::env::var("ESM_CRASH") {
+            let spot = text.parse().unwrap_or_else(|e| panic!("{e}"));
+            match self.one(spot) {
+                Ok(log) => println!("{spot} is right\n{log}"),
+                Err(what) => panic!("{spot}: {what}"),
+            }
+            return Outcome::default();
+        }
+        let outcome = self.all();
+        if !outcome.failures.is_empty() {
+            panic!("{}", outcome.describe(&self.command));
+        }
+        outcome
+    }
+
+    fn run(&self, spot: Option<Spot>, limit: u64) -> Run {
+        // a violation in words needs no backtrace, but a panic of the saga is one too
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
+        let runtime = runtime.expect("a runtime can be started");
+        runtime.block_on(async {
+            let gate = Gate::new();
+            let mut plan = FaultPlan::new().limited_to(limit);
+            if let Some(spot) = spot {
+                let at = At::OfActor("first-1".to_owned(), spot.operation);
+                plan = plan.with(at, spot.fault.fault(&gate));
+            }
+            let verdict = match Simulation::new(&self.scenario, plan.clone()).await {
+                Ok(simulation) => simulate(&simulation, spot, &gate).await,
+                Err(error) => Err(error.to_string()),
+            };
+            let operations = plan.log().operations();
+            Run {
+                operations,
+                verdict,
+            }
+        })
+    }
+}
+
+async fn simulate(
+    simulation: &Simulation<'_>,
+    spot: Option<Spot>,
+    gate: &Gate,
+) -> Result<(), String> {
+    let then = spot.map_or(Then::Same, |spot| spot.then);
+    if spot.is_some_and(|spot| spot.fault == SpotFault::Pause) {
+        return super::zombie::simulate(simulation, then, gate).await;
+    }
+    let first = continuation::start(simulation, "first", 1)?;
+    let ended = first.actor.run(first.begin(simulation.scenario)).await;
+    let first = First::of(ended);
+    if let (None, First::Ended(how)) = (spot, &first) {
+        return Err(how.clone());
+    }
+    continuation::go_on(simulation, &first, then)
+        .await
+        .map_err(|what| format!("{what}\nthe first process: {first:?}"))
+}
+
+impl Outcome {
+    fn add(&mut self, spot: Spot, run: Run) {
+        for operation in &run.operations {
+            *self.reached.entry(operation.call.name).or_default() += 1;
+        }
+        if let Err(what) = run.verdict {
+            self.failures.push((spot, what));
+        }
+    }
+
+    fn describe(&self, command: &str) -> String {
+        let mut text = format!("{} of {} runs failed:\n", self.failures.len(), self.runs);
+        for (spot, what) in self.failures.iter().take(5) {
+            text += &format!("\n{what}\nESM_CRASH={spot} {command}\n");
+        }
+        let spots: Vec<_> = self
+            .failures
+            .iter()
+            .map(|(spot, _)| spot.to_string())
+            .collect();
+        text + "\nall: " + &spots.join(" ")
+    }
+
+    /// The names of the operations that were reached, one a line.
+    pub fn reached_names(&self) -> String {
+        let names: Vec<_> = self.reached.keys().copied().collect();
+        names.join("\n")
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reached: u64 = self.reached.values().sum();
+        write!(
+            f,
+            "{} operations, {} runs, {reached} operations in all, {} failures",
+            self.operations,
+            self.runs,
+            self.failures.len()
+        )
+    }
+}
+
+fn log(operations: &[Operation]) -> String {
+    let lines: Vec<_> = operations.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,163 @@
+//! One run of a sweep: where, what, and how it goes on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use esm_core::{Error, Result};
+
+use crate::faults::Fault;
+
+/// One run of a sweep. Written as it is replayed: `12:after:other`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Spot {
+    /// The number of the first process's operation that the fault is at.
+    pub operation: u64,
+    /// The fault.
+    pub fault: SpotFault,
+    /// How it goes on.
+    pub then: Then,
+}
+
+/// A fault that a sweep puts at every operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SpotFault {
+    /// `before`: a crash before the operation.
+    CrashBefore,
+    /// `after`: a crash after the operation.
+    CrashAfter,
+    /// `fail`: the operation does not happen and fails.
+    FailBefore,
+    /// `lost`: the operation happens and its answer is lost.
+    FailAfter,
+    /// `twice`: the operation happens twice.
+    Duplicate,
+    /// `pause`: a process without a lock stops before the operation, and goes on when another has
+    /// finished; a zombie.
+    Pause,
+}
+
+/// How it goes on after the fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Then {
+    /// `same`: the same holder resumes at once.
+    Same,
+    /// `other`: another holder resumes, after the lease.
+    Other,
+    /// `back`: another holder rolls back, after the lease.
+    RollBack,
+    /// `rival`: another holder begins a migration of its own.
+    Rival,
+}
+
+impl SpotFault {
+    const NAMES: [(Self, &str); 6] = [
+        (Self::CrashBefore, "before"),
+        (Self::CrashAfter, "after"),
+        (Self::FailBefore, "fail"),
+        (Self::FailAfter, "lost"),
+        (Self::Duplicate, "twice"),
+        (Self::Pause, "pause"),
+    ];
+
+    /// The faults of the crash sweep.
+    pub const CRASHES: [Self; 5] = [
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::FailBefore,
+        Self::FailAfter,
+        Self::Duplicate,
+    ];
+
+    pub(super) fn fault(self, gate: &crate::faults::Gate) -> Fault {
+        match self {
+            Self::CrashBefore => Fault::CrashBefore,
+            Self::CrashAfter => Fault::CrashAfter,
+            Self::FailBefore => Fault::FailBefore,
+            Self::FailAfter => Fault::FailAfter,
+            Self::Duplicate => Fault::Duplicate,
+            Self::Pause => Fault::Stall(gate.clone()),
+        }
+    }
+}
+
+impl Then {
+    const NAMES: [(Self, &str); 4] = [
+        (Self::Same, "same"),
+        (Self::Other, "other"),
+        (Self::RollBack, "back"),
+        (Self::Rival, "rival"),
+    ];
+
+    /// How it goes on after a crash.
+    pub const AFTER_CRASHES: [Self; 3] = [Self::Same, Self::Other, Self::RollBack];
+
+    /// What others do while a zombie sleeps.
+    pub const DURING_PAUSES: [Self; 3] = [Self::Other, Self::RollBack, Self::Rival];
+}
+
+fn name_of<T: PartialEq>(names: &[(T, &'static str)], value: &T) -> &'static str {
+    let found = names.iter().find(|(named, _)| named == value);
+    found.map_or("", |(_, name)| name)
+}
+
+fn named<T: Copy>(names: &[(T, &'static str)], text: &str) -> Option<T> {
+    let found = names.iter().find(|(_, name)| *name == text);
+    found.map(|(named, _)| *named)
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fault = name_of(&SpotFault::NAMES, &self.fault);
+        let then = name_of(&Then::NAMES, &self.then);
+        write!(f, "{}:{fault}:{then}", self.operation)
+    }
+}
+
+impl FromStr for Spot {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut parts = text.split(':');
+        let spot = (|| {
+            Some(Self {
+                operation: parts.next()?.parse().ok()?,
+                fault: named(&SpotFault::NAMES, parts.next()?)?,
+                then: named(&Then::NAMES, parts.next()?)?,
+            })
+        })();
+        spot.filter(|_| parts.next().is_none()).ok_or_else(|| {
+            Error::invalid(format!("not a spot of a sweep: {text:?}"))
+                .with_hint("write it as operation:fault:then, for example 12:after:other")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spot_is_read_as_it_is_written() -> Result<()> {
+        for (fault, _) in SpotFault::NAMES {
+            for (then, _) in Then::NAMES {
+                let spot = Spot {
+                    operation: 12,
+                    fault,
+                    then,
+                };
+                assert_eq!(spot.to_string().parse::<Spot>()?, spot);
+            }
+        }
+        for wrong in [
+            "",
+            "12",
+            "12:after",
+            "x:after:other",
+            "12:after:other:",
+            "12:never:other",
+        ] {
+            assert!(wrong.parse::<Spot>().is_err(), "{wrong:?}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! A process that pauses, and wakes up when others have finished.
+
+use super::Then;
+use super::continuation::{self, First};
+use super::end;
+use super::simulation::{Process, Simulation};
+use crate::faults::Gate;
+
+/// The first process, without a lock, stops before an operation; another finishes, rolls back, or
+/// migrates by itself; then the first goes on. It may find everything done or stop, but it sets
+/// nothing back: the observer looks after its every operation.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) async fn simulate(
+    simulation: &Simulation<'_>,
+    then: Then,
+    gate: &Gate,
+) -> Result<(), String> {
+    let scenario = simulation.scenario;
+    let first = unlocked(simulation, "first", 1)?;
+    let other = unlocked(simulation, "other", 2)?;
+    let sleeper = first.actor.run(first.begin(scenario));
+    let meanwhile = async {
+        gate.reached().await;
+        let met = match then {
+            Then::RollBack => continuation::roll_back_only(simulation, &other).await,
+            Then::Rival => continuation::begin(simulation, &other).await,
+            Then::Same | Then::Other => continuation::finish(simulation, &other).await,
+        };
+        gate.open();
+        met
+    };
+    let (woken, met) = tokio::join!(sleeper, meanwhile);
+    let woken = First::of(woken);
+    let verdict = async {
+        met?;
+        end::check_violations(simulation)?;
+        // whoever comes next finds or makes everything right
+        simulation.let_leases_pass().await;
+        let last = continuation::start(simulation, "last", 3)?;
+        continuation::finish_all(simulation, &last).await?;
+        end::check(simulation).await
+    };
+    let verdict = verdict.await;
+    verdict.map_err(|what| format!("{what}\nthe process that was paused: {woken:?}"))
+}
+
+fn unlocked(simulation: &Simulation<'_>, holder: &str, seed: u64) -> Result<Process, String> {
+    let process = simulation.process_without_lock(holder, seed);
+    process.map_err(|e| e.to_string())
+}
