@@ -1,7 +1,7 @@
 //! How a run goes on after its fault.
 
 use esm_core::migration::{MigrationResult, MigrationStatus};
-use esm_core::{ErrorKind, Result};
+use esm_core::{Error, ErrorKind, Result};
 
 use super::Then;
 use super::end;
@@ -12,6 +12,8 @@ use super::simulation::{Process, Simulation};
 pub(super) enum First {
     /// It said that it was done.
     Succeeded,
+    /// It said that another was faster, or has taken over.
+    Superseded(String),
     /// It crashed, or said that something went wrong.
     Ended(String),
 }
@@ -20,11 +22,19 @@ impl First {
     pub(super) fn of(
         ended: std::result::Result<Result<MigrationResult>, crate::faults::Crashed>,
     ) -> Self {
-        match ended {
-            Err(_) => Self::Ended("crashed".to_owned()),
-            Ok(Err(error)) => Self::Ended(format!("{error:?}")),
-            Ok(Ok(result)) if result.is_success() => Self::Succeeded,
-            Ok(Ok(result)) => Self::Ended(format!("{}: {:?}", result.status, result.error)),
+        let error = match ended {
+            Err(_) => return Self::Ended("crashed".to_owned()),
+            Ok(Ok(result)) if result.is_success() => return Self::Succeeded,
+            Ok(Ok(result)) => {
+                let status = result.status;
+                let error = result.error.map(|error| error.context(status));
+                error.unwrap_or_else(|| Error::invalid(format!("{status}, and no error")))
+            }
+            Ok(Err(error)) => error,
+        };
+        match error.kind() {
+            ErrorKind::Fenced => Self::Superseded(format!("{error:?}")),
+            _ => Self::Ended(format!("{error:?}")),
         }
     }
 }
@@ -83,12 +93,17 @@ pub(super) async fn finish(simulation: &Simulation<'_>, by: &Process) -> Result<
     success(by.actor.run(work).await, "going on")
 }
 
-/// Begins a migration of its own.
+/// Begins a migration of its own. What the other still does beside its paused call may be faster
+/// (R5).
 ///
 /// # Errors
-/// What went wrong, in words: nothing may.
+/// What went wrong, in words.
 pub(super) async fn begin(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
-    success(by.actor.run(by.begin(simulation.scenario)).await, "a rival")
+    let ended = by.actor.run(by.begin(simulation.scenario)).await;
+    match First::of(ended) {
+        First::Succeeded | First::Superseded(_) => Ok(()),
+        First::Ended(how) => Err(format!("a rival does not succeed: {how}")),
+    }
 }
 
 /// Resumes everything that is unfinished, one after the other, then migrates what is left. One that
@@ -102,7 +117,7 @@ pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Res
     for state in unfinished.map_err(|e| e.to_string())? {
         let builder = by.resume(simulation.scenario, state.migration);
         let ended = by.actor.run(builder.execute()).await;
-        if let First::Ended(how) = First::of(ended) {
+        if let First::Superseded(how) | First::Ended(how) = First::of(ended) {
             let builder = by.resume(simulation.scenario, state.migration);
             let undone = by.actor.run(builder.roll_back("superseded")).await;
             let undone = undone.map_err(|_| "undoing crashed")?;
@@ -122,7 +137,9 @@ fn success(
 ) -> Result<(), String> {
     match First::of(ended) {
         First::Succeeded => Ok(()),
-        First::Ended(how) => Err(format!("{what} does not succeed: {how}")),
+        First::Superseded(how) | First::Ended(how) => {
+            Err(format!("{what} does not succeed: {how}"))
+        }
     }
 }
 

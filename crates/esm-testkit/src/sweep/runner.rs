@@ -202,7 +202,7 @@ async fn simulate(
     let first = continuation::start(simulation, "first", 1)?;
     let ended = first.actor.run(first.begin(simulation.scenario)).await;
     let first = First::of(ended);
-    if let (None, First::Ended(how)) = (spot, &first) {
+    if let (None, First::Superseded(how) | First::Ended(how)) = (spot, &first) {
         return Err(how.clone());
     }
     continuation::go_on(simulation, &first, then)
