@@ -242,7 +242,7 @@ impl<'a> ObjectRun<'a> {
             }
             Action::FollowClose => {
                 self.step = Step::CutOver;
-                cut_over::follow_close(context, attempt).await?;
+                cut_over::follow_close(context, self.object, &attempt.source).await?;
                 Ok(Turn::GoOn)
             }
             Action::CloseBooks => self.past_the_pivot(attempt, &sight, progressed).await,
@@ -302,7 +302,7 @@ impl<'a> ObjectRun<'a> {
         let Some(close) = sight.source_tail.close() else {
             return Ok(Turn::Wait);
         };
-        cut_over::follow_close(self.context, attempt).await?;
+        cut_over::follow_close(self.context, self.object, &attempt.source).await?;
         let counted = decide::Verified {
             source_events: close.events,
             target_events: close.target_events,
@@ -346,7 +346,7 @@ impl<'a> ObjectRun<'a> {
             retired: BTreeSet::new(),
         };
         self.step = Step::CutOver;
-        cut_over::follow_close(self.context, &attempt).await?;
+        cut_over::follow_close(self.context, self.object, &attempt.source).await?;
         self.step = Step::Verify;
         let (n, m) = (entry.events, entry.continuation_events);
         let progressed = verify::verify_closed(self.context, &attempt, n, m).await?;

@@ -8,11 +8,13 @@ use super::object::is_up_to_date;
 use super::options::Scope;
 use super::report::Statistics;
 use super::status::Step;
+use super::step::close_books::{OpenBooks, close_books};
+use super::step::cut_over::follow_close;
 use super::step::roll_back::{self, Undone, undo};
 use crate::chain;
-use crate::document::ObjectDocument;
+use crate::document::{ObjectDocument, TerminatedStream};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::ObjectId;
+use crate::id::{ObjectId, StreamRef};
 
 /// The undo of all objects of a migration that have not passed their pivot.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct UndoRun<'a> {
     untouched: u64,
     /// The first object's that could not be undone.
     failure: Option<Error>,
+    /// Books of migrated objects that are open still: at most those of the last batch.
+    open: Vec<OpenBooks>,
 }
 
 impl<'a> UndoRun<'a> {
@@ -35,10 +39,12 @@ impl<'a> UndoRun<'a> {
             too_late: false,
             untouched: 0,
             failure: None,
+            open: Vec::new(),
         }
     }
 
-    /// Fences and discards what was begun. What has passed its pivot stays migrated.
+    /// Fences and discards what was begun. What has passed its pivot stays migrated, and what was
+    /// left to do for it is done: nobody will come back for it.
     ///
     /// A migration all of whose objects have passed their pivots is not undone at all: it can be
     /// finished. One with an object that cannot be migrated must be able to end too.
@@ -73,8 +79,20 @@ impl<'a> UndoRun<'a> {
                 self.too_late = true;
                 Err(too_late(migrated))
             }
-            _ => Ok(()),
+            _ => self.close_books().await,
         }
+    }
+
+    /// Closes the books of what stays migrated. Who undoes may not know the archive's provider:
+    /// then they stay open.
+    async fn close_books(&mut self) -> Result<()> {
+        if self.context.archives.is_none() {
+            return Ok(());
+        }
+        if let Some(archive) = close_books(self.context, &self.open).await? {
+            self.statistics.name_archive(&archive);
+        }
+        Ok(())
     }
 
     /// Objects of earlier batches: fenced only where something was begun.
@@ -114,13 +132,8 @@ impl<'a> UndoRun<'a> {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => return Ok(()),
             Err(e) => return Err(e),
         };
-        if document
-            .terminated
-            .iter()
-            .any(|t| t.migration == context.migration())
-        {
-            self.statistics.migrated += 1;
-            return Ok(());
+        if let Some(entry) = closed_by(&document, context) {
+            return self.finish(object, &entry.stream).await;
         }
         let name = context
             .plan
@@ -135,8 +148,22 @@ impl<'a> UndoRun<'a> {
             return Ok(());
         }
         match undo(context, &attempt).await? {
-            Undone::TooLate => self.statistics.migrated += 1,
+            Undone::TooLate => self.finish(object, &attempt.source).await?,
             Undone::RolledBack | Undone::Superseded => self.statistics.rolled_back += 1,
+        }
+        Ok(())
+    }
+
+    /// An object that has passed its pivot: its document gets what only this migration knows.
+    async fn finish(&mut self, object: &ObjectId, source: &StreamRef) -> Result<()> {
+        self.statistics.migrated += 1;
+        let document = follow_close(self.context, object, source).await?;
+        let entry = document.terminated(source);
+        let books = self.context.plan.close_books.as_ref();
+        let archived = books.is_some_and(|books| books.archive.is_some());
+        if archived && entry.is_some_and(|entry| entry.books_closed_at.is_none()) {
+            let (object, stream) = (object.clone(), source.clone());
+            self.open.push(OpenBooks { object, stream });
         }
         Ok(())
     }
@@ -147,6 +174,12 @@ impl<'a> UndoRun<'a> {
         Ok(!self.context.plan.again
             && is_up_to_date(store, fingerprint, document, &attempt.source).await?)
     }
+}
+
+/// The entry of the stream that this migration closed.
+fn closed_by<'d>(document: &'d ObjectDocument, context: &Context) -> Option<&'d TerminatedStream> {
+    let mut entries = document.terminated.iter();
+    entries.find(|entry| entry.migration == context.migration())
 }
 
 fn too_late(migrated: u64) -> Error {

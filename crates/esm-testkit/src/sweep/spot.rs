@@ -6,6 +6,7 @@ use std::str::FromStr;
 use esm_core::{Error, Result};
 
 use crate::faults::Fault;
+use crate::tap::Effect;
 
 /// One run of a sweep. Written as it is replayed: `12:after:other`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,11 @@ impl SpotFault {
         Self::FailAfter,
         Self::Duplicate,
     ];
+
+    /// Whether this fault at such a call leaves what no other fault leaves.
+    pub(super) fn matters_at(self, effect: Effect) -> bool {
+        effect == Effect::Write || matches!(self, Self::FailBefore | Self::Pause)
+    }
 
     pub(super) fn fault(self, gate: &crate::faults::Gate) -> Fault {
         match self {

@@ -6,7 +6,7 @@ use crate::chain;
 use crate::document::{ObjectDocument, TerminatedStream};
 use crate::error::Result;
 use crate::event::Revision;
-use crate::id::StreamRef;
+use crate::id::{ObjectId, StreamRef};
 use crate::migration::attempt::{Attempt, Sight};
 use crate::migration::context::Context;
 use crate::migration::status::{MigrationStatus, Step};
@@ -54,14 +54,18 @@ pub(crate) async fn close(
 ///
 /// # Errors
 /// Those of the store and the records.
-pub(crate) async fn follow_close(context: &Context, attempt: &Attempt) -> Result<ObjectDocument> {
-    let document = context.documents.load(&attempt.object).await?.document;
+pub(crate) async fn follow_close(
+    context: &Context,
+    object: &ObjectId,
+    source: &StreamRef,
+) -> Result<ObjectDocument> {
+    let document = context.documents.load(object).await?.document;
     let end = chain::follow(&context.store, document.active).await?;
     context
         .documents
-        .update(&attempt.object, |document| {
+        .update(object, |document| {
             let followed = chain::follow_all(document, &end);
-            complete_entry(context, document, &attempt.source) || followed
+            complete_entry(context, document, source) || followed
         })
         .await
 }
