@@ -1,6 +1,7 @@
 //! Transformations of events with jq programs, from outside.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod asked_about;
 mod compile_errors;
 mod docs;
 mod events;
@@ -9,4 +10,3 @@ mod language;
 mod limits;
 mod loan;
 mod outputs;
-mod types;
