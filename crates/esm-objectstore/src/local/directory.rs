@@ -69,6 +69,19 @@ impl LocalDirectory {
         result
     }
 
+    /// After a put that failed, the file may have its name all the same, and only the sync of the
+    /// folder failed. Whoever reads it back would take it for durable: so it is made durable, or
+    /// the directory is not trusted any more.
+    async fn settle_name(&self, location: &Path) {
+        let (folders, location) = (Arc::clone(&self.folders), location.clone());
+        if blocking(move || folders.sync_name(&location))
+            .await
+            .is_err()
+        {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
     async fn make_folders(&self, location: &Path) -> Result<()> {
         let made = Arc::clone(&self.folders).make_for(location).await;
         self.noted(made)
@@ -105,7 +118,16 @@ impl ObjectStore for LocalDirectory {
     ) -> Result<PutResult> {
         self.check()?;
         self.make_folders(location).await?;
-        self.noted(self.inner.put_opts(location, payload, options).await)
+        let put = self.inner.put_opts(location, payload, options).await;
+        if let Err(error) = &put
+            && !matches!(
+                error,
+                Error::AlreadyExists { .. } | Error::Precondition { .. }
+            )
+        {
+            self.settle_name(location).await;
+        }
+        self.noted(put)
     }
 
     async fn put_multipart_opts(

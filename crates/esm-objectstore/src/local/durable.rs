@@ -99,6 +99,23 @@ impl DurableFolders {
         .await
     }
 
+    /// Makes the name of an object durable, if there is a file of that name.
+    pub(super) fn sync_name(&self, location: &Path) -> io::Result<()> {
+        let mut file = self.root.clone();
+        file.extend(
+            location
+                .parts()
+                .collect::<Vec<_>>()
+                .iter()
+                .map(AsRef::as_ref),
+        );
+        // what cannot be looked at cannot be read back either
+        match (file.try_exists().unwrap_or(false), file.parent()) {
+            (true, Some(folder)) => sync(folder),
+            _ => Ok(()),
+        }
+    }
+
     /// Syncs what is left of the folders of a deleted object.
     pub(super) fn after_delete(&self, location: &Path) -> io::Result<()> {
         let mut folder = self.folder_of(location);
