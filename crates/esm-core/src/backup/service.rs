@@ -169,15 +169,14 @@ impl BackupService {
     /// # Errors
     /// `NotFound`; what an interrupted deletion had left of it is removed all the same.
     pub async fn delete(&self, id: &BackupId) -> Result<()> {
-        let found = match self.provider.manifest(id).await {
+        let found = self.provider.manifest(id).await.map(drop);
+        let kind = found.as_ref().err().map(|error| error.kind().clone());
+        match kind {
             // one that cannot be read any more is there to be deleted
-            Ok(_) => Ok(()),
-            Err(e) if *e.kind() == ErrorKind::Corrupt => Ok(()),
-            Err(e) if *e.kind() == ErrorKind::NotFound => Err(e),
-            Err(e) => return Err(e),
-        };
-        self.provider.delete(id).await?;
-        found
+            None | Some(ErrorKind::Corrupt) => self.provider.delete(id).await,
+            Some(ErrorKind::NotFound) => self.provider.delete(id).await.and(found),
+            Some(_) => found,
+        }
     }
 }
 

@@ -109,6 +109,7 @@ async fn write_section(
     mut cells: CellScan,
     monitor: &dyn Monitor,
 ) -> Result<SectionSummary> {
+    monitor.check()?;
     monitor.section(&section.object);
     writer.section(section.clone()).await?;
     let (mut count, mut hash) = (0, RollingHash::new());

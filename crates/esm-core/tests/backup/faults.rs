@@ -273,6 +273,39 @@ async fn two_that_know_nothing_of_each_other_restore_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_was_paused_finds_it_done_by_another_wherever_it_stood() {
+    // the zombie's part: another finishes and an application goes on before it wakes
+    let target = RestoreTarget::FreshStream;
+    let (operations, document) = clean(&target).await;
+    for at in 0..operations {
+        let scene = Scene::new().await;
+        let gate = Gate::new();
+        let plan = FaultPlan::new()
+            .with(
+                At::OfActor("paused".to_owned(), at),
+                Fault::Stall(gate.clone()),
+            )
+            .watched_by(scene.observer());
+        let (paused, _) = scene.process(&plan, "paused", 1);
+        let (restored, ()) = tokio::join!(scene.restore(&paused, &target), async {
+            gate.reached().await;
+            let (other, _) = scene.process(&plan, "other", 2);
+            scene.restore(&other, &target).await.unwrap();
+            scene.fixture.append(&scene.object, "after").await;
+            gate.open();
+        });
+        let restored = restored.unwrap_or_else(|e| panic!("paused at {at}: {e:?}"));
+        assert_eq!(restored.stream, document.active, "paused at {at}");
+        let mut expected = scene.backed_up.clone();
+        expected.push(event("after"));
+        let found = scene.fixture.active_events(&scene.object).await;
+        assert_eq!(found, expected, "paused at {at}");
+        let violations = plan.violations();
+        assert!(violations.is_empty(), "paused at {at}: {violations:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_application_that_begins_the_object_first_wins() {
     let target = RestoreTarget::NewObject(copy());
     let (scene, plan, gate) = held_at_close().await;

@@ -62,6 +62,16 @@ impl Fixture {
             .unwrap();
     }
 
+    /// Appends one event of a schema that was retired.
+    pub(crate) async fn append_refused(&self, object: &ObjectId, id: &str) {
+        let appended = self
+            .client()
+            .append(object, ExpectedRevision::Any, vec![event(id)])
+            .await;
+        let error = appended.unwrap_err();
+        assert!(error.to_string().contains("retired"), "{error}");
+    }
+
     pub(crate) fn client(&self) -> ObjectClient {
         let (records, store) = (self.world.records(), self.world.event_store());
         ObjectClient::new(records, store, self.environment.clone())

@@ -2,11 +2,12 @@
 
 use esm_core::backup::{RestoreOptions, RestoreTarget, Restored};
 use esm_core::document::TerminationReason;
-use esm_core::event::{Position, Revision};
-use esm_core::id::{BackupId, ObjectId};
+use esm_core::event::{Event, Position, Revision, Schema, SchemaVersion};
+use esm_core::id::{BackupId, Fingerprint, ObjectId};
 use esm_core::migration::MigrationService;
 use esm_core::router::{ExpectedRevision, ObjectReader, ReadPosition, Translation};
 use esm_core::store::CellKind;
+use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_core::{ErrorKind, Result};
 use futures::TryStreamExt as _;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,12 @@ async fn restore(f: &Fixture, id: &BackupId, object: &ObjectId) -> Result<Restor
     f.service
         .restore(id, object, RestoreTarget::FreshStream, options)
         .await
+}
+
+fn migrations(f: &Fixture) -> MigrationService {
+    let (store, records, locks) = (f.world.event_store(), f.world.records(), f.world.locks());
+    let service = MigrationService::new(store, records, locks).unwrap();
+    service.with_environment(f.environment.clone())
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,14 +189,79 @@ async fn what_is_wrong_is_refused_before_anything_is_written() {
     assert!(error.hint().unwrap().contains("new object"));
 }
 
+/// Raises every event to schema version 2.
+#[derive(Debug)]
+struct Raise;
+
+impl EventTransformer for Raise {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new("raise@1").unwrap()
+    }
+
+    fn handles(&self, schema: &Schema) -> bool {
+        schema.version == SchemaVersion(1)
+    }
+
+    fn transform(
+        &self,
+        event: &Event,
+        _: &TransformContext<'_>,
+    ) -> std::result::Result<Transformed, TransformError> {
+        let mut new = event.clone();
+        new.schema_version = SchemaVersion(2);
+        Ok(Transformed::Events(vec![new]))
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_migration_goes_over_a_restored_stream_and_what_it_retired_stays_retired() {
+async fn what_a_migration_retired_stays_retired_and_what_it_did_not_see_does_not() {
+    // R11
     let f = Fixture::new();
     let object = f.object("order/1", 3).await;
-    let migrations =
-        MigrationService::new(f.world.event_store(), f.world.records(), f.world.locks())
-            .unwrap()
-            .with_environment(f.environment.clone());
+    let before = f.back_up(&[&object]).await;
+    let migrated = migrations(&f)
+        .migrate(object.clone())
+        .transform(Raise)
+        .execute();
+    assert!(migrated.await.unwrap().is_success());
+    let after = f.back_up(&[&object]).await;
+    f.append_refused(&object, "old").await;
+
+    restore(&f, &after, &object).await.unwrap();
+    f.append_refused(&object, "old").await;
+    let raised = f.active_events(&object).await;
+    assert!(raised.iter().all(|e| e.schema_version == SchemaVersion(2)));
+
+    // the old schema is back
+    restore(&f, &before, &object).await.unwrap();
+    f.append(&object, "old").await;
+    let again = migrations(&f)
+        .migrate(object.clone())
+        .transform(Raise)
+        .execute();
+    assert!(!again.await.unwrap().was_up_to_date());
+    assert_eq!(f.active_events(&object).await.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_stream_is_replaced_by_its_backup() {
+    let f = Fixture::new();
+    let object = f.object("order/1", 6).await;
+    let backed_up = f.active_events(&object).await;
+    let id = f.back_up(&[&object]).await;
+    let source = f.document(&object).await.active;
+    for seq in 0..2 {
+        assert!(f.world.event_store.bury(&source.stream, seq));
+    }
+    restore(&f, &id, &object).await.unwrap();
+    assert_eq!(f.active_events(&object).await, backed_up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_migration_goes_over_a_restored_stream() {
+    let f = Fixture::new();
+    let object = f.object("order/1", 3).await;
+    let migrations = migrations(&f);
     migrations.migrate(object.clone()).execute().await.unwrap();
     let id = f.back_up(&[&object]).await;
     restore(&f, &id, &object).await.unwrap();

@@ -1,11 +1,12 @@
 //! Restoring as a new object.
 
 use esm_core::ErrorKind;
-use esm_core::backup::{RestoreOptions, RestoreTarget};
+use esm_core::backup::{CreateOptions, RestoreOptions, RestoreTarget};
 use esm_core::document::TerminationReason;
 use esm_core::event::Revision;
 use esm_core::id::{ObjectId, StreamId, StreamRef};
 use esm_core::store::EventStore as _;
+use futures::stream;
 use serde_json::json;
 
 use crate::fixture::{Fixture, event, service};
@@ -122,4 +123,28 @@ async fn all_objects_are_restored_into_a_new_store_under_their_names() {
     };
     let some = backups.restore_each(&id, orders, options).await.unwrap();
     assert_eq!((some.objects, some.events), (2, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_that_holds_two_streams_of_an_object_wants_one_to_be_chosen() {
+    let f = Fixture::new();
+    let object = f.object("order/1", 3).await;
+    let first = f.document(&object).await.active;
+    let given = stream::iter([Ok(object.clone()), Ok(object.clone())]);
+    let id = f
+        .service
+        .create_of(given, CreateOptions::new())
+        .await
+        .unwrap()
+        .id;
+    let (_, target) = new("copy/1");
+    let options = RestoreOptions::new();
+    let error = f
+        .service
+        .restore(&id, &object, target.clone(), options)
+        .await;
+    let error = error.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("2 streams"), "{error}");
+    assert_eq!(f.world.event_store.stream_ids(), [first.stream]);
 }

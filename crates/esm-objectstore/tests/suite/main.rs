@@ -7,6 +7,7 @@ mod damage;
 mod machine;
 mod opening;
 mod places;
+mod restore;
 mod scripted;
 #[cfg(any(feature = "aws", feature = "azure"))]
 mod servers;

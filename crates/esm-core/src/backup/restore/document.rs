@@ -25,6 +25,30 @@ pub(super) struct Restoration<'a> {
     pub(super) new: Option<&'a BackupSection>,
 }
 
+/// Makes a document name the end of its chain, if it does not (R12).
+///
+/// # Errors
+/// Those of the store and the records.
+pub(super) async fn help(service: &BackupService, object: &ObjectId) -> Result<()> {
+    update(service, object, |_| false).await.map(drop)
+}
+
+/// Makes a document name the end of its chain, and changes it further.
+async fn update(
+    service: &BackupService,
+    object: &ObjectId,
+    change: impl Fn(&mut ObjectDocument) -> bool + Send + Sync,
+) -> Result<ObjectDocument> {
+    let documents = service.reader.documents();
+    let document = documents.load(object).await?.document;
+    let end = chain::follow_in(service.reader.stores(), document.active).await?;
+    let follow = |document: &mut ObjectDocument| {
+        let followed = chain::follow_all(document, &end);
+        change(document) || followed
+    };
+    documents.update(object, follow).await
+}
+
 impl Restoration<'_> {
     /// Makes the document name the chain's end, keeping every other field; a new object gets one.
     /// Helpers may have done a part of it already. Answers the entry of the closed stream.
@@ -57,15 +81,7 @@ impl Restoration<'_> {
     }
 
     async fn update(&self, service: &BackupService) -> Result<TerminatedStream> {
-        let documents = service.reader.documents();
-        let document = documents.load(self.object).await?.document;
-        let end = chain::follow_in(service.reader.stores(), document.active).await?;
-        let document = documents
-            .update(self.object, |document| {
-                let followed = chain::follow_all(document, &end);
-                self.complete(document) || followed
-            })
-            .await?;
+        let document = update(service, self.object, |d| self.complete(d)).await?;
         self.entry(&document)
     }
 

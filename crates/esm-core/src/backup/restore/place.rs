@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::request::RestoreTarget;
 use crate::backup::BackupService;
 use crate::chain;
@@ -196,13 +198,20 @@ fn done_before<'a>(
 }
 
 /// The schemas that must not be appended to these events as they are (R11): those that the
-/// migration retired that wrote the stream which was backed up, where that is still to be seen.
+/// migration retired that wrote the stream which was backed up, where that is still to be seen. A
+/// damaged stream does not keep its backup from being restored.
 async fn retired(stores: &Stores, stream: &StreamRef) -> Result<BTreeSet<Schema>> {
     let Ok(store) = stores.of(stream) else {
         return Ok(BTreeSet::new());
     };
-    let origin = store.origin(&stream.stream).await?;
-    Ok(origin.map(|origin| origin.retired).unwrap_or_default())
+    match store.origin(&stream.stream).await {
+        Ok(origin) => Ok(origin.map(|origin| origin.retired).unwrap_or_default()),
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone) => {
+            warn!(%stream, %error, "no retired schemas are known of the stream that was backed up");
+            Ok(BTreeSet::new())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 pub(super) fn exists(object: &ObjectId) -> Error {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::document::Restoration;
+use super::document::{Restoration, help};
 use super::pivot::cut_over;
 use super::place::{Found, Place, fingerprint};
 use super::request::{ReplacedStream, RestoreOptions, RestoreTarget, Restored};
@@ -137,7 +137,7 @@ impl<'a> SectionRun<'a> {
                 return Ok(None);
             }
         };
-        compare(place, summary, &self.backup).await?;
+        compare(place, summary, &self.backup, monitor).await?;
         let environment = &self.service.environment;
         cut_over(place, environment, events, monitor)
             .await
@@ -153,25 +153,37 @@ impl<'a> SectionRun<'a> {
     /// Undoes what nothing but a new attempt can mend: Fence, then discard (R17). What another run
     /// of the same may go on with is left; nobody knows of it.
     pub(super) async fn fail(self, error: Error) -> Error {
-        let Work::Restore(place, Some(_)) = &self.work else {
+        let Work::Restore(place, Some(sink)) = &self.work else {
             return error;
         };
-        if error.is_retryable() || *error.kind() == ErrorKind::Cancelled {
+        let object = &place.attempt.object;
+        let error = error.context(format_args!("restoring {object}"));
+        let goes_on = error.is_retryable() || *error.kind() == ErrorKind::Cancelled;
+        if goes_on || sink.is_untouched() {
             return error;
         }
-        match undo(self.service, place).await {
+        match self.undo(place).await {
             Ok(undone) => {
-                info!(object = %place.attempt.object, ?undone, "restore undone");
+                info!(%object, ?undone, "restore undone");
                 error
             }
             Err(cause) => {
-                warn!(object = %place.attempt.object, %cause, "restore could not be undone");
+                warn!(%object, %cause, "restore could not be undone");
                 error.with_hint(format!(
                     "{} could not be fenced off: abandon the restore, or do it again",
                     place.attempt.target
                 ))
             }
         }
+    }
+
+    async fn undo(&self, place: &Place) -> Result<Undone> {
+        let undone = undo(self.service, place).await?;
+        if undone == Undone::Superseded && !place.creates {
+            // R5: finish the winner's document
+            help(self.service, &place.attempt.object).await?;
+        }
+        Ok(undone)
     }
 
     fn restored(
@@ -237,9 +249,15 @@ async fn unless_overtaken(place: &Place, error: Error) -> Result<()> {
 }
 
 /// The independent second pass: T, read again from its beginning, is what the backup's section is.
-async fn compare(place: &Place, summary: &SectionSummary, backup: &BackupId) -> Result<()> {
+/// What stands behind that many events is applications': then another run has cut over.
+async fn compare(
+    place: &Place,
+    summary: &SectionSummary,
+    backup: &BackupId,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     let target = &place.attempt.target;
-    let (count, hash) = read_back(&place.store, target).await?;
+    let (count, hash) = read_back(&place.store, target, summary.events, monitor).await?;
     if (count, hash.to_string()) == (summary.events, summary.hash.clone()) {
         return Ok(());
     }
@@ -251,11 +269,20 @@ async fn compare(place: &Place, summary: &SectionSummary, backup: &BackupId) -> 
     Err(Error::new(ErrorKind::VerificationFailed, message))
 }
 
-async fn read_back(store: &Arc<dyn EventStore>, stream: &StreamRef) -> Result<(u64, RollingHash)> {
+async fn read_back(
+    store: &Arc<dyn EventStore>,
+    stream: &StreamRef,
+    most: u64,
+    monitor: &dyn Monitor,
+) -> Result<(u64, RollingHash)> {
     let (mut count, mut hash) = (0, RollingHash::new());
     let mut cells = CellScan::start(store, stream, ReadFrom::Seq(0));
     while let Some(page) = cells.next().await? {
+        monitor.check()?;
         for copied in page.cells.iter().flat_map(|cell| &cell.events) {
+            if count == most {
+                return Ok((count, hash));
+            }
             hash.add(&copied.event);
             count += 1;
         }

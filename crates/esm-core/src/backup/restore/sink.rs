@@ -73,6 +73,11 @@ impl Sink {
         })
     }
 
+    /// Whether the stream had no cell when it was last looked at.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.tail.is_empty()
+    }
+
     /// Adds the next event of the backup.
     ///
     /// # Errors

@@ -1,0 +1,90 @@
+//! Backups by hand and restores on a real storage.
+
+use std::sync::Arc;
+
+use esm_core::backup::{BackupService, CreateOptions, PrunePolicy, RestoreOptions, RestoreTarget};
+use esm_core::clock::Environment;
+use esm_core::event::Event;
+use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::migration::Scope;
+use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
+use esm_objectstore::{OpenOptions, Store};
+use futures::TryStreamExt as _;
+
+use crate::places::{Directory, Memory, Place};
+
+async fn events(client: &ObjectClient, object: &ObjectId) -> Vec<Event> {
+    let read = client.read(object, ReadPosition::Start);
+    read.map_ok(|recorded| recorded.event)
+        .try_collect()
+        .await
+        .unwrap()
+}
+
+fn event(id: &str) -> Event {
+    let mut event = Event::new(
+        EventId::new(id).unwrap(),
+        EventType::new("Happened").unwrap(),
+        [0xff, 0x00, b'\n'].as_slice(),
+    );
+    event.content_type = Some("application/octet-stream".to_owned());
+    event
+}
+
+async fn restores_to_the_same_bytes(store: Store) {
+    // I9, R19
+    let environment = Environment::system();
+    let client = ObjectClient::new(store.records(), store.event_store(), environment);
+    let object: ObjectId = "order/日本 7".parse().unwrap();
+    for cell in 0..3 {
+        let cell = (0..700).map(|i| event(&format!("{cell}-{i}"))).collect();
+        let appended = client.append(&object, ExpectedRevision::Any, cell);
+        appended.await.unwrap();
+    }
+    let backed_up = events(&client, &object).await;
+    let backups = BackupService::new(store.event_store(), store.records(), store.backups());
+    let options = CreateOptions::new().include_document();
+    let backup = backups.create(&Scope::All, options).await.unwrap();
+    assert_eq!(backup.events, 2100);
+    let late = vec![event("late")];
+    client
+        .append(&object, ExpectedRevision::Any, late)
+        .await
+        .unwrap();
+
+    let copy: ObjectId = "copy/7".parse().unwrap();
+    for target in [
+        RestoreTarget::NewObject(copy.clone()),
+        RestoreTarget::FreshStream,
+    ] {
+        for already in [false, true] {
+            let options = RestoreOptions::new();
+            let restored = backups
+                .restore(&backup.id, &object, target.clone(), options)
+                .await;
+            let restored = restored.unwrap();
+            assert_eq!((restored.events, restored.already), (2100, already));
+        }
+    }
+    for object in [&object, &copy] {
+        assert_eq!(events(&client, object).await, backed_up);
+    }
+
+    let now = backup.created_at + std::time::Duration::from_hours(1);
+    let policy = PrunePolicy::new().older_than(std::time::Duration::from_secs(60));
+    let pruned = backups.prune(now, &policy).await.unwrap();
+    assert_eq!(pruned.removed.len(), 1);
+    assert!(backups.verify(&backup.id).await.is_err());
+}
+
+#[tokio::test]
+async fn a_backup_restores_to_the_same_bytes_in_memory() {
+    let store = Memory::new().store(OpenOptions::default()).await;
+    restores_to_the_same_bytes(store).await;
+}
+
+#[tokio::test]
+async fn a_backup_restores_to_the_same_bytes_in_a_directory() {
+    let place = Arc::new(Directory::new());
+    restores_to_the_same_bytes(place.store(OpenOptions::default()).await).await;
+}
