@@ -88,6 +88,21 @@ fn bulk() -> Result<Scenario> {
     }))
 }
 
+/// The undo of a migration whose target has been begun.
+fn undo() -> Result<Scenario> {
+    Ok(many_cells()?.undone_after("event_store.append"))
+}
+
+/// The undo of a migration that has passed its pivot is refused.
+fn late_undo() -> Result<Scenario> {
+    Ok(dropping()?.undone_after("event_store.close"))
+}
+
+/// The undo of several objects, one of which has passed its pivot.
+fn undo_of_bulk() -> Result<Scenario> {
+    Ok(bulk()?.undone_after("event_store.close"))
+}
+
 fn crashes(name: &str, scenario: Result<Scenario>) {
     run(
         name,
@@ -115,6 +130,14 @@ fn zombies(name: &str, scenario: Result<Scenario>) {
     );
 }
 
+fn writers(name: &str, scenario: Result<Scenario>) {
+    run(
+        name,
+        "writers",
+        Sweep::of_writers(scenario.expect("the scenario is valid")),
+    );
+}
+
 macro_rules! sweeps {
     ($with:ident: $($name:ident)*) => {
         mod $with {
@@ -128,16 +151,17 @@ macro_rules! sweeps {
     };
 }
 
-sweeps!(crashes: identity many_cells);
-sweeps!(thinned_crashes: dropping empty with_books undoing_itself bulk);
-sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself bulk);
+sweeps!(crashes: identity undo);
+sweeps!(thinned_crashes: dropping empty many_cells with_books undoing_itself bulk late_undo undo_of_bulk);
+sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself bulk undo);
+sweeps!(writers: identity dropping empty many_cells with_books bulk undo);
 
 /// Every operation that the scenarios reach: a new storage call shows here, and is swept by being
 /// in a scenario.
 #[test]
 fn no_operation_escapes() -> Result<()> {
     let mut names = std::collections::BTreeSet::new();
-    for scenario in [with_books()?, bulk()?] {
+    for scenario in [with_books()?, bulk()?, undo()?] {
         let sweep = Sweep::of_crashes(scenario);
         names.extend(
             sweep

@@ -118,6 +118,7 @@ impl Tap for Actor {
             Some(Fault::CrashBefore) => return self.die(operation).await,
             Some(Fault::Stall(gate)) => gate.pass().await,
             Some(Fault::Delay(duration)) => delay(*duration).await,
+            Some(Fault::Interject(step)) => step.happen().await,
             Some(Fault::FailAfter | Fault::Duplicate | Fault::CrashAfter) | None => {}
         }
         if self.crashed.is_cancelled() {

@@ -14,7 +14,7 @@ use crate::tap::{TappedBackups, TappedEventStore, TappedLocks, TappedRecords};
 
 pub use actor::{Actor, Crashed, Started};
 pub use gate::Gate;
-pub use plan::{At, Fault, FaultPlan, Violation, Watch};
+pub use plan::{At, Fault, FaultPlan, Interjection, Violation, Watch};
 
 /// An event store with faults.
 pub type FaultyEventStore = TappedEventStore<Actor>;

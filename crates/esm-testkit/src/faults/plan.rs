@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
 use super::{Actor, Gate};
 use crate::tap::{Operation, OperationLog};
@@ -27,6 +29,32 @@ pub enum Fault {
     Stall(Gate),
     /// It is made after this time.
     Delay(Duration),
+    /// Something else happens first.
+    Interject(Interjection),
+}
+
+/// Something that happens before a call: a step of another process.
+#[derive(Clone)]
+pub struct Interjection(Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>);
+
+impl Interjection {
+    /// Does this.
+    pub fn new<F>(step: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self(Arc::new(move || step().boxed()))
+    }
+
+    pub(super) async fn happen(&self) {
+        (self.0)().await;
+    }
+}
+
+impl Debug for Interjection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interjection")
+    }
 }
 
 /// Which call.
@@ -90,8 +118,13 @@ impl FaultPlan {
     /// Adds a fault; of several for the same call the first counts.
     #[must_use]
     pub fn with(self, at: At, fault: Fault) -> Self {
-        self.lock().faults.push((at, fault));
+        self.inject(at, fault);
         self
+    }
+
+    /// As [`with`](Self::with), into a plan that is used already.
+    pub fn inject(&self, at: At, fault: Fault) {
+        self.lock().faults.push((at, fault));
     }
 
     /// Adds a look at the storage after every call.

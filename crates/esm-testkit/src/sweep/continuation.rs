@@ -12,6 +12,8 @@ use super::simulation::{Process, Simulation};
 pub(super) enum First {
     /// It said that it was done.
     Succeeded,
+    /// It said that it was undone, as it was asked to.
+    Undone,
     /// It said that another was faster, or has taken over.
     Superseded(String),
     /// It crashed, or said that something went wrong.
@@ -25,6 +27,7 @@ impl First {
         let error = match ended {
             Err(_) => return Self::Ended("crashed".to_owned()),
             Ok(Ok(result)) if result.is_success() => return Self::Succeeded,
+            Ok(Ok(result)) if is_undone(&result) => return Self::Undone,
             Ok(Ok(result)) => {
                 let status = result.status;
                 let error = result.error.map(|error| error.context(status));
@@ -48,9 +51,13 @@ pub(super) async fn go_on(
     first: &First,
     then: Then,
 ) -> Result<(), String> {
-    if matches!(first, First::Succeeded) {
-        end::check(simulation).await?;
-        return again(simulation).await;
+    match first {
+        First::Succeeded => {
+            end::check(simulation).await?;
+            return again(simulation).await;
+        }
+        First::Undone => end::check_undone(simulation).await?,
+        First::Superseded(_) | First::Ended(_) => {}
     }
     let next = match then {
         Then::Same => start(simulation, "first", 2)?,
@@ -88,9 +95,22 @@ pub(super) async fn finish(simulation: &Simulation<'_>, by: &Process) -> Result<
             simulation.let_leases_pass().await;
             return by.begin(scenario).await;
         };
-        by.resume(scenario, state.migration).execute().await
+        let ended = by.resume(scenario, state.migration).execute().await?;
+        if state.status != MigrationStatus::RollingBack {
+            return Ok(ended);
+        }
+        // the fault came into an undo, which has ended now: what was undone is migrated anew, and
+        // where the pivot was behind the undo was refused, and it goes forward
+        match is_undone(&ended) {
+            true => by.begin(scenario).await,
+            false => by.resume(scenario, state.migration).execute().await,
+        }
     };
     success(by.actor.run(work).await, "going on")
+}
+
+fn is_undone(result: &MigrationResult) -> bool {
+    result.status == MigrationStatus::RolledBack && result.error.is_none()
 }
 
 /// Begins a migration of its own. What the other still does beside its paused call may be faster
@@ -101,7 +121,7 @@ pub(super) async fn finish(simulation: &Simulation<'_>, by: &Process) -> Result<
 pub(super) async fn begin(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
     let ended = by.actor.run(by.begin(simulation.scenario)).await;
     match First::of(ended) {
-        First::Succeeded | First::Superseded(_) => Ok(()),
+        First::Succeeded | First::Undone | First::Superseded(_) => Ok(()),
         First::Ended(how) => Err(format!("a rival does not succeed: {how}")),
     }
 }
@@ -137,6 +157,7 @@ fn success(
 ) -> Result<(), String> {
     match First::of(ended) {
         First::Succeeded => Ok(()),
+        First::Undone => Err(format!("{what} ends as undone")),
         First::Superseded(how) | First::Ended(how) => {
             Err(format!("{what} does not succeed: {how}"))
         }

@@ -14,6 +14,7 @@ mod runner;
 mod scenario;
 mod simulation;
 mod spot;
+mod writer;
 mod zombie;
 
 pub use runner::{Outcome, Sweep};

@@ -63,6 +63,16 @@ impl Sweep {
         }
     }
 
+    /// The writer sweep of a scenario: before each operation, an application appends an event to
+    /// each object.
+    pub fn of_writers(scenario: Scenario) -> Self {
+        Self {
+            faults: vec![SpotFault::Write],
+            thens: vec![Then::Other],
+            ..Self::of_crashes(scenario)
+        }
+    }
+
     /// Leaves out what leaves the storage as another run does: after a read everything is as it was
     /// after the write before it, so crashes and duplicates are put at writes, and of the failures
     /// of a read one. The variable `ESM_SWEEP=full` puts them back.
@@ -183,13 +193,15 @@ impl Sweep {
         let runtime = runtime.expect("a runtime can be started");
         runtime.block_on(async {
             let gate = Gate::new();
-            let mut plan = FaultPlan::new().limited_to(limit);
-            if let Some(spot) = spot {
-                let at = At::OfActor("first-1".to_owned(), spot.operation);
-                plan = plan.with(at, spot.fault.fault(&gate));
-            }
+            let plan = FaultPlan::new().limited_to(limit);
             let verdict = match Simulation::new(&self.scenario, plan.clone()).await {
-                Ok(simulation) => simulate(&simulation, spot, &gate).await,
+                Ok(simulation) => {
+                    if let Some(spot) = spot {
+                        let at = At::OfActor("first-1".to_owned(), spot.operation);
+                        plan.inject(at, spot.fault.fault(&gate, &simulation.writer()));
+                    }
+                    simulate(&simulation, spot, &gate).await
+                }
                 Err(error) => Err(error.to_string()),
             };
             let operations = plan.log().operations();
@@ -210,10 +222,12 @@ async fn simulate(
     if spot.is_some_and(|spot| spot.fault == SpotFault::Pause) {
         return super::zombie::simulate(simulation, then, gate).await;
     }
+    simulation.interrupt().await?;
     let first = continuation::start(simulation, "first", 1)?;
-    let ended = first.actor.run(first.begin(simulation.scenario)).await;
+    let ended = first.actor.run(first.work(simulation.scenario)).await;
     let first = First::of(ended);
-    if let (None, First::Superseded(how) | First::Ended(how)) = (spot, &first) {
+    let refused = simulation.scenario.undone_after.is_some();
+    if let (None, false, First::Superseded(how) | First::Ended(how)) = (spot, refused, &first) {
         return Err(how.clone());
     }
     continuation::go_on(simulation, &first, then)

@@ -16,6 +16,7 @@ pub struct Scenario {
     pub(super) objects: Vec<(ObjectId, Vec<Vec<Event>>)>,
     pub(super) transformer: Arc<dyn EventTransformer>,
     pub(super) describe: Describe,
+    pub(super) undone_after: Option<&'static str>,
 }
 
 impl fmt::Debug for Scenario {
@@ -35,6 +36,7 @@ impl Scenario {
             objects: vec![(object, cells)],
             transformer: Arc::new(Identity),
             describe: Arc::new(|builder| builder),
+            undone_after: None,
         }
     }
 
@@ -59,6 +61,14 @@ impl Scenario {
         describe: impl Fn(MigrationBuilder) -> MigrationBuilder + Send + Sync + 'static,
     ) -> Self {
         self.describe = Arc::new(describe);
+        self
+    }
+
+    /// Not the migration is swept but its undo: an earlier process crashed after its first operation
+    /// of this name, such as `event_store.append`.
+    #[must_use]
+    pub fn undone_after(mut self, operation: &'static str) -> Self {
+        self.undone_after = Some(operation);
         self
     }
 }

@@ -1,19 +1,21 @@
 //! A world with processes in it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use esm_core::Result;
 use esm_core::clock::Environment;
-use esm_core::id::{HolderId, MigrationId};
+use esm_core::id::{HolderId, MigrationId, ObjectId};
 use esm_core::migration::{MigrationResult, MigrationService, MigrationState, ResumeBuilder};
 use esm_core::store::LockProvider;
+use esm_core::{Error, Result};
 use futures::TryStreamExt as _;
 
 use super::Scenario;
-use crate::faults::{Actor, FaultPlan};
+use super::writer::Writer;
+use crate::faults::{Actor, At, Crashed, Fault, FaultPlan, Interjection};
 use crate::memory::{MemoryLocks, MemoryWorld};
-use crate::observe::Observer;
+use crate::observe::{History, Observer};
 use crate::{SeededRandomness, environment};
 
 /// More than two leases: every lock of a dead process has expired by then.
@@ -25,6 +27,8 @@ pub(super) struct Simulation<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) world: MemoryWorld,
     pub(super) plan: FaultPlan,
+    /// What applications appended: the objects' first events, and those of writers.
+    pub(super) histories: BTreeMap<ObjectId, History>,
     environment: Environment,
 }
 
@@ -43,9 +47,15 @@ impl<'a> Simulation<'a> {
         let world = MemoryWorld::new(&environment);
         let mut observer = Observer::new(world.event_store(), world.records())
             .transformation(Arc::clone(&scenario.transformer));
+        let mut histories = BTreeMap::new();
         for (object, cells) in &scenario.objects {
-            let cells = cells.iter().cloned();
-            world.create_object(&environment, object, cells).await?;
+            let history = History::new();
+            let appended = cells.iter().cloned();
+            world.create_object(&environment, object, appended).await?;
+            for events in cells {
+                history.begin(events.clone()).acknowledged();
+            }
+            histories.insert(object.clone(), history);
             observer = observer.object(object.clone());
         }
         let plan = plan.watched_by(Arc::new(observer));
@@ -53,6 +63,7 @@ impl<'a> Simulation<'a> {
             scenario,
             world,
             plan,
+            histories,
             environment,
         })
     }
@@ -97,6 +108,48 @@ impl<'a> Simulation<'a> {
         Ok(Process { actor, service })
     }
 
+    /// A writer that appends an event to each object, once, wherever the object's stream is.
+    pub(super) fn writer(&self) -> Interjection {
+        let writers: Vec<_> = (self.histories.iter())
+            .map(|(object, history)| Writer {
+                world: self.world.clone(),
+                object: object.clone(),
+                history: history.clone(),
+                environment: Environment {
+                    clock: Arc::clone(&self.environment.clock),
+                    randomness: Arc::new(SeededRandomness::new(77)),
+                },
+            })
+            .collect();
+        let writers = Arc::new(writers);
+        Interjection::new(move || {
+            let writers = Arc::clone(&writers);
+            async move {
+                for writer in writers.iter() {
+                    writer.append().await;
+                }
+            }
+        })
+    }
+
+    /// Where the undo is swept: a process begins the migration, and crashes.
+    ///
+    /// # Errors
+    /// When it does not crash.
+    pub(super) async fn interrupt(&self) -> Result<(), String> {
+        let Some(operation) = self.scenario.undone_after else {
+            return Ok(());
+        };
+        self.plan.inject(At::Named(operation, 0), Fault::CrashAfter);
+        let earlier = self.process("earlier", 5).map_err(|e| e.to_string())?;
+        let ended = earlier.actor.run(earlier.begin(self.scenario)).await;
+        self.let_leases_pass().await;
+        match ended {
+            Err(Crashed) => Ok(()),
+            Ok(_) => Err(format!("there is no {operation} to interrupt it after")),
+        }
+    }
+
     /// Lets every lock of a dead process expire.
     pub(super) async fn let_leases_pass(&self) {
         self.environment.clock.sleep(TWO_LEASES).await;
@@ -104,6 +157,21 @@ impl<'a> Simulation<'a> {
 }
 
 impl Process {
+    /// Does what is swept: begins the scenario's migration, or undoes the one that was interrupted.
+    ///
+    /// # Errors
+    /// Those of the saga.
+    pub(super) async fn work(&self, scenario: &Scenario) -> Result<MigrationResult> {
+        if scenario.undone_after.is_none() {
+            return self.begin(scenario).await;
+        }
+        let unfinished = self.unfinished().await?;
+        let interrupted = unfinished.first().map(|state| state.migration);
+        let interrupted = interrupted.ok_or_else(|| Error::not_found("nothing to undo"))?;
+        let builder = self.resume(scenario, interrupted);
+        builder.roll_back("a sweep says so").await
+    }
+
     /// Begins the scenario's migration.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use esm_core::{Error, Result};
 
-use crate::faults::Fault;
+use crate::faults::{Fault, Gate, Interjection};
 use crate::tap::Effect;
 
 /// One run of a sweep. Written as it is replayed: `12:after:other`.
@@ -35,6 +35,8 @@ pub enum SpotFault {
     /// `pause`: a process without a lock stops before the operation, and goes on when another has
     /// finished; a zombie.
     Pause,
+    /// `write`: an application appends an event before the operation.
+    Write,
 }
 
 /// How it goes on after the fault.
@@ -51,13 +53,14 @@ pub enum Then {
 }
 
 impl SpotFault {
-    const NAMES: [(Self, &str); 6] = [
+    const NAMES: [(Self, &str); 7] = [
         (Self::CrashBefore, "before"),
         (Self::CrashAfter, "after"),
         (Self::FailBefore, "fail"),
         (Self::FailAfter, "lost"),
         (Self::Duplicate, "twice"),
         (Self::Pause, "pause"),
+        (Self::Write, "write"),
     ];
 
     /// The faults of the crash sweep.
@@ -71,10 +74,10 @@ impl SpotFault {
 
     /// Whether this fault at such a call leaves what no other fault leaves.
     pub(super) fn matters_at(self, effect: Effect) -> bool {
-        effect == Effect::Write || matches!(self, Self::FailBefore | Self::Pause)
+        effect == Effect::Write || matches!(self, Self::FailBefore | Self::Pause | Self::Write)
     }
 
-    pub(super) fn fault(self, gate: &crate::faults::Gate) -> Fault {
+    pub(super) fn fault(self, gate: &Gate, write: &Interjection) -> Fault {
         match self {
             Self::CrashBefore => Fault::CrashBefore,
             Self::CrashAfter => Fault::CrashAfter,
@@ -82,6 +85,7 @@ impl SpotFault {
             Self::FailAfter => Fault::FailAfter,
             Self::Duplicate => Fault::Duplicate,
             Self::Pause => Fault::Stall(gate.clone()),
+            Self::Write => Fault::Interject(write.clone()),
         }
     }
 }

@@ -18,9 +18,10 @@ pub(super) async fn simulate(
     gate: &Gate,
 ) -> Result<(), String> {
     let scenario = simulation.scenario;
+    simulation.interrupt().await?;
     let first = unlocked(simulation, "first", 1)?;
     let other = unlocked(simulation, "other", 2)?;
-    let sleeper = first.actor.run(first.begin(scenario));
+    let sleeper = first.actor.run(first.work(scenario));
     let meanwhile = async {
         gate.reached().await;
         let met = match then {
