@@ -149,3 +149,42 @@ fn a_migration_that_was_stopped_says_how_to_go_on_and_does() {
     esm.run(&["resume"]).succeeded();
     assert_eq!(esm.export(), migrated(ORDERS));
 }
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([name, &id]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn a_holder_that_was_frozen_finds_itself_replaced() {
+    const ORDERS: usize = 150;
+    let esm = Esm::new();
+    let child = half_migrated(&esm, ORDERS);
+    signal(&child, "-STOP");
+    let holder = format!(":{}:", child.id());
+    let program = esm.file("v2.jq", crate::migrate::PROGRAM);
+    let again = ["migrate", "--all", "--transform", &program];
+    esm.run(&again)
+        .failed(5, &["not finished", &holder, "hint"]);
+    let locks = esm.run(&["lock", "list", "-o", "json"]).succeeded().json();
+    let lock = &locks["locks"][0];
+    assert!(
+        lock["holder"].as_str().is_some_and(|h| h.contains(&holder)),
+        "{lock}"
+    );
+    let name = lock["name"].as_str().unwrap();
+    esm.run(&["lock", "break", name]).failed(2, &["--yes"]);
+    esm.run(&["lock", "break", name, "--yes"])
+        .succeeded()
+        .printed(&holder);
+
+    esm.run(&["resume"]).succeeded();
+    let before = esm.export();
+    signal(&child, "-CONT");
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert_eq!(esm.export(), before);
+    assert_eq!(esm.export(), migrated(ORDERS));
+    esm.run(&["verify", "--all"]).succeeded();
+}
