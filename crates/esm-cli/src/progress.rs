@@ -38,6 +38,7 @@ enum Shown {
 #[derive(Debug)]
 struct Lines {
     what: String,
+    unit: &'static str,
     done: u64,
     total: Option<u64>,
     message: String,
@@ -63,7 +64,9 @@ impl Progress {
         Self(match mode {
             ProgressMode::Auto | ProgressMode::Off => Shown::Nothing,
             ProgressMode::Bar => Shown::Bar(bar(what, unit, total)),
-            ProgressMode::Lines => Shown::Lines(Arc::new(Mutex::new(Lines::new(what, total)))),
+            ProgressMode::Lines => {
+                Shown::Lines(Arc::new(Mutex::new(Lines::new(what, unit, total))))
+            }
         })
     }
 
@@ -149,10 +152,15 @@ fn bar(what: &str, unit: Unit, total: Option<u64>) -> ProgressBar {
 }
 
 impl Lines {
-    fn new(what: &str, total: Option<u64>) -> Self {
+    fn new(what: &str, unit: Unit, total: Option<u64>) -> Self {
         let begun = Instant::now();
         Self {
             what: what.to_owned(),
+            unit: match unit {
+                Unit::Bytes => "bytes",
+                Unit::Events => "events",
+                Unit::Objects => "objects",
+            },
             done: 0,
             total,
             message: String::new(),
@@ -181,7 +189,7 @@ impl Lines {
             _ => String::new(),
         };
         let time = output::duration(elapsed);
-        let mut line = format!("{}: {done}{of} after {time}", self.what);
+        let mut line = format!("{}: {done}{of} {} after {time}", self.what, self.unit);
         if !self.message.is_empty() {
             line.push_str(", ");
             line.push_str(&self.message);
@@ -196,17 +204,17 @@ mod tests {
 
     #[test]
     fn a_line_says_how_much_of_what_is_done() {
-        let mut lines = Lines::new("import", Some(2_000));
+        let mut lines = Lines::new("import", Unit::Bytes, Some(2_000));
         lines.done = 500;
         assert_eq!(
             lines.line(Duration::from_secs(7)),
-            "import: 500 of 2,000 (25 %) after 7.0 s"
+            "import: 500 of 2,000 (25 %) bytes after 7.0 s"
         );
         lines.total = None;
         lines.message = "order/1".to_owned();
         assert_eq!(
             lines.line(Duration::from_secs(7)),
-            "import: 500 after 7.0 s, order/1"
+            "import: 500 bytes after 7.0 s, order/1"
         );
     }
 }

@@ -103,7 +103,7 @@ impl Import {
             .inspect_err(|_| output.note("nothing was imported"))?;
         }
         let session = Session::open(global, output, interrupt, access).await?;
-        import(Arc::new(session), &place, &reading).await
+        import(Arc::new(session), &place, reading).await
     }
 
     async fn only_check(
@@ -150,12 +150,11 @@ async fn check(
     checked
 }
 
-async fn import(session: Arc<Session>, place: &Place, reading: &Reading) -> Result<Exit> {
+async fn import(session: Arc<Session>, place: &Place, reading: Reading) -> Result<Exit> {
     let begin = |size| session.progress("import", Unit::Bytes, size);
     let mut input = Input::open(place, reading.max_event_bytes, begin).await?;
-    let (tally, result) = Engine::new(Arc::clone(&session))
-        .run(&mut input, reading)
-        .await;
+    let engine = Engine::new(Arc::clone(&session), reading);
+    let (tally, result) = engine.run(&mut input).await;
     input.end();
     let imported = Imported {
         complete: result.is_ok(),

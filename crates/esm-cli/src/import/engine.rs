@@ -37,6 +37,7 @@ pub(crate) struct Tally {
 #[derive(Debug)]
 pub(crate) struct Engine {
     session: Arc<Session>,
+    reading: Arc<Reading>,
     lanes: Lanes<State>,
     sequences: Sequences,
     jobs: JoinSet<Result<Written, AtLine>>,
@@ -46,9 +47,10 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Imports into this store.
-    pub(crate) fn new(session: Arc<Session>) -> Self {
+    pub(crate) fn new(session: Arc<Session>, reading: Reading) -> Self {
         Self {
             session,
+            reading: Arc::new(reading),
             lanes: Lanes::new(LaneLimits::default()),
             sequences: Sequences::default(),
             jobs: JoinSet::new(),
@@ -59,8 +61,8 @@ impl Engine {
 
     /// Imports everything. Whatever the result, the tally says what was done, and nothing goes on
     /// in the background.
-    pub(crate) async fn run(mut self, input: &mut Input, reading: &Reading) -> (Tally, Result<()>) {
-        let read = self.read_all(input, reading).await;
+    pub(crate) async fn run(mut self, input: &mut Input) -> (Tally, Result<()>) {
+        let read = self.read_all(input).await;
         if read.is_ok() && self.failed.is_none() {
             self.lanes.queue_all();
             self.write_rest().await;
@@ -73,7 +75,8 @@ impl Engine {
         (self.tally, failed.map_or(read, Err))
     }
 
-    async fn read_all(&mut self, input: &mut Input, reading: &Reading) -> Result<()> {
+    async fn read_all(&mut self, input: &mut Input) -> Result<()> {
+        let reading = Arc::clone(&self.reading);
         let stop = self.session.interrupt().token().clone();
         while self.failed.is_none() {
             let Some(line) = self.next_line(input, &stop).await? else {
@@ -88,7 +91,7 @@ impl Engine {
             self.tally.events += 1;
             let pending = Pending {
                 line: number,
-                event: incoming.event,
+                text: line.text.into(),
             };
             self.lanes
                 .push(&incoming.object, incoming.sequence, pending);
@@ -141,7 +144,8 @@ impl Engine {
         while self.jobs.len() < CONCURRENCY
             && let Some(batch) = self.lanes.next_batch()
         {
-            self.jobs.spawn(write(Arc::clone(&self.session), batch));
+            let (session, reading) = (Arc::clone(&self.session), Arc::clone(&self.reading));
+            self.jobs.spawn(write(session, reading, batch));
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use esm_core::event::Event;
 use esm_core::id::ObjectId;
 use esm_core::{Error, ErrorKind, Result};
 
 use super::lanes::{Batch, Pending};
+use super::line::Reading;
 use super::target::State;
 use crate::difference::difference;
 use crate::session::Session;
@@ -51,6 +53,7 @@ const TRIES: usize = 8;
 /// With the line of the first event that could not be written.
 pub(crate) async fn write(
     session: Arc<Session>,
+    reading: Arc<Reading>,
     mut batch: Batch<State>,
 ) -> Result<Written, AtLine> {
     let line = batch.events.first().map_or(0, |p| p.line);
@@ -65,10 +68,11 @@ pub(crate) async fn write(
                 .await
                 .map_err(|e| AtLine::new(line, e))?,
         };
-        let there = compare(&session, &known, &batch).await?;
+        let mut events = decode(&reading, &batch.events)?;
+        let there = compare(&session, &known, &batch, &events).await?;
         let present = before.take().unwrap_or(there);
-        let rest = batch.events[there..].to_vec();
-        match append(&session, &mut known, &batch.object, rest).await {
+        let rest = events.split_off(there);
+        match append(&session, &mut known, &batch, rest).await {
             Ok(()) => return Ok(Written::new(batch, present, known)),
             Err(failed) if is_settled_by_reading(failed.error.kind()) => {
                 before = failed.error.may_have_applied().then_some(present);
@@ -103,7 +107,12 @@ fn is_settled_by_reading(kind: &ErrorKind) -> bool {
 }
 
 /// Compares what the store has with the batch, and tells how many of its events are there.
-async fn compare(session: &Session, state: &State, batch: &Batch<State>) -> Result<usize, AtLine> {
+async fn compare(
+    session: &Session,
+    state: &State,
+    batch: &Batch<State>,
+    events: &[Event],
+) -> Result<usize, AtLine> {
     let next = state.next_sequence();
     let line = batch.events.first().map_or(0, |p| p.line);
     state
@@ -123,11 +132,11 @@ async fn compare(session: &Session, state: &State, batch: &Batch<State>) -> Resu
             ));
             return Err(AtLine::new(batch.events[done].line, error));
         }
-        for (stored, pending) in stored.iter().zip(&batch.events[done..there]) {
-            if let Some(difference) = difference(stored, &pending.event, ["stored", "given"]) {
+        for (stored, given) in stored.iter().zip(&events[done..there]) {
+            if let Some(difference) = difference(stored, given, ["stored", "given"]) {
                 let sequence = batch.first + done as u64;
                 return Err(AtLine::new(
-                    pending.line,
+                    batch.events[done].line,
                     different(&batch.object, sequence, &difference),
                 ));
             }
@@ -148,21 +157,28 @@ fn different(object: &ObjectId, sequence: u64, difference: &str) -> Error {
 async fn append(
     session: &Session,
     state: &mut State,
-    object: &ObjectId,
-    events: Vec<Pending>,
+    batch: &Batch<State>,
+    events: Vec<Event>,
 ) -> Result<(), AtLine> {
-    let Some(first) = events.first() else {
+    let lines = &batch.events[batch.events.len() - events.len()..];
+    let Some(first) = lines.first() else {
         return Ok(());
     };
-    let line = first.line;
-    for pending in &events {
+    for (pending, event) in lines.iter().zip(&events) {
         state
-            .accepts(&pending.event)
+            .accepts(event)
             .map_err(|e| AtLine::new(pending.line, e))?;
     }
-    let events = events.into_iter().map(|p| p.event).collect();
     state
-        .append(session, object, events)
+        .append(session, &batch.object, events)
         .await
-        .map_err(|e| AtLine::new(line, e))
+        .map_err(|e| AtLine::new(first.line, e))
+}
+
+fn decode(reading: &Reading, lines: &[Pending]) -> Result<Vec<Event>, AtLine> {
+    let event = |pending: &Pending| match reading.read(pending.text.as_bytes()) {
+        Ok(incoming) => Ok(incoming.event),
+        Err(error) => Err(AtLine::new(pending.line, error)),
+    };
+    lines.iter().map(event).collect()
 }
