@@ -19,6 +19,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use crate::faults::{At, Fault, FaultPlan};
+use crate::sweep::Disturbance;
 use crate::{Rule, Rules};
 
 /// The types that generated events have, so that a generated transformation meets them.
@@ -153,4 +154,26 @@ pub fn plan(faults: &[(u64, Fault)]) -> FaultPlan {
     let with =
         |plan: FaultPlan, (at, fault): &(u64, Fault)| plan.with(At::Operation(*at), fault.clone());
     faults.iter().fold(FaultPlan::new(), with)
+}
+
+/// Disturbances of two migrators among their first operations: faults, pauses and writers.
+pub fn disturbances(
+    operations: Range<u64>,
+    count: Range<usize>,
+) -> impl Strategy<Value = Vec<Disturbance>> {
+    let short = (1_u64..40).prop_map(|tenths| Fault::Delay(Duration::from_millis(100 * tenths)));
+    let what = prop_oneof![
+        4 => short.prop_map(Some),
+        2 => Just(None),
+        3 => fault().prop_map(Some),
+    ];
+    let disturbance = (any::<bool>(), operations, what);
+    vec(
+        disturbance.prop_map(|(second, operation, fault)| Disturbance {
+            second,
+            operation,
+            fault,
+        }),
+        count,
+    )
 }

@@ -13,7 +13,7 @@ use super::progress::Reporter;
 use crate::clock::Environment;
 use crate::document::Documents;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::MigrationId;
+use crate::id::{Epoch, MigrationId};
 use crate::store::{BackupProvider, EventStore, LockInfo, LockProvider, Records};
 use crate::transform::Mapper;
 
@@ -38,6 +38,11 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn migration(&self) -> MigrationId {
         self.plan.migration
+    }
+
+    /// Whether an earlier holder may have begun something.
+    pub(crate) async fn is_resumed(&self) -> bool {
+        self.journal.lock().await.state().epoch > Epoch(1)
     }
 
     /// Makes sure that no other holder has taken this migration over, by reading its journal.

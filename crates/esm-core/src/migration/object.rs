@@ -50,6 +50,9 @@ pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triag
     {
         return Ok(Triage::Finish(Box::new(entry.clone())));
     }
+    if !document.terminated.is_empty() && context.is_resumed().await {
+        roll_back::discard_superseded(context, &document).await?;
+    }
     if let Some(planned) = context.plan.source.as_ref().filter(|s| **s != end.stream) {
         let message = format!("the active stream is not {planned} but {}", end.stream);
         return Err(Error::new(ErrorKind::PlanOutdated, message).with_hint("make a new plan"));

@@ -135,7 +135,7 @@ impl<'a> UndoRun<'a> {
         if let Some(entry) = closed_by(&document, context) {
             return self.finish(object, &entry.stream).await;
         }
-        self.discard_superseded(object, &document).await?;
+        roll_back::discard_superseded(context, &document).await?;
         let name = context
             .plan
             .target_name(object, document.terminated.len())?;
@@ -151,19 +151,6 @@ impl<'a> UndoRun<'a> {
         match undo(context, &attempt).await? {
             Undone::TooLate => self.finish(object, &attempt.source).await?,
             Undone::RolledBack | Undone::Superseded => self.statistics.rolled_back += 1,
-        }
-        Ok(())
-    }
-
-    /// R5: what this migration had begun from streams that others have closed since.
-    async fn discard_superseded(&self, object: &ObjectId, document: &ObjectDocument) -> Result<()> {
-        for (generation, entry) in document.terminated.iter().enumerate() {
-            let name = self.context.plan.target_name(object, generation)?;
-            let source = entry.stream.clone();
-            let attempt = Attempt::current(self.context, object, source, name).await?;
-            if entry.continuation != attempt.target {
-                roll_back::discard(self.context, &attempt).await?;
-            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 //!
 //! Whatever fails prints a line that replays it alone, with the log of its operations.
 
+mod chaos;
 mod continuation;
 mod end;
 mod runner;
@@ -17,6 +18,7 @@ mod spot;
 mod writer;
 mod zombie;
 
+pub use chaos::{Disturbance, chaos};
 pub use runner::{Outcome, Sweep};
 pub use scenario::Scenario;
 pub use spot::{Spot, SpotFault, Then};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::info;
 
 use crate::clock::Environment;
+use crate::document::ObjectDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MigrationId, ObjectId, StreamId, StreamRef};
 use crate::migration::attempt::{Attempt, Sight, fences};
@@ -185,4 +186,18 @@ pub(crate) async fn discard(context: &Context, attempt: &Attempt) -> Result<()> 
 /// As [`Undoer::discard_fenced`].
 pub(crate) async fn discard_fenced(context: &Context, source: &StreamRef) -> Result<()> {
     Undoer::from(context).discard_fenced(source).await
+}
+
+/// R5: removes what this migration had begun from streams that others have closed since: who goes
+/// on with it, or undoes it, begins at the stream that is active now.
+pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocument) -> Result<()> {
+    for (generation, entry) in document.terminated.iter().enumerate() {
+        let name = context.plan.target_name(&document.object, generation)?;
+        let source = entry.stream.clone();
+        let attempt = Attempt::current(context, &document.object, source, name).await?;
+        if entry.continuation != attempt.target {
+            discard(context, &attempt).await?;
+        }
+    }
+    Ok(())
 }
