@@ -32,6 +32,11 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 
+/// Events are many small pieces that one thread makes and another frees. The system's allocator
+/// keeps what it got for each thread: a million events took 137 MB of it and 65 MB of this one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
