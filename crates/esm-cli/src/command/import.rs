@@ -165,9 +165,9 @@ async fn import(session: Arc<Session>, place: &Place, reading: Reading) -> Resul
         Ok(()) => Ok(Exit::Success),
         Err(error) => {
             if *error.kind() != ErrorKind::Cancelled {
-                session
-                    .output()
-                    .note("what was imported stays; mend the input and import it again");
+                session.output().note(
+                    "what was imported stays; run the same command again when this is mended",
+                );
             }
             Err(error)
         }

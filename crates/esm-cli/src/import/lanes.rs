@@ -53,7 +53,7 @@ impl Default for LaneLimits {
         Self {
             batch_events: 500,
             batch_bytes: 1 << 20,
-            budget: 32 << 20,
+            budget: 24 << 20,
             lanes: 20_000,
         }
     }
