@@ -83,7 +83,24 @@ fn a_restore_never_touches_an_object_that_exists() {
     let restored = esm.run(&["read", "copy/00001", "-o", "json"]);
     assert_eq!(restored.succeeded().stdout.lines().count(), 3);
     let shown = esm.run(&["show", "order/new", "-o", "json"]).json();
-    assert_eq!(shown["document"]["restored_from"]["object"], "order/00001");
+    assert_eq!(shown["document"]["terminated"][0]["reason"], "restored");
+}
+
+#[test]
+fn a_restore_takes_the_place_of_the_active_stream_and_says_what_it_leaves_behind() {
+    let esm = Esm::new();
+    let lines = orders::sorted(1, 5);
+    esm.import(&lines[..3]);
+    let backup = created(&esm, &["--all"]);
+    let id = backup["id"].as_str().unwrap();
+    esm.import(&lines);
+    let replace = ["backup", "restore", id, "--replace"];
+    esm.run(&replace)
+        .succeeded()
+        .printed("restored 3 events of 1 objects")
+        .printed("2 events came after the backup");
+    assert_eq!(esm.export(), lines[..3]);
+    esm.run(&replace).succeeded().printed("1 of them had been");
 }
 
 #[test]

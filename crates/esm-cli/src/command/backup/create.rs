@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use esm_core::Result;
+use esm_core::backup::CreateOptions;
 use esm_core::id::BackupId;
-use esm_core::store::{BackupContent, BackupDraft, BackupKind, BackupSettings, Compression};
-use jiff::Timestamp;
+use esm_core::store::Compression;
 
 use super::Place;
 use super::report::Shown;
@@ -58,50 +58,31 @@ impl Create {
             .await?;
         let objects = self.selection.sorted(session).await?;
         let progress = session.progress("backup", Unit::Events, None);
-        let draft = self.draft(session)?;
-        let written = backup::create(session, &backups, draft, objects, &progress).await;
+        let written = backup::service(session, &backups, &progress)
+            .create_of(objects, self.options())
+            .await;
         progress.end();
-        let manifest = written?;
-        let progress = session.progress("verify", Unit::Events, Some(manifest.events));
-        let verified = backup::verify(&backups, &manifest.id, session.interrupt(), &progress).await;
-        progress.end();
-        let shown = Shown::from(verified?.manifest);
+        let shown = Shown::from(written?);
         session.output().result(&shown, Shown::text)?;
         Ok(Exit::Success)
     }
 
-    fn draft(&self, session: &Session) -> Result<BackupDraft> {
-        let now = session.environment().clock.now();
-        Ok(BackupDraft {
-            id: match &self.id {
-                Some(id) => id.clone(),
-                None => fresh(session, now)?,
-            },
-            kind: BackupKind::Backup,
-            migration: None,
-            created_at: now,
-            settings: BackupSettings {
-                content: BackupContent {
-                    documents: !self.without_documents,
-                },
-                compression: Compression::Zstd { level: self.level },
-                keep_until: until(now, self.keep),
-                tags: tags(&self.tags),
-            },
-        })
+    fn options(&self) -> CreateOptions {
+        let level = self.level;
+        let mut options = CreateOptions::new().compression(Compression::Zstd { level });
+        if let Some(id) = &self.id {
+            options = options.id(id.clone());
+        }
+        if let Some(keep) = self.keep {
+            options = options.retention(keep.0);
+        }
+        if !self.without_documents {
+            options = options.include_document();
+        }
+        tags(&self.tags)
+            .into_iter()
+            .fold(options, |options, (key, value)| options.tag(key, value))
     }
-}
-
-fn fresh(session: &Session, now: Timestamp) -> Result<BackupId> {
-    let time = now.strftime("%Y%m%dT%H%M%SZ");
-    let unique = &session.environment().uuid_v4().simple().to_string()[..8];
-    BackupId::new(format!("backup-{time}-{unique}"))
-}
-
-/// When something made now and kept that long may go.
-fn until(now: Timestamp, keep: Option<Span>) -> Option<Timestamp> {
-    // beyond the end of the calendar is for ever
-    keep.and_then(|keep| now.checked_add(keep.0).ok())
 }
 
 /// Tags as they are stored; of equal keys the last one counts.

@@ -40,14 +40,16 @@ impl Verify {
             .await?;
         let events = backups.manifest(&self.id).await?.events;
         let progress = session.progress("verify", Unit::Events, Some(events));
-        let verified = backup::verify(&backups, &self.id, session.interrupt(), &progress).await;
+        let verified = backup::service(session, &backups, &progress)
+            .verify(&self.id)
+            .await;
         progress.end();
-        let verified = verified?;
+        let manifest = verified?;
         let sound = Sound {
-            backup: verified.manifest.id,
+            backup: manifest.id,
             sound: true,
-            sections: verified.sections,
-            events: verified.events,
+            sections: manifest.sections,
+            events: manifest.events,
         };
         session.output().result(&sound, |s, _| {
             format!(
