@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, Revision};
 use esm_core::id::{ObjectId, StreamRef};
 use esm_core::store::{Cell, CellKind, PageLimit, ReadFrom};
@@ -134,8 +133,6 @@ impl<'a> Events<'a> {
 #[derive(Debug)]
 pub(crate) struct OpenedObject<'a> {
     pub(crate) object: ObjectId,
-    pub(crate) document: ObjectDocument,
-    pub(crate) stream: StreamRef,
     pub(crate) events: Events<'a>,
 }
 
@@ -157,16 +154,11 @@ pub(crate) fn open_all<'a>(
 async fn open(session: &Session, object: ObjectId) -> Result<OpenedObject<'_>> {
     let document = session.documents().load(&object).await?.document;
     let stream = objects::active(session, &document).await?.stream;
-    let events = Events::of(session, stream.clone(), Revision::START)
+    let events = Events::of(session, stream, Revision::START)
         .page_bytes(PAGE_BYTES)
         .prefetched()
         .await?;
-    Ok(OpenedObject {
-        object,
-        document,
-        stream,
-        events,
-    })
+    Ok(OpenedObject { object, events })
 }
 
 /// An event as a line of CloudEvents JSON, without its end.
