@@ -166,8 +166,12 @@ impl DurableFolders {
         let shared = Arc::clone(lock().entry(folder.to_owned()).or_default());
         let synced = shared.run(folder);
         let mut syncing = lock();
-        // this one and the map's: nobody else waits for it
-        if Arc::strong_count(&shared) == 2 {
+        // let go of under the lock: of several that end together the last one sees that it is
+        drop(shared);
+        if syncing
+            .get(folder)
+            .is_some_and(|left| Arc::strong_count(left) == 1)
+        {
             syncing.remove(folder);
         }
         synced
