@@ -174,8 +174,6 @@ impl DurableFolders {
         {
             syncing.remove(folder);
         }
-        // before the map is unlocked, or the last to leave may still count this one
-        drop(shared);
         synced
     }
 
