@@ -15,7 +15,7 @@ use crate::transform::{Failure, Mapped, Mapper};
 /// (1 being read + [`READ_AHEAD`] + 1 being mapped + [`MAPPED_AHEAD`] + 1 in use).
 const PAGE: PageLimit = PageLimit {
     cells: 8,
-    bytes: 2 << 20,
+    bytes: 1 << 20,
 };
 
 /// Pages that were read and wait to be mapped.
