@@ -37,9 +37,12 @@ impl AtLine {
         Self { line, error }
     }
 
-    /// The error, with its line in front.
+    /// The error, with its line in front if it is about one.
     pub(crate) fn into_error(self) -> Error {
-        self.error.context(format!("line {}", self.line))
+        match self.line {
+            0 => self.error,
+            line => self.error.context(format!("line {line}")),
+        }
     }
 }
 

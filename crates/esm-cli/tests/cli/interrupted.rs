@@ -51,11 +51,14 @@ fn an_import_that_was_killed_is_run_again() {
 #[test]
 fn an_interrupt_stops_at_a_safe_point_and_says_how_to_go_on() {
     let esm = Esm::new();
-    let child = half_imported(&esm);
+    let mut child = half_imported(&esm);
+    // open to the end: were it closed, the input might end before the interrupt is noticed
+    let stdin = child.stdin.take();
     let id = child.id().to_string();
     let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
     assert!(sent.success());
     let ran = Ran::new(child.wait_with_output().unwrap());
+    drop(stdin);
     ran.failed(
         130,
         &[
