@@ -7,10 +7,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::event::Revision;
 use crate::id::{Fingerprint, MigrationId, ObjectId, ObjectName, StreamRef};
-use crate::store::{BackupHandle, Close, RecordCollection, RecordKey, Records, RecordsExt as _};
+use crate::store::{
+    BackupHandle, Close, RecordChange, RecordCollection, RecordKey, Records, RecordsExt as _,
+    change_record,
+};
 
 /// What is known of an object: its active stream and its terminated ones.
 ///
@@ -160,10 +163,7 @@ impl Documents {
     /// # Errors
     /// As [`find`](Self::find), and `NotFound` for an unknown object.
     pub async fn load(&self, object: &ObjectId) -> Result<VersionedDocument> {
-        self.find(object).await?.ok_or_else(|| {
-            Error::not_found(format!("unknown object: {object}"))
-                .with_hint("list the objects of this store to see what there is")
-        })
+        self.find(object).await?.ok_or_else(|| unknown(object))
     }
 
     /// Creates the document of a new object.
@@ -187,28 +187,15 @@ impl Documents {
         object: &ObjectId,
         mut change: impl FnMut(&mut ObjectDocument) -> bool + Send,
     ) -> Result<ObjectDocument> {
-        const TRIES: usize = 64;
         let key = RecordKey::Document(object.clone());
-        for _ in 0..TRIES {
-            let VersionedDocument {
-                version,
-                mut document,
-            } = self.load(object).await?;
-            if !change(&mut document) {
-                return Ok(document);
-            }
-            match self.records.put_as(&key, version + 1, &document).await {
-                Ok(()) => return Ok(document),
-                // the next round reads back what became of it: the change is then found done
-                Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Err(Error::new(
-            ErrorKind::Unavailable,
-            format!("others changed the document {TRIES} times in a row: {object}"),
-        ))
+        change_record(&*self.records, &key, |found: Option<ObjectDocument>| {
+            let mut document = found.ok_or_else(|| unknown(object))?;
+            Ok(match change(&mut document) {
+                true => RecordChange::Write(document),
+                false => RecordChange::Keep(document),
+            })
+        })
+        .await
     }
 
     /// The objects that have a document, each once, as they come.
@@ -228,4 +215,9 @@ impl Documents {
             })
             .boxed()
     }
+}
+
+fn unknown(object: &ObjectId) -> Error {
+    Error::not_found(format!("unknown object: {object}"))
+        .with_hint("list the objects of this store to see what there is")
 }

@@ -23,7 +23,7 @@ pub use event_store::{
 };
 pub use lock::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 pub use read_only::{ReadOnlyEventStore, ReadOnlyRecords};
-pub(crate) use records::decode;
 pub use records::{Record, RecordCollection, RecordKey, Records, RecordsExt};
+pub(crate) use records::{RecordChange, change_record, decode};
 pub use stores::Stores;
 pub(crate) use stores::unknown as unknown_store;

@@ -124,6 +124,51 @@ impl<R: Records + ?Sized> RecordsExt for R {
     }
 }
 
+/// What a change makes of the newest version of a record.
+pub(crate) enum RecordChange<T> {
+    /// Write this as the next version.
+    Write(T),
+    /// This is as it should be: nothing is written.
+    Keep(T),
+}
+
+/// Reads the newest version of a record, changes it and writes the next version, again whenever
+/// another was faster or an answer was lost: the next round then finds the change done. The change
+/// is called once for each try. Answers the record as it stands afterwards.
+///
+/// # Errors
+/// Those of the change; `Corrupt`; `Unavailable`, also when others were faster every time.
+pub(crate) async fn change_record<T>(
+    records: &dyn Records,
+    key: &RecordKey,
+    mut change: impl FnMut(Option<T>) -> Result<RecordChange<T>> + Send,
+) -> Result<T>
+where
+    T: Serialize + DeserializeOwned + Send + Sync,
+{
+    const TRIES: usize = 64;
+    for _ in 0..TRIES {
+        let newest = records.latest_as::<T>(key).await?;
+        let (number, found) = match newest {
+            Some((number, found)) => (number + 1, Some(found)),
+            None => (0, None),
+        };
+        let next = match change(found)? {
+            RecordChange::Keep(kept) => return Ok(kept),
+            RecordChange::Write(next) => next,
+        };
+        match records.put_as(key, number, &next).await {
+            Ok(()) => return Ok(next),
+            Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!("others changed the record {TRIES} times in a row: {key:?}"),
+    ))
+}
+
 /// Decodes a record's body from JSON.
 ///
 /// # Errors
