@@ -12,7 +12,8 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-core", &[]),
     ("esm-format", &["esm-core"]),
     ("esm-jq", &["esm-core", "esm-format"]),
-    ("esm-objectstore", &["esm-core", "esm-format"]),
+    ("esm-cells", &["esm-core", "esm-format"]),
+    ("esm-objectstore", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-testkit", &["esm-core"]),
     (
         "esm-cli",

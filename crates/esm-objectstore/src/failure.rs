@@ -5,31 +5,22 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+use esm_cells::WriteFailure;
 use esm_core::{Error, ErrorKind};
 use object_store::Error as StorageError;
 
 /// What a failed write says about whether it happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WriteFailure {
-    /// An object stands there (possibly an earlier try of this very write), or two conditional
-    /// writes met.
-    Exists,
-    /// The storage refused it for a reason that trying again does not mend.
-    Refused,
-    /// It may have happened.
-    Unknown,
-}
-
-impl WriteFailure {
-    pub(crate) fn of(error: &StorageError) -> Self {
-        match error {
-            StorageError::AlreadyExists { .. } | StorageError::Precondition { .. } => Self::Exists,
-            other => match kind(other) {
-                ErrorKind::Unavailable => Self::Unknown,
-                _ => Self::Refused,
-            },
+pub(crate) fn explain_write(error: StorageError, place: impl fmt::Display) -> WriteFailure {
+    let failure = match &error {
+        StorageError::AlreadyExists { .. } | StorageError::Precondition { .. } => {
+            WriteFailure::Exists
         }
-    }
+        other => match kind(other) {
+            ErrorKind::Unavailable => WriteFailure::Unknown,
+            _ => WriteFailure::Refused,
+        },
+    };
+    failure(explain(error, "cannot write", place))
 }
 
 /// Whether an I/O error says that the storage medium itself failed, rather than refused.
@@ -240,9 +231,15 @@ mod tests {
 
     #[test]
     fn only_what_may_have_happened_is_unknown() {
-        let of = |kind| WriteFailure::of(&generic(kind));
-        assert_eq!(of(io::ErrorKind::TimedOut), WriteFailure::Unknown);
-        assert_eq!(of(io::ErrorKind::StorageFull), WriteFailure::Refused);
+        let of = |kind| explain_write(generic(kind), "a/b");
+        assert!(matches!(
+            of(io::ErrorKind::TimedOut),
+            WriteFailure::Unknown(_)
+        ));
+        assert!(matches!(
+            of(io::ErrorKind::StorageFull),
+            WriteFailure::Refused(_)
+        ));
         assert!(is_device_failure(&generic(io::ErrorKind::Other)));
         assert!(!is_device_failure(&generic(io::ErrorKind::StorageFull)));
     }

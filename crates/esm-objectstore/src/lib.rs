@@ -26,23 +26,13 @@
 //! memory are always there. `docs/providers.md` says how each is configured and what it was tested
 //! on, `docs/formats.md` what is stored under which key.
 
-mod backend;
-mod backup;
-mod event_store;
+mod client;
 mod failure;
-mod known;
-mod layout;
 mod local;
 mod location;
-mod lock;
-mod marker;
-mod options;
-mod probe;
-mod records;
 #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
 mod remote;
-mod segment;
 mod store;
 
-pub use options::OpenOptions;
+pub use esm_cells::OpenOptions;
 pub use store::Store;

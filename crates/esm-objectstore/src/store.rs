@@ -3,34 +3,23 @@
 use std::fmt;
 use std::sync::Arc;
 
+use esm_cells::{Backend, Key};
 use esm_core::id::StoreId;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
 use esm_core::{Error, Result};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use crate::backend::Backend;
-use crate::backup::ObjectBackups;
-use crate::event_store::ObjectEventStore;
+use crate::OpenOptions;
+use crate::client::ClientObjects;
 use crate::local::sweep_staging_files;
 use crate::location::{Clients, Location};
-use crate::lock::ObjectLocks;
-use crate::marker::Marker;
-use crate::options::OpenOptions;
-use crate::records::ObjectRecords;
 
 /// An open store: streams, records, locks and backups in one place of an object store.
 ///
 /// Cheap to clone; what it hands out is shared.
 #[derive(Clone)]
-pub struct Store {
-    location: String,
-    marker: Arc<Marker>,
-    events: Arc<ObjectEventStore>,
-    records: Arc<ObjectRecords>,
-    locks: Arc<ObjectLocks>,
-    backups: Arc<ObjectBackups>,
-}
+pub struct Store(esm_cells::Store);
 
 impl Store {
     /// Opens a store that exists.
@@ -110,63 +99,51 @@ impl Store {
         options: OpenOptions,
         create: bool,
     ) -> Result<Self> {
-        let backend = Arc::new(Backend::new(
-            clients,
+        let objects = ClientObjects::new(&clients, location.clone());
+        let backend = Backend::new(
+            Arc::new(objects),
+            Key::new(clients.root.as_ref()),
             location,
             options.read_only,
-            options.environment,
-        ));
-        let marker = match create && !options.read_only {
-            true => Marker::read_or_create(&backend, options.known_stores).await?,
-            false => Marker::read(&backend).await?,
-        };
-        Ok(Self {
-            location: backend.location().to_owned(),
-            events: Arc::new(ObjectEventStore::new(
-                Arc::clone(&backend),
-                marker.store,
-                options.limits,
-            )),
-            records: Arc::new(ObjectRecords::new(Arc::clone(&backend))),
-            locks: Arc::new(ObjectLocks::new(Arc::clone(&backend))),
-            backups: Arc::new(ObjectBackups::new(backend)),
-            marker: Arc::new(marker),
-        })
+            options.environment.clone(),
+        );
+        let store = esm_cells::Store::open(Arc::new(backend), options, create).await?;
+        Ok(Self(store))
     }
 
     /// The store's random identity: names of buckets lie, this does not.
     pub fn id(&self) -> StoreId {
-        self.marker.store
+        self.0.id()
     }
 
     /// The stores that streams of this one may go on in, beside itself.
     pub fn known_stores(&self) -> &[StoreId] {
-        &self.marker.known_stores
+        self.0.known_stores()
     }
 
     /// Where it is, for people; without credentials.
     pub fn location(&self) -> &str {
-        &self.location
+        self.0.location()
     }
 
     /// Its streams.
     pub fn event_store(&self) -> Arc<dyn EventStore> {
-        Arc::clone(&self.events) as _
+        self.0.event_store()
     }
 
     /// Its versioned records.
     pub fn records(&self) -> Arc<dyn Records> {
-        Arc::clone(&self.records) as _
+        self.0.records()
     }
 
     /// Its locks.
     pub fn locks(&self) -> Arc<dyn LockProvider> {
-        Arc::clone(&self.locks) as _
+        self.0.locks()
     }
 
     /// Its backups and archives.
     pub fn backups(&self) -> Arc<dyn BackupProvider> {
-        Arc::clone(&self.backups) as _
+        self.0.backups()
     }
 }
 
@@ -188,9 +165,6 @@ fn over(objects: Arc<dyn ObjectStore>, prefix: &str) -> Result<(Clients, String)
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("location", &self.location)
-            .field("id", &self.marker.store)
-            .finish_non_exhaustive()
+        self.0.fmt(f)
     }
 }

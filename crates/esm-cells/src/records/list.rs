@@ -5,10 +5,10 @@ use esm_core::store::{RecordCollection, RecordKey};
 use esm_core::{Error, Result};
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
-use object_store::path::Path;
 
 use super::envelope;
 use super::versions::ObjectRecords;
+use crate::key::Key;
 use crate::layout::parse_number;
 use crate::segment::{decode, encode, is_cut};
 
@@ -20,7 +20,7 @@ impl ObjectRecords {
         let (folder, depth) = match &collection {
             RecordCollection::Documents(None) => (layout.documents(), 2),
             RecordCollection::Documents(Some(name)) => {
-                (layout.documents().join(encode(name.as_str())), 1)
+                (layout.documents().join(&encode(name.as_str())), 1)
             }
             RecordCollection::Journals => (layout.journals(), 1),
             other => {
@@ -32,13 +32,13 @@ impl ObjectRecords {
         let mut before: Option<Vec<String>> = None;
         self.backend
             .list(&folder)
-            .try_filter_map(move |object| {
-                let folders = folders_of(&object.location, &within, depth);
+            .try_filter_map(move |version| {
+                let folders = folders_of(&version, &within, depth);
                 let fresh = folders.filter(|it| before.as_ref() != Some(it));
                 if let Some(fresh) = &fresh {
                     before = Some(fresh.clone());
                 }
-                future::ok(fresh.map(|folders| (folders, object.location)))
+                future::ok(fresh.map(|folders| (folders, version)))
             })
             .try_filter_map(move |(folders, version)| {
                 let collection = collection.clone();
@@ -52,7 +52,7 @@ impl ObjectRecords {
         &self,
         collection: &RecordCollection,
         folders: &[String],
-        version: &Path,
+        version: &Key,
     ) -> Result<Option<RecordKey>> {
         if folders.iter().any(|segment| is_cut(segment)) {
             return self.key_inside(version).await;
@@ -74,7 +74,7 @@ impl ObjectRecords {
     }
 
     /// The key as a version itself says it.
-    async fn key_inside(&self, version: &Path) -> Result<Option<RecordKey>> {
+    async fn key_inside(&self, version: &Key) -> Result<Option<RecordKey>> {
         let Some(bytes) = self.backend.get(version).await? else {
             return Ok(None);
         };
@@ -92,11 +92,8 @@ fn object(name: &str, key: &str) -> Option<ObjectId> {
 }
 
 /// The folders between a collection and a version in it; nothing for what is no version.
-fn folders_of(version: &Path, collection: &Path, depth: usize) -> Option<Vec<String>> {
-    let mut folders: Vec<String> = version
-        .prefix_match(collection)?
-        .map(|part| part.as_ref().to_owned())
-        .collect();
+fn folders_of(version: &Key, collection: &Key, depth: usize) -> Option<Vec<String>> {
+    let mut folders: Vec<String> = version.below(collection)?.map(str::to_owned).collect();
     parse_number(&folders.pop()?)?;
     (folders.len() == depth).then_some(folders)
 }

@@ -1,6 +1,7 @@
 //! The objects of one store: reading, listing, and the one conditional write.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +9,10 @@ use bytes::Bytes;
 use esm_core::clock::Environment;
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
-use object_store::path::Path;
-use object_store::{
-    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
-};
 
-use crate::failure::{WriteFailure, explain};
+use crate::key::Key;
 use crate::layout::Layout;
-use crate::location::Clients;
+use crate::objects::{Objects, Upload, WriteFailure};
 
 /// How often a conditional write is sent before esm gives up.
 const CREATE_ATTEMPTS: u32 = 6;
@@ -25,12 +22,8 @@ const READ_BACK_ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where objects are, by whom they are written, and in which words it is spoken of.
-pub(crate) struct Backend {
-    /// Reads, lists and uploads in parts; may retry by itself.
-    objects: Arc<dyn ObjectStore>,
-    /// Conditional writes: does not retry by itself, so that a refusal is the answer to the only
-    /// request that was sent.
-    writes: Arc<dyn ObjectStore>,
+pub struct Backend {
+    objects: Arc<dyn Objects>,
     layout: Layout,
     /// The location for messages, without secrets.
     location: String,
@@ -40,7 +33,7 @@ pub(crate) struct Backend {
 
 /// What came of creating an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Creation {
+pub enum Creation {
     /// It stands there as given.
     Created,
     /// Another's object stood there first: this is it.
@@ -49,7 +42,6 @@ pub(crate) enum Creation {
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // clients print their configuration, which may hold credentials
         f.debug_struct("Backend")
             .field("location", &self.location)
             .field("read_only", &self.read_only)
@@ -58,16 +50,17 @@ impl fmt::Debug for Backend {
 }
 
 impl Backend {
-    pub(crate) fn new(
-        clients: Clients,
+    /// The objects below a root. `location` is how messages name it, without secrets.
+    pub fn new(
+        objects: Arc<dyn Objects>,
+        root: Key,
         location: String,
         read_only: bool,
         environment: Environment,
     ) -> Self {
         Self {
-            objects: clients.objects,
-            writes: clients.writes,
-            layout: Layout::new(clients.root),
+            objects,
+            layout: Layout::new(root),
             location,
             read_only,
             environment,
@@ -78,25 +71,23 @@ impl Backend {
         &self.layout
     }
 
-    pub(crate) fn location(&self) -> &str {
+    /// Where it is, for messages; without secrets.
+    pub fn location(&self) -> &str {
         &self.location
     }
 
-    pub(crate) fn environment(&self) -> &Environment {
+    /// Where time, ids and pauses come from.
+    pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
-        &self.objects
-    }
-
     /// A key in words: the key and the store that it is in.
-    pub(crate) fn place(&self, key: &Path) -> String {
+    pub fn place(&self, key: &Key) -> String {
         format!("{key} in {}", self.location)
     }
 
     /// Refuses to write to a store that was opened for reading.
-    pub(crate) fn check_writable(&self) -> Result<()> {
+    pub fn check_writable(&self) -> Result<()> {
         match self.read_only {
             false => Ok(()),
             true => Err(Error::unsupported(format!(
@@ -108,37 +99,39 @@ impl Backend {
     }
 
     /// A whole object; nothing when there is none.
-    pub(crate) async fn get(&self, key: &Path) -> Result<Option<Bytes>> {
-        self.get_with(key, GetOptions::new()).await
+    pub async fn get(&self, key: &Key) -> Result<Option<Bytes>> {
+        self.objects.get(key, None).await
     }
 
     /// The first bytes of an object, at least one and at most `length`; the whole of a shorter or
     /// empty one.
-    pub(crate) async fn get_start(&self, key: &Path, length: u64) -> Result<Option<Bytes>> {
-        let start = GetOptions::new().with_range(Some(GetRange::Bounded(0..length)));
-        match self.get_with(key, start).await {
+    pub async fn get_start(&self, key: &Key, length: u64) -> Result<Option<Bytes>> {
+        match self.objects.get(key, Some(0..length)).await {
             // an empty object has no range: ask for what there is, and let the reader judge it
             Err(error) if *error.kind() == ErrorKind::Unavailable => self.get(key).await,
             other => other,
         }
     }
 
-    async fn get_with(&self, key: &Path, options: GetOptions) -> Result<Option<Bytes>> {
-        let read = async { self.objects.get_opts(key, options).await?.bytes().await };
-        match read.await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(explain(error, "cannot read", self.place(key))),
-        }
+    /// A part of an object that is there.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not.
+    pub async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {
+        let part = self.objects.get(key, Some(range)).await?;
+        part.ok_or_else(|| {
+            Error::not_found(format!("object was removed meanwhile: {}", self.place(key)))
+        })
+    }
+
+    /// The size of an object in bytes; nothing when there is none.
+    pub async fn size(&self, key: &Key) -> Result<Option<u64>> {
+        self.objects.size(key).await
     }
 
     /// Whether an object is there.
-    pub(crate) async fn exists(&self, key: &Path) -> Result<bool> {
-        match self.objects.head(key).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(explain(error, "cannot read", self.place(key))),
-        }
+    pub async fn exists(&self, key: &Key) -> Result<bool> {
+        Ok(self.size(key).await?.is_some())
     }
 
     /// Creates an object unless one stands there already.
@@ -150,9 +143,9 @@ impl Backend {
     /// # Errors
     /// `Ambiguous` when a try may have taken effect and reading back did not tell. Any other error
     /// means that nothing was written.
-    pub(crate) async fn create(
+    pub async fn create(
         &self,
-        key: &Path,
+        key: &Key,
         body: &Bytes,
         is_mine: impl Fn(&Bytes) -> Result<bool> + Send,
     ) -> Result<Creation> {
@@ -161,28 +154,24 @@ impl Backend {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
-            let Err(error) = self.put(&self.writes, key, body, PutMode::Create).await else {
+            let Err(failure) = self.objects.create(key, body.clone()).await else {
                 return Ok(Creation::Created);
             };
-            let failure = WriteFailure::of(&error);
-            in_doubt |= failure == WriteFailure::Unknown;
-            let found = match self.read_back(key, failure).await {
+            let is_refused = matches!(failure, WriteFailure::Refused(_));
+            in_doubt |= matches!(failure, WriteFailure::Unknown(_));
+            let found = match self.read_back(key, is_refused).await {
                 Ok(found) => found,
-                Err(_) if failure == WriteFailure::Refused && !in_doubt => {
-                    return Err(self.cannot_write(error, key));
-                }
+                Err(_) if is_refused && !in_doubt => return Err(failure.into_error()),
                 Err(reading) => return Err(self.ambiguous(key, reading)),
             };
             match found {
                 Some(found) if is_mine(&found)? => return Ok(Creation::Created),
                 Some(found) => return Ok(Creation::Taken(found)),
-                None if failure == WriteFailure::Refused && !in_doubt => {
-                    return Err(self.cannot_write(error, key));
-                }
+                None if is_refused && !in_doubt => return Err(failure.into_error()),
                 None if attempt == CREATE_ATTEMPTS => {
                     return Err(match in_doubt {
-                        true => self.ambiguous(key, self.cannot_write(error, key)),
-                        false => self.beaten(error, key),
+                        true => self.ambiguous(key, failure.into_error()),
+                        false => self.beaten(failure.into_error(), key),
                     });
                 }
                 None => {}
@@ -197,10 +186,10 @@ impl Backend {
     }
 
     /// What stands at a key after a write failed.
-    async fn read_back(&self, key: &Path, failure: WriteFailure) -> Result<Option<Bytes>> {
-        let attempts = match failure {
-            WriteFailure::Refused => 1,
-            _ => READ_BACK_ATTEMPTS,
+    async fn read_back(&self, key: &Key, is_refused: bool) -> Result<Option<Bytes>> {
+        let attempts = match is_refused {
+            true => 1,
+            false => READ_BACK_ATTEMPTS,
         };
         let mut pause = FIRST_PAUSE;
         for _ in 1..attempts {
@@ -216,11 +205,7 @@ impl Backend {
         self.get(key).await
     }
 
-    fn cannot_write(&self, error: object_store::Error, key: &Path) -> Error {
-        explain(error, "cannot write", self.place(key))
-    }
-
-    fn ambiguous(&self, key: &Path, cause: Error) -> Error {
+    fn ambiguous(&self, key: &Key, cause: Error) -> Error {
         Error::new(
             ErrorKind::Ambiguous,
             format!("outcome of a write is unknown: {}", self.place(key)),
@@ -231,8 +216,7 @@ impl Backend {
 
     /// The storage says again and again that a conditional write met another one, and never shows
     /// that other one.
-    fn beaten(&self, error: object_store::Error, key: &Path) -> Error {
-        let cause = self.cannot_write(error, key);
+    fn beaten(&self, cause: Error, key: &Key) -> Error {
         Error::new(
             ErrorKind::Unavailable,
             format!(
@@ -248,50 +232,36 @@ impl Backend {
     ///
     /// # Errors
     /// `Ambiguous` when it may have happened.
-    pub(crate) async fn overwrite(&self, key: &Path, body: &Bytes) -> Result<()> {
+    pub async fn overwrite(&self, key: &Key, body: &Bytes) -> Result<()> {
         self.check_writable()?;
-        let put = self.put(&self.objects, key, body, PutMode::Overwrite).await;
-        put.map_err(|error| match WriteFailure::of(&error) {
-            WriteFailure::Refused => self.cannot_write(error, key),
-            _ => self.ambiguous(key, self.cannot_write(error, key)),
+        let put = self.objects.overwrite(key, body.clone()).await;
+        put.map_err(|failure| match failure {
+            WriteFailure::Refused(error) => error,
+            other => self.ambiguous(key, other.into_error()),
         })
     }
 
-    async fn put(
-        &self,
-        to: &Arc<dyn ObjectStore>,
-        key: &Path,
-        body: &Bytes,
-        mode: PutMode,
-    ) -> object_store::Result<()> {
-        let options = PutOptions::from(mode);
-        to.put_opts(key, body.clone().into(), options).await?;
-        Ok(())
+    /// Writes an object of any size: see [`Objects::upload`].
+    pub fn upload(&self, key: &Key) -> Upload {
+        self.objects.upload(key)
     }
 
     /// Deletes objects, in order, one after the other. Absent is fine.
-    pub(crate) async fn delete(&self, keys: impl IntoIterator<Item = Path>) -> Result<()> {
+    pub async fn delete(&self, keys: impl IntoIterator<Item = Key>) -> Result<()> {
         self.check_writable()?;
         for key in keys {
-            match self.objects.delete(&key).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(explain(error, "cannot delete", self.place(&key))),
-            }
+            self.objects.delete(&key).await?;
         }
         Ok(())
     }
 
-    /// The objects below a folder, as they come.
-    pub(crate) fn list(&self, folder: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        let place = self.place(folder);
-        self.objects
-            .list(Some(folder))
-            .map_err(move |error| explain(error, "cannot list", &place))
-            .boxed()
+    /// The keys of the objects below a folder, as they come.
+    pub fn list(&self, folder: &Key) -> BoxStream<'static, Result<Key>> {
+        self.objects.list(folder)
     }
 
     /// Asks for several things at once, and gives the answers in order.
-    pub(crate) async fn together<T, F, Fut>(
+    pub async fn together<T, F, Fut>(
         &self,
         numbers: impl IntoIterator<Item = u64>,
         ask: F,

@@ -3,59 +3,59 @@
 use esm_core::id::{BackupId, LockName, StreamId};
 use esm_core::store::RecordKey;
 use esm_core::{Error, Result};
-use object_store::path::Path;
 use uuid::Uuid;
 
+use crate::key::Key;
 use crate::segment::encode;
 
 /// The keys of a store below its root.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    root: Path,
+    root: Key,
 }
 
 /// The digits of a number in a key: as many as the largest number has, so that names sort.
 const DIGITS: usize = 20;
 
 impl Layout {
-    pub(crate) fn new(root: Path) -> Self {
+    pub(crate) fn new(root: Key) -> Self {
         Self { root }
     }
 
-    pub(crate) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Key {
         &self.root
     }
 
-    pub(crate) fn marker(&self) -> Path {
+    pub(crate) fn marker(&self) -> Key {
         self.root.clone().join("esm.json")
     }
 
-    pub(crate) fn self_test(&self, nonce: Uuid) -> Path {
+    pub(crate) fn self_test(&self, nonce: Uuid) -> Key {
         self.under(["esm-self-test", &nonce.to_string()])
     }
 
-    pub(crate) fn stream(&self, stream: &StreamId) -> Path {
+    pub(crate) fn stream(&self, stream: &StreamId) -> Key {
         self.under(["streams", &encode(stream.as_str())])
     }
 
-    pub(crate) fn cell(&self, stream: &StreamId, seq: u64) -> Path {
+    pub(crate) fn cell(&self, stream: &StreamId, seq: u64) -> Key {
         number(self.stream(stream).join("c"), seq)
     }
 
-    pub(crate) fn head(&self, stream: &StreamId) -> Path {
+    pub(crate) fn head(&self, stream: &StreamId) -> Key {
         self.stream(stream).join("head")
     }
 
-    pub(crate) fn documents(&self) -> Path {
+    pub(crate) fn documents(&self) -> Key {
         self.under(["documents"])
     }
 
-    pub(crate) fn journals(&self) -> Path {
+    pub(crate) fn journals(&self) -> Key {
         self.under(["journals"])
     }
 
     /// The folder of a record's versions.
-    pub(crate) fn record(&self, key: &RecordKey) -> Result<Path> {
+    pub(crate) fn record(&self, key: &RecordKey) -> Result<Key> {
         Ok(match key {
             RecordKey::Document(object) => self.under([
                 "documents",
@@ -78,29 +78,29 @@ impl Layout {
         })
     }
 
-    pub(crate) fn record_version(&self, key: &RecordKey, version: u64) -> Result<Path> {
+    pub(crate) fn record_version(&self, key: &RecordKey, version: u64) -> Result<Key> {
         Ok(number(self.record(key)?, version))
     }
 
-    pub(crate) fn locks(&self) -> Path {
+    pub(crate) fn locks(&self) -> Key {
         self.under(["locks"])
     }
 
     /// The folder of a lock's acquisitions.
-    pub(crate) fn lock(&self, name: &LockName) -> Path {
+    pub(crate) fn lock(&self, name: &LockName) -> Key {
         self.under(["locks", &encode(name.as_str())])
     }
 
-    pub(crate) fn backups(&self) -> Path {
+    pub(crate) fn backups(&self) -> Key {
         self.under(["backups"])
     }
 
     /// The folder of a backup.
-    pub(crate) fn backup(&self, id: &BackupId) -> Path {
+    pub(crate) fn backup(&self, id: &BackupId) -> Key {
         self.under(["backups", &encode(id.as_str())])
     }
 
-    fn under<const N: usize>(&self, segments: [&str; N]) -> Path {
+    fn under<const N: usize>(&self, segments: [&str; N]) -> Key {
         segments
             .into_iter()
             .fold(self.root.clone(), |path, segment| path.join(segment))
@@ -108,8 +108,8 @@ impl Layout {
 }
 
 /// The key with this number in a folder.
-pub(crate) fn number(folder: Path, number: u64) -> Path {
-    folder.join(format!("{number:0DIGITS$}"))
+pub(crate) fn number(folder: Key, number: u64) -> Key {
+    folder.join(&format!("{number:0DIGITS$}"))
 }
 
 /// The number that a key's last segment is.
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn numbers_sort_as_names_do_and_are_read_back() {
-        let name = |n| number(Path::default(), n).to_string();
+        let name = |n| number(Key::default(), n).to_string();
         assert!(name(9) < name(10) && name(10) < name(u64::MAX));
         for n in [0, 7, u64::MAX] {
             assert_eq!(parse_number(&name(n)), Some(n));
@@ -136,20 +136,20 @@ mod tests {
 
     #[test]
     fn keys_are_where_the_documentation_says() -> Result<()> {
-        let layout = Layout::new(Path::from("a/b"));
-        assert_eq!(layout.marker().as_ref(), "a/b/esm.json");
+        let layout = Layout::new(Key::new("a/b"));
+        assert_eq!(layout.marker().as_str(), "a/b/esm.json");
         let stream = StreamId::new("order-7.ab")?;
         assert_eq!(
-            layout.cell(&stream, 1).as_ref(),
+            layout.cell(&stream, 1).as_str(),
             "a/b/streams/order-7_2eab/c/00000000000000000001"
         );
         assert_eq!(
-            layout.head(&stream).as_ref(),
+            layout.head(&stream).as_str(),
             "a/b/streams/order-7_2eab/head"
         );
         let document = RecordKey::Document("order/2024/7".parse()?);
         assert_eq!(
-            layout.record_version(&document, 0)?.as_ref(),
+            layout.record_version(&document, 0)?.as_str(),
             "a/b/documents/order/2024_2f7/00000000000000000000"
         );
         Ok(())

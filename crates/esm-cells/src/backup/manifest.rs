@@ -7,9 +7,10 @@ use esm_core::{Error, Result};
 use esm_format::backup::{
     EVENTS_FILE, MANIFEST_FILE, SECTIONS_FILE, decode_manifest, encode_manifest,
 };
-use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::key::Key;
 
 /// The names of a backup's data files. Each attempt to write one draws a nonce, so that two that
 /// write the same backup never touch each other's files; the manifest says whose count.
@@ -29,16 +30,13 @@ impl Files {
 }
 
 /// The key of the manifest in a backup's folder.
-pub(super) fn key(folder: &Path) -> Path {
+pub(super) fn key(folder: &Key) -> Key {
     folder.clone().join(MANIFEST_FILE)
 }
 
 /// Whether a key is that of a manifest right below this folder's folders.
-pub(super) fn is_manifest(key: &Path, backups: &Path) -> bool {
-    key.filename() == Some(MANIFEST_FILE)
-        && key
-            .prefix_match(backups)
-            .is_some_and(|parts| parts.count() == 2)
+pub(super) fn is_manifest(key: &Key, backups: &Key) -> bool {
+    key.name() == MANIFEST_FILE && key.below(backups).is_some_and(|parts| parts.count() == 2)
 }
 
 /// Writes a manifest together with the names of the files that it is about.

@@ -11,18 +11,19 @@ use esm_core::store::{
 };
 use esm_core::{Error, ErrorKind, Result};
 use esm_format::backup::{BackupDecoder, BackupEncoder};
-use object_store::path::Path;
 
-use super::files::{FileReader, FileWriter};
+use super::files::FileReader;
 use super::manifest::{self, Files};
 use crate::backend::{Backend, Creation};
+use crate::key::Key;
+use crate::objects::Upload;
 
 /// Writes one backup.
 pub(super) struct ObjectBackupWriter {
     pub(super) backend: Arc<Backend>,
-    pub(super) folder: Path,
+    pub(super) folder: Key,
     pub(super) files: Files,
-    pub(super) encoder: BackupEncoder<FileWriter, FileWriter>,
+    pub(super) encoder: BackupEncoder<Upload, Upload>,
 }
 
 impl fmt::Debug for ObjectBackupWriter {
@@ -69,7 +70,7 @@ impl BackupWriter for ObjectBackupWriter {
                 // leftovers are harmless
                 let mine = [files.events, files.sections];
                 let _ = backend
-                    .delete(mine.map(|file| folder.clone().join(file)))
+                    .delete(mine.map(|file| folder.clone().join(&file)))
                     .await;
                 Err(taken(&backend, &key))
             }
@@ -78,7 +79,7 @@ impl BackupWriter for ObjectBackupWriter {
 }
 
 /// The name of a backup is used already.
-pub(super) fn taken(backend: &Backend, key: &Path) -> Error {
+pub(super) fn taken(backend: &Backend, key: &Key) -> Error {
     Error::new(
         ErrorKind::AlreadyExists,
         format!("backup exists already: {}", backend.place(key)),

@@ -9,12 +9,12 @@ use esm_core::{Error, Result};
 use esm_format::backup::{BackupDecoder, BackupEncoder};
 use futures::future;
 use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
-use object_store::path::Path;
 
-use super::files::{self, FileWriter};
+use super::files;
 use super::manifest::{self, Files};
 use super::streams::{ObjectBackupReader, ObjectBackupWriter, taken};
 use crate::backend::Backend;
+use crate::key::Key;
 
 /// How many manifests are read at once when all are listed.
 const LIST_WIDTH: usize = 8;
@@ -30,7 +30,7 @@ impl ObjectBackups {
         Self { backend }
     }
 
-    async fn find(&self, id: &BackupId) -> Result<(BackupManifest, Files, Path)> {
+    async fn find(&self, id: &BackupId) -> Result<(BackupManifest, Files, Key)> {
         let folder = self.backend.layout().backup(id);
         let key = manifest::key(&folder);
         let bytes = self.backend.get(&key).await?.ok_or_else(|| {
@@ -43,7 +43,7 @@ impl ObjectBackups {
         Ok((manifest, files, folder))
     }
 
-    fn at(&self, error: Error, key: &Path) -> Error {
+    fn at(&self, error: Error, key: &Key) -> Error {
         error.context(format!("backup {}", self.backend.place(key)))
     }
 }
@@ -62,8 +62,7 @@ impl BackupProvider for ObjectBackups {
             return Err(taken(&self.backend, &key));
         }
         let files = Files::new(self.backend.environment().uuid_v4());
-        let file =
-            |name: &String| FileWriter::new(&self.backend, folder.clone().join(name.as_str()));
+        let file = |name: &String| self.backend.upload(&folder.clone().join(name));
         let encoder = BackupEncoder::new(draft, file(&files.events), file(&files.sections))?;
         Ok(Box::new(ObjectBackupWriter {
             backend: Arc::clone(&self.backend),
@@ -80,7 +79,8 @@ impl BackupProvider for ObjectBackups {
     async fn open(&self, id: &BackupId) -> Result<Box<dyn BackupReader>> {
         let (manifest, names, folder) = self.find(id).await?;
         let sums = &manifest.checksums;
-        let file = |name: String, size| files::open(&self.backend, folder.clone().join(name), size);
+        let file =
+            |name: String, size| files::open(&self.backend, folder.clone().join(&name), size);
         let events = file(names.events, sums.stored_bytes).await?;
         let sections = file(names.sections, sums.sections_bytes).await?;
         let decoder = BackupDecoder::new(manifest, events, sections)?;
@@ -94,11 +94,8 @@ impl BackupProvider for ObjectBackups {
         let backups = self.backend.layout().backups();
         self.backend
             .list(&backups)
-            .try_filter(move |object| {
-                future::ready(manifest::is_manifest(&object.location, &backups))
-            })
-            .map_ok(move |object| async move {
-                let key = object.location;
+            .try_filter(move |key| future::ready(manifest::is_manifest(key, &backups)))
+            .map_ok(move |key| async move {
                 let Some(bytes) = self.backend.get(&key).await? else {
                     return Ok(None);
                 };
@@ -115,12 +112,7 @@ impl BackupProvider for ObjectBackups {
         let folder = self.backend.layout().backup(id);
         // from here on it is no backup, whatever becomes of the rest
         self.backend.delete([manifest::key(&folder)]).await?;
-        let rest: Vec<Path> = self
-            .backend
-            .list(&folder)
-            .map_ok(|object| object.location)
-            .try_collect()
-            .await?;
+        let rest: Vec<Key> = self.backend.list(&folder).try_collect().await?;
         self.backend.delete(rest).await
     }
 }

@@ -9,11 +9,11 @@ use esm_core::id::{FencingToken, LockName};
 use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use object_store::path::Path;
 
 use super::acquisition::{Acquisition, Heartbeat, decode_acquisition, decode_heartbeat, encode};
 use super::observed::Observed;
 use crate::backend::{Backend, Creation};
+use crate::key::Key;
 use crate::known::Known;
 use crate::layout::{number, parse_number};
 use crate::probe;
@@ -44,22 +44,22 @@ impl ObjectLocks {
         }
     }
 
-    fn acquisition_key(&self, name: &LockName, token: u64) -> Path {
+    fn acquisition_key(&self, name: &LockName, token: u64) -> Key {
         number(self.backend.layout().lock(name), token)
     }
 
-    fn heartbeat_key(&self, name: &LockName, token: u64) -> Path {
-        Path::from(format!("{}.hb", self.acquisition_key(name, token)))
+    fn heartbeat_key(&self, name: &LockName, token: u64) -> Key {
+        self.acquisition_key(name, token).with_suffix(".hb")
     }
 
-    async fn acquisition(&self, key: &Path) -> Result<Option<Acquisition>> {
+    async fn acquisition(&self, key: &Key) -> Result<Option<Acquisition>> {
         match self.backend.get(key).await? {
             Some(bytes) => self.decode(key, &bytes).map(Some),
             None => Ok(None),
         }
     }
 
-    fn decode(&self, key: &Path, bytes: &[u8]) -> Result<Acquisition> {
+    fn decode(&self, key: &Key, bytes: &[u8]) -> Result<Acquisition> {
         decode_acquisition(bytes)
             .map_err(|e| e.context(format!("lock {}", self.backend.place(key))))
     }
@@ -114,7 +114,7 @@ impl ObjectLocks {
     }
 
     /// Takes a number.
-    async fn take(&self, key: &Path, acquisition: &Acquisition) -> Result<Creation> {
+    async fn take(&self, key: &Key, acquisition: &Acquisition) -> Result<Creation> {
         let is_mine = |found: &Bytes| {
             let found = self.decode(key, found)?;
             Ok(found.nonce == acquisition.nonce)
@@ -125,17 +125,16 @@ impl ObjectLocks {
     }
 
     /// Of each lock, the key of the last number.
-    async fn last_keys(&self) -> Result<Vec<(u64, Path)>> {
-        let mut all: Vec<(u64, Path)> = Vec::new();
+    async fn last_keys(&self) -> Result<Vec<(u64, Key)>> {
+        let mut all: Vec<(u64, Key)> = Vec::new();
         let mut objects = self.backend.list(&self.backend.layout().locks());
-        while let Some(object) = objects.try_next().await? {
-            let key = object.location;
-            let Some(token) = key.filename().and_then(parse_number) else {
+        while let Some(key) = objects.try_next().await? {
+            let Some(token) = parse_number(key.name()) else {
                 continue;
             };
             match all.last_mut() {
                 // numbers of one lock come one after the other, sorted or not
-                Some((last, known)) if folder(known) == folder(&key) => {
+                Some((last, known)) if known.folder() == key.folder() => {
                     if token > *last {
                         (*last, *known) = (token, key);
                     }
@@ -152,10 +151,6 @@ impl ObjectLocks {
             format!("lock was taken over or broken: {name}"),
         )
     }
-}
-
-fn folder(key: &Path) -> Option<&str> {
-    key.as_ref().rsplit_once('/').map(|(folder, _)| folder)
 }
 
 #[async_trait]

@@ -5,24 +5,24 @@ use esm_core::id::StoreId;
 use esm_core::{Error, Result};
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, Creation};
+use crate::key::Key;
 
-const LAYOUT: &str = "esm-cells";
 const FORMAT: u32 = 1;
 
 /// What a store says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Marker {
+pub struct Marker {
     layout: String,
     format: u32,
-    pub(crate) store: StoreId,
+    /// The store's random identity.
+    pub store: StoreId,
     created_at: Timestamp,
     /// Stores that streams of this one may go on in.
     #[serde(default)]
-    pub(crate) known_stores: Vec<StoreId>,
+    pub known_stores: Vec<StoreId>,
 }
 
 /// What can be read of any layout and format.
@@ -33,32 +33,37 @@ struct Outline {
 }
 
 impl Marker {
-    /// Reads the marker.
+    /// Reads the marker of a store that has one of these layouts.
     ///
     /// # Errors
     /// `NotFound` where there is no store, `Unsupported` for another layout or a newer format,
     /// `Corrupt`.
-    pub(crate) async fn read(backend: &Backend) -> Result<Self> {
+    pub async fn read(backend: &Backend, layouts: &[&str]) -> Result<Self> {
         let key = backend.layout().marker();
         match backend.get(&key).await? {
-            Some(bytes) => Self::decode(&bytes, &key, backend),
+            Some(bytes) => Self::decode(&bytes, layouts, &key, backend),
             None => Err(Self::absent(backend).await),
         }
     }
 
-    /// Reads the marker, or makes the place a store.
-    pub(crate) async fn read_or_create(
+    /// Reads the marker, or makes the place a store of this layout.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), but for an absent store. `Unsupported` when the storage fails the
+    /// self-test.
+    pub async fn read_or_create(
         backend: &Backend,
+        layout: &str,
         known_stores: Vec<StoreId>,
     ) -> Result<Self> {
         let key = backend.layout().marker();
         if let Some(bytes) = backend.get(&key).await? {
-            return Self::decode(&bytes, &key, backend);
+            return Self::decode(&bytes, &[layout], &key, backend);
         }
         self_test(backend).await?;
         let environment = backend.environment();
         let marker = Self {
-            layout: LAYOUT.to_owned(),
+            layout: layout.to_owned(),
             format: FORMAT,
             store: StoreId::from_uuid(environment.uuid_v4()),
             created_at: environment.clock.now(),
@@ -68,22 +73,23 @@ impl Marker {
             .map_err(|e| Error::invalid("marker cannot be written as JSON").with_source(e))?;
         json.push(b'\n');
         let is_mine = |found: &Bytes| {
-            Self::decode(found, &key, backend).map(|found| found.store == marker.store)
+            Self::decode(found, &[layout], &key, backend).map(|found| found.store == marker.store)
         };
         match backend.create(&key, &json.into(), is_mine).await? {
             Creation::Created => Ok(marker),
-            Creation::Taken(others) => Self::decode(&others, &key, backend),
+            Creation::Taken(others) => Self::decode(&others, &[layout], &key, backend),
         }
     }
 
-    fn decode(bytes: &[u8], key: &Path, backend: &Backend) -> Result<Self> {
+    fn decode(bytes: &[u8], layouts: &[&str], key: &Key, backend: &Backend) -> Result<Self> {
         let corrupt = |e: serde_json::Error| {
             Error::corrupt(format!("marker cannot be read: {}", backend.place(key))).with_source(e)
         };
         let outline: Outline = serde_json::from_slice(bytes).map_err(corrupt)?;
-        if outline.layout != LAYOUT {
+        if !layouts.contains(&outline.layout.as_str()) {
             return Err(Error::unsupported(format!(
-                "store has another layout than {LAYOUT:?}: {:?}, says {}",
+                "store has another layout than {}: {:?}, says {}",
+                layouts.join(", "),
                 outline.layout,
                 backend.place(key)
             ))

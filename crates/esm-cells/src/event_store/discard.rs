@@ -17,12 +17,7 @@ impl ObjectEventStore {
     pub(super) async fn remove(&self, stream: &StreamId) -> Result<()> {
         self.backend.check_writable()?;
         let folder = self.backend.layout().stream(stream);
-        let mut keys: Vec<_> = self
-            .backend
-            .list(&folder)
-            .map_ok(|object| object.location)
-            .try_collect()
-            .await?;
+        let mut keys: Vec<_> = self.backend.list(&folder).try_collect().await?;
         // "head" sorts behind "c/…"
         keys.sort_unstable_by(|a, b| b.cmp(a));
         let removed = self.backend.delete(keys).await;
