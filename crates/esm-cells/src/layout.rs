@@ -69,6 +69,9 @@ impl Layout {
             ]),
             RecordKey::Journal(migration) => self.under(["journals", &migration.to_string()]),
             RecordKey::Index => self.under(["index"]),
+            RecordKey::Control(migration) => self.under(["control", &migration.to_string()]),
+            RecordKey::Progress(migration) => self.under(["progress", &migration.to_string()]),
+            RecordKey::KnownStores => self.under(["known-stores"]),
             other => {
                 return Err(Error::unsupported(format!(
                     "this version of the object store provider has no place for record {other:?}"

@@ -20,9 +20,6 @@ pub struct Marker {
     /// The store's random identity.
     pub store: StoreId,
     created_at: Timestamp,
-    /// Stores that streams of this one may go on in.
-    #[serde(default)]
-    pub known_stores: Vec<StoreId>,
 }
 
 /// What can be read of any layout and format.
@@ -51,11 +48,7 @@ impl Marker {
     /// # Errors
     /// As [`read`](Self::read), but for an absent store. `Unsupported` when the storage fails the
     /// self-test.
-    pub async fn read_or_create(
-        backend: &Backend,
-        layout: &str,
-        known_stores: Vec<StoreId>,
-    ) -> Result<Self> {
+    pub async fn read_or_create(backend: &Backend, layout: &str) -> Result<Self> {
         let key = backend.layout().marker();
         if let Some(bytes) = backend.get(&key).await? {
             return Self::decode(&bytes, &[layout], &key, backend);
@@ -67,7 +60,6 @@ impl Marker {
             format: FORMAT,
             store: StoreId::from_uuid(environment.uuid_v4()),
             created_at: environment.clock.now(),
-            known_stores,
         };
         let mut json = serde_json::to_vec_pretty(&marker)
             .map_err(|e| Error::invalid("marker cannot be written as JSON").with_source(e))?;

@@ -1,7 +1,6 @@
 //! How a store is opened.
 
 use esm_core::clock::Environment;
-use esm_core::id::StoreId;
 use esm_core::store::StoreLimits;
 
 /// How a [`Store`](crate::Store) is opened.
@@ -12,9 +11,6 @@ pub struct OpenOptions {
     pub read_only: bool,
     /// What appends are held to. Not stored: each process that writes has its own.
     pub limits: StoreLimits,
-    /// Written into the marker of a store that is created: the stores that streams of this one may
-    /// go on in.
-    pub known_stores: Vec<StoreId>,
     /// Where time, ids and pauses come from.
     pub environment: Environment,
 }
@@ -36,13 +32,6 @@ impl OpenOptions {
     #[must_use]
     pub fn with_limits(mut self, limits: StoreLimits) -> Self {
         self.limits = limits;
-        self
-    }
-
-    /// Names the stores that streams of a store that is created may go on in.
-    #[must_use]
-    pub fn with_known_stores(mut self, stores: Vec<StoreId>) -> Self {
-        self.known_stores = stores;
         self
     }
 

@@ -40,7 +40,7 @@ impl Store {
     /// Those of [`Marker::read`] and [`Marker::read_or_create`].
     pub async fn open(backend: Arc<Backend>, options: OpenOptions, create: bool) -> Result<Self> {
         let marker = match create && !options.read_only {
-            true => Marker::read_or_create(&backend, LAYOUT, options.known_stores.clone()).await?,
+            true => Marker::read_or_create(&backend, LAYOUT).await?,
             false => Marker::read(&backend, &[LAYOUT]).await?,
         };
         Ok(Self::of(backend, marker, &options))
@@ -62,11 +62,6 @@ impl Store {
     /// The store's random identity: names of buckets lie, this does not.
     pub fn id(&self) -> StoreId {
         self.marker.store
-    }
-
-    /// The stores that streams of this one may go on in, beside itself.
-    pub fn known_stores(&self) -> &[StoreId] {
-        &self.marker.known_stores
     }
 
     /// Where it is, for people; without credentials.

@@ -96,12 +96,12 @@ pub(crate) async fn ensure_continues(
 /// # Errors
 /// `NotFound` for an unknown object; `Deleted` for one that was deleted; those of [`follow`].
 pub async fn help(
-    store: &Arc<dyn EventStore>,
+    stores: &Stores,
     documents: &Documents,
     object: &ObjectId,
 ) -> Result<(ObjectDocument, ChainEnd)> {
     let document = documents.load(object).await?.document;
-    let end = follow(store, document.active.clone()).await?;
+    let end = follow_in(stores, document.active.clone()).await?;
     refuse_deleted(object, &end)?;
     if end.closes.is_empty() {
         return Ok((document, end));

@@ -7,6 +7,7 @@ pub mod document;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod known_stores;
 pub mod migration;
 pub mod router;
 pub mod routing;

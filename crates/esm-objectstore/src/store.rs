@@ -116,11 +116,6 @@ impl Store {
         self.0.id()
     }
 
-    /// The stores that streams of this one may go on in, beside itself.
-    pub fn known_stores(&self) -> &[StoreId] {
-        self.0.known_stores()
-    }
-
     /// Where it is, for people; without credentials.
     pub fn location(&self) -> &str {
         self.0.location()

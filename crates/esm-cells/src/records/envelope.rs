@@ -36,6 +36,9 @@ pub(super) enum StoredKey {
     Journal(MigrationId),
     Routing(ObjectId),
     Index,
+    Control(MigrationId),
+    Progress(MigrationId),
+    KnownStores,
 }
 
 impl StoredKey {
@@ -45,6 +48,9 @@ impl StoredKey {
             RecordKey::Journal(migration) => Self::Journal(*migration),
             RecordKey::Routing(object) => Self::Routing(object.clone()),
             RecordKey::Index => Self::Index,
+            RecordKey::Control(migration) => Self::Control(*migration),
+            RecordKey::Progress(migration) => Self::Progress(*migration),
+            RecordKey::KnownStores => Self::KnownStores,
             other => {
                 return Err(Error::unsupported(format!(
                     "this version of the object store provider has no form for record {other:?}"
@@ -61,6 +67,9 @@ impl From<StoredKey> for RecordKey {
             StoredKey::Journal(migration) => Self::Journal(migration),
             StoredKey::Routing(object) => Self::Routing(object),
             StoredKey::Index => Self::Index,
+            StoredKey::Control(migration) => Self::Control(migration),
+            StoredKey::Progress(migration) => Self::Progress(migration),
+            StoredKey::KnownStores => Self::KnownStores,
         }
     }
 }

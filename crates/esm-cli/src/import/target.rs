@@ -194,7 +194,7 @@ impl State {
         match self.document {
             Document::Right => return Ok(()),
             Document::Behind => {
-                chain::help(session.events(), session.documents(), object).await?;
+                chain::help(session.stores(), session.documents(), object).await?;
             }
             Document::Missing => {
                 let active = StreamRef::new(session.events().id(), StreamId::first(object));

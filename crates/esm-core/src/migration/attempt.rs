@@ -7,7 +7,7 @@ use super::context::Context;
 use super::decide::{Observed, TargetState, Verified};
 use crate::chain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Schema;
+use crate::event::{Revision, Schema};
 use crate::id::{MigrationId, ObjectId, StreamId, StreamName, StreamRef};
 use crate::store::{CellKind, EventStore, EventStoreExt as _, Origin, Tail};
 
@@ -17,6 +17,10 @@ pub(crate) struct Attempt {
     pub(crate) object: ObjectId,
     pub(crate) source: StreamRef,
     pub(crate) target: StreamRef,
+    /// Where the source is.
+    pub(crate) source_store: Arc<dyn EventStore>,
+    /// Where the target is: the same, unless the migration moves streams to another store.
+    pub(crate) target_store: Arc<dyn EventStore>,
     /// Number of this migration's Fences in the source.
     pub(crate) number: u64,
     /// The schemas that are known to be retired.
@@ -40,37 +44,74 @@ impl Attempt {
         source: StreamRef,
         target_name: StreamName,
     ) -> Result<Self> {
-        let (store, migration) = (&context.store, context.migration());
-        Self::current_of(store, migration, object, source, target_name).await
+        let tail = context.stores.of(&source)?.tail(&source.stream).await?;
+        Self::at(context, object, (source, &tail), target_name).await
     }
 
-    /// The attempt of this migration, or restore, that is on.
+    /// The attempt that is on by this tail of the source. Where a Fence came since, it is found out
+    /// when the attempt is looked at.
+    pub(crate) async fn at(
+        context: &Context,
+        object: &ObjectId,
+        (source, tail): (StreamRef, &Tail),
+        target_name: StreamName,
+    ) -> Result<Self> {
+        let stores = (
+            context.stores.of(&source)?,
+            context.target_store_of(&source)?,
+        );
+        let migration = context.migration();
+        Self::of(stores, migration, object, (source, tail), target_name).await
+    }
+
+    /// The attempt of this migration, or restore, that is on, from the one store to the other.
     pub(crate) async fn current_of(
-        store: &Arc<dyn EventStore>,
+        (source_store, target_store): (&Arc<dyn EventStore>, &Arc<dyn EventStore>),
         migration: MigrationId,
         object: &ObjectId,
         source: StreamRef,
         target_name: StreamName,
     ) -> Result<Self> {
-        let tail = store.tail(&source.stream).await?;
-        let number = fences(store, &source, &tail)
+        let tail = source_store.tail(&source.stream).await?;
+        let source = (source, &tail);
+        Self::of(
+            (source_store, target_store),
+            migration,
+            object,
+            source,
+            target_name,
+        )
+        .await
+    }
+
+    async fn of(
+        (source_store, target_store): (&Arc<dyn EventStore>, &Arc<dyn EventStore>),
+        migration: MigrationId,
+        object: &ObjectId,
+        (source, tail): (StreamRef, &Tail),
+        target_name: StreamName,
+    ) -> Result<Self> {
+        let number = fences(source_store, &source, tail)
             .await?
             .filter(|(_, fence_of)| *fence_of == migration)
             .count() as u64;
         let stream = StreamId::target(&target_name, migration, &source, number);
-        let target = StreamRef::new(store.id(), stream);
+        let target = StreamRef::new(target_store.id(), stream);
         Ok(Self {
             object: object.clone(),
             source,
             target,
+            source_store: Arc::clone(source_store),
+            target_store: Arc::clone(target_store),
             number,
             retired: BTreeSet::new(),
         })
     }
 
     /// Looks at target and source. R1: the target's tail before the source's.
-    pub(crate) async fn look(&self, store: &Arc<dyn EventStore>) -> Result<Sight> {
-        let target = self.look_at_target(store).await;
+    pub(crate) async fn look(&self) -> Result<Sight> {
+        let target = self.look_at_target().await;
+        let store = &self.source_store;
         let source_tail = store.tail(&self.source.stream).await?;
         let fenced = fences(store, &self.source, &source_tail)
             .await?
@@ -90,7 +131,8 @@ impl Attempt {
         })
     }
 
-    async fn look_at_target(&self, store: &Arc<dyn EventStore>) -> Result<(Tail, Option<Origin>)> {
+    async fn look_at_target(&self) -> Result<(Tail, Option<Origin>)> {
+        let store = &self.target_store;
         let tail = store.tail(&self.target.stream).await?;
         let origin = match tail.is_empty() {
             true => None,
@@ -118,7 +160,7 @@ impl Attempt {
         &self,
         context: &Context,
         sight: &Sight,
-        verified: Option<Verified>,
+        (compared, verified): (Revision, Option<Verified>),
         document_names_source: bool,
     ) -> Result<Observed> {
         Ok(Observed {
@@ -127,8 +169,10 @@ impl Attempt {
             fenced: sight.fenced,
             source_events: sight.source_tail.next_revision(),
             target_state: self.target_state(context, sight)?,
+            compared,
             verified,
             document_names_source,
+            final_round: context.plan.copy.final_round,
         })
     }
 

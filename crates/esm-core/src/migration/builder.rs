@@ -17,6 +17,7 @@ use super::report::MigrationResult;
 use super::service::MigrationService;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
+use crate::store::EventStore;
 use crate::transform::EventTransformer;
 
 /// Describes a migration; [`execute`](Self::execute) or [`dry_run`](Self::dry_run) ends it.
@@ -27,6 +28,7 @@ pub struct MigrationBuilder {
     scope: Scope,
     source: Option<StreamId>,
     target: Option<std::result::Result<StreamName, String>>,
+    target_store: Option<Arc<dyn EventStore>>,
     strategy: MigrationStrategy,
     copy: CopyOptions,
     bulk: BulkOptions,
@@ -46,6 +48,7 @@ impl MigrationBuilder {
             scope,
             source: None,
             target: None,
+            target_store: None,
             strategy: MigrationStrategy::default(),
             copy: CopyOptions::default(),
             bulk: BulkOptions::default(),
@@ -69,6 +72,17 @@ impl MigrationBuilder {
     /// The stored stream id adds a suffix, so that no id is ever used twice.
     pub fn to_stream(mut self, name: impl AsRef<str>) -> Self {
         self.target = Some(StreamName::new(name).map_err(|e| e.to_string()));
+        self
+    }
+
+    /// The store that the events go to; unless told, they stay in the store where they are. Locks,
+    /// journal and documents stay in the home store.
+    ///
+    /// The home store remembers the target store, by its random id, before the first event is
+    /// copied. Applications must know it too, or they get `UnknownStore` after the cutover (R13).
+    pub fn to_store(mut self, store: Arc<dyn EventStore>) -> Self {
+        self.service.stores = self.service.stores.with(Arc::clone(&store));
+        self.target_store = Some(store);
         self
     }
 
@@ -195,7 +209,7 @@ impl MigrationBuilder {
         self.check_scope()?;
         self.check_numbers()?;
         let now = self.service.environment.clock.now();
-        let store = self.service.events.id();
+        let store = self.service.stores.home().id();
         let default = self.service.backups.is_some();
         let provided = |b: &BackupOptions| b.provider.is_some() || default;
         let backup = self.backup.clone().map(|b| match provided(&b) {
@@ -211,6 +225,7 @@ impl MigrationBuilder {
                 .source
                 .clone()
                 .map(|stream| StreamRef::new(store, stream)),
+            target_store: self.target_store.as_ref().map(|store| store.id()),
             target: match &self.target {
                 Some(Err(message)) => return Err(Error::invalid(message.clone())),
                 Some(Ok(name)) => Some(name.clone()),
@@ -288,7 +303,7 @@ impl MigrationBuilder {
         if let Some((what, _)) = positive.iter().find(|(_, n)| *n == 0) {
             return Err(Error::invalid(format!("{what} must not be 0")));
         }
-        let limits = self.service.events.limits();
+        let limits = self.service.stores.limits();
         if self.copy.cell_events as u64 > limits.max_cell_events
             || self.copy.cell_bytes > limits.max_cell_bytes
         {
@@ -320,7 +335,7 @@ impl MigrationBuilder {
         };
         let documents = crate::document::Documents::new(Arc::clone(&self.service.records));
         let document = documents.load(object).await?.document;
-        let end = crate::chain::follow(&self.service.events, document.active).await?;
+        let end = crate::chain::follow_in(&self.service.stores, document.active).await?;
         if let Some(source) = plan.source.as_ref().filter(|s| **s != end.stream) {
             let message = format!("not the active stream of {object}: {source}");
             return Err(Error::invalid(message)

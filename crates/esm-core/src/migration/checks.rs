@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use crate::error::Result;
 use crate::event::{Event, Revision};
 use crate::id::{ObjectId, StreamRef};
-use crate::store::{EventStore, EventStoreExt as _, PageLimit, ReadFrom, ReadOnlyEventStore};
+use crate::store::{EventStoreExt as _, PageLimit, ReadFrom, Stores};
 
 /// Compares a target with its source in the user's own terms, before the cutover.
 #[async_trait]
@@ -26,7 +26,7 @@ pub trait VerificationCheck: Send + Sync + fmt::Debug + 'static {
 /// A source and its target, for a check to read.
 #[derive(Debug, Clone)]
 pub struct ComparedStreams {
-    store: Arc<dyn EventStore>,
+    stores: Stores,
     /// The object.
     pub object: ObjectId,
     /// The source.
@@ -41,14 +41,14 @@ pub struct ComparedStreams {
 
 impl ComparedStreams {
     pub(crate) fn new(
-        store: &Arc<dyn EventStore>,
+        stores: &Stores,
         object: ObjectId,
         source: StreamRef,
         target: StreamRef,
         compared: super::decide::Verified,
     ) -> Self {
         Self {
-            store: Arc::new(ReadOnlyEventStore::new(Arc::clone(store))),
+            stores: stores.read_only(),
             object,
             source,
             target,
@@ -69,7 +69,11 @@ impl ComparedStreams {
 
     fn events(&self, stream: &StreamRef, count: Revision) -> BoxStream<'static, Result<Event>> {
         use futures::StreamExt as _;
-        let cells = Arc::clone(&self.store).cells(
+        let store = match self.stores.of(stream) {
+            Ok(store) => Arc::clone(store),
+            Err(unknown) => return futures::stream::iter([Err(unknown)]).boxed(),
+        };
+        let cells = store.cells(
             stream.stream.clone(),
             ReadFrom::Seq(0),
             PageLimit::default(),

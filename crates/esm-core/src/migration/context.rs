@@ -13,14 +13,14 @@ use super::progress::Reporter;
 use crate::clock::Environment;
 use crate::document::Documents;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{Epoch, MigrationId};
-use crate::store::{BackupProvider, EventStore, LockInfo, LockProvider, Records};
+use crate::id::{Epoch, MigrationId, StreamRef};
+use crate::store::{BackupProvider, EventStore, LockInfo, LockProvider, Records, Stores};
 use crate::transform::Mapper;
 
 /// What every step of a run shares.
 #[derive(Debug)]
 pub(crate) struct Context {
-    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) stores: Stores,
     pub(crate) documents: Documents,
     pub(crate) records: Arc<dyn Records>,
     pub(crate) locks: Arc<dyn LockProvider>,
@@ -38,6 +38,17 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn migration(&self) -> MigrationId {
         self.plan.migration
+    }
+
+    /// Where the target of this source goes: where the plan says, or where the source is.
+    ///
+    /// # Errors
+    /// `UnknownStore`.
+    pub(crate) fn target_store_of(&self, source: &StreamRef) -> Result<&Arc<dyn EventStore>> {
+        match self.plan.target_store {
+            Some(store) => self.stores.get(store),
+            None => self.stores.of(source),
+        }
     }
 
     /// Whether an earlier holder may have begun something.

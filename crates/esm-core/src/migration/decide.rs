@@ -21,10 +21,16 @@ pub struct Observed {
     pub source_events: Revision,
     /// What the target looks like.
     pub target_state: TargetState,
-    /// What this run has verified, if it has.
+    /// Number of source events that were compared with the target so far.
+    pub compared: Revision,
+    /// What this run has verified, if it has: all was compared, and the checks passed.
     pub verified: Option<Verified>,
     /// Whether the document still names the source as active.
     pub document_names_source: bool,
+    /// Source events that the last round before a Close may have to copy and compare. What is more
+    /// is caught up with before, while writers go on; so the time in which a writer can make the
+    /// Close fail does not grow with the stream.
+    pub final_round: u64,
 }
 
 /// What a target looks like.
@@ -63,8 +69,11 @@ pub enum Action {
         /// The first that the target is not complete for.
         from: Revision,
     },
-    /// Compare both streams from their beginnings, or from what was verified, to their ends.
-    Verify,
+    /// Compare both streams from their beginnings, or from what was compared, to this source event.
+    Verify {
+        /// Number of source events that are to be compared then.
+        to: Revision,
+    },
     /// Close the source at the tail that was observed: the pivot.
     Close {
         /// N.
@@ -114,12 +123,17 @@ fn after_close(observed: &Observed, close: &Close) -> Action {
 }
 
 fn before_close(observed: &Observed, cursor: Revision, events: Revision) -> Action {
-    if cursor < observed.source_events {
-        return Action::Copy { from: cursor };
-    }
-    if cursor > observed.source_events {
+    let Some(lag) = observed.source_events.0.checked_sub(cursor.0) else {
         // the target's tail was read first, so the source has at least that many events by now
         return Action::LookAgain;
+    };
+    let uncompared = cursor.0.saturating_sub(observed.compared.0);
+    if lag > observed.final_round || (lag > 0 && uncompared <= observed.final_round) {
+        return Action::Copy { from: cursor };
+    }
+    if lag > 0 {
+        // most of it is compared beforehand, up to where the target is complete
+        return Action::Verify { to: cursor };
     }
     let wanted = Verified {
         source_events: observed.source_events,
@@ -130,7 +144,7 @@ fn before_close(observed: &Observed, cursor: Revision, events: Revision) -> Acti
             source_events: cursor,
             target_events: events,
         },
-        false => Action::Verify,
+        false => Action::Verify { to: cursor },
     }
 }
 
@@ -194,6 +208,7 @@ mod tests {
         let targets = [
             TargetState::Absent,
             TargetState::Live,
+            copied(1, true),
             copied(2, true),
             copied(3, true),
             copied(4, true),
@@ -215,8 +230,10 @@ mod tests {
                                 fenced,
                                 source_events: Revision(3),
                                 target_state,
+                                compared: verified.map_or(Revision::START, |v| v.source_events),
                                 verified,
                                 document_names_source,
+                                final_round: 1,
                             });
                         }
                     }

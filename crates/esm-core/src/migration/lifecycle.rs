@@ -23,6 +23,7 @@ use super::undo::UndoRun;
 use crate::document::Documents;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{LockName, MigrationId};
+use crate::known_stores::KnownStores;
 use crate::transform::{EventTransformer, Identity, Mapper};
 
 impl MigrationService {
@@ -39,6 +40,7 @@ impl MigrationService {
             let lock = self.lock(&plan, &options).await?;
             let mut journal = self.journal(migration).await?;
             let begun = async {
+                self.announce_target_store(&plan).await?;
                 journal.claim().await?;
                 journal
                     .append(JournalEntry::Planned {
@@ -129,15 +131,28 @@ impl MigrationService {
         ))
     }
 
+    /// R13: the home store names the target's store before anything is copied, so certainly before
+    /// the pivot.
+    async fn announce_target_store(&self, plan: &PlannedMigration) -> Result<()> {
+        let home = self.stores.home().id();
+        match plan.target_store.filter(|store| *store != home) {
+            Some(store) => KnownStores::new(Arc::clone(&self.records)).add(store).await,
+            None => Ok(()),
+        }
+    }
+
     fn check_resumed(
         &self,
         plan: &PlannedMigration,
         options: &RunOptions,
         undoing: bool,
     ) -> Result<()> {
-        if plan.store != self.events.id() {
+        if plan.store != self.stores.home().id() {
             let message = format!("the migration belongs to another store: {}", plan.store);
             return Err(Error::new(ErrorKind::PlanOutdated, message));
+        }
+        if let Some(store) = plan.target_store {
+            self.stores.get(store)?;
         }
         let given = options.fingerprint();
         // an undo transforms nothing, so it needs no transformer
@@ -252,7 +267,7 @@ impl MigrationService {
             });
         }
         Context {
-            store: Arc::clone(&self.events),
+            stores: self.stores.clone(),
             documents: Documents::new(Arc::clone(&self.records)),
             records: Arc::clone(&self.records),
             locks: Arc::clone(&self.locks),

@@ -9,15 +9,16 @@ use tracing::{Instrument as _, debug, info_span};
 use super::attempt::{Attempt, Sight};
 use super::context::Context;
 use super::decide::{self, Action};
+use super::options::PlannedMigration;
 use super::report::{ObjectFate, ObjectReport};
 use super::status::Step;
 use super::step::{copy, cut_over, roll_back, verify};
 use crate::chain;
 use crate::document::{ObjectDocument, TerminatedStream};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Schema;
-use crate::id::{Fingerprint, ObjectId, StreamRef};
-use crate::store::{EventStore, EventStoreExt as _};
+use crate::event::{Revision, Schema};
+use crate::id::{ObjectId, StreamRef};
+use crate::store::{EventStoreExt as _, Stores, Tail};
 
 /// Looks that may fail or find nothing to do in a row before it is given up.
 const PATIENCE: u32 = 12;
@@ -28,8 +29,8 @@ const CLOSE_TRIES: u64 = 64;
 /// Where an object stands before this run does anything about it.
 #[derive(Debug, Clone)]
 pub(crate) enum Triage {
-    /// It is to be migrated from its active stream.
-    Migrate(Box<ObjectDocument>),
+    /// It is to be migrated from its active stream, which had this tail.
+    Migrate(Box<ObjectDocument>, Tail),
     /// This migration has passed its pivot; something may be left to do.
     Finish(Box<TerminatedStream>),
     /// Its active stream went through this transformation already.
@@ -41,7 +42,7 @@ pub(crate) enum Triage {
 /// # Errors
 /// `NotFound`; `Deleted`; `PlanOutdated` when the planned source is not the active stream.
 pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triage> {
-    let (document, end) = chain::help(&context.store, &context.documents, object).await?;
+    let (document, end) = chain::help(&context.stores, &context.documents, object).await?;
     let migration = context.migration();
     if let Some(entry) = document
         .terminated
@@ -57,21 +58,25 @@ pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triag
         let message = format!("the active stream is not {planned} but {}", end.stream);
         return Err(Error::new(ErrorKind::PlanOutdated, message).with_hint("make a new plan"));
     }
-    let (store, fingerprint) = (&context.store, &context.plan.fingerprint);
-    if !context.plan.again && is_up_to_date(store, fingerprint, &document, &end.stream).await? {
+    if !context.plan.again
+        && is_up_to_date(&context.stores, &context.plan, &document, &end.stream).await?
+    {
         return Ok(Triage::UpToDate(end.stream));
     }
-    Ok(Triage::Migrate(Box::new(document)))
+    Ok(Triage::Migrate(Box::new(document), end.tail))
 }
 
-/// Whether the active stream went through this very transformation: so says the document, or,
-/// where only a helper wrote it, the first cell of the stream.
+/// Whether the active stream went through this very transformation, and is where the plan wants it:
+/// so says the document, or, where only a helper wrote it, the first cell of the stream.
 pub(crate) async fn is_up_to_date(
-    store: &Arc<dyn EventStore>,
-    fingerprint: &Fingerprint,
+    stores: &Stores,
+    plan: &PlannedMigration,
     document: &ObjectDocument,
     active: &StreamRef,
 ) -> Result<bool> {
+    if plan.target_store.is_some_and(|store| store != active.store) {
+        return Ok(false);
+    }
     let Some(entry) = document
         .terminated
         .iter()
@@ -81,9 +86,12 @@ pub(crate) async fn is_up_to_date(
     };
     let went_through = match &entry.fingerprint {
         Some(fingerprint) => Some(fingerprint.clone()),
-        None => store.origin(&active.stream).await?.map(|o| o.fingerprint),
+        None => {
+            let origin = stores.of(active)?.origin(&active.stream).await?;
+            origin.map(|origin| origin.fingerprint)
+        }
     };
-    Ok(went_through.as_ref() == Some(fingerprint))
+    Ok(went_through.as_ref() == Some(&plan.fingerprint))
 }
 
 /// The migration of one object.
@@ -97,6 +105,10 @@ pub(crate) struct ObjectRun<'a> {
     pub(crate) attempt: Option<Attempt>,
     cells: u64,
     lost_closes: u64,
+    /// What a look would show now, as far as the last action has seen to it.
+    seen: Option<Sight>,
+    /// Whether this run has written the Close.
+    closed: bool,
 }
 
 /// How an attempt ended.
@@ -124,6 +136,8 @@ impl<'a> ObjectRun<'a> {
             attempt: None,
             cells: 0,
             lost_closes: 0,
+            seen: None,
+            closed: false,
         }
     }
 
@@ -139,23 +153,30 @@ impl<'a> ObjectRun<'a> {
                     Ok(ObjectReport::up_to_date(self.object.clone(), stream))
                 }
                 Triage::Finish(entry) => self.finish(&entry).await,
-                Triage::Migrate(document) => self.migrate(&document).await,
+                Triage::Migrate(document, tail) => self.migrate(&document, tail).await,
             }
         }
         .instrument(span)
         .await
     }
 
-    async fn migrate(&mut self, document: &ObjectDocument) -> Result<ObjectReport> {
+    async fn migrate(&mut self, document: &ObjectDocument, tail: Tail) -> Result<ObjectReport> {
         let source = document.active.clone();
         let name = self
             .context
             .plan
             .target_name(self.object, document.terminated.len())?;
         let mut retired = BTreeSet::new();
+        let mut tail = Some(tail);
         loop {
-            let mut attempt =
-                Attempt::current(self.context, self.object, source.clone(), name.clone()).await?;
+            let (context, name) = (self.context, name.clone());
+            let mut attempt = match tail.take() {
+                Some(tail) => {
+                    let source = (source.clone(), &tail);
+                    Attempt::at(context, self.object, source, name).await?
+                }
+                None => Attempt::current(context, self.object, source.clone(), name).await?,
+            };
             attempt.retired = std::mem::take(&mut retired);
             if attempt.number > 0 {
                 roll_back::discard_fenced(self.context, &source).await?;
@@ -190,6 +211,9 @@ impl<'a> ObjectRun<'a> {
                     "the streams did not settle: the target is ahead of the source",
                 ),
                 Err(e) if wants_another_look(&e) => e,
+                Err(e) if tells_of_a_fence(&e) && is_fenced(attempt).await => {
+                    return Ok(AttemptEnd::Fenced);
+                }
                 Err(e) => return Err(e),
             };
             debug!(error = %trouble, "looking again");
@@ -214,41 +238,32 @@ impl<'a> ObjectRun<'a> {
     ) -> Result<Turn> {
         let context = self.context;
         context.stop.check()?;
-        let sight = attempt.look(&context.store).await?;
+        let sight = match self.seen.take() {
+            Some(seen) => seen,
+            None => attempt.look().await?,
+        };
         adopt_retired(attempt, &sight);
         let names_source = self.document_names_source(attempt, &sight).await?;
-        let verified = Some(progressed.verified()).filter(|_| progressed.is_complete());
-        let observed = attempt.observed(context, &sight, verified, names_source)?;
+        let compared = progressed.verified();
+        let verified = Some(compared).filter(|_| progressed.is_complete());
+        let compared = (compared.source_events, verified);
+        let observed = attempt.observed(context, &sight, compared, names_source)?;
         match decide::next(&observed) {
             Action::Copy { from } => {
                 self.step = Step::Copy;
-                self.cells += copy::copy(context, attempt, sight, from).await?.cells;
+                let copied = copy::copy(context, attempt, sight, from).await?;
+                self.cells += copied.cells;
+                self.seen = copied.seen;
                 Ok(Turn::GoOn)
             }
-            Action::Verify => {
-                self.step = Step::Verify;
-                let end = sight.source_tail.next_revision();
-                // an error in the middle leaves what was verified before
-                let mut next = progressed.clone();
-                verify::verify(context, attempt, &mut next, end).await?;
-                let moved = next.verified() != progressed.verified() || !progressed.is_complete();
-                *progressed = next;
-                Ok(match moved {
-                    true => Turn::GoOn,
-                    // the same again, and still it does not permit the Close
-                    false => Turn::Wait,
-                })
-            }
+            Action::Verify { to } => self.verify(attempt, sight, progressed, to).await,
             Action::Close { target_events, .. } => {
                 self.step = Step::CutOver;
-                self.close(attempt, &sight, target_events).await
+                self.close(attempt, sight, target_events).await
             }
-            Action::FollowClose => {
-                self.step = Step::CutOver;
-                cut_over::follow_close(context, self.object, &attempt.source).await?;
-                Ok(Turn::GoOn)
+            Action::FollowClose | Action::CloseBooks => {
+                self.past_the_pivot(attempt, &sight, progressed).await
             }
-            Action::CloseBooks => self.past_the_pivot(attempt, &sight, progressed).await,
             Action::Superseded => self.superseded(attempt, &sight).await,
             Action::NextAttempt => Ok(Turn::End(AttemptEnd::Fenced)),
             Action::FenceAttempt => {
@@ -259,9 +274,36 @@ impl<'a> ObjectRun<'a> {
         }
     }
 
-    /// Asked only of a closed source: before that it does not matter.
+    async fn verify(
+        &mut self,
+        attempt: &Attempt,
+        sight: Sight,
+        progressed: &mut verify::Progressed,
+        to: Revision,
+    ) -> Result<Turn> {
+        self.step = Step::Verify;
+        let before = progressed.verified();
+        // an error in the middle leaves what was verified before
+        let mut next = progressed.clone();
+        verify::verify(self.context, attempt, &mut next, to).await?;
+        let moved = next.verified() != before || !progressed.is_complete();
+        *progressed = next;
+        // after a short comparison the world is most likely as it was, and the Close finds out
+        let events = to.0.saturating_sub(before.source_events.0);
+        if moved && events <= self.context.plan.copy.final_round {
+            self.seen = Some(sight);
+        }
+        Ok(match moved {
+            true => Turn::GoOn,
+            // the same again, and still it does not permit the Close
+            false => Turn::Wait,
+        })
+    }
+
+    /// Asked only of a closed source that this run has not just closed itself: before that it does
+    /// not matter.
     async fn document_names_source(&self, attempt: &Attempt, sight: &Sight) -> Result<bool> {
-        if sight.source_tail.close().is_none() {
+        if sight.source_tail.close().is_none() || self.closed {
             return Ok(true);
         }
         let document = self.context.documents.load(self.object).await?.document;
@@ -271,11 +313,18 @@ impl<'a> ObjectRun<'a> {
     async fn close(
         &mut self,
         attempt: &Attempt,
-        sight: &Sight,
-        target_events: crate::event::Revision,
+        sight: Sight,
+        target_events: Revision,
     ) -> Result<Turn> {
-        match cut_over::close(self.context, attempt, sight, target_events).await {
-            Ok(()) => Ok(Turn::GoOn),
+        match cut_over::close(self.context, attempt, &sight, target_events).await {
+            Ok(source_tail) => {
+                self.closed = true;
+                self.seen = Some(Sight {
+                    source_tail,
+                    ..sight
+                });
+                Ok(Turn::GoOn)
+            }
             Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => {
                 self.lost_closes += 1;
                 if self.lost_closes >= CLOSE_TRIES {
@@ -305,7 +354,12 @@ impl<'a> ObjectRun<'a> {
         let Some(close) = sight.source_tail.close() else {
             return Ok(Turn::Wait);
         };
-        cut_over::follow_close(self.context, self.object, &attempt.source).await?;
+        self.step = Step::CutOver;
+        let source = &attempt.source;
+        match self.closed {
+            true => cut_over::follow_own_close(self.context, self.object, source, close).await?,
+            false => cut_over::follow_close(self.context, self.object, source).await?,
+        };
         let counted = decide::Verified {
             source_events: close.events,
             target_events: close.target_events,
@@ -324,8 +378,8 @@ impl<'a> ObjectRun<'a> {
     /// R5: finish the winner's document, then discard the own target.
     async fn superseded(&mut self, attempt: &Attempt, sight: &Sight) -> Result<Turn> {
         let context = self.context;
-        chain::help(&context.store, &context.documents, self.object).await?;
-        roll_back::discard(context, attempt).await?;
+        chain::help(&context.stores, &context.documents, self.object).await?;
+        roll_back::discard(attempt).await?;
         self.attempt = None;
         let winner = sight.source_tail.close().map(|c| c.migration.to_string());
         Err(Error::new(
@@ -341,10 +395,13 @@ impl<'a> ObjectRun<'a> {
     /// This migration closed the stream in an earlier run: what is left is done, and the proof is
     /// made again.
     async fn finish(&mut self, entry: &TerminatedStream) -> Result<ObjectReport> {
+        let stores = &self.context.stores;
         let attempt = Attempt {
             object: self.object.clone(),
             source: entry.stream.clone(),
             target: entry.continuation.clone(),
+            source_store: Arc::clone(stores.of(&entry.stream)?),
+            target_store: Arc::clone(stores.of(&entry.continuation)?),
             number: 0,
             retired: BTreeSet::new(),
         };
@@ -382,6 +439,19 @@ fn wants_another_look(error: &Error) -> bool {
             | ErrorKind::Unavailable
             | ErrorKind::Ambiguous
     )
+}
+
+/// Whether an error may have come of another's undo: that one fences the source, and then discards
+/// the target, which this one may have written to behind its back (R17).
+fn tells_of_a_fence(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Fenced | ErrorKind::Gone | ErrorKind::VerificationFailed
+    )
+}
+
+async fn is_fenced(attempt: &Attempt) -> bool {
+    attempt.look().await.is_ok_and(|sight| sight.fenced)
 }
 
 /// A target that was begun says itself which schemas are retired; unless this attempt knows more.

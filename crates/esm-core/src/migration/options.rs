@@ -80,6 +80,14 @@ pub struct CopyOptions {
     /// Whether to stop at the first event that fails. If not, failures are collected to the end of
     /// the stream, and then it stops all the same.
     pub fail_fast: bool,
+    /// Most source events that are left to copy and compare when the source is to be closed. More
+    /// are caught up with before, while writers go on.
+    #[serde(default = "final_round")]
+    pub final_round: u64,
+}
+
+fn final_round() -> u64 {
+    1024
 }
 
 impl Default for CopyOptions {
@@ -88,6 +96,7 @@ impl Default for CopyOptions {
             cell_events: 512,
             cell_bytes: 1 << 20,
             fail_fast: true,
+            final_round: final_round(),
         }
     }
 }
@@ -185,6 +194,9 @@ pub struct PlannedMigration {
     /// The target's logical name; absent means `{name}-{key}-v{generation}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<StreamName>,
+    /// The store that the targets go to; absent means where the sources are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_store: Option<StoreId>,
     /// How.
     pub strategy: MigrationStrategy,
     /// The transformation.

@@ -17,13 +17,13 @@ use crate::document::Documents;
 use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::id::{ObjectId, StreamRef};
-use crate::store::{EventStore, ReadFrom, ReadOnlyEventStore, ReadOnlyRecords, Tail};
+use crate::store::{ReadFrom, ReadOnlyRecords, Stores, Tail};
 use crate::transform::{EventTransformer, Fate, Identity, Ledger, Mapper};
 
 /// Makes plans: the same steps as a migration's, over stores that cannot be written to.
 #[derive(Debug)]
 pub(crate) struct Planner {
-    store: Arc<dyn EventStore>,
+    stores: Stores,
     documents: Documents,
     mapper: Mapper,
     planned: PlannedMigration,
@@ -63,7 +63,7 @@ impl Planner {
             .clone()
             .unwrap_or_else(|| Arc::new(Identity));
         Self {
-            store: Arc::new(ReadOnlyEventStore::new(Arc::clone(&service.events))),
+            stores: service.stores.read_only(),
             documents: Documents::new(Arc::new(ReadOnlyRecords::new(Arc::clone(&service.records)))),
             identity: planned.fingerprint == Identity.fingerprint(),
             mapper: Mapper::new(transformer).checking_determinism(),
@@ -114,11 +114,10 @@ impl Planner {
 
     async fn object(&self, object: ObjectId) -> Result<Findings> {
         let document = self.documents.load(&object).await?.document;
-        let end = chain::follow(&self.store, document.active.clone()).await?;
+        let end = chain::follow_in(&self.stores, document.active.clone()).await?;
         chain::refuse_deleted(&object, &end)?;
-        let fingerprint = &self.planned.fingerprint;
         let up_to_date = !self.planned.again
-            && is_up_to_date(&self.store, fingerprint, &document, &end.stream).await?;
+            && is_up_to_date(&self.stores, &self.planned, &document, &end.stream).await?;
         let scanned = match up_to_date {
             true => Scanned::default(),
             false => self.scan(&object, &end.stream).await?,
@@ -139,7 +138,7 @@ impl Planner {
             PlanDepth::Sample { events_per_stream } => events_per_stream,
             PlanDepth::All => u64::MAX,
         };
-        let mut cells = CellScan::start(&self.store, stream, ReadFrom::Seq(0));
+        let mut cells = CellScan::start(self.stores.of(stream)?, stream, ReadFrom::Seq(0));
         let mut total = Scanned::default();
         while total.events < limit {
             let Some(page) = cells.next().await? else {

@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
             if self.failed.contains(&object) {
                 continue;
             }
-            if let Triage::Migrate(_) = triage(self.context, &object).await? {
+            if let Triage::Migrate(..) = triage(self.context, &object).await? {
                 self.statistics.created_meanwhile += 1;
             }
         }
@@ -203,7 +203,7 @@ impl<'a> Run<'a> {
     /// Counts what is up to date; answers whether there is anything to do.
     fn keep(&mut self, object: &ObjectId, triage: &Triage) -> bool {
         match triage {
-            Triage::Migrate(_) => true,
+            Triage::Migrate(..) => true,
             // also one of an earlier batch that failed after its pivot
             Triage::Finish(entry) => self.counts_finished || self.is_unfinished(entry),
             Triage::UpToDate(stream) => {
@@ -264,7 +264,7 @@ impl<'a> Run<'a> {
         let subjects: Vec<_> = work
             .iter()
             .filter_map(|(object, triage)| match triage {
-                Triage::Migrate(document) => Some(Subject {
+                Triage::Migrate(document, _) => Some(Subject {
                     object: object.clone(),
                     stream: document.active.clone(),
                     document: Some((**document).clone()),

@@ -17,7 +17,7 @@ use crate::clock::Environment;
 use crate::error::{Error, Result};
 use crate::id::{HolderId, MigrationId, ObjectId, ObjectName};
 use crate::store::{
-    BackupProvider, EventStore, LockInfo, LockProvider, RecordCollection, RecordKey, Records,
+    BackupProvider, LockInfo, LockProvider, RecordCollection, RecordKey, Records, Stores,
 };
 
 /// Begins, resumes, undoes and looks at migrations.
@@ -26,7 +26,7 @@ use crate::store::{
 /// of processes may work on them.
 #[derive(Debug, Clone)]
 pub struct MigrationService {
-    pub(crate) events: Arc<dyn EventStore>,
+    pub(crate) stores: Stores,
     pub(crate) records: Arc<dyn Records>,
     pub(crate) locks: Arc<dyn LockProvider>,
     pub(crate) backups: Option<Arc<dyn BackupProvider>>,
@@ -60,12 +60,14 @@ pub struct MigrationState {
 }
 
 impl MigrationService {
-    /// A service over these providers, with the machine's clock.
+    /// A service over these providers, with the machine's clock. The home store is where new objects
+    /// begin, and the records and locks are about its objects; the other stores are those that their
+    /// streams have moved to, or are to.
     ///
     /// # Errors
     /// None today; `Invalid` is reserved for providers that do not fit together.
     pub fn new(
-        events: Arc<dyn EventStore>,
+        stores: impl Into<Stores>,
         records: Arc<dyn Records>,
         locks: Arc<dyn LockProvider>,
     ) -> Result<Self> {
@@ -73,7 +75,7 @@ impl MigrationService {
         let nonce = environment.uuid_v4().simple().to_string();
         let holder = HolderId::new(format!("process {}:{}", std::process::id(), &nonce[..8]))?;
         Ok(Self {
-            events,
+            stores: stores.into(),
             records,
             locks,
             backups: None,

@@ -127,7 +127,7 @@ impl<'a> UndoRun<'a> {
 
     async fn undo_object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
         let context = self.context;
-        let (document, _) = match chain::help(&context.store, &context.documents, object).await {
+        let (document, _) = match chain::help(&context.stores, &context.documents, object).await {
             Ok(found) => found,
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => return Ok(()),
             Err(e) => return Err(e),
@@ -143,7 +143,8 @@ impl<'a> UndoRun<'a> {
         if attempt.number > 0 {
             roll_back::discard_fenced(context, &attempt.source).await?;
         }
-        let begun = !context.store.tail(&attempt.target.stream).await?.is_empty();
+        let target_tail = attempt.target_store.tail(&attempt.target.stream).await?;
+        let begun = !target_tail.is_empty();
         if !begun && (!always_fence || attempt.number > 0) {
             self.untouched += u64::from(!self.is_done(&document, &attempt).await?);
             return Ok(());
@@ -171,9 +172,8 @@ impl<'a> UndoRun<'a> {
 
     /// Whether this migration would leave the object as it is.
     async fn is_done(&self, document: &ObjectDocument, attempt: &Attempt) -> Result<bool> {
-        let (store, fingerprint) = (&self.context.store, &self.context.plan.fingerprint);
-        Ok(!self.context.plan.again
-            && is_up_to_date(store, fingerprint, document, &attempt.source).await?)
+        let (stores, plan) = (&self.context.stores, &self.context.plan);
+        Ok(!plan.again && is_up_to_date(stores, plan, document, &attempt.source).await?)
     }
 }
 

@@ -23,6 +23,12 @@ pub enum RecordKey {
     Routing(ObjectId),
     /// The store-wide index of active migrations that publish phases.
     Index,
+    /// The commands that a migration was given from outside, and its answers.
+    Control(MigrationId),
+    /// How far a migration is, for who watches it from outside.
+    Progress(MigrationId),
+    /// The other stores that streams of this one may go on in.
+    KnownStores,
 }
 
 /// A set of records that can be listed.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{EventStore, StoreLimits};
+use super::{EventStore, ReadOnlyEventStore, StoreLimits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StoreId, StreamRef};
+
+const ADD_IT: &str = "add the store with that id to the configuration and try again";
 
 /// The event stores that a process knows, by their ids: one is home, where new objects begin; a
 /// chain of streams may lead into the others.
@@ -44,11 +46,38 @@ impl Stores {
     /// # Errors
     /// `UnknownStore`.
     pub fn of(&self, stream: &StreamRef) -> Result<&Arc<dyn EventStore>> {
-        match stream.store == self.home.id() {
+        self.find(stream.store).ok_or_else(|| unknown(stream))
+    }
+
+    /// The store with this id.
+    ///
+    /// # Errors
+    /// `UnknownStore`.
+    pub fn get(&self, store: StoreId) -> Result<&Arc<dyn EventStore>> {
+        self.find(store).ok_or_else(|| {
+            let message = format!("a store is not known here: {store}");
+            Error::new(ErrorKind::UnknownStore, message).with_hint(ADD_IT)
+        })
+    }
+
+    fn find(&self, store: StoreId) -> Option<&Arc<dyn EventStore>> {
+        match store == self.home.id() {
             true => Some(&self.home),
-            false => self.others.get(&stream.store),
+            false => self.others.get(&store),
         }
-        .ok_or_else(|| unknown(stream))
+    }
+
+    /// The same stores, none of which can be written to.
+    #[must_use]
+    pub fn read_only(&self) -> Self {
+        let read_only = |store: &Arc<dyn EventStore>| -> Arc<dyn EventStore> {
+            Arc::new(ReadOnlyEventStore::new(Arc::clone(store)))
+        };
+        let others = self.others.iter().map(|(id, s)| (*id, read_only(s)));
+        Self {
+            home: read_only(&self.home),
+            others: others.collect(),
+        }
     }
 
     /// What every one of them accepts.
@@ -70,6 +99,5 @@ impl From<Arc<dyn EventStore>> for Stores {
 
 pub(crate) fn unknown(stream: &StreamRef) -> Error {
     let message = format!("the events go on in a store that is not known here: {stream}");
-    Error::new(ErrorKind::UnknownStore, message)
-        .with_hint("add the store with that id to the configuration and try again")
+    Error::new(ErrorKind::UnknownStore, message).with_hint(ADD_IT)
 }

@@ -76,6 +76,9 @@ pub async fn a_missing_record_is_none(harness: &dyn RecordsHarness) -> Verdict {
         document()?,
         RecordKey::Journal(migration()),
         RecordKey::Index,
+        RecordKey::Control(migration()),
+        RecordKey::Progress(migration()),
+        RecordKey::KnownStores,
     ] {
         ensure_eq!(
             records.latest(&key).await?,

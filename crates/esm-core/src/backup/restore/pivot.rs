@@ -78,7 +78,7 @@ pub(super) async fn cut_over(
             let pause = environment.jittered(PAUSE * (1 << round.min(6)));
             environment.clock.sleep(pause).await;
         }
-        let sight = match place.attempt.look(&place.store).await {
+        let sight = match place.attempt.look().await {
             Ok(sight) => sight,
             Err(error) if error.is_retryable() => {
                 last = Some(error);

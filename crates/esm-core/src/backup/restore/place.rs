@@ -118,7 +118,7 @@ impl Place {
         let restore = restore_id(manifest, section, &source);
         let name = generation_name(object, generation)?;
         Ok(Self {
-            attempt: Attempt::current_of(&store, restore, object, source, name).await?,
+            attempt: Attempt::current_of((&store, &store), restore, object, source, name).await?,
             store,
             restore,
             fingerprint: fingerprint(manifest)?,

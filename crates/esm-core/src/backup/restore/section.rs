@@ -53,8 +53,10 @@ impl<'a> SectionRun<'a> {
             Found::Cut(place) => Work::Restore(place, None),
             Found::Begin(place) => {
                 if place.attempt.number > 0 {
-                    let source = &place.attempt.source;
-                    undoer(service, &place).discard_fenced(source).await?;
+                    let (source, store) = (&place.attempt.source, &place.store);
+                    undoer(service, &place)
+                        .discard_fenced((store, source), store)
+                        .await?;
                 }
                 let origin = place.origin(service.reader.stores(), &section).await?;
                 let (store, target) = (&place.store, &place.attempt.target);
@@ -228,7 +230,6 @@ pub(super) async fn undo(service: &BackupService, place: &Place) -> Result<Undon
 
 fn undoer<'a>(service: &'a BackupService, place: &'a Place) -> Undoer<'a> {
     Undoer {
-        store: &place.store,
         environment: &service.environment,
         migration: place.restore,
         context: None,

@@ -19,6 +19,7 @@ fn plan() -> Box<PlannedMigration> {
         scope: Scope::All,
         source: None,
         target: None,
+        target_store: None,
         strategy: MigrationStrategy::CopyAndTransform,
         fingerprint: crate::id::Fingerprint::new("f").unwrap(),
         copy: CopyOptions::default(),

@@ -39,7 +39,7 @@ impl SchemaChanges {
 /// `TransformFailed`, `TooLarge`; those of the store.
 pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<SchemaChanges> {
     let mut scan = SourceScan::start(
-        &context.store,
+        &attempt.source_store,
         &context.mapper,
         &attempt.object,
         &attempt.source,
@@ -54,7 +54,7 @@ pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<Sche
             record(
                 &mut ledger,
                 event,
-                context.store.limits(),
+                attempt.target_store.limits(),
                 context.plan.copy.fail_fast,
             )?;
         }

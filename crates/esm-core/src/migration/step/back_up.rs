@@ -9,7 +9,7 @@ use crate::backup::{Monitor, fresh_id, write_verified};
 use crate::error::Result;
 use crate::migration::context::Context;
 use crate::migration::status::Step;
-use crate::store::{BackupDraft, BackupHandle, BackupKind, BackupProvider, BackupSettings, Stores};
+use crate::store::{BackupDraft, BackupHandle, BackupKind, BackupProvider, BackupSettings};
 
 /// Writes one backup of several streams, verifies it by reading it again, and answers its handle.
 ///
@@ -37,9 +37,8 @@ pub(crate) async fn back_up(
         created_at: now,
         settings: settings.clone(),
     };
-    let stores = Stores::new(Arc::clone(&context.store));
     let subjects = stream::iter(subjects.iter().cloned().map(Ok));
-    let manifest = write_verified(&**provider, draft, &stores, subjects, context).await?;
+    let manifest = write_verified(&**provider, draft, &context.stores, subjects, context).await?;
     Ok(manifest.handle(provider.name()))
 }
 

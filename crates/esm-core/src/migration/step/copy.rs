@@ -9,16 +9,20 @@ use crate::migration::attempt::{Attempt, Sight};
 use crate::migration::context::Context;
 use crate::migration::scan::{MappedEvent, MappedPage, SourceScan};
 use crate::migration::status::{MigrationStatus, Step};
-use crate::store::{Append, CellEvent, CellKind, ReadFrom, Tail};
+use crate::store::{Append, CellEvent, CellHeader, CellKind, ReadFrom, Tail};
 use crate::transform::Ledger;
 
 /// Source events that may be dropped in a row before a cell records it.
 const CURSOR_EVERY: u64 = 65_536;
 
 /// What a copying run came to.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Copied {
     pub(crate) cells: u64,
+    /// What a look would show now, as far as this run has seen to it: it read the source to its end
+    /// and wrote the target's last cell. Absent where only the store can tell, and where there is
+    /// more to do.
+    pub(crate) seen: Option<Sight>,
 }
 
 /// Copies from `from` to the end of the source.
@@ -47,7 +51,7 @@ pub(crate) async fn copy(
         _ => ReadFrom::Revision(from),
     };
     let mut scan = SourceScan::start(
-        &context.store,
+        &attempt.source_store,
         &context.mapper,
         &attempt.object,
         &attempt.source,
@@ -57,18 +61,54 @@ pub(crate) async fn copy(
     if sight.target_tail.is_empty() {
         learn_retired(context, attempt, first.as_ref()).await?;
     }
+    let mut end = SourceEnd::from(&sight);
     let mut copier = Copier::new(context, attempt, sight.target_tail, from);
     while let Some(page) = first.take() {
+        end.pass(attempt, &page.headers);
         copier.page(page).await?;
         if let Some(schema) = copier.newly_retired {
-            let copied = copier.copied;
+            let cells = copier.cells;
             attempt.retired.insert(schema);
-            return Ok(copied);
+            return Ok(Copied { cells, seen: None });
         }
         context.stop.check()?;
         first = scan.next().await?;
     }
-    copier.finish().await
+    let (cells, target_tail) = copier.finish().await?;
+    let origin = sight.origin.or_else(|| Some(attempt.origin(context)));
+    let seen = end.tail.map(|source_tail| Sight {
+        target_tail,
+        origin,
+        source_tail,
+        fenced: end.fenced,
+    });
+    Ok(Copied { cells, seen })
+}
+
+/// The end of the source as the cells show that are read. Every control cell between the tail that
+/// was looked at and the new one is among them (R4).
+struct SourceEnd {
+    /// Absent in a store whose tails have tokens: cells do not tell them.
+    tail: Option<Tail>,
+    fenced: bool,
+}
+
+impl SourceEnd {
+    fn from(sight: &Sight) -> Self {
+        let tail = &sight.source_tail;
+        Self {
+            tail: tail.token.is_empty().then(|| tail.clone()),
+            fenced: sight.fenced,
+        }
+    }
+
+    fn pass(&mut self, attempt: &Attempt, headers: &[CellHeader]) {
+        let is_fence = |h: &CellHeader| matches!(&h.kind, CellKind::Fence(f) if f.target == attempt.target.stream);
+        self.fenced |= headers.iter().any(is_fence);
+        if let (Some(tail), Some(last)) = (&mut self.tail, headers.last()) {
+            *tail = Tail::after(last.clone());
+        }
+    }
 }
 
 /// The target's first cell names the retired schemas (R11): those that the transformation declares,
@@ -120,7 +160,7 @@ struct Copier<'a> {
     /// A schema that this attempt's first cell does not name and that is retired all the same: an
     /// event that was appended since the analysis. The next attempt must name it (R11).
     newly_retired: Option<Schema>,
-    copied: Copied,
+    cells: u64,
 }
 
 impl<'a> Copier<'a> {
@@ -135,7 +175,7 @@ impl<'a> Copier<'a> {
             pending_bytes: 0,
             failures: Ledger::new(),
             newly_retired: None,
-            copied: Copied::default(),
+            cells: 0,
         }
     }
 
@@ -159,7 +199,7 @@ impl<'a> Copier<'a> {
                 }
                 // once an event has failed nothing more is written, only counted
                 mapped => {
-                    let limits = self.context.store.limits();
+                    let limits = self.attempt.target_store.limits();
                     let fail_fast = self.context.plan.copy.fail_fast;
                     record(
                         &mut self.failures,
@@ -180,7 +220,7 @@ impl<'a> Copier<'a> {
 
     async fn push(&mut self, revision: Revision, outputs: Vec<Event>) -> Result<()> {
         let bytes: u64 = outputs.iter().map(Event::approximate_size).sum();
-        let limits = self.context.store.limits();
+        let limits = self.attempt.target_store.limits();
         if let Some(first) = outputs.first() {
             refuse_too_large(&first.schema(), revision, outputs.len(), bytes, limits)?;
         }
@@ -220,22 +260,22 @@ impl<'a> Copier<'a> {
         );
         let target = &self.attempt.target.stream;
         self.tail = self
-            .context
-            .store
+            .attempt
+            .target_store
             .append(target, &self.tail, append)
             .instrument(span)
             .await?;
         self.recorded = self.cursor;
-        self.copied.cells += 1;
+        self.cells += 1;
         Ok(())
     }
 
     /// Writes what is left. The first cell is written also for an empty source (R2).
-    async fn finish(mut self) -> Result<Copied> {
+    async fn finish(mut self) -> Result<(u64, Tail)> {
         refuse_failures(&self.failures)?;
         if self.tail.is_empty() || self.cursor > self.recorded {
             self.flush().await?;
         }
-        Ok(self.copied)
+        Ok((self.cells, self.tail))
     }
 }

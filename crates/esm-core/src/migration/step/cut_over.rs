@@ -10,10 +10,10 @@ use crate::id::{ObjectId, StreamRef};
 use crate::migration::attempt::{Attempt, Sight};
 use crate::migration::context::Context;
 use crate::migration::status::{MigrationStatus, Step};
-use crate::store::Close;
+use crate::store::{Close, Tail};
 
-/// Closes the source at exactly the tail that was seen, scanned and verified. Its success proves
-/// that no event came after what the target holds.
+/// Closes the source at exactly the tail that was seen, scanned and verified, and answers the tail
+/// with the Close. Its success proves that no event came after what the target holds.
 ///
 /// # Errors
 /// `Conflict` when a writer was faster, `Closed` when another migrator was, `Ambiguous`: after any
@@ -23,7 +23,7 @@ pub(crate) async fn close(
     attempt: &Attempt,
     sight: &Sight,
     target_events: Revision,
-) -> Result<()> {
+) -> Result<Tail> {
     context.reporter.update(|p| {
         p.status = MigrationStatus::CuttingOver;
         p.step = Step::CutOver;
@@ -41,12 +41,31 @@ pub(crate) async fn close(
     };
     let commit = context.environment.commit_id();
     let source = &attempt.source.stream;
-    context
-        .store
+    let closed = attempt
+        .source_store
         .close(source, &sight.source_tail, commit, close)
         .await?;
     info!(object = %attempt.object, target = %attempt.target, "source closed");
-    Ok(())
+    Ok(closed)
+}
+
+/// Makes the document follow a Close that this process has just written.
+///
+/// # Errors
+/// Those of the records.
+pub(crate) async fn follow_own_close(
+    context: &Context,
+    object: &ObjectId,
+    source: &StreamRef,
+    close: &Close,
+) -> Result<ObjectDocument> {
+    context
+        .documents
+        .update(object, |document| {
+            let followed = document.follow(source, close);
+            complete_entry(context, document, source) || followed
+        })
+        .await
 }
 
 /// Makes the document name the chain's end, with all that is known of the closed stream. Helpers
@@ -60,7 +79,7 @@ pub(crate) async fn follow_close(
     source: &StreamRef,
 ) -> Result<ObjectDocument> {
     let document = context.documents.load(object).await?.document;
-    let end = chain::follow(&context.store, document.active).await?;
+    let end = chain::follow_in(&context.stores, document.active).await?;
     context
         .documents
         .update(object, |document| {

@@ -31,7 +31,6 @@ pub(crate) enum Undone {
 /// Who undoes: a migration, or a restore.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Undoer<'a> {
-    pub(crate) store: &'a Arc<dyn EventStore>,
     pub(crate) environment: &'a Environment,
     pub(crate) migration: MigrationId,
     /// Says whether another holder has taken over; a restore has none.
@@ -41,7 +40,6 @@ pub(crate) struct Undoer<'a> {
 impl<'a> From<&'a Context> for Undoer<'a> {
     fn from(context: &'a Context) -> Self {
         Self {
-            store: &context.store,
             environment: &context.environment,
             migration: context.migration(),
             context: Some(context),
@@ -66,7 +64,7 @@ impl Undoer<'_> {
     pub(crate) async fn undo(&self, attempt: &Attempt) -> Result<Undone> {
         let mut last = None;
         for _ in 0..FENCE_TRIES {
-            let sight = match attempt.look(self.store).await {
+            let sight = match attempt.look().await {
                 Ok(sight) => sight,
                 Err(e) if e.is_retryable() => {
                     last = Some(e);
@@ -78,13 +76,13 @@ impl Undoer<'_> {
             match decide::undo(sight.source_tail.close(), sight.fenced, &attempt.target) {
                 UndoAction::Refuse => return Ok(Undone::TooLate),
                 UndoAction::DiscardSuperseded => {
-                    self.discard(&attempt.target.stream).await?;
+                    discard_in(&attempt.target_store, &attempt.target.stream).await?;
                     return Ok(Undone::Superseded);
                 }
                 // read back: the Fence was seen in the source, by this look
                 UndoAction::Discard => {
                     info!(object = %attempt.object, target = %attempt.target, "attempt fenced");
-                    self.discard(&attempt.target.stream).await?;
+                    discard_in(&attempt.target_store, &attempt.target.stream).await?;
                     return Ok(Undone::RolledBack);
                 }
                 UndoAction::Fence => {
@@ -118,35 +116,40 @@ impl Undoer<'_> {
         }
         let commit = self.environment.commit_id();
         let source = &attempt.source.stream;
-        self.store
+        attempt
+            .source_store
             .fence(source, &sight.source_tail, commit, fence)
             .await
             .map(drop)
     }
 
-    /// Removes a target, where the store can; where it cannot, it stays as an orphan that nothing
-    /// names.
-    async fn discard(&self, target: &StreamId) -> Result<()> {
-        if !self.store.capabilities().discard {
-            return Ok(());
-        }
-        self.store.discard(target).await
-    }
-
     /// Removes the targets of all own attempts that were fenced in a source: an earlier holder may
     /// have crashed between a Fence and its clean-up, and a paused one may have written into a
     /// target after it was discarded (R17).
-    pub(crate) async fn discard_fenced(&self, source: &StreamRef) -> Result<()> {
-        if !self.store.capabilities().discard {
+    pub(crate) async fn discard_fenced(
+        &self,
+        source: (&Arc<dyn EventStore>, &StreamRef),
+        target_store: &Arc<dyn EventStore>,
+    ) -> Result<()> {
+        if !target_store.capabilities().discard {
             return Ok(());
         }
-        let tail = self.store.tail(&source.stream).await?;
-        for (target, migration) in fences(self.store, source, &tail).await? {
+        let (source_store, source) = source;
+        let tail = source_store.tail(&source.stream).await?;
+        for (target, migration) in fences(source_store, source, &tail).await? {
             if migration == self.migration {
-                self.store.discard(&target).await?;
+                target_store.discard(&target).await?;
             }
         }
         Ok(())
+    }
+}
+
+/// Removes a target, where the store can; where it cannot, it stays as an orphan that nothing names.
+async fn discard_in(store: &Arc<dyn EventStore>, target: &StreamId) -> Result<()> {
+    match store.capabilities().discard {
+        true => store.discard(target).await,
+        false => Ok(()),
     }
 }
 
@@ -179,13 +182,17 @@ pub(crate) async fn fence(context: &Context, attempt: &Attempt, sight: &Sight) -
 }
 
 /// Removes the target, where the store can.
-pub(crate) async fn discard(context: &Context, attempt: &Attempt) -> Result<()> {
-    Undoer::from(context).discard(&attempt.target.stream).await
+pub(crate) async fn discard(attempt: &Attempt) -> Result<()> {
+    discard_in(&attempt.target_store, &attempt.target.stream).await
 }
 
 /// As [`Undoer::discard_fenced`].
 pub(crate) async fn discard_fenced(context: &Context, source: &StreamRef) -> Result<()> {
-    Undoer::from(context).discard_fenced(source).await
+    let source_store = context.stores.of(source)?;
+    let target_store = context.target_store_of(source)?;
+    Undoer::from(context)
+        .discard_fenced((source_store, source), target_store)
+        .await
 }
 
 /// R5: removes what this migration had begun from streams that others have closed since: who goes
@@ -196,7 +203,7 @@ pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocum
         let source = entry.stream.clone();
         let attempt = Attempt::current(context, &document.object, source, name).await?;
         if entry.continuation != attempt.target {
-            discard(context, &attempt).await?;
+            discard(&attempt).await?;
         }
     }
     Ok(())

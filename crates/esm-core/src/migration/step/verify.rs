@@ -171,13 +171,13 @@ async fn compare(
     target_end: Option<Revision>,
 ) -> Result<()> {
     let mut source = SourceScan::start(
-        &context.store,
+        &attempt.source_store,
         &context.mapper,
         &attempt.object,
         &attempt.source,
         ReadFrom::Seq(progressed.source_seq),
     );
-    let mut target = TargetReader::start(context, attempt, progressed.target_events);
+    let mut target = TargetReader::start(attempt, progressed.target_events);
     while let Some(page) = source.next().await? {
         context.stop.check()?;
         let before = progressed.source_events;
@@ -376,7 +376,7 @@ async fn run_checks(
     for check in &context.checks {
         context.stop.check()?;
         let streams = ComparedStreams::new(
-            &context.store,
+            &context.stores,
             attempt.object.clone(),
             attempt.source.clone(),
             attempt.target.clone(),
@@ -399,8 +399,9 @@ struct TargetReader {
 }
 
 impl TargetReader {
-    fn start(context: &Context, attempt: &Attempt, from: Revision) -> Self {
-        let cells = CellScan::start(&context.store, &attempt.target, ReadFrom::Revision(from));
+    fn start(attempt: &Attempt, from: Revision) -> Self {
+        let store = &attempt.target_store;
+        let cells = CellScan::start(store, &attempt.target, ReadFrom::Revision(from));
         Self {
             cells,
             from,
