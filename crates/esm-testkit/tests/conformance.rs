@@ -68,6 +68,17 @@ mod event_store {
     esm_testkit::event_store_conformance!(super::Memory::new());
 }
 
+mod unfenced_event_store {
+    use esm_core::store::Capabilities;
+
+    esm_testkit::event_store_conformance!({
+        let mut memory = super::Memory::new();
+        let capabilities = Capabilities::default().with_fence(false);
+        memory.world.event_store = memory.world.event_store.with_capabilities(capabilities);
+        memory
+    });
+}
+
 mod records {
     esm_testkit::records_conformance!(super::Memory::new());
 }

@@ -44,9 +44,7 @@ pub(crate) fn finish(session: &Session, result: &MigrationResult) -> Result<Exit
     output.result(&shown, |_, terminal| text(result, terminal))?;
     let exit = match &result.error {
         Some(error) => error.kind().into(),
-        None if result.is_success() || result.status == MigrationStatus::RolledBack => {
-            Exit::Success
-        }
+        None if result.is_success() || is_undone(result.status) => Exit::Success,
         None => Exit::Failure,
     };
     if let (Some(error), false) = (&result.error, output.is_json()) {
@@ -56,6 +54,13 @@ pub(crate) fn finish(session: &Session, result: &MigrationResult) -> Result<Exit
         output.note(&next_step(session, result.migration));
     }
     Ok(exit)
+}
+
+fn is_undone(status: MigrationStatus) -> bool {
+    matches!(
+        status,
+        MigrationStatus::RolledBack | MigrationStatus::Abandoned
+    )
 }
 
 /// How to go on with a migration that has not ended.
@@ -89,6 +94,9 @@ fn headline(result: &MigrationResult) -> String {
     let time = duration(result.elapsed);
     let mut text = match result.status {
         MigrationStatus::RolledBack => format!("rolled back after {time}"),
+        MigrationStatus::Abandoned => {
+            format!("abandoned after {time}: the store cannot fence a source, so targets are kept")
+        }
         MigrationStatus::Completed => {
             format!("migrated {} in {time}", objects(statistics.migrated))
         }
@@ -101,6 +109,7 @@ fn headline(result: &MigrationResult) -> String {
         (statistics.up_to_date, "up to date already"),
         (statistics.failed, "FAILED"),
         (statistics.rolled_back, "rolled back"),
+        (statistics.abandoned, "abandoned"),
         (
             statistics.created_meanwhile,
             "created meanwhile, in the old schema",

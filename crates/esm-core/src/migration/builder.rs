@@ -203,9 +203,11 @@ impl MigrationBuilder {
     /// Checks everything that can be checked without reading a stream.
     ///
     /// # Errors
-    /// `Unsupported` for what is not built yet; `Invalid` for what cannot work, saying why.
+    /// `Unsupported` for what is not built yet, and for a store whose streams cannot be moved while
+    /// they are written to; `Invalid` for what cannot work, saying why.
     pub fn build(&self) -> Result<PlannedMigration> {
         self.check_strategy()?;
+        self.check_stores()?;
         self.check_scope()?;
         self.check_numbers()?;
         let now = self.service.environment.clock.now();
@@ -275,6 +277,14 @@ impl MigrationBuilder {
         }
     }
 
+    /// Objects that are in another store than the home store are asked about when they are met.
+    fn check_stores(&self) -> Result<()> {
+        let home = self.service.stores.home();
+        home.capabilities().ensure_source()?;
+        let target = self.target_store.as_ref().unwrap_or(home);
+        target.capabilities().ensure_target()
+    }
+
     fn check_scope(&self) -> Result<()> {
         if let Scope::Objects(objects) = &self.scope {
             if objects.is_empty() {
@@ -341,6 +351,8 @@ impl MigrationBuilder {
             return Err(Error::invalid(message)
                 .with_hint(format!("the active stream is {}", end.stream.stream)));
         }
+        let source_store = self.service.stores.of(&end.stream)?;
+        source_store.capabilities().ensure_source()?;
         let same = plan
             .target
             .as_ref()

@@ -154,6 +154,9 @@ impl MigrationService {
         if let Some(store) = plan.target_store {
             self.stores.get(store)?;
         }
+        if !undoing {
+            self.stores.home().capabilities().ensure_source()?;
+        }
         let given = options.fingerprint();
         // an undo transforms nothing, so it needs no transformer
         let free = undoing && options.transformer.is_none();
@@ -302,12 +305,11 @@ impl MigrationService {
             (Ok(()), Some((step, error))) => (step, Some(error)),
             (Ok(()), None) => (Step::Copy, None),
         };
-        let undone =
-            error.is_some() && context.plan.scope.single().is_some() && statistics.rolled_back == 1;
-        let entry = match &error {
-            _ if undone => finished(Outcome::RolledBack, &statistics),
-            None => finished(Outcome::Completed, &statistics),
-            Some(e) => stopped(step, e),
+        let undone = undone(&statistics).filter(|_| context.plan.scope.single().is_some());
+        let entry = match (&error, undone) {
+            (Some(_), Some(outcome)) => finished(outcome, &statistics),
+            (None, _) => finished(Outcome::Completed, &statistics),
+            (Some(e), None) => stopped(step, e),
         };
         let (status, error) = self.conclude(&context, entry, error).await;
         let faults = context.reporter.finish(status).await;
@@ -321,7 +323,10 @@ impl MigrationService {
         let error = undo.run().boxed().await.err();
         let statistics = undo.statistics.clone();
         let entry = match &error {
-            None => finished(Outcome::RolledBack, &statistics),
+            None => finished(
+                undone(&statistics).unwrap_or(Outcome::RolledBack),
+                &statistics,
+            ),
             Some(e) if undo.too_late => JournalEntry::RollBackRefused {
                 reason: e.to_string(),
             },
@@ -384,6 +389,15 @@ impl MigrationService {
 
 fn stopped_waiting() -> Error {
     Error::new(ErrorKind::Cancelled, "stopped while waiting for the lock")
+}
+
+/// How an undo ended, if there was anything to undo.
+fn undone(statistics: &Statistics) -> Option<Outcome> {
+    match (statistics.abandoned, statistics.rolled_back) {
+        (0, 0) => None,
+        (0, _) => Some(Outcome::RolledBack),
+        _ => Some(Outcome::Abandoned),
+    }
 }
 
 fn finished(outcome: Outcome, statistics: &Statistics) -> JournalEntry {

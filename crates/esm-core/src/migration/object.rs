@@ -40,7 +40,8 @@ pub(crate) enum Triage {
 /// Finds out where an object stands, and helps its document on if it has fallen behind.
 ///
 /// # Errors
-/// `NotFound`; `Deleted`; `PlanOutdated` when the planned source is not the active stream.
+/// `NotFound`; `Deleted`; `PlanOutdated` when the planned source is not the active stream;
+/// `Unsupported` when its store cannot close streams while they are written to.
 pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triage> {
     let (document, end) = chain::help(&context.stores, &context.documents, object).await?;
     let migration = context.migration();
@@ -63,6 +64,8 @@ pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triag
     {
         return Ok(Triage::UpToDate(end.stream));
     }
+    let source_store = context.stores.of(&end.stream)?;
+    source_store.capabilities().ensure_source()?;
     Ok(Triage::Migrate(Box::new(document), end.tail))
 }
 

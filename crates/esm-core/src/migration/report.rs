@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::PlannedMigration;
 use super::status::{MigrationStatus, Step};
+use super::step::roll_back::Undone;
 use crate::error::Error;
 use crate::event::Revision;
 use crate::id::{MigrationId, ObjectId, StreamRef};
@@ -24,6 +25,9 @@ pub struct Statistics {
     pub failed: u64,
     /// Objects that were undone.
     pub rolled_back: u64,
+    /// Objects whose target is kept for ever, because their store cannot fence a source.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub abandoned: u64,
     /// Objects that were created while the migration ran and are in the old schema still.
     pub created_meanwhile: u64,
     /// What became of the source events.
@@ -64,6 +68,10 @@ pub struct ObjectFailure {
     pub message: String,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Statistics {
     /// Number of backups, archives and failures that are named; the rest is only counted.
     pub const MAX_NAMED: usize = 100;
@@ -80,6 +88,14 @@ impl Statistics {
                 step,
                 message,
             });
+        }
+    }
+
+    pub(crate) fn add_undone(&mut self, undone: Undone) {
+        match undone {
+            Undone::RolledBack | Undone::Superseded => self.rolled_back += 1,
+            Undone::Abandoned => self.abandoned += 1,
+            Undone::TooLate => {}
         }
     }
 

@@ -55,7 +55,7 @@ struct Failed {
     object: ObjectId,
     step: Step,
     error: Error,
-    rolled_back: bool,
+    undone: Option<Undone>,
 }
 
 impl<'a> Run<'a> {
@@ -242,7 +242,7 @@ impl<'a> Run<'a> {
                     object: object.clone(),
                     step: Step::Analyse,
                     error,
-                    rolled_back: false,
+                    undone: None,
                 }),
             }
         }
@@ -352,12 +352,14 @@ impl<'a> Run<'a> {
             object,
             step,
             error,
-            rolled_back,
+            undone,
         } = failed;
         warn!(%object, %step, %error, "object failed");
         if !self.context.ends_the_run(&error) {
             self.statistics.name_failure(&object, step, &error);
-            self.statistics.rolled_back += u64::from(rolled_back);
+            if let Some(undone) = undone {
+                self.statistics.add_undone(undone);
+            }
             self.failed.insert(object);
             self.context.reporter.update(|p| {
                 p.objects_done += 1;
@@ -417,7 +419,7 @@ async fn migrate_one(
         }
         Err(error) => {
             let mut failure = failed(object, run.step, error);
-            failure.rolled_back = undo_failed(context, &run, &failure.error).await;
+            failure.undone = undo_failed(context, &run, &failure.error).await;
             Err(failure)
         }
     }
@@ -428,7 +430,7 @@ fn failed(object: &ObjectId, step: Step, error: Error) -> Failed {
         object: object.clone(),
         step,
         error,
-        rolled_back: false,
+        undone: None,
     }
 }
 
@@ -456,19 +458,17 @@ async fn open_books(
     }))
 }
 
-/// With `with_rollback`, undoes a failed attempt at once; tells whether that was done.
-async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> bool {
+/// With `with_rollback`, undoes a failed attempt at once; tells how that ended if it was done.
+async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> Option<Undone> {
     if !context.plan.rollback_on_failure || context.ends_the_run(error) {
-        return false;
+        return None;
     }
-    let Some(attempt) = &run.attempt else {
-        return false;
-    };
+    let attempt = run.attempt.as_ref()?;
     // the intent comes first; of several objects each is simply tried again by whoever resumes
     let single = context.plan.scope.single().is_some();
     let reason = error.to_string();
     if single && !recorded(context, JournalEntry::RollingBack { reason }).await {
-        return false;
+        return None;
     }
     match undo(context, attempt).await {
         Ok(Undone::TooLate) => {
@@ -476,12 +476,14 @@ async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> b
             if single {
                 recorded(context, JournalEntry::RollBackRefused { reason }).await;
             }
-            false
+            None
         }
-        Ok(undone) => undone == Undone::RolledBack,
+        // R5: nothing of its own was undone, the other's target is the object's stream now
+        Ok(Undone::Superseded) => None,
+        Ok(undone) => Some(undone),
         Err(stuck) => {
             warn!(object = %attempt.object, error = %stuck, "the undo failed");
-            false
+            None
         }
     }
 }

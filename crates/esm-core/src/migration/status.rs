@@ -28,12 +28,18 @@ pub enum MigrationStatus {
     RollingBack,
     /// Undone; the sources are open and active.
     RolledBack,
+    /// Undone as far as the store permits: the sources are open and active, and targets are kept
+    /// for ever, because the store cannot fence a source.
+    Abandoned,
 }
 
 impl MigrationStatus {
     /// Whether nothing more will happen.
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Cancelled | Self::RolledBack)
+        matches!(
+            self,
+            Self::Completed | Self::Cancelled | Self::RolledBack | Self::Abandoned
+        )
     }
 }
 
@@ -50,6 +56,7 @@ impl fmt::Display for MigrationStatus {
             Self::Cancelled => "cancelled",
             Self::RollingBack => "rolling back",
             Self::RolledBack => "rolled back",
+            Self::Abandoned => "abandoned",
         })
     }
 }

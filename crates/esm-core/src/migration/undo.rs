@@ -75,12 +75,16 @@ impl<'a> UndoRun<'a> {
         }
         match self.statistics.migrated {
             0 => Ok(()),
-            migrated if self.statistics.rolled_back == 0 && self.untouched == 0 => {
+            migrated if self.undone() == 0 && self.untouched == 0 => {
                 self.too_late = true;
                 Err(too_late(migrated))
             }
             _ => self.close_books().await,
         }
+    }
+
+    fn undone(&self) -> u64 {
+        self.statistics.rolled_back + self.statistics.abandoned
     }
 
     /// Closes the books of what stays migrated. Who undoes may not know the archive's provider:
@@ -151,7 +155,7 @@ impl<'a> UndoRun<'a> {
         }
         match undo(context, &attempt).await? {
             Undone::TooLate => self.finish(object, &attempt.source).await?,
-            Undone::RolledBack | Undone::Superseded => self.statistics.rolled_back += 1,
+            undone => self.statistics.add_undone(undone),
         }
         Ok(())
     }

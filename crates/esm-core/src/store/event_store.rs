@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt as _};
 
+use super::capabilities::{Capabilities, StoreLimits};
 use super::cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
@@ -147,56 +148,6 @@ pub struct Page {
     pub at_end: bool,
 }
 
-/// What a store accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StoreLimits {
-    /// Largest event, uncompressed as a line of the codec, in bytes.
-    pub max_event_bytes: u64,
-    /// Largest data cell, uncompressed, in bytes; the outputs of one source event must fit.
-    pub max_cell_bytes: u64,
-    /// Most events in a data cell.
-    pub max_cell_events: u64,
-}
-
-impl Default for StoreLimits {
-    /// Events up to 8 MiB, cells up to 32 MiB and 10,000 events.
-    fn default() -> Self {
-        Self {
-            max_event_bytes: 8 << 20,
-            max_cell_bytes: 32 << 20,
-            max_cell_events: 10_000,
-        }
-    }
-}
-
-impl StoreLimits {
-    /// The same limits with this largest event, in bytes; cells grow to hold at least four.
-    #[must_use]
-    pub fn with_max_event_bytes(mut self, bytes: u64) -> Self {
-        self.max_event_bytes = bytes;
-        self.max_cell_bytes = self.max_cell_bytes.max(bytes.saturating_mul(4));
-        self
-    }
-}
-
-/// What a store offers beyond the required.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Capabilities {
-    /// [`EventStore::discard`] works.
-    pub discard: bool,
-}
-
-impl Capabilities {
-    /// Says whether streams can be discarded.
-    #[must_use]
-    pub fn with_discard(mut self, discard: bool) -> Self {
-        self.discard = discard;
-        self
-    }
-}
-
 /// Where streams live.
 ///
 /// # Guarantees
@@ -269,7 +220,7 @@ pub trait EventStore: Send + Sync + Debug + 'static {
     /// Appends a Fence at exactly this tail.
     ///
     /// # Errors
-    /// As [`append`](Self::append).
+    /// As [`append`](Self::append). `Unsupported` without the [capability](Capabilities::fence).
     async fn fence(
         &self,
         stream: &StreamId,

@@ -4,6 +4,7 @@
 //! every implementation the comfort that callers want.
 
 mod backup;
+mod capabilities;
 mod cell;
 mod event_store;
 mod lock;
@@ -16,10 +17,10 @@ pub use backup::{
     BackupManifest, BackupProvider, BackupReader, BackupSection, BackupSettings, BackupWriter,
     Compression, SectionSummary,
 };
+pub use capabilities::{Capabilities, Shortcoming, StoreLimits};
 pub use cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin};
 pub use event_store::{
-    Append, Capabilities, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled,
-    StoreLimits, Tail,
+    Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,
 };
 pub use lock::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 pub use read_only::{ReadOnlyEventStore, ReadOnlyRecords};

@@ -40,7 +40,8 @@ impl EventStore for ReadOnlyEventStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        // a dry run wants to know what would keep the migration from being carried out
+        self.0.capabilities().with_discard(false).with_fence(false)
     }
 
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {

@@ -222,6 +222,9 @@ impl EventStore for MemoryEventStore {
         commit: CommitId,
         fence: Fence,
     ) -> Result<Tail> {
+        if !self.capabilities.fence {
+            return Err(Error::unsupported("this store cannot fence streams"));
+        }
         self.write(stream, expected, commit, CellKind::Fence(fence), Vec::new())
     }
 

@@ -80,7 +80,8 @@ impl Place {
     ///
     /// # Errors
     /// `AlreadyExists` for a new object that exists, or whose stream does; `NotFound` and `Deleted`
-    /// for a fresh stream of an object that does not exist; those of following a chain.
+    /// for a fresh stream of an object that does not exist; `Unsupported` for a store that cannot
+    /// close streams while they are written to; those of following a chain.
     pub(super) async fn find(
         service: &BackupService,
         manifest: &BackupManifest,
@@ -115,6 +116,7 @@ impl Place {
         generation: usize,
     ) -> Result<Self> {
         let store = Arc::clone(service.reader.stores().of(&source)?);
+        store.capabilities().ensure_source()?;
         let restore = restore_id(manifest, section, &source);
         let name = generation_name(object, generation)?;
         Ok(Self {

@@ -103,7 +103,8 @@ impl BackupService {
     /// fences the stream off, so that not even a paused run can cut over to it, and discards it.
     ///
     /// # Errors
-    /// `AlreadyExists` when the restore has cut over; as [`restore`](Self::restore) otherwise.
+    /// `AlreadyExists` when the restore has cut over; `Unsupported` when the store cannot fence the
+    /// stream off, which is then kept; as [`restore`](Self::restore) otherwise.
     ///
     /// # Idempotence
     /// May be repeated.
@@ -127,7 +128,11 @@ impl BackupService {
             found += 1;
             let manifest = reader.manifest();
             match Place::find(self, manifest, &section, &target, options.again).await? {
-                Found::Begin(place) if undo(self, &place).await? != Undone::TooLate => {}
+                Found::Begin(place) => match undo(self, &place).await? {
+                    Undone::RolledBack | Undone::Superseded => {}
+                    Undone::Abandoned => return Err(kept(&place)),
+                    Undone::TooLate => return Err(too_late(object)),
+                },
                 _ => return Err(too_late(object)),
             }
         }
@@ -275,6 +280,13 @@ fn choose_object(
 fn not_in(id: &BackupId, object: &ObjectId) -> Error {
     Error::not_found(format!("backup {id} does not hold object {object}"))
         .with_hint("list the sections of the backup to see what it holds")
+}
+
+fn kept(place: &Place) -> Error {
+    let target = &place.attempt.target;
+    let message =
+        format!("this store cannot fence a stream, so the unfinished one is kept: {target}");
+    Error::unsupported(message).with_hint("restore again to finish it")
 }
 
 fn too_late(object: &ObjectId) -> Error {

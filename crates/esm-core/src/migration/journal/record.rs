@@ -121,6 +121,9 @@ pub enum Outcome {
     Completed,
     /// It was undone; the sources are open and active.
     RolledBack,
+    /// It was undone as far as the store permits: the sources are open and active, and targets are
+    /// kept for ever.
+    Abandoned,
     /// It was ended before anything was planned.
     Cancelled,
 }

@@ -196,6 +196,7 @@ impl JournalState {
         match (self.outcome, &self.rolling_back, &self.stopped) {
             (Some(Outcome::Completed), _, _) => MigrationStatus::Completed,
             (Some(Outcome::RolledBack), _, _) => MigrationStatus::RolledBack,
+            (Some(Outcome::Abandoned), _, _) => MigrationStatus::Abandoned,
             (Some(Outcome::Cancelled), _, _) => MigrationStatus::Cancelled,
             (None, Some(_), _) => MigrationStatus::RollingBack,
             (None, None, Some(stopped)) if stopped.requested => MigrationStatus::Paused,

@@ -97,6 +97,7 @@ fn entries() -> Vec<(&'static str, JournalEntry)> {
         ),
         ("completed", finished(Outcome::Completed)),
         ("rolled back", finished(Outcome::RolledBack)),
+        ("abandoned", finished(Outcome::Abandoned)),
         ("cancelled", finished(Outcome::Cancelled)),
     ]
 }

@@ -24,6 +24,9 @@ pub(crate) enum Undone {
     RolledBack,
     /// Another migration had closed the source already; the own target was discarded.
     Superseded,
+    /// The source is open, but the store cannot fence it: the target is kept for ever, because a
+    /// paused holder may still close to it.
+    Abandoned,
     /// The pivot is behind: nothing is undone, only forward is left.
     TooLate,
 }
@@ -85,6 +88,9 @@ impl Undoer<'_> {
                     discard_in(&attempt.target_store, &attempt.target.stream).await?;
                     return Ok(Undone::RolledBack);
                 }
+                UndoAction::Fence if !attempt.source_store.capabilities().fence => {
+                    return Ok(self.abandon(attempt, &sight));
+                }
                 UndoAction::Fence => {
                     if let Err(e) = self.fence(attempt, &sight).await {
                         retry_or(e, &mut last)?;
@@ -103,6 +109,16 @@ impl Undoer<'_> {
             Some(source) => error.with_source(source),
             None => error,
         })
+    }
+
+    /// Gives up an attempt at a source that cannot be fenced. Where nothing was begun by now nothing
+    /// ever will be closed to, if it is a migration's: see [`Context::ensure_in_charge`].
+    fn abandon(&self, attempt: &Attempt, sight: &Sight) -> Undone {
+        if self.context.is_some() && sight.target_tail.is_empty() {
+            return Undone::RolledBack;
+        }
+        info!(object = %attempt.object, target = %attempt.target, "attempt abandoned");
+        Undone::Abandoned
     }
 
     /// Appends the Fence at the tail that was seen, while no other holder has taken over.

@@ -1,7 +1,7 @@
 //! Closes and Fences.
 
 use esm_core::event::Revision;
-use esm_core::store::{CellKind, Close, Tail};
+use esm_core::store::{CellKind, Close, EventStore, Tail};
 use esm_core::{ErrorKind, Result};
 
 use crate::conformance::fixtures::{append, close, commit, fence, present, read_all, stream};
@@ -23,6 +23,20 @@ fn ensure_closed<T: std::fmt::Debug>(answer: Result<T>, by: &Close, what: &str) 
     }
 }
 
+/// Without the capability a Fence is refused, and nothing is written.
+async fn ensure_unsupported(store: &dyn EventStore) -> Verdict {
+    let (id, none) = (stream()?, Tail::default());
+    let answer = store.fence(&id, &none, commit(), fence()?).await;
+    ensure_err!(
+        answer,
+        ErrorKind::Unsupported,
+        "a Fence without the capability"
+    );
+    let cells = read_all(store, &id).await?.len();
+    ensure_eq!(cells, 0, "cells after a refused Fence");
+    Ok(())
+}
+
 /// Guarantee 5: at the tail with the Close, at the one before, and at an older one every write
 /// answers `Closed`, before `Conflict`, with the very Close.
 pub async fn nothing_follows_a_close(harness: &dyn EventStoreHarness) -> Verdict {
@@ -36,8 +50,10 @@ pub async fn nothing_follows_a_close(harness: &dyn EventStoreHarness) -> Verdict
         for handle in [&store, &other] {
             let answer = handle.append(&id, tail, append(9..10)?).await;
             ensure_closed(answer, &by, "an append")?;
-            let answer = handle.fence(&id, tail, commit(), fence()?).await;
-            ensure_closed(answer, &by, "a Fence")?;
+            if handle.capabilities().fence {
+                let answer = handle.fence(&id, tail, commit(), fence()?).await;
+                ensure_closed(answer, &by, "a Fence")?;
+            }
             let another = close(&**handle, tail.next_revision())?;
             let answer = handle.close(&id, tail, commit(), another).await;
             ensure_closed(answer, &by, "another Close")?;
@@ -137,6 +153,9 @@ pub async fn a_close_is_kept_as_written(harness: &dyn EventStoreHarness) -> Verd
 /// R17: writers step over a Fence, which is no event and is kept as written.
 pub async fn a_fence_is_stepped_over(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
+    if !store.capabilities().fence {
+        return ensure_unsupported(&*store).await;
+    }
     let (first, second) = (fence()?, fence()?);
     let tail = store
         .fence(&id, &Tail::default(), commit(), first.clone())
@@ -160,6 +179,9 @@ pub async fn a_fence_is_stepped_over(harness: &dyn EventStoreHarness) -> Verdict
 /// Guarantee 4: a Fence is no exception, and is idempotent as an append is.
 pub async fn a_fence_at_an_old_tail_conflicts(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other, id) = (harness.open().await, harness.open().await, stream()?);
+    if !store.capabilities().fence {
+        return ensure_unsupported(&*store).await;
+    }
     let old = store.append(&id, &Tail::default(), append(0..1)?).await?;
     other.append(&id, &old, append(1..2)?).await?;
     let answer = store.fence(&id, &old, commit(), fence()?).await;
@@ -174,6 +196,9 @@ pub async fn a_fence_at_an_old_tail_conflicts(harness: &dyn EventStoreHarness) -
 /// R17: a Fence that comes between the verification of a tail and its Close makes the Close fail.
 pub async fn a_fence_between_verification_and_close(harness: &dyn EventStoreHarness) -> Verdict {
     let (migrator, aborter, id) = (harness.open().await, harness.open().await, stream()?);
+    if !aborter.capabilities().fence {
+        return ensure_unsupported(&*aborter).await;
+    }
     migrator
         .append(&id, &Tail::default(), append(0..5)?)
         .await?;
