@@ -22,7 +22,15 @@ use esm_testkit::environment;
 use esm_testkit::memory::MemoryWorld;
 use tokio_util::sync::CancellationToken;
 
-/// Drops `Noise`, splits `Split` in two, raises `Old` to schema version 2, fails on `Bad`.
+/// The event, as one of schema version 2.
+fn second(event: &Event) -> Event {
+    Event {
+        schema_version: SchemaVersion(2),
+        ..event.clone()
+    }
+}
+
+/// Drops `Noise`, splits `Split` in two, raises both and `Old` to schema version 2, fails on `Bad`.
 #[derive(Debug, Clone, Copy)]
 struct Reshape;
 
@@ -44,10 +52,9 @@ impl EventTransformer for Reshape {
             "Noise" => Transformed::Dropped {
                 rule: "noise".to_owned(),
             },
-            "Split" => Transformed::Events(vec![event.clone(), event.clone()]),
+            "Split" => Transformed::Events(vec![second(event), second(event)]),
             "Old" => {
-                let mut new = event.clone();
-                new.schema_version = SchemaVersion(2);
+                let mut new = second(event);
                 new.payload = "{\"new\":true}".into();
                 Transformed::Events(vec![new])
             }
@@ -138,7 +145,7 @@ async fn a_stream_is_copied_transformed_verified_and_cut_over() {
     assert!(result.is_success(), "{result:?}");
     assert_eq!(
         f.active_types(&object).await,
-        ["Old v2", "Keep v1", "Split v1", "Split v1"]
+        ["Old v2", "Keep v1", "Split v2", "Split v2"]
     );
 
     let verification = result.object.unwrap().verification.unwrap();
@@ -587,7 +594,7 @@ impl EventTransformer for Counting {
         event: &Event,
         _: &TransformContext<'_>,
     ) -> Result<Transformed, TransformError> {
-        let mut new = event.clone();
+        let mut new = second(event);
         new.payload = self.0.fetch_add(1, Ordering::SeqCst).to_string().into();
         Ok(Transformed::Events(vec![new]))
     }

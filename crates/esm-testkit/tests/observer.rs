@@ -68,6 +68,7 @@ impl ByHand {
             attempt: 0,
             fingerprint: Identity.fingerprint(),
             retired: Default::default(),
+            accepted: Default::default(),
         });
         let copied = |number: &u64| -> Result<CellEvent> {
             let source_revision = Some(Revision(*number));

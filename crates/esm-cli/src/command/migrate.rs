@@ -34,7 +34,7 @@ pub(crate) struct Migrate {
     /// Do what this plan says, and only if nothing has changed since.
     #[arg(long, value_name = "FILE", group = "selection")]
     #[arg(conflicts_with_all = [
-        "transform", "from_stream", "to_stream", "again", "no_backup", "backup_keep", "tags",
+        "transform", "from_stream", "to_stream", "again", "on_retired", "no_backup", "backup_keep", "tags",
         "close_books", "with_rollback", "keep_going", "collect_failures",
     ])]
     plan: Option<PathBuf>,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use esm_core::id::{StreamId, StreamName};
 use esm_core::migration::{BulkOptions, CopyOptions, LockOptions, OnFailure, Scope};
+use esm_core::store::OnRetired;
 use esm_core::{Error, Result};
 
 use super::backup::tags;
@@ -30,6 +31,11 @@ pub(crate) struct MigrationArgs {
     /// Also objects whose active stream went through this transformation already.
     #[arg(long)]
     again: bool,
+    /// What becomes of old code's appends after the cutover: events of a schema that the migration
+    /// changes or drops, from an application that has not registered the transformation. Must be
+    /// said where changed events keep their type and schema version; refused if it is left out.
+    #[arg(long, value_name = "POLICY", value_enum)]
+    on_retired: Option<RetiredPolicy>,
 
     /// Back up first, to this address: a URL like that of --store, which may be the same.
     #[arg(
@@ -105,6 +111,24 @@ pub(crate) struct MigrationArgs {
     cell_events: usize,
 }
 
+/// What becomes of appends of retired schemas.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum RetiredPolicy {
+    /// They are refused, naming the schema and the migration.
+    Refuse,
+    /// They are stored as they are.
+    AcceptUnchanged,
+}
+
+impl From<RetiredPolicy> for OnRetired {
+    fn from(policy: RetiredPolicy) -> Self {
+        match policy {
+            RetiredPolicy::Refuse => Self::Refuse,
+            RetiredPolicy::AcceptUnchanged => Self::AcceptUnchanged,
+        }
+    }
+}
+
 impl MigrationArgs {
     /// What they describe.
     ///
@@ -147,6 +171,7 @@ impl MigrationArgs {
             bulk,
             rollback: self.with_rollback,
             again: self.again,
+            on_retired: self.on_retired.map(Into::into),
         })
     }
 

@@ -62,7 +62,7 @@ impl State {
             true => BTreeSet::new(),
             false => {
                 let origin = session.events().origin(&end.stream.stream).await?;
-                origin.map(|o| o.retired).unwrap_or_default()
+                origin.map_or_else(BTreeSet::new, |o| o.refused().cloned().collect())
             }
         };
         Ok(Self {

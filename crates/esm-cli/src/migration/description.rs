@@ -9,7 +9,7 @@ use esm_core::migration::{
     BackupOptions, BookClosing, BulkOptions, CopyOptions, MigrationBuilder, MigrationService,
     PlannedMigration, ResumeBuilder, Scope,
 };
-use esm_core::store::{BackupSettings, Compression};
+use esm_core::store::{BackupSettings, Compression, OnRetired};
 use jiff::Timestamp;
 
 use super::program::{Program, transformer};
@@ -46,6 +46,7 @@ pub(crate) struct Description {
     pub(crate) bulk: BulkOptions,
     pub(crate) rollback: bool,
     pub(crate) again: bool,
+    pub(crate) on_retired: Option<OnRetired>,
 }
 
 const BACKUP: &str = "esm.backup";
@@ -76,6 +77,7 @@ impl Description {
             bulk: plan.bulk,
             rollback: plan.rollback_on_failure,
             again: plan.again,
+            on_retired: plan.on_retired,
         }
     }
 
@@ -127,6 +129,9 @@ impl Description {
             .on_failure(self.bulk.on_failure);
         if self.rollback {
             builder = builder.with_rollback();
+        }
+        if let Some(policy) = self.on_retired {
+            builder = builder.on_retired(policy);
         }
         Ok(match self.again {
             true => builder.again(),

@@ -25,6 +25,8 @@ pub(crate) struct Attempt {
     pub(crate) number: u64,
     /// The schemas that are known to be retired.
     pub(crate) retired: BTreeSet<Schema>,
+    /// Of them, those that are accepted as they are.
+    pub(crate) accepted: BTreeSet<Schema>,
 }
 
 /// What was seen, in the order in which it must be looked at.
@@ -105,6 +107,7 @@ impl Attempt {
             target_store: Arc::clone(target_store),
             number,
             retired: BTreeSet::new(),
+            accepted: BTreeSet::new(),
         })
     }
 
@@ -149,6 +152,7 @@ impl Attempt {
             attempt: self.number,
             fingerprint: context.plan.fingerprint.clone(),
             retired: self.retired.clone(),
+            accepted: self.accepted.clone(),
         }
     }
 

@@ -17,7 +17,7 @@ use super::report::MigrationResult;
 use super::service::MigrationService;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
-use crate::store::EventStore;
+use crate::store::{EventStore, OnRetired};
 use crate::transform::EventTransformer;
 
 /// Describes a migration; [`execute`](Self::execute) or [`dry_run`](Self::dry_run) ends it.
@@ -36,6 +36,7 @@ pub struct MigrationBuilder {
     books: Option<BookClosingOptions>,
     rollback: bool,
     again: bool,
+    on_retired: Option<OnRetired>,
     annotations: BTreeMap<String, String>,
     depth: PlanDepth,
     run: RunOptions,
@@ -56,6 +57,7 @@ impl MigrationBuilder {
             books: None,
             rollback: false,
             again: false,
+            on_retired: None,
             annotations: BTreeMap::new(),
             depth: PlanDepth::All,
             run: RunOptions::default(),
@@ -182,6 +184,17 @@ impl MigrationBuilder {
         self
     }
 
+    /// What becomes of appends of code that knows only the old schemas, once the cutover is done:
+    /// of the schemas that this migration changes or drops. An application that has registered the
+    /// same transformation has them transformed; elsewhere they are refused unless told (R11).
+    ///
+    /// Must be said where changed events keep their type and schema version: nobody can then tell
+    /// an append of old code from one of new code, and no registered transformation is applied.
+    pub fn on_retired(mut self, policy: OnRetired) -> Self {
+        self.on_retired = Some(policy);
+        self
+    }
+
     /// Puts the user's own words into the plan.
     pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.annotations.insert(key.into(), value.into());
@@ -241,6 +254,7 @@ impl MigrationBuilder {
             close_books: self.books(now, provided)?,
             rollback_on_failure: self.rollback,
             again: self.again,
+            on_retired: self.on_retired,
             annotations: self.annotations.clone(),
         })
     }

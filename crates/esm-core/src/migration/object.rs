@@ -30,7 +30,7 @@ const CLOSE_TRIES: u64 = 64;
 #[derive(Debug, Clone)]
 pub(crate) enum Triage {
     /// It is to be migrated from its active stream, which had this tail.
-    Migrate(Box<ObjectDocument>, Tail),
+    Migrate(Box<ObjectDocument>, Box<Tail>),
     /// This migration has passed its pivot; something may be left to do.
     Finish(Box<TerminatedStream>),
     /// Its active stream went through this transformation already.
@@ -66,7 +66,7 @@ pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triag
     }
     let source_store = context.stores.of(&end.stream)?;
     source_store.capabilities().ensure_source()?;
-    Ok(Triage::Migrate(Box::new(document), end.tail))
+    Ok(Triage::Migrate(Box::new(document), Box::new(end.tail)))
 }
 
 /// Whether the active stream went through this very transformation, and is where the plan wants it:
@@ -156,7 +156,7 @@ impl<'a> ObjectRun<'a> {
                     Ok(ObjectReport::up_to_date(self.object.clone(), stream))
                 }
                 Triage::Finish(entry) => self.finish(&entry).await,
-                Triage::Migrate(document, tail) => self.migrate(&document, tail).await,
+                Triage::Migrate(document, tail) => self.migrate(&document, *tail).await,
             }
         }
         .instrument(span)
@@ -407,6 +407,7 @@ impl<'a> ObjectRun<'a> {
             target_store: Arc::clone(stores.of(&entry.continuation)?),
             number: 0,
             retired: BTreeSet::new(),
+            accepted: BTreeSet::new(),
         };
         self.step = Step::CutOver;
         cut_over::follow_close(self.context, self.object, &attempt.source).await?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Fingerprint, MigrationId, ObjectId, ObjectName, StoreId, StreamName, StreamRef};
-use crate::store::BackupSettings;
+use crate::store::{BackupSettings, OnRetired};
 
 /// How a stream is moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -205,6 +205,10 @@ pub struct PlannedMigration {
     pub copy: CopyOptions,
     /// How several objects are migrated.
     pub bulk: BulkOptions,
+    /// What becomes of appends of the schemas that this migration retires; where nobody said it,
+    /// they are refused (R11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_retired: Option<OnRetired>,
     /// Whether to back up first, and how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupSettings>,

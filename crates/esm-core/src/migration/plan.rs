@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::options::PlannedMigration;
+use super::step::analyse::unsaid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
 use crate::id::MigrationId;
@@ -125,7 +126,8 @@ impl MigrationPlan {
     }
 
     /// # Errors
-    /// `PlanOutdated`, naming what differs; `Invalid` for a plan that found failures.
+    /// `PlanOutdated`, naming what differs; `Invalid` for a plan that found failures, or that leaves
+    /// open what must be chosen.
     pub(crate) fn ensure_fits(&self, now: &PlannedMigration) -> Result<()> {
         if self.format > Self::FORMAT {
             let message = format!(
@@ -158,6 +160,8 @@ impl MigrationPlan {
             "transformation"
         } else if comparable(planned) != comparable(now) {
             "options"
+        } else if let (None, Some(schema)) = (now.on_retired, self.ledger.reused.first()) {
+            return Err(unsaid(schema));
         } else {
             return Ok(());
         };

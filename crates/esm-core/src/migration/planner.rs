@@ -17,7 +17,7 @@ use crate::document::Documents;
 use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::id::{ObjectId, StreamRef};
-use crate::store::{ReadFrom, ReadOnlyRecords, Stores, Tail};
+use crate::store::{OnRetired, ReadFrom, ReadOnlyRecords, Stores, Tail};
 use crate::transform::{EventTransformer, Fate, Identity, Ledger, Mapper};
 
 /// Makes plans: the same steps as a migration's, over stores that cannot be written to.
@@ -262,7 +262,12 @@ impl Planner {
             let schemas: Vec<_> = plan.ledger.reused.iter().map(ToString::to_string).collect();
             risks.push(format!(
                 "changed events keep their type and schema version, so appends of old code cannot \
-                 be told from those of new code: {}",
+                 be told from those of new code{}: {}",
+                match self.planned.on_retired {
+                    None => ", and what becomes of them must be chosen (on_retired)",
+                    Some(OnRetired::Refuse) => ", and both are refused",
+                    Some(OnRetired::AcceptUnchanged) => ", and both are accepted unchanged",
+                },
                 schemas.join(", ")
             ));
         }

@@ -69,6 +69,14 @@ impl CellHeader {
         }
     }
 
+    /// Where the stream comes from, if this is the first cell of a migration's target.
+    pub fn origin(&self) -> Option<&Origin> {
+        match &self.kind {
+            CellKind::Data { origin, .. } => origin.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The cursor, if a copier wrote this cell.
     pub fn cursor(&self) -> Option<Revision> {
         match &self.kind {
@@ -114,6 +122,30 @@ pub struct Origin {
     /// The schemas that the transformation changes or drops, and which must therefore not be
     /// appended here as they are (R11).
     pub retired: BTreeSet<Schema>,
+    /// Of the retired schemas, those that are appended as they are all the same, by the
+    /// [policy](OnRetired) of the plan. A reader that does not know this field refuses them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accepted: BTreeSet<Schema>,
+}
+
+impl Origin {
+    /// The retired schemas whose appends are refused, where the application has not registered the
+    /// transformation.
+    pub fn refused(&self) -> impl Iterator<Item = &Schema> {
+        self.retired.difference(&self.accepted)
+    }
+}
+
+/// What becomes of an append of a retired schema where the application has not registered the
+/// transformation (R11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRetired {
+    /// It is refused, naming the schema and the migration.
+    #[default]
+    Refuse,
+    /// It is stored as it is, and counted.
+    AcceptUnchanged,
 }
 
 /// The last cell of a stream: says where it goes on.

@@ -309,13 +309,8 @@ impl<S: EventStore + ?Sized> EventStoreExt for S {
     }
 
     async fn origin(&self, stream: &StreamId) -> Result<Option<Origin>> {
-        Ok(self
-            .cell(stream, 0)
-            .await?
-            .and_then(|cell| match cell.header.kind {
-                CellKind::Data { origin, .. } => origin,
-                _ => None,
-            }))
+        let first = self.cell(stream, 0).await?;
+        Ok(first.and_then(|cell| cell.header.origin().cloned()))
     }
 }
 

@@ -344,6 +344,7 @@ async fn a_stream_that_is_met_twice_is_corruption() -> Result<()> {
             attempt: 0,
             fingerprint: "x".try_into()?,
             retired: Default::default(),
+            accepted: Default::default(),
         };
         let first = Append {
             commit: f.environment.commit_id(),

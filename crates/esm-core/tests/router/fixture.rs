@@ -150,6 +150,7 @@ impl Fixture {
             attempt: 0,
             fingerprint: Fingerprint::new("by hand").unwrap(),
             retired: BTreeSet::from_iter(cutover.retired.clone()),
+            accepted: Default::default(),
         });
         let copied = (0..cutover.target_events).map(|n| event(&format!("{}~{n}", target.stream)));
         let first = Append {

@@ -116,6 +116,7 @@ async fn migrate(store: Arc<dyn EventStore>, f: Arc<Fixture>, source: StreamRef)
                 attempt: 0,
                 fingerprint: Fingerprint::new("twice").unwrap(),
                 retired: Default::default(),
+                accepted: Default::default(),
             });
             // every event becomes two, so that no number means the same on both sides
             let events = all[from..to].iter().flat_map(|event| {

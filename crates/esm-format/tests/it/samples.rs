@@ -84,6 +84,7 @@ pub(crate) fn origin_cell() -> Cell {
         attempt: 1,
         fingerprint: Fingerprint::new("jq:abc").unwrap(),
         retired: [retired].into(),
+        accepted: Default::default(),
     };
     let kind = CellKind::Data {
         origin: Some(origin),
@@ -93,6 +94,19 @@ pub(crate) fn origin_cell() -> Cell {
         header: header(0, 0, 0, kind),
         events: Vec::new(),
     }
+}
+
+/// As [`origin_cell`], with a retired schema that is accepted as it is.
+pub(crate) fn accepting_cell() -> Cell {
+    let mut cell = origin_cell();
+    if let CellKind::Data {
+        origin: Some(origin),
+        ..
+    } = &mut cell.header.kind
+    {
+        origin.accepted = origin.retired.clone();
+    }
+    cell
 }
 
 /// A cell that an application wrote: one small event.

@@ -49,6 +49,7 @@ fn check_cell(name: &str, sample: &Cell, reproducible: bool) {
 #[test]
 fn cells() {
     check_cell("cell-origin", &samples::origin_cell(), true);
+    check_cell("cell-origin-accepting", &samples::accepting_cell(), true);
     check_cell("cell-small", &samples::small_cell(), true);
     check_cell("cell-close", &samples::close_cell(), true);
     check_cell("cell-fence", &samples::fence_cell(), true);

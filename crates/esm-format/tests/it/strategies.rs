@@ -155,10 +155,19 @@ fn origin() -> impl Strategy<Value = Origin> {
         any::<u64>(),
         name(),
         btree_set(schema, 0..3),
+        any::<bool>(),
     )
         .prop_map(
-            |(source, migration, attempt, fingerprint, retired): (_, _, _, _, BTreeSet<_>)| {
+            |(source, migration, attempt, fingerprint, retired, accepts): (
+                _,
+                _,
+                _,
+                _,
+                BTreeSet<_>,
+                bool,
+            )| {
                 Origin {
+                    accepted: retired.iter().filter(|_| accepts).cloned().collect(),
                     source,
                     migration: MigrationId::from_uuid(migration),
                     attempt,

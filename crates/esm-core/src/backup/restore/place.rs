@@ -99,12 +99,14 @@ impl Place {
 
     /// What T's first cell says.
     pub(super) async fn origin(&self, stores: &Stores, section: &BackupSection) -> Result<Origin> {
+        let (retired, accepted) = retired(stores, &section.stream).await?;
         Ok(Origin {
             source: self.attempt.source.clone(),
             migration: self.restore,
             attempt: self.attempt.number,
             fingerprint: self.fingerprint.clone(),
-            retired: retired(stores, &section.stream).await?,
+            retired,
+            accepted,
         })
     }
 
@@ -200,17 +202,23 @@ fn done_before<'a>(
 }
 
 /// The schemas that must not be appended to these events as they are (R11): those that the
-/// migration retired that wrote the stream which was backed up, where that is still to be seen. A
+/// migration retired that wrote the stream which was backed up, where that is still to be seen; and
+/// of them, those that are accepted all the same. A
 /// damaged stream does not keep its backup from being restored.
-async fn retired(stores: &Stores, stream: &StreamRef) -> Result<BTreeSet<Schema>> {
+async fn retired(
+    stores: &Stores,
+    stream: &StreamRef,
+) -> Result<(BTreeSet<Schema>, BTreeSet<Schema>)> {
     let Ok(store) = stores.of(stream) else {
-        return Ok(BTreeSet::new());
+        return Ok(Default::default());
     };
     match store.origin(&stream.stream).await {
-        Ok(origin) => Ok(origin.map(|origin| origin.retired).unwrap_or_default()),
+        Ok(origin) => Ok(origin
+            .map(|origin| (origin.retired, origin.accepted))
+            .unwrap_or_default()),
         Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone) => {
             warn!(%stream, %error, "no retired schemas are known of the stream that was backed up");
-            Ok(BTreeSet::new())
+            Ok(Default::default())
         }
         Err(error) => Err(error),
     }

@@ -28,6 +28,7 @@ fn plan() -> Box<PlannedMigration> {
         close_books: None,
         rollback_on_failure: false,
         again: false,
+        on_retired: None,
         annotations: Default::default(),
     })
 }

@@ -17,6 +17,8 @@ pub(crate) struct SchemaChanges {
     pub(crate) retired: BTreeSet<Schema>,
     /// Schemas that changed events have now.
     pub(crate) made: BTreeSet<Schema>,
+    /// A schema that changed events keep.
+    pub(crate) reused: Option<Schema>,
 }
 
 impl SchemaChanges {
@@ -29,6 +31,9 @@ impl SchemaChanges {
             self.retired.insert(event.schema.clone());
         }
         self.made.extend(mapped.outputs.iter().map(Event::schema));
+        if self.reused.is_none() && mapped.reuses(&event.schema) {
+            self.reused = Some(event.schema.clone());
+        }
     }
 }
 
@@ -89,6 +94,31 @@ pub(crate) fn record(
         Err(failure) => ledger.record_failure(failure),
     }
     Ok(())
+}
+
+/// R11: where changed events keep their schema, old code's appends cannot be told from new code's,
+/// so what becomes of them is for a person to say.
+///
+/// # Errors
+/// `Invalid` where the plan does not say it.
+pub(crate) fn refuse_unsaid(context: &Context, schema: &Schema) -> Result<()> {
+    match context.plan.on_retired {
+        Some(_) => Ok(()),
+        None => Err(unsaid(schema)),
+    }
+}
+
+/// The answer to a description that leaves open what becomes of a retired schema that outputs keep.
+pub(crate) fn unsaid(schema: &Schema) -> Error {
+    Error::invalid(format!(
+        "changed events keep their type and schema version, so appends of old code cannot be told \
+         from those of new code: {schema}"
+    ))
+    .with_hint(
+        "let the transformation give them a new type or schema version; or choose with on_retired \
+         whether appends of it are refused or accepted unchanged; a migration that was begun must \
+         be rolled back first",
+    )
 }
 
 /// R3: all outputs of one source event must fit into one cell.

@@ -1,15 +1,19 @@
 //! Step 4: copy and transform, in cells that carry their cursor.
 
+use std::collections::BTreeSet;
+
 use tracing::{Instrument as _, debug_span};
 
-use super::analyse::{SchemaChanges, analyse, record, refuse_failures, refuse_too_large};
+use super::analyse::{
+    SchemaChanges, analyse, record, refuse_failures, refuse_too_large, refuse_unsaid,
+};
 use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::migration::attempt::{Attempt, Sight};
 use crate::migration::context::Context;
 use crate::migration::scan::{MappedEvent, MappedPage, SourceScan};
 use crate::migration::status::{MigrationStatus, Step};
-use crate::store::{Append, CellEvent, CellHeader, CellKind, ReadFrom, Tail};
+use crate::store::{Append, CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
 use crate::transform::Ledger;
 
 /// Source events that may be dropped in a row before a cell records it.
@@ -113,37 +117,51 @@ impl SourceEnd {
 
 /// The target's first cell names the retired schemas (R11): those that the transformation declares,
 /// those that it was seen to change or drop (in the only page of a short source, in the analysis of
-/// a long one), and those that were retired in the source already, but for what it makes anew.
+/// a long one), and those that were retired in the source already, but for what it makes anew. It
+/// also names those of them that are accepted as they are: by the plan, or, where they are only
+/// inherited, as in the source.
 async fn learn_retired(
     context: &Context,
     attempt: &mut Attempt,
     first: Option<&MappedPage>,
 ) -> Result<()> {
-    attempt
-        .retired
-        .extend(context.mapper.transformer().retired_schemas());
-    let Some(page) = first else { return Ok(()) };
-    let mut found = SchemaChanges::default();
-    if !page.at_end && !context.is_identity() {
-        context.reporter.update(|p| p.step = Step::Analyse);
-        found = analyse(context, attempt).await?;
-        context.reporter.update(|p| p.step = Step::Copy);
-    } else {
-        page.events.iter().for_each(|event| found.record(event));
+    let found = changes(context, attempt, first).await?;
+    if let Some(schema) = &found.reused {
+        refuse_unsaid(context, schema)?;
     }
-    attempt.retired.extend(found.retired);
-    if let Some(CellKind::Data {
-        origin: Some(origin),
-        ..
-    }) = page.headers.first().map(|h| &h.kind)
-    {
-        let inherited = origin
-            .retired
-            .iter()
-            .filter(|schema| !found.made.contains(schema));
-        attempt.retired.extend(inherited.cloned());
-    }
+    let declared = context.mapper.transformer().retired_schemas();
+    let own: BTreeSet<Schema> = declared.into_iter().chain(found.retired).collect();
+    let before = first.and_then(|page| page.headers.first()?.origin());
+    let inherited = before.into_iter().flat_map(|origin| &origin.retired);
+    let inherited = inherited.filter(|schema| !found.made.contains(schema));
+    attempt.retired.extend(own.iter().chain(inherited).cloned());
+
+    let policy = context.plan.on_retired.unwrap_or_default();
+    let accepts = |schema: &&Schema| match before {
+        Some(before) if before.retired.contains(schema) && !own.contains(schema) => {
+            before.accepted.contains(schema)
+        }
+        _ => policy == OnRetired::AcceptUnchanged,
+    };
+    attempt.accepted = attempt.retired.iter().filter(accepts).cloned().collect();
     Ok(())
+}
+
+async fn changes(
+    context: &Context,
+    attempt: &Attempt,
+    first: Option<&MappedPage>,
+) -> Result<SchemaChanges> {
+    let mut found = SchemaChanges::default();
+    let Some(page) = first else { return Ok(found) };
+    if page.at_end || context.is_identity() {
+        page.events.iter().for_each(|event| found.record(event));
+        return Ok(found);
+    }
+    context.reporter.update(|p| p.step = Step::Analyse);
+    found = analyse(context, attempt).await?;
+    context.reporter.update(|p| p.step = Step::Copy);
+    Ok(found)
 }
 
 struct Copier<'a> {
@@ -191,6 +209,9 @@ impl<'a> Copier<'a> {
             }
             match event.mapped {
                 Ok(mapped) if self.failures.failed.is_empty() => {
+                    if mapped.reuses(&event.schema) {
+                        refuse_unsaid(self.context, &event.schema)?;
+                    }
                     if mapped.retires() && !self.attempt.retired.contains(&event.schema) {
                         self.newly_retired = Some(event.schema);
                         return Ok(());

@@ -61,6 +61,7 @@ pub async fn what_a_copier_writes_survives(harness: &dyn EventStoreHarness) -> V
             attempt: 3,
             fingerprint: "jq:\"0123\" é".try_into()?,
             retired: [retired("Old", 1)?, retired("Old", 2)?].into(),
+            accepted: Default::default(),
         }),
         cursor: Some(Revision(0)),
         events: Vec::new(),
