@@ -23,17 +23,48 @@ where
     F: Fn(u64) -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
-    let Some(mut found) = highest(&[base, base + 1], &probe).await?.last else {
-        return Ok(None);
-    };
-    if found.0 == base {
-        return Ok(Some(found));
+    match highest(&[base, base + 1], &probe).await?.last {
+        Some(found) if found.0 > base => climb(found, &probe).await.map(Some),
+        found => Ok(found),
     }
+}
+
+/// As [`last`], where most likely there is nothing: costs one request then, and time otherwise.
+pub(crate) async fn last_if_any<T, F, Fut>(base: u64, probe: F) -> Result<Option<(u64, T)>>
+where
+    F: Fn(u64) -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    match probe(base).await? {
+        Some(first) => beyond((base, first), probe).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Finds the last object, going up from one that is known already and asked for no more.
+pub(crate) async fn beyond<T, F, Fut>(known: (u64, T), probe: F) -> Result<(u64, T)>
+where
+    F: Fn(u64) -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    let next = known.0 + 1;
+    match probe(next).await? {
+        Some(found) => climb((next, found), &probe).await,
+        None => Ok(known),
+    }
+}
+
+/// Goes up from an object that has one before it: in steps that double, then by dividing.
+async fn climb<T, F, Fut>(mut found: (u64, T), probe: &F) -> Result<(u64, T)>
+where
+    F: Fn(u64) -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
     let mut stride = 1;
     let mut width = 2;
     let mut absent = loop {
         let numbers: Vec<u64> = (0..width).map(|n| found.0 + (stride << n)).collect();
-        let round = highest(&numbers, &probe).await?;
+        let round = highest(&numbers, probe).await?;
         if let Some(last) = round.last {
             found = last;
         }
@@ -44,11 +75,11 @@ where
         width = (width + 2).min(WIDTH);
     };
     while absent - found.0 > 1 {
-        let round = highest(&between(found.0, absent), &probe).await?;
+        let round = highest(&between(found.0, absent), probe).await?;
         found = round.last.unwrap_or(found);
         absent = round.absent.unwrap_or(absent);
     }
-    Ok(Some(found))
+    Ok(found)
 }
 
 /// Numbers that divide what lies between two into about equal parts.
@@ -114,6 +145,25 @@ mod tests {
         assert_eq!(search(3, 0).await, (Some(2), 4));
         assert_eq!(search(70, 69).await, (Some(69), 2));
         assert!(search(2_000, 0).await.1 < 40);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_not_asked_for_again() {
+        let asked = Cell::new(0);
+        let probe = |n: u64| {
+            asked.set(asked.get() + 1);
+            async move { Ok((n < 70).then_some(n)) }
+        };
+        assert_eq!(beyond((69, 69), probe).await.unwrap(), (69, 69));
+        assert_eq!(asked.take(), 1);
+        assert_eq!(beyond((60, 60), probe).await.unwrap(), (69, 69));
+        assert_eq!(last_if_any(70, probe).await.unwrap(), None);
+        asked.take();
+        assert_eq!(
+            last_if_any(0, |n| probe(n + 69)).await.unwrap(),
+            Some((0, 69))
+        );
+        assert_eq!(asked.take(), 2);
     }
 
     /// A number appears while the search goes on: an answer from before it counts no more.

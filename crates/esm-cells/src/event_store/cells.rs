@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use esm_core::event::Revision;
 use esm_core::id::{CommitId, StoreId, StreamId};
 use esm_core::store::{
     Append, Capabilities, Cell, CellHeader, CellKind, Close, EventStore, Fence, Page, PageLimit,
@@ -141,6 +142,18 @@ impl EventStore for ObjectEventStore {
     async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
         let seq = match from {
             ReadFrom::Seq(seq) => Some(seq),
+            ReadFrom::Revision(Revision::START) => {
+                let page = self.read_page(stream, 0, limit).await?;
+                // almost always the first event stands in the first cell
+                if page
+                    .cells
+                    .first()
+                    .is_none_or(|first| first.header.count > 0)
+                {
+                    return Ok(page);
+                }
+                self.seq_of(stream, Revision::START).await?
+            }
             ReadFrom::Revision(revision) => self.seq_of(stream, revision).await?,
         };
         match seq {

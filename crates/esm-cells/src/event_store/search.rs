@@ -15,12 +15,6 @@ impl ObjectEventStore {
         stream: &StreamId,
         revision: Revision,
     ) -> Result<Option<u64>> {
-        if revision == Revision::START
-            && let Some(first) = self.header(stream, 0).await?
-            && first.count > 0
-        {
-            return Ok(Some(0));
-        }
         let tail = self.find_tail(stream).await?;
         let Some(last) = &tail.last else {
             return Ok(None);

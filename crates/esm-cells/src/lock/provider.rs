@@ -85,11 +85,12 @@ impl ObjectLocks {
     async fn latest(&self, name: &LockName) -> Result<Option<(u64, Acquisition)>> {
         let base = self.known.get(name).unwrap_or(0);
         let at = |token| async move { self.acquisition(&self.acquisition_key(name, token)).await };
-        let mut last = probe::last(base, at).await?;
+        // most locks that are looked at were never taken
+        let mut last = probe::last_if_any(base, at).await?;
         if last.is_none() && base > 0 {
             // somebody removed the lock's objects by hand
             self.known.forget(name);
-            last = probe::last(0, at).await?;
+            last = probe::last_if_any(0, at).await?;
         }
         if let Some((token, _)) = &last {
             self.known.note(name, *token);

@@ -2,6 +2,7 @@
 
 mod envelope;
 mod list;
+mod recent;
 mod versions;
 
 pub(crate) use versions::ObjectRecords;

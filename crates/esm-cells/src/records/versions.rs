@@ -9,6 +9,7 @@ use esm_core::{Error, ErrorKind, Result};
 use futures::stream::BoxStream;
 
 use super::envelope::{self, Envelope, StoredKey};
+use super::recent::Recent;
 use crate::backend::{Backend, Creation};
 use crate::known::Known;
 use crate::probe;
@@ -18,6 +19,7 @@ use crate::probe;
 pub(crate) struct ObjectRecords {
     pub(super) backend: Arc<Backend>,
     known: Known<RecordKey>,
+    recent: Recent,
 }
 
 impl ObjectRecords {
@@ -25,7 +27,13 @@ impl ObjectRecords {
         Self {
             backend,
             known: Known::default(),
+            recent: Recent::default(),
         }
+    }
+
+    fn note(&self, key: &RecordKey, record: &Record) {
+        self.known.note(key, record.number);
+        self.recent.note(key, record);
     }
 
     async fn version(&self, key: &RecordKey, number: u64) -> Result<Option<Record>> {
@@ -72,10 +80,14 @@ fn check_place(envelope: &Envelope, key: &RecordKey, number: u64) -> Result<()> 
 impl Records for ObjectRecords {
     async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
         let base = self.known.get(key).unwrap_or(0);
-        let last = probe::last(base, |number| self.version(key, number)).await?;
+        let at = |number| self.version(key, number);
+        let last = match self.recent.get(key).filter(|seen| seen.number == base) {
+            Some(seen) => Some(probe::beyond((base, seen), at).await?),
+            None => probe::last(base, at).await?,
+        };
         match last {
-            Some((number, record)) => {
-                self.known.note(key, number);
+            Some((_, record)) => {
+                self.note(key, &record);
                 Ok(Some(record))
             }
             None if base == 0 => Ok(None),
@@ -91,8 +103,8 @@ impl Records for ObjectRecords {
 
     async fn get(&self, key: &RecordKey, number: u64) -> Result<Option<Record>> {
         let record = self.version(key, number).await?;
-        if record.is_some() {
-            self.known.note(key, number);
+        if let Some(record) = &record {
+            self.note(key, record);
         }
         Ok(record)
     }
@@ -107,14 +119,18 @@ impl Records for ObjectRecords {
                 .map_err(|e| e.context(format!("record {}", self.backend.place(&path))))?;
             Ok(found.nonce == nonce)
         };
-        let creation = self.backend.create(&path, &object, is_mine).await?;
-        self.known.note(key, number);
-        match creation {
-            Creation::Created => Ok(()),
-            Creation::Taken(_) => Err(Error::new(
-                ErrorKind::Conflict { actual: None },
-                format!("version {number} of a record was written by another: {key:?}"),
-            )),
+        match self.backend.create(&path, &object, is_mine).await? {
+            Creation::Created => {
+                self.note(key, &Record { number, body });
+                Ok(())
+            }
+            Creation::Taken(_) => {
+                self.known.note(key, number);
+                Err(Error::new(
+                    ErrorKind::Conflict { actual: None },
+                    format!("version {number} of a record was written by another: {key:?}"),
+                ))
+            }
         }
     }
 

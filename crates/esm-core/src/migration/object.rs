@@ -173,9 +173,10 @@ impl<'a> ObjectRun<'a> {
         let mut tail = Some(tail);
         loop {
             let (context, name) = (self.context, name.clone());
-            let mut attempt = match tail.take() {
+            let seen = tail.take();
+            let mut attempt = match &seen {
                 Some(tail) => {
-                    let source = (source.clone(), &tail);
+                    let source = (source.clone(), tail);
                     Attempt::at(context, self.object, source, name).await?
                 }
                 None => Attempt::current(context, self.object, source.clone(), name).await?,
@@ -186,6 +187,7 @@ impl<'a> ObjectRun<'a> {
                 // it may be the undo of another holder that fenced it: then there is no next
                 self.context.ensure_in_charge().await?;
             }
+            self.seen = first_sight(context, &attempt, seen).await;
             self.attempt = Some(attempt.clone());
             match self.drive(&mut attempt).await? {
                 AttemptEnd::Migrated(progressed) => {
@@ -431,6 +433,20 @@ impl<'a> ObjectRun<'a> {
             lost_close_attempts: self.lost_closes,
         }
     }
+}
+
+/// Of a migration that has only just begun nobody has begun the target: what triage saw of the
+/// source serves, and should the target be there all the same, the first append to it finds out.
+async fn first_sight(context: &Context, attempt: &Attempt, source: Option<Tail>) -> Option<Sight> {
+    if attempt.number > 0 || context.is_resumed().await {
+        return None;
+    }
+    Some(Sight {
+        target_tail: Tail::default(),
+        origin: None,
+        source_tail: source?,
+        fenced: false,
+    })
 }
 
 /// Whether the world must be looked at again after this error: it says nothing about what is to be

@@ -26,6 +26,9 @@ const PASSES: usize = 3;
 /// Failed objects that a run remembers; with more it stops.
 const MAX_FAILED: usize = 10_000;
 
+/// Objects in the new schema that a run remembers, so as not to look them up in its later passes.
+const MAX_SETTLED: usize = 32_768;
+
 /// A run and what it has come to so far.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
@@ -36,6 +39,8 @@ pub(crate) struct Run<'a> {
     /// The first failure and where it happened.
     pub(crate) failure: Option<(Step, Error)>,
     failed: HashSet<ObjectId>,
+    /// Objects found or brought into the new schema, up to a number.
+    settled: HashSet<ObjectId>,
     next_batch: u64,
     /// Whether objects that this migration has closed already are still to be counted: not those
     /// of batches that an earlier holder finished, nor this run's own in later passes.
@@ -66,6 +71,7 @@ impl<'a> Run<'a> {
             single: None,
             failure: None,
             failed: HashSet::new(),
+            settled: HashSet::new(),
             next_batch: 0,
             counts_finished: true,
             counts_up_to_date: true,
@@ -131,7 +137,7 @@ impl<'a> Run<'a> {
             let chunk: Vec<ObjectId> = chunk.into_iter().collect::<Result<_>>()?;
             let chunk: Vec<_> = chunk
                 .into_iter()
-                .filter(|o| !self.failed.contains(o))
+                .filter(|o| !self.failed.contains(o) && !self.settled.contains(o))
                 .collect();
             self.batch(&chunk, None).await?;
             if self.stops() {
@@ -153,7 +159,7 @@ impl<'a> Run<'a> {
         let mut objects = documents.objects(self.name());
         while let Some(object) = objects.next().await {
             let object = object?;
-            if self.failed.contains(&object) {
+            if self.failed.contains(&object) || self.settled.contains(&object) {
                 continue;
             }
             if let Triage::Migrate(..) = triage(self.context, &object).await? {
@@ -183,6 +189,7 @@ impl<'a> Run<'a> {
         let closed = self.close_books(&done).await;
         for one in done {
             self.statistics.add(&one.report);
+            self.settle(&one.report.object);
             if self.context.plan.scope.single().is_some() {
                 self.single = Some(one.report);
             }
@@ -207,6 +214,7 @@ impl<'a> Run<'a> {
             // also one of an earlier batch that failed after its pivot
             Triage::Finish(entry) => self.counts_finished || self.is_unfinished(entry),
             Triage::UpToDate(stream) => {
+                self.settle(object);
                 if self.counts_up_to_date {
                     let report = ObjectReport::up_to_date(object.clone(), stream.clone());
                     self.statistics.add(&report);
@@ -215,6 +223,12 @@ impl<'a> Run<'a> {
                 }
                 false
             }
+        }
+    }
+
+    fn settle(&mut self, object: &ObjectId) {
+        if self.settled.len() < MAX_SETTLED {
+            self.settled.insert(object.clone());
         }
     }
 
@@ -390,7 +404,8 @@ impl<'a> Run<'a> {
 /// Triage; in a bulk run an object that somebody migrates alone is left to them.
 async fn look_up(context: &Context, object: &ObjectId) -> Result<Triage> {
     context.stop.check()?;
-    if context.plan.scope.single().is_none() {
+    let triage = triage(context, object).await?;
+    if context.plan.scope.single().is_none() && !matches!(triage, Triage::UpToDate(_)) {
         let name = super::lock_scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
         if let Some(info) = context.locks.inspect(&name).await?.filter(|info| info.held)
             && context.is_at_work(&info).await?
@@ -398,7 +413,7 @@ async fn look_up(context: &Context, object: &ObjectId) -> Result<Triage> {
             return Err(super::held_lock::held(info));
         }
     }
-    triage(context, object).await
+    Ok(triage)
 }
 
 async fn migrate_one(
