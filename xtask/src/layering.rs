@@ -13,6 +13,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-format", &["esm-core"]),
     ("esm-jq", &["esm-core", "esm-format"]),
     ("esm-cells", &["esm-core", "esm-format"]),
+    ("esm-azure", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-objectstore", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-testkit", &["esm-core"]),
     (

@@ -67,7 +67,8 @@ impl Backend {
         }
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
+    /// Which key holds what.
+    pub fn layout(&self) -> &Layout {
         &self.layout
     }
 

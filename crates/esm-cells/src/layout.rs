@@ -8,25 +8,29 @@ use uuid::Uuid;
 use crate::key::Key;
 use crate::segment::encode;
 
-/// The keys of a store below its root.
+/// The keys of a store, below its root.
 #[derive(Debug, Clone)]
-pub(crate) struct Layout {
+pub struct Layout {
     root: Key,
 }
 
 /// The digits of a number in a key: as many as the largest number has, so that names sort.
 const DIGITS: usize = 20;
+/// The name of the object that has the newest versions of a record.
+pub(crate) const LATEST: &str = "latest";
 
 impl Layout {
     pub(crate) fn new(root: Key) -> Self {
         Self { root }
     }
 
-    pub(crate) fn root(&self) -> &Key {
+    /// What every key of the store begins with.
+    pub fn root(&self) -> &Key {
         &self.root
     }
 
-    pub(crate) fn marker(&self) -> Key {
+    /// The object that makes a place a store.
+    pub fn marker(&self) -> Key {
         self.root.clone().join("esm.json")
     }
 
@@ -55,7 +59,10 @@ impl Layout {
     }
 
     /// The folder of a record's versions.
-    pub(crate) fn record(&self, key: &RecordKey) -> Result<Key> {
+    ///
+    /// # Errors
+    /// `Unsupported` for a record that this version has no place for.
+    pub fn record(&self, key: &RecordKey) -> Result<Key> {
         Ok(match key {
             RecordKey::Document(object) => self.under([
                 "documents",
@@ -85,12 +92,31 @@ impl Layout {
         Ok(number(self.record(key)?, version))
     }
 
-    pub(crate) fn locks(&self) -> Key {
+    /// The object that has the newest versions of a record, in layouts where one object has
+    /// several.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub fn record_latest(&self, key: &RecordKey) -> Result<Key> {
+        Ok(self.record(key)?.join(LATEST))
+    }
+
+    /// The object that has the versions of a record before this one, and perhaps others, in such
+    /// layouts.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub fn record_before(&self, key: &RecordKey, version: u64) -> Result<Key> {
+        self.record_version(key, version)
+    }
+
+    /// The folder of all locks.
+    pub fn locks(&self) -> Key {
         self.under(["locks"])
     }
 
     /// The folder of a lock's acquisitions.
-    pub(crate) fn lock(&self, name: &LockName) -> Key {
+    pub fn lock(&self, name: &LockName) -> Key {
         self.under(["locks", &encode(name.as_str())])
     }
 

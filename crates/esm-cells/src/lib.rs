@@ -21,12 +21,16 @@ mod objects;
 mod options;
 mod probe;
 mod records;
+mod redact;
 mod segment;
 mod store;
 
 pub use backend::{Backend, Creation};
 pub use key::Key;
+pub use layout::Layout;
 pub use marker::Marker;
 pub use objects::{Objects, Upload, UploadWriter, WriteFailure};
 pub use options::OpenOptions;
+pub use records::{RecordVersion, encode_version, split_version};
+pub use redact::without_queries;
 pub use store::{LAYOUT, Store};

@@ -15,7 +15,8 @@ const FORMAT: u32 = 1;
 /// What a store says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
-    layout: String,
+    /// How things are stored: see `docs/formats.md`.
+    pub layout: String,
     format: u32,
     /// The store's random identity.
     pub store: StoreId,
@@ -43,20 +44,21 @@ impl Marker {
         }
     }
 
-    /// Reads the marker, or makes the place a store of this layout.
+    /// Reads the marker of a store that has one of these layouts, or makes the place a store of
+    /// the first of them.
     ///
     /// # Errors
     /// As [`read`](Self::read), but for an absent store. `Unsupported` when the storage fails the
     /// self-test.
-    pub async fn read_or_create(backend: &Backend, layout: &str) -> Result<Self> {
+    pub async fn read_or_create(backend: &Backend, layouts: &[&str]) -> Result<Self> {
         let key = backend.layout().marker();
         if let Some(bytes) = backend.get(&key).await? {
-            return Self::decode(&bytes, &[layout], &key, backend);
+            return Self::decode(&bytes, layouts, &key, backend);
         }
         self_test(backend).await?;
         let environment = backend.environment();
         let marker = Self {
-            layout: layout.to_owned(),
+            layout: layouts.first().copied().unwrap_or_default().to_owned(),
             format: FORMAT,
             store: StoreId::from_uuid(environment.uuid_v4()),
             created_at: environment.clock.now(),
@@ -65,11 +67,11 @@ impl Marker {
             .map_err(|e| Error::invalid("marker cannot be written as JSON").with_source(e))?;
         json.push(b'\n');
         let is_mine = |found: &Bytes| {
-            Self::decode(found, &[layout], &key, backend).map(|found| found.store == marker.store)
+            Self::decode(found, layouts, &key, backend).map(|found| found.store == marker.store)
         };
         match backend.create(&key, &json.into(), is_mine).await? {
             Creation::Created => Ok(marker),
-            Creation::Taken(others) => Self::decode(&others, &[layout], &key, backend),
+            Creation::Taken(others) => Self::decode(&others, layouts, &key, backend),
         }
     }
 

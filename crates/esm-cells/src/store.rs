@@ -27,8 +27,8 @@ pub struct Store {
     location: String,
     marker: Arc<Marker>,
     events: Arc<ObjectEventStore>,
-    records: Arc<ObjectRecords>,
-    locks: Arc<ObjectLocks>,
+    records: Arc<dyn Records>,
+    locks: Arc<dyn LockProvider>,
     backups: Arc<ObjectBackups>,
 }
 
@@ -40,13 +40,14 @@ impl Store {
     /// Those of [`Marker::read`] and [`Marker::read_or_create`].
     pub async fn open(backend: Arc<Backend>, options: OpenOptions, create: bool) -> Result<Self> {
         let marker = match create && !options.read_only {
-            true => Marker::read_or_create(&backend, LAYOUT).await?,
+            true => Marker::read_or_create(&backend, &[LAYOUT]).await?,
             false => Marker::read(&backend, &[LAYOUT]).await?,
         };
         Ok(Self::of(backend, marker, &options))
     }
 
-    /// The store whose marker was read already and says [`LAYOUT`].
+    /// The store whose marker was read already. Of another layout than [`LAYOUT`] what differs has
+    /// to be replaced.
     pub fn of(backend: Arc<Backend>, marker: Marker, options: &OpenOptions) -> Self {
         let events = ObjectEventStore::new(Arc::clone(&backend), marker.store, options.limits);
         Self {
@@ -57,6 +58,25 @@ impl Store {
             backups: Arc::new(ObjectBackups::new(backend)),
             marker: Arc::new(marker),
         }
+    }
+
+    /// The same store with these records.
+    #[must_use]
+    pub fn with_records(mut self, records: Arc<dyn Records>) -> Self {
+        self.records = records;
+        self
+    }
+
+    /// The same store with these locks.
+    #[must_use]
+    pub fn with_locks(mut self, locks: Arc<dyn LockProvider>) -> Self {
+        self.locks = locks;
+        self
+    }
+
+    /// The store's layout, as its marker says.
+    pub fn layout(&self) -> &str {
+        &self.marker.layout
     }
 
     /// The store's random identity: names of buckets lie, this does not.
@@ -76,12 +96,12 @@ impl Store {
 
     /// Its versioned records.
     pub fn records(&self) -> Arc<dyn Records> {
-        Arc::clone(&self.records) as _
+        Arc::clone(&self.records)
     }
 
     /// Its locks.
     pub fn locks(&self) -> Arc<dyn LockProvider> {
-        Arc::clone(&self.locks) as _
+        Arc::clone(&self.locks)
     }
 
     /// Its backups and archives.

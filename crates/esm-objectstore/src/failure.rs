@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use esm_cells::WriteFailure;
+use esm_cells::{WriteFailure, without_queries};
 use esm_core::{Error, ErrorKind};
 use object_store::Error as StorageError;
 
@@ -178,26 +178,6 @@ impl fmt::Debug for Cause {
 }
 
 impl StdError for Cause {}
-
-/// Cuts everything from a `?` to the end of the word.
-fn without_queries(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut in_query = false;
-    for c in text.chars() {
-        in_query = match c {
-            '?' => {
-                out.push_str("?…");
-                true
-            }
-            c if c.is_whitespace() || matches!(c, '"' | '\'' | ')' | '>') => false,
-            _ => in_query,
-        };
-        if !in_query {
-            out.push(c);
-        }
-    }
-    out
-}
 
 #[cfg(test)]
 mod tests {

@@ -80,7 +80,10 @@ struct Version {
 }
 
 /// Writes a version.
-pub(super) fn encode(key: &RecordKey, number: u64, nonce: Uuid, body: &Bytes) -> Result<Bytes> {
+///
+/// # Errors
+/// `Unsupported` for a record that this version knows no form of.
+pub fn encode(key: &RecordKey, number: u64, nonce: Uuid, body: &Bytes) -> Result<Bytes> {
     let envelope = Envelope {
         esm_record: FORMAT,
         key: StoredKey::of(key)?,
@@ -100,11 +103,51 @@ pub(super) fn encode(key: &RecordKey, number: u64, nonce: Uuid, body: &Bytes) ->
     Ok(out.into())
 }
 
-/// Reads a version.
+/// A version that stands in an object together with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordVersion {
+    /// Its number.
+    pub number: u64,
+    /// What its writer drew for this one put.
+    pub nonce: Uuid,
+    /// What was put.
+    pub body: Bytes,
+}
+
+/// Reads the version that an object begins with, which must be one of this record, and what stands
+/// behind it.
 ///
 /// # Errors
-/// `Corrupt`: no record, truncated, a wrong checksum, a newer format.
+/// `Corrupt`: no record or that of another key, truncated, a wrong checksum, a newer format.
+pub fn split_first(bytes: &Bytes, key: &RecordKey) -> Result<(RecordVersion, Bytes)> {
+    let (envelope, body, rest) = decode_first(bytes)?;
+    if envelope.key != StoredKey::of(key)? {
+        let key = envelope.key;
+        return Err(Error::corrupt(format!(
+            "record says that it is of another key: {key:?}"
+        )));
+    }
+    let version = RecordVersion {
+        number: envelope.number,
+        nonce: envelope.nonce,
+        body,
+    };
+    Ok((version, rest))
+}
+
+/// Reads the version that an object consists of.
+///
+/// # Errors
+/// `Corrupt`: no record, truncated, a wrong checksum, more than one version, a newer format.
 pub(super) fn decode(bytes: &Bytes) -> Result<(Envelope, Bytes)> {
+    match decode_first(bytes)? {
+        (envelope, body, rest) if rest.is_empty() => Ok((envelope, body)),
+        _ => Err(Error::corrupt("record is followed by something else")),
+    }
+}
+
+/// Reads the version that an object begins with; answers also what follows.
+pub(super) fn decode_first(bytes: &Bytes) -> Result<(Envelope, Bytes, Bytes)> {
     let truncated = || Error::corrupt("record is truncated");
     let end = bytes
         .iter()
@@ -121,10 +164,12 @@ pub(super) fn decode(bytes: &Bytes) -> Result<(Envelope, Bytes)> {
         .with_hint("update esm"));
     }
     let envelope: Envelope = serde_json::from_slice(line).map_err(unreadable)?;
-    let body = bytes.slice(end + 1..);
+    let mut body = bytes.slice(end + 1..);
     if (body.len() as u64) < envelope.bytes {
         return Err(truncated());
     }
+    // it is no longer than what is there
+    let rest = body.split_off(envelope.bytes as usize);
     let tail = CHECKSUM.0.len() + CHECKSUM_DIGITS + CHECKSUM.1.len();
     let stated = (end + 1).checked_sub(tail).and_then(|covered| {
         let digits = bytes[covered..=end]
@@ -134,7 +179,7 @@ pub(super) fn decode(bytes: &Bytes) -> Result<(Envelope, Bytes)> {
     });
     match stated {
         Some((covered, digits)) if checksum(covered, &body).as_bytes() == digits => {
-            Ok((envelope, body))
+            Ok((envelope, body, rest))
         }
         _ => Err(Error::corrupt("record has a wrong checksum")),
     }

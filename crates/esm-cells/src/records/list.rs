@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use super::envelope;
 use super::versions::ObjectRecords;
 use crate::key::Key;
-use crate::layout::parse_number;
+use crate::layout::{LATEST, parse_number};
 use crate::segment::{decode, encode, is_cut};
 
 impl ObjectRecords {
@@ -78,7 +78,7 @@ impl ObjectRecords {
         let Some(bytes) = self.backend.get(version).await? else {
             return Ok(None);
         };
-        let (envelope, _) = envelope::decode(&bytes)
+        let (envelope, _, _) = envelope::decode_first(&bytes)
             .map_err(|e| e.context(format!("record {}", self.backend.place(version))))?;
         Ok(Some(envelope.key.into()))
     }
@@ -94,6 +94,7 @@ fn object(name: &str, key: &str) -> Option<ObjectId> {
 /// The folders between a collection and a version in it; nothing for what is no version.
 fn folders_of(version: &Key, collection: &Key, depth: usize) -> Option<Vec<String>> {
     let mut folders: Vec<String> = version.below(collection)?.map(str::to_owned).collect();
-    parse_number(&folders.pop()?)?;
-    (folders.len() == depth).then_some(folders)
+    let name = folders.pop()?;
+    let is_version = name == LATEST || parse_number(&name).is_some();
+    (is_version && folders.len() == depth).then_some(folders)
 }

@@ -5,4 +5,5 @@ mod list;
 mod recent;
 mod versions;
 
+pub use envelope::{RecordVersion, encode as encode_version, split_first as split_version};
 pub(crate) use versions::ObjectRecords;

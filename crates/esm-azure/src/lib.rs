@@ -1,0 +1,38 @@
+//! Event streams, records, locks and backups on Azure Blob Storage, with Microsoft's SDK.
+//!
+//! A [`Connection`] says which account and by whom; [`Store::open`] takes it with an address
+//! `az://container/prefix`, and gives what esm-core works on: an
+//! [`EventStore`](esm_core::store::EventStore), [`Records`](esm_core::store::Records), a
+//! [`LockProvider`](esm_core::store::LockProvider) and a
+//! [`BackupProvider`](esm_core::store::BackupProvider).
+//!
+//! ```no_run
+//! # async fn example() -> esm_core::Result<()> {
+//! use esm_azure::{Connection, OpenOptions, Store};
+//!
+//! let connection = Connection::from_connection_string("UseDevelopmentStorage=true")?;
+//! let store = Store::open_or_create(&connection, "az://events/shop", OpenOptions::new()).await?;
+//! let events = store.event_store();
+//! assert_eq!(events.id(), store.id());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Streams and backups are laid out as `esm-cells` does it everywhere: numbered blobs, created only
+//! if absent. What Azure has beyond that is used where it helps: locks are leases, and a record is
+//! one blob that is replaced on condition of its entity tag. Stores that `esm-objectstore` made are
+//! opened as they are. `docs/azure.md` has set-up, roles, costs and limits.
+
+mod address;
+mod connection;
+mod container;
+mod failure;
+mod lock;
+mod objects;
+mod records;
+mod store;
+mod upload;
+
+pub use connection::Connection;
+pub use esm_cells::OpenOptions;
+pub use store::Store;
