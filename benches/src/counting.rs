@@ -15,19 +15,20 @@ use object_store::{
 
 /// How often something was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Count {
+pub struct Count {
     /// What was asked, as the storage calls it.
-    pub(crate) request: &'static str,
+    pub request: &'static str,
     /// The folder right below the root.
-    pub(crate) folder: String,
+    pub folder: String,
     /// Whether it was about something that may be stale, missing or wrong.
-    pub(crate) is_hint: bool,
-    pub(crate) number: u64,
+    pub is_hint: bool,
+    /// How often.
+    pub number: u64,
 }
 
 impl Count {
     /// Whether the storage changed by it.
-    pub(crate) fn is_write(&self) -> bool {
+    pub fn is_write(&self) -> bool {
         matches!(
             self.request,
             "put" | "upload" | "delete" | "copy" | "rename"
@@ -37,9 +38,14 @@ impl Count {
 
 /// Everything that was asked.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counts(Arc<Mutex<Vec<Count>>>);
+pub struct Counts(Arc<Mutex<Vec<Count>>>);
 
 impl Counts {
+    /// Nothing was asked yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     fn count(&self, request: &'static str, key: &Path) {
         let folder = key.parts().next();
         let folder = folder.map_or_else(String::new, |part| part.as_ref().to_owned());
@@ -59,20 +65,21 @@ impl Counts {
     }
 
     /// What was counted since the last time.
-    pub(crate) fn take(&self) -> Vec<Count> {
+    pub fn take(&self) -> Vec<Count> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// An object store whose requests are counted.
 #[derive(Debug)]
-pub(crate) struct CountingObjectStore<S> {
+pub struct CountingObjectStore<S> {
     inner: S,
     counts: Counts,
 }
 
 impl<S> CountingObjectStore<S> {
-    pub(crate) fn new(inner: S, counts: Counts) -> Self {
+    /// Counts into these counts what is asked of the inner store.
+    pub fn new(inner: S, counts: Counts) -> Self {
         Self { inner, counts }
     }
 }

@@ -4,7 +4,6 @@
 //! machine changes from minute to minute while ratios hardly do. Requests are counted, not measured.
 
 mod baseline;
-mod counting;
 mod long_stream;
 mod many_streams;
 mod measure;

@@ -1,6 +1,7 @@
 //! What is printed, as it comes.
 
-use crate::counting::Count;
+use esm_bench::counting::Count;
+
 use crate::measure::Comparison;
 
 /// Prints the findings.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use esm_bench::counting::{Count, CountingObjectStore, Counts};
 use esm_core::id::ObjectId;
 use esm_core::router::ExpectedRevision;
 use object_store::memory::InMemory;
 
 use crate::Options;
-use crate::counting::{Count, CountingObjectStore, Counts};
 use crate::report::Report;
 use crate::workload;
 use crate::world::{World, check};

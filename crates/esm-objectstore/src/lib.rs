@@ -35,4 +35,5 @@ mod remote;
 mod store;
 
 pub use esm_cells::OpenOptions;
+pub use location::local_directory;
 pub use store::Store;

@@ -167,6 +167,19 @@ fn has_scheme(text: &str) -> bool {
     })
 }
 
+/// A client of a local directory, made where there is none: what [`Store::open`] works on, with
+/// writes that survive a loss of power. For who puts a decorator over it and gives it to
+/// [`Store::from_object_store`].
+///
+/// # Errors
+/// `Invalid` when it is no directory; `PermissionDenied`, `StorageFull`, `Unavailable`.
+///
+/// [`Store::open`]: crate::Store::open
+/// [`Store::from_object_store`]: crate::Store::from_object_store
+pub async fn local_directory(path: impl Into<PathBuf>) -> Result<Arc<dyn ObjectStore>> {
+    Ok(open_directory(path.into(), true).await?.objects)
+}
+
 async fn open_directory(path: PathBuf, create: bool) -> Result<Clients> {
     let opened = tokio::task::spawn_blocking(move || {
         if create {

@@ -8,7 +8,8 @@ use esm_core::event::{Event, Revision};
 use esm_core::id::{CommitId, EventId, EventType, HolderId, LockName, StreamId};
 use esm_core::store::{Append, LockRequest, PageLimit, ReadFrom, RecordKey, Tail};
 use esm_core::{Error, ErrorKind};
-use esm_objectstore::{OpenOptions, Store};
+use esm_objectstore::{OpenOptions, Store, local_directory};
+use object_store::prefix::PrefixStore;
 
 use crate::scripted::{Fault, Op, Scripted};
 
@@ -38,6 +39,20 @@ async fn a_directory_is_made_and_found_again_with_the_same_id() {
             .unwrap();
         assert_eq!(again.id(), made.id());
     }
+}
+
+#[tokio::test]
+async fn a_directory_is_the_same_store_under_a_decorator() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b");
+    let directory = local_directory(&path).await.unwrap();
+    let decorated = Arc::new(PrefixStore::new(directory, "below"));
+    let made = Store::from_object_store_or_create(decorated, "", OpenOptions::new())
+        .await
+        .unwrap();
+    let below = path.join("below");
+    let found = Store::open(text(&below), OpenOptions::new()).await.unwrap();
+    assert_eq!(found.id(), made.id());
 }
 
 #[tokio::test]
