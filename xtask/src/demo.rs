@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use crate::{command, project, sample};
+use crate::{command, live, project, sample};
 use directory::Directory;
 use esm::Esm;
 use tally::Tally;
@@ -67,6 +67,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         after == before.migrated(),
         "the migrated events are not the expected ones: {after:?}"
     );
+    heading("The same while applications write: three processes append to eight streams that move");
+    live::in_short(&directory.path("live"))?;
+
     ending(&esm, &directory, &before, &after);
     Ok(())
 }

@@ -34,6 +34,16 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
         "esm-bench",
         &["esm-core", "esm-format", "esm-jq", "esm-objectstore"],
     ),
+    (
+        "esm-live",
+        &[
+            "esm-bench",
+            "esm-core",
+            "esm-jq",
+            "esm-objectstore",
+            "esm-testkit",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -8,6 +8,7 @@ mod ci;
 mod command;
 mod demo;
 mod layering;
+mod live;
 mod project;
 mod sample;
 mod servers;
@@ -36,6 +37,10 @@ enum Task {
     Ci(ci::Options),
     /// Measures esm against what the storage itself takes, and prints the ratios
     Bench(bench::Options),
+    /// Measures what a migration costs applications that write meanwhile, and checks all they were told
+    Live(live::Options),
+    /// Kills, freezes and doubles migrators at random while applications write, and checks the same
+    Chaos(live::Options),
     /// Checks what neither the compiler nor clippy does: file sizes, names, links, lints, numbering
     Tidy,
     /// Checks which crate depends on which, and that esm-core knows no network
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Live(options) => live::live(&options),
+        Task::Chaos(options) => live::chaos(&options),
         Task::Tidy => tidy::run(),
         Task::Layering => layering::run(),
         Task::Sample => sample::run(),

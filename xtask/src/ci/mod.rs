@@ -30,6 +30,9 @@ const STAGES: &[Stage] = &[
     Stage::new("clippy", clippy),
     Stage::new("test", || command::run(&mut xtask("test"))),
     Stage::new("demo", || command::run(&mut xtask("demo"))),
+    Stage::new("chaos", || {
+        command::run(xtask("chaos").args(["--", "--rounds=8"]))
+    }),
     Stage::new("examples", examples),
     Stage::new("doc", doc),
     Stage::new("package", package),
@@ -98,7 +101,7 @@ fn package() -> Result<()> {
     if !project::in_ci() {
         cargo.arg("--allow-dirty");
     }
-    for private in ["xtask", "esm-library-examples", "esm-bench"] {
+    for private in ["xtask", "esm-library-examples", "esm-bench", "esm-live"] {
         cargo.args(["--exclude", private]);
     }
     command::run(&mut cargo)

@@ -1,0 +1,183 @@
+//! What happens in a round: determined by its seed.
+
+use std::fmt;
+
+use crate::dice::Dice;
+use crate::world::{Pace, Size};
+
+/// What happens in a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choices {
+    pub(super) seed: u64,
+    pub(super) size: Size,
+    pub(super) pace: Pace,
+    pub(super) trial: Trial,
+    /// After so many appends of the trial an application is killed in the middle of whatever it
+    /// does, and another one started.
+    pub(super) application_killed: Option<u64>,
+}
+
+/// What is done to the migrators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trial {
+    /// One after the other is killed at its moment; the next one resumes.
+    Killed(Vec<Moment>),
+    /// It is frozen; when its lease has run out a second takes over, and at a moment of that
+    /// one's, or at its end, the first wakes.
+    Frozen { at: Moment, woken: Moment },
+    /// Two work at once, and no lock keeps them apart: on two migrations, or both on one. Each is
+    /// frozen for so many appends at its moment.
+    Unlocked {
+        shared: bool,
+        frozen: [(Moment, u64); 2],
+    },
+    /// It is killed, or frozen and woken later, and the migration is undone as far as that goes.
+    Undone { at: Moment, killed: bool },
+}
+
+/// When something is done to a migrator, unless it has ended before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) sign: Sign,
+    /// After so many more appends, of all applications together.
+    pub(super) appends: u64,
+}
+
+/// What is seen of a migrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It was started.
+    Started,
+    /// It has its lock and its plan.
+    Working,
+    /// It has closed so many sources.
+    Closed(u64),
+}
+
+impl Choices {
+    /// The choices of a seed. Kinds of trials take turns, so that a few rounds have them all.
+    pub(super) fn of(seed: u64) -> Self {
+        let dice = Dice::new(seed);
+        let size = Size {
+            objects: 2 + dice.below(5) as u32,
+            events: 20 + dice.below(400) as u32,
+        };
+        let pace = Pace {
+            writers: 2 + dice.below(3) as u32,
+            pause: 200 << dice.below(5),
+            seed,
+        };
+        let moment = || Moment::drawn(&dice, size);
+        let trial = match seed % 4 {
+            0 => Trial::Killed((0..=dice.below(3)).map(|_| moment()).collect()),
+            1 => Trial::Frozen {
+                at: moment(),
+                woken: moment(),
+            },
+            2 => Trial::Unlocked {
+                shared: dice.one_in(2),
+                frozen: [(moment(), dice.magnitude(8)), (moment(), dice.magnitude(8))],
+            },
+            _ => Trial::Undone {
+                at: moment(),
+                killed: dice.one_in(2),
+            },
+        };
+        let killed = dice.one_in(3).then(|| dice.magnitude(8));
+        Self {
+            seed,
+            size,
+            pace,
+            trial,
+            application_killed: killed,
+        }
+    }
+}
+
+impl Moment {
+    fn drawn(dice: &Dice, size: Size) -> Self {
+        let sign = match dice.below(4) {
+            0 => Sign::Started,
+            1 => Sign::Working,
+            _ => Sign::Closed(1 + dice.below(u64::from(size.objects))),
+        };
+        // right at the sign is where it hurts
+        let appends = match dice.one_in(2) {
+            true => 0,
+            false => dice.magnitude(6),
+        };
+        Self { sign, appends }
+    }
+}
+
+impl fmt::Display for Choices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { size, pace, .. } = self;
+        write!(
+            f,
+            "{} objects of {} events, {} applications every {} µs; {}",
+            size.objects, size.events, pace.writers, pace.pause, self.trial
+        )?;
+        match self.application_killed {
+            Some(appends) => write!(f, "; an application killed after {appends}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Killed(moments) => {
+                let moments: Vec<_> = moments.iter().map(ToString::to_string).collect();
+                write!(f, "killed {}", moments.join(", then "))
+            }
+            Self::Frozen { at, woken } => write!(f, "frozen {at}, woken {woken} of the second"),
+            Self::Unlocked {
+                shared,
+                frozen: [(first, one), (second, other)],
+            } => {
+                let on = if *shared {
+                    "one migration"
+                } else {
+                    "two migrations"
+                };
+                write!(
+                    f,
+                    "two without a lock on {on}, frozen {first} for {one} and {second} for {other}"
+                )
+            }
+            Self::Undone { at, killed } => {
+                let how = if *killed { "killed" } else { "frozen" };
+                write!(f, "{how} {at} and undone")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.sign {
+            Sign::Started => f.write_str("at the start")?,
+            Sign::Working => f.write_str("at work")?,
+            Sign::Closed(number) => write!(f, "at Close {number}")?,
+        }
+        match self.appends {
+            0 => Ok(()),
+            appends => write!(f, " + {appends}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_says_what_happens_and_four_in_a_row_are_of_all_kinds() {
+        assert_eq!(Choices::of(7), Choices::of(7));
+        let kind = |seed| std::mem::discriminant(&Choices::of(seed).trial);
+        let kinds: std::collections::HashSet<_> = (40..44).map(kind).collect();
+        assert_eq!(kinds.len(), 4);
+    }
+}

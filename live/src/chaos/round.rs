@@ -1,0 +1,208 @@
+//! One round.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use futures::TryStreamExt as _;
+use rustix::process::Signal;
+
+use super::choices::{Choices, Moment, Sign, Trial};
+use crate::check::check;
+use crate::migrator::{End, Migrator};
+use crate::process::Warden;
+use crate::world::{Fleet, World};
+
+/// Appends before, and after, anything is done.
+const CALM: u64 = 30;
+
+/// Runs a round, and tells what happened.
+///
+/// # Errors
+/// What is wrong: something was lost, doubled, invented or moved, somebody failed, or the
+/// migration cannot be finished.
+pub(super) async fn run(directory: &Path, choices: &Choices, warden: &Warden) -> Result<String> {
+    let world = World::make(directory, choices.size, warden).await?;
+    let mut round = Round {
+        fleet: Fleet::start(&world, choices.pace)?,
+        world: &world,
+        migrators: 0,
+        ends: Vec::new(),
+        undone: None,
+    };
+    round.fleet.all_at_work().await?;
+    round.fleet.roll_out().await?;
+    round.fleet.acknowledge(CALM).await?;
+    round.undergo(&choices.trial).await?;
+    if let Some(appends) = choices.application_killed {
+        round.fleet.acknowledge(appends.min(CALM)).await?;
+        round.fleet.replace(appends).await?;
+    }
+    round.finish().await?;
+    let Round {
+        mut fleet,
+        ends,
+        undone,
+        ..
+    } = round;
+    fleet.acknowledge(CALM).await?;
+    fleet.stop().await?;
+    let (found, _) = check(&world).await?;
+    ensure!(
+        found.moved == u64::from(choices.size.objects),
+        "only {} objects are migrated in the end",
+        found.moved
+    );
+    let undone = undone.map_or(String::new(), |moved| {
+        format!("; undone with {moved} objects cut over already")
+    });
+    Ok(format!("{ends:?}{undone}; {found}"))
+}
+
+struct Round<'a> {
+    world: &'a World,
+    fleet: Fleet<'a>,
+    /// How many migrators were started.
+    migrators: u32,
+    /// How those ended to whom something was done.
+    ends: Vec<End>,
+    /// How many objects were migrated when the undo was done.
+    undone: Option<u64>,
+}
+
+impl Round<'_> {
+    fn name(&mut self, what: &str) -> String {
+        self.migrators += 1;
+        format!("{}-{what}", self.migrators)
+    }
+
+    fn migrate(&mut self) -> Result<Migrator> {
+        let name = self.name("migrate");
+        Migrator::migrate(self.world, &name)
+    }
+
+    fn resume(&mut self) -> Result<Migrator> {
+        let name = self.name("resume");
+        Migrator::resume(self.world, &name)
+    }
+
+    async fn undergo(&mut self, trial: &Trial) -> Result<()> {
+        match trial {
+            Trial::Killed(moments) => self.killed(moments).await,
+            Trial::Frozen { at, woken } => self.frozen(*at, *woken).await,
+            Trial::Unlocked { shared, frozen } => self.unlocked(*shared, *frozen).await,
+            Trial::Undone { at, killed } => self.undone(*at, *killed).await,
+        }
+    }
+
+    async fn killed(&mut self, moments: &[Moment]) -> Result<()> {
+        let mut migrator = self.migrate()?;
+        for (number, moment) in moments.iter().enumerate() {
+            if number > 0 {
+                migrator = self.resume()?;
+            }
+            self.wait(&mut migrator, *moment).await?;
+            migrator.signal(Signal::KILL)?;
+            self.ends.push(migrator.ended().await?);
+        }
+        Ok(())
+    }
+
+    async fn frozen(&mut self, at: Moment, woken: Moment) -> Result<()> {
+        let mut first = self.migrate()?;
+        self.wait(&mut first, at).await?;
+        first.signal(Signal::STOP)?;
+        let mut second = self.resume()?;
+        self.wait(&mut second, woken).await?;
+        first.signal(Signal::CONT)?;
+        self.end(first).await?;
+        self.end(second).await
+    }
+
+    async fn unlocked(&mut self, shared: bool, frozen: [(Moment, u64); 2]) -> Result<()> {
+        let name = self.name("unlocked");
+        let mut first = Migrator::without_lock(self.world, &name, false)?;
+        if shared {
+            first.says(|heard| heard.working).await?;
+        }
+        let name = self.name("unlocked");
+        let mut second = Migrator::without_lock(self.world, &name, shared)?;
+        let [one, other] = frozen;
+        let freezing = |migrator, (moment, appends)| self.freeze(migrator, moment, appends);
+        futures::try_join!(freezing(&mut first, one), freezing(&mut second, other))?;
+        self.end(first).await?;
+        self.end(second).await
+    }
+
+    async fn undone(&mut self, at: Moment, killed: bool) -> Result<()> {
+        let mut migrator = self.migrate()?;
+        self.wait(&mut migrator, at).await?;
+        let signal = if killed { Signal::KILL } else { Signal::STOP };
+        migrator.signal(signal)?;
+        let active: Vec<_> = self
+            .world
+            .migrations()
+            .await?
+            .active()
+            .try_collect()
+            .await?;
+        for state in active {
+            let name = self.name("rollback");
+            let migration = state.migration.to_string();
+            let undo = Migrator::roll_back(self.world, &name, &migration)?;
+            undo.succeed(self.world).await?;
+            self.fleet.stop().await?;
+            let (found, _) = check(self.world).await?;
+            self.undone = Some(found.moved);
+            self.fleet.go_on()?;
+        }
+        migrator.signal(Signal::CONT)?;
+        self.end(migrator).await
+    }
+
+    /// Freezes a migrator for so many appends.
+    async fn freeze(&self, migrator: &mut Migrator, at: Moment, appends: u64) -> Result<()> {
+        self.wait(migrator, at).await?;
+        migrator.signal(Signal::STOP)?;
+        self.fleet.acknowledge(appends).await?;
+        migrator.signal(Signal::CONT)
+    }
+
+    /// Waits for a moment of a migrator's, or for its end.
+    async fn wait(&self, migrator: &mut Migrator, moment: Moment) -> Result<()> {
+        migrator
+            .says(|heard| match moment.sign {
+                Sign::Started => true,
+                Sign::Working => heard.working,
+                Sign::Closed(number) => heard.closed >= number,
+            })
+            .await?;
+        if moment.appends == 0 || migrator.has_ended() {
+            return Ok(());
+        }
+        tokio::select! {
+            appended = self.fleet.acknowledge(moment.appends) => appended,
+            () = migrator.silence() => Ok(()),
+        }
+    }
+
+    /// Waits for the end of a migrator that another one may have replaced: it says so, or is done,
+    /// or was killed.
+    async fn end(&mut self, mut migrator: Migrator) -> Result<()> {
+        /// What `esm` ends with when another holder has taken over.
+        const REPLACED: i32 = 5;
+        let end = migrator.ended().await?;
+        ensure!(
+            matches!(end, End::Killed | End::Exit(0 | REPLACED)),
+            "a migrator ended with {end:?}:\n{}",
+            migrator.printed(self.world)
+        );
+        self.ends.push(end);
+        Ok(())
+    }
+
+    /// Brings everything to its end: what was begun, then what never was, or was undone.
+    async fn finish(&mut self) -> Result<()> {
+        self.resume()?.succeed(self.world).await?;
+        self.migrate()?.succeed(self.world).await
+    }
+}

@@ -1,0 +1,160 @@
+//! What applications were told, against what is there.
+//!
+//! Three looks at each object: its chain of streams, hop by hop (I4); what every application was
+//! told of every append, at the very place that it was told; and what an application reads now,
+//! against the history as a whole (I1, I2, I3).
+
+mod chain;
+mod history;
+mod told;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use esm_core::event::Event;
+use esm_core::id::ObjectId;
+use esm_core::router::{ObjectReader, ReadPosition};
+use esm_core::transform::Mapper;
+use esm_objectstore::Store;
+use futures::TryStreamExt as _;
+
+use crate::history::{Answer, Attempt, Seen, Told};
+use crate::transformation;
+use crate::world::World;
+use chain::Chain;
+
+/// What was found right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Events that applications read now.
+    pub(crate) events: u64,
+    /// Appends that were acknowledged.
+    pub(crate) acknowledged: u64,
+    /// Appends that were in conflict with another's.
+    pub(crate) conflicts: u64,
+    /// Appends whose outcome their application does not know.
+    pub(crate) unknown: u64,
+    /// Reads.
+    pub(crate) reads: u64,
+    /// Objects that went on in another stream.
+    pub(crate) moved: u64,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            events,
+            acknowledged,
+            conflicts,
+            unknown,
+            reads,
+            moved,
+        } = self;
+        write!(
+            f,
+            "{acknowledged} appends acknowledged, {conflicts} in conflict, {unknown} unknown, \
+             {reads} reads; {moved} objects moved; {events} events, each exactly once, in order"
+        )
+    }
+}
+
+/// Checks everything, and answers what was found, with the histories.
+///
+/// # Errors
+/// What is wrong, in words: then something was lost, doubled, invented or moved, or an append or a
+/// read failed.
+pub(crate) async fn check(world: &World) -> Result<(Found, Told)> {
+    let told = Told::read(&world.histories())?;
+    if let Some(failure) = told.failures.first() {
+        bail!("{} failed, first: {failure}", told.failures.len());
+    }
+    let store = world.look().await?;
+    let mapper = Mapper::new(transformation::transformer()?);
+    let mut found = Found::default();
+    let mut attempts = BTreeMap::<&ObjectId, Vec<&Attempt>>::new();
+    for attempt in &told.attempts {
+        attempts.entry(&attempt.object).or_default().push(attempt);
+        found.count(attempt)?;
+    }
+    let mut reads = BTreeMap::<&ObjectId, Vec<&[Seen]>>::new();
+    for (object, seen) in &told.reads {
+        reads.entry(object).or_default().push(seen);
+        found.reads += 1;
+    }
+    for object in world.objects()? {
+        let look = Look {
+            store: &store,
+            mapper: &mapper,
+            object: &object,
+            attempts: attempts.get(&object).map_or(&[], Vec::as_slice),
+            reads: reads.get(&object).map_or(&[], Vec::as_slice),
+        };
+        let looked = look.look(&mut found).await;
+        looked.with_context(|| format!("{object}, in {}", world.store_path().display()))?;
+    }
+    Ok((found, told))
+}
+
+impl Found {
+    fn count(&mut self, attempt: &Attempt) -> Result<()> {
+        match attempt.answered.as_ref().map(|answered| &answered.answer) {
+            Some(Answer::Acknowledged(_)) => self.acknowledged += 1,
+            Some(Answer::Conflict) => self.conflicts += 1,
+            Some(Answer::Ambiguous) | None => self.unknown += 1,
+            Some(Answer::Failed(what)) => {
+                bail!("an append to {} failed: {what}", attempt.object)
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is compared, of one object.
+struct Look<'a> {
+    store: &'a Store,
+    mapper: &'a Mapper,
+    object: &'a ObjectId,
+    attempts: &'a [&'a Attempt],
+    reads: &'a [&'a [Seen]],
+}
+
+impl Look<'_> {
+    async fn look(&self, found: &mut Found) -> Result<()> {
+        let chain = Chain::read(self.store, self.object).await?;
+        chain.check_copies(self.object, self.mapper)?;
+        told::check(&chain, self.attempts, self.reads)?;
+        let read = self.read(&chain).await?;
+        let history = history::replay(self.attempts)?;
+        let checked = history.check_transformed(&read, self.object, self.mapper);
+        checked.map_err(anyhow::Error::msg)?;
+        found.events += read.len() as u64;
+        found.moved += u64::from(chain.links().len() > 1);
+        Ok(())
+    }
+
+    /// What an application reads now: all of the stream at the chain's end, which the document
+    /// names.
+    async fn read(&self, chain: &Chain) -> Result<Vec<Event>> {
+        let reader = ObjectReader::new(self.store.records(), self.store.event_store());
+        let document = reader.documents().load(self.object).await?.document;
+        let end = chain.end();
+        ensure!(
+            document.active.stream == end.stream,
+            "the document names {}, the chain ends with {}",
+            document.active.stream,
+            end.stream
+        );
+        let read = reader.read(self.object, ReadPosition::Start);
+        let read: Vec<_> = read.try_collect().await?;
+        for (revision, recorded) in read.iter().enumerate() {
+            let position = &recorded.position;
+            ensure!(
+                position.stream == end.stream && position.revision.0 == revision as u64,
+                "an event was read at {position} instead of at {}@{revision}",
+                end.stream
+            );
+        }
+        Ok(read.into_iter().map(|recorded| recorded.event).collect())
+    }
+}

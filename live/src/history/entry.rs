@@ -1,0 +1,59 @@
+//! A line of a history.
+
+use esm_core::event::Position;
+use esm_core::id::{EventId, ObjectId};
+use serde::{Deserialize, Serialize};
+
+use crate::workload::Batch;
+
+/// A line of a history. Times are nanoseconds of the machine's monotonic clock, which all processes
+/// share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub(crate) enum Entry {
+    /// An append is about to be sent.
+    Invoked {
+        at: u64,
+        object: ObjectId,
+        batch: Batch,
+        /// Absent for an append at any position.
+        expected: Option<Position>,
+    },
+    /// An append was answered.
+    Answered {
+        at: u64,
+        number: u64,
+        /// How long it took.
+        nanoseconds: u64,
+        /// How many requests it sent to the storage.
+        requests: u64,
+        answer: Answer,
+    },
+    /// An object was read from a position to its end.
+    Read { object: ObjectId, seen: Vec<Seen> },
+    /// Something failed that must not.
+    Failed { what: String },
+}
+
+/// What an application was told of an append.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    /// It stands here.
+    Acknowledged(Position),
+    /// The object has moved on.
+    Conflict,
+    /// Nobody knows.
+    Ambiguous,
+    /// It certainly did not happen, for another reason than a conflict.
+    Failed(String),
+}
+
+/// An event that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// Where.
+    pub(crate) position: Position,
+    /// Which.
+    pub(crate) id: EventId,
+}

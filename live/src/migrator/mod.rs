@@ -1,0 +1,7 @@
+//! Those who migrate: the real `esm`, and one that no lock keeps away.
+
+mod process;
+mod unlocked;
+
+pub(crate) use process::{End, Migrator};
+pub(crate) use unlocked::{Options, run};

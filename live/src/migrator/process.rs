@@ -1,0 +1,190 @@
+//! Migrators: the real `esm`, or the library with a lock that is always granted; and what they
+//! say on the way.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+use tokio::sync::watch;
+
+use crate::process::Process;
+use crate::transformation;
+use crate::world::{World, address};
+
+/// Locks that a dead or frozen migrator holds run out after two seconds here, instead of a minute;
+/// whoever waits for one waits long enough.
+const LOCK: [&str; 6] = [
+    "--lock-lease",
+    "2s",
+    "--lock-heartbeat",
+    "500ms",
+    "--lock-timeout",
+    "30s",
+];
+
+/// A migrator at work.
+#[derive(Debug)]
+pub(crate) struct Migrator {
+    process: Process,
+    heard: watch::Receiver<Heard>,
+}
+
+/// What a migrator has logged so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// It has its lock, and its plan is written: it copies.
+    pub(crate) working: bool,
+    /// How many sources it has closed.
+    pub(crate) closed: u64,
+    /// Its output has ended, so it has.
+    pub(crate) ended: bool,
+}
+
+/// How a migrator ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// By itself, with this exit code.
+    Exit(i32),
+    /// By a signal.
+    Killed,
+}
+
+impl Migrator {
+    /// Starts the migration of all objects.
+    pub(crate) fn migrate(world: &World, name: &str) -> Result<Self> {
+        let program = transformation::path();
+        let program = program.to_str().context("the path is no text")?;
+        Self::esm(world, name, &["migrate", "--all", "--transform", program])
+    }
+
+    /// Starts going on with what was not finished.
+    pub(crate) fn resume(world: &World, name: &str) -> Result<Self> {
+        Self::esm(world, name, &["resume", "--all"])
+    }
+
+    /// Starts undoing a migration.
+    pub(crate) fn roll_back(world: &World, name: &str, migration: &str) -> Result<Self> {
+        Self::esm(world, name, &["rollback", migration])
+    }
+
+    fn esm(world: &World, name: &str, arguments: &[&str]) -> Result<Self> {
+        let program = beside("esm")?;
+        let mut command = Command::new(program);
+        // options that the user has set for a store of their own are not meant for this one
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("ESM_") {
+                command.env_remove(variable);
+            }
+        }
+        command
+            .env("ESM_STORE", address(&world.store_path())?)
+            .args(["--progress", "off", "--log", "info"])
+            .args(arguments)
+            .args(LOCK);
+        Self::start(world, name, &mut command)
+    }
+
+    /// Starts a migrator that no lock keeps away: on a migration of its own, or on those that are
+    /// on already.
+    pub(crate) fn without_lock(world: &World, name: &str, resumes: bool) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .arg("migrator")
+            .arg("--store")
+            .arg(world.store_path());
+        if resumes {
+            command.arg("--resume");
+        }
+        Self::start(world, name, &mut command)
+    }
+
+    fn start(world: &World, name: &str, command: &mut Command) -> Result<Self> {
+        let log = world.path(&format!("{name}.log"));
+        let mut log = std::fs::File::create_new(&log)
+            .with_context(|| format!("cannot create {}", log.display()))?;
+        command.stdout(Stdio::from(log.try_clone()?));
+        command.stderr(Stdio::piped());
+        let mut process = Process::start(world.warden(), name, command)?;
+        let output = process.errors().context("its output is not heard")?;
+        let (say, heard) = watch::channel(Heard::default());
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(output).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let _ = writeln!(log, "{line}");
+                say.send_modify(|heard| heard.hear(&line));
+            }
+            say.send_modify(|heard| heard.ended = true);
+        });
+        Ok(Self { process, heard })
+    }
+
+    /// Waits until it has said something, or has ended.
+    pub(crate) async fn says(&mut self, what: impl Fn(&Heard) -> bool) -> Result<()> {
+        let heard = self.heard.wait_for(|heard| heard.ended || what(heard));
+        let heard = tokio::time::timeout(crate::process::PATIENCE, heard).await;
+        heard.with_context(|| format!("{} says nothing", self.process.name()))??;
+        Ok(())
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn silence(&self) {
+        let mut heard = self.heard.clone();
+        // a reader that has gone has ended too
+        let _ = heard.wait_for(|heard| heard.ended).await;
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.heard.borrow().ended
+    }
+
+    /// Freezes, wakes or kills it. One that has ended is left alone.
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> Result<End> {
+        let status = self.process.ended().await?;
+        Ok(status.code().map_or(End::Killed, End::Exit))
+    }
+
+    /// Waits for it to end well.
+    pub(crate) async fn succeed(mut self, world: &World) -> Result<()> {
+        let end = self.ended().await?;
+        let name = self.process.name();
+        ensure!(
+            end == End::Exit(0),
+            "{name} ended with {end:?}:\n{}",
+            self.printed(world)
+        );
+        Ok(())
+    }
+
+    /// What it printed.
+    pub(crate) fn printed(&self, world: &World) -> String {
+        world.printed(self.process.name())
+    }
+}
+
+impl Heard {
+    fn hear(&mut self, line: &str) {
+        self.working |= line.contains("batch begins");
+        self.closed += u64::from(line.contains("source closed"));
+    }
+}
+
+/// A program that was built beside this one.
+fn beside(name: &str) -> Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name(name);
+    ensure!(
+        program.exists(),
+        "no {name} stands beside this program, build it: {}",
+        program.display()
+    );
+    Ok(program)
+}
