@@ -74,6 +74,15 @@ impl Environment {
         )
     }
 
+    /// Waits for a future at most this long; one that takes longer is dropped.
+    pub async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            done = future => Some(done),
+            () = self.clock.sleep(limit) => None,
+        }
+    }
+
     /// A duration drawn evenly from half of `base` to one and a half of it, so that those who
     /// collided once do not collide again.
     pub fn jittered(&self, base: Duration) -> Duration {

@@ -2,7 +2,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
+use super::retired::Image;
 use crate::error::{Error, ErrorKind};
 use crate::event::Position;
 use crate::id::{CommitId, ObjectId, StreamRef};
@@ -27,7 +29,9 @@ pub struct Appended {
     pub stream: StreamRef,
     /// The place before the first of them.
     pub first: Position,
-    /// The place after the last of them: what the next append expects.
+    /// The place after the last of them: what the next append expects. The same as
+    /// [`first`](Self::first) where the registered transformation dropped all of them (R11), and
+    /// not the number of given events further where it dropped or split some.
     pub next: Position,
 }
 
@@ -73,7 +77,8 @@ pub(super) struct Attempt {
     pub(super) expected: Option<Position>,
     /// The object was created for it: who was faster makes it exist already.
     pub(super) creates: bool,
-    pub(super) events: Vec<CellEvent>,
+    /// As the application gave them.
+    pub(super) events: Arc<[CellEvent]>,
 }
 
 /// One try: this cell of this stream.
@@ -82,6 +87,8 @@ pub(super) struct SentCell {
     pub(super) stream: StreamRef,
     pub(super) tail: Tail,
     pub(super) commit: CommitId,
+    /// What it holds: the events of the attempt, or what a transformation made of them (R11).
+    pub(super) image: Image,
 }
 
 impl Attempt {

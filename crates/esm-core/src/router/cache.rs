@@ -71,6 +71,7 @@ mod tests {
         let store = StoreId::from_uuid(uuid::Uuid::nil());
         Route {
             stream: StreamRef::new(store, StreamId::first(&object(n))),
+            generation: 0,
             tail: Tail::default(),
             retired: None,
         }

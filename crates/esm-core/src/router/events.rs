@@ -42,6 +42,7 @@ impl RecordedEvent {
 }
 
 /// What to do next.
+#[derive(Debug, Clone)]
 enum Step {
     /// Find out where to begin.
     Begin(ObjectId, ReadPosition),
@@ -49,15 +50,19 @@ enum Step {
     Page(Place),
     /// Go over a Close that was read.
     Cross(StreamRef, Close),
-    /// Nothing more.
-    Done,
+    /// Nothing more for now.
+    End(Place),
 }
 
-struct Place {
-    stream: StreamRef,
+/// Where reading stands in a stream.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) stream: StreamRef,
     from: ReadFrom,
     /// Events before this one are not wanted.
     first: Revision,
+    /// The next event that was not read yet.
+    pub(super) next: Revision,
     /// Nothing was read yet, and everything from the beginning is wanted: a Close leads to the
     /// beginning of its target instead.
     from_start: bool,
@@ -69,6 +74,7 @@ impl Place {
             stream,
             from: ReadFrom::Seq(0),
             first: Revision::START,
+            next: Revision::START,
             from_start: true,
         }
     }
@@ -78,12 +84,17 @@ impl Place {
             stream,
             from: ReadFrom::Revision(revision),
             first: revision,
+            next: revision,
             from_start: false,
         }
     }
 }
 
-struct Reading {
+/// Reads along a chain, a page at a time.
+///
+/// After an error it stands where it stood before, and may be asked again.
+#[derive(Debug)]
+pub(super) struct Reading {
     reader: ObjectReader,
     met: HashSet<StreamRef>,
     step: Step,
@@ -94,11 +105,7 @@ pub(super) fn read(
     object: ObjectId,
     from: ReadPosition,
 ) -> BoxStream<'static, Result<RecordedEvent>> {
-    let reading = Reading {
-        reader,
-        met: HashSet::new(),
-        step: Step::Begin(object, from),
-    };
+    let reading = Reading::new(reader, object, from);
     stream::try_unfold(reading, |mut reading| async move {
         let events = reading.next().await?;
         Ok::<_, Error>(events.map(|events| (events, reading)))
@@ -109,10 +116,42 @@ pub(super) fn read(
 }
 
 impl Reading {
+    pub(super) fn new(reader: ObjectReader, object: ObjectId, from: ReadPosition) -> Self {
+        Self {
+            reader,
+            met: HashSet::new(),
+            step: Step::Begin(object, from),
+        }
+    }
+
+    /// From the beginning of this stream, which an object's document names as the active one.
+    pub(super) fn from_start(reader: ObjectReader, active: StreamRef) -> Self {
+        Self {
+            reader,
+            met: HashSet::from([active.clone()]),
+            step: Step::Page(Place::start(active)),
+        }
+    }
+
+    /// Where it stands, if it has come to the end.
+    pub(super) fn end(&self) -> Option<&Place> {
+        match &self.step {
+            Step::End(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// At the end: the next call looks for more.
+    pub(super) fn go_on(&mut self) {
+        if let Step::End(place) = &self.step {
+            self.step = Step::Page(place.clone());
+        }
+    }
+
     /// The events of one page, none at a turn, nothing at the end.
-    async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>> {
-        match std::mem::replace(&mut self.step, Step::Done) {
-            Step::Done => Ok(None),
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>> {
+        match self.step.clone() {
+            Step::End(_) => Ok(None),
             Step::Begin(object, from) => {
                 self.begin(&object, from).await?;
                 Ok(Some(Vec::new()))
@@ -183,15 +222,16 @@ impl Reading {
             return Ok(Vec::new());
         }
         let events = wanted(&place, &page.cells)?;
-        let last = page.cells.last().map(|cell| cell.header.seq);
-        self.step = match (close, last) {
-            (Some(close), _) => Step::Cross(place.stream, close),
-            (None, Some(last)) if !page.at_end => Step::Page(Place {
-                from: ReadFrom::Seq(last + 1),
-                from_start: false,
-                ..place
-            }),
-            (None, _) => Step::Done,
+        let mut place = place;
+        if let Some(last) = page.cells.last() {
+            place.from = ReadFrom::Seq(last.header.seq + 1);
+            place.from_start = false;
+            place.next = place.next.max(last.header.next_revision());
+        }
+        self.step = match close {
+            Some(close) => Step::Cross(place.stream, close),
+            None if page.at_end || page.cells.is_empty() => Step::End(place),
+            None => Step::Page(place),
         };
         Ok(events)
     }

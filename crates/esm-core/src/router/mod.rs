@@ -9,21 +9,48 @@
 //! migration the same number means another place. [`ChainEnd::translate`] tells where an older
 //! position lies now.
 //!
+//! While a migration is on, a client can do more than it must: take part in its
+//! [phases](ObjectClient::with_phases), which makes cutovers shorter, and transform what code
+//! appends that knows only the old schemas ([`ObjectClient::with_transformer`]). What it has done is
+//! [counted](ClientStatistics).
+//!
+//! | to | use |
+//! |---|---|
+//! | decide on an object's state and append | [`ObjectClient::fold`], [`ObjectClient::append`] |
+//! | read events with their positions | [`ObjectReader::read`] |
+//! | follow an object live | [`ObjectClient::tail`] |
+//!
 //! [`ChainEnd::translate`]: crate::chain::ChainEnd::translate
 
 mod append;
+mod appending;
 mod batches;
 mod cache;
 mod client;
+mod counted;
+mod creating;
+mod dual_read;
 mod events;
+mod fold;
+mod mirror;
+mod phases;
 mod reader;
+mod retired;
 mod route;
 mod send;
+mod statistics;
+mod tail;
+mod transformers;
 mod translation;
 
 pub use append::{AmbiguousAppend, AppendError, Appended, ExpectedRevision};
 pub use batches::batches;
 pub use client::ObjectClient;
 pub use events::{ReadPosition, RecordedEvent};
+pub use fold::Folded;
+pub use phases::{DualReads, Mirroring, PhaseOptions};
 pub use reader::{LoadedObject, ObjectReader};
+pub use retired::accepted_unchanged;
+pub use statistics::ClientStatistics;
+pub use tail::TailOptions;
 pub use translation::Translation;

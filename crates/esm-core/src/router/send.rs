@@ -11,8 +11,8 @@ use crate::store::{Append, CellHeader, EventStore, EventStoreExt as _, Settled, 
 pub(super) enum Sent {
     /// It was written.
     Written(Box<Written>),
-    /// It was not and never will be: the stream has moved on or was closed.
-    Moved,
+    /// It was not and never will be: the stream has moved on, or, as the store says, was closed.
+    Moved { closed: bool },
 }
 
 /// A cell that was written.
@@ -51,15 +51,18 @@ pub(super) async fn send(
                 }
             }
         }
-        match put(store, attempt, &cell).await {
+        match put(store, &cell).await {
             Ok(sent) => return Ok(sent),
             // once the outcome is unknown, no answer to a repetition makes it known
             Err(error) if unknown || error.may_have_applied() => {
                 unknown = true;
                 cause = Some(error);
             }
-            Err(error) if moved(&error) => return Ok(Sent::Moved),
-            Err(error) => return Err(error.into()),
+            Err(error) => match error.kind() {
+                ErrorKind::Conflict { .. } => return Ok(Sent::Moved { closed: false }),
+                ErrorKind::Closed(_) => return Ok(Sent::Moved { closed: true }),
+                _ => return Err(error.into()),
+            },
         }
     }
     let cause = cause.unwrap_or_else(|| Error::new(ErrorKind::Ambiguous, "not settled"));
@@ -70,18 +73,10 @@ pub(super) async fn send(
     ))
 }
 
-fn moved(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Conflict { .. } | ErrorKind::Closed(_)
-    )
-}
-
-async fn put(store: &dyn EventStore, attempt: &Attempt, cell: &SentCell) -> crate::Result<Sent> {
-    let append = Append::events(cell.commit, attempt.events.clone());
-    let header = cell
-        .tail
-        .next_header(cell.commit, attempt.events.len() as u64, append.kind());
+async fn put(store: &dyn EventStore, cell: &SentCell) -> crate::Result<Sent> {
+    let append = Append::events(cell.commit, cell.image.events.to_vec());
+    let count = append.events.len() as u64;
+    let header = (cell.tail).next_header(cell.commit, count, append.kind());
     let tail = store
         .append(&cell.stream.stream, &cell.tail, append)
         .await?;
@@ -100,7 +95,7 @@ async fn settle(store: &dyn EventStore, cell: &SentCell) -> crate::Result<Option
             header: *header,
             tail: None,
         }))),
-        Settled::Lost => Some(Sent::Moved),
+        Settled::Lost => Some(Sent::Moved { closed: false }),
         Settled::Absent => None,
     })
 }

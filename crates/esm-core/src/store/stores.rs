@@ -70,12 +70,17 @@ impl Stores {
     /// The same stores, none of which can be written to.
     #[must_use]
     pub fn read_only(&self) -> Self {
-        let read_only = |store: &Arc<dyn EventStore>| -> Arc<dyn EventStore> {
-            Arc::new(ReadOnlyEventStore::new(Arc::clone(store)))
-        };
-        let others = self.others.iter().map(|(id, s)| (*id, read_only(s)));
+        self.map(|store| Arc::new(ReadOnlyEventStore::new(Arc::clone(store))))
+    }
+
+    /// The same stores, each behind a decorator.
+    pub(crate) fn map(
+        &self,
+        decorate: impl Fn(&Arc<dyn EventStore>) -> Arc<dyn EventStore>,
+    ) -> Self {
+        let others = self.others.iter().map(|(id, s)| (*id, decorate(s)));
         Self {
-            home: read_only(&self.home),
+            home: decorate(&self.home),
             others: others.collect(),
         }
     }

@@ -12,9 +12,10 @@ use esm_core::id::{
     StreamRef,
 };
 use esm_core::router::{ObjectClient, ObjectReader, ReadPosition};
-use esm_core::store::{Append, CellEvent, Close, EventStore, Origin, Tail};
+use esm_core::store::{Append, CellEvent, Close, EventStore, Origin, PageLimit, Tail};
 use esm_testkit::faults::Actor;
 use esm_testkit::memory::{MemoryEventStore, MemoryWorld};
+use esm_testkit::{Rule, Rules};
 use futures::TryStreamExt as _;
 
 pub(crate) struct Fixture {
@@ -189,6 +190,27 @@ impl Fixture {
 pub(crate) fn target_id(store: StoreId, source: &StreamRef, migration: MigrationId) -> StreamRef {
     let name = StreamName::new("target").unwrap();
     StreamRef::new(store, StreamId::target(&name, migration, source, 0))
+}
+
+/// A page that holds everything.
+pub(crate) fn every() -> PageLimit {
+    PageLimit {
+        cells: usize::MAX,
+        bytes: u64::MAX,
+    }
+}
+
+/// An event of this type.
+pub(crate) fn of_type(event_type: &str, id: &str) -> Event {
+    Event {
+        event_type: EventType::new(event_type).unwrap(),
+        ..event(id)
+    }
+}
+
+/// Rules for events of the type `T`; others stay as they are.
+pub(crate) fn rules(rule: Rule) -> Arc<Rules> {
+    Arc::new(Rules::new([(EventType::new("T").unwrap(), rule)]))
 }
 
 /// Another store, empty.

@@ -5,7 +5,13 @@
 
 mod ambiguity;
 mod append;
+mod by_hand;
 mod chains;
+mod dual_reads;
 mod fixture;
 mod interleaving;
+mod mirror;
+mod phases;
 mod read;
+mod retired;
+mod tails;

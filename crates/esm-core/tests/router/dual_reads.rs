@@ -1,0 +1,435 @@
+//! Loading objects, also while a migration asks for dual reads (R15).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use esm_core::event::Event;
+use esm_core::migration::MigrationPhase;
+use esm_core::router::{
+    DualReads, ExpectedRevision, Folded, Mirroring, ObjectClient, ObjectReader, PhaseOptions,
+};
+use esm_core::store::{Append, EventStore as _, PageLimit};
+use esm_core::{ErrorKind, Result};
+use esm_testkit::faults::{At, Fault, FaultPlan, Gate, Interjection};
+use esm_testkit::{Rule, Rules};
+
+use super::by_hand::ByHand;
+use super::fixture::*;
+
+/// What a fold saw: id and schema version of each event.
+type Seen = Folded<Vec<String>>;
+
+async fn fold(f: &Fixture, client: &ObjectClient) -> Result<Seen> {
+    let see = |seen: &mut Vec<String>, event: Event| {
+        seen.push(format!("{} v{}", event.id, event.schema_version));
+    };
+    client.fold(&f.object, Vec::new, see).await
+}
+
+async fn append(f: &Fixture, id: &str) -> Result<()> {
+    let any = ExpectedRevision::Any;
+    f.client().append(&f.object, any, events(&[id])).await?;
+    Ok(())
+}
+
+fn transformer() -> Arc<Rules> {
+    rules(Rule::Split(2))
+}
+
+/// A client that knows that this migration asks for dual reads.
+async fn reading(
+    f: &Fixture,
+    client: ObjectClient,
+    hand: &ByHand,
+    reads: DualReads,
+) -> Result<ObjectClient> {
+    hand.publish(MigrationPhase::DualRead).await;
+    let options = PhaseOptions::default().manual().mirroring(Mirroring::Off);
+    let client = client.with_phases(options.reads(reads));
+    client.refresh_phases().await?;
+    fold(f, &client).await?;
+    client.refresh_phases().await?;
+    Ok(client)
+}
+
+async fn target_reading(f: &Fixture, hand: &ByHand) -> Result<ObjectClient> {
+    let client = f.client().with_transformer(transformer());
+    reading(f, client, hand, DualReads::Target).await
+}
+
+/// By target, by source.
+fn answers(client: &ObjectClient) -> (u64, u64) {
+    let statistics = client.statistics();
+    (statistics.dual_reads_target, statistics.dual_reads_source)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fold_gives_all_events_and_the_position_to_append_at() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a", "b"], &["c"]]).await?;
+    let plan = FaultPlan::new();
+    let client = f.client_of(&plan.actor("app"), 2);
+    let folded = fold(&f, &client).await?;
+    assert_eq!(folded.state, ["a v1", "b v1", "c v1"]);
+    assert_eq!(folded.position, at(&s, 3));
+    assert_eq!(plan.log().len(), 2, "its document and a page");
+    let expected = ExpectedRevision::At(folded.position);
+    client.append(&f.object, expected, events(&["d"])).await?;
+
+    let empty = Fixture::new();
+    empty.client().create(&empty.object).await?;
+    let folded = fold(&empty, &empty.client()).await?;
+    assert!(folded.state.is_empty());
+    let expected = ExpectedRevision::At(folded.position);
+    let appended = empty
+        .client()
+        .append(&empty.object, expected, events(&["a"]))
+        .await?;
+    assert_eq!(appended.first.revision.0, 0);
+    let unknown = Fixture::new();
+    let error = fold(&unknown, &unknown.client()).await.unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::NotFound);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fold_goes_over_every_close_and_gives_the_position_behind() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a", "b"]]).await?;
+    let t = f.cut_over(&s, target_of(3)).await?;
+    let folded = fold(&f, &f.client()).await?;
+    assert_eq!((folded.state.len(), &folded.position), (3, &at(&t, 3)));
+    let expected = ExpectedRevision::At(folded.position);
+    f.client()
+        .append(&f.object, expected, events(&["c"]))
+        .await?;
+    assert_eq!(f.stored(&t).len(), 4);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_the_target_answers_with_the_sources_position() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"], &["b"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy().await?;
+    let client = target_reading(&f, &hand).await?;
+    let folded = fold(&f, &client).await?;
+    assert_eq!(folded.state, ["a.0 v2", "a.1 v2", "b.0 v2", "b.1 v2"]);
+    assert_eq!(folded.position, at(&s, 2));
+    assert_eq!(answers(&client), (1, 0));
+
+    let expected = ExpectedRevision::At(folded.position);
+    let appended = client.append(&f.object, expected, events(&["c"])).await?;
+    assert_eq!(appended.first, at(&s, 2));
+    // the same over the cutover
+    let folded = fold(&f, &client).await?;
+    hand.close().await;
+    let appended = client
+        .append(
+            &f.object,
+            ExpectedRevision::At(folded.position),
+            events(&["d"]),
+        )
+        .await?;
+    assert_eq!(appended.first, at(hand.target(), 6));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_what_the_target_lacks_is_transformed_and_without_the_transformer_the_source_answers()
+-> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"], &["b", "c"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy().await?;
+    let client = target_reading(&f, &hand).await?;
+    let plain = reading(&f, f.client(), &hand, DualReads::Target).await?;
+    let covered = fold(&f, &plain).await?;
+    assert_eq!((covered.state.len(), answers(&plain)), (6, (1, 0)));
+    append(&f, "d").await?;
+    append(&f, "e").await?;
+
+    let folded = fold(&f, &client).await?;
+    assert_eq!(folded.state.len(), 10);
+    assert_eq!(folded.state[6..], ["d.0 v2", "d.1 v2", "e.0 v2", "e.1 v2"]);
+    assert_eq!(folded.position, at(&s, 5));
+    assert_eq!(answers(&client), (1, 0));
+
+    let folded = fold(&f, &plain).await?;
+    assert_eq!(folded.state, ["a v1", "b v1", "c v1", "d v1", "e v1"]);
+    assert_eq!(folded.position, at(&s, 5));
+    assert_eq!(answers(&plain), (1, 1));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_what_lies_beyond_the_sources_tail_is_not_returned() -> Result<()> {
+    // X16: between looking at S's tail and reading T another appends, and T grows with it
+    let mut by_target = 0;
+    // the document, S's tail, then T: its first cell, its tail, its cells
+    for request in 2..=4 {
+        let f = Arc::new(Fixture::new());
+        let s = f
+            .world
+            .create_object(&f.environment, &f.object, [events(&["a"])]);
+        let s = s.await?;
+        let hand = ByHand::new(&f, &s, 0, transformer());
+        hand.copy().await?;
+        let plan = FaultPlan::new();
+        let client = f.client_of(&plan.actor("app"), 2);
+        let client = reading(&f, client, &hand, DualReads::Target).await?;
+        let (world, copier) = (Arc::clone(&f), hand.clone());
+        let step = Interjection::new(move || {
+            let (f, copier) = (Arc::clone(&world), copier.clone());
+            async move {
+                append(&f, "b").await.unwrap();
+                copier.copy().await.unwrap();
+            }
+        });
+        plan.inject(
+            At::Operation(plan.log().len() + request),
+            Fault::Interject(step),
+        );
+        let folded = fold(&f, &client).await?;
+        assert_eq!(folded.position, at(&s, 1), "request {request}");
+        assert_eq!(folded.state, ["a.0 v2", "a.1 v2"], "request {request}");
+        by_target += answers(&client).0;
+        let expected = ExpectedRevision::At(folded.position);
+        let late = client.append(&f.object, expected, events(&["c"])).await;
+        assert!(matches!(
+            late.unwrap_err().kind(),
+            ErrorKind::Conflict { .. }
+        ));
+    }
+    assert_eq!(by_target, 3);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_a_target_that_was_taken_back_answers_nothing_more() -> Result<()> {
+    // phases that are never refreshed
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy().await?;
+    let client = target_reading(&f, &hand).await?;
+    hand.undo().await;
+    let folded = fold(&f, &client).await?;
+    assert_eq!(
+        (folded.state, folded.position),
+        (vec!["a v1".to_owned()], at(&s, 1))
+    );
+    // also where it is still there, as in a store that cannot discard
+    hand.copy().await?;
+    let folded = fold(&f, &client).await?;
+    assert_eq!(folded.state, ["a v1"]);
+    assert_eq!(answers(&client), (0, 2));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_after_the_cutover_the_target_is_read_as_what_it_is() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy().await?;
+    let client = target_reading(&f, &hand).await?;
+    // the document stays behind, and the phase is the old one
+    hand.close().await;
+    let folded = fold(&f, &client).await?;
+    assert_eq!(folded.position, at(hand.target(), 2));
+    append(&f, "b").await?;
+    let folded = fold(&f, &client).await?;
+    assert_eq!(folded.state, ["a.0 v2", "a.1 v2", "b v1"]);
+    assert_eq!(folded.position, at(hand.target(), 3));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_a_cutover_in_the_middle_of_a_dual_read_repeats_and_leaves_out_nothing() -> Result<()> {
+    // closed, and an application has written to T, before each of the requests
+    for request in 0..=5 {
+        let f = Arc::new(Fixture::new());
+        let cells = [events(&["a"]), events(&["b"])];
+        let s = f
+            .world
+            .create_object(&f.environment, &f.object, cells)
+            .await?;
+        let hand = ByHand::new(&f, &s, 0, transformer());
+        hand.copy().await?;
+        let plan = FaultPlan::new();
+        let client = f.client_of(&plan.actor("app"), 2);
+        let client = reading(&f, client, &hand, DualReads::Target).await?;
+        let (world, copier) = (Arc::clone(&f), hand.clone());
+        let step = Interjection::new(move || {
+            let (f, copier) = (Arc::clone(&world), copier.clone());
+            async move {
+                copier.close().await;
+                append(&f, "c").await.unwrap();
+            }
+        });
+        plan.inject(
+            At::Operation(plan.log().len() + request),
+            Fault::Interject(step),
+        );
+        let folded = fold(&f, &client).await?;
+        let images = ["a.0 v2", "a.1 v2", "b.0 v2", "b.1 v2"];
+        let expected = ExpectedRevision::At(folded.position.clone());
+        let appended = client.append(&f.object, expected, events(&["d"])).await;
+        match folded.state.len() {
+            // up to S's end: the append must find that there is more
+            4 => {
+                assert_eq!(folded.state, images);
+                assert_eq!(folded.position, at(&s, 2));
+                assert!(appended.is_err());
+            }
+            _ => {
+                assert_eq!(folded.state[..4], images, "request {request}");
+                assert_eq!(folded.state[4..], ["c v1"]);
+                appended?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_whatever_fails_at_the_target_the_source_answers() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"], &["b"]]).await?;
+    let other = elsewhere(&f.environment);
+    let hand = ByHand::into(&f, &s, 0, transformer(), &other);
+    hand.copy().await?;
+    for request in 0..4 {
+        let plan = FaultPlan::new();
+        let there = plan.actor("app").event_store(shared(&other));
+        let stores = esm_core::store::Stores::new(f.world.event_store()).with(there);
+        let client = ObjectClient::new(f.world.records(), stores, esm_testkit::environment(2));
+        let client = reading(&f, client, &hand, DualReads::Target).await?;
+        let target = At::Operation(plan.log().len() + request);
+        plan.inject(target, Fault::FailBefore);
+        let folded = fold(&f, &client).await?;
+        let expected = match request {
+            0..=2 => (vec!["a v1", "b v1"], (0, 1)),
+            // only three requests are made there
+            _ => (vec!["a.0 v2", "a.1 v2", "b.0 v2", "b.1 v2"], (1, 0)),
+        };
+        assert_eq!(
+            (folded.state, answers(&client)),
+            (
+                expected.0.iter().map(ToString::to_string).collect(),
+                expected.1
+            )
+        );
+        assert_eq!(folded.position, at(&s, 2));
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_a_target_that_vanishes_half_way_leaves_no_half_state() -> Result<()> {
+    let f = Arc::new(Fixture::new());
+    let cells = [events(&["a"]), events(&["b"]), events(&["c"])];
+    let s = f
+        .world
+        .create_object(&f.environment, &f.object, cells)
+        .await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy().await?;
+    for id in ["d", "e", "f"] {
+        append(&f, id).await?;
+        hand.copy().await?;
+    }
+    let plan = FaultPlan::new();
+    let actor = plan.actor("app");
+    let client = ObjectClient::new(
+        actor.records(f.world.records()),
+        actor.event_store(f.world.event_store()),
+        esm_testkit::environment(2),
+    )
+    .with_pages(PageLimit { cells: 1, bytes: 0 });
+    let client = reading(&f, client, &hand, DualReads::Target).await?;
+    let copier = hand.clone();
+    let step = Interjection::new(move || {
+        let copier = copier.clone();
+        async move { copier.undo().await }
+    });
+    // the document, two tails, T's first cell, then a page for each of its four cells
+    plan.inject(At::Operation(plan.log().len() + 6), Fault::Interject(step));
+    let folded = fold(&f, &client).await?;
+    assert_eq!(
+        folded.state,
+        ["a v1", "b v1", "c v1", "d v1", "e v1", "f v1"]
+    );
+    assert_eq!((folded.position, answers(&client)), (at(&s, 6), (0, 1)));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_shadow_reads_give_the_sources_answer_and_compare() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"], &["b"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy().await?;
+    let client = f.client().with_transformer(transformer());
+    let client = reading(&f, client, &hand, DualReads::Shadow).await?;
+    let shadows = |client: &ObjectClient| {
+        let s = client.statistics();
+        (s.shadow_equal, s.shadow_different, s.shadow_skipped)
+    };
+    let source = ["a v1", "b v1"];
+    assert_eq!(fold(&f, &client).await?.state, source);
+    assert_eq!(shadows(&client), (1, 0, 0));
+    // without the transformation there is nothing to compare
+    let plain = reading(&f, f.client(), &hand, DualReads::Shadow).await?;
+    assert_eq!(fold(&f, &plain).await?.position, at(&s, 2));
+    assert_eq!(shadows(&plain), (0, 0, 1));
+    // the target lags
+    append(&f, "c").await?;
+    assert_eq!(fold(&f, &client).await?.state.len(), 3);
+    assert_eq!(shadows(&client), (1, 0, 1));
+    // somebody damages it
+    let target = &hand.target().stream;
+    let tail = f.world.event_store.tail(target).await?;
+    let damage = Append {
+        commit: f.environment.commit_id(),
+        origin: None,
+        cursor: Some(esm_core::event::Revision(3)),
+        events: Vec::new(),
+    };
+    f.world.event_store.append(target, &tail, damage).await?;
+    assert_eq!(fold(&f, &client).await?.position, at(&s, 3));
+    assert_eq!(shadows(&client), (1, 1, 1));
+    assert_eq!(answers(&client), (0, 0));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_a_shadow_that_hangs_delays_the_answer_no_longer_than_its_deadline() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let other = elsewhere(&f.environment);
+    let hand = ByHand::into(&f, &s, 0, transformer(), &other);
+    hand.copy().await?;
+    let plan = FaultPlan::new();
+    let there = plan.actor("app").event_store(shared(&other));
+    let stores = esm_core::store::Stores::new(f.world.event_store()).with(there);
+    let client = ObjectClient::new(f.world.records(), stores, esm_testkit::environment(2))
+        .with_transformer(transformer());
+    let client = reading(&f, client, &hand, DualReads::Shadow).await?;
+    for operation in 0..2 {
+        let at = At::Operation(plan.log().len() + operation);
+        plan.inject(at, Fault::Stall(Gate::new()));
+    }
+    let clock = f.environment.clock.clone();
+    let begun = clock.monotonic();
+    assert_eq!(fold(&f, &client).await?.state, ["a v1"]);
+    let waited = clock.monotonic() - begun;
+    assert!(waited <= Duration::from_secs(1), "{waited:?}");
+    assert_eq!(client.statistics().shadow_skipped, 1);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_does_not_subscribe_is_not_concerned() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy().await?;
+    hand.publish(MigrationPhase::DualRead).await;
+    assert_eq!(fold(&f, &f.client()).await?.state, ["a v1"]);
+    let reader: ObjectReader = f.reader();
+    assert_eq!(reader.load(&f.object).await?.position(), at(&s, 1));
+    Ok(())
+}
