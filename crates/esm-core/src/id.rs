@@ -301,6 +301,10 @@ random_id!(
     /// Identity of a migration. Ordered by the time it was planned (UUID version 7).
     MigrationId
 );
+random_id!(
+    /// Identity of a command that a migration is given from outside.
+    CommandId
+);
 
 /// A stream in a store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,12 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::id::StoreId;
-use crate::store::{RecordKey, Records, RecordsExt as _};
-
-/// Tries before others have changed the list too often.
-const TRIES: usize = 64;
+use crate::store::{RecordChange, RecordKey, Records, RecordsExt as _, change_record};
 
 /// The ids of the other stores that streams of a home store may go on in. They are only ever added:
 /// a stream that went there stays there.
@@ -38,41 +35,28 @@ impl KnownStores {
     /// # Errors
     /// `Corrupt`; those of the records.
     pub async fn list(&self) -> Result<BTreeSet<StoreId>> {
-        Ok(self.newest().await?.1.stores)
+        let newest = self
+            .records
+            .latest_as::<List>(&RecordKey::KnownStores)
+            .await?;
+        Ok(newest.map(|(_, list)| list.stores).unwrap_or_default())
     }
 
     /// Adds a store; one that is there already costs a read.
     ///
     /// # Errors
-    /// `Unavailable` when others changed the list every time; those of the records.
+    /// `Unavailable`, also when others changed the list every time; `Corrupt`.
     ///
     /// # Idempotence
     /// May be repeated.
     pub async fn add(&self, store: StoreId) -> Result<()> {
-        for _ in 0..TRIES {
-            let (next, mut list) = self.newest().await?;
-            if !list.stores.insert(store) {
-                return Ok(());
-            }
-            match self
-                .records
-                .put_as(&RecordKey::KnownStores, next, &list)
-                .await
-            {
-                Ok(()) => return Ok(()),
-                // the next round reads back what became of it
-                Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        let message = format!("others changed the list of known stores {TRIES} times in a row");
-        Err(Error::new(ErrorKind::Unavailable, message))
-    }
-
-    /// The number of the next version, and the newest list.
-    async fn newest(&self) -> Result<(u64, List)> {
-        let newest = self.records.latest_as(&RecordKey::KnownStores).await?;
-        Ok(newest.map_or_else(Default::default, |(number, list)| (number + 1, list)))
+        let added = change_record(&*self.records, &RecordKey::KnownStores, |list| {
+            let mut list: List = list.unwrap_or_default();
+            Ok(match list.stores.insert(store) {
+                true => RecordChange::Write(list),
+                false => RecordChange::Keep(list),
+            })
+        });
+        added.await.map(drop)
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Attempt {
     pub(crate) source_store: Arc<dyn EventStore>,
     /// Where the target is: the same, unless the migration moves streams to another store.
     pub(crate) target_store: Arc<dyn EventStore>,
+    /// Depth of the source in the object's chain of Closes.
+    pub(crate) generation: u64,
     /// Number of this migration's Fences in the source.
     pub(crate) number: u64,
     /// The schemas that are known to be retired.
@@ -44,10 +46,10 @@ impl Attempt {
         context: &Context,
         object: &ObjectId,
         source: StreamRef,
-        target_name: StreamName,
+        generation: usize,
     ) -> Result<Self> {
         let tail = context.stores.of(&source)?.tail(&source.stream).await?;
-        Self::at(context, object, (source, &tail), target_name).await
+        Self::at(context, object, (source, &tail), generation).await
     }
 
     /// The attempt that is on by this tail of the source. Where a Fence came since, it is found out
@@ -56,14 +58,17 @@ impl Attempt {
         context: &Context,
         object: &ObjectId,
         (source, tail): (StreamRef, &Tail),
-        target_name: StreamName,
+        generation: usize,
     ) -> Result<Self> {
         let stores = (
             context.stores.of(&source)?,
             context.target_store_of(&source)?,
         );
         let migration = context.migration();
-        Self::of(stores, migration, object, (source, tail), target_name).await
+        let name = context.plan.target_name(object, generation)?;
+        let mut attempt = Self::of(stores, migration, object, (source, tail), name).await?;
+        attempt.generation = generation as u64;
+        Ok(attempt)
     }
 
     /// The attempt of this migration, or restore, that is on, from the one store to the other.
@@ -105,6 +110,7 @@ impl Attempt {
             target,
             source_store: Arc::clone(source_store),
             target_store: Arc::clone(target_store),
+            generation: 0,
             number,
             retired: BTreeSet::new(),
             accepted: BTreeSet::new(),

@@ -4,10 +4,10 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::error::Result;
 
-/// Works on all items, at most `concurrency` at a time. After the first error nothing more is
+/// Works on all items, at most `concurrency` at a time, which may change meanwhile. After the first error nothing more is
 /// begun, what is under way is finished, and that error is answered.
 pub(crate) async fn for_each_concurrent<'a, T, F, Fut>(
-    concurrency: usize,
+    concurrency: impl Fn() -> usize,
     items: &'a [T],
     mut work: F,
 ) -> Result<()>
@@ -19,7 +19,7 @@ where
     let mut waiting = items.iter();
     let mut failure = None;
     loop {
-        while failure.is_none() && running.len() < concurrency.max(1) {
+        while failure.is_none() && running.len() < concurrency().max(1) {
             let Some(item) = waiting.next() else { break };
             running.push(work(item));
         }

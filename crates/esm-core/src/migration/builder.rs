@@ -5,16 +5,22 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::control::SettingsChange;
+use super::cutover::CutoverOptions;
 use super::describe::{BackupOptions, BookClosingOptions, RunOptions, VerifyOptions};
+use super::hooks::Hooks;
 use super::options::{
     BookClosing, BulkOptions, CopyOptions, LockOptions, MigrationStrategy, OnFailure,
     PlannedMigration, Scope,
 };
+use super::phases::PublishPhases;
 use super::plan::{MigrationPlan, PlanDepth};
 use super::planner::Planner;
 use super::progress::ProgressOptions;
 use super::report::MigrationResult;
 use super::service::MigrationService;
+use super::steering::ControlOptions;
+use super::throttle::ThrottleOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
 use crate::store::{EventStore, OnRetired};
@@ -30,6 +36,9 @@ pub struct MigrationBuilder {
     target: Option<std::result::Result<StreamName, String>>,
     target_store: Option<Arc<dyn EventStore>>,
     strategy: MigrationStrategy,
+    cutover: CutoverOptions,
+    phases: PublishPhases,
+    limits: SettingsChange,
     copy: CopyOptions,
     bulk: BulkOptions,
     backup: Option<BackupOptions>,
@@ -51,6 +60,9 @@ impl MigrationBuilder {
             target: None,
             target_store: None,
             strategy: MigrationStrategy::default(),
+            cutover: CutoverOptions::default(),
+            phases: PublishPhases::default(),
+            limits: SettingsChange::default(),
             copy: CopyOptions::default(),
             bulk: BulkOptions::default(),
             backup: None,
@@ -128,6 +140,50 @@ impl MigrationBuilder {
     /// Who wants to know about progress.
     pub fn progress(mut self, options: impl FnOnce(ProgressOptions) -> ProgressOptions) -> Self {
         self.run.progress = options(std::mem::take(&mut self.run.progress));
+        self
+    }
+
+    /// Calls functions of your own at the turns of the migration; some may stop it.
+    pub fn hooks(mut self, hooks: impl FnOnce(Hooks) -> Hooks) -> Self {
+        self.run.hooks = hooks(std::mem::take(&mut self.run.hooks));
+        self
+    }
+
+    /// Lets functions of your own slow it down.
+    pub fn throttle(mut self, options: impl FnOnce(ThrottleOptions) -> ThrottleOptions) -> Self {
+        self.run.throttle = options(std::mem::take(&mut self.run.throttle));
+        self
+    }
+
+    /// How often it looks for commands, and writes down its progress for who watches it.
+    pub fn control(mut self, options: impl FnOnce(ControlOptions) -> ControlOptions) -> Self {
+        self.run.control = options(self.run.control);
+        self
+    }
+
+    /// The limits that it begins with; [`MigrationControl::set`](super::MigrationControl::set)
+    /// changes them while it runs.
+    pub fn limits(mut self, limits: SettingsChange) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// When a source that is ready may be closed; at once unless told.
+    pub fn cutover(mut self, options: impl FnOnce(CutoverOptions) -> CutoverOptions) -> Self {
+        self.cutover = options(self.cutover);
+        self
+    }
+
+    /// Whether phases are published to applications; for large streams unless told.
+    pub fn phases(mut self, phases: PublishPhases) -> Self {
+        self.phases = phases;
+        self
+    }
+
+    /// Most source events that are left to copy and compare when a source is to be closed; 1,024
+    /// unless told. More are caught up with before, while writers go on.
+    pub fn final_round(mut self, events: u64) -> Self {
+        self.copy.final_round = events;
         self
     }
 
@@ -250,6 +306,9 @@ impl MigrationBuilder {
             fingerprint: self.run.fingerprint(),
             copy: self.copy,
             bulk: self.bulk,
+            cutover: self.cutover,
+            phases: self.phases,
+            throttle: self.limits,
             backup: backup.transpose()?,
             close_books: self.books(now, provided)?,
             rollback_on_failure: self.rollback,
@@ -327,6 +386,13 @@ impl MigrationBuilder {
         if let Some((what, _)) = positive.iter().find(|(_, n)| *n == 0) {
             return Err(Error::invalid(format!("{what} must not be 0")));
         }
+        if self.limits != SettingsChange::default() {
+            self.limits.check()?;
+        }
+        if let Some(fault) = self.cutover.fault() {
+            return Err(Error::invalid(fault));
+        }
+        self.run.hooks.check()?;
         let limits = self.service.stores.limits();
         if self.copy.cell_events as u64 > limits.max_cell_events
             || self.copy.cell_bytes > limits.max_cell_bytes

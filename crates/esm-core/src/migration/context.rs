@@ -1,15 +1,24 @@
 //! What every step of a run shares.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::attempt::Attempt;
 use super::checks::VerificationCheck;
 use super::held_lock::HeldLock;
+use super::hooks::{HookEvent, HookPoint, Hooks};
+use super::in_flight::Requests;
 use super::journal::Journal;
+use super::meter::{Meter, Stage};
 use super::options::PlannedMigration;
 use super::progress::Reporter;
+use super::status::MigrationStatus;
+use super::steering::Steering;
+use super::throttle::{LOOK, Throttle};
 use crate::clock::Environment;
 use crate::document::Documents;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,7 +39,14 @@ pub(crate) struct Context {
     pub(crate) mapper: Mapper,
     pub(crate) plan: PlannedMigration,
     pub(crate) checks: Vec<Arc<dyn VerificationCheck>>,
-    pub(crate) reporter: Reporter,
+    pub(crate) reporter: Arc<Reporter>,
+    pub(crate) steering: Steering,
+    pub(crate) throttle: Throttle,
+    pub(crate) requests: Arc<Requests>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) hooks: Hooks,
+    /// Hooks that went wrong and have no veto.
+    pub(crate) hook_faults: AtomicU64,
     pub(crate) stop: Stop,
     pub(crate) journal: Mutex<Journal>,
 }
@@ -38,6 +54,125 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn migration(&self) -> MigrationId {
         self.plan.migration
+    }
+
+    /// Goes on, or says why not: where work may stop at any time.
+    ///
+    /// # Errors
+    /// Those of [`Stop::check`]; `Cancelled` when the migration is to be undone.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.stop.check()?;
+        match self.steering.undo() {
+            Some(undo) => Err(Error::new(ErrorKind::Cancelled, undo.reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on, rests while it is paused, or says why it must stop.
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check).
+    pub(crate) async fn safe_point(&self) -> Result<()> {
+        self.check()?;
+        match self.steering.paused_by() {
+            Some(_) => self.rest().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn rest(&self) -> Result<()> {
+        let mut desired = self.steering.subscribe();
+        let _resting = self.steering.resting();
+        let status = self.reporter.current().status;
+        loop {
+            let paused = desired.borrow_and_update().paused_by.clone();
+            let Some(by) = paused else { break };
+            self.reporter.update(|p| {
+                p.status = MigrationStatus::Paused;
+                p.waiting_for = Some(format!("being resumed; paused by {by}"));
+            });
+            self.stop.or(desired.changed()).await;
+            self.check()?;
+        }
+        self.reporter
+            .update(|p| (p.status, p.waiting_for) = (status, None));
+        Ok(())
+    }
+
+    /// Waits this long, or until something else is desired; it is said what for.
+    ///
+    /// # Errors
+    /// Those of a safe point.
+    pub(crate) async fn wait_for(&self, what: String, time: Duration) -> Result<()> {
+        let mut desired = self.steering.subscribe();
+        desired.mark_unchanged();
+        self.safe_point().await?;
+        self.reporter.update(|p| p.waiting_for = Some(what));
+        tokio::select! {
+            () = self.stop.or(desired.changed()) => {}
+            () = self.environment.clock.sleep(time) => {}
+        }
+        self.reporter.update(|p| p.waiting_for = None);
+        self.safe_point().await
+    }
+
+    /// A safe point before so many source events, and their bytes, are worked on: waits as long as
+    /// the limits want.
+    ///
+    /// # Errors
+    /// Those of a safe point.
+    pub(crate) async fn pace(&self, amount: (u64, u64)) -> Result<()> {
+        self.safe_point().await?;
+        let settings = self.steering.settings();
+        self.requests.limit(settings.requests_in_flight);
+        let (clock, started) = (&self.environment.clock, self.meter.now());
+        let mut wait = self.throttle.reserve(started, &settings, amount);
+        let mut waited = false;
+        loop {
+            let now = self.meter.now();
+            let due = wait.as_ref().filter(|wait| wait.until > now);
+            let (reason, pause) = match (self.throttle.told(), due) {
+                (Some(reason), _) => (reason, LOOK),
+                (None, Some(wait)) => (wait.reason.clone(), (wait.until - now).min(LOOK)),
+                (None, None) => break,
+            };
+            waited = true;
+            self.reporter.update(|p| p.throttled_by = Some(reason));
+            clock.sleep(pause).await;
+            self.safe_point().await?;
+            if self.steering.settings() != settings {
+                // what was reserved at another rate does not hold any more
+                self.throttle.reset();
+                wait = None;
+            }
+        }
+        if waited {
+            self.meter.count(Stage::Throttled, started);
+            self.reporter.update(|p| p.throttled_by = None);
+        }
+        Ok(())
+    }
+
+    /// Calls the hooks of a point that an object has come to; tells whether there were any.
+    ///
+    /// # Errors
+    /// `Cancelled` for a veto.
+    pub(crate) async fn call_hooks(&self, point: HookPoint, attempt: &Attempt) -> Result<bool> {
+        let event = HookEvent::of(self.migration(), point).with_object(&attempt.object);
+        self.call_hooks_with(event).await
+    }
+
+    /// As [`call_hooks`](Self::call_hooks), of any event.
+    ///
+    /// # Errors
+    /// `Cancelled` for a veto.
+    pub(crate) async fn call_hooks_with(&self, event: HookEvent) -> Result<bool> {
+        if !self.hooks.any(event.point) {
+            return Ok(false);
+        }
+        let faults = self.hooks.call(&self.environment, event).await?;
+        self.hook_faults.fetch_add(faults, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// Where the target of this source goes: where the plan says, or where the source is.
@@ -111,6 +246,25 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
+    /// Waits until the lock is lost, and answers the error that says so; for ever without a lock.
+    pub(crate) async fn lost(&self) -> Error {
+        let Some(lock) = &self.lock else {
+            return std::future::pending().await;
+        };
+        lock.lost().cancelled().await;
+        lock.lost_error()
+    }
+
+    /// Waits for something, or until the run must stop; [`check`](Self::check) then tells.
+    pub(crate) async fn or(&self, something: impl Future) {
+        tokio::select! {
+            _ = something => {}
+            () = self.requested.cancelled() => {}
+            () = self.taken_over.cancelled() => {}
+            _ = self.lost() => {}
+        }
+    }
+
     /// Goes on, or says why not.
     ///
     /// # Errors

@@ -7,8 +7,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::checks::{ComparedStreams, FunctionCheck, VerificationCheck};
+use super::hooks::Hooks;
 use super::options::LockOptions;
 use super::progress::ProgressOptions;
+use super::steering::ControlOptions;
+use super::throttle::ThrottleOptions;
 use crate::error::Result;
 use crate::id::Fingerprint;
 use crate::store::{BackupProvider, BackupSettings, Compression};
@@ -25,6 +28,9 @@ pub(crate) struct RunOptions {
     pub(crate) progress: ProgressOptions,
     pub(crate) cancel: CancellationToken,
     pub(crate) undo: bool,
+    pub(crate) hooks: Hooks,
+    pub(crate) throttle: ThrottleOptions,
+    pub(crate) control: ControlOptions,
 }
 
 impl RunOptions {

@@ -139,13 +139,14 @@ impl HeldLock {
         let now = millis(self.environment.clock.monotonic());
         if self.lost.is_cancelled() || now >= self.valid_until.load(Ordering::Acquire) {
             self.lost.cancel();
-            return Err(Error::new(
-                ErrorKind::LockLost,
-                format!("the lock was lost: {}", self.grant.name),
-            )
-            .with_hint("nothing is lost; resume the migration"));
+            return Err(self.lost_error());
         }
         Ok(())
+    }
+
+    pub(crate) fn lost_error(&self) -> Error {
+        let message = format!("the lock was lost: {}", self.grant.name);
+        Error::new(ErrorKind::LockLost, message).with_hint("nothing is lost; resume the migration")
     }
 
     /// Gives the lock back.

@@ -1,25 +1,30 @@
 //! The life of a run: lock, journal, work, last record, release.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, info_span, warn};
 
 use super::context::{Context, Stop};
+use super::control::ControlLog;
 use super::describe::RunOptions;
 use super::held_lock::{HeldLock, LockDemand, held};
-use super::journal::{Journal, JournalEntry, JournalState, Outcome};
+use super::hooks::{HookEvent, HookPoint};
+use super::in_flight::{Requests, limited};
+use super::journal::{Journal, JournalEntry, JournalState};
 use super::lock_scope::{lock_name, wider_locks};
+use super::meter::Meter;
 use super::options::{LockOptions, PlannedMigration};
 use super::progress::Reporter;
-use super::report::{MigrationResult, ObjectReport, Statistics};
-use super::run::Run;
+use super::publish::ProgressRecord;
+use super::report::MigrationResult;
 use super::service::{MigrationService, unknown};
-use super::status::{MigrationStatus, Step};
-use super::undo::UndoRun;
+use super::steering::Steering;
+use super::throttle::Throttle;
 use crate::document::Documents;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{LockName, MigrationId};
@@ -36,6 +41,9 @@ impl MigrationService {
         let migration = plan.migration;
         async {
             self.refuse_if_unfinished(&plan, &options).await?;
+            let hooks = &options.hooks;
+            let planned = HookEvent::of(migration, HookPoint::Planned);
+            let hook_faults = hooks.call(&self.environment, planned).await?;
             let reporter = Reporter::start(options.progress.clone(), &self.environment, migration);
             let lock = self.lock(&plan, &options).await?;
             let mut journal = self.journal(migration).await?;
@@ -52,8 +60,11 @@ impl MigrationService {
                 self.release(lock).await;
                 return Err(e);
             }
-            let context = self.context(plan, &options, reporter, lock, journal);
-            Ok(self.drive(context).await)
+            let context = self
+                .context((plan, false), &options, reporter, lock, journal)
+                .await;
+            context.hook_faults.store(hook_faults, Ordering::Relaxed);
+            Ok(self.drive(context).boxed().await)
         }
         .instrument(info_span!("migration", %migration))
         .await
@@ -69,8 +80,8 @@ impl MigrationService {
             let (context, rolling_back) = self.take_over(migration, &options).await?;
             match rolling_back {
                 // once it is being undone, it can only be undone
-                true => Ok(self.drive_undo(context).await),
-                false => Ok(self.drive(context).await),
+                true => Ok(self.drive_undo(context).boxed().await),
+                false => Ok(self.drive(context).boxed().await),
             }
         }
         .instrument(info_span!("migration", %migration))
@@ -89,6 +100,7 @@ impl MigrationService {
             if !rolling_back {
                 let entry = JournalEntry::RollingBack {
                     reason: reason.to_owned(),
+                    cancels: false,
                 };
                 let recorded = context.journal.lock().await.append(entry).await;
                 if let Err(error) = recorded {
@@ -96,7 +108,7 @@ impl MigrationService {
                     return Err(error);
                 }
             }
-            Ok(self.drive_undo(context).await)
+            Ok(self.drive_undo(context).boxed().await)
         }
         .instrument(info_span!("migration", %migration))
         .await
@@ -107,7 +119,7 @@ impl MigrationService {
         &self,
         migration: MigrationId,
         options: &RunOptions,
-    ) -> Result<(Context, bool)> {
+    ) -> Result<(Box<Context>, bool)> {
         let mut journal = self.journal(migration).await?;
         let plan = resumable(migration, journal.state())?;
         let undoing = options.undo || journal.state().rolling_back.is_some();
@@ -125,10 +137,9 @@ impl MigrationService {
             self.release(lock).await;
             return Err(e);
         }
-        Ok((
-            self.context(plan, options, reporter, lock, journal),
-            rolling_back,
-        ))
+        let resumed = (plan, true);
+        let context = self.context(resumed, options, reporter, lock, journal);
+        Ok((context.await, rolling_back))
     }
 
     /// R13: the home store names the target's store before anything is copied, so certainly before
@@ -251,14 +262,14 @@ impl MigrationService {
         }
     }
 
-    fn context(
+    async fn context(
         &self,
-        plan: PlannedMigration,
+        (plan, resumed): (PlannedMigration, bool),
         options: &RunOptions,
         reporter: Reporter,
         lock: HeldLock,
         journal: Journal,
-    ) -> Context {
+    ) -> Box<Context> {
         let transformer: Arc<dyn EventTransformer> = options
             .transformer
             .clone()
@@ -269,8 +280,29 @@ impl MigrationService {
                 p.objects_total = Some(1);
             });
         }
-        Context {
-            stores: self.stores.clone(),
+        let (reporter, meter) = (
+            Arc::new(reporter),
+            Meter::new(self.environment.clock.clone()),
+        );
+        let (records, requests) = (&self.records, Arc::new(Requests::default()));
+        let log = ControlLog::new(Arc::clone(records), plan.migration);
+        let progress = ProgressRecord::new(
+            Arc::clone(records),
+            plan.migration,
+            Arc::clone(&reporter),
+            Arc::clone(&meter),
+        );
+        let control = (options.control, resumed);
+        let steering = Steering::begin(&plan, &self.environment, log, control, progress).await;
+        requests.limit(steering.settings().requests_in_flight);
+        Box::new(Context {
+            stores: limited(&self.stores, &requests),
+            steering,
+            throttle: Throttle::new(options.throttle.clone()),
+            requests,
+            meter,
+            hooks: options.hooks.clone(),
+            hook_faults: AtomicU64::new(0),
             documents: Documents::new(Arc::clone(&self.records)),
             records: Arc::clone(&self.records),
             locks: Arc::clone(&self.locks),
@@ -287,98 +319,10 @@ impl MigrationService {
                 taken_over: CancellationToken::new(),
             },
             journal: Mutex::new(journal),
-        }
+        })
     }
 
-    async fn drive(&self, context: Context) -> MigrationResult {
-        let begun = context.journal.lock().await.state().batch.clone();
-        let mut run = Run::new(&context);
-        let ended = run.run(begun).boxed().await;
-        let Run {
-            mut statistics,
-            single,
-            failure,
-            ..
-        } = run;
-        let (step, error) = match (ended, failure) {
-            (Err(error), _) => (Step::Copy, Some(error)),
-            (Ok(()), Some((step, error))) => (step, Some(error)),
-            (Ok(()), None) => (Step::Copy, None),
-        };
-        let undone = undone(&statistics).filter(|_| context.plan.scope.single().is_some());
-        let entry = match (&error, undone) {
-            (Some(_), Some(outcome)) => finished(outcome, &statistics),
-            (None, _) => finished(Outcome::Completed, &statistics),
-            (Some(e), None) => stopped(step, e),
-        };
-        let (status, error) = self.conclude(&context, entry, error).await;
-        let faults = context.reporter.finish(status).await;
-        statistics.callback_panics = faults.panics;
-        statistics.callbacks_blocked = faults.blocked;
-        self.end(context, status, statistics, single, error).await
-    }
-
-    async fn drive_undo(&self, context: Context) -> MigrationResult {
-        let mut undo = UndoRun::new(&context);
-        let error = undo.run().boxed().await.err();
-        let statistics = undo.statistics.clone();
-        let entry = match &error {
-            None => finished(
-                undone(&statistics).unwrap_or(Outcome::RolledBack),
-                &statistics,
-            ),
-            Some(e) if undo.too_late => JournalEntry::RollBackRefused {
-                reason: e.to_string(),
-            },
-            Some(e) => stopped(Step::RollBack, e),
-        };
-        let (status, error) = self.conclude(&context, entry, error).await;
-        context.reporter.finish(status).await;
-        self.end(context, status, statistics, None, error).await
-    }
-
-    /// Writes the last record. A holder that was fenced off, or that cannot write, ends all the
-    /// same: whoever comes next finds out from the streams.
-    async fn conclude(
-        &self,
-        context: &Context,
-        entry: JournalEntry,
-        error: Option<Error>,
-    ) -> (MigrationStatus, Option<Error>) {
-        let mut journal = context.journal.lock().await;
-        match journal.append(entry).await {
-            Ok(()) => (journal.state().status(), error),
-            Err(unwritten) => {
-                warn!(error = %unwritten, "the end could not be recorded");
-                (MigrationStatus::Failed, Some(error.unwrap_or(unwritten)))
-            }
-        }
-    }
-
-    async fn end(
-        &self,
-        mut context: Context,
-        status: MigrationStatus,
-        statistics: Statistics,
-        object: Option<ObjectReport>,
-        error: Option<Error>,
-    ) -> MigrationResult {
-        if let Some(lock) = context.stop.lock.take() {
-            self.release(lock).await;
-        }
-        info!(%status, migrated = statistics.migrated, failed = statistics.failed, "ended");
-        MigrationResult {
-            migration: context.plan.migration,
-            elapsed: context.reporter.elapsed(),
-            plan: context.plan,
-            status,
-            statistics,
-            object,
-            error,
-        }
-    }
-
-    async fn release(&self, lock: impl Into<Option<HeldLock>>) {
+    pub(super) async fn release(&self, lock: impl Into<Option<HeldLock>>) {
         let Some(lock) = lock.into() else { return };
         if let Err(error) = lock.release().await {
             // it expires by itself
@@ -389,31 +333,6 @@ impl MigrationService {
 
 fn stopped_waiting() -> Error {
     Error::new(ErrorKind::Cancelled, "stopped while waiting for the lock")
-}
-
-/// How an undo ended, if there was anything to undo.
-fn undone(statistics: &Statistics) -> Option<Outcome> {
-    match (statistics.abandoned, statistics.rolled_back) {
-        (0, 0) => None,
-        (0, _) => Some(Outcome::RolledBack),
-        _ => Some(Outcome::Abandoned),
-    }
-}
-
-fn finished(outcome: Outcome, statistics: &Statistics) -> JournalEntry {
-    JournalEntry::Finished {
-        outcome,
-        statistics: Box::new(statistics.clone()),
-    }
-}
-
-fn stopped(step: Step, error: &Error) -> JournalEntry {
-    let requested = matches!(error.kind(), ErrorKind::Cancelled);
-    JournalEntry::Stopped {
-        step,
-        requested,
-        reason: error.to_string(),
-    }
 }
 
 fn resumable(migration: MigrationId, state: &JournalState) -> Result<PlannedMigration> {

@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tracing::{Instrument as _, debug, info_span};
 
 use super::attempt::{Attempt, Sight};
 use super::context::Context;
-use super::decide::{self, Action};
+use super::decide::{self, Action, Observed, TargetState};
+use super::hooks::HookPoint;
 use super::options::PlannedMigration;
+use super::phase::MigrationPhase;
+use super::phases::{self, Published};
+use super::readiness::Readiness;
 use super::report::{ObjectFate, ObjectReport};
 use super::status::Step;
 use super::step::{copy, cut_over, roll_back, verify};
@@ -23,16 +28,13 @@ use crate::store::{EventStoreExt as _, Stores, Tail};
 /// Looks that may fail or find nothing to do in a row before it is given up.
 const PATIENCE: u32 = 12;
 
-/// Closes that writers may be faster than in a row before it is given up (R6).
-const CLOSE_TRIES: u64 = 64;
-
 /// Where an object stands before this run does anything about it.
 #[derive(Debug, Clone)]
 pub(crate) enum Triage {
     /// It is to be migrated from its active stream, which had this tail.
     Migrate(Box<ObjectDocument>, Box<Tail>),
-    /// This migration has passed its pivot; something may be left to do.
-    Finish(Box<TerminatedStream>),
+    /// This migration has passed its pivot, at this depth of the chain; something may be left to do.
+    Finish(Box<TerminatedStream>, u64),
     /// Its active stream went through this transformation already.
     UpToDate(StreamRef),
 }
@@ -45,12 +47,9 @@ pub(crate) enum Triage {
 pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triage> {
     let (document, end) = chain::help(&context.stores, &context.documents, object).await?;
     let migration = context.migration();
-    if let Some(entry) = document
-        .terminated
-        .iter()
-        .find(|t| t.migration == migration)
-    {
-        return Ok(Triage::Finish(Box::new(entry.clone())));
+    let mut terminated = (0..).zip(&document.terminated);
+    if let Some((generation, entry)) = terminated.find(|(_, t)| t.migration == migration) {
+        return Ok(Triage::Finish(Box::new(entry.clone()), generation));
     }
     if !document.terminated.is_empty() && context.is_resumed().await {
         roll_back::discard_superseded(context, &document).await?;
@@ -108,10 +107,15 @@ pub(crate) struct ObjectRun<'a> {
     pub(crate) attempt: Option<Attempt>,
     cells: u64,
     lost_closes: u64,
+    first_lost: Option<Duration>,
     /// What a look would show now, as far as the last action has seen to it.
     seen: Option<Sight>,
-    /// Whether this run has written the Close.
-    closed: bool,
+    /// When this run wrote the Close.
+    closed_at: Option<Duration>,
+    /// From the Close until the document followed.
+    redirected: Duration,
+    readiness: Readiness,
+    published: Published,
 }
 
 /// How an attempt ended.
@@ -139,8 +143,12 @@ impl<'a> ObjectRun<'a> {
             attempt: None,
             cells: 0,
             lost_closes: 0,
+            first_lost: None,
             seen: None,
-            closed: false,
+            closed_at: None,
+            redirected: Duration::ZERO,
+            readiness: Readiness::default(),
+            published: Published::default(),
         }
     }
 
@@ -155,7 +163,7 @@ impl<'a> ObjectRun<'a> {
                 Triage::UpToDate(stream) => {
                     Ok(ObjectReport::up_to_date(self.object.clone(), stream))
                 }
-                Triage::Finish(entry) => self.finish(&entry).await,
+                Triage::Finish(entry, generation) => self.finish(&entry, generation).await,
                 Triage::Migrate(document, tail) => self.migrate(&document, *tail).await,
             }
         }
@@ -165,21 +173,20 @@ impl<'a> ObjectRun<'a> {
 
     async fn migrate(&mut self, document: &ObjectDocument, tail: Tail) -> Result<ObjectReport> {
         let source = document.active.clone();
-        let name = self
-            .context
-            .plan
-            .target_name(self.object, document.terminated.len())?;
+        let generation = document.terminated.len();
         let mut retired = BTreeSet::new();
         let mut tail = Some(tail);
         loop {
-            let (context, name) = (self.context, name.clone());
             let seen = tail.take();
             let mut attempt = match &seen {
                 Some(tail) => {
                     let source = (source.clone(), tail);
-                    Attempt::at(context, self.object, source, name).await?
+                    Attempt::at(self.context, self.object, source, generation).await?
                 }
-                None => Attempt::current(context, self.object, source.clone(), name).await?,
+                None => {
+                    let source = source.clone();
+                    Attempt::current(self.context, self.object, source, generation).await?
+                }
             };
             attempt.retired = std::mem::take(&mut retired);
             if attempt.number > 0 {
@@ -187,7 +194,7 @@ impl<'a> ObjectRun<'a> {
                 // it may be the undo of another holder that fenced it: then there is no next
                 self.context.ensure_in_charge().await?;
             }
-            self.seen = first_sight(context, &attempt, seen).await;
+            self.seen = first_sight(self.context, &attempt, seen).await;
             self.attempt = Some(attempt.clone());
             match self.drive(&mut attempt).await? {
                 AttemptEnd::Migrated(progressed) => {
@@ -200,11 +207,13 @@ impl<'a> ObjectRun<'a> {
 
     /// Looks, decides, does the one thing, and looks again, until the attempt has ended.
     async fn drive(&mut self, attempt: &mut Attempt) -> Result<AttemptEnd> {
+        let _driven = self.context.steering.driven();
         let checkpoint = self.context.journal.lock().await.state().checkpoint.clone();
         let mut progressed = verify::Progressed::resume(attempt, checkpoint.as_deref());
         let mut fruitless = 0;
         loop {
-            let turn = self.turn(attempt, &mut progressed).await;
+            // boxed, so that the futures of many objects stay small
+            let turn = self.turn(attempt, &mut progressed).boxed().await;
             let trouble = match turn {
                 Ok(Turn::End(end)) => return Ok(end),
                 Ok(Turn::GoOn) => {
@@ -242,7 +251,7 @@ impl<'a> ObjectRun<'a> {
         progressed: &mut verify::Progressed,
     ) -> Result<Turn> {
         let context = self.context;
-        context.stop.check()?;
+        context.safe_point().await?;
         let sight = match self.seen.take() {
             Some(seen) => seen,
             None => attempt.look().await?,
@@ -253,10 +262,14 @@ impl<'a> ObjectRun<'a> {
         let verified = Some(compared).filter(|_| progressed.is_complete());
         let compared = (compared.source_events, verified);
         let observed = attempt.observed(context, &sight, compared, names_source)?;
+        self.report_lag(&observed);
         match decide::next(&observed) {
             Action::Copy { from } => {
                 self.step = Step::Copy;
-                let copied = copy::copy(context, attempt, sight, from).await?;
+                let (events, phase) = (observed.source_events, MigrationPhase::DualWrite);
+                self.published.reach(context, attempt, events, phase).await;
+                let unhurried = !self.readiness.is_reached();
+                let copied = copy::copy(context, attempt, sight, (from, unhurried)).await?;
                 self.cells += copied.cells;
                 self.seen = copied.seen;
                 Ok(Turn::GoOn)
@@ -264,7 +277,15 @@ impl<'a> ObjectRun<'a> {
             Action::Verify { to } => self.verify(attempt, sight, progressed, to).await,
             Action::Close { target_events, .. } => {
                 self.step = Step::CutOver;
-                self.close(attempt, sight, target_events).await
+                let (readiness, published) = (&mut self.readiness, &mut self.published);
+                let events = observed.source_events;
+                match readiness
+                    .permit(context, attempt, published, events)
+                    .await?
+                {
+                    true => self.close(attempt, sight, target_events).await,
+                    false => Ok(Turn::GoOn),
+                }
             }
             Action::FollowClose | Action::CloseBooks => {
                 self.past_the_pivot(attempt, &sight, progressed).await
@@ -290,7 +311,8 @@ impl<'a> ObjectRun<'a> {
         let before = progressed.verified();
         // an error in the middle leaves what was verified before
         let mut next = progressed.clone();
-        verify::verify(self.context, attempt, &mut next, to).await?;
+        let unhurried = !self.readiness.is_reached();
+        verify::verify(self.context, attempt, &mut next, (to, unhurried)).await?;
         let moved = next.verified() != before || !progressed.is_complete();
         *progressed = next;
         // after a short comparison the world is most likely as it was, and the Close finds out
@@ -308,7 +330,7 @@ impl<'a> ObjectRun<'a> {
     /// Asked only of a closed source that this run has not just closed itself: before that it does
     /// not matter.
     async fn document_names_source(&self, attempt: &Attempt, sight: &Sight) -> Result<bool> {
-        if sight.source_tail.close().is_none() || self.closed {
+        if sight.source_tail.close().is_none() || self.closed_at.is_some() {
             return Ok(true);
         }
         let document = self.context.documents.load(self.object).await?.document;
@@ -323,7 +345,7 @@ impl<'a> ObjectRun<'a> {
     ) -> Result<Turn> {
         match cut_over::close(self.context, attempt, &sight, target_events).await {
             Ok(source_tail) => {
-                self.closed = true;
+                self.closed_at = Some(self.context.meter.now());
                 self.seen = Some(Sight {
                     source_tail,
                     ..sight
@@ -332,20 +354,41 @@ impl<'a> ObjectRun<'a> {
             }
             Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => {
                 self.lost_closes += 1;
-                if self.lost_closes >= CLOSE_TRIES {
-                    let message = format!(
-                        "writers were faster than {CLOSE_TRIES} attempts to close {}",
-                        attempt.source
-                    );
-                    return Err(Error::new(ErrorKind::Stuck, message)
-                        .with_hint("the source is untouched; resume when there is less traffic"));
-                }
+                self.context.reporter.update(|p| p.lost_close_attempts += 1);
+                self.give_up_in_time(attempt)?;
                 self.pause(u32::try_from(self.lost_closes.min(6)).unwrap_or(6))
                     .await;
                 Ok(Turn::GoOn)
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// R6: attempts that writers keep beating are bounded, in number and in time.
+    fn give_up_in_time(&mut self, attempt: &Attempt) -> Result<()> {
+        let options = &self.context.plan.cutover;
+        let now = self.context.meter.now();
+        let first = *self.first_lost.get_or_insert(now);
+        let late = options
+            .give_up_after
+            .is_some_and(|most| now.saturating_sub(first) >= most);
+        if self.lost_closes < options.attempts && !late {
+            return Ok(());
+        }
+        let message = format!(
+            "writers were faster than {} attempts to close {}",
+            self.lost_closes, attempt.source
+        );
+        Err(Error::new(ErrorKind::Stuck, message)
+            .with_hint("the source is untouched; resume when there is less traffic"))
+    }
+
+    fn report_lag(&self, observed: &Observed) {
+        let TargetState::Copied { cursor, .. } = observed.target_state else {
+            return;
+        };
+        let lag = observed.source_events.0.saturating_sub(cursor.0);
+        self.context.reporter.update(|p| p.lag = Some(lag));
     }
 
     /// The source is closed to our target and the document follows. Another holder may have done
@@ -360,11 +403,24 @@ impl<'a> ObjectRun<'a> {
             return Ok(Turn::Wait);
         };
         self.step = Step::CutOver;
+        if self.context.plan.scope.single().is_some() {
+            self.context.steering.past_the_pivot();
+        }
         let source = &attempt.source;
-        match self.closed {
-            true => cut_over::follow_own_close(self.context, self.object, source, close).await?,
-            false => cut_over::follow_close(self.context, self.object, source).await?,
-        };
+        match self.closed_at {
+            Some(at) => {
+                cut_over::follow_own_close(self.context, self.object, source, close).await?;
+                self.redirected = self.context.meter.now().saturating_sub(at);
+            }
+            None => {
+                cut_over::follow_close(self.context, self.object, source).await?;
+            }
+        }
+        let events = close.events;
+        phases::end(self.context, attempt, events, MigrationPhase::BookClosed).await;
+        self.context
+            .call_hooks(HookPoint::AfterCutover, attempt)
+            .await?;
         let counted = decide::Verified {
             source_events: close.events,
             target_events: close.target_events,
@@ -399,7 +455,7 @@ impl<'a> ObjectRun<'a> {
 
     /// This migration closed the stream in an earlier run: what is left is done, and the proof is
     /// made again.
-    async fn finish(&mut self, entry: &TerminatedStream) -> Result<ObjectReport> {
+    async fn finish(&mut self, entry: &TerminatedStream, generation: u64) -> Result<ObjectReport> {
         let stores = &self.context.stores;
         let attempt = Attempt {
             object: self.object.clone(),
@@ -407,12 +463,15 @@ impl<'a> ObjectRun<'a> {
             target: entry.continuation.clone(),
             source_store: Arc::clone(stores.of(&entry.stream)?),
             target_store: Arc::clone(stores.of(&entry.continuation)?),
+            generation,
             number: 0,
             retired: BTreeSet::new(),
             accepted: BTreeSet::new(),
         };
         self.step = Step::CutOver;
         cut_over::follow_close(self.context, self.object, &attempt.source).await?;
+        let closed = MigrationPhase::BookClosed;
+        phases::end(self.context, &attempt, entry.events, closed).await;
         self.step = Step::Verify;
         let (n, m) = (entry.events, entry.continuation_events);
         let progressed = verify::verify_closed(self.context, &attempt, n, m).await?;
@@ -431,6 +490,7 @@ impl<'a> ObjectRun<'a> {
             target_bytes: progressed.target_bytes,
             cells: self.cells,
             lost_close_attempts: self.lost_closes,
+            redirected: self.redirected,
         }
     }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::control::SettingsChange;
+use super::cutover::CutoverOptions;
+use super::phases::PublishPhases;
 use crate::id::{Fingerprint, MigrationId, ObjectId, ObjectName, StoreId, StreamName, StreamRef};
 use crate::store::{BackupSettings, OnRetired};
 
@@ -82,12 +85,20 @@ pub struct CopyOptions {
     pub fail_fast: bool,
     /// Most source events that are left to copy and compare when the source is to be closed. More
     /// are caught up with before, while writers go on.
-    #[serde(default = "final_round")]
+    #[serde(default = "final_round", skip_serializing_if = "is_final_round")]
     pub final_round: u64,
 }
 
 fn final_round() -> u64 {
     1024
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde wants"
+)]
+fn is_final_round(events: &u64) -> bool {
+    *events == final_round()
 }
 
 impl Default for CopyOptions {
@@ -209,6 +220,15 @@ pub struct PlannedMigration {
     /// they are refused (R11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_retired: Option<OnRetired>,
+    /// When a source that is ready may be closed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cutover: CutoverOptions,
+    /// Whether phases are published to applications.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub phases: PublishPhases,
+    /// The limits that it begins with.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub throttle: SettingsChange,
     /// Whether to back up first, and how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupSettings>,
@@ -223,6 +243,10 @@ pub struct PlannedMigration {
     /// The user's own words; the command line keeps here what it needs to resume.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl PlannedMigration {

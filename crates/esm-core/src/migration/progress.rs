@@ -6,14 +6,17 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::meter::StageTimes;
+use super::phase::MigrationPhase;
 use super::status::{MigrationStatus, Step};
+use super::throttle::ThrottleReason;
 use crate::clock::Environment;
 use crate::id::{MigrationId, ObjectId};
 
 /// How far a migration is. Counts are of this run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// The migration.
@@ -40,6 +43,25 @@ pub struct Progress {
     pub bytes_copied: u64,
     /// Source events of the single object that is migrated, where known.
     pub events_total: Option<u64>,
+    /// What applications were told last of the object that last moved.
+    pub phase: MigrationPhase,
+    /// Events that the source had when it was last looked at and the target is not complete for, of
+    /// the object that last moved.
+    pub lag: Option<u64>,
+    /// Source events copied and compared in a second, smoothed.
+    pub events_per_second: u64,
+    /// Bytes of source events copied in a second, smoothed.
+    pub bytes_per_second: u64,
+    /// How long the rest of a single object will take at this rate, if no limit changes.
+    pub eta: Option<Duration>,
+    /// What the stages have taken.
+    pub stages: StageTimes,
+    /// Closes that writers were faster than.
+    pub lost_close_attempts: u64,
+    /// What slows it down now.
+    pub throttled_by: Option<ThrottleReason>,
+    /// What it waits for now, if it does nothing for a reason.
+    pub waiting_for: Option<String>,
     /// When this was.
     pub at: Timestamp,
     /// How long this run has taken.
@@ -179,6 +201,15 @@ impl Reporter {
             events_backed_up: 0,
             bytes_copied: 0,
             events_total: None,
+            phase: MigrationPhase::Normal,
+            lag: None,
+            events_per_second: 0,
+            bytes_per_second: 0,
+            eta: None,
+            stages: StageTimes::default(),
+            lost_close_attempts: 0,
+            throttled_by: None,
+            waiting_for: None,
             at: environment.clock.now(),
             elapsed: Duration::ZERO,
         };
@@ -270,6 +301,14 @@ impl<P: Stamped> Reporter<P> {
     fn stamp(&self, progress: &mut P, now: Duration) {
         let elapsed = now.saturating_sub(self.started);
         progress.stamp(self.environment.clock.now(), elapsed);
+    }
+
+    /// The newest progress, also where nobody was told.
+    pub(crate) fn current(&self) -> P {
+        let now = self.environment.clock.monotonic();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stamp(&mut state.progress, now);
+        state.progress.clone()
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

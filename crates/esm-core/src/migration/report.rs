@@ -40,6 +40,12 @@ pub struct Statistics {
     pub cells: u64,
     /// Attempts to close a source that a writer was faster than.
     pub lost_close_attempts: u64,
+    /// The longest time from a Close until the document followed.
+    #[serde(default)]
+    pub longest_redirect: Duration,
+    /// Hooks that went wrong and had no veto.
+    #[serde(default)]
+    pub hook_faults: u64,
     /// The first backups, in order.
     #[serde(default)]
     pub backups: Vec<BackupHandle>,
@@ -121,6 +127,7 @@ impl Statistics {
         self.target_bytes += object.target_bytes;
         self.cells += object.cells;
         self.lost_close_attempts += object.lost_close_attempts;
+        self.longest_redirect = self.longest_redirect.max(object.redirected);
     }
 }
 
@@ -157,6 +164,9 @@ pub struct ObjectReport {
     pub cells: u64,
     /// Attempts to close the source that a writer was faster than.
     pub lost_close_attempts: u64,
+    /// From the Close until the document named the target: writers that came in this time were sent
+    /// on by the Close. Zero where an earlier run, or a helper, did a part of it.
+    pub redirected: Duration,
 }
 
 impl ObjectReport {
@@ -173,6 +183,7 @@ impl ObjectReport {
             target_bytes: 0,
             cells: 0,
             lost_close_attempts: 0,
+            redirected: Duration::ZERO,
         }
     }
 }

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use super::batch::for_each_concurrent;
 use super::context::Context;
+use super::hooks::{HookEvent, HookPoint};
 use super::journal::{Batch, JournalEntry};
 use super::object::{ObjectRun, Triage, triage};
 use super::options::{OnFailure, Scope};
@@ -212,7 +213,7 @@ impl<'a> Run<'a> {
         match triage {
             Triage::Migrate(..) => true,
             // also one of an earlier batch that failed after its pivot
-            Triage::Finish(entry) => self.counts_finished || self.is_unfinished(entry),
+            Triage::Finish(entry, _) => self.counts_finished || self.is_unfinished(entry),
             Triage::UpToDate(stream) => {
                 self.settle(object);
                 if self.counts_up_to_date {
@@ -336,7 +337,7 @@ impl<'a> Run<'a> {
         let sender = &sender;
         // the error only stops what has not begun; the failures themselves come by the channel
         let stopped = for_each_concurrent(
-            context.plan.bulk.concurrency,
+            || context.steering.settings().concurrency,
             &work,
             |(object, found)| async move {
                 let outcome = migrate_one(context, object, found.clone()).await;
@@ -403,7 +404,7 @@ impl<'a> Run<'a> {
 
 /// Triage; in a bulk run an object that somebody migrates alone is left to them.
 async fn look_up(context: &Context, object: &ObjectId) -> Result<Triage> {
-    context.stop.check()?;
+    context.safe_point().await?;
     let triage = triage(context, object).await?;
     if context.plan.scope.single().is_none() && !matches!(triage, Triage::UpToDate(_)) {
         let name = super::lock_scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
@@ -434,10 +435,20 @@ async fn migrate_one(
         }
         Err(error) => {
             let mut failure = failed(object, run.step, error);
+            if !context.ends_the_run(&failure.error) {
+                tell_of_failure(context, object, &failure.error).await;
+            }
             failure.undone = undo_failed(context, &run, &failure.error).await;
             Err(failure)
         }
     }
+}
+
+async fn tell_of_failure(context: &Context, object: &ObjectId, error: &Error) {
+    let failed = HookEvent::of(context.migration(), HookPoint::Failed);
+    let event = failed.with_object(object).with_error(error);
+    // a hook cannot veto what has happened
+    let _ = context.call_hooks_with(event).await;
 }
 
 fn failed(object: &ObjectId, step: Step, error: Error) -> Failed {
@@ -482,7 +493,7 @@ async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> O
     // the intent comes first; of several objects each is simply tried again by whoever resumes
     let single = context.plan.scope.single().is_some();
     let reason = error.to_string();
-    if single && !recorded(context, JournalEntry::RollingBack { reason }).await {
+    if single && !recorded(context, rolling_back(reason)).await {
         return None;
     }
     match undo(context, attempt).await {
@@ -501,6 +512,11 @@ async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> O
             None
         }
     }
+}
+
+fn rolling_back(reason: String) -> JournalEntry {
+    let cancels = false;
+    JournalEntry::RollingBack { reason, cancels }
 }
 
 async fn recorded(context: &Context, entry: JournalEntry) -> bool {

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::attempt::Attempt;
+use super::context::Context;
+use super::meter::{Meter, Stage};
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{CommitId, ObjectId, StreamRef};
@@ -42,12 +45,22 @@ pub(crate) struct CellScan {
 
 impl CellScan {
     pub(crate) fn start(store: &Arc<dyn EventStore>, stream: &StreamRef, from: ReadFrom) -> Self {
+        Self::metered(store, stream, from, None)
+    }
+
+    fn metered(
+        store: &Arc<dyn EventStore>,
+        stream: &StreamRef,
+        from: ReadFrom,
+        meter: Option<&Arc<Meter>>,
+    ) -> Self {
         let (sender, pages) = mpsc::channel(READ_AHEAD);
         let reader = Reader {
             store: Arc::clone(store),
             stream: stream.clone(),
             from,
             follows: Follows::default(),
+            meter: meter.cloned(),
         };
         let task = tokio::spawn(async move { reader.send_to(sender).await });
         Self {
@@ -67,6 +80,7 @@ struct Reader {
     stream: StreamRef,
     from: ReadFrom,
     follows: Follows,
+    meter: Option<Arc<Meter>>,
 }
 
 impl Reader {
@@ -82,10 +96,14 @@ impl Reader {
     }
 
     async fn page(&mut self) -> Result<Option<CheckedPage>> {
+        let began = self.meter.as_ref().map(|meter| meter.now());
         let page = self
             .store
             .read(&self.stream.stream, self.from, PAGE)
             .await?;
+        if let (Some(meter), Some(began)) = (&self.meter, began) {
+            meter.count(Stage::Read, began);
+        }
         for cell in &page.cells {
             self.follows
                 .check(&cell.header)
@@ -158,6 +176,14 @@ pub(crate) struct MappedPage {
     pub(crate) at_end: bool,
 }
 
+impl MappedPage {
+    /// Number of events, and their bytes.
+    pub(crate) fn amount(&self) -> (u64, u64) {
+        let bytes = self.events.iter().map(|event| event.bytes).sum();
+        (self.events.len() as u64, bytes)
+    }
+}
+
 /// Reads and transforms the events of a source in order, ahead of their use.
 pub(crate) struct SourceScan {
     pages: mpsc::Receiver<Result<MappedPage>>,
@@ -166,18 +192,14 @@ pub(crate) struct SourceScan {
 
 impl SourceScan {
     /// Begins at `from`; events of its first cell that stand before a revision are left out.
-    pub(crate) fn start(
-        store: &Arc<dyn EventStore>,
-        mapper: &Mapper,
-        object: &ObjectId,
-        stream: &StreamRef,
-        from: ReadFrom,
-    ) -> Self {
+    pub(crate) fn start(context: &Context, attempt: &Attempt, from: ReadFrom) -> Self {
         let (sender, pages) = mpsc::channel(MAPPED_AHEAD);
+        let meter = &context.meter;
         let mapping = Mapping {
-            cells: CellScan::start(store, stream, from),
-            mapper: mapper.clone(),
-            object: object.clone(),
+            cells: CellScan::metered(&attempt.source_store, &attempt.source, from, Some(meter)),
+            mapper: context.mapper.clone(),
+            meter: Arc::clone(meter),
+            object: attempt.object.clone(),
             from: match from {
                 ReadFrom::Revision(revision) => revision,
                 ReadFrom::Seq(_) => Revision::START,
@@ -199,6 +221,7 @@ impl SourceScan {
 struct Mapping {
     cells: CellScan,
     mapper: Mapper,
+    meter: Arc<Meter>,
     object: ObjectId,
     from: Revision,
 }
@@ -221,15 +244,17 @@ impl Mapping {
             return Ok(None);
         };
         let (mapper, object, from) = (self.mapper.clone(), self.object.clone(), self.from);
-        if page.event_count() <= INLINE_EVENTS {
-            return Ok(Some(map_page(&mapper, &object, from, page)));
-        }
-        tokio::task::spawn_blocking(move || map_page(&mapper, &object, from, page))
-            .await
-            .map(Some)
-            .map_err(|panic| {
-                Error::corrupt("transforming a page of events panicked").with_source(panic)
-            })
+        let began = self.meter.now();
+        let mapped = match page.event_count() <= INLINE_EVENTS {
+            true => map_page(&mapper, &object, from, page),
+            false => tokio::task::spawn_blocking(move || map_page(&mapper, &object, from, page))
+                .await
+                .map_err(|panic| {
+                    Error::corrupt("transforming a page of events panicked").with_source(panic)
+                })?,
+        };
+        self.meter.count(Stage::Transform, began);
+        Ok(Some(mapped))
     }
 }
 

@@ -140,10 +140,9 @@ impl<'a> UndoRun<'a> {
             return self.finish(object, &entry.stream).await;
         }
         roll_back::discard_superseded(context, &document).await?;
-        let name = context
-            .plan
-            .target_name(object, document.terminated.len())?;
-        let attempt = Attempt::current(context, object, document.active.clone(), name).await?;
+        let generation = document.terminated.len();
+        let attempt =
+            Attempt::current(context, object, document.active.clone(), generation).await?;
         if attempt.number > 0 {
             roll_back::discard_fenced(context, &attempt.source).await?;
         }

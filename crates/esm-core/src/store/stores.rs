@@ -73,14 +73,12 @@ impl Stores {
         self.map(|store| Arc::new(ReadOnlyEventStore::new(Arc::clone(store))))
     }
 
-    /// The same stores, each behind a decorator.
-    pub(crate) fn map(
-        &self,
-        decorate: impl Fn(&Arc<dyn EventStore>) -> Arc<dyn EventStore>,
-    ) -> Self {
-        let others = self.others.iter().map(|(id, s)| (*id, decorate(s)));
+    /// Each of them within another, which must have the same id.
+    #[must_use]
+    pub fn map(&self, wrap: impl Fn(&Arc<dyn EventStore>) -> Arc<dyn EventStore>) -> Self {
+        let others = self.others.iter().map(|(id, store)| (*id, wrap(store)));
         Self {
-            home: decorate(&self.home),
+            home: wrap(&self.home),
             others: others.collect(),
         }
     }

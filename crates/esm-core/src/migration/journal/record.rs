@@ -75,6 +75,9 @@ pub enum JournalEntry {
     RollingBack {
         /// Why.
         reason: String,
+        /// Whether it counts as cancelled when it is undone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cancels: bool,
     },
     /// The undo was refused, because the pivot was behind: from here on only forward.
     RollBackRefused {
@@ -124,6 +127,6 @@ pub enum Outcome {
     /// It was undone as far as the store permits: the sources are open and active, and targets are
     /// kept for ever.
     Abandoned,
-    /// It was ended before anything was planned.
+    /// It was ended on request, before anything was planned or after all of it was undone.
     Cancelled,
 }

@@ -32,6 +32,8 @@ pub struct JournalState {
     pub stopped: Option<Stopped>,
     /// Why it is being undone.
     pub rolling_back: Option<String>,
+    /// Whether it counts as cancelled when it is undone.
+    pub cancelling: bool,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// What it came to, at its end.
@@ -126,9 +128,13 @@ impl JournalState {
                     reason,
                 });
             }
-            JournalEntry::RollingBack { reason } => self.rolling_back = Some(reason.clone()),
+            JournalEntry::RollingBack { reason, cancels } => {
+                self.rolling_back = Some(reason.clone());
+                self.cancelling = *cancels;
+            }
             JournalEntry::RollBackRefused { reason } => {
                 self.rolling_back = None;
+                self.cancelling = false;
                 let (step, requested) = (Step::RollBack, false);
                 self.stopped = Some(Stopped {
                     step,
@@ -169,7 +175,7 @@ impl JournalState {
             JournalEntry::Finished {
                 outcome: Outcome::Cancelled,
                 ..
-            } => !planned,
+            } => !planned || self.cancelling,
             _ => planned,
         };
         if !in_order {

@@ -20,6 +20,9 @@ fn plan() -> Box<PlannedMigration> {
         source: None,
         target: None,
         target_store: None,
+        cutover: Default::default(),
+        phases: Default::default(),
+        throttle: Default::default(),
         strategy: MigrationStrategy::CopyAndTransform,
         fingerprint: crate::id::Fingerprint::new("f").unwrap(),
         copy: CopyOptions::default(),
@@ -90,7 +93,10 @@ fn entries() -> Vec<(&'static str, JournalEntry)> {
         ),
         (
             "rolling back",
-            JournalEntry::RollingBack { reason: reason() },
+            JournalEntry::RollingBack {
+                reason: reason(),
+                cancels: false,
+            },
         ),
         (
             "roll back refused",

@@ -43,17 +43,11 @@ impl SchemaChanges {
 /// # Errors
 /// `TransformFailed`, `TooLarge`; those of the store.
 pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<SchemaChanges> {
-    let mut scan = SourceScan::start(
-        &attempt.source_store,
-        &context.mapper,
-        &attempt.object,
-        &attempt.source,
-        ReadFrom::Seq(0),
-    );
+    let mut scan = SourceScan::start(context, attempt, ReadFrom::Seq(0));
     let mut ledger = Ledger::new();
     let mut changes = SchemaChanges::default();
     while let Some(page) = scan.next().await? {
-        context.stop.check()?;
+        context.pace(page.amount()).await?;
         for event in page.events {
             changes.record(&event);
             record(

@@ -44,7 +44,7 @@ pub(crate) async fn back_up(
 
 impl Monitor for Context {
     fn check(&self) -> Result<()> {
-        self.stop.check()
+        Self::check(self)
     }
 
     fn wrote(&self, events: u64) {

@@ -52,9 +52,11 @@ pub(crate) async fn close_books(
         });
     }
     let archive = back_up(context, &provider, BackupKind::Archive, settings, &subjects).await?;
-    super::super::batch::for_each_concurrent(context.plan.bulk.concurrency, open, |books| {
-        record(context, books, &archive)
-    })
+    super::super::batch::for_each_concurrent(
+        || context.steering.settings().concurrency,
+        open,
+        |books| record(context, books, &archive),
+    )
     .await?;
     Ok(Some(archive))
 }

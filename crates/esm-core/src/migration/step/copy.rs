@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::migration::attempt::{Attempt, Sight};
 use crate::migration::context::Context;
+use crate::migration::meter::Stage;
 use crate::migration::scan::{MappedEvent, MappedPage, SourceScan};
 use crate::migration::status::{MigrationStatus, Step};
 use crate::store::{Append, CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
@@ -29,7 +30,8 @@ pub(crate) struct Copied {
     pub(crate) seen: Option<Sight>,
 }
 
-/// Copies from `from` to the end of the source.
+/// Copies from `from` to the end of the source; within the limits that it was given, if it is
+/// unhurried.
 ///
 /// Whenever the target turns out to have moved on, this ends with that error: the target's own
 /// cursor then tells where to go on. It also ends, without an error, when it finds a schema retired
@@ -42,7 +44,7 @@ pub(crate) async fn copy(
     context: &Context,
     attempt: &mut Attempt,
     sight: Sight,
-    from: Revision,
+    (from, unhurried): (Revision, bool),
 ) -> Result<Copied> {
     context.reporter.update(|p| {
         p.status = MigrationStatus::InProgress;
@@ -54,13 +56,7 @@ pub(crate) async fn copy(
         Revision::START => ReadFrom::Seq(0),
         _ => ReadFrom::Revision(from),
     };
-    let mut scan = SourceScan::start(
-        &attempt.source_store,
-        &context.mapper,
-        &attempt.object,
-        &attempt.source,
-        begin,
-    );
+    let mut scan = SourceScan::start(context, attempt, begin);
     let mut first = scan.next().await?;
     if sight.target_tail.is_empty() {
         learn_retired(context, attempt, first.as_ref()).await?;
@@ -69,13 +65,16 @@ pub(crate) async fn copy(
     let mut copier = Copier::new(context, attempt, sight.target_tail, from);
     while let Some(page) = first.take() {
         end.pass(attempt, &page.headers);
+        match unhurried {
+            true => context.pace(page.amount()).await?,
+            false => context.check()?,
+        }
         copier.page(page).await?;
         if let Some(schema) = copier.newly_retired {
             let cells = copier.cells;
             attempt.retired.insert(schema);
             return Ok(Copied { cells, seen: None });
         }
-        context.stop.check()?;
         first = scan.next().await?;
     }
     let (cells, target_tail) = copier.finish().await?;
@@ -245,9 +244,9 @@ impl<'a> Copier<'a> {
         if let Some(first) = outputs.first() {
             refuse_too_large(&first.schema(), revision, outputs.len(), bytes, limits)?;
         }
-        let options = &self.context.plan.copy;
-        let overflows = self.pending.len() + outputs.len() > options.cell_events
-            || self.pending_bytes + bytes > options.cell_bytes;
+        let settings = self.context.steering.settings();
+        let overflows = self.pending.len() + outputs.len() > settings.cell_events
+            || self.pending_bytes + bytes > settings.cell_bytes;
         let silent = self.cursor.0 - self.recorded.0 >= CURSOR_EVERY;
         if (overflows && !self.pending.is_empty()) || (silent && self.pending.is_empty()) {
             self.flush().await?;
@@ -280,12 +279,15 @@ impl<'a> Copier<'a> {
             events = append.events.len()
         );
         let target = &self.attempt.target.stream;
+        let began = self.context.meter.now();
         self.tail = self
             .attempt
             .target_store
             .append(target, &self.tail, append)
             .instrument(span)
             .await?;
+        let took = self.context.meter.count(Stage::Append, began);
+        self.context.throttle.appended(took);
         self.recorded = self.cursor;
         self.cells += 1;
         Ok(())

@@ -30,7 +30,7 @@ pub(crate) async fn close(
         p.object = Some(attempt.object.clone());
     });
     // the last safe point: from the Close on there is only forward
-    context.stop.check()?;
+    context.check()?;
     context.ensure_in_charge().await?;
     let close = Close {
         target: Some(attempt.target.clone()),

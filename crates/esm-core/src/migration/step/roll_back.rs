@@ -11,6 +11,8 @@ use crate::id::{MigrationId, ObjectId, StreamId, StreamRef};
 use crate::migration::attempt::{Attempt, Sight, fences};
 use crate::migration::context::Context;
 use crate::migration::decide::{self, UndoAction};
+use crate::migration::phase::MigrationPhase;
+use crate::migration::phases;
 use crate::migration::status::{MigrationStatus, Step};
 use crate::store::{EventStore, Fence};
 
@@ -56,7 +58,13 @@ impl<'a> From<&'a Context> for Undoer<'a> {
 /// As [`Undoer::undo`].
 pub(crate) async fn undo(context: &Context, attempt: &Attempt) -> Result<Undone> {
     report(context, &attempt.object);
-    Undoer::from(context).undo(attempt).await
+    let undone = Undoer::from(context).undo(attempt).await?;
+    if undone != Undone::TooLate {
+        let tail = attempt.source_store.tail(&attempt.source.stream).await?;
+        let events = tail.next_revision();
+        phases::end(context, attempt, events, MigrationPhase::Normal).await;
+    }
+    Ok(undone)
 }
 
 impl Undoer<'_> {
@@ -215,9 +223,8 @@ pub(crate) async fn discard_fenced(context: &Context, source: &StreamRef) -> Res
 /// on with it, or undoes it, begins at the stream that is active now.
 pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocument) -> Result<()> {
     for (generation, entry) in document.terminated.iter().enumerate() {
-        let name = context.plan.target_name(&document.object, generation)?;
         let source = entry.stream.clone();
-        let attempt = Attempt::current(context, &document.object, source, name).await?;
+        let attempt = Attempt::current(context, &document.object, source, generation).await?;
         if entry.continuation != attempt.target {
             discard(&attempt).await?;
         }

@@ -33,6 +33,8 @@ pub(crate) struct Progressed {
     pub(crate) source_bytes: u64,
     pub(crate) target_bytes: u64,
     custom_checks: Vec<String>,
+    /// Where the source ended when the checks passed.
+    checked: Option<Revision>,
     checkpointed: Revision,
     /// Whether a verification has come to its end, and its checks passed.
     complete: bool,
@@ -50,6 +52,7 @@ impl Progressed {
             source_bytes: 0,
             target_bytes: 0,
             custom_checks: Vec::new(),
+            checked: None,
             checkpointed: Revision::START,
             complete: false,
         }
@@ -72,6 +75,7 @@ impl Progressed {
             source_bytes: checkpoint.source_bytes,
             target_bytes: checkpoint.target_bytes,
             custom_checks: Vec::new(),
+            checked: None,
             checkpointed: checkpoint.source_events,
             complete: false,
         }
@@ -130,7 +134,7 @@ pub(crate) async fn verify(
     context: &Context,
     attempt: &Attempt,
     progressed: &mut Progressed,
-    source_end: Revision,
+    (source_end, unhurried): (Revision, bool),
 ) -> Result<()> {
     context.reporter.update(|p| {
         p.status = MigrationStatus::Verifying;
@@ -138,8 +142,20 @@ pub(crate) async fn verify(
         p.object = Some(attempt.object.clone());
     });
     progressed.complete = false;
-    compare(context, attempt, progressed, source_end, None).await?;
-    run_checks(context, attempt, progressed).await?;
+    let extent = Extent {
+        source_end,
+        target_end: None,
+        unhurried,
+    };
+    compare(context, attempt, progressed, extent).await?;
+    let since = progressed
+        .checked
+        .map(|at| progressed.source_events.0 - at.0);
+    // what is compared in the last round, event by event, is not asked about again
+    if since.is_none_or(|events| events > context.plan.copy.final_round) {
+        run_checks(context, attempt, progressed).await?;
+        progressed.checked = Some(progressed.source_events);
+    }
     progressed.complete = true;
     Ok(())
 }
@@ -152,34 +168,42 @@ pub(crate) async fn verify_closed(
     target_events: Revision,
 ) -> Result<Progressed> {
     let mut progressed = Progressed::start();
-    compare(
-        context,
-        attempt,
-        &mut progressed,
-        source_events,
-        Some(target_events),
-    )
-    .await?;
+    let extent = Extent {
+        source_end: source_events,
+        target_end: Some(target_events),
+        unhurried: true,
+    };
+    compare(context, attempt, &mut progressed, extent).await?;
     Ok(progressed)
+}
+
+/// What is compared.
+struct Extent {
+    source_end: Revision,
+    /// Where the target's own later life is not to be compared.
+    target_end: Option<Revision>,
+    /// Whether the limits hold.
+    unhurried: bool,
 }
 
 async fn compare(
     context: &Context,
     attempt: &Attempt,
     progressed: &mut Progressed,
-    source_end: Revision,
-    target_end: Option<Revision>,
+    extent: Extent,
 ) -> Result<()> {
-    let mut source = SourceScan::start(
-        &attempt.source_store,
-        &context.mapper,
-        &attempt.object,
-        &attempt.source,
-        ReadFrom::Seq(progressed.source_seq),
-    );
+    let Extent {
+        source_end,
+        target_end,
+        unhurried,
+    } = extent;
+    let mut source = SourceScan::start(context, attempt, ReadFrom::Seq(progressed.source_seq));
     let mut target = TargetReader::start(attempt, progressed.target_events);
     while let Some(page) = source.next().await? {
-        context.stop.check()?;
+        match unhurried {
+            true => context.pace(page.amount()).await?,
+            false => context.check()?,
+        }
         let before = progressed.source_events;
         for event in page
             .events
@@ -374,7 +398,7 @@ async fn run_checks(
 ) -> Result<()> {
     progressed.custom_checks.clear();
     for check in &context.checks {
-        context.stop.check()?;
+        context.safe_point().await?;
         let streams = ComparedStreams::new(
             &context.stores,
             attempt.object.clone(),

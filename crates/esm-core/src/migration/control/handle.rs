@@ -1,0 +1,216 @@
+//! What an operator holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::command::{Answer, Command, ControlAction, ControlEntry};
+use super::log::ControlLog;
+use super::settings::SettingsChange;
+use super::state::ControlState;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{CommandId, MigrationId};
+use crate::migration::service::{MigrationService, unknown};
+
+/// Gives commands to a migration that runs, in this process or in any other.
+///
+/// A command is durable once it is sent: a migrator that is not there, or that dies, finds it when
+/// it comes back. It answers within a second or so; see [`CommandReceipt::answer`].
+#[derive(Debug, Clone)]
+pub struct MigrationControl {
+    service: MigrationService,
+    migration: MigrationId,
+    author: String,
+}
+
+/// A command that was sent.
+#[derive(Debug, Clone)]
+pub struct CommandReceipt {
+    control: MigrationControl,
+    /// The command.
+    pub command: Command,
+}
+
+/// How often an answer is looked for.
+const POLL: Duration = Duration::from_millis(250);
+
+impl MigrationControl {
+    pub(crate) fn new(service: MigrationService, migration: MigrationId) -> Self {
+        let author = service.holder.to_string();
+        Self {
+            service,
+            migration,
+            author,
+        }
+    }
+
+    /// Gives commands under this name.
+    #[must_use]
+    pub fn author(mut self, author: impl Into<String>) -> Self {
+        self.author = author.into();
+        self
+    }
+
+    /// Stops it at its next safe point, where it stays until it is told to go on.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn pause(&self) -> Result<CommandReceipt> {
+        self.send(ControlAction::Pause).await
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn resume(&self) -> Result<CommandReceipt> {
+        self.send(ControlAction::Resume).await
+    }
+
+    /// Stops and undoes it, before its pivot; it ends as cancelled.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn cancel(&self, reason: impl Into<String> + Send) -> Result<CommandReceipt> {
+        let reason = reason.into();
+        self.send(ControlAction::Cancel { reason }).await
+    }
+
+    /// Stops and undoes it, before its pivot; it ends as rolled back.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn roll_back(&self, reason: impl Into<String> + Send) -> Result<CommandReceipt> {
+        let reason = reason.into();
+        self.send(ControlAction::RollBack { reason }).await
+    }
+
+    /// Lets it cut over as soon as it is ready.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn cut_over(&self) -> Result<CommandReceipt> {
+        self.send(ControlAction::CutOver).await
+    }
+
+    /// Takes [`cut_over`](Self::cut_over) back.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn withdraw_cut_over(&self) -> Result<CommandReceipt> {
+        self.send(ControlAction::WithdrawCutOver).await
+    }
+
+    /// Changes how fast and in which portions it works.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); `Invalid` for settings that cannot be.
+    pub async fn set(&self, change: SettingsChange) -> Result<CommandReceipt> {
+        change.check()?;
+        self.send(ControlAction::Set(change)).await
+    }
+
+    /// Sends a command.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown migration; `AlreadyExists` for one that has ended, saying how to
+    /// go back from there; those of the records.
+    pub async fn send(&self, action: ControlAction) -> Result<CommandReceipt> {
+        self.refuse_ended(&action).await?;
+        let environment = &self.service.environment;
+        let command = Command {
+            id: CommandId::from_uuid(environment.uuid_v4()),
+            author: self.author.clone(),
+            at: environment.clock.now(),
+            action,
+        };
+        let mut log = self.log();
+        log.catch_up().await?;
+        let id = command.id;
+        let entry = ControlEntry::Command(command.clone());
+        log.append(&entry, |state| state.find(id).is_none()).await?;
+        Ok(CommandReceipt {
+            control: self.clone(),
+            command,
+        })
+    }
+
+    /// What was said and answered so far.
+    ///
+    /// # Errors
+    /// `Corrupt`; those of the records.
+    pub async fn state(&self) -> Result<ControlState> {
+        let mut log = self.log();
+        log.catch_up().await?;
+        Ok(log.state().clone())
+    }
+
+    fn log(&self) -> ControlLog {
+        ControlLog::new(Arc::clone(&self.service.records), self.migration)
+    }
+
+    async fn refuse_ended(&self, action: &ControlAction) -> Result<()> {
+        let journal = self.service.journal(self.migration).await?;
+        let state = journal.state();
+        if state.next_number == 0 {
+            return Err(unknown(self.migration));
+        }
+        if state.outcome.is_none() {
+            return Ok(());
+        }
+        let message = format!(
+            "the migration has ended, {}: {}",
+            state.status(),
+            self.migration
+        );
+        Err(
+            Error::new(ErrorKind::AlreadyExists, message).with_hint(match action {
+                ControlAction::Cancel { .. }
+                | ControlAction::RollBack { .. }
+                | ControlAction::WithdrawCutOver => "roll it back, which migrates the events back",
+                _ => "there is nothing to steer any more",
+            }),
+        )
+    }
+}
+
+impl CommandReceipt {
+    /// Waits until the command is answered, refused or done, at most this long. Nothing where the
+    /// time is over: the command stands, and is found by whoever resumes the migration.
+    ///
+    /// # Errors
+    /// Those of the records.
+    pub async fn answer(&self, patience: Duration) -> Result<Option<Answer>> {
+        self.wait(patience, |_| true).await
+    }
+
+    /// As [`answer`](Self::answer), until it is refused or done, not only accepted.
+    ///
+    /// # Errors
+    /// Those of the records.
+    pub async fn done(&self, patience: Duration) -> Result<Option<Answer>> {
+        self.wait(patience, |answer| *answer != Answer::Accepted)
+            .await
+    }
+
+    async fn wait(
+        &self,
+        patience: Duration,
+        enough: impl Fn(&Answer) -> bool + Send,
+    ) -> Result<Option<Answer>> {
+        let clock = &self.control.service.environment.clock;
+        let deadline = clock.monotonic() + patience;
+        let mut log = self.control.log();
+        loop {
+            log.catch_up().await?;
+            let found = log.state().find(self.command.id);
+            let answer = found.and_then(|tracked| tracked.answer.clone());
+            if answer.as_ref().is_some_and(&enough) {
+                return Ok(answer);
+            }
+            if clock.monotonic() >= deadline {
+                return Ok(None);
+            }
+            clock.sleep(POLL).await;
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Reading and appending control logs.
+
+use std::sync::Arc;
+
+use super::command::{ControlEntry, ControlRecord};
+use super::state::ControlState;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::MigrationId;
+use crate::store::{RecordKey, Records, RecordsExt as _, decode};
+
+/// Appends that others may be faster than before it is given up.
+const TRIES: usize = 64;
+
+/// The control log of a migration, as far as this process has read it.
+#[derive(Debug, Clone)]
+pub(crate) struct ControlLog {
+    records: Arc<dyn Records>,
+    key: RecordKey,
+    state: ControlState,
+}
+
+impl ControlLog {
+    /// The log, of which nothing is read yet.
+    pub(crate) fn new(records: Arc<dyn Records>, migration: MigrationId) -> Self {
+        Self {
+            records,
+            key: RecordKey::Control(migration),
+            state: ControlState::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> &ControlState {
+        &self.state
+    }
+
+    /// Reads what was appended since; one request where nothing was.
+    ///
+    /// # Errors
+    /// `Corrupt`, also for a newer format; those of the records.
+    pub(crate) async fn catch_up(&mut self) -> Result<()> {
+        while let Some(record) = self.records.get(&self.key, self.state.next_number).await? {
+            let number = record.number;
+            let record: ControlRecord = decode(&self.key, &record)?;
+            if record.format > ControlRecord::FORMAT {
+                let message = format!(
+                    "record {number} of {:?} has format {}, known is {}",
+                    self.key,
+                    record.format,
+                    ControlRecord::FORMAT
+                );
+                return Err(Error::corrupt(message).with_hint("use a newer version of esm"));
+            }
+            self.state.apply(&record.entry);
+        }
+        Ok(())
+    }
+
+    /// Appends an entry that `wanted` still makes sense of, after everything that others appended
+    /// meanwhile was read. The entry may come to stand twice where an answer was lost; it counts
+    /// once.
+    ///
+    /// # Errors
+    /// `Unavailable`, also when others were faster every time; `Ambiguous`; `Corrupt`.
+    pub(crate) async fn append(
+        &mut self,
+        entry: &ControlEntry,
+        mut wanted: impl FnMut(&ControlState) -> bool + Send,
+    ) -> Result<()> {
+        let format = ControlRecord::FORMAT;
+        let record = ControlRecord {
+            format,
+            entry: entry.clone(),
+        };
+        let mut last = None;
+        for _ in 0..TRIES {
+            if !wanted(&self.state) {
+                return Ok(());
+            }
+            let number = self.state.next_number;
+            match self.records.put_as(&self.key, number, &record).await {
+                Ok(()) => {
+                    self.state.apply(entry);
+                    return Ok(());
+                }
+                // what stands there, perhaps this very entry, is read before the next try
+                Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {
+                    last = Some(e);
+                    self.catch_up().await?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "control log not written")))
+    }
+}

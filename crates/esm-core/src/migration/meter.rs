@@ -1,0 +1,70 @@
+//! Where the time of a run goes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+
+/// What the stages of a run have taken so far, over all objects side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StageTimes {
+    /// Reading cells.
+    pub read: Duration,
+    /// Transforming events.
+    pub transform: Duration,
+    /// Appending cells to targets.
+    pub append: Duration,
+    /// Waiting because of a limit.
+    pub throttled: Duration,
+}
+
+/// A stage of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stage {
+    Read,
+    Transform,
+    Append,
+    Throttled,
+}
+
+/// Adds up what the stages of a run take.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    clock: Arc<dyn Clock>,
+    micros: [AtomicU64; 4],
+}
+
+impl Meter {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let micros = Default::default();
+        Arc::new(Self { clock, micros })
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// Counts the time since then to a stage, and answers it.
+    pub(crate) fn count(&self, stage: Stage, since: Duration) -> Duration {
+        let took = self.now().saturating_sub(since);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.micros[stage as usize].fetch_add(micros, Ordering::Relaxed);
+        took
+    }
+
+    pub(crate) fn times(&self) -> StageTimes {
+        let of = |stage: Stage| {
+            Duration::from_micros(self.micros[stage as usize].load(Ordering::Relaxed))
+        };
+        StageTimes {
+            read: of(Stage::Read),
+            transform: of(Stage::Transform),
+            append: of(Stage::Append),
+            throttled: of(Stage::Throttled),
+        }
+    }
+}

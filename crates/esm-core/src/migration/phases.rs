@@ -1,0 +1,127 @@
+//! Publishing the phases of an object, for applications that want to know (R20, R21).
+
+use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
+
+use super::attempt::Attempt;
+use super::context::Context;
+use super::phase::MigrationPhase;
+use crate::error::Result;
+use crate::event::Revision;
+use crate::routing::{RoutingEntry, RoutingTable};
+
+/// Whether phases are published to applications. Nothing rests on it: phases are hints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishPhases {
+    /// For streams of at least [`PublishPhases::LARGE`] events: smaller ones are migrated before
+    /// an application would hear of it.
+    #[default]
+    Large,
+    /// For all.
+    Always,
+    /// For none.
+    Never,
+}
+
+impl PublishPhases {
+    /// Number of events from which on a stream is large.
+    pub const LARGE: u64 = 10_000;
+
+    fn wanted(self, events: Revision) -> bool {
+        match self {
+            Self::Large => events.0 >= Self::LARGE,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// What was published of one attempt in this run.
+#[derive(Debug, Default)]
+pub(crate) struct Published {
+    phase: Option<MigrationPhase>,
+}
+
+impl Published {
+    /// Whether anything was published, so that time has passed.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.phase.is_some()
+    }
+
+    /// Publishes that an attempt has come to this phase, where the source is large enough. An error
+    /// is logged and forgotten: who was not told finds out from the streams.
+    pub(crate) async fn reach(
+        &mut self,
+        context: &Context,
+        attempt: &Attempt,
+        source_events: Revision,
+        phase: MigrationPhase,
+    ) {
+        let begun = self.phase.is_some();
+        if self.phase >= Some(phase) || !(begun || context.plan.phases.wanted(source_events)) {
+            return;
+        }
+        context.reporter.update(|p| p.phase = phase);
+        match publish(context, attempt, (!begun, phase)).await {
+            Ok(()) => debug!(object = %attempt.object, %phase, "phase published"),
+            Err(error) => warn!(object = %attempt.object, %phase, %error, "phase not published"),
+        }
+        self.phase = Some(phase);
+    }
+}
+
+async fn publish(
+    context: &Context,
+    attempt: &Attempt,
+    (first, phase): (bool, MigrationPhase),
+) -> Result<()> {
+    let table = RoutingTable::new(context.records.clone());
+    let object = std::slice::from_ref(&attempt.object);
+    if first {
+        table.enlist(context.migration(), object).await?;
+    }
+    table
+        .advance_to(&attempt.object, &entry(context, attempt), phase)
+        .await?;
+    if phase == MigrationPhase::BookClosed {
+        table.delist(context.migration(), object).await?;
+    }
+    Ok(())
+}
+
+/// Brings what this or an earlier holder published of an attempt to its end: to `Normal` for one that
+/// is undone, to `BookClosed` for one that has cut over. Costs a read where nothing was published.
+pub(crate) async fn end(
+    context: &Context,
+    attempt: &Attempt,
+    source_events: Revision,
+    phase: MigrationPhase,
+) {
+    if !context.plan.phases.wanted(source_events) {
+        return;
+    }
+    let table = RoutingTable::new(context.records.clone());
+    let ended = async {
+        if !table.index().await?.names(&attempt.object) {
+            return Ok(());
+        }
+        let begin = entry(context, attempt);
+        table.advance_to(&attempt.object, &begin, phase).await?;
+        let object = std::slice::from_ref(&attempt.object);
+        table.delist(context.migration(), object).await
+    };
+    if let Err(error) = ended.await {
+        warn!(object = %attempt.object, %phase, %error, "phase not published");
+    }
+}
+
+fn entry(context: &Context, attempt: &Attempt) -> RoutingEntry {
+    RoutingEntry {
+        migration: context.migration(),
+        generation: attempt.generation,
+        source: attempt.source.clone(),
+        target: attempt.target.clone(),
+        phase: MigrationPhase::Normal,
+    }
+}

@@ -1,0 +1,91 @@
+//! Between a verified target and the Close: hooks, phases, and waiting for the command or the window.
+
+use std::time::Duration;
+
+use super::attempt::Attempt;
+use super::context::Context;
+use super::cutover::{Gate, gate};
+use super::hooks::HookPoint;
+use super::phase::MigrationPhase;
+use super::phases::Published;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Revision;
+
+/// How long a source that waits to be closed is left alone before it is caught up with again.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// How far an attempt is on its way to the Close. Each stage is entered once in a run.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness {
+    /// When all was copied and compared for the first time.
+    ready_since: Option<Duration>,
+    announced: bool,
+}
+
+impl Readiness {
+    /// Whether all was copied and compared before: from there on nothing is throttled.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.ready_since.is_some()
+    }
+
+    /// Whether the source may be closed at once, by what was just seen of it. `false`: time has
+    /// passed, so it must be looked at again.
+    ///
+    /// # Errors
+    /// `Cancelled` for a veto, `Stuck` when the time to cut over is over; those of a safe point.
+    pub(crate) async fn permit(
+        &mut self,
+        context: &Context,
+        attempt: &Attempt,
+        published: &mut Published,
+        source_events: Revision,
+    ) -> Result<bool> {
+        let clock = &context.environment.clock;
+        let ready_since = match self.ready_since {
+            Some(since) => since,
+            None => {
+                let now = clock.monotonic();
+                self.ready_since = Some(now);
+                let phase = MigrationPhase::DualRead;
+                published
+                    .reach(context, attempt, source_events, phase)
+                    .await;
+                let verified = context.call_hooks(HookPoint::Verified, attempt).await?;
+                let ready = context.call_hooks(HookPoint::Ready, attempt).await?;
+                if verified || ready || published.is_begun() {
+                    return Ok(false);
+                }
+                now
+            }
+        };
+        let mode = context.plan.cutover.mode;
+        let told = context.steering.told_to_cut_over();
+        let ready_for = clock.monotonic().saturating_sub(ready_since);
+        match gate(mode, told, clock.now(), ready_for) {
+            Gate::Open => {}
+            Gate::Wait(what) => {
+                context.wait_for(what, ROUND).await?;
+                return Ok(false);
+            }
+            Gate::TooLate(why) => return Err(too_late(attempt, &why)),
+        }
+        if !self.announced {
+            self.announced = true;
+            let phase = MigrationPhase::Cutover;
+            published
+                .reach(context, attempt, source_events, phase)
+                .await;
+            let asked = context
+                .call_hooks(HookPoint::BeforeCutover, attempt)
+                .await?;
+            return Ok(!asked && !published.is_begun());
+        }
+        Ok(true)
+    }
+}
+
+fn too_late(attempt: &Attempt, why: &str) -> Error {
+    let message = format!("{why}: {}", attempt.object);
+    Error::new(ErrorKind::Stuck, message)
+        .with_hint("the source is untouched; resume to try again, or roll back")
+}
