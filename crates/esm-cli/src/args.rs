@@ -60,6 +60,17 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "ESM_STORE", value_name = "URL")]
     pub(crate) store: Option<String>,
 
+    /// Another store that streams of this one have moved to, or may move to; may be given several
+    /// times, and as a list with spaces in the variable.
+    #[arg(
+        long = "other-store",
+        global = true,
+        env = "ESM_OTHER_STORES",
+        value_name = "URL"
+    )]
+    #[arg(value_delimiter = ' ')]
+    pub(crate) other_stores: Vec<String>,
+
     /// How results are printed: for people or for programs.
     #[arg(long, short, global = true, env = "ESM_OUTPUT", value_name = "FORMAT")]
     #[arg(value_enum, default_value_t = OutputFormat::Text)]

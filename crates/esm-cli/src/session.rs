@@ -67,8 +67,18 @@ impl Session {
         let environment = Environment::system();
         let store = connect(&global, address(&global)?, access, &environment).await?;
         let records = store.records();
+        let mut stores = Stores::new(store.event_store());
+        for other in global.other_stores.iter().filter(|url| !url.is_empty()) {
+            let access = match access {
+                Access::Read => Access::Read,
+                _ => Access::Write,
+            };
+            let opened = connect(&global, other, access, &environment).await;
+            let opened = opened.map_err(|e| e.context("another store cannot be opened"))?;
+            stores = stores.with(opened.event_store());
+        }
         Ok(Self {
-            stores: Stores::new(store.event_store()),
+            stores,
             documents: Documents::new(Arc::clone(&records)),
             locks: store.locks(),
             records,
@@ -96,6 +106,20 @@ impl Session {
         Ok(store
             .map_err(|e| e.context("backups cannot be reached"))?
             .backups())
+    }
+
+    /// A store that streams are to move to, and its address without secrets.
+    ///
+    /// # Errors
+    /// What opening fails with.
+    pub(crate) async fn target_at(
+        &self,
+        address: &str,
+        access: Access,
+    ) -> Result<(Arc<dyn EventStore>, String)> {
+        let store = connect(&self.global, address, access, &self.environment).await;
+        let store = store.map_err(|e| e.context("the store to move to cannot be opened"))?;
+        Ok((store.event_store(), store.location().to_owned()))
     }
 
     /// Opens the store for reading, if there is one.

@@ -7,7 +7,7 @@ use esm_core::{Error, Result};
 
 use super::migration_args::{LockArgs, MigrationArgs};
 use crate::exit::{self, Exit};
-use crate::migration::{self, Description, plan_exit, plan_text, service};
+use crate::migration::{self, Description, Wanted, plan_exit, plan_text, service};
 use crate::session::{Access, Session};
 
 /// Migrate objects: back up, copy and transform, verify, cut over, close the books.
@@ -35,7 +35,7 @@ pub(crate) struct Migrate {
     #[arg(long, value_name = "FILE", group = "selection")]
     #[arg(conflicts_with_all = [
         "transform", "from_stream", "to_stream", "again", "on_retired", "no_backup", "backup_keep", "tags",
-        "close_books", "with_rollback", "keep_going", "collect_failures",
+        "close_books", "with_rollback", "keep_going", "collect_failures", "to", "cutover",
     ])]
     plan: Option<PathBuf>,
     /// Only show what would be done.
@@ -97,7 +97,7 @@ async fn execute(
         None => builder.execute().await,
     };
     watch.end();
-    migration::finish(session, &ended?)
+    migration::finish(session, &ended?, Wanted::Migrated)
 }
 
 async fn read_plan(path: &Path) -> Result<MigrationPlan> {

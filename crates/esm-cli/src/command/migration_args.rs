@@ -8,6 +8,7 @@ use esm_core::store::OnRetired;
 use esm_core::{Error, Result};
 
 use super::backup::tags;
+use super::live_args::LiveArgs;
 use crate::args::{Pair, Span};
 use crate::migration::{Books, Description, Keeping, Program};
 use crate::selection::Selection;
@@ -109,6 +110,9 @@ pub(crate) struct MigrationArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = CopyOptions::default().cell_events)]
     #[arg(help_heading = "Tuning")]
     cell_events: usize,
+
+    #[command(flatten)]
+    live: LiveArgs,
 }
 
 /// What becomes of appends of retired schemas.
@@ -172,6 +176,10 @@ impl MigrationArgs {
             rollback: self.with_rollback,
             again: self.again,
             on_retired: self.on_retired.map(Into::into),
+            to: self.live.to.clone(),
+            cutover: self.live.cutover()?,
+            phases: self.live.phases.into(),
+            limits: self.live.limits.change(),
         })
     }
 

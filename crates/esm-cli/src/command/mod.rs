@@ -5,6 +5,7 @@ mod completions;
 mod export;
 mod import;
 mod list;
+mod live_args;
 mod lock;
 mod migrate;
 mod migration_args;
@@ -15,8 +16,10 @@ mod rollback;
 mod run;
 mod show;
 mod status;
+mod steer;
 mod store;
 mod verify;
+mod watch;
 
 use clap::Subcommand;
 
@@ -27,9 +30,14 @@ pub(crate) use run::run;
 pub(crate) enum Command {
     Import(import::Import),
     Export(export::Export),
-    Plan(plan::Plan),
+    Plan(Box<plan::Plan>),
     Migrate(Box<migrate::Migrate>),
+    Watch(watch::Watch),
+    Pause(steer::Pause),
     Resume(resume::Resume),
+    Cutover(steer::Cutover),
+    Set(steer::Set),
+    Cancel(steer::Cancel),
     Rollback(rollback::Rollback),
     Status(status::Status),
     Verify(verify::Verify),

@@ -1,17 +1,22 @@
 //! `esm resume`
 
+use std::time::Duration;
+
 use esm_core::id::MigrationId;
-use esm_core::migration::MigrationService;
+use esm_core::migration::{ControlAction, MigrationService, MigrationStatus};
 use esm_core::{Error, Result};
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
 use super::migration_args::LockArgs;
+use super::steer;
 use crate::exit::Exit;
-use crate::migration::{self, Description, service};
+use crate::migration::{self, Description, Wanted, service};
 use crate::session::Session;
 
-/// Go on with a migration that was stopped, killed, or failed.
+/// Go on with a migration that was paused, stopped, killed, or failed.
+///
+/// One that is paused, and that a process works on, is told to go on.
 ///
 /// Its plan is in its journal, the jq program included: nothing has to be given again. One whose
 /// process died is taken over when its lock has run out.
@@ -28,9 +33,15 @@ pub(crate) struct Resume {
     /// All that are not finished, one after another.
     #[arg(long)]
     all: bool,
+    /// Leave a migration paused that was paused with `esm pause`: take it over, and wait.
+    #[arg(long)]
+    stay_paused: bool,
     #[command(flatten)]
     lock: LockArgs,
 }
+
+/// How long a process that works on the migration has to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Serialize)]
 struct Nothing {
@@ -76,7 +87,19 @@ impl Resume {
         service: &MigrationService,
         migration: MigrationId,
     ) -> Result<Exit> {
-        let state = service.status(migration).await?;
+        let seen = service.observe(migration).await?;
+        if seen.desired.paused_by.is_some() && !self.stay_paused {
+            let told = (ControlAction::Resume, None);
+            let receipt = steer::send(service, migration, told).await?;
+            if seen.is_at_work() {
+                return steer::report(session, migration, &receipt, PATIENCE).await;
+            }
+        }
+        let wanted = match seen.state.status {
+            MigrationStatus::RollingBack => Wanted::Undone,
+            _ => Wanted::Migrated,
+        };
+        let state = seen.state;
         let mut builder = service
             .resume(migration)
             .lock(|options| self.lock.over(options))
@@ -87,7 +110,7 @@ impl Resume {
         let (watch, options) = migration::watched(session, "resume");
         let ended = builder.progress(|_| options).execute().await;
         watch.end();
-        migration::finish(session, &ended?)
+        migration::finish(session, &ended?, wanted)
     }
 }
 

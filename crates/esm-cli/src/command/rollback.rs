@@ -5,7 +5,7 @@ use esm_core::id::MigrationId;
 
 use super::migration_args::LockArgs;
 use crate::exit::Exit;
-use crate::migration::{self, service};
+use crate::migration::{self, Wanted, service};
 use crate::session::Session;
 
 /// Undo a migration that is not finished, as far as it has not cut over.
@@ -42,6 +42,6 @@ impl Rollback {
             .roll_back(&self.reason)
             .await;
         watch.end();
-        migration::finish(session, &ended?)
+        migration::finish(session, &ended?, Wanted::Undone)
     }
 }

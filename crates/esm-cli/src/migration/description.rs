@@ -6,8 +6,8 @@ use std::time::Duration;
 use esm_core::Result;
 use esm_core::id::{StreamId, StreamName};
 use esm_core::migration::{
-    BackupOptions, BookClosing, BulkOptions, CopyOptions, MigrationBuilder, MigrationService,
-    PlannedMigration, ResumeBuilder, Scope,
+    BackupOptions, BookClosing, BulkOptions, CopyOptions, CutoverOptions, MigrationBuilder,
+    MigrationService, PlannedMigration, PublishPhases, ResumeBuilder, Scope, SettingsChange,
 };
 use esm_core::store::{BackupSettings, Compression, OnRetired};
 use jiff::Timestamp;
@@ -47,10 +47,16 @@ pub(crate) struct Description {
     pub(crate) rollback: bool,
     pub(crate) again: bool,
     pub(crate) on_retired: Option<OnRetired>,
+    /// The store that the events go to, if it is another.
+    pub(crate) to: Option<String>,
+    pub(crate) cutover: CutoverOptions,
+    pub(crate) phases: PublishPhases,
+    pub(crate) limits: SettingsChange,
 }
 
 const BACKUP: &str = "esm.backup";
 const ARCHIVE: &str = "esm.archive";
+const TO: &str = "esm.to";
 
 impl Description {
     /// The description that a plan was made from.
@@ -78,6 +84,10 @@ impl Description {
             rollback: plan.rollback_on_failure,
             again: plan.again,
             on_retired: plan.on_retired,
+            to: plan.annotations.get(TO).cloned(),
+            cutover: plan.cutover,
+            phases: plan.phases,
+            limits: plan.throttle,
         }
     }
 
@@ -130,6 +140,14 @@ impl Description {
         if self.rollback {
             builder = builder.with_rollback();
         }
+        if let Some(address) = &self.to {
+            let (store, location) = session.target_at(address, access).await?;
+            builder = builder.to_store(store).annotate(TO, location);
+        }
+        builder = builder
+            .cutover(|_| self.cutover)
+            .phases(self.phases)
+            .limits(self.limits);
         if let Some(policy) = self.on_retired {
             builder = builder.on_retired(policy);
         }
@@ -149,6 +167,10 @@ impl Description {
         builder: ResumeBuilder,
     ) -> Result<ResumeBuilder> {
         let mut builder = builder.transform_with(transformer(self.program.as_ref())?);
+        if let Some(address) = &self.to {
+            let (store, _) = session.target_at(address, Access::Write).await?;
+            builder = builder.to_store(store);
+        }
         if let Some(Keeping {
             address: Some(address),
             ..

@@ -16,6 +16,6 @@ mod show_plan;
 pub(crate) use compare::{Compared, Mappers, compare};
 pub(crate) use description::{Books, Description, Keeping};
 pub(crate) use program::Program;
-pub(crate) use report::{finish, next_step};
-pub(crate) use service::{service, watched};
+pub(crate) use report::{Wanted, finish, next_step};
+pub(crate) use service::{author, service, watched};
 pub(crate) use show_plan::{plan_exit, plan_text};

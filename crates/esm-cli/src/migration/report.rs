@@ -30,7 +30,7 @@ struct Shown<'a> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub(crate) fn finish(session: &Session, result: &MigrationResult) -> Result<Exit> {
+pub(crate) fn finish(session: &Session, result: &MigrationResult, wanted: Wanted) -> Result<Exit> {
     let shown = Shown {
         migration: result.migration,
         success: result.is_success(),
@@ -44,7 +44,12 @@ pub(crate) fn finish(session: &Session, result: &MigrationResult) -> Result<Exit
     output.result(&shown, |_, terminal| text(result, terminal))?;
     let exit = match &result.error {
         Some(error) => error.kind().into(),
-        None if result.is_success() || is_undone(result.status) => Exit::Success,
+        None if result.is_success() => Exit::Success,
+        None if is_undone(result.status) => match wanted {
+            Wanted::Undone => Exit::Success,
+            // somebody else said so
+            Wanted::Migrated => Exit::Interrupted,
+        },
         None => Exit::Failure,
     };
     if let (Some(error), false) = (&result.error, output.is_json()) {
@@ -56,10 +61,19 @@ pub(crate) fn finish(session: &Session, result: &MigrationResult) -> Result<Exit
     Ok(exit)
 }
 
+/// What a command was to bring about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Migrated objects.
+    Migrated,
+    /// Everything as it was.
+    Undone,
+}
+
 fn is_undone(status: MigrationStatus) -> bool {
     matches!(
         status,
-        MigrationStatus::RolledBack | MigrationStatus::Abandoned
+        MigrationStatus::RolledBack | MigrationStatus::Abandoned | MigrationStatus::Cancelled
     )
 }
 

@@ -16,7 +16,7 @@ use crate::session::Session;
 /// None that a user can meet.
 pub(crate) fn service(session: &Session) -> Result<MigrationService> {
     let service = MigrationService::new(
-        Arc::clone(session.events()),
+        session.stores().clone(),
         Arc::clone(session.records()),
         Arc::clone(session.locks()),
     )?;
@@ -26,8 +26,8 @@ pub(crate) fn service(session: &Session) -> Result<MigrationService> {
         .with_holder(holder(session)?))
 }
 
-/// `user@host:pid:nonce`, for people who wonder who holds a lock.
-fn holder(session: &Session) -> Result<HolderId> {
+/// `user@host`, for people who wonder who gave a command.
+pub(crate) fn author() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     let user = variable("USER").or_else(|| variable("USERNAME"));
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
@@ -35,14 +35,14 @@ fn holder(session: &Session) -> Result<HolderId> {
         .map(|name| name.trim().to_owned())
         .or_else(|| variable("HOSTNAME"))
         .or_else(|| variable("COMPUTERNAME"));
+    let user = user.unwrap_or_else(|| "user".to_owned());
+    format!("{user}@{}", host.unwrap_or_else(|| "host".to_owned()))
+}
+
+/// `user@host:pid:nonce`, for people who wonder who holds a lock.
+fn holder(session: &Session) -> Result<HolderId> {
     let nonce = session.environment().uuid_v4().simple().to_string();
-    let text = format!(
-        "{}@{}:{}:{}",
-        user.unwrap_or_else(|| "user".to_owned()),
-        host.unwrap_or_else(|| "host".to_owned()),
-        std::process::id(),
-        &nonce[..8]
-    );
+    let text = format!("{}:{}:{}", author(), std::process::id(), &nonce[..8]);
     // names come from outside; what is no holder is replaced by what surely is one
     HolderId::new(&text).or_else(|_| HolderId::new(format!("process {}", std::process::id())))
 }

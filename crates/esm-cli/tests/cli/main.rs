@@ -9,3 +9,4 @@ mod interrupted;
 mod looking;
 mod migrate;
 mod orders;
+mod steering;

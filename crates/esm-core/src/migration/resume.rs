@@ -14,7 +14,7 @@ use super::steering::ControlOptions;
 use super::throttle::ThrottleOptions;
 use crate::error::Result;
 use crate::id::MigrationId;
-use crate::store::BackupProvider;
+use crate::store::{BackupProvider, EventStore};
 use crate::transform::EventTransformer;
 
 /// Describes how an unfinished migration is resumed or undone.
@@ -47,6 +47,13 @@ impl ResumeBuilder {
     /// As [`transform`](Self::transform), for a transformer that is shared.
     pub fn transform_with(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
         self.run.transformer = Some(transformer);
+        self
+    }
+
+    /// The store that the events go to, where that is another: it must be given again, unless the
+    /// service knows it.
+    pub fn to_store(mut self, store: Arc<dyn EventStore>) -> Self {
+        self.service.stores = self.service.stores.with(store);
         self
     }
 

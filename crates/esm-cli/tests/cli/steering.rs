@@ -1,0 +1,173 @@
+//! A migration that runs in one process is steered and watched from others.
+
+use std::process::Child;
+
+use serde_json::Value;
+
+use crate::esm::{Esm, Ran};
+use crate::orders;
+
+/// One order with this many events.
+fn order(events: usize) -> String {
+    orders::sorted(1, events)
+}
+
+/// A store with that order, and a migration of it that has begun.
+fn begun(events: usize, options: &[&str]) -> (Esm, Child) {
+    let esm = Esm::new();
+    esm.import(&order(events));
+    let migrate = [&["migrate", "--all", "--progress", "off"], options].concat();
+    let child = esm.command(&migrate).spawn().expect("esm starts");
+    watch(&esm, |seen| seen["progress"].is_object());
+    (esm, child)
+}
+
+/// Looks until it is as wanted; the test's own time limit ends a wait for what never comes.
+fn watch(esm: &Esm, wanted: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let ran = esm.run(&["watch", "--once", "--output", "json"]);
+        if ran.code == Some(3) {
+            // not planned yet
+            continue;
+        }
+        ran.succeeded();
+        let seen: Value = serde_json::from_str(&ran.stdout).expect("a document");
+        if wanted(&seen) {
+            return seen;
+        }
+    }
+}
+
+fn ended(child: Child) -> Ran {
+    Ran::new(child.wait_with_output().expect("esm ends"))
+}
+
+#[test]
+fn it_is_paused_slowed_down_hurried_and_goes_on() {
+    let (esm, child) = begun(600, &["--events-per-second", "100"]);
+    let paused = esm.run(&["pause", "--author", "eve"]);
+    paused.succeeded();
+    let seen = watch(&esm, |seen| seen["progress"]["status"] == "paused");
+    assert_eq!(seen["desired"]["paused_by"], "eve");
+    let line = esm.run(&["watch", "--once"]);
+    assert!(
+        line.stdout
+            .contains("waits for being resumed; paused by eve"),
+        "{}",
+        line.stdout
+    );
+
+    let again = esm.run(&["pause"]);
+    assert_eq!(again.code, Some(4), "{}", again.stdout);
+    assert!(
+        again
+            .stdout
+            .contains("refused: it is paused already, by eve"),
+        "{}",
+        again.stdout
+    );
+
+    let set = esm.run(&[
+        "set",
+        "--events-per-second",
+        "unlimited",
+        "--output",
+        "json",
+    ]);
+    set.succeeded();
+    assert_eq!(set.json()["answer"]["answer"], "done");
+    let resumed = esm.run(&["resume"]);
+    resumed.succeeded();
+    assert!(
+        resumed.stdout.contains("resume: done"),
+        "{}",
+        resumed.stdout
+    );
+    ended(child).succeeded();
+    assert_eq!(esm.export().lines().count(), 600);
+}
+
+#[test]
+fn a_cutover_waits_for_its_command() {
+    let (esm, child) = begun(20, &["--cutover", "manual"]);
+    watch(&esm, |seen| {
+        seen["progress"]["waiting_for"] == "the command to cut over"
+    });
+    let withdrawn = esm.run(&["cutover", "--withdraw"]);
+    assert_eq!(withdrawn.code, Some(4), "{}", withdrawn.stdout);
+    esm.run(&["cutover"]).succeeded();
+    ended(child).succeeded();
+    let over = esm.run(&["cutover"]);
+    assert_eq!(over.code, Some(3), "{}", over.stderr);
+}
+
+#[test]
+fn it_is_cancelled_without_a_trace_and_its_process_says_so() {
+    let (esm, child) = begun(600, &["--events-per-second", "50"]);
+    let cancelled = esm.run(&["cancel", "--reason", "wrong program"]);
+    cancelled.succeeded();
+    let ended = ended(child);
+    assert_eq!(ended.code, Some(130), "{}{}", ended.stdout, ended.stderr);
+    let status = esm.run(&["status", "--all", "--output", "json"]);
+    assert_eq!(status.json()["migrations"][0]["status"], "cancelled");
+    assert_eq!(esm.export().lines().count(), 600);
+}
+
+#[test]
+fn streams_move_to_another_store_and_are_found_there() {
+    let esm = Esm::new();
+    esm.import(&order(20));
+    let other = esm.url("other");
+    let moved = esm.run(&["migrate", "--all", "--to", &other]);
+    moved.succeeded();
+    let lost = esm.run(&["read", "order/00000"]);
+    assert_eq!(lost.code, Some(8), "{}", lost.stderr);
+    assert!(
+        lost.stderr.contains("add the store with that id"),
+        "{}",
+        lost.stderr
+    );
+    let read = esm.run(&["export", "--all", "--other-store", &other]);
+    read.succeeded();
+    assert_eq!(read.stdout.lines().count(), 20);
+    // and back again, through an append of an application in the other store
+    let home = esm.url("store");
+    let back = esm.run(&[
+        "migrate",
+        "--all",
+        "--again",
+        "--to",
+        &home,
+        "--other-store",
+        &other,
+    ]);
+    back.succeeded();
+    assert_eq!(
+        esm.run(&["export", "--all", "--other-store", &other])
+            .stdout,
+        read.stdout
+    );
+}
+
+#[test]
+fn what_cannot_be_steered_is_said() {
+    let esm = Esm::new();
+    esm.import(&order(3));
+    let nothing = esm.run(&["pause"]);
+    assert_eq!(nothing.code, Some(3), "{}", nothing.stderr);
+    let unknown = esm.run(&["cancel", "0192d3a0-7c1e-7aaa-8bbb-0123456789ab"]);
+    assert_eq!(unknown.code, Some(3), "{}", unknown.stderr);
+    let wrong = esm.run(&["set", "--events-per-second", "0"]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
+    let wait = esm.run(&["migrate", "--all", "--cutover-wait", "5s"]);
+    assert_eq!(wait.code, Some(2), "{}", wait.stderr);
+    esm.run(&["migrate", "--all"]).succeeded();
+    let status = esm.run(&["status", "--all", "--output", "json"]).json();
+    let id = status["migrations"][0]["migration"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let late = esm.run(&["cancel", &id]);
+    assert_eq!(late.code, Some(4), "{}", late.stderr);
+    assert!(late.stderr.contains("roll it back"), "{}", late.stderr);
+}
