@@ -113,3 +113,31 @@ fn every_command_has_help_with_an_example_and_stands_in_the_docs() {
     }
     assert!(count >= 9, "{count}");
 }
+
+/// What the page on operations says to type is understood: each command runs, and finds nothing to
+/// do, on a store where nothing is going on.
+#[test]
+fn every_command_of_the_page_on_operations_is_understood() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(2, 3));
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let program = esm.file("v2.jq", ".");
+    let mut count = 0;
+    for line in page.lines().filter_map(|line| line.strip_prefix("$ esm ")) {
+        let command = line.split("  #").next().unwrap_or_default();
+        let command = command.replace("'wrong quarter'", "wrong-quarter");
+        let words = command.split_whitespace().map(|word| match word {
+            "v2.jq" => program.clone(),
+            "manual" => "automatic".to_owned(),
+            other => other.to_owned(),
+        });
+        let words: Vec<_> = words.collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let ran = esm.run(&words);
+        assert!(!ran.stderr.contains("Usage:"), "{line}: {ran:?}");
+        assert!(matches!(ran.code, Some(0 | 3)), "{line}: {ran:?}");
+        count += 1;
+    }
+    assert!(count >= 8, "{count}");
+}
