@@ -11,7 +11,6 @@ mod layering;
 mod live;
 mod project;
 mod sample;
-mod servers;
 mod test;
 mod tidy;
 
@@ -31,7 +30,7 @@ struct Arguments {
 enum Task {
     /// Builds `esm` and migrates a sample of orders on a local directory, step by step
     Demo(demo::Options),
-    /// Runs all tests, with the servers that this machine can start
+    /// Runs all tests, and tells by name what could not be tested
     Test(test::Options),
     /// Runs every check, as continuous integration does, and prints the time of each stage
     Ci(ci::Options),

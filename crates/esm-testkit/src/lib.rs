@@ -9,11 +9,15 @@
 //! - [`sweep`] runs a migration again and again, with a fault at each of its operations.
 //! - [`strategies`] generates names, events, streams, transformations and faults.
 //! - [`mod@record`] writes down what is called, and counts it.
+//! - `containers` (a feature) has real servers to test against.
 
 pub mod conformance;
+#[cfg(all(feature = "containers", unix))]
+pub mod containers;
 mod environment;
 pub mod faults;
 pub mod memory;
+mod not_tested;
 pub mod observe;
 pub mod record;
 mod rules;
@@ -22,4 +26,5 @@ pub mod sweep;
 pub mod tap;
 
 pub use environment::{ManualClock, SeededRandomness, SteppedClock, environment};
+pub use not_tested::not_tested;
 pub use rules::{Rule, Rules};

@@ -2,9 +2,9 @@
 
 mod not_tested;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::{command, project, servers};
+use crate::{command, project};
 use not_tested::NotTested;
 
 /// Options of `cargo xtask test`.
@@ -19,30 +19,19 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// Runs the tests with all servers that can be had.
+/// Runs the tests. They start the servers that they need, by `esm_testkit::containers`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let not_tested = NotTested::fresh()?;
-    let servers = servers::start();
-    for (name, why) in &servers.missing {
-        not_tested.add(name, why)?;
-    }
-    if project::in_ci() && !servers.missing.is_empty() {
-        bail!("a server cannot be had: {:?}", servers.missing);
-    }
-
-    let tested = tests(options, &servers, &not_tested);
+    let tested = tests(options, &not_tested);
     not_tested.print()?;
     tested
 }
 
-fn tests(options: &Options, servers: &servers::Servers, not_tested: &NotTested) -> Result<()> {
+fn tests(options: &Options, not_tested: &NotTested) -> Result<()> {
     let runner = |arguments: &[&str]| {
         let mut cargo = command::cargo();
         cargo.args(arguments);
         cargo.env(NotTested::VARIABLE, not_tested.directory());
-        for server in &servers.running {
-            cargo.env(server.variable, &server.url);
-        }
         cargo
     };
     let nextest = command::answers("cargo-nextest", &["nextest", "--version"]);

@@ -18,6 +18,7 @@ use esm_core::store::{
 };
 use esm_core::{Error, ErrorKind, Result};
 use esm_objectstore::{OpenOptions, Store};
+use esm_testkit::not_tested;
 
 /// Where the small disk is mounted, in the process that has one.
 const DISK: &str = "ESM_TEST_SMALL_DISK";
@@ -101,14 +102,6 @@ fn small_disk(test: &str) -> Option<PathBuf> {
         Err(error) => not_tested(test, &format!("unshare cannot be run: {error}")),
     }
     None
-}
-
-/// Notes what could not be tested where `cargo xtask test` prints it.
-fn not_tested(what: &str, why: &str) {
-    match std::env::var_os("ESM_NOT_TESTED") {
-        Some(folder) => std::fs::write(Path::new(&folder).join(what), why).unwrap(),
-        None => eprintln!("not tested: {what}: {why}"),
-    }
 }
 
 fn one_event(environment: &Environment, bytes: usize) -> Append {

@@ -9,7 +9,7 @@ mod opening;
 mod places;
 mod restore;
 mod scripted;
-#[cfg(any(feature = "aws", feature = "azure"))]
+#[cfg(all(unix, any(feature = "aws", feature = "azure")))]
 mod servers;
 mod settling;
 mod zombies;

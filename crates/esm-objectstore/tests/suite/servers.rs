@@ -1,5 +1,4 @@
-//! The conformance suites on servers that speak S3 and Azure's protocol. `cargo xtask test` starts
-//! them, says where they are, and tells which could not be had.
+//! The conformance suites on servers that speak S3 and Azure's protocol.
 
 use std::sync::Arc;
 
@@ -7,7 +6,6 @@ use async_trait::async_trait;
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
 use esm_objectstore::{OpenOptions, Store};
-use esm_testkit::conformance::{Case, backup, event_store, lock, records, run_case};
 use object_store::path::Path;
 use object_store::{ObjectStore, RetryConfig};
 
@@ -40,54 +38,28 @@ fn no_retries() -> RetryConfig {
     }
 }
 
-type Client = fn(&str) -> Arc<dyn ObjectStore>;
+/// A prefix of its own behind this client, for one case.
+fn place(objects: Arc<dyn ObjectStore>) -> Timed<Bucket> {
+    let prefix = format!("suite/{}", Environment::system().uuid_v4());
+    Timed::new(Bucket { objects, prefix })
+}
 
-/// Runs a suite, each case in a place of its own, and reports all that failed.
-fn run<H: ?Sized>(
-    variable: &str,
-    client: Client,
-    cases: &[Case<H>],
-    harness: for<'a> fn(&'a Timed<Bucket>) -> &'a H,
-) {
-    let Ok(url) = std::env::var(variable) else {
-        return;
-    };
-    let failures: Vec<String> = cases
-        .iter()
-        .filter_map(|case| {
-            run_case(async {
-                let place = Timed::new(Bucket {
-                    objects: client(&url),
-                    prefix: format!("suite/{}", Environment::system().uuid_v4()),
-                });
-                let failure = (case.run)(harness(&place)).await.err();
-                failure.map(|failure| format!("{}: {failure}", case.name))
-            })
-        })
-        .collect();
-    assert!(failures.is_empty(), "{failures:#?}");
+const INSIDE: &str = "ESM_TEST_INSIDE";
+
+/// Whether this process was started by [`run_inside`].
+fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
 }
 
 /// Runs the test of this name again with these variables in its environment, which is where
-/// clients that are made from an address look. Answers whether this is that run.
-fn has_environment(test: &str, variable: &str, others: &[(&str, &str)]) -> bool {
-    const INSIDE: &str = "ESM_TEST_INSIDE";
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    if let Ok(url) = std::env::var(variable) {
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture"])
-            .env(INSIDE, "yes")
-            .envs(
-                others
-                    .iter()
-                    .map(|(name, value)| (name, value.replace("URL", &url))),
-            )
-            .status();
-        assert!(status.unwrap().success());
-    }
-    false
+/// clients that are made from an address look.
+fn run_inside(test: &str, variables: &[(&str, String)]) {
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "yes")
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .status();
+    assert!(status.unwrap().success());
 }
 
 /// A store by its address: made, found again, and not found where there is none.
@@ -128,26 +100,20 @@ async fn by_address(scheme: &str) {
     }
 }
 
+/// The suites, on what the expression gives; it may return where there is nothing to test on.
 macro_rules! suites {
-    ($variable:literal) => {
-        #[test]
-        fn event_store() {
-            super::run($variable, client, super::event_store::CASES, |place| place);
+    ($place:expr) => {
+        mod event_store {
+            esm_testkit::event_store_conformance!($place);
         }
-
-        #[test]
-        fn records() {
-            super::run($variable, client, super::records::CASES, |place| place);
+        mod records {
+            esm_testkit::records_conformance!($place);
         }
-
-        #[test]
-        fn lock() {
-            super::run($variable, client, super::lock::CASES, |place| place);
+        mod lock {
+            esm_testkit::lock_conformance!($place);
         }
-
-        #[test]
-        fn backup() {
-            super::run($variable, client, super::backup::CASES, |place| place);
+        mod backup {
+            esm_testkit::backup_conformance!($place);
         }
     };
 }
@@ -156,14 +122,15 @@ macro_rules! suites {
 mod s3 {
     use std::sync::Arc;
 
+    use esm_testkit::containers::{self, S3};
     use object_store::ObjectStore;
 
-    fn client(url: &str) -> Arc<dyn ObjectStore> {
+    fn client(s3: &S3) -> Arc<dyn ObjectStore> {
         let client = object_store::aws::AmazonS3Builder::new()
-            .with_endpoint(url)
+            .with_endpoint(s3.url())
             .with_allow_http(true)
-            .with_region("us-east-1")
-            .with_bucket_name("esm-test")
+            .with_region(s3.region())
+            .with_bucket_name(s3.bucket())
             .with_access_key_id("test")
             .with_secret_access_key("test")
             .with_retry(super::no_retries())
@@ -171,19 +138,27 @@ mod s3 {
         Arc::new(client.unwrap())
     }
 
-    suites!("ESM_TEST_S3");
+    suites!(match esm_testkit::containers::s3().await {
+        Some(s3) => crate::servers::place(crate::servers::s3::client(&s3)),
+        None => return Ok(()),
+    });
+
+    fn variables(s3: &S3) -> [(&'static str, String); 5] {
+        [
+            ("AWS_ENDPOINT_URL", s3.url()),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_REGION", s3.region().to_owned()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ]
+    }
 
     #[tokio::test]
     async fn by_address() {
-        let variables = [
-            ("AWS_ENDPOINT_URL", "URL"),
-            ("AWS_ALLOW_HTTP", "true"),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ];
-        if super::has_environment("servers::s3::by_address", "ESM_TEST_S3", &variables) {
+        if super::is_inside() {
             super::by_address("s3").await;
+        } else if let Some(s3) = containers::s3().await {
+            super::run_inside("servers::s3::by_address", &variables(&s3));
         }
     }
 }
@@ -194,53 +169,56 @@ mod azure {
 
     use esm_core::ErrorKind;
     use esm_objectstore::{OpenOptions, Store};
+    use esm_testkit::containers::{self, Azurite};
     use object_store::ObjectStore;
 
-    /// The account that every emulator has; its key is public.
-    const ACCOUNT: &str = "devstoreaccount1";
-    const KEY: &str =
-        "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-
-    fn client(url: &str) -> Arc<dyn ObjectStore> {
+    fn client(azurite: &Azurite) -> Arc<dyn ObjectStore> {
         let client = object_store::azure::MicrosoftAzureBuilder::new()
-            .with_account(ACCOUNT)
-            .with_access_key(KEY)
-            .with_container_name("esm-test")
-            .with_endpoint(format!("{url}/{ACCOUNT}"))
+            .with_account(azurite.account())
+            .with_access_key(azurite.key())
+            .with_container_name(azurite.container())
+            .with_endpoint(azurite.endpoint())
             .with_allow_http(true)
             .with_retry(super::no_retries())
             .build();
         Arc::new(client.unwrap())
     }
 
-    suites!("ESM_TEST_AZURITE");
+    suites!(match esm_testkit::containers::azurite().await {
+        Some(azurite) => crate::servers::place(crate::servers::azure::client(&azurite)),
+        None => return Ok(()),
+    });
 
-    fn variables(key: &str) -> [(&str, &str); 4] {
+    fn variables(azurite: &Azurite, key: &str) -> [(&'static str, String); 4] {
         [
-            ("AZURE_STORAGE_ENDPOINT", "URL/devstoreaccount1"),
-            ("AZURE_ALLOW_HTTP", "true"),
-            ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT),
-            ("AZURE_STORAGE_ACCOUNT_KEY", key),
+            ("AZURE_STORAGE_ENDPOINT", azurite.endpoint()),
+            ("AZURE_ALLOW_HTTP", "true".to_owned()),
+            ("AZURE_STORAGE_ACCOUNT_NAME", azurite.account().to_owned()),
+            ("AZURE_STORAGE_ACCOUNT_KEY", key.to_owned()),
         ]
     }
 
     #[tokio::test]
     async fn by_address() {
-        let test = "servers::azure::by_address";
-        if super::has_environment(test, "ESM_TEST_AZURITE", &variables(KEY)) {
+        if super::is_inside() {
             super::by_address("az").await;
+        } else if let Some(azurite) = containers::azurite().await {
+            let variables = variables(&azurite, azurite.key());
+            super::run_inside("servers::azure::by_address", &variables);
         }
     }
 
     #[tokio::test]
     async fn a_wrong_key_is_a_missing_permission_and_told_nobody() {
-        let test = "servers::azure::a_wrong_key_is_a_missing_permission_and_told_nobody";
         let wrong = "c2VjcmV0";
-        if super::has_environment(test, "ESM_TEST_AZURITE", &variables(wrong)) {
+        if super::is_inside() {
             let opened = Store::open_or_create("az://esm-test/x", OpenOptions::new()).await;
             let error = opened.unwrap_err();
             assert_eq!(error.kind(), &ErrorKind::PermissionDenied, "{error:?}");
             assert!(error.hint().is_some() && !format!("{error:?}").contains(wrong));
+        } else if let Some(azurite) = containers::azurite().await {
+            let test = "servers::azure::a_wrong_key_is_a_missing_permission_and_told_nobody";
+            super::run_inside(test, &variables(&azurite, wrong));
         }
     }
 }

@@ -1,0 +1,52 @@
+//! Servers in Docker's containers.
+
+use esm_core::clock::Environment;
+use testcontainers::core::ContainerPort;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerRequest, Image, ImageExt as _};
+
+use super::keeper::Keeper;
+use super::program;
+use super::run::ready;
+use super::server::Server;
+
+/// Whether Docker answers, and its program is there, which removes containers in the end.
+pub(super) fn answers() -> Result<(), String> {
+    let arguments = ["version", "--format", "{{.Server.Version}}"];
+    tokio::task::block_in_place(|| program::answers("docker", &arguments))
+}
+
+/// Starts a server in a container that ends with the anchor.
+pub(super) async fn contained<S: Server>(keeper: &Keeper) -> Result<String, String> {
+    let name = format!("esm-test-{}-{}", S::NAME, Environment::system().uuid_v4());
+    // before there is one, so that at no moment a kill leaves it behind
+    keeper.remove_container_in_the_end(&name)?;
+    let address = S::container(&name).await?;
+    ready::<S>(&address, || Ok(())).await?;
+    Ok(address)
+}
+
+/// Starts a container of this name; answers where this port of its is reached.
+pub(super) async fn start<I: Image>(
+    image: impl Into<ContainerRequest<I>>,
+    name: &str,
+    port: ContainerPort,
+) -> Result<String, String> {
+    let request = image.into().with_container_name(name);
+    let started = request.start().await;
+    let container = started.map_err(|error| error.to_string())?;
+    let reached = async {
+        let host = container.get_host().await?.to_string();
+        Ok((host, container.get_host_port_ipv4(port).await?))
+    };
+    let (host, port) = reached
+        .await
+        .map_err(|error: testcontainers::TestcontainersError| error.to_string())?;
+    // it serves the whole run, and is removed when that has ended
+    std::mem::forget(container);
+    Ok(match host.as_str() {
+        // which may be an address of version 6, where nothing listens
+        "localhost" => format!("127.0.0.1:{port}"),
+        _ => format!("{host}:{port}"),
+    })
+}

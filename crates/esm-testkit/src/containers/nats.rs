@@ -1,0 +1,71 @@
+//! NATS.
+
+use std::path::Path;
+
+use std::process::Command;
+use testcontainers::ImageExt as _;
+use testcontainers::core::IntoContainerPort as _;
+use testcontainers_modules::nats::{Nats as Image, NatsServerCmd};
+
+use super::server::{Server, Shared, exchange};
+use super::{docker, program};
+
+/// A NATS server with JetStream, which needs no password and keeps nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nats {
+    address: String,
+}
+
+/// A NATS server, or nothing where none can be had; see [the module](super).
+///
+/// ```no_run
+/// # async fn test() {
+/// let Some(nats) = esm_testkit::containers::nats().await else { return };
+/// assert!(nats.url().starts_with("nats://127.0.0.1:"));
+/// # }
+/// ```
+///
+/// # Panics
+/// In continuous integration, where none can be had.
+pub async fn nats() -> Option<Nats> {
+    static SHARED: Shared<Kind> = Shared::new();
+    let address = SHARED.address().await?;
+    Some(Nats { address })
+}
+
+impl Nats {
+    /// Where it answers: `nats://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Kind;
+
+impl Server for Kind {
+    const NAME: &str = "nats";
+    const WHAT: &str = "NATS";
+
+    async fn container(name: &str) -> Result<String, String> {
+        let image = Image::default().with_cmd(&NatsServerCmd::default().with_jetstream());
+        docker::start(image, name, 4222.tcp()).await
+    }
+
+    fn program(port: u16, directory: &Path) -> Result<Command, String> {
+        program::answers("nats-server", &["--version"])?;
+        let mut command = Command::new("nats-server");
+        command.args(["--addr", "127.0.0.1", "--port", &port.to_string()]);
+        command.arg("--jetstream").arg("--store_dir").arg(directory);
+        Ok(command)
+    }
+
+    async fn prepare(address: &str) -> Result<(), String> {
+        // it speaks first
+        let said = exchange(address, b"").await?;
+        match said.starts_with("INFO ") && said.contains("\"jetstream\":true") {
+            true => Ok(()),
+            false => Err(format!("it says {said}")),
+        }
+    }
+}
