@@ -6,14 +6,12 @@ use esm_core::clock::Environment;
 use esm_core::event::Event;
 use esm_core::id::{EventId, EventType, MigrationId, ObjectId, StreamRef};
 use esm_core::migration::{
-    MigrationBuilder, MigrationControl, MigrationResult, MigrationService, Progress,
-    ProgressOptions, WatchedMigration,
+    MigrationBuilder, MigrationControl, MigrationResult, MigrationService, WatchedMigration,
 };
 use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_testkit::environment;
 use esm_testkit::memory::MemoryWorld;
 use futures::TryStreamExt as _;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) struct Fixture {
@@ -56,19 +54,11 @@ impl Fixture {
         &self,
         describe: impl FnOnce(MigrationBuilder) -> MigrationBuilder,
     ) -> Running {
-        let (sender, progress) = watch::channel(None);
-        let told = move |options: ProgressOptions| {
-            options
-                .every(Duration::ZERO)
-                .on_progress(move |p: &Progress| drop(sender.send(Some(p.clone()))))
-        };
         let every = Duration::from_millis(100);
         let builder = self.service.migrate(self.object.clone());
-        let builder = describe(builder)
-            .progress(told)
-            .control(|c| c.poll(every).publish(every));
+        let builder = describe(builder).control(|c| c.poll(every).publish(every));
         let task = tokio::spawn(builder.execute());
-        Running { progress, task }
+        Running { task }
     }
 
     /// The only migration of the store, once it is planned.
@@ -138,7 +128,6 @@ impl Fixture {
 }
 
 pub(crate) struct Running {
-    pub(crate) progress: watch::Receiver<Option<Progress>>,
     task: JoinHandle<esm_core::Result<MigrationResult>>,
 }
 
