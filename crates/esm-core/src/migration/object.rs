@@ -196,6 +196,8 @@ impl<'a> ObjectRun<'a> {
             }
             self.seen = first_sight(self.context, &attempt, seen).await;
             self.attempt = Some(attempt.clone());
+            self.readiness = std::mem::take(&mut self.readiness).next_attempt();
+            self.published = Published::default();
             match self.drive(&mut attempt).await? {
                 AttemptEnd::Migrated(progressed) => {
                     return Ok(self.report(&attempt, &progressed));

@@ -230,6 +230,11 @@ impl Planner {
                 self.planned.fingerprint
             ),
         ];
+        if let Some(store) = self.planned.target_store {
+            given.push(format!(
+                "every application knows the store that the events go to: {store}"
+            ));
+        }
         if self.planned.backup.is_some() {
             given.push("a backup is written and read again before anything is copied".to_owned());
         }

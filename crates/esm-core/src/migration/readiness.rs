@@ -20,12 +20,42 @@ pub(crate) struct Readiness {
     /// When all was copied and compared for the first time.
     ready_since: Option<Duration>,
     announced: bool,
+    /// Points whose hooks were called: once for each object and run, however many attempts it takes.
+    called: [bool; 3],
 }
 
 impl Readiness {
     /// Whether all was copied and compared before: from there on nothing is throttled.
     pub(crate) fn is_reached(&self) -> bool {
         self.ready_since.is_some()
+    }
+
+    /// The same for the next attempt at the object.
+    pub(crate) fn next_attempt(self) -> Self {
+        Self {
+            called: self.called,
+            ..Self::default()
+        }
+    }
+
+    /// Calls the hooks of a point unless they were called before; tells whether there were any.
+    async fn call(
+        &mut self,
+        context: &Context,
+        attempt: &Attempt,
+        point: HookPoint,
+    ) -> Result<bool> {
+        let index = match point {
+            HookPoint::Verified => 0,
+            HookPoint::Ready => 1,
+            _ => 2,
+        };
+        if self.called[index] {
+            return Ok(false);
+        }
+        let called = context.call_hooks(point, attempt).await?;
+        self.called[index] = true;
+        Ok(called)
     }
 
     /// Whether the source may be closed at once, by what was just seen of it. `false`: time has
@@ -50,8 +80,8 @@ impl Readiness {
                 published
                     .reach(context, attempt, source_events, phase)
                     .await;
-                let verified = context.call_hooks(HookPoint::Verified, attempt).await?;
-                let ready = context.call_hooks(HookPoint::Ready, attempt).await?;
+                let verified = self.call(context, attempt, HookPoint::Verified).await?;
+                let ready = self.call(context, attempt, HookPoint::Ready).await?;
                 if verified || ready || published.is_begun() {
                     return Ok(false);
                 }
@@ -75,8 +105,8 @@ impl Readiness {
             published
                 .reach(context, attempt, source_events, phase)
                 .await;
-            let asked = context
-                .call_hooks(HookPoint::BeforeCutover, attempt)
+            let asked = self
+                .call(context, attempt, HookPoint::BeforeCutover)
                 .await?;
             return Ok(!asked && !published.is_begun());
         }
