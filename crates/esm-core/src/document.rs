@@ -1,6 +1,6 @@
 //! Object documents: which stream of an object is active, and which came before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -62,6 +62,10 @@ pub struct TerminatedStream {
     /// The user's own words.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// The reverse migrations that copy from it and keep it from being deleted (R18): each until it
+    /// has ended.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pins: BTreeSet<MigrationId>,
     /// Fields of newer versions and of users; kept as they are.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
@@ -120,6 +124,7 @@ impl ObjectDocument {
             books_closed_at: None,
             archive: None,
             metadata: BTreeMap::new(),
+            pins: BTreeSet::new(),
             extra: BTreeMap::new(),
         });
         self.active = target.clone();

@@ -69,6 +69,7 @@ impl ByHand {
             fingerprint: Identity.fingerprint(),
             retired: Default::default(),
             accepted: Default::default(),
+            restores: None,
         });
         let copied = |number: &u64| -> Result<CellEvent> {
             let source_revision = Some(Revision(*number));

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::decide::{Observed, TargetState, Verified};
+use super::reverse::Originals;
 use crate::chain;
+use crate::document::ObjectDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{MigrationId, ObjectId, StreamId, StreamName, StreamRef};
-use crate::store::{CellKind, EventStore, EventStoreExt as _, Origin, Tail};
+use crate::store::{CellKind, EventStore, EventStoreExt as _, Origin, Restores, Tail};
 
 /// One attempt at one object.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub(crate) struct Attempt {
     pub(crate) retired: BTreeSet<Schema>,
     /// Of them, those that are accepted as they are.
     pub(crate) accepted: BTreeSet<Schema>,
+    /// What stands before the source's events in the target of a reverse migration.
+    pub(crate) originals: Option<Arc<Originals>>,
 }
 
 /// What was seen, in the order in which it must be looked at.
@@ -44,31 +48,37 @@ impl Attempt {
     /// The attempt that is on: its number is the number of this migration's Fences in the source.
     pub(crate) async fn current(
         context: &Context,
-        object: &ObjectId,
+        document: &ObjectDocument,
         source: StreamRef,
         generation: usize,
     ) -> Result<Self> {
         let tail = context.stores.of(&source)?.tail(&source.stream).await?;
-        Self::at(context, object, (source, &tail), generation).await
+        Self::at(context, document, (source, &tail), generation).await
     }
 
     /// The attempt that is on by this tail of the source. Where a Fence came since, it is found out
     /// when the attempt is looked at.
     pub(crate) async fn at(
         context: &Context,
-        object: &ObjectId,
+        document: &ObjectDocument,
         (source, tail): (StreamRef, &Tail),
         generation: usize,
     ) -> Result<Self> {
-        let stores = (
-            context.stores.of(&source)?,
-            context.target_store_of(&source)?,
-        );
-        let migration = context.migration();
+        let originals = context.originals(document)?;
+        let target_store = match &originals {
+            // what is restored goes where it was
+            Some(originals) => &originals.store,
+            None => context.target_store_of(&source)?,
+        };
+        let stores = (context.stores.of(&source)?, target_store);
+        let (migration, object) = (context.migration(), &document.object);
         let name = context.plan.target_name(object, generation)?;
-        let mut attempt = Self::of(stores, migration, object, (source, tail), name).await?;
-        attempt.generation = generation as u64;
-        Ok(attempt)
+        let attempt = Self::of(stores, migration, object, (source, tail), name).await?;
+        Ok(Self {
+            generation: generation as u64,
+            originals,
+            ..attempt
+        })
     }
 
     /// The attempt of this migration, or restore, that is on, from the one store to the other.
@@ -114,6 +124,7 @@ impl Attempt {
             number,
             retired: BTreeSet::new(),
             accepted: BTreeSet::new(),
+            originals: None,
         })
     }
 
@@ -159,6 +170,21 @@ impl Attempt {
             fingerprint: context.plan.fingerprint.clone(),
             retired: self.retired.clone(),
             accepted: self.accepted.clone(),
+            restores: self.restores(context).map(Box::new),
+        }
+    }
+
+    fn restores(&self, context: &Context) -> Option<Restores> {
+        let reverses = context.plan.reverses.as_ref()?;
+        let originals = self.originals.as_ref()?;
+        Some(originals.restores(reverses.down.clone()))
+    }
+
+    /// Number of events that are to be copied of a source with this many.
+    pub(crate) fn to_copy(&self, source_events: Revision) -> Revision {
+        match &self.originals {
+            Some(originals) => originals.restored(source_events),
+            None => source_events,
         }
     }
 
@@ -177,7 +203,7 @@ impl Attempt {
             target: self.target.clone(),
             close: sight.source_tail.close().cloned(),
             fenced: sight.fenced,
-            source_events: sight.source_tail.next_revision(),
+            source_events: self.to_copy(sight.source_tail.next_revision()),
             target_state: self.target_state(context, sight)?,
             compared,
             verified,

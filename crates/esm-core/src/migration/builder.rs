@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,7 @@ use super::plan::{MigrationPlan, PlanDepth};
 use super::planner::Planner;
 use super::progress::ProgressOptions;
 use super::report::MigrationResult;
+use super::reverse::WayBack;
 use super::service::MigrationService;
 use super::steering::ControlOptions;
 use super::throttle::ThrottleOptions;
@@ -46,6 +48,7 @@ pub struct MigrationBuilder {
     rollback: bool,
     again: bool,
     on_retired: Option<OnRetired>,
+    window: Option<Duration>,
     annotations: BTreeMap<String, String>,
     depth: PlanDepth,
     run: RunOptions,
@@ -70,6 +73,7 @@ impl MigrationBuilder {
             rollback: false,
             again: false,
             on_retired: None,
+            window: None,
             annotations: BTreeMap::new(),
             depth: PlanDepth::All,
             run: RunOptions::default(),
@@ -109,6 +113,27 @@ impl MigrationBuilder {
     /// As [`transform`](Self::transform), for a transformer that is shared.
     pub fn transform_with(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
         self.run.transformer = Some(transformer);
+        self
+    }
+
+    /// Declares how events that are appended after the cutover would become what old code knows, if
+    /// it is rolled back then. The plan says until which event that works; a rollback may be given
+    /// this `down` or another.
+    pub fn reversible_with(mut self, down: impl EventTransformer) -> Self {
+        self.run.down = Some(Arc::new(down));
+        self
+    }
+
+    /// As [`reversible_with`](Self::reversible_with), for a transformer that is shared.
+    pub fn reversible_with_shared(mut self, down: Arc<dyn EventTransformer>) -> Self {
+        self.run.down = Some(down);
+        self
+    }
+
+    /// How long after its end it can be rolled back; for ever unless told. Then it is final. No
+    /// matter of safety, and nothing is deleted.
+    pub fn reversible_for(mut self, window: Duration) -> Self {
+        self.window = Some(window);
         self
     }
 
@@ -314,6 +339,11 @@ impl MigrationBuilder {
             rollback_on_failure: self.rollback,
             again: self.again,
             on_retired: self.on_retired,
+            reverses: None,
+            way_back: WayBack {
+                down: self.run.down.as_ref().map(|down| down.fingerprint()),
+                window: self.window,
+            },
             annotations: self.annotations.clone(),
         })
     }

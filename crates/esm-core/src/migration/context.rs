@@ -16,11 +16,12 @@ use super::journal::Journal;
 use super::meter::{Meter, Stage};
 use super::options::PlannedMigration;
 use super::progress::Reporter;
+use super::reverse::{self, Originals};
 use super::status::MigrationStatus;
 use super::steering::Steering;
 use super::throttle::{LOOK, Throttle};
 use crate::clock::Environment;
-use crate::document::Documents;
+use crate::document::{Documents, ObjectDocument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Epoch, MigrationId, StreamRef};
 use crate::store::{BackupProvider, EventStore, LockInfo, LockProvider, Records, Stores};
@@ -183,6 +184,17 @@ impl Context {
         match self.plan.target_store {
             Some(store) => self.stores.get(store),
             None => self.stores.of(source),
+        }
+    }
+
+    /// What this migration restores of an object, if it reverses another that moved it.
+    ///
+    /// # Errors
+    /// `UnknownStore`.
+    pub(crate) fn originals(&self, document: &ObjectDocument) -> Result<Option<Arc<Originals>>> {
+        match &self.plan.reverses {
+            Some(reverses) => reverse::originals(&self.stores, reverses, document),
+            None => Ok(None),
         }
     }
 

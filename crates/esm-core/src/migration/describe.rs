@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::checks::{ComparedStreams, FunctionCheck, VerificationCheck};
 use super::hooks::Hooks;
-use super::options::LockOptions;
+use super::options::{LockOptions, PlannedMigration};
 use super::progress::ProgressOptions;
+use super::reverse::Reverses;
 use super::steering::ControlOptions;
 use super::throttle::ThrottleOptions;
 use crate::error::Result;
@@ -21,6 +22,8 @@ use crate::transform::{EventTransformer, Identity};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunOptions {
     pub(crate) transformer: Option<Arc<dyn EventTransformer>>,
+    /// The way back that is declared beforehand.
+    pub(crate) down: Option<Arc<dyn EventTransformer>>,
     pub(crate) backups: Option<Arc<dyn BackupProvider>>,
     pub(crate) archives: Option<Arc<dyn BackupProvider>>,
     pub(crate) checks: Vec<Arc<dyn VerificationCheck>>,
@@ -38,6 +41,20 @@ impl RunOptions {
         self.transformer
             .as_ref()
             .map_or_else(|| Identity.fingerprint(), |t| t.fingerprint())
+    }
+
+    /// The identity of what this transformer makes of the events of a planned migration: of one that
+    /// reverses another, it is the `down`.
+    pub(crate) fn fingerprint_for(&self, plan: &PlannedMigration) -> Fingerprint {
+        let given = self.fingerprint();
+        match &plan.reverses {
+            Some(reverses) => Reverses {
+                down: given,
+                ..reverses.clone()
+            }
+            .fingerprint(),
+            None => given,
+        }
     }
 }
 

@@ -168,7 +168,7 @@ impl MigrationService {
         if !undoing {
             self.stores.home().capabilities().ensure_source()?;
         }
-        let given = options.fingerprint();
+        let given = options.fingerprint_for(plan);
         // an undo transforms nothing, so it needs no transformer
         let free = undoing && options.transformer.is_none();
         if free || plan.fingerprint == given {

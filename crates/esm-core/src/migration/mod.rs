@@ -46,8 +46,10 @@ mod publish;
 mod readiness;
 mod report;
 mod resume;
+mod reverse;
 mod run;
 mod scan;
+mod segment;
 mod service;
 mod status;
 mod steering;
@@ -87,6 +89,7 @@ pub use report::{
     MigrationResult, ObjectFailure, ObjectFate, ObjectReport, Statistics, VerificationResult,
 };
 pub use resume::ResumeBuilder;
+pub use reverse::{NO_DOWN, Reverses, RollBackBuilder, RollBackPlan, WayBack, WayBackFindings};
 pub use service::{MigrationService, MigrationState};
 pub use status::{MigrationStatus, Step};
 pub use steering::ControlOptions;

@@ -16,6 +16,7 @@ use super::phase::MigrationPhase;
 use super::phases::{self, Published};
 use super::readiness::Readiness;
 use super::report::{ObjectFate, ObjectReport};
+use super::reverse::{self, Standing};
 use super::status::Step;
 use super::step::{copy, cut_over, roll_back, verify};
 use crate::chain;
@@ -58,14 +59,31 @@ pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triag
         let message = format!("the active stream is not {planned} but {}", end.stream);
         return Err(Error::new(ErrorKind::PlanOutdated, message).with_hint("make a new plan"));
     }
-    if !context.plan.again
-        && is_up_to_date(&context.stores, &context.plan, &document, &end.stream).await?
-    {
+    if needs_nothing(context, &document, &end.tail).await? {
         return Ok(Triage::UpToDate(end.stream));
     }
     let source_store = context.stores.of(&end.stream)?;
     source_store.capabilities().ensure_source()?;
     Ok(Triage::Migrate(Box::new(document), Box::new(end.tail)))
+}
+
+/// Whether there is nothing to do for an object whose active stream has this tail.
+///
+/// # Errors
+/// Those of [`reverse::standing`].
+pub(crate) async fn needs_nothing(
+    context: &Context,
+    document: &ObjectDocument,
+    tail: &Tail,
+) -> Result<bool> {
+    let (stores, plan) = (&context.stores, &context.plan);
+    match &plan.reverses {
+        Some(reverses) => {
+            let standing = reverse::standing(stores, reverses, document, tail).await?;
+            Ok(!matches!(standing, Standing::Restore(_)))
+        }
+        None => Ok(!plan.again && is_up_to_date(stores, plan, document, &document.active).await?),
+    }
 }
 
 /// Whether the active stream went through this very transformation, and is where the plan wants it:
@@ -181,18 +199,21 @@ impl<'a> ObjectRun<'a> {
             let mut attempt = match &seen {
                 Some(tail) => {
                     let source = (source.clone(), tail);
-                    Attempt::at(self.context, self.object, source, generation).await?
+                    Attempt::at(self.context, document, source, generation).await?
                 }
                 None => {
                     let source = source.clone();
-                    Attempt::current(self.context, self.object, source, generation).await?
+                    Attempt::current(self.context, document, source, generation).await?
                 }
             };
             attempt.retired = std::mem::take(&mut retired);
             if attempt.number > 0 {
-                roll_back::discard_fenced(self.context, &source).await?;
+                roll_back::discard_fenced(self.context, &attempt).await?;
                 // it may be the undo of another holder that fenced it: then there is no next
                 self.context.ensure_in_charge().await?;
+            }
+            if let Some(originals) = &attempt.originals {
+                reverse::pin(self.context, self.object, originals).await?;
             }
             self.seen = first_sight(self.context, &attempt, seen).await;
             self.attempt = Some(attempt.clone());
@@ -424,7 +445,7 @@ impl<'a> ObjectRun<'a> {
             .call_hooks(HookPoint::AfterCutover, attempt)
             .await?;
         let counted = decide::Verified {
-            source_events: close.events,
+            source_events: attempt.to_copy(close.events),
             target_events: close.target_events,
         };
         if progressed.verified() == counted {
@@ -433,7 +454,7 @@ impl<'a> ObjectRun<'a> {
             ))));
         }
         self.step = Step::Verify;
-        let (n, m) = (close.events, close.target_events);
+        let (n, m) = (counted.source_events, counted.target_events);
         let progressed = verify::verify_closed(self.context, attempt, n, m).await?;
         Ok(Turn::End(AttemptEnd::Migrated(Box::new(progressed))))
     }
@@ -459,6 +480,8 @@ impl<'a> ObjectRun<'a> {
     /// made again.
     async fn finish(&mut self, entry: &TerminatedStream, generation: u64) -> Result<ObjectReport> {
         let stores = &self.context.stores;
+        let document = self.context.documents.load(self.object).await?.document;
+        let originals = self.context.originals(&document)?;
         let attempt = Attempt {
             object: self.object.clone(),
             source: entry.stream.clone(),
@@ -469,13 +492,14 @@ impl<'a> ObjectRun<'a> {
             number: 0,
             retired: BTreeSet::new(),
             accepted: BTreeSet::new(),
+            originals,
         };
         self.step = Step::CutOver;
         cut_over::follow_close(self.context, self.object, &attempt.source).await?;
         let closed = MigrationPhase::BookClosed;
         phases::end(self.context, &attempt, entry.events, closed).await;
         self.step = Step::Verify;
-        let (n, m) = (entry.events, entry.continuation_events);
+        let (n, m) = (attempt.to_copy(entry.events), entry.continuation_events);
         let progressed = verify::verify_closed(self.context, &attempt, n, m).await?;
         Ok(self.report(&attempt, &progressed))
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::control::SettingsChange;
 use super::cutover::CutoverOptions;
 use super::phases::PublishPhases;
+use super::reverse::{Reverses, WayBack};
 use crate::id::{Fingerprint, MigrationId, ObjectId, ObjectName, StoreId, StreamName, StreamRef};
 use crate::store::{BackupSettings, OnRetired};
 
@@ -240,6 +241,12 @@ pub struct PlannedMigration {
     /// Whether to migrate objects whose active stream went through the same transformation
     /// already.
     pub again: bool,
+    /// The migration that this one reverses, if it is the undo of one after its pivot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverses: Option<Reverses>,
+    /// What was said beforehand of undoing this one after its pivot.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub way_back: WayBack,
     /// The user's own words; the command line keeps here what it needs to resume.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::options::PlannedMigration;
+use super::report::ObjectFailure;
+use super::reverse::WayBackFindings;
 use super::step::analyse::unsaid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
@@ -102,6 +104,15 @@ pub struct MigrationPlan {
     pub risks: Vec<String>,
     /// What can be undone until when.
     pub reversibility: String,
+    /// Whether, and until which event, it can be undone after its pivot.
+    #[serde(default)]
+    pub way_back: WayBackFindings,
+    /// Number of objects that cannot be migrated.
+    #[serde(default)]
+    pub blocked: u64,
+    /// The first of them, and why.
+    #[serde(default)]
+    pub blockers: Vec<ObjectFailure>,
     /// A digest of which streams there are and where they end.
     pub sources: String,
 }
@@ -120,9 +131,9 @@ impl MigrationPlan {
         self.objects == 0
     }
 
-    /// Whether no event was found that stops the migration.
+    /// Whether no event and no object was found that stops the migration.
     pub fn is_executable(&self) -> bool {
-        self.ledger.failed.is_empty()
+        self.ledger.failed.is_empty() && self.blocked == 0
     }
 
     /// # Errors

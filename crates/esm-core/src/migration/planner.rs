@@ -1,6 +1,6 @@
 //! Making plans: the same steps as a migration's, over stores that cannot be written to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -10,10 +10,13 @@ use super::describe::RunOptions;
 use super::object::is_up_to_date;
 use super::options::{PlannedMigration, Scope};
 use super::plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};
+use super::report::{ObjectFailure, Statistics};
+use super::reverse::{self, Standing, WayBackFindings};
 use super::scan::{CellScan, CheckedPage};
 use super::service::MigrationService;
+use super::status::Step;
 use crate::chain;
-use crate::document::Documents;
+use crate::document::{Documents, ObjectDocument};
 use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::id::{ObjectId, StreamRef};
@@ -26,9 +29,10 @@ pub(crate) struct Planner {
     stores: Stores,
     documents: Documents,
     mapper: Mapper,
+    /// The way back that is declared.
+    down: Option<Mapper>,
     planned: PlannedMigration,
     depth: PlanDepth,
-    identity: bool,
 }
 
 /// What was found out about one object.
@@ -37,6 +41,10 @@ struct Findings {
     up_to_date: bool,
     events: u64,
     scanned: Scanned,
+    /// Why it cannot be migrated.
+    blocked: Option<ObjectFailure>,
+    /// What stops it: that, or the first event that fails.
+    problem: Option<Error>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +57,17 @@ struct Scanned {
     earliest: Option<(Timestamp, String)>,
     latest: Option<(Timestamp, String)>,
     ledger: Ledger,
+    way_back: WayBackFindings,
+}
+
+/// What is looked at of an object.
+struct Stretch {
+    stream: StreamRef,
+    /// Events before this one are left out.
+    from: Revision,
+    mapper: Mapper,
+    /// Events that are copied as they are, and not looked at.
+    originals: u64,
 }
 
 impl Planner {
@@ -65,16 +84,22 @@ impl Planner {
         Self {
             stores: service.stores.read_only(),
             documents: Documents::new(Arc::new(ReadOnlyRecords::new(Arc::clone(&service.records)))),
-            identity: planned.fingerprint == Identity.fingerprint(),
             mapper: Mapper::new(transformer).checking_determinism(),
+            down: options.down.clone().map(Mapper::new),
             planned,
             depth,
         }
     }
 
     pub(crate) async fn plan(self) -> Result<MigrationPlan> {
+        Ok(self.survey().await?.0)
+    }
+
+    /// The plan, and what would stop it first.
+    pub(crate) async fn survey(self) -> Result<(MigrationPlan, Option<Error>)> {
         let mut plan = self.empty();
         let mut total = Scanned::default();
+        let mut problem = None;
         let mut sources = [0; 32];
         let concurrency = self.planned.bulk.concurrency.max(1);
         let objects = self.objects();
@@ -92,6 +117,12 @@ impl Planner {
                 plan.up_to_date += 1;
                 continue;
             }
+            if let Some(blocked) = found.blocked {
+                plan.blocked += 1;
+                plan.blockers.push(blocked);
+                plan.blockers.truncate(Statistics::MAX_NAMED);
+            }
+            problem = problem.or(found.problem);
             plan.objects += 1;
             plan.events += found.events;
             total.merge(found.scanned);
@@ -99,7 +130,7 @@ impl Planner {
         drop(findings);
         plan.sources = blake3::Hash::from_bytes(sources).to_hex().to_string();
         self.fill(&mut plan, total);
-        Ok(plan)
+        Ok((plan, problem))
     }
 
     fn objects(&self) -> futures::stream::BoxStream<'_, Result<ObjectId>> {
@@ -113,44 +144,99 @@ impl Planner {
     }
 
     async fn object(&self, object: ObjectId) -> Result<Findings> {
-        let document = self.documents.load(&object).await?.document;
+        let mut document = self.documents.load(&object).await?.document;
         let end = chain::follow_in(&self.stores, document.active.clone()).await?;
         chain::refuse_deleted(&object, &end)?;
-        let up_to_date = !self.planned.again
-            && is_up_to_date(&self.stores, &self.planned, &document, &end.stream).await?;
-        let scanned = match up_to_date {
-            true => Scanned::default(),
-            false => self.scan(&object, &end.stream).await?,
+        chain::follow_all(&mut document, &end);
+        let mut findings = Findings {
+            digest: digest(&object, &end.stream, &end.tail),
+            up_to_date: false,
+            events: end.tail.next_revision().0,
+            scanned: Scanned::default(),
+            blocked: None,
+            problem: None,
         };
-        let events = end.tail.next_revision().0;
-        let digest = digest(&object, &end.stream, &end.tail);
-        Ok(Findings {
-            digest,
-            up_to_date,
-            events,
-            scanned,
-        })
+        match self.stretch(&document, &end.tail).await {
+            Ok(None) => findings.up_to_date = true,
+            Ok(Some(stretch)) => {
+                findings.scanned = self.scan(&object, &stretch).await?;
+                findings.events = findings.events - stretch.from.0 + stretch.originals;
+                let failures = &findings.scanned.ledger.failures;
+                let failure = failures.first().cloned().map(Error::from);
+                findings.problem = failure.map(|failure| failure.context(&object));
+            }
+            Err(e) if reverse::blocks(&e) => {
+                let mut named = Statistics::default();
+                named.name_failure(&object, Step::Analyse, &e);
+                findings.blocked = named.failures.pop();
+                findings.problem = Some(e);
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(findings)
     }
 
-    async fn scan(&self, object: &ObjectId, stream: &StreamRef) -> Result<Scanned> {
+    /// What is to be looked at; nothing where there is nothing to do.
+    async fn stretch(&self, document: &ObjectDocument, tail: &Tail) -> Result<Option<Stretch>> {
+        let stream = document.active.clone();
+        let Some(reverses) = &self.planned.reverses else {
+            let (stores, planned) = (&self.stores, &self.planned);
+            let done = !planned.again && is_up_to_date(stores, planned, document, &stream).await?;
+            return Ok((!done).then(|| Stretch {
+                stream,
+                from: Revision::START,
+                mapper: self.mapper.clone(),
+                originals: 0,
+            }));
+        };
+        let standing = reverse::standing(&self.stores, reverses, document, tail).await?;
+        let Standing::Restore(originals) = standing else {
+            return Ok(None);
+        };
+        let from = originals.continuation_events;
+        let mapper = match tail.next_revision() > from {
+            true => originals.down(&self.mapper).await?,
+            false => self.mapper.clone(),
+        };
+        Ok(Some(Stretch {
+            stream,
+            from,
+            mapper,
+            originals: originals.events.0,
+        }))
+    }
+
+    async fn scan(&self, object: &ObjectId, stretch: &Stretch) -> Result<Scanned> {
         let limit = match self.depth {
             PlanDepth::Nothing => return Ok(Scanned::default()),
             PlanDepth::Sample { events_per_stream } => events_per_stream,
             PlanDepth::All => u64::MAX,
         };
-        let mut cells = CellScan::start(self.stores.of(stream)?, stream, ReadFrom::Seq(0));
-        let mut total = Scanned::default();
-        while total.events < limit {
+        let (stream, from) = (&stretch.stream, stretch.from);
+        let begin = match from {
+            Revision::START => ReadFrom::Seq(0),
+            _ => ReadFrom::Revision(from),
+        };
+        let mut cells = CellScan::start(self.stores.of(stream)?, stream, begin);
+        let mut total = Scanned::originals(stretch.originals);
+        let mut room = limit;
+        while room > 0 {
             let Some(page) = cells.next().await? else {
                 break;
             };
-            let (mapper, object) = (self.mapper.clone(), object.clone());
-            let room = limit - total.events;
-            let scanned =
-                tokio::task::spawn_blocking(move || scan_page(&mapper, &object, page, room));
-            total.merge(scanned.await.map_err(|panic| {
+            let scan = PageScan {
+                mapper: stretch.mapper.clone(),
+                down: self.down.clone(),
+                object: object.clone(),
+                from,
+                room,
+            };
+            let scanned = tokio::task::spawn_blocking(move || scan.scan(page));
+            let scanned = scanned.await.map_err(|panic| {
                 Error::corrupt("transforming a page of events panicked").with_source(panic)
-            })?);
+            })?;
+            room -= scanned.events;
+            total.merge(scanned);
         }
         let options = &self.planned.copy;
         let by_events = total.ledger.outputs.div_ceil(options.cell_events as u64);
@@ -177,6 +263,9 @@ impl Planner {
             prerequisites: Vec::new(),
             risks: Vec::new(),
             reversibility: String::new(),
+            way_back: WayBackFindings::default(),
+            blocked: 0,
+            blockers: Vec::new(),
             sources: String::new(),
         }
     }
@@ -194,8 +283,13 @@ impl Planner {
             .collect();
         plan.estimates = self.estimates(plan, total.cells, total.target_bytes);
         plan.prerequisites = self.prerequisites();
-        plan.risks = self.risks(plan);
-        plan.reversibility = self.reversibility(plan);
+        plan.risks = match self.planned.reverses {
+            Some(_) => self.risks_of_reversing(plan),
+            None => self.risks(plan),
+        };
+        plan.way_back = total.way_back;
+        plan.way_back.settle(&known(plan));
+        plan.reversibility = plan.way_back.describe(&self.planned.way_back);
     }
 
     fn estimates(&self, plan: &MigrationPlan, cells: u64, target_bytes: u64) -> Estimates {
@@ -214,8 +308,10 @@ impl Planner {
             );
         // lock, claim, plan, terminal record, release; for each object its cells, Close, document
         const SHARED: u64 = 5;
+        // and where originals are restored, their pin
+        let own = 2 + u64::from(self.planned.reverses.is_some());
         Estimates {
-            writes: SHARED + batches + cells + 2 * plan.objects,
+            writes: SHARED + batches + cells + own * plan.objects,
             cells,
             target_bytes,
             backup_bytes: copies * plan.bytes,
@@ -293,19 +389,31 @@ impl Planner {
         risks
     }
 
-    fn reversibility(&self, plan: &MigrationPlan) -> String {
-        let after = match (self.identity, plan.ledger.retired.is_empty()) {
-            (true, _) | (_, true) => "no event is changed, so migrating back loses nothing",
-            _ => {
-                "migrating back needs a transformation from the new schemas to the old ones; the \
-                 closed sources keep the originals"
-            }
-        };
-        format!(
-            "until a source is closed everything can be rolled back; from then on only forward: \
-             {after}"
-        )
+    fn risks_of_reversing(&self, plan: &MigrationPlan) -> Vec<String> {
+        let mut risks = Vec::new();
+        if plan.up_to_date > 0 {
+            risks.push(format!(
+                "{} objects stay as they are: the migration did not move them, or it is reversed",
+                plan.up_to_date
+            ));
+        }
+        if plan.ledger.dropped() > 0 {
+            risks.push(format!(
+                "{} events that came after the migration are dropped; they stay in the closed streams",
+                plan.ledger.dropped()
+            ));
+        }
+        risks
     }
+}
+
+/// What old code knows: the schemas of the sources that are neither changed nor dropped.
+fn known(plan: &MigrationPlan) -> BTreeSet<Schema> {
+    let schemas = plan.schemas.iter().map(|report| &report.schema);
+    schemas
+        .filter(|schema| !plan.ledger.retired.contains(schema))
+        .cloned()
+        .collect()
 }
 
 /// Identifies where an object's active stream ends.
@@ -324,27 +432,58 @@ fn digest(object: &ObjectId, stream: &StreamRef, tail: &Tail) -> [u8; 32] {
     *hash.finalize().as_bytes()
 }
 
-fn scan_page(mapper: &Mapper, object: &ObjectId, page: CheckedPage, room: u64) -> Scanned {
-    let mut scanned = Scanned::default();
-    for cell in page.cells {
-        let first = cell.header.first_revision;
-        for (index, cell_event) in cell.events.iter().enumerate() {
-            if scanned.events == room {
-                return scanned;
+/// What is done with a page.
+struct PageScan {
+    mapper: Mapper,
+    down: Option<Mapper>,
+    object: ObjectId,
+    /// Events before this one are left out.
+    from: Revision,
+    /// Most events that are looked at.
+    room: u64,
+}
+
+impl PageScan {
+    fn scan(&self, page: CheckedPage) -> Scanned {
+        let mut scanned = Scanned::default();
+        for cell in page.cells {
+            let first = cell.header.first_revision;
+            for (index, cell_event) in cell.events.iter().enumerate() {
+                let revision = first.plus(index as u64);
+                if revision < self.from {
+                    continue;
+                }
+                if scanned.events == self.room {
+                    return scanned;
+                }
+                scanned.add(self, revision, &cell_event.event);
             }
-            scanned.add(mapper, object, first.plus(index as u64), &cell_event.event);
         }
+        scanned
     }
-    scanned
 }
 
 impl Scanned {
-    fn add(&mut self, mapper: &Mapper, object: &ObjectId, revision: Revision, event: &Event) {
+    /// Of events that are copied as they are, and not looked at.
+    fn originals(number: u64) -> Self {
+        let ledger = Ledger {
+            source: number,
+            unchanged: number,
+            outputs: number,
+            ..Ledger::new()
+        };
+        Self {
+            ledger,
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, scan: &PageScan, revision: Revision, event: &Event) {
         let bytes = event.approximate_size();
         self.events += 1;
         self.bytes += bytes;
         let schema = event.schema();
-        let mapped = mapper.map(object, revision, event);
+        let mapped = scan.mapper.map(&scan.object, revision, event);
         let found = self.schemas.entry(schema.clone()).or_default();
         found.events += 1;
         found.bytes += bytes;
@@ -364,6 +503,8 @@ impl Scanned {
                     .map(Event::approximate_size)
                     .sum::<u64>();
                 self.ledger.record_schema(&schema, &mapped);
+                let at = (&scan.object, revision);
+                self.way_back.record(scan.down.as_ref(), at, &mapped);
             }
             Err(failure) => self.ledger.record_failure(failure),
         }
@@ -411,5 +552,6 @@ impl Scanned {
         let latest = self.latest.take().into_iter().chain(other.latest);
         self.latest = latest.max_by_key(|(time, _)| *time);
         self.ledger.merge(&other.ledger);
+        self.way_back.merge(other.way_back);
     }
 }

@@ -1,5 +1,6 @@
 //! Reading a stream ahead of its use, checked and transformed on the way, in constant memory.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -8,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::attempt::Attempt;
 use super::context::Context;
 use super::meter::{Meter, Stage};
+use super::segment::{Segment, segments};
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{CommitId, ObjectId, StreamRef};
@@ -160,6 +162,7 @@ impl Follows {
 /// A source event and what it became.
 #[derive(Debug)]
 pub(crate) struct MappedEvent {
+    /// Its number in what is copied: its revision in the source where that is all.
     pub(crate) revision: Revision,
     pub(crate) schema: Schema,
     /// Size of the source event, uncompressed.
@@ -171,7 +174,7 @@ pub(crate) struct MappedEvent {
 #[derive(Debug)]
 pub(crate) struct MappedPage {
     pub(crate) events: Vec<MappedEvent>,
-    /// The headers of the cells, in order.
+    /// The headers of the cells of the stream that is to be closed, in order.
     pub(crate) headers: Vec<CellHeader>,
     pub(crate) at_end: bool,
 }
@@ -191,18 +194,22 @@ pub(crate) struct SourceScan {
 }
 
 impl SourceScan {
-    /// Begins at `from`; events of its first cell that stand before a revision are left out.
+    /// Begins at this place of what the attempt copies: at a cell of the source, or at a revision,
+    /// before which the events of its cell are left out.
     pub(crate) fn start(context: &Context, attempt: &Attempt, from: ReadFrom) -> Self {
+        Self::over(context, attempt, segments(attempt, from))
+    }
+
+    /// Reads these segments, one after the other.
+    pub(crate) fn over(context: &Context, attempt: &Attempt, segments: Vec<Segment>) -> Self {
         let (sender, pages) = mpsc::channel(MAPPED_AHEAD);
-        let meter = &context.meter;
         let mapping = Mapping {
-            cells: CellScan::metered(&attempt.source_store, &attempt.source, from, Some(meter)),
-            mapper: context.mapper.clone(),
-            meter: Arc::clone(meter),
-            object: attempt.object.clone(),
-            from: match from {
-                ReadFrom::Revision(revision) => revision,
-                ReadFrom::Seq(_) => Revision::START,
+            segments: segments.into(),
+            reading: None,
+            given: Given {
+                mapper: context.mapper.clone(),
+                meter: Arc::clone(&context.meter),
+                object: attempt.object.clone(),
             },
         };
         let task = tokio::spawn(async move { mapping.send_to(sender).await });
@@ -219,11 +226,72 @@ impl SourceScan {
 }
 
 struct Mapping {
-    cells: CellScan,
+    segments: VecDeque<Segment>,
+    reading: Option<Reading>,
+    given: Given,
+}
+
+/// What the mapping of all segments shares.
+struct Given {
     mapper: Mapper,
     meter: Arc<Meter>,
     object: ObjectId,
-    from: Revision,
+}
+
+/// A segment that is being read.
+struct Reading {
+    segment: Arc<Segment>,
+    cells: CellScan,
+    /// What its events go through; absent until there is one.
+    mapper: Option<Mapper>,
+    end: Revision,
+}
+
+impl Reading {
+    fn start(segment: Segment, meter: &Arc<Meter>) -> Self {
+        let (store, stream) = (&segment.store, &segment.stream);
+        Self {
+            cells: CellScan::metered(store, stream, segment.from, Some(meter)),
+            mapper: None,
+            end: segment.first(),
+            segment: Arc::new(segment),
+        }
+    }
+
+    async fn next(&mut self, given: &Given) -> Result<Option<MappedPage>> {
+        let Some(page) = self.cells.next().await? else {
+            self.segment.check_end(self.end)?;
+            return Ok(None);
+        };
+        self.segment.check(&page)?;
+        if let Some(last) = page.cells.last() {
+            self.end = last.header.next_revision();
+        }
+        let events = page.event_count();
+        let mapper = match &self.mapper {
+            Some(mapper) => mapper.clone(),
+            // nothing to map, so what that takes need not be known
+            None if events == 0 => given.mapper.clone(),
+            None => {
+                let mapper = self.segment.mapper(&given.mapper).await?;
+                self.mapper.insert(mapper).clone()
+            }
+        };
+        let (segment, object) = (Arc::clone(&self.segment), given.object.clone());
+        let began = given.meter.now();
+        let mapped = match events <= INLINE_EVENTS {
+            true => map_page(&mapper, &object, &segment, page),
+            false => {
+                tokio::task::spawn_blocking(move || map_page(&mapper, &object, &segment, page))
+                    .await
+                    .map_err(|panic| {
+                        Error::corrupt("transforming a page of events panicked").with_source(panic)
+                    })?
+            }
+        };
+        given.meter.count(Stage::Transform, began);
+        Ok(Some(mapped))
+    }
 }
 
 impl Mapping {
@@ -240,21 +308,23 @@ impl Mapping {
     }
 
     async fn page(&mut self) -> Result<Option<MappedPage>> {
-        let Some(page) = self.cells.next().await? else {
-            return Ok(None);
-        };
-        let (mapper, object, from) = (self.mapper.clone(), self.object.clone(), self.from);
-        let began = self.meter.now();
-        let mapped = match page.event_count() <= INLINE_EVENTS {
-            true => map_page(&mapper, &object, from, page),
-            false => tokio::task::spawn_blocking(move || map_page(&mapper, &object, from, page))
-                .await
-                .map_err(|panic| {
-                    Error::corrupt("transforming a page of events panicked").with_source(panic)
-                })?,
-        };
-        self.meter.count(Stage::Transform, began);
-        Ok(Some(mapped))
+        loop {
+            let reading = match &mut self.reading {
+                Some(reading) => reading,
+                None => match self.segments.pop_front() {
+                    Some(segment) => {
+                        let reading = Reading::start(segment, &self.given.meter);
+                        self.reading.insert(reading)
+                    }
+                    None => return Ok(None),
+                },
+            };
+            if let Some(mut page) = reading.next(&self.given).await? {
+                page.at_end &= self.segments.is_empty();
+                return Ok(Some(page));
+            }
+            self.reading = None;
+        }
     }
 }
 
@@ -264,27 +334,34 @@ impl CheckedPage {
     }
 }
 
-fn map_page(mapper: &Mapper, object: &ObjectId, from: Revision, page: CheckedPage) -> MappedPage {
+fn map_page(
+    mapper: &Mapper,
+    object: &ObjectId,
+    segment: &Segment,
+    page: CheckedPage,
+) -> MappedPage {
     let mut events = Vec::with_capacity(page.event_count());
     let mut headers = Vec::with_capacity(page.cells.len());
     for cell in page.cells {
         let first = cell.header.first_revision;
         for (index, cell_event) in cell.events.into_iter().enumerate() {
             let revision = first.plus(index as u64);
-            if revision < from {
+            if revision < segment.first() {
                 continue;
             }
             let event = cell_event.event;
             let (schema, bytes) = (event.schema(), event.approximate_size());
             let mapped = mapper.map_owned(object, revision, event);
             events.push(MappedEvent {
-                revision,
+                revision: segment.number(revision),
                 schema,
                 bytes,
                 mapped,
             });
         }
-        headers.push(cell.header);
+        if segment.is_of_source() {
+            headers.push(cell.header);
+        }
     }
     MappedPage {
         events,

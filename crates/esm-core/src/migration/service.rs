@@ -12,6 +12,7 @@ use super::lock_scope::lock_name;
 use super::options::{PlannedMigration, Scope};
 use super::report::Statistics;
 use super::resume::ResumeBuilder;
+use super::reverse::RollBackBuilder;
 use super::status::{MigrationStatus, Step};
 use crate::clock::Environment;
 use crate::error::{Error, Result};
@@ -129,6 +130,12 @@ impl MigrationService {
     /// transformation again.
     pub fn resume(&self, migration: MigrationId) -> ResumeBuilder {
         ResumeBuilder::new(self.clone(), migration)
+    }
+
+    /// Begins to describe how a migration is rolled back: undone while it has not passed its pivot,
+    /// reversed after it.
+    pub fn roll_back(&self, migration: MigrationId) -> RollBackBuilder {
+        RollBackBuilder::new(self.clone(), migration)
     }
 
     /// What is known of a migration. Writes nothing.

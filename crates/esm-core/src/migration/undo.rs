@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 
 use super::attempt::Attempt;
 use super::context::Context;
-use super::object::is_up_to_date;
+use super::object::needs_nothing;
 use super::options::Scope;
 use super::report::Statistics;
 use super::status::Step;
@@ -15,6 +15,7 @@ use crate::chain;
 use crate::document::{ObjectDocument, TerminatedStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
+use crate::store::Tail;
 
 /// The undo of all objects of a migration that have not passed their pivot.
 #[derive(Debug)]
@@ -131,7 +132,7 @@ impl<'a> UndoRun<'a> {
 
     async fn undo_object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
         let context = self.context;
-        let (document, _) = match chain::help(&context.stores, &context.documents, object).await {
+        let (document, end) = match chain::help(&context.stores, &context.documents, object).await {
             Ok(found) => found,
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => return Ok(()),
             Err(e) => return Err(e),
@@ -141,15 +142,19 @@ impl<'a> UndoRun<'a> {
         }
         roll_back::discard_superseded(context, &document).await?;
         let generation = document.terminated.len();
-        let attempt =
-            Attempt::current(context, object, document.active.clone(), generation).await?;
+        let active = document.active.clone();
+        let attempt = Attempt::current(context, &document, active, generation).await?;
+        if context.plan.reverses.is_some() && attempt.originals.is_none() {
+            // the migration that is reversed did not move it, so nothing can have been begun
+            return Ok(());
+        }
         if attempt.number > 0 {
-            roll_back::discard_fenced(context, &attempt.source).await?;
+            roll_back::discard_fenced(context, &attempt).await?;
         }
         let target_tail = attempt.target_store.tail(&attempt.target.stream).await?;
         let begun = !target_tail.is_empty();
         if !begun && (!always_fence || attempt.number > 0) {
-            self.untouched += u64::from(!self.is_done(&document, &attempt).await?);
+            self.untouched += u64::from(!self.is_done(&document, &end.tail).await?);
             return Ok(());
         }
         match undo(context, &attempt).await? {
@@ -174,9 +179,12 @@ impl<'a> UndoRun<'a> {
     }
 
     /// Whether this migration would leave the object as it is.
-    async fn is_done(&self, document: &ObjectDocument, attempt: &Attempt) -> Result<bool> {
-        let (stores, plan) = (&self.context.stores, &self.context.plan);
-        Ok(!plan.again && is_up_to_date(stores, plan, document, &attempt.source).await?)
+    async fn is_done(&self, document: &ObjectDocument, tail: &Tail) -> Result<bool> {
+        match needs_nothing(self.context, document, tail).await {
+            // one that it cannot reverse, because another has moved it on: it can never be finished
+            Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => Ok(false),
+            done => done,
+        }
     }
 }
 
@@ -189,5 +197,8 @@ fn closed_by<'d>(document: &'d ObjectDocument, context: &Context) -> Option<&'d 
 fn too_late(migrated: u64) -> Error {
     let message =
         format!("the sources were closed already, so there is only forward: {migrated} objects");
-    Error::new(ErrorKind::Stuck, message).with_hint("resume the migration to finish it")
+    Error::new(ErrorKind::Stuck, message).with_hint(
+        "resume the migration to finish it, then roll it back: that migrates its objects back and \
+         restores the originals",
+    )
 }

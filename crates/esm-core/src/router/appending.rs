@@ -129,11 +129,19 @@ impl ObjectClient {
     ) -> Result<Appended, AppendError> {
         let object = &attempt.object;
         for round in 0..TRIES {
-            let route = match known.take() {
-                Some(route) => route,
-                None => self.find_route(&attempt).await?,
+            let (route, remembered) = match known.take() {
+                Some(route) => (route, true),
+                None => (self.find_route(&attempt).await?, false),
             };
-            let image = self.image(&route, &attempt).await?;
+            let image = match self.image(&route, &attempt).await {
+                // a stream that is closed by now does not refuse: what goes on may accept it (R18)
+                Err(error) if remembered && is_refusal(&error) => continue,
+                Err(error) => {
+                    self.counters.retired_refused.add(is_refusal(&error).into());
+                    return Err(error.into());
+                }
+                Ok(image) => image,
+            };
             if image.events.is_empty() {
                 // nothing to write, but the expectation must hold
                 let fresh = self.find_route(&attempt).await?;
@@ -209,14 +217,7 @@ impl ObjectClient {
             object: &attempt.object,
             revision: route.tail.next_revision(),
         };
-        let image = retired.image(&place, &attempt.events).await;
-        if image
-            .as_ref()
-            .is_err_and(|e| *e.kind() == ErrorKind::Invalid)
-        {
-            self.counters.retired_refused.add(1);
-        }
-        image
+        retired.image(&place, &attempt.events).await
     }
 
     fn count_retired(&self, image: &Image) {
@@ -317,4 +318,9 @@ fn appended(stream: &StreamRef, first: &Revision, count: usize) -> Appended {
         first: position(*first),
         next: position(first.plus(count as u64)),
     }
+}
+
+/// Whether an append was refused because of its schema (R11).
+fn is_refusal(error: &Error) -> bool {
+    *error.kind() == ErrorKind::Invalid
 }

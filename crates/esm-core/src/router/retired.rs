@@ -130,7 +130,7 @@ impl Retired {
                     outputs.push(event);
                     continue;
                 }
-                let Some(mapper) = place.transformers.of(&origin.fingerprint) else {
+                let Some(mapper) = place.transformers.of(origin.appends_through()) else {
                     return Ok(None);
                 };
                 let mapped = mapper.map_owned(place.object, place.revision, event)?;

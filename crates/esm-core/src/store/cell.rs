@@ -126,6 +126,9 @@ pub struct Origin {
     /// [policy](OnRetired) of the plan. A reader that does not know this field refuses them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub accepted: BTreeSet<Schema>,
+    /// In the target of a reverse migration: what it restores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<Box<Restores>>,
 }
 
 impl Origin {
@@ -133,6 +136,43 @@ impl Origin {
     /// transformation.
     pub fn refused(&self) -> impl Iterator<Item = &Schema> {
         self.retired.difference(&self.accepted)
+    }
+
+    /// The transformation that an event of a retired schema has to go through to be appended here
+    /// (R11): the one that the source's events went through.
+    pub fn appends_through(&self) -> &Fingerprint {
+        match &self.restores {
+            Some(restores) => &restores.down,
+            None => &self.fingerprint,
+        }
+    }
+}
+
+/// What the target of a reverse migration restores (R18): it begins with the originals as they were,
+/// and goes on with what came to the source after the migration that is reversed.
+///
+/// Its cursors and source revisions count both: the first `events` are the originals', the next is
+/// the source's event at revision `source_from`, and so on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restores {
+    /// The migration that is reversed.
+    pub migration: MigrationId,
+    /// S: the stream that it closed, with the originals.
+    pub originals: StreamRef,
+    /// N: number of the originals.
+    pub events: Revision,
+    /// M: number of the source's first events, which stem from the originals.
+    pub source_from: Revision,
+    /// The transformation that the source's other events went through.
+    pub down: Fingerprint,
+}
+
+impl Restores {
+    /// How many events a target is complete for that has all of a source with this many; nothing
+    /// when the source has fewer than M.
+    pub fn restored(&self, source_events: Revision) -> Option<Revision> {
+        let since = source_events.0.checked_sub(self.source_from.0)?;
+        Some(self.events.plus(since))
     }
 }
 

@@ -18,7 +18,7 @@ pub use backup::{
     Compression, SectionSummary,
 };
 pub use capabilities::{Capabilities, Shortcoming, StoreLimits};
-pub use cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, OnRetired, Origin};
+pub use cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, OnRetired, Origin, Restores};
 pub use event_store::{
     Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,
 };

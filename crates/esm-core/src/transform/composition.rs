@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::id::Fingerprint;
 
 /// The identity of something made of these parts, in this order. Of one length, however many parts.
-pub(super) fn composed_fingerprint<'a>(
+pub(crate) fn composed_fingerprint<'a>(
     kind: &str,
     parts: impl IntoIterator<Item = &'a str>,
 ) -> Fingerprint {

@@ -142,6 +142,18 @@ impl Mapper {
         self
     }
 
+    /// The same, with the transformer in another.
+    #[must_use]
+    pub(crate) fn over(
+        &self,
+        wrap: impl FnOnce(Arc<dyn EventTransformer>) -> Arc<dyn EventTransformer>,
+    ) -> Self {
+        Self {
+            transformer: wrap(Arc::clone(&self.transformer)),
+            twice: self.twice,
+        }
+    }
+
     /// The transformer's identity.
     pub fn fingerprint(&self) -> Fingerprint {
         self.transformer.fingerprint()

@@ -21,6 +21,7 @@ mod transformer;
 mod typed;
 
 pub use composite::CompositeTransformer;
+pub(crate) use composition::composed_fingerprint;
 pub use function::FunctionTransformer;
 pub use ledger::Ledger;
 pub use mapper::{Failure, Fate, Mapped, Mapper};

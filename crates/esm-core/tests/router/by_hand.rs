@@ -150,6 +150,7 @@ impl ByHand {
             fingerprint: self.mapper.fingerprint(),
             retired: self.retired.clone(),
             accepted: self.accepted.clone(),
+            restores: None,
         }
     }
 

@@ -345,6 +345,7 @@ async fn a_stream_that_is_met_twice_is_corruption() -> Result<()> {
             fingerprint: "x".try_into()?,
             retired: Default::default(),
             accepted: Default::default(),
+            restores: None,
         };
         let first = Append {
             commit: f.environment.commit_id(),

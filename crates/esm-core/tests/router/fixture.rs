@@ -152,6 +152,7 @@ impl Fixture {
             fingerprint: Fingerprint::new("by hand").unwrap(),
             retired: BTreeSet::from_iter(cutover.retired.clone()),
             accepted: Default::default(),
+            restores: None,
         });
         let copied = (0..cutover.target_events).map(|n| event(&format!("{}~{n}", target.stream)));
         let first = Append {

@@ -117,6 +117,7 @@ async fn migrate(store: Arc<dyn EventStore>, f: Arc<Fixture>, source: StreamRef)
                 fingerprint: Fingerprint::new("twice").unwrap(),
                 retired: Default::default(),
                 accepted: Default::default(),
+                restores: None,
             });
             // every event becomes two, so that no number means the same on both sides
             let events = all[from..to].iter().flat_map(|event| {

@@ -85,6 +85,7 @@ pub(crate) fn origin_cell() -> Cell {
         fingerprint: Fingerprint::new("jq:abc").unwrap(),
         retired: [retired].into(),
         accepted: Default::default(),
+        restores: None,
     };
     let kind = CellKind::Data {
         origin: Some(origin),

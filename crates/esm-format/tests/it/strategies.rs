@@ -7,7 +7,7 @@ use esm_core::id::{
     CommitId, EventId, EventType, Fingerprint, MigrationId, ObjectId, ObjectKey, ObjectName,
     StoreId, StreamId, StreamRef,
 };
-use esm_core::store::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin};
+use esm_core::store::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin, Restores};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -156,15 +156,17 @@ fn origin() -> impl Strategy<Value = Origin> {
         name(),
         btree_set(schema, 0..3),
         any::<bool>(),
+        option::of(restores()),
     )
         .prop_map(
-            |(source, migration, attempt, fingerprint, retired, accepts): (
+            |(source, migration, attempt, fingerprint, retired, accepts, restores): (
                 _,
                 _,
                 _,
                 _,
                 BTreeSet<_>,
                 bool,
+                _,
             )| {
                 Origin {
                     accepted: retired.iter().filter(|_| accepts).cloned().collect(),
@@ -173,9 +175,24 @@ fn origin() -> impl Strategy<Value = Origin> {
                     attempt,
                     fingerprint: Fingerprint::new(fingerprint).unwrap(),
                     retired,
+                    restores,
                 }
             },
         )
+}
+
+fn restores() -> impl Strategy<Value = Box<Restores>> {
+    (stream(), uuid(), revision(), revision(), name()).prop_map(
+        |(originals, migration, events, source_from, down)| {
+            Box::new(Restores {
+                migration: MigrationId::from_uuid(migration),
+                originals,
+                events,
+                source_from,
+                down: Fingerprint::new(down).unwrap(),
+            })
+        },
+    )
 }
 
 fn revision() -> impl Strategy<Value = Revision> {

@@ -88,7 +88,10 @@ impl Stream {
         let close = close.map(|target| target.stream.clone());
         let fences = self.fences().map(|(_, fence)| fence.target.clone());
         let origin = self.origin().map(|origin| origin.source.stream.clone());
-        close.into_iter().chain(fences).chain(origin).collect()
+        let restores = self.origin().and_then(|origin| origin.restores.as_ref());
+        let originals = restores.map(|restores| restores.originals.stream.clone());
+        let named = close.into_iter().chain(fences);
+        named.chain(origin).chain(originals).collect()
     }
 }
 

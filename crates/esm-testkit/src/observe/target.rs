@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use esm_core::event::{Event, Revision};
 use esm_core::id::{ObjectId, StreamId};
-use esm_core::store::{Cell, Close};
+use esm_core::store::{Cell, Close, Origin};
 use esm_core::transform::Mapper;
 
 use super::streams::{Stream, written_by_application};
@@ -33,7 +33,7 @@ pub(super) fn check(
             origin.is_some_and(|origin| origin.source.stream == source.id)
         });
         for target in targets {
-            copied(object, source, target, known)?;
+            copied(object, (source, target), now, known)?;
         }
         if let Some(close) = source.close() {
             closed(source, close, now, known)?;
@@ -46,8 +46,8 @@ pub(super) fn check(
 /// What a copier wrote to a target is the transformed source, cell by cell up to each cursor.
 fn copied(
     object: &ObjectId,
-    source: &Stream,
-    target: &Stream,
+    (source, target): (&Stream, &Stream),
+    now: &BTreeMap<StreamId, Stream>,
     known: &Known,
 ) -> Result<(), String> {
     let Some(origin) = target.origin() else {
@@ -60,15 +60,14 @@ fn copied(
     if let Some(events) = known.backups.get(fingerprint) {
         return restored(target, events);
     }
+    let fingerprint = origin.appends_through().as_str();
     let Some(mapper) = known.mappers.get(fingerprint) else {
         return Err(format!(
             "{} has an unknown transformation: {fingerprint}",
             target.id
         ));
     };
-    let mut events = (0..)
-        .map(Revision)
-        .zip(source.events().map(|copied| &copied.event));
+    let mut events = to_copy(source, origin, now)?.into_iter();
     let mut cursor = Revision::START;
     for cell in &target.cells {
         let at = format!("{}, cell {}", target.id, cell.header.seq);
@@ -94,6 +93,53 @@ fn copied(
         cursor = next;
     }
     Ok(())
+}
+
+/// An event that is to be copied.
+struct Source<'a> {
+    /// Its number among all that are.
+    number: Revision,
+    /// Its revision in its stream.
+    revision: Revision,
+    event: &'a Event,
+    /// Whether it stays as it is, because it is an original that is restored (R18).
+    original: bool,
+}
+
+/// What a target is to hold the image of: its source, or, in the target of a reverse migration, the
+/// originals and then what came to the source since (R18).
+fn to_copy<'a>(
+    source: &'a Stream,
+    origin: &Origin,
+    now: &'a BTreeMap<StreamId, Stream>,
+) -> Result<Vec<Source<'a>>, String> {
+    let numbered = |stream: &'a Stream, original, from: u64, number: u64| {
+        let events = (0..)
+            .zip(stream.events())
+            .skip_while(move |(at, _)| *at < from);
+        events.map(move |(at, copied)| Source {
+            number: Revision(number + at - from),
+            revision: Revision(at),
+            event: &copied.event,
+            original,
+        })
+    };
+    let Some(restores) = &origin.restores else {
+        return Ok(numbered(source, false, 0, 0).collect());
+    };
+    let id = &restores.originals.stream;
+    let originals = now
+        .get(id)
+        .ok_or(format!("R18: originals are gone: {id}"))?;
+    let close = originals.close().filter(|close| {
+        close.migration == restores.migration
+            && (close.events, close.target_events) == (restores.events, restores.source_from)
+    });
+    if close.is_none() {
+        return Err(format!("R18: {id} is not closed as {restores:?} says"));
+    }
+    let since = numbered(source, false, restores.source_from.0, restores.events.0);
+    Ok(numbered(originals, true, 0, 0).chain(since).collect())
 }
 
 /// R19: what a restore wrote is a beginning of the backup, and every cell says how much of it.
@@ -122,14 +168,25 @@ fn restored(target: &Stream, backup: &[Event]) -> Result<(), String> {
 fn equals_image(
     object: &ObjectId,
     mapper: &Mapper,
-    source: &[(Revision, &Event)],
+    source: &[Source<'_>],
     cell: &Cell,
 ) -> Result<(), String> {
     let mut wanted = Vec::new();
-    for (revision, event) in source {
-        let mapped = mapper.map(object, *revision, event);
-        let outputs = mapped.map_err(|failure| failure.to_string())?.outputs;
-        wanted.extend(outputs.into_iter().map(|output| (*revision, output)));
+    for Source {
+        number,
+        revision,
+        event,
+        original,
+    } in source
+    {
+        let outputs = match original {
+            true => vec![(*event).clone()],
+            false => {
+                let mapped = mapper.map(object, *revision, event);
+                mapped.map_err(|failure| failure.to_string())?.outputs
+            }
+        };
+        wanted.extend(outputs.into_iter().map(|output| (*number, output)));
     }
     let ids = |events: Vec<&Event>| {
         let ids: Vec<_> = events.iter().map(|event| event.id.as_str()).collect();
@@ -196,7 +253,11 @@ fn closed(
             complete = Some((cursor, cell.header.next_revision()));
         }
     }
-    match complete == Some((close.events, close.target_events)) {
+    let all = match &origin.restores {
+        Some(restores) => restores.restored(close.events),
+        None => Some(close.events),
+    };
+    match complete.is_some() && complete == all.map(|all| (all, close.target_events)) {
         true => Ok(()),
         false => Err(format!(
             "I4: {id} is closed with N = {} and M = {}, but its target is complete for {complete:?}",

@@ -107,6 +107,7 @@ impl Place {
             fingerprint: self.fingerprint.clone(),
             retired,
             accepted,
+            restores: None,
         })
     }
 

@@ -32,6 +32,8 @@ fn plan() -> Box<PlannedMigration> {
         rollback_on_failure: false,
         again: false,
         on_retired: None,
+        reverses: None,
+        way_back: Default::default(),
         annotations: Default::default(),
     })
 }

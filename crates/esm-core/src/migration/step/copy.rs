@@ -12,6 +12,7 @@ use crate::event::{Event, Revision, Schema};
 use crate::migration::attempt::{Attempt, Sight};
 use crate::migration::context::Context;
 use crate::migration::meter::Stage;
+use crate::migration::reverse;
 use crate::migration::scan::{MappedEvent, MappedPage, SourceScan};
 use crate::migration::status::{MigrationStatus, Step};
 use crate::store::{Append, CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
@@ -59,7 +60,14 @@ pub(crate) async fn copy(
     let mut scan = SourceScan::start(context, attempt, begin);
     let mut first = scan.next().await?;
     if sight.target_tail.is_empty() {
-        learn_retired(context, attempt, first.as_ref()).await?;
+        match attempt.originals.clone() {
+            Some(originals) => {
+                context.reporter.update(|p| p.step = Step::Analyse);
+                reverse::learn_retired(context, attempt, &originals).await?;
+                context.reporter.update(|p| p.step = Step::Copy);
+            }
+            None => learn_retired(context, attempt, first.as_ref()).await?,
+        }
     }
     let mut end = SourceEnd::from(&sight);
     let mut copier = Copier::new(context, attempt, sight.target_tail, from);

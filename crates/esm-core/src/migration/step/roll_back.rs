@@ -210,12 +210,11 @@ pub(crate) async fn discard(attempt: &Attempt) -> Result<()> {
     discard_in(&attempt.target_store, &attempt.target.stream).await
 }
 
-/// As [`Undoer::discard_fenced`].
-pub(crate) async fn discard_fenced(context: &Context, source: &StreamRef) -> Result<()> {
-    let source_store = context.stores.of(source)?;
-    let target_store = context.target_store_of(source)?;
+/// As [`Undoer::discard_fenced`], of the source of this attempt.
+pub(crate) async fn discard_fenced(context: &Context, attempt: &Attempt) -> Result<()> {
+    let source = (&attempt.source_store, &attempt.source);
     Undoer::from(context)
-        .discard_fenced((source_store, source), target_store)
+        .discard_fenced(source, &attempt.target_store)
         .await
 }
 
@@ -224,7 +223,7 @@ pub(crate) async fn discard_fenced(context: &Context, source: &StreamRef) -> Res
 pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocument) -> Result<()> {
     for (generation, entry) in document.terminated.iter().enumerate() {
         let source = entry.stream.clone();
-        let attempt = Attempt::current(context, &document.object, source, generation).await?;
+        let attempt = Attempt::current(context, document, source, generation).await?;
         if entry.continuation != attempt.target {
             discard(&attempt).await?;
         }

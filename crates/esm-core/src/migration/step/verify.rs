@@ -81,6 +81,14 @@ impl Progressed {
         }
     }
 
+    /// Where to go on comparing: at a cell of the source, where that is all that is copied.
+    fn place(&self, attempt: &Attempt) -> ReadFrom {
+        match attempt.originals {
+            Some(_) => ReadFrom::Revision(self.source_events),
+            None => ReadFrom::Seq(self.source_seq),
+        }
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         self.complete
     }
@@ -197,7 +205,7 @@ async fn compare(
         target_end,
         unhurried,
     } = extent;
-    let mut source = SourceScan::start(context, attempt, ReadFrom::Seq(progressed.source_seq));
+    let mut source = SourceScan::start(context, attempt, progressed.place(attempt));
     let mut target = TargetReader::start(attempt, progressed.target_events);
     while let Some(page) = source.next().await? {
         match unhurried {
@@ -205,9 +213,12 @@ async fn compare(
             false => context.check()?,
         }
         let before = progressed.source_events;
+        let goes_beyond = page.events.last().is_some_and(|e| e.revision >= source_end);
         for event in page
             .events
             .into_iter()
+            // of a cell that was compared in part
+            .skip_while(|e| e.revision < before)
             .take_while(|e| e.revision < source_end)
         {
             compare_event(attempt, progressed, event, &mut target).await?;
@@ -218,11 +229,7 @@ async fn compare(
         }
         let count = progressed.source_events.0 - before.0;
         context.reporter.update(|p| p.events_verified += count);
-        if page
-            .headers
-            .last()
-            .is_some_and(|h| h.next_revision() > source_end)
-        {
+        if goes_beyond {
             break;
         }
         checkpoint(context, attempt, progressed).await?;

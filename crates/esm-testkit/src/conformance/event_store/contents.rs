@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use esm_core::event::{Event, Revision, Schema, SchemaVersion};
 use esm_core::id::{EventType, StreamId, StreamRef};
-use esm_core::store::{Append, CellEvent, Origin, Tail};
+use esm_core::store::{Append, CellEvent, Origin, Restores, Tail};
 
 use crate::conformance::fixtures::{
     append, commit, event, migration, odd_events, odd_names, read_all, stream,
@@ -62,6 +62,13 @@ pub async fn what_a_copier_writes_survives(harness: &dyn EventStoreHarness) -> V
             fingerprint: "jq:\"0123\" é".try_into()?,
             retired: [retired("Old", 1)?, retired("Old", 2)?].into(),
             accepted: Default::default(),
+            restores: Some(Box::new(Restores {
+                migration: migration(),
+                originals: StreamRef::new(store.id(), StreamId::new("söurce / 0")?),
+                events: Revision(u64::MAX),
+                source_from: Revision(7),
+                down: "jq:\"down\" é".try_into()?,
+            })),
         }),
         cursor: Some(Revision(0)),
         events: Vec::new(),

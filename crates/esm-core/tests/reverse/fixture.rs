@@ -1,0 +1,201 @@
+//! A world with orders, their migration, and the way back.
+
+use std::sync::Arc;
+
+use esm_core::clock::Environment;
+use esm_core::document::ObjectDocument;
+use esm_core::event::{Event, Position, Schema, SchemaVersion};
+use esm_core::id::{EventId, EventType, MigrationId, ObjectId, StreamRef};
+use esm_core::migration::{MigrationResult, MigrationService, RollBackBuilder};
+use esm_core::router::{ExpectedRevision, ObjectClient};
+use esm_core::store::Stores;
+use esm_core::transform::{FunctionTransformer, Transformed};
+use esm_testkit::environment;
+use esm_testkit::faults::FaultPlan;
+use esm_testkit::memory::MemoryWorld;
+use esm_testkit::observe::Observer;
+
+pub(crate) fn schema(event_type: &str, version: u32) -> Schema {
+    Schema::new(event_type, version).unwrap()
+}
+
+/// The migration: raises `Old` to version 2, drops `Noise`, splits `Pair` into two `Half`.
+pub(crate) fn up() -> FunctionTransformer {
+    let schemas = [schema("Old", 1), schema("Noise", 1), schema("Pair", 1)];
+    FunctionTransformer::new("up", 1, schemas, |event, _| {
+        let mut changed = event.clone();
+        Ok(match event.event_type.as_str() {
+            "Noise" => Transformed::dropped("noise"),
+            "Old" => {
+                changed.schema_version = SchemaVersion(2);
+                changed.payload = "{\"up\":true}".into();
+                Transformed::Events(vec![changed])
+            }
+            _ => {
+                changed.event_type = EventType::new("Half").unwrap();
+                Transformed::Events(vec![changed.clone(), changed])
+            }
+        })
+    })
+    .unwrap()
+}
+
+/// The way back: `Old` of version 2 to version 1, `Half` is dropped.
+pub(crate) fn down() -> FunctionTransformer {
+    let schemas = [schema("Old", 2), schema("Half", 1)];
+    FunctionTransformer::new("down", 1, schemas, |event, _| {
+        let mut changed = event.clone();
+        changed.schema_version = SchemaVersion(1);
+        changed.payload = "{\"down\":true}".into();
+        Ok(match event.event_type.as_str() {
+            "Half" => Transformed::dropped("halves"),
+            _ => Transformed::Events(vec![changed]),
+        })
+    })
+    .unwrap()
+}
+
+pub(crate) fn event(id: &str, event_type: &str, version: u32) -> Event {
+    let (id, event_type) = (EventId::new(id), EventType::new(event_type));
+    let mut event = Event::new(
+        id.unwrap(),
+        event_type.unwrap(),
+        format!("{{\"of\":{version}}}"),
+    );
+    event.schema_version = SchemaVersion(version);
+    event
+}
+
+/// `type vVersion id`, for comparisons that can be read.
+pub(crate) fn line(event: &Event) -> String {
+    format!(
+        "{} v{} {}",
+        event.event_type, event.schema_version, event.id
+    )
+}
+
+pub(crate) struct World {
+    pub(crate) environment: Environment,
+    pub(crate) storage: MemoryWorld,
+    pub(crate) plan: FaultPlan,
+    pub(crate) service: MigrationService,
+    pub(crate) client: ObjectClient,
+}
+
+impl World {
+    /// Orders with events of these types, each in a cell of its own.
+    pub(crate) async fn new(orders: &[(&str, &[&str])]) -> Self {
+        let environment = environment(7);
+        let storage = MemoryWorld::new(&environment);
+        let observer = Observer::new(storage.event_store(), storage.records());
+        let observer = observer.transformation(Arc::new(up()));
+        let mut observer = observer.transformation(Arc::new(down()));
+        for (order, types) in orders {
+            let object: ObjectId = order.parse().unwrap();
+            let cells = (0..)
+                .zip(*types)
+                .map(|(i, t)| vec![event(&format!("{order}-{i}"), t, 1)]);
+            let created = storage.create_object(&environment, &object, cells);
+            created.await.unwrap();
+            observer = observer.object(object);
+        }
+        let plan = FaultPlan::new().watched_by(Arc::new(observer));
+        let actor = plan.actor("migrator");
+        let service = MigrationService::new(
+            actor.event_store(storage.event_store()),
+            actor.records(storage.records()),
+            actor.locks(storage.locks()),
+        );
+        let service = service.unwrap().with_environment(environment.clone());
+        let client = ObjectClient::new(
+            storage.records(),
+            storage.event_store(),
+            environment.clone(),
+        );
+        Self {
+            environment,
+            storage,
+            plan,
+            service,
+            client,
+        }
+    }
+
+    /// Another process, that no fault meets, when every lock of the first has expired.
+    pub(crate) fn next_process(&self) -> MigrationService {
+        let actor = self.plan.actor("next");
+        let service = MigrationService::new(
+            actor.event_store(self.storage.event_store()),
+            actor.records(self.storage.records()),
+            actor.locks(self.storage.locks()),
+        );
+        service.unwrap().with_environment(self.environment.clone())
+    }
+
+    /// Migrates one order, and answers the migration.
+    pub(crate) async fn migrate(&self, order: &str) -> MigrationId {
+        let builder = self.service.migrate(order.parse().unwrap()).transform(up());
+        self.succeeded(builder.execute().await).migration
+    }
+
+    pub(crate) fn back(&self, migration: MigrationId) -> RollBackBuilder {
+        self.service.roll_back(migration).down(down())
+    }
+
+    /// Appends an event wherever the order is.
+    pub(crate) async fn append(&self, order: &str, event: Event) -> Position {
+        let object = order.parse().unwrap();
+        let appended = self
+            .client
+            .append(&object, ExpectedRevision::Any, vec![event]);
+        appended.await.unwrap().next
+    }
+
+    pub(crate) async fn document(&self, order: &str) -> ObjectDocument {
+        let object = order.parse().unwrap();
+        self.storage.document(&object).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn active(&self, order: &str) -> StreamRef {
+        self.document(order).await.active
+    }
+
+    /// The events of the active stream, as lines.
+    pub(crate) async fn lines(&self, order: &str) -> Vec<String> {
+        let active = self.active(order).await;
+        self.storage
+            .events(&active.stream)
+            .iter()
+            .map(line)
+            .collect()
+    }
+
+    /// A migration that succeeded, and no invariant was broken on the way.
+    pub(crate) fn succeeded(&self, ended: esm_core::Result<MigrationResult>) -> MigrationResult {
+        let result = ended.unwrap();
+        assert!(result.is_success(), "{result:?}");
+        self.unharmed();
+        result
+    }
+
+    pub(crate) fn unharmed(&self) {
+        let violations = self.plan.violations();
+        assert!(violations.is_empty(), "{violations:?}");
+    }
+
+    pub(crate) fn stores(&self) -> Stores {
+        Stores::new(self.storage.event_store())
+    }
+
+    /// Everything that is stored, to see that nothing was touched.
+    pub(crate) fn everything(&self) -> Vec<String> {
+        let streams = self.storage.event_store.stream_ids();
+        let cells = streams.into_iter().map(|id| {
+            let cells = self.storage.event_store.snapshot(&id);
+            format!("{id}: {cells:?}")
+        });
+        cells
+            .chain([format!("{:?}", self.storage.records)])
+            .collect()
+    }
+}

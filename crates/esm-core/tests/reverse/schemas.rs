@@ -1,0 +1,99 @@
+//! What may be appended to what a rollback restored (R11).
+
+use std::collections::BTreeSet;
+
+use esm_core::ErrorKind;
+use esm_core::event::Schema;
+use esm_core::router::ExpectedRevision;
+use esm_core::store::Origin;
+use esm_core::transform::{FunctionTransformer, Transformed};
+
+use crate::fixture::{World, down, event, schema};
+
+async fn origin(w: &World, order: &str) -> Origin {
+    let active = w.active(order).await;
+    let cells = w.storage.event_store.snapshot(&active.stream);
+    cells[0].header.origin().unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_down_takes_away_is_retired_and_what_the_migration_retired_is_not() {
+    let w = World::new(&[("order/1", &["Old", "Pair", "Noise"])]).await;
+    let forward = w.migrate("order/1").await;
+    let retired: BTreeSet<Schema> =
+        [schema("Noise", 1), schema("Old", 1), schema("Pair", 1)].into();
+    assert_eq!(origin(&w, "order/1").await.retired, retired);
+    // nothing came since: what stems from the originals shows what new code writes
+    w.succeeded(w.back(forward).execute().await);
+    let restored = origin(&w, "order/1").await;
+    assert_eq!(
+        restored.retired,
+        [schema("Half", 1), schema("Old", 2)].into()
+    );
+    assert_eq!(
+        restored.appends_through(),
+        &esm_core::transform::EventTransformer::fingerprint(&down())
+    );
+    let object = "order/1".parse().unwrap();
+    let new = vec![event("new", "Old", 2)];
+    let refused = w
+        .client
+        .append(&object, ExpectedRevision::Any, new)
+        .await
+        .unwrap_err();
+    assert_eq!(*refused.kind(), ErrorKind::Invalid, "{refused}");
+    w.append("order/1", event("old", "Old", 1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_down_what_old_code_does_not_know_is_retired() {
+    let w = World::new(&[("order/1", &["Old", "Kept"])]).await;
+    let forward = w.migrate("order/1").await;
+    w.succeeded(w.service.roll_back(forward).execute().await);
+    assert_eq!(
+        origin(&w, "order/1").await.retired,
+        [schema("Old", 2)].into()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_that_both_ways_keep_stays_old_codes_own() {
+    let same = |id: &str, mark: &'static str| {
+        FunctionTransformer::new(id, 1, [schema("Old", 1)], move |event, _| {
+            let mut changed = event.clone();
+            changed.payload = mark.into();
+            Ok(Transformed::Events(vec![changed]))
+        })
+        .unwrap()
+    };
+    let w = World::new(&[("order/1", &["Old"])]).await;
+    let builder = w
+        .service
+        .migrate("order/1".parse().unwrap())
+        .transform(same("up", "1"));
+    let policy = esm_core::store::OnRetired::AcceptUnchanged;
+    let forward = builder.on_retired(policy).execute().await.unwrap();
+    assert!(forward.is_success(), "{forward:?}");
+    let active = w.active("order/1").await.stream;
+    let since = vec![event("a", "Old", 1)];
+    w.storage
+        .append(&w.environment, &active, since)
+        .await
+        .unwrap();
+    // its new form cannot be told from its old one, so it needs a down
+    let error = w
+        .service
+        .roll_back(forward.migration)
+        .execute()
+        .await
+        .unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::TransformFailed, "{error}");
+    let back = w
+        .service
+        .roll_back(forward.migration)
+        .down(same("down", "2"));
+    let back = back.execute().await.unwrap();
+    assert!(back.is_success(), "{back:?}");
+    let restored = origin(&w, "order/1").await;
+    assert_eq!((restored.retired.len(), restored.refused().count()), (1, 0));
+}
