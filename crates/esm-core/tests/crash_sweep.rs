@@ -6,6 +6,7 @@
 use esm_core::Result;
 use esm_core::event::Event;
 use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::migration::PublishPhases;
 use esm_testkit::sweep::{Scenario, Sweep};
 use esm_testkit::tap::Effect;
 use esm_testkit::{Rule, Rules};
@@ -88,6 +89,22 @@ fn bulk() -> Result<Scenario> {
     }))
 }
 
+/// Phases are published, and most is compared before the source's end is reached.
+fn with_phases() -> Result<Scenario> {
+    Ok(many_cells()?.describe(|builder| {
+        let builder = builder.phases(PublishPhases::Always);
+        builder.final_round(1).cells(2, 1 << 20)
+    }))
+}
+
+/// The cutover waits for a window, while commands are looked for and the progress is written down.
+fn with_a_window() -> Result<Scenario> {
+    Ok(identity()?.describe(|builder| {
+        let opens = "2024-01-01T00:00:05Z".parse().expect("a time");
+        builder.cutover(|cutover| cutover.not_before(opens))
+    }))
+}
+
 /// The undo of a migration whose target has been begun.
 fn undo() -> Result<Scenario> {
     Ok(many_cells()?.undone_after("event_store.append"))
@@ -152,9 +169,9 @@ macro_rules! sweeps {
 }
 
 sweeps!(crashes: identity undo);
-sweeps!(thinned_crashes: dropping empty many_cells with_books undoing_itself bulk late_undo undo_of_bulk);
-sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself bulk undo);
-sweeps!(writers: identity dropping empty many_cells with_books bulk undo);
+sweeps!(thinned_crashes: dropping empty many_cells with_books undoing_itself bulk late_undo undo_of_bulk with_phases with_a_window);
+sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself bulk undo with_phases with_a_window);
+sweeps!(writers: identity dropping empty many_cells with_books bulk undo with_phases with_a_window);
 
 /// Every operation that the scenarios reach: a new storage call shows here, and is swept by being
 /// in a scenario.

@@ -1,5 +1,7 @@
 //! Publishing the phases of an object, for applications that want to know (R20, R21).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
@@ -36,6 +38,10 @@ impl PublishPhases {
         }
     }
 }
+
+/// How often the last phase is tried to be published.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What was published of one attempt in this run.
 #[derive(Debug, Default)]
@@ -102,7 +108,7 @@ pub(crate) async fn end(
         return;
     }
     let table = RoutingTable::new(context.records.clone());
-    let ended = async {
+    let ended = || async {
         if !table.index().await?.names(&attempt.object) {
             return Ok(());
         }
@@ -111,8 +117,18 @@ pub(crate) async fn end(
         let object = std::slice::from_ref(&attempt.object);
         table.delist(context.migration(), object).await
     };
-    if let Err(error) = ended.await {
-        warn!(object = %attempt.object, %phase, %error, "phase not published");
+    // an entry that is left behind costs every application a read at each of its looks
+    for round in 1..=TRIES {
+        match ended().await {
+            Ok(()) => return,
+            Err(error) if round < TRIES && error.is_retryable() => {
+                let pause = context.environment.jittered(PAUSE * round);
+                context.environment.clock.sleep(pause).await;
+            }
+            Err(error) => {
+                return warn!(object = %attempt.object, %phase, %error, "phase not published");
+            }
+        }
     }
 }
 
