@@ -163,42 +163,50 @@ async fn r15_what_the_target_lacks_is_transformed_and_without_the_transformer_th
 async fn r15_what_lies_beyond_the_sources_tail_is_not_returned() -> Result<()> {
     // X16: between looking at S's tail and reading T another appends, and T grows with it
     let mut by_target = 0;
-    // the document, S's tail, then T: its first cell, its tail, its cells
-    for request in 2..=4 {
-        let f = Arc::new(Fixture::new());
-        let s = f
-            .world
-            .create_object(&f.environment, &f.object, [events(&["a"])]);
-        let s = s.await?;
-        let hand = ByHand::new(&f, &s, 0, transformer());
-        hand.copy().await?;
-        let plan = FaultPlan::new();
-        let client = f.client_of(&plan.actor("app"), 2);
-        let client = reading(&f, client, &hand, DualReads::Target).await?;
-        let (world, copier) = (Arc::clone(&f), hand.clone());
-        let step = Interjection::new(move || {
-            let (f, copier) = (Arc::clone(&world), copier.clone());
-            async move {
-                append(&f, "b").await.unwrap();
-                copier.copy().await.unwrap();
+    // T covers S, or lags behind, so that one of its cells holds events on both sides of h
+    for lags in [false, true] {
+        // the document, S's tail, then T: its first cell, its tail, its cells
+        for request in 2..=4 {
+            let f = Arc::new(Fixture::new());
+            let s = f
+                .world
+                .create_object(&f.environment, &f.object, [events(&["a"])])
+                .await?;
+            let hand = ByHand::new(&f, &s, 0, transformer());
+            hand.copy().await?;
+            append(&f, "b").await?;
+            if !lags {
+                hand.copy().await?;
             }
-        });
-        plan.inject(
-            At::Operation(plan.log().len() + request),
-            Fault::Interject(step),
-        );
-        let folded = fold(&f, &client).await?;
-        assert_eq!(folded.position, at(&s, 1), "request {request}");
-        assert_eq!(folded.state, ["a.0 v2", "a.1 v2"], "request {request}");
-        by_target += answers(&client).0;
-        let expected = ExpectedRevision::At(folded.position);
-        let late = client.append(&f.object, expected, events(&["c"])).await;
-        assert!(matches!(
-            late.unwrap_err().kind(),
-            ErrorKind::Conflict { .. }
-        ));
+            let plan = FaultPlan::new();
+            let client = f.client_of(&plan.actor("app"), 2);
+            let client = client.with_transformer(transformer());
+            let client = reading(&f, client, &hand, DualReads::Target).await?;
+            let before = answers(&client).0;
+            let (world, copier) = (Arc::clone(&f), hand.clone());
+            let step = Interjection::new(move || {
+                let (f, copier) = (Arc::clone(&world), copier.clone());
+                async move {
+                    append(&f, "c").await.unwrap();
+                    copier.copy().await.unwrap();
+                }
+            });
+            let at_request = At::Operation(plan.log().len() + request);
+            plan.inject(at_request, Fault::Interject(step));
+            let folded = fold(&f, &client).await?;
+            assert_eq!(folded.position, at(&s, 2), "request {request}");
+            let images = ["a.0 v2", "a.1 v2", "b.0 v2", "b.1 v2"];
+            assert_eq!(folded.state, images, "request {request}");
+            by_target += answers(&client).0 - before;
+            let expected = ExpectedRevision::At(folded.position);
+            let late = client.append(&f.object, expected, events(&["d"])).await;
+            assert!(matches!(
+                late.unwrap_err().kind(),
+                ErrorKind::Conflict { .. }
+            ));
+        }
     }
-    assert_eq!(by_target, 3);
+    assert_eq!(by_target, 6);
     Ok(())
 }
 

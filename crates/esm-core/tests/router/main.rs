@@ -14,4 +14,5 @@ mod mirror;
 mod phases;
 mod read;
 mod retired;
+mod stale_phases;
 mod tails;

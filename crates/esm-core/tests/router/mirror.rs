@@ -1,6 +1,7 @@
 //! Dual writes (R16): at the target's exact tail, complete for exactly what came before, never
 //! first; and whatever happens to a mirror, the append does not notice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use esm_core::Result;
@@ -135,6 +136,36 @@ async fn r16_a_copier_that_is_faster_than_the_mirror_has_its_way() -> Result<()>
         };
         assert_eq!(mirrors(client.statistics()), expected);
         hand.assert_covers(4).await;
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r16_a_target_that_became_live_before_the_mirror_has_the_event_once() -> Result<()> {
+    // closed, and an application has written to T, between the acknowledgement and the mirror
+    for at in 0..2 {
+        let f = Arc::new(Fixture::new());
+        let s = f.client().create(&f.object).await?.stream().clone();
+        let hand = ByHand::new(&f, &s, 0, rules(Rule::Keep));
+        let plan = FaultPlan::new();
+        let client = f.client_of(&plan.actor("app"), 2);
+        let client = mirroring(&f, client, &hand, Mirroring::OneToOne).await?;
+        let client = client.with_transformer(rules(Rule::Keep));
+        hand.copy().await?;
+        append(&f, &client, "b").await?;
+        let (world, copier) = (Arc::clone(&f), hand.clone());
+        let step = Interjection::new(move || {
+            let (f, copier) = (Arc::clone(&world), copier.clone());
+            async move {
+                copier.close().await;
+                append(&f, &f.client(), "d").await.unwrap();
+            }
+        });
+        let operation = At::OfActor("app".to_owned(), plan.log().len() + 1 + at);
+        plan.inject(operation, Fault::Interject(step));
+        append(&f, &client, "c").await?;
+        assert_eq!(client.statistics().mirrors_written, 1);
+        assert_eq!(f.stored(hand.target()), ["warm", "b", "c", "d"]);
     }
     Ok(())
 }
