@@ -1,5 +1,7 @@
 //! Loading an object: all of its events, and the position to append at.
 
+use std::time::Duration;
+
 use super::client::ObjectClient;
 use super::events::Reading;
 use super::phases::{DualReads, Phases, Seen};
@@ -119,19 +121,22 @@ impl ObjectClient {
     /// Prepares to compare what is read from the source with the target.
     async fn shadow<'a>(
         &'a self,
-        phases: &'a Phases,
+        phases: &Phases,
         seen: &'a Seen,
         object: &'a ObjectId,
     ) -> Shadow<'a> {
         let deadline = phases.options.shadow_deadline;
+        let clock = &self.environment.clock;
+        let begun = clock.monotonic();
         let origin = self.environment.within(deadline, self.target_origin(seen));
         let origin = match origin.await {
             Some(Ok(origin)) => origin,
             Some(Err(_)) | None => None,
         };
+        let left = deadline.saturating_sub(clock.monotonic().saturating_sub(begun));
         let mapper = origin.and_then(|origin| self.transformers.of(&origin.fingerprint));
         Shadow {
-            phases,
+            left,
             seen,
             object,
             mapper,
@@ -148,8 +153,7 @@ impl ObjectClient {
                 false => Ok(None),
             }
         };
-        let deadline = shadow.phases.options.shadow_deadline;
-        let counter = match self.environment.within(deadline, target).await {
+        let counter = match self.environment.within(shadow.left, target).await {
             Some(Ok(Some(hash))) if hash == shadow.hash => &self.counters.shadow_equal,
             Some(Ok(Some(_))) => {
                 let target = &seen.entry.target;
@@ -164,7 +168,8 @@ impl ObjectClient {
 
 /// What a shadow read remembers of the source's events.
 struct Shadow<'a> {
-    phases: &'a Phases,
+    /// How long the answer may still be delayed.
+    left: Duration,
     seen: &'a Seen,
     object: &'a ObjectId,
     /// Absent where nothing can be compared.

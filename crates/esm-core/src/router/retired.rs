@@ -133,7 +133,13 @@ impl Retired {
                 let Some(mapper) = place.transformers.of(origin.appends_through()) else {
                     return Ok(None);
                 };
-                let mapped = mapper.map_owned(place.object, place.revision, event)?;
+                let mapped = mapper.map_owned(place.object, place.revision, event);
+                let mapped = mapped.map_err(|failure| {
+                    Error::from(failure).with_hint(
+                        "nothing was appended; the schema is retired here, and the registered \
+                         transformation cannot turn this event into what took its place",
+                    )
+                })?;
                 let is_retired = |e: &Event| origin.retired.contains(&e.schema());
                 if mapped.fate != Fate::Unchanged && mapped.outputs.iter().any(is_retired) {
                     return Ok(None);

@@ -5,11 +5,13 @@
 
 mod ambiguity;
 mod append;
+mod between;
 mod by_hand;
 mod chains;
 mod dual_reads;
 mod fixture;
 mod interleaving;
+mod live;
 mod mirror;
 mod phases;
 mod read;
