@@ -164,6 +164,10 @@ fn facts(result: &MigrationResult) -> Facts {
             facts.add(what, format!("and {} more", handles.len() - SHOWN));
         }
     }
+    if !statistics.longest_redirect.is_zero() {
+        let longest = duration(statistics.longest_redirect);
+        facts.add("writers redirected for", format!("at most {longest}"));
+    }
     if statistics.lost_close_attempts > 0 {
         facts.add(
             "closes that writers beat",

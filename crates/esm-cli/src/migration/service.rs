@@ -77,12 +77,19 @@ impl Watch {
         };
         let progress = shown.get_or_insert_with(|| self.session.progress(self.what, unit, total));
         progress.total(total);
-        progress.about(&format!(
+        let mut about = format!(
             "{}: {} copied, {} verified",
             run.step,
             count(run.events_copied),
             count(run.events_verified)
-        ));
+        );
+        if let Some(reason) = &run.throttled_by {
+            about += &format!(", slowed down by {reason}");
+        }
+        if let Some(what) = &run.waiting_for {
+            about += &format!(", waits for {what}");
+        }
+        progress.about(&about);
         progress.at(done);
     }
 

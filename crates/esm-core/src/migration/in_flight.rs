@@ -23,7 +23,25 @@ pub(crate) struct Requests {
 #[derive(Debug, Default)]
 struct State {
     in_flight: u64,
+    /// Those that have to wait.
+    waiting: u64,
     limit: Limit,
+}
+
+/// A request that has to wait.
+struct Waiting<'a>(&'a Requests);
+
+impl<'a> Waiting<'a> {
+    fn new(requests: &'a Requests) -> Self {
+        requests.lock().waiting += 1;
+        Self(requests)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
+    }
 }
 
 /// A request that is under way.
@@ -46,6 +64,11 @@ impl Requests {
         self.freed.notify_waiters();
     }
 
+    /// Whether a request has to wait because of the limit.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().waiting > 0
+    }
+
     async fn enter(&self) -> Permit<'_> {
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
@@ -58,6 +81,7 @@ impl Requests {
                     return Permit(self);
                 }
             }
+            let _waiting = Waiting::new(self);
             freed.await;
         }
     }
@@ -148,8 +172,10 @@ mod tests {
         let first = requests.enter().now_or_never().expect("there is room");
         let mut second = Box::pin(requests.enter());
         assert!((&mut second).now_or_never().is_none(), "one at a time");
+        assert!(requests.is_full());
         requests.limit(Limit::At(2));
         let second = second.now_or_never().expect("there is room for two");
+        assert!(!requests.is_full());
         let mut third = Box::pin(requests.enter());
         assert!((&mut third).now_or_never().is_none());
         drop(first);

@@ -291,6 +291,7 @@ impl MigrationService {
             plan.migration,
             Arc::clone(&reporter),
             Arc::clone(&meter),
+            Arc::clone(&requests),
         );
         let control = (options.control, resumed);
         let steering = Steering::begin(&plan, &self.environment, log, control, progress).await;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
+use super::in_flight::Requests;
 use super::meter::Meter;
 use super::progress::{Progress, Reporter};
+use super::throttle::ThrottleReason;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MigrationId;
 use crate::store::{RecordKey, Records, RecordsExt as _};
@@ -29,6 +31,7 @@ pub(crate) struct ProgressRecord {
     key: RecordKey,
     reporter: Arc<Reporter>,
     meter: Arc<Meter>,
+    requests: Arc<Requests>,
     /// The number of the next version; unknown until the first is written.
     next: Option<u64>,
     measured: Option<Measured>,
@@ -50,12 +53,14 @@ impl ProgressRecord {
         migration: MigrationId,
         reporter: Arc<Reporter>,
         meter: Arc<Meter>,
+        requests: Arc<Requests>,
     ) -> Self {
         Self {
             records,
             key: RecordKey::Progress(migration),
             reporter,
             meter,
+            requests,
             next: None,
             measured: None,
         }
@@ -80,11 +85,22 @@ impl ProgressRecord {
         };
         self.measured = Some(measured);
         let stages = self.meter.times();
+        let full = self
+            .requests
+            .is_full()
+            .then_some(ThrottleReason::RequestsInFlight);
         self.reporter.update(|p| {
             p.stages = stages;
             p.events_per_second = measured.events_per_second.round() as u64;
             p.bytes_per_second = measured.bytes_per_second.round() as u64;
             p.eta = eta(p);
+            // one that is named already is the stronger
+            if matches!(
+                p.throttled_by,
+                None | Some(ThrottleReason::RequestsInFlight)
+            ) {
+                p.throttled_by = full;
+            }
         });
     }
 

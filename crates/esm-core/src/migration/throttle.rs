@@ -18,6 +18,8 @@ pub enum ThrottleReason {
     EventsPerSecond,
     /// [`Settings::bytes_per_second`].
     BytesPerSecond,
+    /// [`Settings::requests_in_flight`].
+    RequestsInFlight,
     /// [`Settings::target_latency_ms`].
     TargetLatency,
     /// [`Settings::observed_latency_ms`].
@@ -31,6 +33,7 @@ impl fmt::Display for ThrottleReason {
         f.write_str(match self {
             Self::EventsPerSecond => "the limit of events per second",
             Self::BytesPerSecond => "the limit of bytes per second",
+            Self::RequestsInFlight => "the limit of requests under way",
             Self::TargetLatency => "the target answers slowly",
             Self::ObservedLatency => "applications' appends take long",
             Self::Told(reason) => reason,
