@@ -70,7 +70,8 @@ impl ObjectClient {
         Ok(true)
     }
 
-    /// What the target's first cell says, if it is the one that the entry speaks of.
+    /// What the target's first cell says, if it is the one that the entry speaks of. Not of a
+    /// migration back, whose target holds and counts more than what the source becomes (R18).
     pub(super) async fn target_origin<'s>(&self, seen: &'s Seen) -> Result<Option<&'s Origin>> {
         let entry = &seen.entry;
         let read = || async {
@@ -88,7 +89,9 @@ impl ObjectClient {
             Err(error) if *error.kind() == crate::ErrorKind::NotFound => return Ok(None),
             origin => origin?.as_ref(),
         };
-        let speaks_of_it = |o: &&Origin| o.source == entry.source && o.migration == entry.migration;
+        let speaks_of_it = |o: &&Origin| {
+            o.source == entry.source && o.migration == entry.migration && o.restores.is_none()
+        };
         Ok(origin.filter(speaks_of_it))
     }
 }

@@ -9,7 +9,7 @@ use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationPhase;
 use esm_core::routing::{RoutingEntry, RoutingTable};
 use esm_core::store::{
-    Append, CellEvent, CellHeader, Close, EventStore as _, Fence, Origin, ReadFrom, Tail,
+    Append, CellEvent, CellHeader, Close, EventStore as _, Fence, Origin, ReadFrom, Restores, Tail,
 };
 use esm_core::transform::{EventTransformer, Mapper};
 use esm_core::{ErrorKind, Result};
@@ -28,6 +28,7 @@ pub(crate) struct ByHand {
     mapper: Mapper,
     pub(crate) retired: BTreeSet<Schema>,
     pub(crate) accepted: BTreeSet<Schema>,
+    pub(crate) restores: Option<Box<Restores>>,
 }
 
 impl ByHand {
@@ -64,6 +65,7 @@ impl ByHand {
             },
             retired: transformer.retired_schemas(),
             accepted: BTreeSet::new(),
+            restores: None,
             mapper: Mapper::new(transformer),
         }
     }
@@ -150,7 +152,7 @@ impl ByHand {
             fingerprint: self.mapper.fingerprint(),
             retired: self.retired.clone(),
             accepted: self.accepted.clone(),
-            restores: None,
+            restores: self.restores.clone(),
         }
     }
 

@@ -16,5 +16,6 @@ mod mirror;
 mod phases;
 mod read;
 mod retired;
+mod saga;
 mod stale_phases;
 mod tails;

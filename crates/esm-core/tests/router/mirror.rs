@@ -8,7 +8,8 @@ use esm_core::Result;
 use esm_core::event::Revision;
 use esm_core::migration::MigrationPhase;
 use esm_core::router::{ClientStatistics, ExpectedRevision, Mirroring, ObjectClient, PhaseOptions};
-use esm_core::store::{Append, EventStore as _};
+use esm_core::store::{Append, EventStore as _, Restores};
+use esm_core::transform::EventTransformer as _;
 use esm_testkit::Rule;
 use esm_testkit::faults::{At, Fault, FaultPlan, Gate, Interjection};
 
@@ -167,6 +168,35 @@ async fn r16_a_target_that_became_live_before_the_mirror_has_the_event_once() ->
         assert_eq!(client.statistics().mirrors_written, 1);
         assert_eq!(f.stored(hand.target()), ["warm", "b", "c", "d"]);
     }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_a_migration_back_is_left_to_itself() -> Result<()> {
+    // also where somebody published phases of it: its target counts the originals
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let mut hand = ByHand::new(&f, &s, 0, rules(Rule::Keep));
+    hand.restores = Some(Box::new(Restores {
+        migration: f.environment.migration_id(),
+        originals: s.clone(),
+        events: Revision(2),
+        source_from: Revision(2),
+        down: rules(Rule::Keep).fingerprint(),
+    }));
+    let client = f.client().with_transformer(rules(Rule::Keep));
+    let client = mirroring(&f, client, &hand, Mirroring::All).await?;
+    hand.copy().await?;
+    hand.publish(MigrationPhase::DualRead).await;
+    client.refresh_phases().await?;
+    append(&f, &client, "b").await?;
+    let folded = client.fold(&f.object, || 0, |count, _| *count += 1).await?;
+    assert_eq!((folded.state, folded.position), (3, at(&s, 3)));
+    let statistics = client.statistics();
+    assert_eq!(mirrors(statistics), (0, 1, 0));
+    assert_eq!(
+        (statistics.dual_reads_target, statistics.dual_reads_source),
+        (0, 1)
+    );
     Ok(())
 }
 
