@@ -6,6 +6,7 @@ pub mod clock;
 pub mod document;
 pub mod error;
 pub mod event;
+pub mod foreign;
 pub mod id;
 pub mod known_stores;
 pub mod migration;

@@ -1,0 +1,52 @@
+//! Objects whose streams exist already.
+
+use std::sync::Arc;
+
+use crate::clock::Environment;
+use crate::document::{Documents, ObjectDocument};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ObjectId, StreamId, StreamRef};
+use crate::store::{EventStore, Records};
+
+/// Makes an object of a stream that an application wrote: gives it a document that names the stream
+/// as active. To be called for each object once, before it is migrated; new ones too.
+///
+/// # Errors
+/// `NotFound` for a stream without events; `AlreadyExists` when the object has other streams.
+///
+/// # Idempotence
+/// May be repeated, by anybody, also after the object has moved on to other streams.
+pub async fn adopt(
+    records: Arc<dyn Records>,
+    store: &dyn EventStore,
+    object: ObjectId,
+    stream: StreamId,
+    environment: &Environment,
+) -> Result<ObjectDocument> {
+    let documents = Documents::new(records);
+    let stream = StreamRef::new(store.id(), stream);
+    if let Some(found) = documents.find(&object).await? {
+        return ensure_of(found.document, &stream);
+    }
+    if store.tail(&stream.stream).await?.is_empty() {
+        let message = format!("no event stands in the stream of {object}: {stream}");
+        return Err(Error::not_found(message).with_hint("check the stream's name"));
+    }
+    let document = ObjectDocument::new(object, stream.clone(), environment.clock.now());
+    match documents.create(&document).await {
+        Ok(()) => Ok(document),
+        Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {
+            ensure_of(documents.load(&document.object).await?.document, &stream)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn ensure_of(document: ObjectDocument, stream: &StreamRef) -> Result<ObjectDocument> {
+    if document.active == *stream || document.terminated(stream).is_some() {
+        return Ok(document);
+    }
+    let (object, active) = (&document.object, &document.active);
+    let message = format!("{object} has another stream than {stream}: {active}");
+    Err(Error::new(ErrorKind::AlreadyExists, message))
+}

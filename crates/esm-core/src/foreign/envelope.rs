@@ -1,0 +1,232 @@
+//! An event as most stores keep it: a type, bytes, and a JSON object of metadata.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::native::Entry;
+use crate::error::{Error, Result};
+use crate::event::{Event, Metadata, MetadataValue, SchemaVersion};
+use crate::id::{EventId, EventType};
+
+/// The member of the metadata that is esm's.
+const ESM: &str = "$esm";
+
+/// The key under which an event's metadata keeps what it cannot hold itself, as JSON text.
+const NATIVE: &str = "native-metadata";
+
+/// An entry as type, bytes and a JSON object of metadata, for adapters of stores that keep those.
+///
+/// Metadata keys stand in the object as they are; what else an event has, and the mark, stand in one
+/// member, `$esm`. What an application wrote by itself keeps its metadata to the value, whatever it
+/// is: what esm's metadata cannot hold (nested values, fractions, keys such as `$correlationId`)
+/// travels along in the metadata key `native-metadata`, and stands in its place again in the copy.
+/// Duplicate keys, the order of keys and white space are not kept.
+///
+/// ```
+/// use esm_core::event::Event;
+/// use esm_core::foreign::{Entry, Envelope};
+/// use esm_core::id::{EventId, EventType};
+///
+/// // what an application wrote, which never heard of esm
+/// let envelope = Envelope {
+///     event_type: "OrderPlaced".to_owned(),
+///     data: "{}".into(),
+///     metadata: r#"{"user":"7","$correlationId":"c-1"}"#.to_owned(),
+/// };
+/// let entry = envelope.open(EventId::new("e1")?)?;
+/// assert_eq!(entry.mark, None);
+/// assert_eq!(entry.event.metadata.get("user"), Some(&"7".into()));
+/// // and as it stands in a copy of the stream
+/// let copied = Envelope::seal(&Entry { mark: Some("{}".to_owned()), ..entry })?;
+/// assert!(copied.metadata.contains(r#""$correlationId":"c-1""#));
+/// # Ok::<(), esm_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// The event's type.
+    pub event_type: String,
+    /// The payload's bytes.
+    pub data: Bytes,
+    /// A JSON object; empty text is none.
+    pub metadata: String,
+}
+
+/// What an event has that is neither type nor bytes nor metadata.
+#[derive(Debug, Serialize, Deserialize)]
+struct Sealed {
+    id: String,
+    schema_version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
+}
+
+type Members = BTreeMap<String, Box<RawValue>>;
+
+fn raw(value: &impl Serialize) -> Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(value)
+        .map_err(|e| Error::invalid("metadata cannot be written as JSON").with_source(e))
+}
+
+impl Envelope {
+    /// Puts an entry into an envelope.
+    ///
+    /// # Errors
+    /// `Invalid` for a `native-metadata` that is no JSON object.
+    pub fn seal(entry: &Entry) -> Result<Self> {
+        let Entry { event, mark } = entry;
+        let mut members = Members::new();
+        for (key, value) in event.metadata.iter() {
+            match (key, value) {
+                (NATIVE, MetadataValue::Text(json)) => members.extend(native(json)?),
+                _ => drop(members.insert(key.to_owned(), raw(value)?)),
+            }
+        }
+        let sealed = Sealed {
+            id: event.id.as_str().to_owned(),
+            schema_version: event.schema_version.0,
+            content_type: event.content_type.clone(),
+            time: event.time.clone(),
+            mark: mark.clone(),
+        };
+        members.insert(ESM.to_owned(), raw(&sealed)?);
+        Ok(Self {
+            event_type: event.event_type.as_str().to_owned(),
+            data: event.payload.clone(),
+            metadata: raw(&members)?.get().to_owned(),
+        })
+    }
+
+    /// Takes an entry out of its envelope. `id` is the native store's own, for an event that an
+    /// application wrote by itself: such an entry has no mark, has schema version 1, counts as JSON
+    /// and has no time, unless the adapter knows better.
+    ///
+    /// # Errors
+    /// `Corrupt` for metadata that is no JSON object; `Invalid` for a type that is none.
+    pub fn open(self, id: EventId) -> Result<Entry> {
+        let event_type = EventType::new(&self.event_type)?;
+        let mut members = match self.metadata.trim() {
+            "" => Members::new(),
+            json => serde_json::from_str(json).map_err(|e| {
+                Error::corrupt("an entry's metadata is no JSON object").with_source(e)
+            })?,
+        };
+        let sealed = members.remove(ESM).map(|raw| {
+            serde_json::from_str::<Sealed>(raw.get())
+                .map_err(|e| Error::corrupt("an entry's envelope cannot be read").with_source(e))
+        });
+        let mut event = Event::new(id, event_type, self.data);
+        event.metadata = metadata(members)?;
+        let Some(sealed) = sealed.transpose()? else {
+            return Ok(event.into());
+        };
+        event.id = EventId::new(&sealed.id)?;
+        event.schema_version = SchemaVersion(sealed.schema_version);
+        event.content_type = sealed.content_type;
+        event.time = sealed.time;
+        Ok(Entry {
+            event,
+            mark: sealed.mark,
+        })
+    }
+}
+
+fn native(json: &str) -> Result<Members> {
+    serde_json::from_str(json).map_err(|e| {
+        Error::invalid(format!("metadata {NATIVE:?} is no JSON object")).with_source(e)
+    })
+}
+
+/// Metadata as far as an event can hold it; the rest under one key, as it is.
+fn metadata(members: Members) -> Result<Metadata> {
+    let (mut metadata, mut rest) = (Metadata::new(), Members::new());
+    for (key, value) in members {
+        let fits = key != NATIVE && held(&value).is_some_and(|v| metadata.insert(&key, v).is_ok());
+        if !fits {
+            rest.insert(key, value);
+        }
+    }
+    if !rest.is_empty() {
+        metadata.insert(NATIVE, raw(&rest)?.get())?;
+    }
+    Ok(metadata)
+}
+
+/// The value, if metadata can hold it and give it back as it is.
+fn held(value: &RawValue) -> Option<MetadataValue> {
+    let held: MetadataValue = serde_json::from_str(value.get()).ok()?;
+    match &held {
+        MetadataValue::Integer(n) if n.to_string() != value.get() => None,
+        _ => Some(held),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn natively(metadata: &str) -> Envelope {
+        Envelope {
+            event_type: "Placed".to_owned(),
+            data: Bytes::from_static(b"{}"),
+            metadata: metadata.to_owned(),
+        }
+    }
+
+    fn opened(metadata: &str) -> Entry {
+        natively(metadata)
+            .open(EventId::new("native").unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn what_an_application_wrote_stands_in_a_copy_as_it_was() {
+        let written = concat!(
+            r#"{"$correlationId":"c","a.b":true,"big":9007199254740993,"f":1.50,"i":-7,"#,
+            r#""id":"reserved","n":null,"native-metadata":"{}","nested":{"x":[1,{}]},"t":"ü"}"#
+        );
+        let entry = opened(written);
+        assert_eq!(entry.mark, None);
+        assert_eq!(entry.event.id.as_str(), "native");
+        assert_eq!(entry.event.metadata.get("t"), Some(&"ü".into()));
+        assert_eq!(
+            entry.event.metadata.get("i"),
+            Some(&MetadataValue::Integer(-7))
+        );
+        let mark = Some("{\"esm\":1}".to_owned());
+        let copy = Envelope::seal(&Entry {
+            mark,
+            ..entry.clone()
+        })
+        .unwrap();
+        let mut members: Members = serde_json::from_str(&copy.metadata).unwrap();
+        assert!(members.remove(ESM).is_some());
+        assert_eq!(raw(&members).unwrap().get(), written, "to the value");
+        let again = copy.open(EventId::new("another").unwrap()).unwrap();
+        assert_eq!(again.event, entry.event);
+    }
+
+    #[test]
+    fn metadata_that_is_none_is_named() {
+        assert_eq!(opened("").event.metadata, Metadata::new());
+        assert_eq!(opened(" {} ").event.metadata, Metadata::new());
+        for broken in ["[]", "nonsense", "{\"$esm\":1}"] {
+            let refused = natively(broken).open(EventId::new("e").unwrap());
+            assert_eq!(
+                *refused.unwrap_err().kind(),
+                crate::ErrorKind::Corrupt,
+                "{broken}"
+            );
+        }
+        let mut event = opened("{}").event;
+        event.metadata.insert(NATIVE, "no object").unwrap();
+        let refused = Envelope::seal(&event.into()).unwrap_err();
+        assert_eq!(*refused.kind(), crate::ErrorKind::Invalid);
+    }
+}

@@ -1,0 +1,311 @@
+//! The event store that is made of a native one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::cell;
+use super::marker::{self, Marker, SelfTest};
+use super::native::{NativeStore, Profile};
+use super::self_test::{Finding, Tested, self_test, still_keeps};
+use super::streams::{Streams, refused};
+use crate::clock::Environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{CommitId, StoreId, StreamId};
+use crate::store::{
+    Append, Capabilities, CellEvent, CellKind, Close, EventStore, Fence, Page, PageLimit, ReadFrom,
+    Shortcoming, StoreLimits, Tail,
+};
+
+/// An event store made of a [`NativeStore`].
+///
+/// Revisions count events; entries that are esm's own (a Close, a Fence, a cell without events)
+/// count as native positions only. A tail's token is the native position.
+///
+/// Two streams' names are taken: `esm-store`, where the store's identity and the outcomes of
+/// self-tests stand, and those that begin with `esm-probe-`.
+///
+/// # What it costs
+/// An append is one native append. A tail is one native read, and one or two more where the last
+/// entry is an application's own, or one of several of its cell. A process that meets for the first
+/// time a stream that an application wrote by itself reads it once from its end to the newest entry
+/// with a mark, unless the store [finds marks](NativeStore::last_marked).
+#[derive(Debug)]
+pub struct ForeignEventStore {
+    id: StoreId,
+    profile: Profile,
+    streams: Streams,
+    writable: bool,
+    tested: bool,
+    finding: Option<Finding>,
+}
+
+impl ForeignEventStore {
+    /// Opens a native store for writing. The first time, it becomes a store: it gets a random id,
+    /// and what a migration rests on is tested on streams of its own, `esm-probe-…`. Later openings
+    /// try again what is lost most easily, and leave nothing behind; a store that failed, or whose
+    /// adapter names another [proof](super::CloseProof), is tested as the first time.
+    ///
+    /// A store that fails is opened all the same, with a
+    /// [`shortcoming`](Capabilities::shortcoming): see [`finding`](Self::finding).
+    ///
+    /// # Errors
+    /// `Unsupported` for a newer format; those of the native store, also where a test could not be
+    /// done.
+    pub async fn open(native: Arc<dyn NativeStore>, environment: &Environment) -> Result<Self> {
+        let marker = Marker::read_or_create(&*native, environment).await?;
+        let finding = test(&native, &marker, environment).await?;
+        Ok(Self::new(native, marker.store, true, true, finding))
+    }
+
+    /// Opens a native store for reading. Writes nothing; what an earlier opening for writing has
+    /// found is known.
+    ///
+    /// # Errors
+    /// `NotFound` where the store was never opened for writing; as [`open`](Self::open).
+    pub async fn open_read_only(native: Arc<dyn NativeStore>) -> Result<Self> {
+        let marker = Marker::read(&*native).await?.ok_or_else(|| {
+            Error::not_found("this event store has no marker of esm's")
+                .with_hint("open it for writing once, which gives it an id")
+        })?;
+        let tested = marker.test.is_some();
+        let finding = marker.test.and_then(|test| test.finding);
+        Ok(Self::new(native, marker.store, false, tested, finding))
+    }
+
+    fn new(
+        native: Arc<dyn NativeStore>,
+        id: StoreId,
+        writable: bool,
+        tested: bool,
+        finding: Option<Finding>,
+    ) -> Self {
+        Self {
+            id,
+            profile: native.profile(),
+            streams: Streams::new(native),
+            writable,
+            tested,
+            finding,
+        }
+    }
+
+    /// What the self-test found that the store does not keep.
+    pub fn finding(&self) -> Option<&Finding> {
+        self.finding.as_ref()
+    }
+
+    fn shortcoming(&self) -> Option<Shortcoming> {
+        let finding = self.finding.as_ref().map(|finding| finding.shortcoming);
+        finding.or((!self.tested).then_some(Shortcoming::Untested))
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        if !self.writable {
+            return Err(Error::unsupported("the event store was opened for reading")
+                .with_hint("open it for writing"));
+        }
+        match &self.finding {
+            Some(finding) if !finding.shortcoming.permits_appends() => {
+                let Finding { shortcoming, seen } = finding;
+                let message = format!("esm does not write to this event store: {shortcoming}");
+                Err(Error::unsupported(message)
+                    .with_source(Error::unsupported(seen.clone()))
+                    .with_hint(shortcoming.hint()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every write ends here: it is sent once, and settled by reading back where its answer does
+    /// not tell.
+    async fn write(
+        &self,
+        stream: &StreamId,
+        expected: &Tail,
+        (commit, kind, events): (CommitId, CellKind, Vec<CellEvent>),
+    ) -> Result<Tail> {
+        expected_is_open(expected)?;
+        let closes = matches!(kind, CellKind::Close(_));
+        let header = expected.next_header(commit, events.len() as u64, kind);
+        let position = self.streams.position_of(stream, expected).await?;
+        let mut entries = cell::encode(&header, events)?;
+        let native = &self.streams.native;
+        let sent = match (closes, entries.len()) {
+            (true, 1) => native.close(stream, position, entries.remove(0)).await,
+            _ => native.append(stream, position, entries).await,
+        };
+        let Err(error) = sent else {
+            return Ok(self.streams.tail_after(stream, position, header));
+        };
+        if !matches!(
+            error.kind(),
+            ErrorKind::Conflict { .. } | ErrorKind::Ambiguous
+        ) {
+            return Err(error);
+        }
+        match self.streams.find_entry(stream, position).await? {
+            Some(found) if cell::is_of(&found.entry, commit)? => {
+                Ok(self.streams.tail_after(stream, position, header))
+            }
+            None if *error.kind() == ErrorKind::Ambiguous => Err(error),
+            _ => Err(refused(&self.streams.tail(stream).await?, expected)),
+        }
+    }
+
+    fn check(&self, append: &Append) -> Result<()> {
+        if append.events.is_empty() && append.cursor.is_none() {
+            return Err(Error::invalid("cell has neither events nor a cursor"));
+        }
+        let sizes = append.events.iter().map(|e| e.event.approximate_size());
+        let (count, bytes) = (append.events.len() as u64, sizes.clone().sum::<u64>());
+        let limits = self.profile.limits;
+        let too_large = count > limits.max_cell_events
+            || bytes > limits.max_cell_bytes
+            || sizes.max() > Some(limits.max_event_bytes);
+        match too_large {
+            true => Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("cell is over the store's limits: {count} events, {bytes} bytes"),
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Answers `Closed` for a tail that is a Close.
+fn expected_is_open(expected: &Tail) -> Result<()> {
+    match expected.close() {
+        Some(_) => expected.check_expected(expected),
+        None => Ok(()),
+    }
+}
+
+/// What the store does not keep: found now, or by an earlier opening.
+async fn test(
+    native: &Arc<dyn NativeStore>,
+    marker: &Marker,
+    environment: &Environment,
+) -> Result<Option<Finding>> {
+    let proof = native.profile().proof;
+    let last = marker.test.as_ref().filter(|test| test.proof == proof);
+    if let Some(closed) = last.and_then(|test| test.closed.as_ref())
+        && is_closed(native, closed).await?
+    {
+        let finding = still_keeps(native, environment, closed).await?;
+        if finding.is_none() {
+            return Ok(None);
+        }
+        let tested = Tested {
+            finding,
+            closed: None,
+        };
+        return record(native, marker, environment, tested).await;
+    }
+    let tested = self_test(native, environment).await?;
+    if tested.finding.is_some() && last.is_some_and(|last| last.finding == tested.finding) {
+        return Ok(tested.finding);
+    }
+    record(native, marker, environment, tested).await
+}
+
+async fn record(
+    native: &Arc<dyn NativeStore>,
+    marker: &Marker,
+    environment: &Environment,
+    tested: Tested,
+) -> Result<Option<Finding>> {
+    let test = SelfTest::new(&tested, native.profile().proof, environment);
+    marker.record(native, &test, environment).await?;
+    Ok(tested.finding)
+}
+
+/// Whether a probe of an earlier self-test is there still.
+async fn is_closed(native: &Arc<dyn NativeStore>, probe: &StreamId) -> Result<bool> {
+    let last = native.last(probe).await?;
+    Ok(last.is_some_and(|last| last.entry.event.event_type.as_str() == cell::CLOSE))
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl EventStore for ForeignEventStore {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
+    fn limits(&self) -> StoreLimits {
+        self.profile.limits
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+            .with_discard(self.writable && self.profile.delete)
+            .with_fence(self.writable && self.profile.fence)
+            .with_shortcoming(self.shortcoming())
+    }
+
+    async fn tail(&self, stream: &StreamId) -> Result<Tail> {
+        self.streams.tail(stream).await
+    }
+
+    async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
+        self.streams.page(stream, from, limit).await
+    }
+
+    async fn append(&self, stream: &StreamId, expected: &Tail, append: Append) -> Result<Tail> {
+        self.check_writable()?;
+        self.check(&append)?;
+        let cell = (append.commit, append.kind(), append.events);
+        self.write(stream, expected, cell).await
+    }
+
+    async fn close(
+        &self,
+        stream: &StreamId,
+        expected: &Tail,
+        commit: CommitId,
+        close: Close,
+    ) -> Result<Tail> {
+        self.check_writable()?;
+        self.capabilities().ensure_source()?;
+        expected_is_open(expected)?;
+        if close.events != expected.next_revision() {
+            return Err(Error::invalid(format!(
+                "close counts {} events at a tail of {}",
+                close.events,
+                expected.next_revision()
+            )));
+        }
+        let cell = (commit, CellKind::Close(close), Vec::new());
+        self.write(stream, expected, cell).await
+    }
+
+    async fn fence(
+        &self,
+        stream: &StreamId,
+        expected: &Tail,
+        commit: CommitId,
+        fence: Fence,
+    ) -> Result<Tail> {
+        self.check_writable()?;
+        if !self.profile.fence {
+            let message = "a Fence would take a position that applications of this store see";
+            return Err(Error::unsupported(message));
+        }
+        let cell = (commit, CellKind::Fence(fence), Vec::new());
+        self.write(stream, expected, cell).await
+    }
+
+    async fn discard(&self, stream: &StreamId) -> Result<()> {
+        self.check_writable()?;
+        if !self.profile.delete {
+            return Err(Error::unsupported("this event store cannot delete streams"));
+        }
+        if *stream == marker::stream()? {
+            return Err(Error::invalid("the marker of the store is not discarded"));
+        }
+        self.streams.native.delete(stream).await?;
+        self.streams.forget(stream);
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! What the tests share.
+
+use std::sync::Arc;
+
+use esm_core::clock::Environment;
+use esm_core::event::Event;
+use esm_core::foreign::{ForeignEventStore, NativeStore};
+use esm_core::id::{EventId, EventType, StreamId};
+use esm_core::store::{Append, CellEvent, EventStore, EventStoreExt as _, PageLimit, ReadFrom};
+use esm_core::store::{Cell, Tail};
+use esm_testkit::{Rule, Rules, environment};
+use futures::TryStreamExt as _;
+
+pub(crate) fn event(id: &str, event_type: &str) -> Event {
+    let (id, event_type) = (EventId::new(id), EventType::new(event_type));
+    let payload = format!("{{\"of\":\"{}\"}}", id.as_ref().unwrap());
+    Event::new(id.unwrap(), event_type.unwrap(), payload)
+}
+
+/// `Old` gets the next schema version, `Noise` is dropped, `Split` becomes two, `Bad` fails.
+pub(crate) fn rules() -> Rules {
+    let of = |name, rule| (EventType::new(name).unwrap(), rule);
+    Rules::new([
+        of("Old", Rule::Change),
+        of("Noise", Rule::Drop),
+        of("Split", Rule::Split(2)),
+        of("Bad", Rule::Fail),
+    ])
+}
+
+pub(crate) async fn open(native: impl NativeStore, seed: u64) -> Arc<ForeignEventStore> {
+    let opened = ForeignEventStore::open(Arc::new(native), &environment(seed)).await;
+    Arc::new(opened.unwrap())
+}
+
+pub(crate) fn stream(name: &str) -> StreamId {
+    StreamId::new(name).unwrap()
+}
+
+pub(crate) async fn cells(store: &Arc<ForeignEventStore>, stream: &StreamId) -> Vec<Cell> {
+    let store: Arc<dyn EventStore> = store.clone();
+    let cells = store.cells(stream.clone(), ReadFrom::Seq(0), PageLimit::default());
+    cells.try_collect().await.unwrap()
+}
+
+/// Appends a cell of these events at the tail.
+pub(crate) async fn append(
+    store: &dyn EventStore,
+    environment: &Environment,
+    stream: &StreamId,
+    events: Vec<Event>,
+) -> Tail {
+    let events = events.into_iter().map(CellEvent::from).collect();
+    let append = Append::events(environment.commit_id(), events);
+    let tail = store.tail(stream).await.unwrap();
+    store.append(stream, &tail, append).await.unwrap()
+}
