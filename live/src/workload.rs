@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The edition of the application's code: which schemas it knows.
 ///
 /// The transformation makes the new schemas out of the old ones. What it changes, drops or splits
-/// is retired in the streams that it made, and refused there (R11); so applications get the new
-/// code before the migration begins, and stay with what it leaves as it is.
+/// is retired in the streams that it made, and refused there, unless the application has the
+/// transformation registered (R11). So a part of the applications gets the new code before the
+/// migration begins, and the others register the transformation and go on with the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Edition {

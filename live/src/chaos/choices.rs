@@ -60,7 +60,7 @@ impl Choices {
         let dice = Dice::new(seed);
         let size = Size {
             objects: 2 + dice.below(5) as u32,
-            events: 20 + dice.below(400) as u32,
+            events: (20 << dice.below(9)) + dice.below(20) as u32,
         };
         let pace = Pace {
             writers: 2 + dice.below(3) as u32,

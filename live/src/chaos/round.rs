@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use futures::TryStreamExt as _;
 use rustix::process::Signal;
 
@@ -14,6 +14,12 @@ use crate::world::{Fleet, World};
 
 /// Appends before, and after, anything is done.
 const CALM: u64 = 30;
+
+/// What `esm` ends with when another holder has taken over, or when it could not renew its lock in
+/// time: with leases this short a busy machine is enough for that.
+const REPLACED: i32 = 5;
+/// How often what lost its lock is begun anew in the end.
+const TRIES: u32 = 20;
 
 /// Runs a round, and tells what happened.
 ///
@@ -77,7 +83,7 @@ impl Round<'_> {
 
     fn migrate(&mut self) -> Result<Migrator> {
         let name = self.name("migrate");
-        Migrator::migrate(self.world, &name)
+        Migrator::migrate_briefly(self.world, &name)
     }
 
     fn resume(&mut self) -> Result<Migrator> {
@@ -148,10 +154,16 @@ impl Round<'_> {
         for state in active {
             let name = self.name("rollback");
             let migration = state.migration.to_string();
-            let undo = Migrator::roll_back(self.world, &name, &migration)?;
-            undo.succeed(self.world).await?;
+            let mut undo = Migrator::roll_back(self.world, &name, &migration)?;
+            let end = undo.ended().await?;
             self.fleet.stop().await?;
             let (found, _) = check(self.world).await?;
+            let all_moved = found.moved == u64::from(self.world.size().objects);
+            ensure!(
+                matches!(end, End::Exit(0 | REPLACED)) || all_moved,
+                "the undo ended with {end:?}:\n{}",
+                undo.printed(self.world)
+            );
             self.undone = Some(found.moved);
             self.fleet.go_on()?;
         }
@@ -188,8 +200,6 @@ impl Round<'_> {
     /// Waits for the end of a migrator that another one may have replaced: it says so, or is done,
     /// or was killed.
     async fn end(&mut self, mut migrator: Migrator) -> Result<()> {
-        /// What `esm` ends with when another holder has taken over.
-        const REPLACED: i32 = 5;
         let end = migrator.ended().await?;
         ensure!(
             matches!(end, End::Killed | End::Exit(0 | REPLACED)),
@@ -202,7 +212,20 @@ impl Round<'_> {
 
     /// Brings everything to its end: what was begun, then what never was, or was undone.
     async fn finish(&mut self) -> Result<()> {
-        self.resume()?.succeed(self.world).await?;
-        self.migrate()?.succeed(self.world).await
+        for _ in 0..TRIES {
+            let mut last = self.resume()?;
+            if last.ended().await? == End::Exit(0) {
+                last = self.migrate()?;
+            }
+            match last.ended().await? {
+                End::Exit(0) => return Ok(()),
+                End::Exit(REPLACED) => {}
+                end => bail!(
+                    "a migrator ended with {end:?}:\n{}",
+                    last.printed(self.world)
+                ),
+            }
+        }
+        bail!("no migrator kept its lock to the end, {TRIES} times in a row")
     }
 }

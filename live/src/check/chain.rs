@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use esm_core::event::{Event, Position, Revision};
+use esm_core::event::{Event, Position};
 use esm_core::id::{ObjectId, StreamId};
 use esm_core::store::{
     CellKind, Close, EventStore, EventStoreExt as _, Origin, PageLimit, ReadFrom,
 };
-use esm_core::transform::Mapper;
 use esm_objectstore::Store;
 use futures::TryStreamExt as _;
+
+use super::Images;
 
 /// An object's streams.
 #[derive(Debug)]
@@ -52,13 +53,19 @@ impl Chain {
     }
 
     /// I4: what was copied is the image of all that the stream before held.
-    pub(super) fn check_copies(&self, object: &ObjectId, mapper: &Mapper) -> Result<()> {
+    pub(super) fn check_copies(&self, images: Images<'_>) -> Result<()> {
         for pair in self.0.windows(2) {
             let [from, to] = pair else { continue };
             let hop = || format!("I4: {} is no copy of {}", to.stream, from.stream);
-            from.is_copied_to(to, object, mapper).with_context(hop)?;
+            from.is_copied_to(to, images).with_context(hop)?;
         }
         Ok(())
+    }
+
+    /// The stream that a position counts in.
+    pub(super) fn of(&self, position: &Position) -> Result<&Link> {
+        let found = self.0.iter().find(|link| link.stream == position.stream);
+        found.with_context(|| format!("no stream of the object: {}", position.stream))
     }
 
     /// The event after a position, and whether an application put it there. A position at the end
@@ -83,6 +90,11 @@ impl Chain {
 }
 
 impl Link {
+    /// Whether a migration wrote it: then appends of retired schemas are stored as their images.
+    pub(super) fn is_target(&self) -> bool {
+        self.origin.is_some()
+    }
+
     async fn read(store: &Arc<dyn EventStore>, stream: StreamId, copied: usize) -> Result<Self> {
         let mut link = Self {
             stream: stream.clone(),
@@ -104,13 +116,13 @@ impl Link {
         Ok(link)
     }
 
-    fn is_copied_to(&self, to: &Self, object: &ObjectId, mapper: &Mapper) -> Result<()> {
+    fn is_copied_to(&self, to: &Self, images: Images<'_>) -> Result<()> {
         let origin = to
             .origin
             .as_ref()
             .context("it does not say where it comes from")?;
         ensure!(
-            origin.fingerprint == mapper.fingerprint(),
+            origin.fingerprint == images.mapper.fingerprint(),
             "it went through another transformation: {}",
             origin.fingerprint
         );
@@ -122,10 +134,7 @@ impl Link {
         );
         let mut copies = to.events.iter().take(to.copied);
         for (revision, event) in self.events.iter().enumerate() {
-            for image in mapper
-                .map(object, Revision(revision as u64), event)?
-                .outputs
-            {
+            for image in images.of(revision, event)? {
                 let copy = copies.next().with_context(|| {
                     format!("the image of revision {revision} is missing: {}", image.id)
                 })?;

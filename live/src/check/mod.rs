@@ -1,25 +1,26 @@
 //! What applications were told, against what is there.
 //!
-//! Three looks at each object: its chain of streams, hop by hop (I4); what every application was
-//! told of every append, at the very place that it was told; and what an application reads now,
-//! against the history as a whole (I1, I2, I3).
+//! Looks at each object: its chain of streams, hop by hop (I4); what every application was told of
+//! every append, at the very place that it was told; what was read and loaded on the way (R14,
+//! R15); and what an application reads now, against the history as a whole (I1, I2, I3).
 
 mod chain;
 mod history;
+mod reads;
 mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use esm_core::event::Event;
+use esm_core::event::{Event, Revision};
 use esm_core::id::ObjectId;
 use esm_core::router::{ObjectReader, ReadPosition};
 use esm_core::transform::Mapper;
 use esm_objectstore::Store;
 use futures::TryStreamExt as _;
 
-use crate::history::{Answer, Attempt, Seen, Told};
+use crate::history::{Answer, Attempt, Told};
 use crate::transformation;
 use crate::world::World;
 use chain::Chain;
@@ -77,18 +78,16 @@ pub(crate) async fn check(world: &World) -> Result<(Found, Told)> {
         attempts.entry(&attempt.object).or_default().push(attempt);
         found.count(attempt)?;
     }
-    let mut reads = BTreeMap::<&ObjectId, Vec<&[Seen]>>::new();
-    for (object, seen) in &told.reads {
-        reads.entry(object).or_default().push(seen);
-        found.reads += 1;
-    }
+    found.reads = (told.reads.len() + told.loads.len()) as u64;
     for object in world.objects()? {
         let look = Look {
             store: &store,
-            mapper: &mapper,
-            object: &object,
+            told: &told,
+            images: Images {
+                object: &object,
+                mapper: &mapper,
+            },
             attempts: attempts.get(&object).map_or(&[], Vec::as_slice),
-            reads: reads.get(&object).map_or(&[], Vec::as_slice),
         };
         let looked = look.look(&mut found).await;
         looked.with_context(|| format!("{object}, in {}", world.store_path().display()))?;
@@ -110,23 +109,49 @@ impl Found {
     }
 }
 
+/// What the transformation makes of an object's events.
+#[derive(Debug, Clone, Copy)]
+struct Images<'a> {
+    object: &'a ObjectId,
+    mapper: &'a Mapper,
+}
+
+impl Images<'_> {
+    fn of(&self, revision: usize, event: &Event) -> Result<Vec<Event>> {
+        let revision = Revision(revision as u64);
+        Ok(self.mapper.map(self.object, revision, event)?.outputs)
+    }
+
+    fn all(&self, events: &[Event]) -> Result<Vec<Event>> {
+        let mut all = Vec::new();
+        for (revision, event) in events.iter().enumerate() {
+            all.extend(self.of(revision, event)?);
+        }
+        Ok(all)
+    }
+}
+
 /// What is compared, of one object.
 struct Look<'a> {
     store: &'a Store,
-    mapper: &'a Mapper,
-    object: &'a ObjectId,
+    told: &'a Told,
+    images: Images<'a>,
     attempts: &'a [&'a Attempt],
-    reads: &'a [&'a [Seen]],
 }
 
 impl Look<'_> {
     async fn look(&self, found: &mut Found) -> Result<()> {
-        let chain = Chain::read(self.store, self.object).await?;
-        chain.check_copies(self.object, self.mapper)?;
-        told::check(&chain, self.attempts, self.reads)?;
+        let (images, object) = (self.images, self.images.object);
+        let chain = Chain::read(self.store, object).await?;
+        chain.check_copies(images)?;
+        told::check_appends(&chain, images, self.attempts)?;
+        let reads = self.told.reads.iter().filter(|(of, _)| of == object);
+        reads::check_reads(&chain, reads.map(|(_, seen)| seen.as_slice()))?;
+        let loads = self.told.loads.iter().filter(|(of, _)| of == object);
+        reads::check_loads(&chain, images, loads.map(|(_, loaded)| loaded))?;
         let read = self.read(&chain).await?;
         let history = history::replay(self.attempts)?;
-        let checked = history.check_transformed(&read, self.object, self.mapper);
+        let checked = history.check_transformed(&read, object, images.mapper);
         checked.map_err(anyhow::Error::msg)?;
         found.events += read.len() as u64;
         found.moved += u64::from(chain.links().len() > 1);
@@ -137,7 +162,7 @@ impl Look<'_> {
     /// names.
     async fn read(&self, chain: &Chain) -> Result<Vec<Event>> {
         let reader = ObjectReader::new(self.store.records(), self.store.event_store());
-        let document = reader.documents().load(self.object).await?.document;
+        let document = reader.documents().load(self.images.object).await?.document;
         let end = chain.end();
         ensure!(
             document.active.stream == end.stream,
@@ -145,7 +170,7 @@ impl Look<'_> {
             document.active.stream,
             end.stream
         );
-        let read = reader.read(self.object, ReadPosition::Start);
+        let read = reader.read(self.images.object, ReadPosition::Start);
         let read: Vec<_> = read.try_collect().await?;
         for (revision, recorded) in read.iter().enumerate() {
             let position = &recorded.position;

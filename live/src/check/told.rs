@@ -3,49 +3,50 @@
 use std::collections::HashMap;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use esm_core::event::Position;
+use esm_core::event::{Event, Position};
 use esm_core::id::EventId;
 
+use super::Images;
 use super::chain::Chain;
-use crate::history::{Attempt, Seen};
+use crate::history::Attempt;
 
-/// Checks each acknowledged append at its place, each conflict for its cause, and each read.
-pub(super) fn check(chain: &Chain, attempts: &[&Attempt], reads: &[&[Seen]]) -> Result<()> {
+/// Checks each acknowledged append at its place, and each conflict for its cause.
+pub(super) fn check_appends(
+    chain: &Chain,
+    images: Images<'_>,
+    attempts: &[&Attempt],
+) -> Result<()> {
     let mut owners = HashMap::new();
     for attempt in attempts {
-        for index in 0..attempt.batch.count {
-            owners.insert(attempt.batch.id(index)?, *attempt);
-        }
+        let events = attempt.batch.events()?;
+        let images = images.all(&events)?;
         if let Some(position) = attempt.acknowledged() {
-            stands(chain, attempt, position)?;
+            let stored = match chain.of(position)?.is_target() {
+                true => &images,
+                false => &events,
+            };
+            stand(chain, stored, position)?;
         }
+        let ids = events.into_iter().chain(images).map(|event| event.id);
+        owners.extend(ids.map(|id| (id, *attempt)));
     }
     for attempt in attempts.iter().filter(|attempt| attempt.in_conflict()) {
         has_cause(chain, attempt, &owners)
             .with_context(|| format!("append {:?} failed", attempt.batch))?;
     }
-    for seen in reads.iter().copied().flatten() {
-        let there = chain.after(&seen.position)?.map(|(event, _)| &event.id);
-        ensure!(
-            there == Some(&seen.id),
-            "{} was read at {}, where {there:?} stands",
-            seen.id,
-            seen.position
-        );
-    }
     Ok(())
 }
 
-/// An acknowledged append stands where its application was told, as it was given.
-fn stands(chain: &Chain, attempt: &Attempt, first: &Position) -> Result<()> {
-    for (offset, event) in attempt.batch.events()?.into_iter().enumerate() {
+/// What was acknowledged stands where its application was told.
+fn stand(chain: &Chain, events: &[Event], first: &Position) -> Result<()> {
+    for (offset, event) in events.iter().enumerate() {
         let place = Position {
             revision: first.revision.plus(offset as u64),
             ..first.clone()
         };
         let there = chain.after(&place)?;
         ensure!(
-            there == Some((&event, true)),
+            there == Some((event, true)),
             "{} was acknowledged at {place}, where stands {there:?}",
             event.id
         );

@@ -2,6 +2,7 @@
 
 use esm_core::event::Position;
 use esm_core::id::{EventId, ObjectId};
+use esm_core::verify::RollingHash;
 use serde::{Deserialize, Serialize};
 
 use crate::workload::Batch;
@@ -31,6 +32,8 @@ pub(crate) enum Entry {
     },
     /// An object was read from a position to its end.
     Read { object: ObjectId, seen: Vec<Seen> },
+    /// An object was loaded: all its events, and the position to append at.
+    Loaded { object: ObjectId, loaded: Loaded },
     /// Something failed that must not.
     Failed { what: String },
 }
@@ -47,6 +50,17 @@ pub(crate) enum Answer {
     Ambiguous,
     /// It certainly did not happen, for another reason than a conflict.
     Failed(String),
+}
+
+/// What an application made of all events of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Loaded {
+    /// That its next append expects.
+    pub(crate) position: Position,
+    /// How many events there were.
+    pub(crate) events: u64,
+    /// Every byte of theirs.
+    pub(crate) hash: RollingHash,
 }
 
 /// An event that was read.

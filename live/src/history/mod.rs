@@ -4,7 +4,7 @@ mod entry;
 mod file;
 mod told;
 
-pub(crate) use entry::{Answer, Entry, Seen};
+pub(crate) use entry::{Answer, Entry, Loaded, Seen};
 pub(crate) use file::HistoryFile;
 #[cfg(test)]
 pub(crate) use told::Answered;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use esm_core::event::Position;
 use esm_core::id::ObjectId;
 
-use super::{Answer, Entry, Seen};
+use super::{Answer, Entry, Loaded, Seen};
 use crate::workload::Batch;
 
 /// An append, and what became of it as far as its application knows.
@@ -54,6 +54,8 @@ pub(crate) struct Told {
     pub(crate) attempts: Vec<Attempt>,
     /// What was read, of which object.
     pub(crate) reads: Vec<(ObjectId, Vec<Seen>)>,
+    /// What was loaded, of which object.
+    pub(crate) loads: Vec<(ObjectId, Loaded)>,
     /// What failed that must not.
     pub(crate) failures: Vec<String>,
 }
@@ -115,6 +117,7 @@ impl Told {
                     });
                 }
                 Entry::Read { object, seen } => self.reads.push((object, seen)),
+                Entry::Loaded { object, loaded } => self.loads.push((object, loaded)),
                 Entry::Failed { what } => self.failures.push(what),
             }
         }

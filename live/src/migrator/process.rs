@@ -15,9 +15,9 @@ use crate::process::Process;
 use crate::transformation;
 use crate::world::{World, address};
 
-/// Locks that a dead or frozen migrator holds run out after two seconds here, instead of a minute;
-/// whoever waits for one waits long enough.
-const LOCK: [&str; 6] = [
+/// Where migrators are killed and frozen, their locks run out after two seconds instead of a minute,
+/// and whoever waits for one waits long enough.
+const SHORT_LEASES: [&str; 6] = [
     "--lock-lease",
     "2s",
     "--lock-heartbeat",
@@ -55,20 +55,28 @@ pub(crate) enum End {
 
 impl Migrator {
     /// Starts the migration of all objects.
-    pub(crate) fn migrate(world: &World, name: &str) -> Result<Self> {
+    pub(crate) fn migrate(world: &World, name: &str, options: &[&str]) -> Result<Self> {
         let program = transformation::path();
         let program = program.to_str().context("the path is no text")?;
-        Self::esm(world, name, &["migrate", "--all", "--transform", program])
+        let migrate = ["migrate", "--all", "--transform", program];
+        Self::esm(world, name, &[&migrate, options].concat())
+    }
+
+    /// Starts the same with a lock that runs out soon.
+    pub(crate) fn migrate_briefly(world: &World, name: &str) -> Result<Self> {
+        Self::migrate(world, name, &SHORT_LEASES)
     }
 
     /// Starts going on with what was not finished.
     pub(crate) fn resume(world: &World, name: &str) -> Result<Self> {
-        Self::esm(world, name, &["resume", "--all"])
+        let resume = ["resume", "--all"];
+        Self::esm(world, name, &[&resume[..], &SHORT_LEASES].concat())
     }
 
     /// Starts undoing a migration.
     pub(crate) fn roll_back(world: &World, name: &str, migration: &str) -> Result<Self> {
-        Self::esm(world, name, &["rollback", migration])
+        let roll_back = ["rollback", migration];
+        Self::esm(world, name, &[&roll_back[..], &SHORT_LEASES].concat())
     }
 
     fn esm(world: &World, name: &str, arguments: &[&str]) -> Result<Self> {
@@ -83,8 +91,7 @@ impl Migrator {
         command
             .env("ESM_STORE", address(&world.store_path())?)
             .args(["--progress", "off", "--log", "info"])
-            .args(arguments)
-            .args(LOCK);
+            .args(arguments);
         Self::start(world, name, &mut command)
     }
 

@@ -9,7 +9,7 @@ use esm_objectstore::{OpenOptions, Store};
 
 use crate::process::Warden;
 use crate::workload;
-use crate::writer::Application;
+use crate::writer::{Application, Part};
 
 /// How large a world is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +42,13 @@ impl World {
             size,
             warden: warden.clone(),
         };
-        let mut seeder =
-            Application::open(&world.store_path(), &world.history(SEEDER), SEEDER).await?;
+        let mut seeder = Application::open(
+            &world.store_path(),
+            &world.history(SEEDER),
+            SEEDER,
+            Part::default(),
+        )
+        .await?;
         for object in world.objects()? {
             seeder.seed(&object, size.events).await?;
         }

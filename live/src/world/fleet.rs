@@ -11,7 +11,7 @@ use super::World;
 use super::directory::address;
 use crate::process::{Process, Speech, say};
 use crate::workload::Edition;
-use crate::writer::Report;
+use crate::writer::{Part, Report};
 
 /// How long no application may get an answer before that is a failure: a guard against hanging.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -51,6 +51,8 @@ struct Member {
 #[derive(Debug, Clone, Copy)]
 struct Sight {
     report: Report,
+    /// It does not get the new edition.
+    stays_old: bool,
     /// Its output has ended.
     gone: bool,
     /// It was ended on purpose.
@@ -97,11 +99,18 @@ impl<'a> Fleet<'a> {
         ] {
             command.arg(name).arg(value.to_string());
         }
-        command.args(["--edition", self.edition.name()]);
+        let part = Part::of_number(number);
+        let edition = if part.stays_old {
+            Edition::Old
+        } else {
+            self.edition
+        };
+        command.args(["--edition", edition.name()]);
+        command.args(part.arguments());
         let name = format!("writer {number}");
         let (process, speech) = Process::converse(self.world.warden(), &name, &mut command)?;
         let Speech { input, output } = speech;
-        let place = self.see();
+        let place = self.see(part);
         let lines = BufReader::new(output).lines();
         tokio::spawn(hear(lines, place, self.seen.clone()));
         self.crew.push(Member {
@@ -112,7 +121,7 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    fn see(&self) -> usize {
+    fn see(&self, part: Part) -> usize {
         let mut place = 0;
         self.seen.send_modify(|seen| {
             place = seen.len();
@@ -121,6 +130,7 @@ impl<'a> Fleet<'a> {
                     acknowledged: 0,
                     edition: self.edition,
                 },
+                stays_old: part.stays_old,
                 gone: false,
                 dismissed: false,
             });
@@ -150,14 +160,16 @@ impl<'a> Fleet<'a> {
         self.wait(|seen| seen.iter().all(at_work)).await
     }
 
-    /// Rolls the new edition of the code out, and waits until all run it.
+    /// Rolls the new edition of the code out, and waits until all run it that are to.
     pub(crate) async fn roll_out(&mut self) -> Result<()> {
         self.edition = Edition::New;
         for member in &mut self.crew {
             let said = say(&mut member.input, self.edition.name()).await;
             said.with_context(|| format!("{} does not listen", member.process.name()))?;
         }
-        let new = |sight: &Sight| sight.dismissed || sight.report.edition == Edition::New;
+        let new = |sight: &Sight| {
+            sight.dismissed || sight.stays_old || sight.report.edition == Edition::New
+        };
         self.wait(|seen| seen.iter().all(new)).await
     }
 

@@ -10,13 +10,15 @@ use anyhow::Result;
 use esm_bench::counting::{CountingObjectStore, Counts};
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
-use esm_core::event::Position;
+use esm_core::event::{Event, Position};
 use esm_core::id::ObjectId;
 use esm_core::router::{AppendError, Appended, ExpectedRevision, ObjectClient, ReadPosition};
+use esm_core::verify::RollingHash;
 use esm_objectstore::{OpenOptions, Store, local_directory};
 use futures::TryStreamExt as _;
 
-use crate::history::{Answer, Entry, HistoryFile, Seen};
+use super::Part;
+use crate::history::{Answer, Entry, HistoryFile, Loaded, Seen};
 use crate::process::nanoseconds;
 use crate::workload::{Batch, Edition};
 
@@ -39,8 +41,13 @@ pub(crate) struct Application {
 }
 
 impl Application {
-    /// An application on a store, with a new history.
-    pub(crate) async fn open(store: &Path, history: &Path, writer: u32) -> Result<Self> {
+    /// An application on a store, with a new history, that takes part in migrations so far.
+    pub(crate) async fn open(
+        store: &Path,
+        history: &Path,
+        writer: u32,
+        part: Part,
+    ) -> Result<Self> {
         let counts = Counts::new();
         let directory = local_directory(store).await?;
         let counted = CountingObjectStore::new(directory, counts.clone());
@@ -48,6 +55,7 @@ impl Application {
         let store = Store::from_object_store_or_create(Arc::new(counted), "", options).await?;
         let environment = Environment::system();
         let client = ObjectClient::new(store.records(), store.event_store(), environment.clone());
+        let client = part.of(client)?;
         Ok(Self {
             client,
             environment,
@@ -83,14 +91,12 @@ impl Application {
         anywhere: bool,
     ) -> Result<()> {
         if !anywhere && !self.known.contains_key(object) {
-            match self.client.load(object).await {
-                Ok(loaded) => {
-                    self.known.insert(object.clone(), loaded.position());
-                }
-                Err(error) => return self.failed(format!("load {object}: {error:?}")),
-            }
+            self.load(object).await?;
         }
         let expected = self.known.get(object).filter(|_| !anywhere).cloned();
+        if expected.is_none() && !anywhere {
+            return Ok(());
+        }
         match self.attempt(object, expected, edition, count).await? {
             Answer::Acknowledged(_) => self.acknowledged += 1,
             Answer::Conflict => self.reload(object).await?,
@@ -166,6 +172,35 @@ impl Application {
                 ErrorKind::Ambiguous => Answer::Ambiguous,
                 _ => Answer::Failed(format!("{:?}", error.error())),
             },
+        }
+    }
+
+    /// Forgets what it knows of an object, as one does that was started again.
+    pub(crate) fn forget(&mut self, object: &ObjectId) {
+        self.known.remove(object);
+    }
+
+    /// Makes a state of all events: while streams move, perhaps of those of the new one (R15).
+    async fn load(&mut self, object: &ObjectId) -> Result<()> {
+        let add = |(events, hash): &mut (u64, RollingHash), event: Event| {
+            *events += 1;
+            hash.add(&event);
+        };
+        match self.client.fold(object, Default::default, add).await {
+            Ok(folded) => {
+                let (events, hash) = folded.state;
+                let position = folded.position;
+                self.known.insert(object.clone(), position.clone());
+                self.history.write(&Entry::Loaded {
+                    object: object.clone(),
+                    loaded: Loaded {
+                        position,
+                        events,
+                        hash,
+                    },
+                })
+            }
+            Err(error) => self.failed(format!("load {object}: {error:?}")),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod application;
 mod orders;
+mod part;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 pub(crate) use application::Application;
 pub(crate) use orders::Report;
+pub(crate) use part::Part;
 
 use crate::dice::Dice;
 use crate::workload::{self, Edition};
@@ -42,6 +44,8 @@ pub(crate) struct Options {
     /// The edition of its code
     #[arg(long, value_enum)]
     pub(crate) edition: Edition,
+    #[command(flatten)]
+    pub(crate) part: Part,
 }
 
 /// One append in so many goes to an object of another application's.
@@ -49,19 +53,28 @@ const FOREIGN: u64 = 10;
 /// One append in so many has no expected position.
 const ANYWHERE: u64 = 8;
 
+/// Before one append in so many the object is loaded.
+const LOADING: u64 = 50;
+
 /// Appends until its input ends.
 pub(crate) async fn run(options: Options) -> Result<()> {
     let mut orders = orders::listen();
     let mut edition = options.edition;
     let objects = workload::objects(options.objects)?;
-    let mut application =
-        Application::open(&options.store, &options.history, options.number).await?;
+    let mut application = Application::open(
+        &options.store,
+        &options.history,
+        options.number,
+        options.part,
+    )
+    .await?;
     let own = |at: &u32| at % options.fleet == options.number % options.fleet;
     let own: Vec<u32> = (0..options.objects).filter(own).collect();
     let dice = Dice::new(options.seed);
     loop {
         match orders.try_recv() {
-            Ok(told) => edition = told,
+            Ok(told) if !options.part.stays_old => edition = told,
+            Ok(_) => {}
             Err(TryRecvError::Disconnected) => return Ok(()),
             Err(TryRecvError::Empty) => {}
         }
@@ -70,6 +83,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             false => dice.pick(&own),
         };
         let object = &objects[at as usize];
+        if dice.one_in(LOADING) {
+            application.forget(object);
+        }
         let count = if dice.one_in(8) { 3 } else { 1 };
         let anywhere = dice.one_in(ANYWHERE);
         application.append(object, edition, count, anywhere).await?;

@@ -1,0 +1,51 @@
+//! How far an application takes part in migrations: a fleet is mixed.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use esm_core::router::{ObjectClient, PhaseOptions};
+
+use crate::transformation;
+
+/// How far an application takes part in migrations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
+pub(crate) struct Part {
+    /// It hears of phases: mirrors, reads from targets, gives way to cutovers
+    #[arg(long)]
+    pub(crate) hears_phases: bool,
+    /// It has the transformation registered, and goes on with the old edition of the code
+    #[arg(long)]
+    pub(crate) stays_old: bool,
+}
+
+/// Often, since migrations here take seconds.
+const POLL: Duration = Duration::from_millis(100);
+
+impl Part {
+    /// Of each two applications one stays with the old code, of each three one never hears of a
+    /// phase.
+    pub(crate) fn of_number(number: u32) -> Self {
+        Self {
+            hears_phases: !number.is_multiple_of(3),
+            stays_old: number.is_multiple_of(2),
+        }
+    }
+
+    /// As arguments.
+    pub(crate) fn arguments(self) -> impl Iterator<Item = &'static str> {
+        let phases = self.hears_phases.then_some("--hears-phases");
+        let old = self.stays_old.then_some("--stays-old");
+        phases.into_iter().chain(old)
+    }
+
+    /// The client of such an application.
+    pub(super) fn of(self, mut client: ObjectClient) -> Result<ObjectClient> {
+        if self.hears_phases {
+            client = client.with_phases(PhaseOptions::default().poll(POLL));
+        }
+        if self.stays_old {
+            client = client.with_transformer(transformation::transformer()?);
+        }
+        Ok(client)
+    }
+}
