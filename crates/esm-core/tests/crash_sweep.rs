@@ -7,6 +7,7 @@ use esm_core::Result;
 use esm_core::event::Event;
 use esm_core::id::{EventId, EventType, ObjectId};
 use esm_core::migration::PublishPhases;
+use esm_core::transform::{FunctionTransformer, Transformed};
 use esm_testkit::sweep::{Scenario, Sweep};
 use esm_testkit::tap::Effect;
 use esm_testkit::{Rule, Rules};
@@ -120,6 +121,58 @@ fn undo_of_bulk() -> Result<Scenario> {
     Ok(bulk()?.undone_after("event_store.close"))
 }
 
+/// The way back of [`dropping_and_splitting`]: of what it makes, the version before; the rest, that of
+/// writers too, as it is.
+fn down() -> Result<FunctionTransformer> {
+    FunctionTransformer::for_all("sweep-down", 1, |event, _| {
+        if event.schema_version.0 < 2 {
+            return Ok(Transformed::Unchanged);
+        }
+        let mut back = event.clone();
+        back.schema_version.0 -= 1;
+        back.payload = "{\"back\":true}".into();
+        Ok(Transformed::Events(vec![back]))
+    })
+}
+
+/// What applications append between a migration and its undo: in the new schema, and in one that
+/// stayed.
+fn since() -> Result<Vec<Event>> {
+    let event = |id, event_type| -> Result<Event> {
+        Ok(Event::new(
+            EventId::new(id)?,
+            EventType::new(event_type)?,
+            "{}",
+        ))
+    };
+    let mut new = event("new", "Split")?;
+    new.schema_version.0 = 2;
+    Ok(vec![event("kept", "Kept")?, new])
+}
+
+/// The undo after the pivot.
+fn reversal() -> Result<Scenario> {
+    Ok(dropping()?.reversed_with(down()?, since()?))
+}
+
+/// The undo after the pivot of many cells, when nothing has come since.
+fn reversal_of_many_cells() -> Result<Scenario> {
+    Ok(many_cells()?.reversed_with(down()?, Vec::new()))
+}
+
+fn reversal_of_bulk() -> Result<Scenario> {
+    Ok(bulk()?.reversed_with(down()?, since()?))
+}
+
+/// The undo of an undo after the pivot, whose target has been begun.
+fn undo_of_reversal() -> Result<Scenario> {
+    Ok(reversal()?.undone_after("event_store.append"))
+}
+
+fn late_undo_of_reversal() -> Result<Scenario> {
+    Ok(reversal()?.undone_after("event_store.close"))
+}
+
 fn crashes(name: &str, scenario: Result<Scenario>) {
     run(
         name,
@@ -169,16 +222,19 @@ macro_rules! sweeps {
 }
 
 sweeps!(crashes: identity undo);
-sweeps!(thinned_crashes: dropping empty many_cells with_books undoing_itself bulk late_undo undo_of_bulk with_phases with_a_window);
-sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself bulk undo with_phases with_a_window);
-sweeps!(writers: identity dropping empty many_cells with_books bulk undo with_phases with_a_window);
+sweeps!(thinned_crashes: dropping empty many_cells with_books undoing_itself bulk late_undo undo_of_bulk with_phases with_a_window
+    reversal reversal_of_many_cells reversal_of_bulk undo_of_reversal late_undo_of_reversal);
+sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself bulk undo with_phases with_a_window
+    reversal reversal_of_bulk undo_of_reversal);
+sweeps!(writers: identity dropping empty many_cells with_books bulk undo with_phases with_a_window
+    reversal reversal_of_many_cells reversal_of_bulk undo_of_reversal);
 
 /// Every operation that the scenarios reach: a new storage call shows here, and is swept by being
 /// in a scenario.
 #[test]
 fn no_operation_escapes() -> Result<()> {
     let mut names = std::collections::BTreeSet::new();
-    for scenario in [with_books()?, bulk()?, undo()?] {
+    for scenario in [with_books()?, bulk()?, undo()?, reversal()?] {
         let sweep = Sweep::of_crashes(scenario);
         names.extend(
             sweep

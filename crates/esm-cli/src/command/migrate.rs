@@ -35,7 +35,7 @@ pub(crate) struct Migrate {
     #[arg(long, value_name = "FILE", group = "selection")]
     #[arg(conflicts_with_all = [
         "transform", "from_stream", "to_stream", "again", "on_retired", "no_backup", "backup_keep", "tags",
-        "close_books", "with_rollback", "keep_going", "collect_failures", "to", "cutover",
+        "close_books", "with_rollback", "reversible_with", "reversible_for", "keep_going", "collect_failures", "to", "cutover",
     ])]
     plan: Option<PathBuf>,
     /// Only show what would be done.

@@ -88,6 +88,13 @@ pub(crate) struct MigrationArgs {
     #[arg(help_heading = "Backup and archive")]
     notes: Vec<Pair>,
 
+    /// A jq program that would turn events which are appended after the cutover back into what old
+    /// code knows. The plan says until which event that works; `esm rollback` uses it.
+    #[arg(long, value_name = "FILE.jq", help_heading = "When something fails")]
+    reversible_with: Option<PathBuf>,
+    /// How long after its end it can be rolled back; for ever if it is left out.
+    #[arg(long, value_name = "DURATION", help_heading = "When something fails")]
+    reversible_for: Option<Span>,
     /// Undo at once what fails before its cutover; without it, it can be resumed.
     #[arg(long, help_heading = "When something fails")]
     with_rollback: bool,
@@ -143,6 +150,10 @@ impl MigrationArgs {
             Some(path) => Some(Program::read(path).await?),
             None => None,
         };
+        let down = match &self.reversible_with {
+            Some(path) => Some(Program::read(path).await?),
+            None => None,
+        };
         let backup = self.backup.clone().filter(|_| !self.no_backup);
         if backup.is_none() && self.backup_keep.is_some() {
             return Err(Error::invalid("--backup-keep without a backup")
@@ -164,6 +175,8 @@ impl MigrationArgs {
         Ok(Description {
             scope: self.scope(),
             program,
+            down,
+            window: self.reversible_for.map(|window| window.0),
             source: self.from_stream.clone(),
             target: self.to_stream.clone(),
             books: self.books(backup.as_ref()),

@@ -32,7 +32,7 @@ pub(crate) async fn run(
         Command::Set(command) => command.run(&open(Access::Write).await?).await,
         Command::Cancel(command) => command.run(&open(Access::Write).await?).await,
         Command::Resume(command) => command.run(&open(Access::Write).await?).await,
-        Command::Rollback(command) => command.run(&open(Access::Write).await?).await,
+        Command::Rollback(command) => command.run(&open(command.access()).await?).await,
         Command::Status(command) => command.run(&open(Access::Read).await?).await,
         Command::Verify(command) => command.run(&open(Access::Read).await?).await,
         Command::List(command) => command.run(&open(Access::Read).await?).await,

@@ -104,6 +104,12 @@ fn one(state: &MigrationState, terminal: bool) -> String {
         .add("migration", state.migration)
         .add("status", state.status)
         .add_some("of", state.plan.as_ref().map(|p| &p.scope))
+        .add_some(
+            "rolls back",
+            (state.plan.as_ref())
+                .and_then(|p| p.reverses.as_ref())
+                .map(|reverses| reverses.migration),
+        )
         .add_some("worked on by", state.holder.as_ref())
         .add_some("begun", state.started_at)
         .add_some("changed last", state.updated_at);

@@ -34,7 +34,15 @@ pub(crate) struct Compared {
 #[derive(Debug)]
 pub(crate) struct Mappers {
     service: MigrationService,
-    known: Mutex<HashMap<MigrationId, Mapper>>,
+    known: Mutex<HashMap<MigrationId, Transformation>>,
+}
+
+/// What a migration did to events.
+#[derive(Debug, Clone)]
+struct Transformation {
+    mapper: Mapper,
+    /// The migration that it reversed: then the originals come first, and stay as they are.
+    reverses: Option<MigrationId>,
 }
 
 impl Mappers {
@@ -46,10 +54,10 @@ impl Mappers {
         }
     }
 
-    async fn of(&self, migration: MigrationId) -> Result<Mapper> {
+    async fn of(&self, migration: MigrationId) -> Result<Transformation> {
         let mut known = self.known.lock().await;
-        if let Some(mapper) = known.get(&migration) {
-            return Ok(mapper.clone());
+        if let Some(transformation) = known.get(&migration) {
+            return Ok(transformation.clone());
         }
         let state = self.service.status(migration).await?;
         let plan = state
@@ -57,15 +65,20 @@ impl Mappers {
             .ok_or_else(|| Error::corrupt(format!("journal has no plan, migration {migration}")))?;
         let program = Program::of_annotations(&plan.annotations);
         let transformer = transformer(program.as_ref())?;
-        if transformer.fingerprint() != plan.fingerprint {
+        let reverses = plan.reverses.as_ref();
+        let planned = reverses.map_or(&plan.fingerprint, |reverses| &reverses.down);
+        if transformer.fingerprint() != *planned {
             return Err(Error::unsupported(format!(
                 "the transformation of migration {migration} is not a jq program of its plan"
             ))
             .with_hint("verify it with the program that migrated it"));
         }
-        let mapper = Mapper::new(Arc::clone(&transformer));
-        known.insert(migration, mapper.clone());
-        Ok(mapper)
+        let transformation = Transformation {
+            mapper: Mapper::new(Arc::clone(&transformer)),
+            reverses: reverses.map(|reverses| reverses.migration),
+        };
+        known.insert(migration, transformation.clone());
+        Ok(transformation)
     }
 }
 
@@ -86,8 +99,11 @@ pub(crate) async fn compare(
     let Some(closed) = document.terminated.iter().rev().find(wanted) else {
         return Ok(None);
     };
-    let mapper = mappers.of(closed.migration).await?;
+    let Transformation { mapper, reverses } = mappers.of(closed.migration).await?;
     let mut comparison = Comparison::new(session, &document.object, closed);
+    if let Some(reversed) = reverses {
+        comparison.originals(session, document, reversed).await?;
+    }
     while let Some((revision, event)) = comparison.source.next(closed.events).await? {
         session.interrupt().check()?;
         let mapped = mapper
@@ -119,10 +135,7 @@ struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     fn new(session: &'a Session, object: &'a ObjectId, closed: &'a TerminatedStream) -> Self {
-        let reader = |stream: &StreamRef| Reader {
-            events: Events::of(session, stream.clone(), Revision::START),
-            page: VecDeque::new(),
-        };
+        let reader = |stream| Reader::start(session, stream, Revision::START);
         Self {
             object,
             closed,
@@ -130,6 +143,31 @@ impl<'a> Comparison<'a> {
             target: reader(&closed.continuation),
             hash: RollingHash::new(),
         }
+    }
+
+    /// R18: the target begins with the originals as they were, and goes on with what came to the
+    /// source after those.
+    async fn originals(
+        &mut self,
+        session: &'a Session,
+        document: &ObjectDocument,
+        reversed: MigrationId,
+    ) -> Result<()> {
+        let mut entries = document.terminated.iter();
+        let restored = entries.find(|t| t.migration == reversed).ok_or_else(|| {
+            Error::corrupt(format!(
+                "{} was rolled back from migration {reversed}, which its document does not name",
+                self.object
+            ))
+        })?;
+        let mut originals = Reader::start(session, &restored.stream, Revision::START);
+        while let Some((revision, event)) = originals.next(restored.events).await? {
+            session.interrupt().check()?;
+            self.expect(revision, &event).await?;
+        }
+        let since = restored.continuation_events;
+        self.source = Reader::start(session, &self.closed.stream, since);
+        Ok(())
     }
 
     async fn expect(&mut self, source: Revision, expected: &Event) -> Result<()> {
@@ -175,7 +213,14 @@ struct Reader<'a> {
     page: VecDeque<Numbered>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn start(session: &'a Session, stream: &StreamRef, from: Revision) -> Self {
+        Self {
+            events: Events::of(session, stream.clone(), from),
+            page: VecDeque::new(),
+        }
+    }
+
     async fn next(&mut self, count: Revision) -> Result<Option<Numbered>> {
         if self.page.is_empty() {
             match self.events.next_page().await? {

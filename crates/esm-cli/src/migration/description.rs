@@ -38,6 +38,10 @@ pub(crate) struct Books {
 pub(crate) struct Description {
     pub(crate) scope: Scope,
     pub(crate) program: Option<Program>,
+    /// The way back that is declared.
+    pub(crate) down: Option<Program>,
+    /// How long it can be rolled back.
+    pub(crate) window: Option<Duration>,
     pub(crate) source: Option<StreamId>,
     pub(crate) target: Option<StreamName>,
     pub(crate) backup: Option<Keeping>,
@@ -75,6 +79,8 @@ impl Description {
         Self {
             scope: plan.scope.clone(),
             program: Program::of_annotations(&plan.annotations),
+            down: Program::down_of_annotations(&plan.annotations),
+            window: plan.way_back.window,
             source: plan.source.as_ref().map(|s| s.stream.clone()),
             target: plan.target.clone(),
             backup: plan.backup.as_ref().map(|settings| kept(BACKUP, settings)),
@@ -111,6 +117,15 @@ impl Description {
             for (key, value) in program.annotations() {
                 builder = builder.annotate(key, value);
             }
+        }
+        if let Some(down) = &self.down {
+            builder = builder.reversible_with_shared(down.compile()?);
+            for (key, value) in down.down_annotations() {
+                builder = builder.annotate(key, value);
+            }
+        }
+        if let Some(window) = self.window {
+            builder = builder.reversible_for(window);
         }
         if let Some(source) = &self.source {
             builder = builder.from_stream(source.clone());

@@ -20,6 +20,8 @@ pub(crate) struct Program {
 
 const NAME: &str = "esm.transform.name";
 const TEXT: &str = "esm.transform.jq";
+const DOWN_NAME: &str = "esm.down.name";
+const DOWN_TEXT: &str = "esm.down.jq";
 
 impl Program {
     /// Reads a program from a file.
@@ -54,6 +56,22 @@ impl Program {
         [
             (NAME.to_owned(), self.name.clone()),
             (TEXT.to_owned(), self.text.clone()),
+        ]
+    }
+
+    /// The program of the way back in a plan; absent where none was declared.
+    pub(crate) fn down_of_annotations(annotations: &BTreeMap<String, String>) -> Option<Self> {
+        Some(Self {
+            text: annotations.get(DOWN_TEXT)?.clone(),
+            name: annotations.get(DOWN_NAME).cloned().unwrap_or_default(),
+        })
+    }
+
+    /// What a plan keeps of it where it is the program of the way back.
+    pub(crate) fn down_annotations(&self) -> [(String, String); 2] {
+        [
+            (DOWN_NAME.to_owned(), self.name.clone()),
+            (DOWN_TEXT.to_owned(), self.text.clone()),
         ]
     }
 

@@ -87,6 +87,12 @@ pub(crate) fn next_step(session: &Session, migration: MigrationId) -> String {
 
 fn text(result: &MigrationResult, terminal: bool) -> String {
     let statistics = &result.statistics;
+    if result.was_up_to_date() && result.plan.reverses.is_some() {
+        return format!(
+            "nothing to do: {} rolled back already, or not moved by it",
+            objects(statistics.up_to_date)
+        );
+    }
     if result.was_up_to_date() {
         return format!(
             "nothing to do: {} went through this transformation already",
@@ -111,6 +117,10 @@ fn headline(result: &MigrationResult) -> String {
         MigrationStatus::Abandoned => {
             format!("abandoned after {time}: the store cannot fence a source, so targets are kept")
         }
+        MigrationStatus::Completed if result.plan.reverses.is_some() => format!(
+            "rolled back {} in {time}: the originals are restored",
+            objects(statistics.migrated)
+        ),
         MigrationStatus::Completed => {
             format!("migrated {} in {time}", objects(statistics.migrated))
         }
@@ -119,8 +129,18 @@ fn headline(result: &MigrationResult) -> String {
             objects(statistics.migrated)
         ),
     };
+    let undone = is_undone(result.status);
+    let cut_over = statistics.migrated * u64::from(undone);
+    let up_to_date = match result.plan.reverses {
+        Some(_) => "not moved by it, or rolled back already",
+        None => "up to date already",
+    };
     for (number, what) in [
-        (statistics.up_to_date, "up to date already"),
+        (
+            cut_over,
+            "cut over already and stay migrated; roll it back again to migrate them back",
+        ),
+        (statistics.up_to_date, up_to_date),
         (statistics.failed, "FAILED"),
         (statistics.rolled_back, "rolled back"),
         (statistics.abandoned, "abandoned"),

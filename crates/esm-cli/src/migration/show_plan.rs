@@ -12,12 +12,19 @@ use crate::output::{Facts, Table, bytes, count};
 pub(crate) fn plan_exit(plan: &MigrationPlan) -> Exit {
     match plan.is_executable() {
         true => Exit::Success,
+        false if plan.ledger.failed.is_empty() => Exit::Conflict,
         false => Exit::Transform,
     }
 }
 
 /// A plan for people.
 pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> String {
+    if plan.is_empty() && plan.planned.reverses.is_some() {
+        return format!(
+            "nothing to do: {} objects are rolled back already, or it did not move them",
+            count(plan.up_to_date)
+        );
+    }
     if plan.is_empty() {
         return format!(
             "nothing to do: {} objects went through this transformation already",
@@ -30,6 +37,9 @@ pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> String {
     }
     for failure in plan.ledger.failures.iter().take(20) {
         let _ = write!(text, "\nfails: {failure}");
+    }
+    for blocked in plan.blockers.iter().take(20) {
+        let _ = write!(text, "\ncannot: {}: {}", blocked.object, blocked.message);
     }
     for (what, sentences) in [("given", &plan.prerequisites), ("risk", &plan.risks)] {
         for sentence in sentences {
@@ -46,8 +56,12 @@ pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> String {
 
 fn facts(plan: &MigrationPlan) -> Facts {
     let mut facts = Facts::new();
+    let what = match plan.planned.reverses {
+        Some(_) => "roll back",
+        None => "migrate",
+    };
     facts
-        .add("migrate", &plan.planned.scope)
+        .add(what, &plan.planned.scope)
         .add("objects", count(plan.objects));
     if plan.up_to_date > 0 {
         facts.add("up to date already", count(plan.up_to_date));

@@ -9,4 +9,5 @@ mod interrupted;
 mod looking;
 mod migrate;
 mod orders;
+mod rollback;
 mod steering;

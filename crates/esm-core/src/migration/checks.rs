@@ -8,6 +8,9 @@ use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+use super::attempt::Attempt;
+use super::decide::Verified;
+use super::reverse::Originals;
 use crate::error::Result;
 use crate::event::{Event, Revision};
 use crate::id::{ObjectId, StreamRef};
@@ -27,6 +30,8 @@ pub trait VerificationCheck: Send + Sync + fmt::Debug + 'static {
 #[derive(Debug, Clone)]
 pub struct ComparedStreams {
     stores: Stores,
+    /// What stands before the source's events in the target of a reverse migration.
+    originals: Option<Arc<Originals>>,
     /// The object.
     pub object: ObjectId,
     /// The source.
@@ -40,34 +45,43 @@ pub struct ComparedStreams {
 }
 
 impl ComparedStreams {
-    pub(crate) fn new(
-        stores: &Stores,
-        object: ObjectId,
-        source: StreamRef,
-        target: StreamRef,
-        compared: super::decide::Verified,
-    ) -> Self {
+    pub(crate) fn new(stores: &Stores, attempt: &Attempt, compared: Verified) -> Self {
         Self {
             stores: stores.read_only(),
-            object,
-            source,
-            target,
+            originals: attempt.originals.clone(),
+            object: attempt.object.clone(),
+            source: attempt.source.clone(),
+            target: attempt.target.clone(),
             source_events: compared.source_events,
             target_events: compared.target_events,
         }
     }
 
-    /// The source's events, in order.
+    /// The source's events, in order. Of a reverse migration: the originals, then what has come to
+    /// the source since.
     pub fn source_events(&self) -> BoxStream<'static, Result<Event>> {
-        self.events(&self.source, self.source_events)
+        use futures::StreamExt as _;
+        let Some(originals) = &self.originals else {
+            return self.events(&self.source, Revision::START, self.source_events);
+        };
+        let restored = originals.events.min(self.source_events);
+        let first = self.events(&originals.stream, Revision::START, restored);
+        let since = Revision(self.source_events.0.saturating_sub(originals.events.0));
+        let from = originals.continuation_events;
+        first.chain(self.events(&self.source, from, since)).boxed()
     }
 
     /// The target's events, in order.
     pub fn target_events(&self) -> BoxStream<'static, Result<Event>> {
-        self.events(&self.target, self.target_events)
+        self.events(&self.target, Revision::START, self.target_events)
     }
 
-    fn events(&self, stream: &StreamRef, count: Revision) -> BoxStream<'static, Result<Event>> {
+    fn events(
+        &self,
+        stream: &StreamRef,
+        from: Revision,
+        count: Revision,
+    ) -> BoxStream<'static, Result<Event>> {
         use futures::StreamExt as _;
         let store = match self.stores.of(stream) {
             Ok(store) => Arc::clone(store),
@@ -75,12 +89,17 @@ impl ComparedStreams {
         };
         let cells = store.cells(
             stream.stream.clone(),
-            ReadFrom::Seq(0),
+            ReadFrom::Revision(from),
             PageLimit::default(),
         );
         let count = usize::try_from(count.0).unwrap_or(usize::MAX);
         cells
-            .map_ok(|cell| futures::stream::iter(cell.events).map(|e| Ok(e.event)))
+            .map_ok(move |cell| {
+                let before = from.0.saturating_sub(cell.header.first_revision.0);
+                let before = usize::try_from(before).unwrap_or(usize::MAX);
+                let events = cell.events.into_iter().skip(before);
+                futures::stream::iter(events).map(|e| Ok(e.event))
+            })
             .try_flatten()
             .take(count)
             .boxed()

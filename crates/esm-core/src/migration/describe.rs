@@ -148,7 +148,7 @@ impl BookClosingOptions {
 /// What the verification does beyond comparing all events, which it always does.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyOptions {
-    pub(super) checks: Vec<Arc<dyn VerificationCheck>>,
+    pub(in crate::migration) checks: Vec<Arc<dyn VerificationCheck>>,
 }
 
 impl VerifyOptions {

@@ -8,11 +8,11 @@ use esm_core::event::{Event, Position, Schema, SchemaVersion};
 use esm_core::id::{EventId, EventType, MigrationId, ObjectId, StreamRef};
 use esm_core::migration::{MigrationResult, MigrationService, RollBackBuilder};
 use esm_core::router::{ExpectedRevision, ObjectClient};
-use esm_core::store::Stores;
-use esm_core::transform::{FunctionTransformer, Transformed};
+use esm_core::store::{LockProvider, Stores};
+use esm_core::transform::{EventTransformer as _, FunctionTransformer, Transformed};
 use esm_testkit::environment;
 use esm_testkit::faults::FaultPlan;
-use esm_testkit::memory::MemoryWorld;
+use esm_testkit::memory::{MemoryLocks, MemoryWorld};
 use esm_testkit::observe::Observer;
 
 pub(crate) fn schema(event_type: &str, version: u32) -> Schema {
@@ -55,6 +55,18 @@ pub(crate) fn down() -> FunctionTransformer {
     .unwrap()
 }
 
+/// As [`down`], and leaves everything else as it is.
+pub(crate) fn everything_down() -> FunctionTransformer {
+    FunctionTransformer::for_all("everything-down", 1, |event, context| {
+        let down = down();
+        match down.handles(&event.schema()) {
+            true => down.transform(event, context),
+            false => Ok(Transformed::Unchanged),
+        }
+    })
+    .unwrap()
+}
+
 pub(crate) fn event(id: &str, event_type: &str, version: u32) -> Event {
     let (id, event_type) = (EventId::new(id), EventType::new(event_type));
     let mut event = Event::new(
@@ -89,7 +101,8 @@ impl World {
         let storage = MemoryWorld::new(&environment);
         let observer = Observer::new(storage.event_store(), storage.records());
         let observer = observer.transformation(Arc::new(up()));
-        let mut observer = observer.transformation(Arc::new(down()));
+        let observer = observer.transformation(Arc::new(down()));
+        let mut observer = observer.transformation(Arc::new(everything_down()));
         for (order, types) in orders {
             let object: ObjectId = order.parse().unwrap();
             let cells = (0..)
@@ -123,11 +136,21 @@ impl World {
 
     /// Another process, that no fault meets, when every lock of the first has expired.
     pub(crate) fn next_process(&self) -> MigrationService {
-        let actor = self.plan.actor("next");
+        self.process("next", self.storage.locks())
+    }
+
+    /// A process that no lock keeps from anything: it believes whatever it likes.
+    pub(crate) fn unlocked_process(&self, name: &str) -> MigrationService {
+        let clock = Arc::clone(&self.environment.clock);
+        self.process(name, Arc::new(MemoryLocks::new(clock)))
+    }
+
+    fn process(&self, name: &str, locks: Arc<dyn LockProvider>) -> MigrationService {
+        let actor = self.plan.actor(name);
         let service = MigrationService::new(
             actor.event_store(self.storage.event_store()),
             actor.records(self.storage.records()),
-            actor.locks(self.storage.locks()),
+            actor.locks(locks),
         );
         service.unwrap().with_environment(self.environment.clone())
     }

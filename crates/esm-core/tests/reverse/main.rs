@@ -8,5 +8,6 @@ mod chains;
 mod fixture;
 mod refused;
 mod restored;
+mod rivals;
 mod schemas;
 mod writers;

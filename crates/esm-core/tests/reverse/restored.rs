@@ -1,5 +1,6 @@
 //! What a rollback restores.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use esm_core::ErrorKind;
@@ -11,7 +12,7 @@ use esm_core::transform::Identity;
 use esm_testkit::faults::{At, Fault};
 use futures::TryStreamExt as _;
 
-use crate::fixture::{World, down, event, line, up};
+use crate::fixture::{World, down, event, everything_down, line, up};
 
 #[tokio::test(start_paused = true)]
 async fn originals_come_back_as_they_were_and_what_came_since_goes_through_down() {
@@ -208,6 +209,40 @@ async fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
         "in the stream that is active"
     );
     assert_eq!(w.everything(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_of_ones_own_sees_the_restored_history_as_the_source() {
+    let w = World::new(&[("order/1", &["Noise", "Old", "Pair"])]).await;
+    let forward = w.migrate("order/1").await;
+    w.append("order/1", event("a", "Old", 2)).await;
+    w.append("order/1", event("b", "Kept", 1)).await;
+    let kept = w
+        .service
+        .roll_back(forward)
+        .down_with(Arc::new(everything_down()));
+    let checked = kept.verify(|verify| {
+        verify.custom("history", |streams| async move {
+            let lines = |events: Vec<_>| events.iter().map(line).collect::<Vec<_>>().join(", ");
+            let source = streams.source_events().try_collect::<Vec<_>>().await;
+            let target = streams.target_events().try_collect::<Vec<_>>().await;
+            let source = lines(source.map_err(|e| e.to_string())?);
+            let target = lines(target.map_err(|e| e.to_string())?);
+            let originals = "Noise v1 order/1-0, Old v1 order/1-1, Pair v1 order/1-2";
+            let expected = (
+                format!("{originals}, Old v2 a, Kept v1 b"),
+                format!("{originals}, Old v1 a, Kept v1 b"),
+            );
+            match (source.clone(), target.clone()) == expected {
+                true => Ok(()),
+                false => Err(format!("{source} to {target}")),
+            }
+        })
+    });
+    let result = checked.execute().await.unwrap();
+    assert!(result.is_success(), "{result:?}");
+    let verification = result.object.unwrap().verification.unwrap();
+    assert_eq!(verification.custom_checks, ["history"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,6 @@
 //! What must be so in the end.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use esm_core::event::Event;
 use esm_core::id::{BackupId, ObjectId, StreamId};
@@ -10,6 +9,7 @@ use esm_core::store::{
 };
 use esm_core::transform::Mapper;
 
+use super::reversal;
 use super::simulation::Simulation;
 
 /// What must be so when the migration has completed: every event stands once, in order, through its
@@ -22,9 +22,7 @@ pub(super) async fn check(simulation: &Simulation<'_>) -> Result<(), String> {
     check_violations(simulation)?;
     let mut expected = BTreeSet::new();
     for (object, _) in &simulation.scenario.objects {
-        let source = StreamId::first(object);
-        let target = check_object(simulation, object).await?;
-        expected.extend([source, target]);
+        expected.extend(check_object(simulation, object).await?);
     }
     let found: BTreeSet<_> = simulation
         .world
@@ -61,16 +59,23 @@ pub(super) fn check_violations(simulation: &Simulation<'_>) -> Result<(), String
     }
 }
 
-/// Answers the object's active stream.
-async fn check_object(simulation: &Simulation<'_>, object: &ObjectId) -> Result<StreamId, String> {
+/// Answers the object's streams.
+async fn check_object(
+    simulation: &Simulation<'_>,
+    object: &ObjectId,
+) -> Result<Vec<StreamId>, String> {
     let document = simulation.world.document(object).await;
     let document = document
         .map_err(|e| e.to_string())?
         .ok_or("the document is missing")?;
-    let [terminated] = document.terminated.as_slice() else {
-        let count = document.terminated.len();
+    let wanted = match simulation.scenario.reversal {
+        Some(_) => 2,
+        None => 1,
+    };
+    let count = document.terminated.len();
+    let Some(terminated) = document.terminated.first().filter(|_| count == wanted) else {
         return Err(format!(
-            "{object} has {count} terminated streams, wanted one"
+            "{object} has {count} terminated streams, wanted {wanted}"
         ));
     };
     if terminated.stream.stream != StreamId::first(object) {
@@ -78,13 +83,14 @@ async fn check_object(simulation: &Simulation<'_>, object: &ObjectId) -> Result<
             "{object} has a wrong terminated stream: {terminated:?}"
         ));
     }
-    let active = document.active.stream;
-    let mapper = Mapper::new(Arc::clone(&simulation.scenario.transformer));
+    let closed = document.terminated.iter().map(|t| t.stream.stream.clone());
+    let active = document.active.stream.clone();
+    let mapper = Mapper::new(reversal::image(simulation, object));
     let found = simulation.world.events(&active);
     let history = simulation.histories.get(object).ok_or("no history")?;
     let checked = history.check_transformed(&found, object, &mapper);
     checked.map_err(|what| format!("{object}: {what}"))?;
-    let books = planned(simulation).await?.1;
+    let books = planned(simulation).await?.1 && simulation.scenario.reversal.is_none();
     if books && (terminated.books_closed_at.is_none() || terminated.archive.is_none()) {
         return Err(format!("the books of {object} are open: {terminated:?}"));
     }
@@ -95,7 +101,7 @@ async fn check_object(simulation: &Simulation<'_>, object: &ObjectId) -> Result<
             return Err(format!("the archive of {object} is not its closed stream"));
         }
     }
-    Ok(active)
+    Ok(closed.chain([active]).collect())
 }
 
 /// Whether the scenario asks for a backup, and for an archive: told by its plan.
@@ -171,7 +177,9 @@ pub(super) async fn check_undone(simulation: &Simulation<'_>) -> Result<(), Stri
     check_violations(simulation)?;
     let mut expected = BTreeSet::new();
     for (object, cells) in &simulation.scenario.objects {
-        let source = StreamId::first(object);
+        let (source, before) = reversal::closing(simulation, object).await?;
+        let generation = before.len();
+        expected.extend(before);
         let tail = simulation.world.event_store.tail(&source).await;
         let tail = tail.map_err(|e| e.to_string())?;
         let document = simulation.world.document(object).await;
@@ -186,14 +194,14 @@ pub(super) async fn check_undone(simulation: &Simulation<'_>) -> Result<(), Stri
             expected.insert(target.stream.clone());
             continue;
         }
-        if document.active.stream != source || !document.terminated.is_empty() {
+        if document.active.stream != source || document.terminated.len() != generation {
             return Err(format!(
                 "I7: {object} was undone, but its document names another stream"
             ));
         }
         if !simulation
             .world
-            .events(&source)
+            .events(&StreamId::first(object))
             .starts_with(&cells.concat())
         {
             return Err(format!(
@@ -221,16 +229,13 @@ pub(super) async fn check_undone(simulation: &Simulation<'_>) -> Result<(), Stri
 /// When nothing is.
 pub(super) async fn check_pivot_behind(simulation: &Simulation<'_>) -> Result<(), String> {
     check_violations(simulation)?;
-    let closed = simulation.scenario.objects.iter().any(|(object, _)| {
-        let cells = simulation
-            .world
-            .event_store
-            .snapshot(&StreamId::first(object));
+    for (object, _) in &simulation.scenario.objects {
+        let (source, _) = reversal::closing(simulation, object).await?;
+        let cells = simulation.world.event_store.snapshot(&source);
         let last = cells.last().map(|cell| &cell.header.kind);
-        matches!(last, Some(CellKind::Close(_)))
-    });
-    match closed {
-        true => Ok(()),
-        false => Err("undoing is refused, and nothing is closed".to_owned()),
+        if matches!(last, Some(CellKind::Close(_))) {
+            return Ok(());
+        }
     }
+    Err("undoing is refused, and nothing is closed".to_owned())
 }

@@ -11,6 +11,7 @@
 mod chaos;
 mod continuation;
 mod end;
+mod reversal;
 mod runner;
 mod scenario;
 mod simulation;

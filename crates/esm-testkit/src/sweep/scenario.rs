@@ -17,6 +17,15 @@ pub struct Scenario {
     pub(super) transformer: Arc<dyn EventTransformer>,
     pub(super) describe: Describe,
     pub(super) undone_after: Option<&'static str>,
+    pub(super) reversal: Option<Reversal>,
+}
+
+/// An undo after the pivot.
+#[derive(Clone)]
+pub(super) struct Reversal {
+    pub(super) down: Arc<dyn EventTransformer>,
+    /// What applications append to each object between the migration and its undo.
+    pub(super) since: Vec<Event>,
 }
 
 impl fmt::Debug for Scenario {
@@ -37,6 +46,7 @@ impl Scenario {
             transformer: Arc::new(Identity),
             describe: Arc::new(|builder| builder),
             undone_after: None,
+            reversal: None,
         }
     }
 
@@ -62,6 +72,24 @@ impl Scenario {
     ) -> Self {
         self.describe = Arc::new(describe);
         self
+    }
+
+    /// Not the migration is swept but its undo after the pivot (R18): an earlier process has
+    /// migrated, and applications have appended these events to each object since. The way back is
+    /// `down`, which must handle what writers append, too.
+    #[must_use]
+    pub fn reversed_with(mut self, down: impl EventTransformer, since: Vec<Event>) -> Self {
+        let down = Arc::new(down);
+        self.reversal = Some(Reversal { down, since });
+        self
+    }
+
+    /// What the process that is swept applies to events.
+    pub(super) fn applied(&self) -> Arc<dyn EventTransformer> {
+        match &self.reversal {
+            Some(reversal) => Arc::clone(&reversal.down),
+            None => Arc::clone(&self.transformer),
+        }
     }
 
     /// Not the migration is swept but its undo: an earlier process crashed after its first operation

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esm_core::clock::Environment;
+use esm_core::event::Event;
 use esm_core::id::{HolderId, MigrationId, ObjectId};
 use esm_core::migration::{MigrationResult, MigrationService, MigrationState, ResumeBuilder};
 use esm_core::store::LockProvider;
@@ -46,7 +47,8 @@ impl<'a> Simulation<'a> {
         let environment = environment(0);
         let world = MemoryWorld::new(&environment);
         let mut observer = Observer::new(world.event_store(), world.records())
-            .transformation(Arc::clone(&scenario.transformer));
+            .transformation(Arc::clone(&scenario.transformer))
+            .transformation(scenario.applied());
         let mut histories = BTreeMap::new();
         for (object, cells) in &scenario.objects {
             let history = History::new();
@@ -108,9 +110,8 @@ impl<'a> Simulation<'a> {
         Ok(Process { actor, service })
     }
 
-    /// A writer that appends an event to each object, once, wherever the object's stream is.
-    pub(super) fn writer(&self) -> Interjection {
-        let writers: Vec<_> = (self.histories.iter())
+    fn writers(&self) -> Vec<Writer> {
+        (self.histories.iter())
             .map(|(object, history)| Writer {
                 world: self.world.clone(),
                 object: object.clone(),
@@ -120,8 +121,12 @@ impl<'a> Simulation<'a> {
                     randomness: Arc::new(SeededRandomness::new(77)),
                 },
             })
-            .collect();
-        let writers = Arc::new(writers);
+            .collect()
+    }
+
+    /// A writer that appends an event to each object, once, wherever the object's stream is.
+    pub(super) fn writer(&self) -> Interjection {
+        let writers = Arc::new(self.writers());
         Interjection::new(move || {
             let writers = Arc::clone(&writers);
             async move {
@@ -132,15 +137,22 @@ impl<'a> Simulation<'a> {
         })
     }
 
-    /// Where the undo is swept: a process begins the migration, and crashes.
+    /// Where an undo is swept: a process does what is to be undone, and where it is the undo of what
+    /// is not finished, crashes.
     ///
     /// # Errors
-    /// When it does not crash.
+    /// When it does not.
     pub(super) async fn interrupt(&self) -> Result<(), String> {
+        if let Some(reversal) = &self.scenario.reversal {
+            self.migrate_and_append(&reversal.since).await?;
+        }
         let Some(operation) = self.scenario.undone_after else {
             return Ok(());
         };
-        self.plan.inject(At::Named(operation, 0), Fault::CrashAfter);
+        let before = self.plan.log().operations();
+        let before = before.iter().filter(|o| o.call.name == operation).count() as u64;
+        self.plan
+            .inject(At::Named(operation, before), Fault::CrashAfter);
         let earlier = self.process("earlier", 5).map_err(|e| e.to_string())?;
         let ended = earlier.actor.run(earlier.begin(self.scenario)).await;
         self.let_leases_pass().await;
@@ -148,6 +160,28 @@ impl<'a> Simulation<'a> {
             Err(Crashed) => Ok(()),
             Ok(_) => Err(format!("there is no {operation} to interrupt it after")),
         }
+    }
+
+    async fn migrate_and_append(&self, since: &[Event]) -> Result<(), String> {
+        let migrator = self.process("migrator", 6).map_err(|e| e.to_string())?;
+        let ended = migrator.actor.run(migrator.migrate(self.scenario)).await;
+        let ended = ended.map_err(|Crashed| "the migrator crashed")?;
+        let ended = ended.map_err(|e| e.to_string())?;
+        if !ended.is_success() {
+            return Err(format!("what is to be undone fails: {:?}", ended.error));
+        }
+        for writer in self.writers() {
+            for event in since {
+                let id = format!("{}-{}", writer.object, event.id);
+                let id = id.try_into().map_err(|e: Error| e.to_string())?;
+                let event = Event {
+                    id,
+                    ..event.clone()
+                };
+                writer.append_this(event).await;
+            }
+        }
+        Ok(())
     }
 
     /// Lets every lock of a dead process expire.
@@ -172,11 +206,32 @@ impl Process {
         builder.roll_back("a sweep says so").await
     }
 
-    /// Begins the scenario's migration.
+    /// Begins what is swept: the scenario's migration, or its undo after the pivot.
     ///
     /// # Errors
     /// Those of the saga.
     pub(super) async fn begin(&self, scenario: &Scenario) -> Result<MigrationResult> {
+        let Some(reversal) = &scenario.reversal else {
+            return self.migrate(scenario).await;
+        };
+        let all: Vec<_> = self.service.migrations().try_collect().await?;
+        let forward = all.iter().find(|state| {
+            let plan = state.plan.as_ref();
+            plan.is_some_and(|plan| plan.reverses.is_none())
+        });
+        let forward = forward.ok_or_else(|| Error::not_found("nothing to undo"))?;
+        let builder = self.service.roll_back(forward.migration);
+        builder
+            .down_with(Arc::clone(&reversal.down))
+            .execute()
+            .await
+    }
+
+    /// Begins the scenario's migration.
+    ///
+    /// # Errors
+    /// Those of the saga.
+    pub(super) async fn migrate(&self, scenario: &Scenario) -> Result<MigrationResult> {
         let objects: Vec<_> = scenario.objects.iter().map(|(o, _)| o.clone()).collect();
         let builder = match objects.as_slice() {
             [only] => self.service.migrate(only.clone()),
@@ -189,7 +244,7 @@ impl Process {
     /// Describes how this migration of the scenario is gone on with.
     pub(super) fn resume(&self, scenario: &Scenario, migration: MigrationId) -> ResumeBuilder {
         let builder = self.service.resume(migration);
-        builder.transform_with(Arc::clone(&scenario.transformer))
+        builder.transform_with(scenario.applied())
     }
 
     /// The migrations that were planned and have not ended.

@@ -28,8 +28,16 @@ impl Writer {
     /// # Panics
     /// When it fails: no migration may keep a writer from appending.
     pub(super) async fn append(&self) {
+        let event = self.event().expect("a valid event");
+        self.append_this(event).await;
+    }
+
+    /// As [`append`](Self::append), this event.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub(super) async fn append_this(&self, event: Event) {
         let appended = async {
-            let event = self.event()?;
             let attempted = self.history.begin(vec![event.clone()]);
             self.send(event).await?;
             attempted.acknowledged();

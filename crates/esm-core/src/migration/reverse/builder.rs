@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::MigrationId;
 use crate::migration::control::SettingsChange;
 use crate::migration::cutover::CutoverOptions;
-use crate::migration::describe::RunOptions;
+use crate::migration::describe::{RunOptions, VerifyOptions};
 use crate::migration::journal::{JournalState, Outcome};
 use crate::migration::options::{LockOptions, OnFailure, PlannedMigration};
 use crate::migration::phases::PublishPhases;
@@ -102,6 +102,13 @@ impl RollBackBuilder {
     /// How the lock is taken and held; unless told, it waits until a dead holder's has expired.
     pub fn lock(mut self, options: impl FnOnce(LockOptions) -> LockOptions) -> Self {
         self.run.lock = options(self.run.lock);
+        self
+    }
+
+    /// What the verification of a reverse migration does beyond comparing all events.
+    pub fn verify(mut self, options: impl FnOnce(VerifyOptions) -> VerifyOptions) -> Self {
+        let checks = std::mem::take(&mut self.run.checks);
+        self.run.checks = options(VerifyOptions { checks }).checks;
         self
     }
 

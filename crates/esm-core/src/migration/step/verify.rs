@@ -406,13 +406,7 @@ async fn run_checks(
     progressed.custom_checks.clear();
     for check in &context.checks {
         context.safe_point().await?;
-        let streams = ComparedStreams::new(
-            &context.stores,
-            attempt.object.clone(),
-            attempt.source.clone(),
-            attempt.target.clone(),
-            progressed.verified(),
-        );
+        let streams = ComparedStreams::new(&context.stores, attempt, progressed.verified());
         if let Err(reason) = check.check(&streams).await {
             let what = format!("check {:?} says: {reason}", check.name());
             return Err(failed(attempt, &what));

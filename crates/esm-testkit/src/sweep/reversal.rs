@@ -1,0 +1,71 @@
+//! What must be so in the end where the undo after the pivot is swept.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use esm_core::event::{Event, Schema};
+use esm_core::id::{EventId, Fingerprint, ObjectId, StreamId};
+use esm_core::store::EventStore as _;
+use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+
+use super::simulation::Simulation;
+
+/// What has become of an object's events in the end.
+pub(super) fn image(simulation: &Simulation<'_>, object: &ObjectId) -> Arc<dyn EventTransformer> {
+    let scenario = simulation.scenario;
+    if scenario.reversal.is_none() {
+        return scenario.applied();
+    }
+    let originals = simulation.world.events(&StreamId::first(object));
+    Arc::new(Restored {
+        originals: originals.into_iter().map(|event| event.id).collect(),
+        down: scenario.applied(),
+    })
+}
+
+/// The originals as they were, everything else through `down`.
+#[derive(Debug)]
+struct Restored {
+    originals: BTreeSet<EventId>,
+    down: Arc<dyn EventTransformer>,
+}
+
+impl EventTransformer for Restored {
+    fn fingerprint(&self) -> Fingerprint {
+        self.down.fingerprint()
+    }
+
+    fn handles(&self, _: &Schema) -> bool {
+        true
+    }
+
+    fn transform(
+        &self,
+        event: &Event,
+        context: &TransformContext<'_>,
+    ) -> Result<Transformed, TransformError> {
+        match self.originals.contains(&event.id) || !self.down.handles(&event.schema()) {
+            true => Ok(Transformed::Unchanged),
+            false => self.down.transform(event, context),
+        }
+    }
+}
+
+/// The stream that what is swept is to close, and those before it.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) async fn closing(
+    simulation: &Simulation<'_>,
+    object: &ObjectId,
+) -> Result<(StreamId, Vec<StreamId>), String> {
+    let first = StreamId::first(object);
+    if simulation.scenario.reversal.is_none() {
+        return Ok((first, Vec::new()));
+    }
+    let tail = simulation.world.event_store.tail(&first).await;
+    let tail = tail.map_err(|e| e.to_string())?;
+    let target = tail.close().and_then(|close| close.target.as_ref());
+    let target = target.ok_or(format!("{object} is open again"))?;
+    Ok((target.stream.clone(), vec![first]))
+}
