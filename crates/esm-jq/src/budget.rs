@@ -1,6 +1,7 @@
-//! What bounds a run of a program: steps and stack.
+//! What bounds a run of a program: steps, stack and memory.
 //!
-//! A jq program loops only by recursion and by `range`; both ask here. A stop is not an error of the
+//! A jq program loops only by recursion and by `range`; both ask here. So do `[…]`, which keeps what
+//! it is given, and `+` and `*`, which make large values of small ones. A stop is not an error of the
 //! language, so that no `try` of the program can catch it and make the output depend on it.
 
 use std::cell::Cell;
@@ -9,12 +10,21 @@ use std::cmp::Ordering;
 use jaq_core::box_iter::box_once;
 use jaq_core::native::{Filter, Fun, v};
 use jaq_core::{Exn, Native, RunPtr};
-use jaq_json::Val;
+use jaq_json::{Num, Val};
 
 use crate::program::Engine;
 
 /// The name that recursive functions call the budget by.
 pub(crate) const STEP: &str = "__esm_step";
+/// What each element of a new array goes through.
+pub(crate) const KEPT: &str = "__esm_kept";
+/// What each sum goes through.
+pub(crate) const SUM: &str = "__esm_sum";
+/// What stands for `*`.
+pub(crate) const TIMES: &str = "__esm_times";
+
+/// Sums of at most this size are not counted: most are small, and texts and arrays grow in place.
+const SMALL_SUM: u64 = 1 << 20;
 
 /// Why a run was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +33,8 @@ pub(crate) enum Stop {
     Steps,
     /// Its recursion used up its stack.
     Stack,
+    /// It made more than it may.
+    Memory,
 }
 
 /// What a run may take.
@@ -32,12 +44,15 @@ pub(crate) struct Limits {
     /// In bytes, for recursion. A value that is nested by each step takes more when it is dropped.
     pub(crate) stack: usize,
     pub(crate) outputs: usize,
+    /// In bytes: what it may make, whether it keeps it or not.
+    pub(crate) memory: u64,
 }
 
 /// The budget of one run.
 #[derive(Debug)]
 pub(crate) struct Budget {
     steps: Cell<u64>,
+    memory: Cell<u64>,
     stack_start: usize,
     stack_bytes: usize,
     stop: Cell<Option<Stop>>,
@@ -49,6 +64,7 @@ impl Budget {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             steps: Cell::new(limits.steps),
+            memory: Cell::new(limits.memory),
             stack_start: stack_address(),
             stack_bytes: limits.stack,
             stop: Cell::new(None),
@@ -73,8 +89,28 @@ impl Budget {
                 Stop::Stack
             }
         };
+        Err(self.stop(stop))
+    }
+
+    /// Counts bytes that are about to be made, or were.
+    fn make(&self, bytes: u64) -> Result<(), Exn<'static, Val>> {
+        match self.memory.get().checked_sub(bytes) {
+            Some(left) => {
+                self.memory.set(left);
+                Ok(())
+            }
+            None => {
+                // whoever swallows the stop meets it again
+                self.memory.set(0);
+                self.steps.set(0);
+                Err(self.stop(Stop::Memory))
+            }
+        }
+    }
+
+    fn stop(&self, stop: Stop) -> Exn<'static, Val> {
         self.stop.set(self.stop.get().or(Some(stop)));
-        Err(Exn::halt(1))
+        Exn::halt(1)
     }
 }
 
@@ -97,7 +133,70 @@ pub(crate) fn funs() -> impl Iterator<Item = Fun<Engine>> {
         let budget = &cv.0.data().budget;
         Box::new(range(from, to, by).map(move |x| budget.step().and(x)))
     });
-    [(STEP, v(0), step), jaq_core::native::run::<Engine>(range)].into_iter()
+    let kept: Filter<RunPtr<Engine>> = (KEPT, v(0), |cv| {
+        let made = cv.0.data().budget.make(size_of_element(&cv.1));
+        box_once(made.map(|()| cv.1))
+    });
+    let sum: Filter<RunPtr<Engine>> = (SUM, v(0), |cv| {
+        let size = size(&cv.1);
+        let counted = if size > SMALL_SUM { size } else { 0 };
+        box_once(cv.0.data().budget.make(counted).map(|()| cv.1))
+    });
+    let times: Filter<RunPtr<Engine>> = (TIMES, v(2), |mut cv| {
+        let (right, left) = (cv.0.pop_var(), cv.0.pop_var());
+        let made = cv.0.data().budget.make(size_of_product(&left, &right));
+        box_once(made.and_then(|()| (left * right).map_err(Exn::from)))
+    });
+    let run = jaq_core::native::run::<Engine>;
+    [
+        (STEP, v(0), step),
+        run(range),
+        run(kept),
+        run(sum),
+        run(times),
+    ]
+    .into_iter()
+}
+
+/// About how many bytes a value takes, without what is in it.
+fn size(value: &Val) -> u64 {
+    let elements = |count: usize| count * size_of::<Val>();
+    (match value {
+        Val::Null | Val::Bool(_) | Val::Num(_) => 0,
+        Val::TStr(text) | Val::BStr(text) => text.len(),
+        Val::Arr(array) => elements(array.len()),
+        Val::Obj(map) => elements(2 * map.len()),
+    }) as u64
+}
+
+/// What an array takes for an element. Arrays and objects in it are shared with where they are from.
+fn size_of_element(value: &Val) -> u64 {
+    let text = match value {
+        Val::TStr(text) | Val::BStr(text) => text.len(),
+        _ => 0,
+    };
+    (size_of::<Val>() + text) as u64
+}
+
+/// A text is repeated; all else grows no more than a sum.
+fn size_of_product(left: &Val, right: &Val) -> u64 {
+    match (left, right) {
+        (text @ (Val::TStr(_) | Val::BStr(_)), Val::Num(times))
+        | (Val::Num(times), text @ (Val::TStr(_) | Val::BStr(_))) => {
+            size(text).saturating_mul(whole(times))
+        }
+        _ => 0,
+    }
+}
+
+/// How often a text is repeated.
+fn whole(times: &Num) -> u64 {
+    match times {
+        Num::Int(times) => u64::try_from(*times).unwrap_or(0),
+        Num::BigInt(times) => u64::try_from(&**times).unwrap_or(u64::MAX),
+        // these repeat nothing
+        _ => 0,
+    }
 }
 
 /// `from`, `from + by`, … as long as `to` is not reached; for ever if `by` is 0.

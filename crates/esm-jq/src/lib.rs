@@ -39,7 +39,9 @@ mod output;
 mod prelude;
 mod program;
 mod reach;
+mod retired;
 mod rewrite;
+mod syntax;
 mod transformer;
 mod value;
 

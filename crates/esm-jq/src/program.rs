@@ -16,6 +16,7 @@ use crate::budget::{Budget, Limits, Stop};
 use crate::diagnostic::{self, Fault};
 use crate::prelude;
 use crate::reach;
+use crate::retired;
 use crate::rewrite;
 
 /// The most bytes that a program may have.
@@ -66,6 +67,8 @@ pub(crate) struct Program {
     filter: Filter<Engine>,
     /// The types besides which it leaves every event as it is, if that can be told.
     pub(crate) types: Option<BTreeSet<String>>,
+    /// The types and schema versions that it certainly changes or drops, as far as can be told.
+    pub(crate) retired: BTreeSet<(String, u64)>,
 }
 
 impl Program {
@@ -158,6 +161,7 @@ fn compile(code: &str) -> Result<Program, Vec<Fault<'_>>> {
     let arena = Arena::default();
     let body = parse(code)?;
     let types = reach::types(&body);
+    let retired = retired::schemas(&body);
     let mut defs: Vec<Def<&str>> = prelude::defs().collect();
     defs.push(Def {
         name: MAIN,
@@ -179,7 +183,11 @@ fn compile(code: &str) -> Result<Program, Vec<Fault<'_>>> {
     Compiler::default()
         .with_funs(prelude::funs())
         .compile(modules)
-        .map(|filter| Program { filter, types })
+        .map(|filter| Program {
+            filter,
+            types,
+            retired,
+        })
         .map_err(|errors| {
             let errors = errors.into_iter().flat_map(|(_, errors)| errors);
             errors
@@ -279,4 +287,23 @@ fn within<'s>(code: &'s str, found: &str) -> &'s str {
         .checked_sub(code.as_ptr() as usize)
         .and_then(|start| code.get(start..start + found.len()))
         .unwrap_or(&code[code.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_engine_is_an_error() {
+        let limits = Limits {
+            steps: 1_000,
+            stack: 256 << 10,
+            outputs: 1,
+            memory: u64::MAX,
+        };
+        // more bytes than the address space has
+        let program = Program::compile("x", "\"abc\" * 9000000000000000000").unwrap();
+        let failure = program.run(Val::Null, &limits).unwrap_err();
+        assert!(matches!(failure, Failure::Panicked(_)), "{failure:?}");
+    }
 }

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 use jaq_core::ops::Cmp;
 use jaq_core::path::Part;
+
+use crate::syntax::{is_key, is_not, literal, literals, stages};
 
 /// Types of events; of all others something is certain. `None` if nothing is.
 type Types = Option<BTreeSet<String>>;
@@ -94,7 +95,7 @@ fn is(condition: &Term<&str>, wanted: bool) -> Types {
                 Cmp::Ne => false,
                 _ => return None,
             };
-            let name = match (is_type(left), is_type(right)) {
+            let name = match (is_key(left, "type"), is_key(right, "type")) {
                 (true, false) => literal(right),
                 (false, true) => literal(left),
                 _ => None,
@@ -113,23 +114,13 @@ fn is_pipe(stages: &[&Term<&str>], wanted: bool) -> Types {
     match stages {
         [condition] => is(condition, wanted),
         [before @ .., last] if is_not(last) => is_pipe(before, !wanted),
-        [first, Term::Call("IN", arguments)] if is_type(first) && !wanted => match &arguments[..] {
-            [types] => literals(types),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// `first | second | …`, one by one.
-fn stages<'t, 's>(term: &'t Term<&'s str>) -> Vec<&'t Term<&'s str>> {
-    match term {
-        Term::BinOp(left, BinaryOp::Pipe(None), right) => {
-            let mut all = stages(left);
-            all.extend(stages(right));
-            all
+        [first, Term::Call("IN", arguments)] if is_key(first, "type") && !wanted => {
+            match &arguments[..] {
+                [types] => literals(types),
+                _ => None,
+            }
         }
-        term => vec![term],
+        _ => None,
     }
 }
 
@@ -159,43 +150,6 @@ fn certain(term: &Term<&str>) -> bool {
             certain(stages[0]) && stages[1..].iter().all(|stage| is_not(stage))
         }
         _ => false,
-    }
-}
-
-fn is_not(term: &Term<&str>) -> bool {
-    matches!(term, Term::Call("not", arguments) if arguments.is_empty())
-}
-
-/// Whether it is `.type`.
-fn is_type(term: &Term<&str>) -> bool {
-    let Term::Path(base, path) = term else {
-        return false;
-    };
-    matches!(**base, Term::Id)
-        && matches!(&path.0[..], [(Part::Index(key), _)] if literal(key).as_deref() == Some("type"))
-}
-
-/// The text of a string that is no format and has nothing inserted.
-fn literal(term: &Term<&str>) -> Option<String> {
-    let Term::Str(None, parts) = term else {
-        return None;
-    };
-    let mut text = String::new();
-    for part in parts {
-        match part {
-            StrPart::Str(part) => text.push_str(part),
-            StrPart::Char(c) => text.push(*c),
-            StrPart::Term(_) => return None,
-        }
-    }
-    Some(text)
-}
-
-/// The texts of strings with commas between them.
-fn literals(term: &Term<&str>) -> Types {
-    match term {
-        Term::BinOp(left, BinaryOp::Comma, right) => union(literals(left), literals(right)),
-        term => literal(term).map(|text| BTreeSet::from([text])),
     }
 }
 

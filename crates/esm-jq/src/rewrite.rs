@@ -1,11 +1,15 @@
 //! What is changed in a program's syntax tree before it is compiled: recursive functions ask the
-//! budget at each call, and `$__loc__` becomes the place it stands at.
+//! budget at each call, new arrays for each element, `+` and `*` for what they make, and `$__loc__` becomes the place it stands at.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
+use jaq_core::ops::Math;
 use jaq_core::path::Part;
 
-use crate::budget::STEP;
+use crate::budget::{KEPT, STEP, SUM, TIMES};
+
+/// A variable that no program has.
+const ADDED: &str = "$__esm_added";
 
 /// Gives the line, in digits, that a part of the program stands in.
 type Line<'f, 's> = &'f dyn Fn(&'s str) -> &'s str;
@@ -75,7 +79,12 @@ impl<'s> Rewriter<'_, 's> {
                     }
                 }
             }
-            Term::Arr(inner) => inner.iter_mut().for_each(|term| self.term(term)),
+            Term::Arr(inner) => {
+                if let Some(term) = inner {
+                    self.term(term);
+                    **term = through(std::mem::take(term), KEPT);
+                }
+            }
             Term::Obj(entries) => {
                 for (key, value) in entries {
                     if matches!((&*key, &value), (Term::Var("$__loc__"), None)) {
@@ -94,6 +103,7 @@ impl<'s> Rewriter<'_, 's> {
                     self.pattern(pattern);
                 }
                 self.term(right);
+                *term = with_budget(std::mem::take(term));
             }
             Term::Fold(_, source, pattern, arguments) => {
                 self.term(source);
@@ -164,6 +174,36 @@ impl<'s> Rewriter<'_, 's> {
             (text("line"), Some(Term::Num(line))),
         ])
     }
+}
+
+/// The same operation, which asks the budget if it can make something large.
+fn with_budget(term: Term<&str>) -> Term<&str> {
+    let Term::BinOp(left, op, right) = term else {
+        return term;
+    };
+    let is_number = |term: &Term<&str>| matches!(term, Term::Num(_));
+    match op {
+        BinaryOp::Math(Math::Add) if is_number(&left) || is_number(&right) => {
+            Term::BinOp(left, op, right)
+        }
+        BinaryOp::Math(Math::Add) => through(Term::BinOp(left, op, right), SUM),
+        BinaryOp::Math(Math::Mul) => Term::Call(TIMES, vec![*left, *right]),
+        // as the language defines it: `r as $x | l |= . + $x`
+        BinaryOp::UpdateMath(op @ (Math::Add | Math::Mul)) => {
+            let added = Box::new(Term::Var(ADDED));
+            let sum = with_budget(Term::BinOp(Box::default(), BinaryOp::Math(op), added));
+            let update = Term::BinOp(left, BinaryOp::Update, Box::new(sum));
+            let bind = BinaryOp::Pipe(Some(Pattern::Var(ADDED)));
+            Term::BinOp(right, bind, Box::new(update))
+        }
+        op => Term::BinOp(left, op, right),
+    }
+}
+
+/// What a term gives, through a function.
+fn through<'s>(term: Term<&'s str>, function: &'s str) -> Term<&'s str> {
+    let call = Term::Call(function, Vec::new());
+    Term::BinOp(Box::new(term), BinaryOp::Pipe(None), Box::new(call))
 }
 
 /// The same, once the budget was asked. On the right of a pipe, tail calls stay tail calls.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::thread;
 
-use esm_core::event::{Event, Schema};
+use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::{EventType, Fingerprint};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_core::{Error, Result};
@@ -22,6 +22,7 @@ const SMALL: Limits = Limits {
     steps: 1_000,
     stack: 256 << 10,
     outputs: JqTransformer::MAX_OUTPUTS,
+    memory: JqTransformer::MAX_MADE,
 };
 
 /// Stack of the thread on which it is tried again with all it may take. Memory is used only as far
@@ -47,9 +48,9 @@ const LARGE_STACK: usize = 256 << 20;
 ///    engine is one too.
 ///
 /// # Limits
-/// [`MAX_OUTPUTS`](Self::MAX_OUTPUTS) and [`MAX_STEPS`](Self::MAX_STEPS) for each event, and 128
-/// levels of nesting in `data`. Memory is not bounded: a program that doubles a string again and
-/// again exhausts it within few steps.
+/// [`MAX_OUTPUTS`](Self::MAX_OUTPUTS), [`MAX_STEPS`](Self::MAX_STEPS) and
+/// [`MAX_MADE`](Self::MAX_MADE) for each event, 128 levels of nesting in `data`, and 64 MiB for what
+/// is written of an output. What escapes these is told in `docs/transformations.md`.
 ///
 /// # Errors
 /// A [`TransformError`] has the program's name as its rule.
@@ -59,6 +60,7 @@ pub struct JqTransformer {
     text_hash: blake3::Hash,
     only_types: Option<BTreeSet<EventType>>,
     max_steps: u64,
+    max_made: u64,
 }
 
 impl JqTransformer {
@@ -68,6 +70,10 @@ impl JqTransformer {
     /// The most steps that a program may take for one event, if it is not given another number:
     /// calls of recursive functions, and numbers that `range` counts.
     pub const MAX_STEPS: u64 = 1_000_000;
+
+    /// The most bytes of values that a program may make for one event, whether it keeps them or not:
+    /// elements of new arrays with their texts, repeated texts, and sums of more than 1 MiB each.
+    pub const MAX_MADE: u64 = 256 << 20;
 
     /// Compiles a program.
     ///
@@ -87,6 +93,7 @@ impl JqTransformer {
             text_hash: blake3::hash(program.as_bytes()),
             only_types: None,
             max_steps: Self::MAX_STEPS,
+            max_made: Self::MAX_MADE,
         })
     }
 
@@ -109,6 +116,16 @@ impl JqTransformer {
         self
     }
 
+    /// Lets the program make so many bytes of values for one event instead of
+    /// [`MAX_MADE`](Self::MAX_MADE).
+    ///
+    /// Does not change what it gives, and so not the fingerprint.
+    #[must_use]
+    pub fn max_made(mut self, bytes: u64) -> Self {
+        self.max_made = bytes;
+        self
+    }
+
     fn allows(&self, event_type: &EventType) -> bool {
         match &self.only_types {
             Some(types) => types.contains(event_type),
@@ -124,12 +141,16 @@ impl JqTransformer {
         event: &Event,
         context: &TransformContext<'_>,
     ) -> Result<Transformed, Failure> {
-        match self.attempt(event, context, &SMALL) {
-            Err(Failure::Stopped(_)) => {
+        let small = Limits {
+            memory: self.max_made,
+            ..SMALL
+        };
+        match self.attempt(event, context, &small) {
+            Err(Failure::Stopped(Stop::Steps | Stop::Stack)) => {
                 let large = Limits {
                     steps: self.max_steps,
                     stack: LARGE_STACK / 8 * 7,
-                    ..SMALL
+                    ..small
                 };
                 on_a_large_stack(|| self.attempt(event, context, &large))
                     .unwrap_or_else(|what| Err(Failure::Failed(what)))
@@ -185,6 +206,10 @@ impl JqTransformer {
             Failure::Stopped(Stop::Stack) => {
                 "the program was stopped: it recurses too deeply".to_owned()
             }
+            Failure::Stopped(Stop::Memory) => {
+                let most = self.max_made;
+                format!("the program was stopped: it makes values of more than {most} bytes")
+            }
             Failure::TooManyOutputs => {
                 format!("the program gives more than {} outputs", Self::MAX_OUTPUTS)
             }
@@ -223,6 +248,22 @@ impl EventTransformer for JqTransformer {
             None => true,
         };
         may_change && self.allows(&schema.event_type)
+    }
+
+    /// What the text tells: of the types and schema versions that it tests for, those of which
+    /// every output has another type or another version, as `if .type == "A" then .type = "B" end`
+    /// has of `A`. Of versions, 1 is tried and what it compares `.schemaversion` with.
+    fn retired_schemas(&self) -> BTreeSet<Schema> {
+        let schema = |(name, version): &(String, u64)| {
+            let event_type = EventType::new(name.as_str()).ok()?;
+            let version = SchemaVersion(u32::try_from(*version).ok()?);
+            let retired = Schema {
+                event_type,
+                version,
+            };
+            self.handles(&retired).then_some(retired)
+        };
+        self.program.retired.iter().filter_map(schema).collect()
     }
 
     fn transform(

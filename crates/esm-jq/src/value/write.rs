@@ -4,6 +4,10 @@ use jaq_json::Val;
 
 use super::{MAX_DEPTH, kind, number};
 
+/// What is written at most, in bytes. A small value that stands many times in another, and that in
+/// a third, becomes a long text.
+const MAX_BYTES: usize = 64 << 20;
+
 /// Why a value was not written: what is wrong, and where.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -44,12 +48,18 @@ impl std::fmt::Display for Fault {
 ///
 /// # Errors
 /// What JSON has no words for: NaN and infinities, byte strings, keys that are no strings, text
-/// that is no Unicode, and nesting deeper than [`MAX_DEPTH`].
+/// that is no Unicode, nesting deeper than [`MAX_DEPTH`], and more than [`MAX_BYTES`].
 pub(crate) fn write(value: &Val, out: &mut Vec<u8>) -> Result<(), Fault> {
     write_at(value, out, 0)
 }
 
 fn write_at(value: &Val, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
+    if out.len() > MAX_BYTES {
+        return Err(Fault::new(format!(
+            "it is larger than {} MiB",
+            MAX_BYTES >> 20
+        )));
+    }
     match value {
         Val::Null => out.extend_from_slice(b"null"),
         Val::Bool(true) => out.extend_from_slice(b"true"),

@@ -38,6 +38,18 @@ fn types_that_it_is_not_limited_to_stay_as_they_are() {
     ));
 }
 
+#[test]
+fn schemas_that_are_certainly_changed_are_retired_unless_it_is_limited_to_others() {
+    let retired = |transformer: &JqTransformer| -> Vec<String> {
+        let schemas = transformer.retired_schemas();
+        schemas.iter().map(ToString::to_string).collect()
+    };
+    let program = "select(.type != \"A\") | if .type == \"B\" then .type = \"C\" end";
+    assert_eq!(retired(&compile(program)), ["A v1", "B v1"]);
+    assert_eq!(retired(&only(program, &["B", "C"])), ["B v1"]);
+    assert_eq!(retired(&compile(".")), [""; 0]);
+}
+
 const CONDITIONS: [&str; 8] = [
     ".type == \"A\"",
     "\"B\" != .type",
@@ -87,10 +99,19 @@ static EVENTS: LazyLock<Vec<esm_core::event::Event>> = LazyLock::new(|| {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_a_program_is_not_asked_about_it_would_not_change(program in program()) {
+    fn what_is_told_of_a_program_is_true(program in program()) {
         let transformer = compile(&program);
         for event in EVENTS.iter().filter(|event| !transformer.handles(&event.schema())) {
             prop_assert_eq!(apply(&transformer, event), Ok(Transformed::Unchanged));
+        }
+        let retired = transformer.retired_schemas();
+        for event in EVENTS.iter().filter(|event| retired.contains(&event.schema())) {
+            if let Ok(Transformed::Events(events)) = apply(&transformer, event) {
+                let mut schemas = events.iter().map(|output| output.schema());
+                prop_assert!(schemas.all(|schema| schema != event.schema()));
+            } else {
+                prop_assert_ne!(apply(&transformer, event), Ok(Transformed::Unchanged));
+            }
         }
     }
 }

@@ -129,10 +129,60 @@ fn json_inside_of_a_string_is_read_strictly_and_to_a_bound() {
 }
 
 #[test]
-fn a_panic_of_the_engine_is_an_error() {
-    // More bytes than the address space has.
-    let found = failure(".data = (\"abc\" * 9000000000000000000)", &event("T", "{}"));
-    assert!(found.contains("the jq engine panicked: "), "{found}");
+fn what_makes_too_much_is_stopped_and_cannot_catch_it() {
+    let before = event("T", r#"{"a":"x","n":[1,2,3,4,5,6,7,8,9,10]}"#);
+    let stopped = "the program was stopped: it makes values of more than 3000000 bytes";
+    for program in [
+        "reduce range(60) as $i (\"x\"; . + .)",
+        "reduce range(60) as $i ([1]; . + .)",
+        "reduce range(60) as $i (.; .data.a += .data.a)",
+        ".data = \"abc\" * 9000000000000000000",
+        ".data = 10000000000 * \"abc\"",
+        ".data.a *= 1000000000",
+        "try (\"abc\" * 1000000000) catch .",
+        "(\"abc\" * 1000000000)?, .",
+        "[range(1000) | \"x\" * 1000000]",
+        "def p(f): [f as $x | .[] | [$x, .]]; .data.n | p(.[]) | p(.[]) | p(.[]) | p(.[])",
+    ] {
+        let result = apply(&compile(program).max_made(3_000_000), &before);
+        assert_eq!(result.unwrap_err().message, stopped, "{program}");
+    }
+    let found = failure(
+        ".data = reduce range(40) as $i (\"x\" * 1000000; [., .])",
+        &event("T", "{}"),
+    );
+    assert!(found.contains("it is larger than 64 MiB"), "{found}");
+}
+
+#[test]
+fn what_makes_little_is_not_stopped() {
+    let before = event("T", r#"{"s":"ab"}"#);
+    for (program, expected) in [
+        (
+            ".data |= ([range(20000) | \"0123456789\"] | add | length)",
+            "200000",
+        ),
+        (
+            ".data |= (reduce range(20000) as $i ([]; . + [$i]) | length)",
+            "20000",
+        ),
+        (
+            ".data |= ([range(20000)] | map(. + 1) | map(. * 2) | add)",
+            "400020000",
+        ),
+        (".data |= [(1, 2, 3) * (10, 100)]", "[10,100,20,200,30,300]"),
+        (".data |= [(1, 2) + (10, 20)]", "[11,21,12,22]"),
+        (".data |= .s * 3", "\"ababab\""),
+        (".data |= ({a: 1} * {b: 2})", "{\"a\":1,\"b\":2}"),
+        (".data |= ([1, 2] | .[] += (10, 20))", "[11,12]"),
+        (".data |= ([1, 2] | .[] *= 3)", "[3,6]"),
+    ] {
+        assert_eq!(
+            events(program, &before).remove(0).payload,
+            expected,
+            "{program}"
+        );
+    }
 }
 
 #[test]
