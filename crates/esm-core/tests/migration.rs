@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use esm_core::clock::Environment;
 use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, Revision, Schema, SchemaVersion};
-use esm_core::id::{EventId, EventType, Fingerprint, ObjectId, StreamId};
+use esm_core::id::{BackupId, EventId, EventType, Fingerprint, ObjectId, StreamId};
 use esm_core::migration::{
     MigrationResult, MigrationService, MigrationStatus, MigrationStrategy, OnFailure, PlanDepth,
     Scope,
@@ -515,6 +515,7 @@ async fn what_cannot_work_is_refused_before_anything_is_touched() {
         migrate().concurrency(0),
         migrate().cells(1_000_000, 1),
         migrate().lock(|l| l.heartbeat(l.lease)),
+        migrate().backup(|b| b.id(BackupId::new("mine").unwrap())),
         f.service.migrate_many([]),
         f.service.migrate_many([object.clone(), object.clone()]),
         f.service.migrate_all().to_stream("x"),

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use esm_core::ErrorKind;
-use esm_core::backup::{BackupService, CreateOptions, RestoreOptions, RestoreTarget};
+use esm_core::backup::{BackupOptions, BackupService, RestoreOptions, RestoreTarget};
 use esm_core::clock::Environment;
 use esm_core::event::Event;
 use esm_core::id::{EventId, EventType, MigrationId, ObjectId, StoreId, StreamId};
@@ -285,7 +285,7 @@ async fn a_backup_is_not_restored_into_a_store_that_cannot_close_live_streams() 
     let service = BackupService::new(events, records, world.storage.backups())
         .with_environment(world.environment.clone());
     let scope = Scope::Objects(vec![world.object.clone()]);
-    let backup = service.create(&scope, CreateOptions::new()).await.unwrap();
+    let backup = service.create(&scope, BackupOptions::new()).await.unwrap();
     let fresh = RestoreTarget::FreshStream;
     let refused = service.restore(&backup.id, &world.object, fresh, RestoreOptions::new());
     assert_eq!(*refused.await.unwrap_err().kind(), ErrorKind::Unsupported);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use esm_core::Result;
+use esm_core::backup::BackupOptions;
 use esm_core::id::{StreamId, StreamName};
 use esm_core::migration::{
-    BackupOptions, BookClosing, BulkOptions, CopyOptions, CutoverOptions, MigrationBuilder,
-    MigrationService, PlannedMigration, PublishPhases, ResumeBuilder, Scope, SettingsChange,
+    BookClosing, BulkOptions, CopyOptions, CutoverOptions, MigrationBuilder, MigrationService,
+    PlannedMigration, PublishPhases, ResumeBuilder, Scope, SettingsChange,
 };
 use esm_core::store::{BackupSettings, Compression, OnRetired};
 use jiff::Timestamp;

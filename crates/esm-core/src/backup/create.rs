@@ -1,71 +1,22 @@
 //! Objects into a backup, by hand.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 
+use super::options::BackupOptions;
 use super::progress::{BackupStage, Monitor};
 use super::service::BackupService;
 use super::write::{Subject, fresh_id, write_verified};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{BackupId, ObjectId};
+use crate::id::ObjectId;
 use crate::migration::Scope;
 use crate::router::ObjectReader;
-use crate::store::{BackupDraft, BackupKind, BackupManifest, BackupSettings, Compression};
+use crate::store::{BackupDraft, BackupKind, BackupManifest};
 
 /// How many objects are looked up at the same time.
 const LOADS_AHEAD: usize = 8;
-
-/// What a backup is called, what is in it and how long it is kept.
-#[derive(Debug, Clone, Default)]
-pub struct CreateOptions {
-    id: Option<BackupId>,
-    settings: BackupSettings,
-    retention: Option<Duration>,
-}
-
-impl CreateOptions {
-    /// A fresh name, the events only, the default compression, kept for ever.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// What it is called; a name is used once. Made of the time and a random part unless told.
-    #[must_use]
-    pub fn id(mut self, id: BackupId) -> Self {
-        self.id = Some(id);
-        self
-    }
-
-    /// Puts the object documents into it too.
-    #[must_use]
-    pub fn include_document(mut self) -> Self {
-        self.settings.content.documents = true;
-        self
-    }
-
-    /// How it is compressed; zstd of level 3 unless told.
-    #[must_use]
-    pub fn compression(mut self, compression: Compression) -> Self {
-        self.settings.compression = compression;
-        self
-    }
-
-    /// How long pruning leaves it alone; for ever unless told.
-    #[must_use]
-    pub fn retention(mut self, retention: Duration) -> Self {
-        self.retention = Some(retention);
-        self
-    }
-
-    /// The user's own words.
-    #[must_use]
-    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.tags.insert(key.into(), value.into());
-        self
-    }
-}
 
 impl BackupService {
     /// Writes one backup of the active streams of these objects and verifies it by reading it
@@ -90,7 +41,7 @@ impl BackupService {
     ///
     /// # Cancel safety
     /// Dropping the future leaves no backup, or a whole one.
-    pub async fn create(&self, scope: &Scope, options: CreateOptions) -> Result<BackupManifest> {
+    pub async fn create(&self, scope: &Scope, options: BackupOptions) -> Result<BackupManifest> {
         refuse_twice(scope)?;
         let objects: BoxStream<'_, Result<ObjectId>> = match scope {
             Scope::Objects(objects) => stream::iter(objects.iter().cloned().map(Ok)).boxed(),
@@ -109,7 +60,7 @@ impl BackupService {
     pub async fn create_of(
         &self,
         objects: impl Stream<Item = Result<ObjectId>> + Send,
-        options: CreateOptions,
+        options: BackupOptions,
     ) -> Result<BackupManifest> {
         self.create_from(objects, true, options).await
     }
@@ -118,8 +69,10 @@ impl BackupService {
         &self,
         objects: impl Stream<Item = Result<ObjectId>> + Send,
         named: bool,
-        options: CreateOptions,
+        options: BackupOptions,
     ) -> Result<BackupManifest> {
+        let provider = options.provider.as_ref().unwrap_or(&self.provider);
+        let provider = Arc::clone(provider);
         let draft = self.draft(options)?;
         let watch = self.watch(BackupStage::Writing);
         let reader = self.reader.clone();
@@ -127,24 +80,24 @@ impl BackupService {
             .map(move |object| subject(reader.clone(), object, named))
             .buffered(LOADS_AHEAD)
             .filter_map(|subject| std::future::ready(subject.transpose()));
-        let (provider, stores) = (&*self.provider, self.reader.stores());
+        let stores = self.reader.stores();
         let written =
-            write_verified(provider, draft, stores, subjects, &watch as &dyn Monitor).await;
+            write_verified(&*provider, draft, stores, subjects, &watch as &dyn Monitor).await;
         watch.end(written).await
     }
 
-    fn draft(&self, options: CreateOptions) -> Result<BackupDraft> {
+    fn draft(&self, options: BackupOptions) -> Result<BackupDraft> {
         let now = self.environment.clock.now();
         let kind = BackupKind::Backup;
         Ok(BackupDraft {
-            id: match options.id {
-                Some(id) => id,
+            id: match &options.id {
+                Some(id) => id.clone(),
                 None => fresh_id(&self.environment, kind, now, None)?,
             },
             kind,
             migration: None,
             created_at: now,
-            settings: options.settings.kept_for(options.retention, now)?,
+            settings: options.settle(now)?,
         })
     }
 }

@@ -16,6 +16,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `service` | what users call |
+//! | `options` | how one is made, by hand or by a migration |
 //! | `create`, `write` | objects into a backup; shared with migrations |
 //! | `checked` | reading a backup and comparing it with what it says of itself |
 //! | `prune` | which backups may go |
@@ -24,13 +25,14 @@
 
 mod checked;
 mod create;
+mod options;
 mod progress;
 mod prune;
 mod restore;
 mod service;
 mod write;
 
-pub use create::CreateOptions;
+pub use options::BackupOptions;
 pub use progress::{BackupProgress, BackupStage};
 pub use prune::{PruneFailure, PrunePolicy, PruneReason, Pruned, PrunedBackup};
 pub use restore::{ReplacedStream, RestoreOptions, RestoreTarget, Restored, RestoredAll};

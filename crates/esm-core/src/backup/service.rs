@@ -26,14 +26,14 @@ use crate::store::{
 /// # use std::sync::Arc;
 /// # use std::time::Duration;
 /// # use esm_core::store::{BackupProvider, EventStore, Records};
-/// use esm_core::backup::{BackupService, CreateOptions, RestoreOptions, RestoreTarget};
+/// use esm_core::backup::{BackupService, BackupOptions, RestoreOptions, RestoreTarget};
 /// use esm_core::migration::Scope;
 ///
 /// # async fn example(
 /// #     store: Arc<dyn EventStore>, records: Arc<dyn Records>, provider: Arc<dyn BackupProvider>,
 /// # ) -> esm_core::Result<()> {
 /// let backups = BackupService::new(store, records, provider);
-/// let options = CreateOptions::new().include_document().retention(Duration::from_hours(24 * 90));
+/// let options = BackupOptions::new().include_document().retention(Duration::from_hours(24 * 90));
 /// let backup = backups.create(&Scope::All, options).await?;
 /// let order = "order/123".parse()?;
 /// let restored = backups

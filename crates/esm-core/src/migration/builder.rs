@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::control::SettingsChange;
 use super::cutover::CutoverOptions;
-use super::describe::{BackupOptions, BookClosingOptions, RunOptions, VerifyOptions};
+use super::describe::{BookClosingOptions, RunOptions, VerifyOptions};
 use super::hooks::Hooks;
 use super::options::{
     BookClosing, BulkOptions, CopyOptions, LockOptions, MigrationStrategy, OnFailure,
@@ -23,9 +23,10 @@ use super::reverse::WayBack;
 use super::service::MigrationService;
 use super::steering::ControlOptions;
 use super::throttle::ThrottleOptions;
+use crate::backup::BackupOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
-use crate::store::{EventStore, OnRetired};
+use crate::store::{BackupSettings, EventStore, OnRetired};
 use crate::transform::EventTransformer;
 
 /// Describes a migration; [`execute`](Self::execute) or [`dry_run`](Self::dry_run) ends it.
@@ -306,12 +307,8 @@ impl MigrationBuilder {
         self.check_numbers()?;
         let now = self.service.environment.clock.now();
         let store = self.service.stores.home().id();
-        let default = self.service.backups.is_some();
-        let provided = |b: &BackupOptions| b.provider.is_some() || default;
-        let backup = self.backup.clone().map(|b| match provided(&b) {
-            true => b.settle(now),
-            false => Err(no_provider("backup")),
-        });
+        let backup = self.backup.as_ref();
+        let backup = backup.map(|options| self.settle(options, "backup", now));
         Ok(PlannedMigration {
             migration: self.service.environment.migration_id(),
             created_at: now,
@@ -335,7 +332,7 @@ impl MigrationBuilder {
             phases: self.phases,
             throttle: self.limits,
             backup: backup.transpose()?,
-            close_books: self.books(now, provided)?,
+            close_books: self.books(now)?,
             rollback_on_failure: self.rollback,
             again: self.again,
             on_retired: self.on_retired,
@@ -348,24 +345,35 @@ impl MigrationBuilder {
         })
     }
 
-    fn books(
+    fn settle(
         &self,
+        options: &BackupOptions,
+        what: &str,
         now: jiff::Timestamp,
-        provided: impl Fn(&BackupOptions) -> bool,
-    ) -> Result<Option<BookClosing>> {
+    ) -> Result<BackupSettings> {
+        if options.provider.is_none() && self.service.backups.is_none() {
+            return Err(no_provider(what));
+        }
+        if options.id.is_some() {
+            let message = format!("the {what} of a migration cannot be given a name");
+            return Err(Error::invalid(message).with_hint(
+                "a migration names them itself, and may write several; leave out `id`",
+            ));
+        }
+        options.clone().settle(now)
+    }
+
+    fn books(&self, now: jiff::Timestamp) -> Result<Option<BookClosing>> {
         let Some(books) = &self.books else {
             return Ok(None);
         };
         if let Some(what) = books.unsupported {
             return Err(Error::unsupported(format!("not built yet: {what}")));
         }
-        let archive = match &books.archive {
-            Some(archive) if !provided(archive) => return Err(no_provider("archive")),
-            Some(archive) => Some(archive.clone().settle(now)?),
-            None => None,
-        };
+        let archive = books.archive.as_ref();
+        let archive = archive.map(|options| self.settle(options, "archive", now));
         Ok(Some(BookClosing {
-            archive,
+            archive: archive.transpose()?,
             metadata: books.metadata.clone(),
         }))
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,9 +12,9 @@ use super::progress::ProgressOptions;
 use super::reverse::Reverses;
 use super::steering::ControlOptions;
 use super::throttle::ThrottleOptions;
-use crate::error::Result;
+use crate::backup::BackupOptions;
 use crate::id::Fingerprint;
-use crate::store::{BackupProvider, BackupSettings, Compression};
+use crate::store::BackupProvider;
 use crate::transform::{EventTransformer, Identity};
 
 /// What a run needs that no journal can keep.
@@ -55,55 +54,6 @@ impl RunOptions {
             .fingerprint(),
             None => given,
         }
-    }
-}
-
-/// Whether and how to back up before anything is copied.
-#[derive(Debug, Clone, Default)]
-pub struct BackupOptions {
-    pub(super) provider: Option<Arc<dyn BackupProvider>>,
-    settings: BackupSettings,
-    retention: Option<Duration>,
-}
-
-impl BackupOptions {
-    /// Where it goes; the service's provider unless told.
-    #[must_use]
-    pub fn provider(mut self, provider: Arc<dyn BackupProvider>) -> Self {
-        self.provider = Some(provider);
-        self
-    }
-
-    /// Puts the object documents into it too.
-    #[must_use]
-    pub fn include_document(mut self) -> Self {
-        self.settings.content.documents = true;
-        self
-    }
-
-    /// How it is compressed; zstd of level 3 unless told.
-    #[must_use]
-    pub fn compression(mut self, compression: Compression) -> Self {
-        self.settings.compression = compression;
-        self
-    }
-
-    /// How long pruning leaves it alone; for ever unless told.
-    #[must_use]
-    pub fn retention(mut self, retention: Duration) -> Self {
-        self.retention = Some(retention);
-        self
-    }
-
-    /// The user's own words.
-    #[must_use]
-    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.tags.insert(key.into(), value.into());
-        self
-    }
-
-    pub(super) fn settle(self, now: jiff::Timestamp) -> Result<BackupSettings> {
-        self.settings.kept_for(self.retention, now)
     }
 }
 

@@ -69,7 +69,7 @@ pub use cutover::{CutoverMode, CutoverOptions};
 pub use decide::{
     Action, Observed, TargetState, UndoAction, Verified, next as decide, undo as decide_undo,
 };
-pub use describe::{BackupOptions, BookClosingOptions, VerifyOptions};
+pub use describe::{BookClosingOptions, VerifyOptions};
 pub use held_lock::{HeldLock, LockDemand};
 pub use hooks::{HookEvent, HookPoint, Hooks};
 pub use journal::{

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use esm_core::ErrorKind;
-use esm_core::backup::{BackupStage, CreateOptions};
+use esm_core::backup::{BackupOptions, BackupStage};
 use esm_core::id::BackupId;
 use esm_core::migration::Scope;
 use esm_core::store::{Close, Compression, EventStore as _};
@@ -19,7 +19,7 @@ async fn a_backup_holds_every_object_with_its_document_if_wanted() {
     for (id, count) in [("order/1", 4), ("order/2", 0), ("user/1", 7)] {
         f.object(id, count).await;
     }
-    let options = CreateOptions::new()
+    let options = BackupOptions::new()
         .include_document()
         .retention(Duration::from_hours(24))
         .tag("why", "audit");
@@ -48,7 +48,7 @@ async fn a_backup_holds_every_object_with_its_document_if_wanted() {
     }
 
     let name = Scope::Name("order".try_into().unwrap());
-    let orders = f.service.create(&name, CreateOptions::new()).await.unwrap();
+    let orders = f.service.create(&name, BackupOptions::new()).await.unwrap();
     assert_eq!((orders.sections, orders.events), (2, 4));
     let mut sections = f.service.sections(&orders.id);
     let (section, _) = sections.try_next().await.unwrap().unwrap();
@@ -63,27 +63,27 @@ async fn what_cannot_be_is_refused_and_no_backup_is_there() {
     let cases = [
         (
             Scope::Objects(vec!["order/9".parse().unwrap()]),
-            CreateOptions::new(),
+            BackupOptions::new(),
             ErrorKind::NotFound,
         ),
         (
             Scope::Name("nobody".try_into().unwrap()),
-            CreateOptions::new(),
+            BackupOptions::new(),
             ErrorKind::NotFound,
         ),
         (
             Scope::Objects(vec![object.clone(), object.clone()]),
-            CreateOptions::new(),
+            BackupOptions::new(),
             ErrorKind::Invalid,
         ),
         (
             scope.clone(),
-            CreateOptions::new().compression(Compression::Zstd { level: 99 }),
+            BackupOptions::new().compression(Compression::Zstd { level: 99 }),
             ErrorKind::Invalid,
         ),
         (
             scope.clone(),
-            CreateOptions::new().retention(Duration::MAX),
+            BackupOptions::new().retention(Duration::MAX),
             ErrorKind::Invalid,
         ),
     ];
@@ -94,7 +94,7 @@ async fn what_cannot_be_is_refused_and_no_backup_is_there() {
     assert_eq!(f.service.list().count().await, 0);
 
     let id = BackupId::new("mine").unwrap();
-    let options = CreateOptions::new().id(id.clone());
+    let options = BackupOptions::new().id(id.clone());
     f.service.create(&scope, options.clone()).await.unwrap();
     let error = f.service.create(&scope, options).await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::AlreadyExists);
@@ -120,14 +120,14 @@ async fn deleted_objects_are_left_out_unless_they_are_named() {
 
     let all = f
         .service
-        .create(&Scope::All, CreateOptions::new())
+        .create(&Scope::All, BackupOptions::new())
         .await
         .unwrap();
     assert_eq!((all.sections, all.first_object), (1, Some(kept)));
     let named = Scope::Objects(vec![deleted]);
     let error = f
         .service
-        .create(&named, CreateOptions::new())
+        .create(&named, BackupOptions::new())
         .await
         .unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Deleted);
@@ -140,14 +140,14 @@ async fn objects_may_come_as_a_stream_and_its_error_ends_it() {
     let given = stream::iter([Ok(object)]);
     let backup = f
         .service
-        .create_of(given, CreateOptions::new())
+        .create_of(given, BackupOptions::new())
         .await
         .unwrap();
     assert_eq!(backup.events, 2);
     let broken = stream::iter([Err(esm_core::Error::invalid("line 1"))]);
     let error = f
         .service
-        .create_of(broken, CreateOptions::new())
+        .create_of(broken, BackupOptions::new())
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "line 1");
@@ -178,7 +178,7 @@ async fn a_stream_whose_events_were_deleted_is_not_backed_up() {
     let scope = Scope::Objects(vec![object]);
     let error = f
         .service
-        .create(&scope, CreateOptions::new())
+        .create(&scope, BackupOptions::new())
         .await
         .unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Gone);
@@ -196,7 +196,7 @@ async fn progress_tells_the_first_stage_and_the_end() {
             .on_progress(move |p| sender.send((p.stage, p.events, false)).unwrap())
             .on_completed(move |p| last.send((p.stage, p.events, true)).unwrap())
     });
-    let created = service.create(&Scope::All, CreateOptions::new()).await;
+    let created = service.create(&Scope::All, BackupOptions::new()).await;
     assert_eq!(created.unwrap().events, 5);
     drop(service);
     // ends when the thread that calls the callbacks has told the last
@@ -214,7 +214,7 @@ async fn a_cancelled_call_stops_and_leaves_no_backup() {
     token.cancel();
     let service = f.service.clone().cancel_on(token);
     let error = service
-        .create(&Scope::All, CreateOptions::new())
+        .create(&Scope::All, BackupOptions::new())
         .await
         .unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Cancelled);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use esm_core::backup::{BackupService, CreateOptions};
+use esm_core::backup::{BackupOptions, BackupService};
 use esm_core::clock::Environment;
 use esm_core::document::ObjectDocument;
 use esm_core::event::Event;
@@ -80,7 +80,7 @@ impl Fixture {
     /// A backup of these objects, with their documents.
     pub(crate) async fn back_up(&self, objects: &[&ObjectId]) -> BackupId {
         let scope = Scope::Objects(objects.iter().map(|o| (*o).clone()).collect());
-        let options = CreateOptions::new().include_document();
+        let options = BackupOptions::new().include_document();
         self.service.create(&scope, options).await.unwrap().id
     }
 

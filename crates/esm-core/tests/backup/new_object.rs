@@ -1,7 +1,7 @@
 //! Restoring as a new object.
 
 use esm_core::ErrorKind;
-use esm_core::backup::{CreateOptions, RestoreOptions, RestoreTarget};
+use esm_core::backup::{BackupOptions, RestoreOptions, RestoreTarget};
 use esm_core::document::TerminationReason;
 use esm_core::event::Revision;
 use esm_core::id::{ObjectId, StreamId, StreamRef};
@@ -133,7 +133,7 @@ async fn a_backup_that_holds_two_streams_of_an_object_wants_one_to_be_chosen() {
     let given = stream::iter([Ok(object.clone()), Ok(object.clone())]);
     let id = f
         .service
-        .create_of(given, CreateOptions::new())
+        .create_of(given, BackupOptions::new())
         .await
         .unwrap()
         .id;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use esm_core::backup::{CreateOptions, PrunePolicy, PruneReason, Pruned};
+use esm_core::backup::{BackupOptions, PrunePolicy, PruneReason, Pruned};
 use esm_core::migration::Scope;
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::fixture::Fixture;
 const DAY: Duration = Duration::from_hours(24);
 
 async fn create(f: &Fixture, id: &str, retention: Option<Duration>) {
-    let mut options = CreateOptions::new().id(id.try_into().unwrap());
+    let mut options = BackupOptions::new().id(id.try_into().unwrap());
     if let Some(retention) = retention {
         options = options.retention(retention);
     }

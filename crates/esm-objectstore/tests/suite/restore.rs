@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use esm_core::backup::{BackupService, CreateOptions, PrunePolicy, RestoreOptions, RestoreTarget};
+use esm_core::backup::{BackupOptions, BackupService, PrunePolicy, RestoreOptions, RestoreTarget};
 use esm_core::clock::Environment;
 use esm_core::event::Event;
 use esm_core::id::{EventId, EventType, ObjectId};
@@ -43,7 +43,7 @@ async fn restores_to_the_same_bytes(store: Store) {
     }
     let backed_up = events(&client, &object).await;
     let backups = BackupService::new(store.event_store(), store.records(), store.backups());
-    let options = CreateOptions::new().include_document();
+    let options = BackupOptions::new().include_document();
     let backup = backups.create(&Scope::All, options).await.unwrap();
     assert_eq!(backup.events, 2100);
     let late = vec![event("late")];

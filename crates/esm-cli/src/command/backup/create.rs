@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use esm_core::Result;
-use esm_core::backup::CreateOptions;
+use esm_core::backup::BackupOptions;
 use esm_core::id::BackupId;
 use esm_core::store::Compression;
 
@@ -67,9 +67,9 @@ impl Create {
         Ok(Exit::Success)
     }
 
-    fn options(&self) -> CreateOptions {
+    fn options(&self) -> BackupOptions {
         let level = self.level;
-        let mut options = CreateOptions::new().compression(Compression::Zstd { level });
+        let mut options = BackupOptions::new().compression(Compression::Zstd { level });
         if let Some(id) = &self.id {
             options = options.id(id.clone());
         }
