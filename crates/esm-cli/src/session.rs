@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use esm_core::clock::Environment;
 use esm_core::document::Documents;
+use esm_core::router::ObjectClient;
 use esm_core::routing::RoutingTable;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records, StoreLimits, Stores};
 use esm_core::{Error, ErrorKind, Result};
@@ -163,6 +164,12 @@ impl Session {
     /// All event stores that are known.
     pub(crate) fn stores(&self) -> &Stores {
         &self.stores
+    }
+
+    /// What appends to objects and reads them, as applications do.
+    pub(crate) fn client(&self) -> ObjectClient {
+        let (records, environment) = (Arc::clone(&self.records), self.environment.clone());
+        ObjectClient::new(records, self.stores.clone(), environment)
     }
 
     /// The versioned records.

@@ -1,8 +1,7 @@
 //! `esm import`
 
-use std::sync::Arc;
-
 use esm_core::id::ObjectName;
+use esm_core::router::ObjectClient;
 use esm_core::{ErrorKind, Result};
 use serde::Serialize;
 
@@ -103,7 +102,7 @@ impl Import {
             .inspect_err(|_| output.note("nothing was imported"))?;
         }
         let session = Session::open(global, output, interrupt, access).await?;
-        import(Arc::new(session), &place, reading).await
+        import(&session, &place, reading).await
     }
 
     async fn only_check(
@@ -145,15 +144,17 @@ async fn check(
 ) -> Result<Checked> {
     let begin = |size| Progress::begin(global.progress, output, "check", Unit::Bytes, size);
     let mut input = Input::open(place, reading.max_event_bytes, begin).await?;
-    let checked = validate(&mut input, reading, session, &|| interrupt.check()).await;
+    let client = session.map(Session::client);
+    let reader = client.as_ref().map(ObjectClient::reader);
+    let checked = validate(&mut input, reading, reader, &|| interrupt.check()).await;
     input.end();
     checked
 }
 
-async fn import(session: Arc<Session>, place: &Place, reading: Reading) -> Result<Exit> {
+async fn import(session: &Session, place: &Place, reading: Reading) -> Result<Exit> {
     let begin = |size| session.progress("import", Unit::Bytes, size);
     let mut input = Input::open(place, reading.max_event_bytes, begin).await?;
-    let engine = Engine::new(Arc::clone(&session), reading);
+    let engine = Engine::new(session, reading);
     let (tally, result) = engine.run(&mut input).await;
     input.end();
     let imported = Imported {

@@ -3,6 +3,8 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use esm_core::router::ObjectClient;
+use esm_core::store::PageLimit;
 use esm_core::{Error, ErrorKind, Result};
 use esm_format::ndjson::Line;
 use serde::Serialize;
@@ -15,10 +17,18 @@ use super::sequences::Sequences;
 use super::target::State;
 use super::write::{AtLine, Written, write};
 use crate::input::Input;
+use crate::interrupt::Interrupt;
 use crate::session::Session;
 
 /// Batches that are written at the same time: a write to a local disk mostly waits for it.
 const CONCURRENCY: usize = 16;
+/// Objects whose streams are remembered between their batches.
+const REMEMBERED: usize = 10_000;
+/// How much is read at once of what is there already.
+const PAGE: PageLimit = PageLimit {
+    cells: 8,
+    bytes: 1 << 20,
+};
 
 /// What an import did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -36,7 +46,8 @@ pub(crate) struct Tally {
 /// Imports one input.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    session: Arc<Session>,
+    client: ObjectClient,
+    interrupt: Interrupt,
     reading: Arc<Reading>,
     lanes: Lanes<State>,
     sequences: Sequences,
@@ -47,9 +58,10 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Imports into this store.
-    pub(crate) fn new(session: Arc<Session>, reading: Reading) -> Self {
+    pub(crate) fn new(session: &Session, reading: Reading) -> Self {
         Self {
-            session,
+            client: session.client().remembering(REMEMBERED).with_pages(PAGE),
+            interrupt: session.interrupt().clone(),
             reading: Arc::new(reading),
             lanes: Lanes::new(LaneLimits::default()),
             sequences: Sequences::default(),
@@ -77,7 +89,7 @@ impl Engine {
 
     async fn read_all(&mut self, input: &mut Input) -> Result<()> {
         let reading = Arc::clone(&self.reading);
-        let stop = self.session.interrupt().token().clone();
+        let stop = self.interrupt.token().clone();
         while self.failed.is_none() {
             let Some(line) = self.next_line(input, &stop).await? else {
                 return Ok(());
@@ -128,7 +140,7 @@ impl Engine {
     async fn write_rest(&mut self) {
         self.start_jobs();
         while !self.jobs.is_empty() && self.failed.is_none() {
-            if self.session.interrupt().requested() {
+            if self.interrupt.requested() {
                 self.failed = Some(AtLine::new(0, stopped()));
                 return;
             }
@@ -144,8 +156,8 @@ impl Engine {
         while self.jobs.len() < CONCURRENCY
             && let Some(batch) = self.lanes.next_batch()
         {
-            let (session, reading) = (Arc::clone(&self.session), Arc::clone(&self.reading));
-            self.jobs.spawn(write(session, reading, batch));
+            let (client, reading) = (self.client.clone(), Arc::clone(&self.reading));
+            self.jobs.spawn(write(client, reading, batch));
         }
     }
 
@@ -164,7 +176,10 @@ impl Engine {
                     .written(&written.object, written.cost, written.state);
                 return;
             }
-            Ok(Err(failed)) => failed,
+            Ok(Err(failed)) => {
+                self.tally.imported += failed.appended;
+                failed
+            }
             Err(panic) => AtLine::new(
                 0,
                 Error::corrupt("writing a batch ended unexpectedly").with_source(panic),

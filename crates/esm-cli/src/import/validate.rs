@@ -1,5 +1,6 @@
 //! Reading a whole input without writing anything.
 
+use esm_core::router::ObjectReader;
 use esm_core::{Error, Result};
 
 use super::line::Reading;
@@ -7,7 +8,6 @@ use super::sequences::{Order, Sequences};
 use super::target::State;
 use super::write::AtLine;
 use crate::input::Input;
-use crate::session::Session;
 
 /// What a valid input holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) struct Checked {
 pub(crate) async fn validate(
     input: &mut Input,
     reading: &Reading,
-    session: Option<&Session>,
+    reader: Option<&ObjectReader>,
     check: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<Checked> {
     let mut sequences = Sequences::default();
@@ -40,9 +40,9 @@ pub(crate) async fn validate(
             .map_err(at)?;
         if order == Order::First
             && incoming.sequence > 0
-            && let Some(session) = session
+            && let Some(reader) = reader
         {
-            let state = State::load(session, &incoming.object).await.map_err(at)?;
+            let state = State::load(reader, &incoming.object).await.map_err(at)?;
             state
                 .reaches(&incoming.object, incoming.sequence)
                 .map_err(at)?;

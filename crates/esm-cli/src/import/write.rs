@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use esm_core::event::Event;
 use esm_core::id::ObjectId;
+use esm_core::router::{ObjectClient, ObjectReader};
 use esm_core::{Error, ErrorKind, Result};
+use futures::TryStreamExt as _;
 
 use super::lanes::{Batch, Pending};
 use super::line::Reading;
-use super::target::State;
+use super::target::{State, is_settled_by_reading};
 use crate::difference::difference;
-use crate::session::Session;
 
 /// A batch that is in the store.
 #[derive(Debug)]
@@ -29,12 +30,18 @@ pub(crate) struct Written {
 pub(crate) struct AtLine {
     pub(crate) line: u64,
     pub(crate) error: Error,
+    /// Number of events that were appended before.
+    pub(crate) appended: u64,
 }
 
 impl AtLine {
     /// An error of this line.
     pub(crate) fn new(line: u64, error: Error) -> Self {
-        Self { line, error }
+        Self {
+            line,
+            error,
+            appended: 0,
+        }
     }
 
     /// The error, with its line in front if it is about one.
@@ -55,7 +62,7 @@ const TRIES: usize = 8;
 /// # Errors
 /// With the line of the first event that could not be written.
 pub(crate) async fn write(
-    session: Arc<Session>,
+    client: ObjectClient,
     reading: Arc<Reading>,
     mut batch: Batch<State>,
 ) -> Result<Written, AtLine> {
@@ -67,17 +74,17 @@ pub(crate) async fn write(
     for _ in 0..TRIES {
         let mut known = match state.take() {
             Some(state) => state,
-            None => State::load(&session, &batch.object)
+            None => State::load(client.reader(), &batch.object)
                 .await
                 .map_err(|e| AtLine::new(line, e))?,
         };
         let mut events = decode(&reading, &batch.events)?;
-        let there = compare(&session, &known, &batch, &events).await?;
+        let there = compare(client.reader(), &known, &batch, &events).await?;
         let present = before.take().unwrap_or(there);
         let rest = events.split_off(there);
-        match append(&session, &mut known, &batch, rest).await {
+        match append(&client, &mut known, &batch, rest).await {
             Ok(()) => return Ok(Written::new(batch, present, known)),
-            Err(failed) if is_settled_by_reading(failed.error.kind()) => {
+            Err(failed) if is_settled_by_reading(&failed.error) => {
                 before = failed.error.may_have_applied().then_some(present);
                 last = Some(failed);
             }
@@ -102,48 +109,31 @@ impl Written {
     }
 }
 
-fn is_settled_by_reading(kind: &ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Conflict { .. } | ErrorKind::Closed(_) | ErrorKind::Ambiguous
-    )
-}
-
 /// Compares what the store has with the batch, and tells how many of its events are there.
 async fn compare(
-    session: &Session,
+    reader: &ObjectReader,
     state: &State,
     batch: &Batch<State>,
     events: &[Event],
 ) -> Result<usize, AtLine> {
-    let next = state.next_sequence();
-    let line = batch.events.first().map_or(0, |p| p.line);
+    let line = |index: usize| batch.events.get(index).map_or(0, |p| p.line);
     state
         .reaches(&batch.object, batch.first)
-        .map_err(|e| AtLine::new(line, e))?;
-    let there = usize::try_from(next - batch.first).unwrap_or(usize::MAX);
+        .map_err(|e| AtLine::new(line(0), e))?;
+    let there = state.next_sequence() - batch.first;
+    let there = usize::try_from(there).unwrap_or(usize::MAX);
     let there = there.min(batch.events.len());
-    let mut done = 0;
-    while done < there {
-        let sequence = batch.first + done as u64;
-        let stored = state.page(session, sequence).await;
-        let stored = stored.map_err(|e| AtLine::new(batch.events[done].line, e))?;
-        if stored.is_empty() {
-            let error = Error::corrupt(format!(
-                "event is missing in the store: {} sequence {sequence}",
-                batch.object
-            ));
-            return Err(AtLine::new(batch.events[done].line, error));
-        }
-        for (stored, given) in stored.iter().zip(&events[done..there]) {
-            if let Some(difference) = difference(stored, given, ["stored", "given"]) {
-                let sequence = batch.first + done as u64;
-                return Err(AtLine::new(
-                    batch.events[done].line,
-                    different(&batch.object, sequence, &difference),
-                ));
-            }
-            done += 1;
+    let mut stored = state.stored(reader, &batch.object, batch.first);
+    for (index, given) in events[..there].iter().enumerate() {
+        let at = |error: Error| AtLine::new(line(index), error);
+        let sequence = batch.first + index as u64;
+        let Some(stored) = stored.try_next().await.map_err(at)? else {
+            let message = "event is missing in the store";
+            let message = format!("{message}: {} sequence {sequence}", batch.object);
+            return Err(at(Error::corrupt(message)));
+        };
+        if let Some(difference) = difference(&stored, given, ["stored", "given"]) {
+            return Err(at(different(&batch.object, sequence, &difference)));
         }
     }
     Ok(there)
@@ -157,8 +147,10 @@ fn different(object: &ObjectId, sequence: u64, difference: &str) -> Error {
     .with_hint("an import never overwrites; give the objects another name with --name")
 }
 
+/// Appends the last events of a batch. Where they are refused, those before the first that is
+/// refused are appended one by one, so that its line can be told.
 async fn append(
-    session: &Session,
+    client: &ObjectClient,
     state: &mut State,
     batch: &Batch<State>,
     events: Vec<Event>,
@@ -167,15 +159,26 @@ async fn append(
     let Some(first) = lines.first() else {
         return Ok(());
     };
-    for (pending, event) in lines.iter().zip(&events) {
-        state
-            .accepts(event)
-            .map_err(|e| AtLine::new(pending.line, e))?;
+    let several = (lines.len() > 1).then(|| events.clone());
+    let Err(error) = state.append(client, &batch.object, events).await else {
+        return Ok(());
+    };
+    let Some(events) = several.filter(|_| is_refused(&error)) else {
+        return Err(AtLine::new(first.line, error));
+    };
+    for (appended, (pending, event)) in (0..).zip(lines.iter().zip(events)) {
+        let alone = state.append(client, &batch.object, vec![event]).await;
+        alone.map_err(|error| AtLine {
+            line: pending.line,
+            error,
+            appended,
+        })?;
     }
-    state
-        .append(session, &batch.object, events)
-        .await
-        .map_err(|e| AtLine::new(first.line, e))
+    Ok(())
+}
+
+fn is_refused(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge)
 }
 
 fn decode(reading: &Reading, lines: &[Pending]) -> Result<Vec<Event>, AtLine> {

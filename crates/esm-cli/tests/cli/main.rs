@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod interrupted;
 mod looking;
+mod machine;
 mod migrate;
 mod orders;
 mod rollback;
