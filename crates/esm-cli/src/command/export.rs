@@ -9,7 +9,7 @@ use futures::TryStreamExt as _;
 use serde::Serialize;
 
 use crate::exit::{self, Exit};
-use crate::output::{Stdout, count};
+use crate::output::count;
 use crate::progress::{Progress, Unit};
 use crate::selection::Selection;
 use crate::session::Session;
@@ -65,7 +65,7 @@ impl Export {
         let progress = session.progress("export", Unit::Events, None);
         let done = match &self.to {
             None => {
-                let writer = LineWriter::new(Stdout::new(), self.packing());
+                let writer = LineWriter::new(tokio::io::stdout(), self.packing());
                 self.write(session, writer, &progress).await?
             }
             Some(path) => self.write_file(session, path, &progress).await?,

@@ -8,7 +8,7 @@ use esm_format::ndjson::{LineWriter, Packing};
 use crate::args;
 use crate::exit::Exit;
 use crate::objects;
-use crate::output::{Stdout, Table, shortened};
+use crate::output::{Table, shortened};
 use crate::session::Session;
 use crate::stream::{Events, Numbered, line};
 
@@ -62,7 +62,7 @@ impl Read {
     async fn print(&self, session: &Session, page: &[Numbered], first: bool) -> Result<()> {
         let output = session.output();
         if output.is_json() {
-            let mut writer = LineWriter::new(Stdout::new(), Packing::Plain);
+            let mut writer = LineWriter::new(tokio::io::stdout(), Packing::Plain);
             let mut buffer = Vec::new();
             for event in page {
                 writer.write(line(&self.object, event, &mut buffer)).await?;

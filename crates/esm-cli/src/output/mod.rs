@@ -1,13 +1,11 @@
 //! What the user sees: text for people, JSON for programs, errors for both.
 
 mod failure;
-mod stdout;
 mod table;
 mod units;
 mod writer;
 
 pub(crate) use failure::ErrorReport;
-pub(crate) use stdout::Stdout;
 pub(crate) use table::{Facts, Table};
 pub(crate) use units::{bytes, count, duration, shortened};
 pub(crate) use writer::{Output, OutputFormat};

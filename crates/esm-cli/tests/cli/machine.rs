@@ -17,14 +17,15 @@ const NOBODY: u32 = 65_534;
 const CANNOT_MOUNT: i32 = 97;
 
 fn set_mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .expect("the mode can be set");
 }
 
 /// A folder and all below it.
 fn folders(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![folder.to_owned()];
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             found.extend(folders(&path));
         }
@@ -41,12 +42,12 @@ struct Unprivileged<'a> {
 impl<'a> Unprivileged<'a> {
     fn new(esm: &'a Esm) -> Self {
         let directory = esm.path("");
-        let is_root = std::fs::metadata(&directory).unwrap().uid() == 0;
+        let is_root = std::fs::metadata(&directory).expect("a directory").uid() == 0;
         if is_root {
             set_mode(&directory, 0o777);
             let (program, link) = (env!("CARGO_BIN_EXE_esm"), esm.path("esm"));
             if std::fs::hard_link(program, &link).is_err() {
-                std::fs::copy(program, &link).unwrap();
+                std::fs::copy(program, &link).expect("the program can be copied");
             }
         }
         Self { esm, is_root }
@@ -55,7 +56,7 @@ impl<'a> Unprivileged<'a> {
     fn run(&self, arguments: &[&str]) -> Ran {
         let given = self.esm.command(arguments);
         if !self.is_root {
-            return Ran::new({ given }.output().unwrap());
+            return Ran::new({ given }.output().expect("esm runs"));
         }
         let mut command = Command::new(self.esm.path("esm"));
         command
@@ -64,7 +65,7 @@ impl<'a> Unprivileged<'a> {
             .current_dir(self.esm.path(""))
             .uid(NOBODY)
             .gid(NOBODY);
-        Ran::new(command.output().unwrap())
+        Ran::new(command.output().expect("esm runs"))
     }
 }
 
@@ -116,7 +117,7 @@ fn a_directory_without_permission_is_told_and_left_alone() {
 /// Runs a script with a small disk mounted at `$DISK`; nothing where there can be none.
 fn on_a_small_disk(test: &str, esm: &Esm, script: &str) -> Option<Ran> {
     let disk = esm.path("disk");
-    std::fs::create_dir(&disk).unwrap();
+    std::fs::create_dir(&disk).expect("a folder can be made");
     let script = format!(
         "mount -t tmpfs -o size=512k esm \"$DISK\" || exit {CANNOT_MOUNT}\n\
          export ESM_STORE=\"file://$DISK/store\"\n{script}"
@@ -148,7 +149,7 @@ fn on_a_small_disk(test: &str, esm: &Esm, script: &str) -> Option<Ran> {
 /// Notes what could not be tested where `cargo xtask test` prints it.
 fn not_tested(what: &str, why: &str) {
     match std::env::var_os("ESM_NOT_TESTED") {
-        Some(folder) => std::fs::write(Path::new(&folder).join(what), why).unwrap(),
+        Some(folder) => std::fs::write(Path::new(&folder).join(what), why).expect("a note"),
         None => eprintln!("not tested: {what}: {why}"),
     }
 }

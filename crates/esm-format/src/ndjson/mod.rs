@@ -1,5 +1,6 @@
 //! Files of lines for import and export: plain, gzip or zstd.
 
+mod flushed;
 mod packing;
 mod reader;
 mod writer;

@@ -10,6 +10,7 @@ use esm_core::Result;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _, BufWriter};
 
 use super::Packing;
+use super::flushed::FlushedAtEnd;
 use crate::metered::io_error;
 
 const BUFFER: usize = 64 << 10;
@@ -33,6 +34,7 @@ impl LineWriter {
     where
         W: AsyncWrite + Send + 'static,
     {
+        let writer = FlushedAtEnd::new(writer);
         let out: Pin<Box<dyn AsyncWrite + Send>> = match packing {
             Packing::Plain => Box::pin(BufWriter::with_capacity(BUFFER, writer)),
             Packing::Gzip => Box::pin(BufWriter::with_capacity(BUFFER, GzipEncoder::new(writer))),
@@ -54,7 +56,7 @@ impl LineWriter {
         result.await.map_err(|e| io_error("writing failed", e))
     }
 
-    /// Writes what is buffered and the end of the compression, and shuts the writer down.
+    /// Writes what is buffered and the end of the compression, flushes the writer and shuts it down.
     ///
     /// # Errors
     /// What the writer fails with.
