@@ -18,7 +18,17 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-testkit", &["esm-core"]),
     (
         "esm-cli",
-        &["esm-core", "esm-format", "esm-jq", "esm-objectstore"],
+        &[
+            "esm-azure",
+            "esm-core",
+            "esm-format",
+            "esm-jq",
+            "esm-objectstore",
+        ],
+    ),
+    (
+        "esm-azure-example",
+        &["esm-azure", "esm-core", "esm-objectstore", "esm-testkit"],
     ),
     (
         "esm-library-examples",

@@ -16,6 +16,7 @@ mod interrupt;
 mod logging;
 mod migration;
 mod objects;
+mod opened;
 mod output;
 mod progress;
 mod selection;

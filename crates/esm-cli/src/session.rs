@@ -8,10 +8,11 @@ use esm_core::router::ObjectClient;
 use esm_core::routing::RoutingTable;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records, StoreLimits, Stores};
 use esm_core::{Error, ErrorKind, Result};
-use esm_objectstore::{OpenOptions, Store};
+use esm_objectstore::OpenOptions;
 
 use crate::args::Global;
 use crate::interrupt::Interrupt;
+use crate::opened::Store;
 use crate::output::Output;
 use crate::progress::{Progress, ProgressMode, Unit};
 

@@ -1,11 +1,14 @@
-//! The provider on a real server, and on one whose answers are spoilt on the way.
-//!
-//! `cargo xtask test` starts Azurite and says where it is; without it what needs it is left out,
-//! and listed by name at the end of that run.
+//! The provider on Azurite, and on an Azurite whose answers are spoilt on the way.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clock;
 mod conformance;
+mod damage;
+mod leases;
+mod opening;
 mod place;
+mod proxy;
 mod requests;
 mod signature;
+mod spoilt;

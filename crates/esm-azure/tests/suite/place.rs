@@ -6,34 +6,24 @@ use std::time::Duration;
 use async_trait::async_trait;
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{Context, Method, Request};
-use azure_storage_blob::BlobContainerClient;
+use azure_storage_blob::models::BlobContainerClientListBlobsOptions;
+use azure_storage_blob::{BlobClient, BlobContainerClient};
 use esm_azure::{Connection, OpenOptions, Store};
 use esm_core::clock::Environment;
-use esm_core::id::BackupId;
-use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
+use esm_core::id::{BackupId, EventId, StreamId, StreamRef};
+use esm_core::store::{
+    BackupDraft, BackupKind, BackupProvider, BackupSection, BackupSettings, EventStore,
+    LockProvider, PageLimit, ReadFrom, Records, SectionSummary,
+};
+use esm_core::verify::RollingHash;
 use esm_testkit::conformance::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};
+use esm_testkit::containers::{self, Azurite};
 use futures::TryStreamExt as _;
 
-/// The account that every emulator has; its key is public.
-pub(crate) const ACCOUNT: &str = "devstoreaccount1";
-pub(crate) const KEY: &str =
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-
-/// Where Azurite answers; nothing where there is none.
-pub(crate) fn azurite() -> Option<String> {
-    std::env::var("ESM_TEST_AZURITE").ok()
-}
-
-/// The account's connection string on a server at this URL.
-pub(crate) fn connection_string(server: &str) -> String {
-    format!(
-        "DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};\
-         BlobEndpoint={server}/{ACCOUNT};"
-    )
-}
-
-pub(crate) fn connection(server: &str) -> Connection {
-    Connection::from_connection_string(&connection_string(server)).unwrap()
+/// The account's connection on a server at this URL, which speaks for Azurite.
+pub(crate) fn connection(azurite: &Azurite, url: &str) -> Connection {
+    let endpoint = format!("{url}/{}", azurite.account());
+    Connection::with_account_key(&endpoint, azurite.account(), azurite.key()).unwrap()
 }
 
 /// A prefix in the servers' container that nobody else uses.
@@ -43,22 +33,26 @@ pub(crate) fn fresh_address() -> String {
 
 /// A place where a store can be, and the requests that were sent to it.
 pub(crate) struct Place {
+    pub(crate) azurite: Azurite,
     pub(crate) connection: Connection,
     pub(crate) address: String,
     requests: Requests,
 }
 
 impl Place {
-    /// On Azurite; nothing where there is none.
-    pub(crate) fn fresh() -> Option<Self> {
-        Some(Self::at(&azurite()?))
+    /// On Azurite; nothing where none can be had.
+    pub(crate) async fn fresh() -> Option<Self> {
+        let azurite = containers::azurite().await?;
+        let url = azurite.url();
+        Some(Self::behind(azurite, &url))
     }
 
-    /// On a server of this URL.
-    pub(crate) fn at(server: &str) -> Self {
+    /// On an Azurite that is behind this URL.
+    pub(crate) fn behind(azurite: Azurite, url: &str) -> Self {
         let requests = Requests::default();
         Self {
-            connection: connection(server).with_policy(Arc::new(requests.clone())),
+            connection: connection(&azurite, url).with_policy(Arc::new(requests.clone())),
+            azurite,
             address: fresh_address(),
             requests,
         }
@@ -110,11 +104,46 @@ impl Policy for Requests {
     }
 }
 
-/// The container as the SDK sees it, to look behind the store's back. Signed by a policy of the
-/// connection's own kind: a signature in the address.
-pub(crate) fn container(server: &str, name: &str) -> BlobContainerClient {
-    let url = crate::signature::signed(&format!("{server}/{ACCOUNT}/{name}"));
-    BlobContainerClient::new(url, None, None).unwrap()
+/// A container as the SDK sees it, to look behind the store's back.
+pub(crate) fn container(azurite: &Azurite, name: &str) -> BlobContainerClient {
+    let address = format!("{}/{name}?{}", azurite.endpoint(), azurite.sas());
+    BlobContainerClient::new(address.parse().unwrap(), None, None).unwrap()
+}
+
+/// The names of the blobs of a place, below its prefix.
+pub(crate) async fn names(place: &Place) -> Vec<String> {
+    let prefix = place.address.strip_prefix("az://esm-test/").unwrap();
+    let options = BlobContainerClientListBlobsOptions {
+        prefix: Some(format!("{prefix}/")),
+        ..BlobContainerClientListBlobsOptions::default()
+    };
+    let blobs = container(&place.azurite, "esm-test");
+    let pages = blobs.list_blobs(Some(options)).unwrap().into_pages();
+    let pages: Vec<_> = pages.try_collect().await.unwrap();
+    let items = pages
+        .into_iter()
+        .flat_map(|page| page.into_model().unwrap().blob_items);
+    items
+        .filter_map(|blob| Some(blob.name?.strip_prefix(prefix)?.to_owned()))
+        .collect()
+}
+
+/// The blob of a place whose name ends so.
+pub(crate) async fn blob(place: &Place, end: &str) -> BlobClient {
+    let prefix = place.address.strip_prefix("az://esm-test/").unwrap();
+    let names = names(place).await;
+    let name = names.iter().find(|name| name.ends_with(end));
+    let name = name.unwrap_or_else(|| panic!("no blob ends in {end}: {names:?}"));
+    container(&place.azurite, "esm-test").blob_client(&format!("{prefix}{name}"))
+}
+
+/// Changes what stands in a blob.
+pub(crate) async fn change(blob: &BlobClient, change: impl FnOnce(&mut Vec<u8>)) {
+    let body = blob.download(None).await.unwrap().body.collect().await;
+    let mut bytes = body.unwrap().to_vec();
+    change(&mut bytes);
+    let changed = bytes::Bytes::from(bytes);
+    blob.upload(changed.into(), None).await.unwrap();
 }
 
 #[async_trait]
@@ -154,32 +183,75 @@ impl BackupHarness for Place {
     }
 
     async fn corrupt(&self, id: &BackupId) -> bool {
-        let prefix = self.address.strip_prefix("az://esm-test/").unwrap();
-        let blobs = container(&azurite().unwrap(), "esm-test");
-        let pages = blobs.list_blobs(None).unwrap().into_pages();
-        let names: Vec<String> = pages
-            .map_ok(|page| page.into_model().unwrap().blob_items)
-            .try_collect::<Vec<_>>()
-            .await
-            .unwrap()
-            .into_iter()
-            .flatten()
-            .filter_map(|blob| blob.name)
-            .collect();
-        let name = names
+        let names = names(self).await;
+        let folder = format!("/backups/{id}/");
+        let events = names
             .iter()
-            .find(|name| {
-                name.starts_with(&format!("{prefix}/backups/{id}/"))
-                    && name.ends_with(".events.ndjson.zst")
-            })
-            .expect("the backup's events are there");
-        let blob = blobs.blob_client(name);
-        let bytes = blob.download(None).await.unwrap().body.collect().await;
-        let mut bytes = bytes.unwrap().to_vec();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        let changed = bytes::Bytes::from(bytes);
-        blob.upload(changed.into(), None).await.unwrap();
+            .find(|name| name.starts_with(&folder) && name.ends_with(".events.ndjson.zst"));
+        let events = blob(self, events.expect("the backup's events are there")).await;
+        change(&events, |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        })
+        .await;
         true
     }
+}
+
+/// Backs up the first event of a stream, 6,000 times over with noise so that it takes two blocks.
+pub(crate) async fn back_up(
+    backups: &dyn BackupProvider,
+    events: &dyn EventStore,
+    stream: &StreamId,
+) -> BackupId {
+    let page = events.read(stream, ReadFrom::Seq(0), PageLimit::default());
+    let cells = page.await.unwrap().cells;
+    let stored: Vec<_> = cells.into_iter().flat_map(|cell| cell.events).collect();
+    let environment = Environment::system();
+    let mut state = 1_u64;
+    let noise: Vec<_> = (0..6_000_u64)
+        .map(|number| {
+            let mut event = stored[0].event.clone();
+            // what hardly compresses
+            let letters = (0..1_200).map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                char::from(b'0' + (state >> 58) as u8)
+            });
+            event.payload = letters.collect::<String>().into();
+            event.id = EventId::new(number.to_string()).unwrap();
+            event
+        })
+        .collect();
+    let id = BackupId::new("a-backup").unwrap();
+    let draft = BackupDraft {
+        id: id.clone(),
+        kind: BackupKind::Backup,
+        migration: None,
+        created_at: environment.clock.now(),
+        settings: BackupSettings::default(),
+    };
+    let mut writer = backups.create(draft).await.unwrap();
+    writer
+        .section(BackupSection {
+            object: "order/7".parse().unwrap(),
+            stream: StreamRef {
+                store: events.id(),
+                stream: stream.clone(),
+            },
+            document: None,
+        })
+        .await
+        .unwrap();
+    for events in noise.chunks(1_000) {
+        writer.events(events).await.unwrap();
+    }
+    let end = SectionSummary {
+        events: noise.len() as u64,
+        hash: RollingHash::of(&noise).to_string(),
+    };
+    writer.end(end).await.unwrap();
+    writer.finish().await.unwrap();
+    id
 }

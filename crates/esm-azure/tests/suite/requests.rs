@@ -15,7 +15,9 @@ fn append(environment: &Environment, number: u64) -> Append {
 
 #[tokio::test]
 async fn a_warm_append_is_one_request_and_nothing_is_listed() {
-    let Some(place) = Place::fresh() else { return };
+    let Some(place) = Place::fresh().await else {
+        return;
+    };
     let environment = Environment::system();
     let events = place.store().await.event_store();
     let stream = StreamId::new("stream").unwrap();
@@ -34,12 +36,17 @@ async fn a_warm_append_is_one_request_and_nothing_is_listed() {
         .await
         .unwrap();
     assert_eq!(page.cells.len(), 3);
-    assert_eq!(place.requests(), ["GET blob"; 4], "three cells and the end");
+    let requests = place.requests();
+    // the three, the end, and perhaps one that was asked for while the end was not known
+    assert!((4..=5).contains(&requests.len()), "{requests:?}");
+    assert!(requests.iter().all(|request| request == "GET blob"));
 }
 
 #[tokio::test]
 async fn a_record_is_read_by_one_request_and_put_by_one() {
-    let Some(place) = Place::fresh() else { return };
+    let Some(place) = Place::fresh().await else {
+        return;
+    };
     let records = place.store().await.records();
     let key = RecordKey::Document("order/7".parse().unwrap());
     place.requests();
@@ -76,7 +83,9 @@ async fn a_record_is_read_by_one_request_and_put_by_one() {
 
 #[tokio::test]
 async fn a_lock_costs_what_it_must() {
-    let Some(place) = Place::fresh() else { return };
+    let Some(place) = Place::fresh().await else {
+        return;
+    };
     let locks = place.store().await.locks();
     let name = LockName::new("order/7").unwrap();
     let request = LockRequest {

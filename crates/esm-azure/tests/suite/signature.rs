@@ -1,12 +1,11 @@
-//! Shared access signatures of the emulator's account, as somebody else would make them.
+//! Shared access signatures, as somebody else would make them.
 
 use azure_core::credentials::Secret;
 use azure_core::hmac::hmac_sha256;
-use url::Url;
+use esm_azure::Connection;
+use esm_testkit::containers::Azurite;
 
-use crate::place::{ACCOUNT, KEY};
-
-/// What a signature allows.
+/// What a signature allows, and until when.
 pub(crate) struct Signature<'a> {
     pub(crate) permissions: &'a str,
     pub(crate) resources: &'a str,
@@ -24,17 +23,23 @@ impl Default for Signature<'_> {
 }
 
 impl Signature<'_> {
-    /// The query.
-    pub(crate) fn query(&self) -> String {
+    /// A connection that has this signature alone.
+    pub(crate) fn connection(&self, azurite: &Azurite) -> Connection {
+        let url = format!("{}?{}", azurite.endpoint(), self.query(azurite));
+        Connection::from_sas_url(&url).unwrap()
+    }
+
+    fn query(&self, azurite: &Azurite) -> String {
         let Self {
             permissions,
             resources,
             expiry,
         } = self;
         let text = format!(
-            "{ACCOUNT}\n{permissions}\nb\n{resources}\n\n{expiry}\n\nhttps,http\n2020-12-06\n\n"
+            "{}\n{permissions}\nb\n{resources}\n\n{expiry}\n\nhttps,http\n2020-12-06\n\n",
+            azurite.account()
         );
-        let signature = hmac_sha256(&text, &Secret::new(KEY)).unwrap();
+        let signature = hmac_sha256(&text, &Secret::new(azurite.key())).unwrap();
         url::form_urlencoded::Serializer::new(String::new())
             .append_pair("sv", "2020-12-06")
             .append_pair("ss", "b")
@@ -45,9 +50,4 @@ impl Signature<'_> {
             .append_pair("sig", &signature)
             .finish()
     }
-}
-
-/// An address with a signature that allows everything.
-pub(crate) fn signed(address: &str) -> Url {
-    Url::parse(&format!("{address}?{}", Signature::default().query())).unwrap()
 }
