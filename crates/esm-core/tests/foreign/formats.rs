@@ -43,6 +43,7 @@ async fn write(kurrent: &Kurrent) {
             fingerprint: "jq:1".try_into().unwrap(),
             retired: [Schema::new("Placed", 1).unwrap()].into(),
             accepted: [].into(),
+            restores: None,
         }),
         cursor: Some(Revision(3)),
         events: vec![copied(event("a", "A"), 0), copied(event("b", "B"), 2)],
