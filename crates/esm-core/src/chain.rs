@@ -6,9 +6,7 @@ use std::sync::Arc;
 use crate::document::{Documents, ObjectDocument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
-use crate::store::{
-    CellKind, Close, EventStore, EventStoreExt as _, Stores, Tail, unknown_store as unknown,
-};
+use crate::store::{CellKind, Close, EventStore, EventStoreExt as _, Stores, Tail, other_place};
 
 /// A stream followed to where it goes on.
 #[derive(Debug, Clone)]
@@ -86,7 +84,7 @@ pub(crate) async fn ensure_continues(
         }) if origin.source == *closed && origin.migration == close.migration => Ok(()),
         // deleted after it was closed itself; its id alone names source and migration
         Some(CellKind::Tombstone) => Ok(()),
-        _ => Err(unknown(target)),
+        _ => Err(other_place(target)),
     }
 }
 

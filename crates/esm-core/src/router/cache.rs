@@ -1,6 +1,7 @@
 //! What an object's stream looked like when this process last saw it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::route::Route;
@@ -13,7 +14,7 @@ use crate::id::ObjectId;
 #[derive(Debug)]
 pub(super) struct RouteCache {
     generations: Mutex<Generations>,
-    capacity: usize,
+    capacity: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -27,8 +28,19 @@ impl RouteCache {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             generations: Mutex::default(),
-            capacity,
+            capacity: AtomicUsize::new(capacity),
         }
+    }
+
+    /// From now on remembers at least this many, and at most twice as many.
+    pub(super) fn resize(&self, capacity: usize) {
+        self.capacity.store(capacity, Ordering::Relaxed);
+    }
+
+    /// Whether an object's route is remembered, and not in use just now.
+    pub(super) fn knows(&self, object: &ObjectId) -> bool {
+        let generations = self.lock();
+        generations.young.contains_key(object) || generations.old.contains_key(object)
     }
 
     fn lock(&self) -> MutexGuard<'_, Generations> {
@@ -46,11 +58,12 @@ impl RouteCache {
     }
 
     pub(super) fn put(&self, object: &ObjectId, route: Route) {
-        if self.capacity == 0 {
+        let capacity = self.capacity.load(Ordering::Relaxed);
+        if capacity == 0 {
             return;
         }
         let mut generations = self.lock();
-        if generations.young.len() >= self.capacity {
+        if generations.young.len() >= capacity {
             generations.old = std::mem::take(&mut generations.young);
         }
         generations.young.insert(object.clone(), route);
@@ -95,6 +108,20 @@ mod tests {
         );
         assert!(cache.take(&object(500)).is_none());
         assert!(cache.take(&object(995)).is_none());
+    }
+
+    #[test]
+    fn it_may_be_made_smaller_while_it_is_in_use() {
+        let cache = RouteCache::new(100);
+        for n in 0..150 {
+            cache.put(&object(n), route(n));
+        }
+        assert!(cache.knows(&object(149)) && cache.knows(&object(0)));
+        cache.resize(10);
+        for n in 200..220 {
+            cache.put(&object(n), route(n));
+        }
+        assert!(!cache.knows(&object(149)) && cache.knows(&object(219)));
     }
 
     #[test]

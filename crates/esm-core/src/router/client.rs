@@ -112,8 +112,8 @@ impl ObjectClient {
     /// Remembers the streams of at least this many objects, and at most twice as many. About
     /// 500 bytes each.
     #[must_use]
-    pub fn remembering(mut self, objects: usize) -> Self {
-        self.routes = Arc::new(RouteCache::new(objects));
+    pub fn remembering(self, objects: usize) -> Self {
+        self.routes.resize(objects);
         self
     }
 
@@ -148,7 +148,8 @@ impl ObjectClient {
     #[must_use]
     pub fn with_phases(mut self, options: PhaseOptions) -> Self {
         let table = RoutingTable::new(Arc::clone(&self.records));
-        let phases = Phases::new(table, options, self.counters.clone());
+        let routes = Arc::clone(&self.routes);
+        let phases = Phases::new(table, options, routes, self.counters.clone());
         let subscription = Subscription::begin(phases, self.environment.clone());
         self.subscription = Some(Arc::new(subscription));
         self

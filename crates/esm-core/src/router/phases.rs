@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::cache::RouteCache;
 use super::statistics::Counters;
 use crate::clock::Environment;
 use crate::error::Result;
@@ -130,6 +131,7 @@ impl PhaseOptions {
 pub(super) struct Phases {
     table: RoutingTable,
     pub(super) options: PhaseOptions,
+    routes: Arc<RouteCache>,
     counters: Counters,
     known: Mutex<HashMap<ObjectId, Known>>,
 }
@@ -137,9 +139,9 @@ pub(super) struct Phases {
 /// What is known of an object that the index names.
 #[derive(Debug, Clone)]
 enum Known {
-    /// This client has not used it since.
+    /// This client does not know it, and has not used it since.
     Named,
-    /// It was used: its entry is to be read.
+    /// It is in use: its entry is to be read.
     Used,
     /// Its entry, and when it came into this phase.
     Entry(Arc<Seen>),
@@ -173,10 +175,16 @@ impl Seen {
 const CONCURRENCY: usize = 8;
 
 impl Phases {
-    pub(super) fn new(table: RoutingTable, options: PhaseOptions, counters: Counters) -> Self {
+    pub(super) fn new(
+        table: RoutingTable,
+        options: PhaseOptions,
+        routes: Arc<RouteCache>,
+        counters: Counters,
+    ) -> Self {
         Self {
             table,
             options,
+            routes,
             counters,
             known: Mutex::default(),
         }
@@ -229,7 +237,12 @@ impl Phases {
             let mut known = self.lock();
             known.retain(|object, _| index.names(object));
             for object in index.migrations.values().flatten() {
-                known.entry(object.clone()).or_insert(Known::Named);
+                known
+                    .entry(object.clone())
+                    .or_insert_with(|| match self.routes.knows(object) {
+                        true => Known::Used,
+                        false => Known::Named,
+                    });
             }
             let used = known.iter().filter(|(_, k)| !matches!(k, Known::Named));
             used.map(|(object, _)| object.clone()).collect()

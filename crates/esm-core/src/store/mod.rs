@@ -27,4 +27,4 @@ pub use read_only::{ReadOnlyEventStore, ReadOnlyRecords};
 pub use records::{Record, RecordCollection, RecordKey, Records, RecordsExt};
 pub(crate) use records::{RecordChange, change_record, decode};
 pub use stores::Stores;
-pub(crate) use stores::unknown as unknown_store;
+pub(crate) use stores::other_place;

@@ -100,6 +100,16 @@ impl From<Arc<dyn EventStore>> for Stores {
     }
 }
 
+/// The answer to a Close whose target does not say that it comes from there (R13).
+pub(crate) fn other_place(stream: &StreamRef) -> Error {
+    let message =
+        format!("the stream does not say that it continues the one closed to it: {stream}");
+    Error::new(ErrorKind::UnknownStore, message).with_hint(
+        "the store with that id is configured to another place, such as a copy made before: mend \
+         its address and try again",
+    )
+}
+
 pub(crate) fn unknown(stream: &StreamRef) -> Error {
     let message = format!("the events go on in a store that is not known here: {stream}");
     Error::new(ErrorKind::UnknownStore, message).with_hint(ADD_IT)
