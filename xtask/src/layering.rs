@@ -16,6 +16,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-azure", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-objectstore", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-testkit", &["esm-core"]),
+    ("esm-model", &["esm-core"]),
     (
         "esm-cli",
         &[

@@ -197,12 +197,8 @@ impl RoutingTable {
         /// All the way back and forward again, twice.
         const STEPS: usize = 4 * MigrationPhase::ALL.len();
         let key = RecordKey::Routing(object.clone());
-        let begin = RoutingEntry {
-            phase: MigrationPhase::Normal,
-            ..begin.clone()
-        };
         for _ in 0..STEPS {
-            let entry = change_record(&*self.records, &key, |found| step(found, &begin, phase));
+            let entry = change_record(&*self.records, &key, |found| step(found, begin, phase));
             let entry = entry.await?;
             if entry.target == begin.target && entry.phase == phase {
                 return Ok(());
@@ -230,31 +226,52 @@ fn readable(index: Option<PhaseIndex>) -> Result<PhaseIndex> {
     }
 }
 
-/// The one step from what stands there towards a phase of the attempt that `begin` describes.
+/// What to write next on the way from the entry that stands there to a phase of the attempt that
+/// `begin` describes: pure. Nothing when it is there.
 ///
 /// # Errors
-/// `Fenced`; `Conflict` for a way that does not exist.
-fn step(
+/// As [`RoutingTable::advance_to`], but for those of the records.
+pub fn next_entry(
     found: Option<RoutingEntry>,
     begin: &RoutingEntry,
     phase: MigrationPhase,
-) -> Result<RecordChange<RoutingEntry>> {
+) -> Result<Option<RoutingEntry>> {
+    let begin = RoutingEntry {
+        phase: MigrationPhase::Normal,
+        ..begin.clone()
+    };
     let (current, wanted) = match found {
-        None => (begin.clone(), phase),
+        None => (begin, phase),
         Some(e) if e.generation > begin.generation => return Err(superseded(&e)),
-        Some(e) if e.generation < begin.generation => (begin.clone(), phase),
+        Some(e) if e.generation < begin.generation => (begin, phase),
         Some(e) if e.target == begin.target => (e, phase),
-        Some(e) if e.phase == MigrationPhase::Normal => (begin.clone(), phase),
+        Some(e) if e.phase == MigrationPhase::Normal => (begin, phase),
         Some(e) if e.phase == MigrationPhase::BookClosed => return Err(superseded(&e)),
         // another attempt at the same source: back first
         Some(e) => (e, MigrationPhase::Normal),
     };
     let Some(signal) = towards(current.phase, wanted) else {
-        return Ok(RecordChange::Keep(current));
+        return Ok(None);
     };
     let phase = phase::next(current.phase, signal)
         .map_err(|illegal| Error::new(ErrorKind::Conflict { actual: None }, illegal.to_string()))?;
-    Ok(RecordChange::Write(RoutingEntry { phase, ..current }))
+    Ok(Some(RoutingEntry { phase, ..current }))
+}
+
+/// # Errors
+/// As [`next_entry`].
+fn step(
+    found: Option<RoutingEntry>,
+    begin: &RoutingEntry,
+    phase: MigrationPhase,
+) -> Result<RecordChange<RoutingEntry>> {
+    Ok(match next_entry(found, begin, phase)? {
+        Some(next) => RecordChange::Write(next),
+        None => RecordChange::Keep(RoutingEntry {
+            phase,
+            ..begin.clone()
+        }),
+    })
 }
 
 fn superseded(by: &RoutingEntry) -> Error {

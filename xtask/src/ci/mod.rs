@@ -107,6 +107,7 @@ fn package() -> Result<()> {
         "esm-library-examples",
         "esm-bench",
         "esm-live",
+        "esm-model",
     ] {
         cargo.args(["--exclude", private]);
     }

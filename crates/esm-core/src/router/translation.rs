@@ -59,7 +59,7 @@ impl ChainEnd {
 
     /// Where an expected position lies now, if what is expected can be said there: all of each
     /// closed stream was known, and the next goes on where it ended (R8).
-    pub(super) fn carry(&self, mut revision: Revision) -> Option<Revision> {
+    pub fn carry(&self, mut revision: Revision) -> Option<Revision> {
         for (_, close) in &self.closes {
             if !close.continues || revision != close.events {
                 return None;

@@ -1,0 +1,9 @@
+//! What the actors do, a step at a time.
+
+mod migrator;
+mod reader;
+mod run;
+mod undo;
+mod writer;
+
+pub(crate) use writer::sent;

@@ -1,0 +1,331 @@
+//! A run at one attempt: looks, decides, does the one thing, and looks again.
+//!
+//! Stands for `migration::object`, `attempt` and `step/`: I/O around `migration::decide`.
+
+use esm_core::migration::{Action, TargetState};
+
+use crate::production::FINAL_ROUND;
+use crate::protocol::{Protocol, reversed};
+use crate::scope::Kind;
+use crate::twin::Twin;
+use crate::world::{
+    Cell, Close, Data, Document, Entry, Event, Flaw, Origin, Request, Run, Sight, Slot,
+    SourceSight, Step, TargetSight, Then, World, backup,
+};
+
+impl Protocol {
+    /// The steps of one attempt.
+    pub(super) fn look_and_act(&self, world: &mut World, run: &mut Run, step: Step) -> Step {
+        match step {
+            Step::LookAtTarget => Step::LookAtSource(look_at_target(world, run)),
+            Step::LookAtSource(target) => {
+                let source = self.look_at_source(world, run);
+                match self.looks_at_source_first() && !run.undo {
+                    true => Step::LookAtTargetLast(source),
+                    false => self.decide(world, run, Sight { target, source }),
+                }
+            }
+            Step::LookAtTargetLast(source) => {
+                let target = look_at_target(world, run);
+                self.decide(world, run, Sight { target, source })
+            }
+            Step::Verify(sight, to) => self.verify(world, run, sight, to),
+            Step::FollowClose => self.follow_close(world, run),
+            _ => Step::End,
+        }
+    }
+
+    /// `Attempt::look`, from its beginning. R1: the target before the source.
+    pub(crate) fn look(&self, run: &Run) -> Step {
+        match run.undo || self.looks_at_source_first() {
+            true => Step::LookAtSource(TargetSight::default()),
+            false => Step::LookAtTarget,
+        }
+    }
+
+    fn looks_at_source_first(&self) -> bool {
+        self.is(Twin::SourceLookedAtFirst) || self.is(Twin::SourceLookedAtFirstAndLiveUnseen)
+    }
+
+    fn look_at_source(&self, world: &World, run: &Run) -> SourceSight {
+        let source = world.stream(run.source);
+        let names =
+            |cell: &Cell| matches!(cell, Cell::Fence { target, .. } if *target == run.target);
+        SourceSight {
+            next_seq: source.next_seq(),
+            events: source.next_revision(),
+            close: source.close(),
+            fenced: self.control_cells(world, run.source).any(names),
+            is_active: run.closed || world.document.active == run.source,
+        }
+    }
+
+    /// `chain::control_cells` (R4).
+    pub(super) fn control_cells<'w>(
+        &self,
+        world: &'w World,
+        stream: Slot,
+    ) -> impl Iterator<Item = &'w Cell> {
+        let unseen = match self.is(Twin::FencesBehindDataUnseen) {
+            true => usize::from(world.stream(stream).next_seq()).saturating_sub(1),
+            false => 0,
+        };
+        let is_control = |cell: &&Cell| matches!(cell, Cell::Fence { .. } | Cell::Close(_));
+        world.stream(stream).cells().skip(unseen).filter(is_control)
+    }
+
+    /// Decides by what was seen, and begins to do it.
+    pub(super) fn decide(&self, world: &mut World, run: &mut Run, sight: Sight) -> Step {
+        if run.undo {
+            return self.decide_undo(world, run, sight.source);
+        }
+        if let Kind::Restore(count) = self.kind(run.migration) {
+            return self.decide_restore(world, run, &sight, count);
+        }
+        run.findings |= sight.target.origin.is_some_and(|origin| origin.findings);
+        let Some(target_state) = self.target_state(run, &sight) else {
+            world.flaw(Flaw::StrangeTarget);
+            return Step::End;
+        };
+        let to_copy = match reversed(world, run.source) {
+            Some((originals, migrated)) if self.kind(run.migration) == Kind::Reverse => {
+                originals.next_revision() + sight.source.events - migrated
+            }
+            _ => sight.source.events,
+        };
+        match self.names.decide(run, &sight, to_copy, target_state) {
+            Action::Copy { from } => self.copy(world, run, sight, from.0 as u8),
+            Action::Verify { to } => Step::Verify(sight, to.0 as u8),
+            Action::Close { target_events, .. } => {
+                let close = close(run, &sight, target_events.0 as u8, true);
+                self.close(world, run, sight, close)
+            }
+            Action::FollowClose | Action::CloseBooks => Step::FollowClose,
+            Action::Superseded => {
+                self.help(world);
+                Step::Sent(Request::Discard(vec![run.target]), Then::End)
+            }
+            Action::NextAttempt => self.next_attempt(world, run, run.source, Vec::new()),
+            Action::FenceAttempt => {
+                Step::EnsureInCharge(Some(fence(run, sight.source)), Then::Look)
+            }
+            Action::LookAgain => self.look(run),
+        }
+    }
+
+    /// `Attempt::target_state`; none where an unrelated stream stands under the target's name.
+    fn target_state(&self, run: &Run, sight: &Sight) -> Option<TargetState> {
+        let target = &sight.target;
+        let is_over = sight.source.fenced || sight.source.close.is_some();
+        if is_over || (target.next_seq == 0 && !target.gap) {
+            return Some(TargetState::Absent);
+        }
+        let origin = target.origin.filter(|origin| {
+            origin.source == run.source && origin.migration == run.migration && !target.gap
+        })?;
+        let ours = origin.attempt == run.attempt && origin.findings >= run.findings;
+        let sees_live =
+            !self.is(Twin::LiveUnseen) && !self.is(Twin::SourceLookedAtFirstAndLiveUnseen);
+        Some(match target.cursor {
+            None if sees_live => TargetState::Live,
+            cursor => TargetState::Copied {
+                cursor: esm_core::event::Revision(u64::from(cursor.unwrap_or_default())),
+                events: esm_core::event::Revision(u64::from(target.events)),
+                ours,
+            },
+        })
+    }
+
+    /// `step::copy`: one source event, at the target's exact tail, with the cursor in the same cell.
+    fn copy(&self, world: &World, run: &Run, sight: Sight, from: u8) -> Step {
+        let copied = self.copied(world, run.migration, run.source);
+        let (events, cursor) = match copied.get(usize::from(from)) {
+            Some(outputs) => (outputs.clone(), from + 1),
+            None => (Vec::new(), from),
+        };
+        put_copied(run, sight, events, cursor)
+    }
+
+    /// `step::verify`: transforms again, reads the target again, and compares.
+    fn verify(&self, world: &mut World, run: &mut Run, sight: Sight, to: u8) -> Step {
+        let copied = self.copied(world, run.migration, run.source);
+        let expected = copied[..usize::from(to)].concat();
+        let equal = match self.is(Twin::TargetFirstCountCheck) {
+            true => world.stream(run.target).events().count() == expected.len(),
+            false => holds_exactly(world, run.target, &expected, to),
+        };
+        if !equal {
+            return self.differs(world, run);
+        }
+        let before = run.compared.replace((to, expected.len() as u8));
+        let is_short = to - before.map_or(0, |(compared, _)| compared) <= FINAL_ROUND;
+        match is_short && before != run.compared {
+            true => self.decide(world, run, sight),
+            false => self.look(run),
+        }
+    }
+
+    /// A difference is no surprise where the attempt was decided meanwhile.
+    fn differs(&self, world: &mut World, run: &mut Run) -> Step {
+        let source = self.look_at_source(world, run);
+        if source.fenced {
+            return self.next_attempt(world, run, run.source, Vec::new());
+        }
+        if source.close.is_none() {
+            world.flaw(Flaw::VerificationFailed);
+        }
+        Step::End
+    }
+
+    /// `step::cut_over::close`: the pivot.
+    fn close(&self, world: &World, run: &Run, sight: Sight, close: Close) -> Step {
+        let (stream, seq) = (run.source, sight.source.next_seq);
+        let cell = Cell::Close(close);
+        let request = put(stream, seq, cell);
+        if self.is(Twin::CutoverByRoutingAlone) {
+            let switched = switched(&world.document, run.source, close);
+            return Step::Sent(switched, Then::Record(Entry::Completed));
+        }
+        if self.is(Twin::DocumentBeforeClose) {
+            let switched = switched(&world.document, run.source, close);
+            return Step::Sent(switched, Then::Send(Box::new(request)));
+        }
+        let source = SourceSight {
+            next_seq: seq + 1,
+            close: Some(close),
+            is_active: true,
+            ..sight.source
+        };
+        let then = Then::Decide(Sight { source, ..sight });
+        match self.kind(run.migration) {
+            // a restore has no journal of its own
+            Kind::Restore(_) => Step::Sent(request, then),
+            _ => Step::EnsureInCharge(Some(request), then),
+        }
+    }
+
+    /// `step::cut_over::follow_close`, then the last record.
+    fn follow_close(&self, world: &World, run: &Run) -> Step {
+        let document = &world.document;
+        let close = world.stream(run.source).close();
+        let closes = match close.filter(|_| run.closed) {
+            Some(own) => vec![(run.source, own)],
+            None => world.chain(document.active).0,
+        };
+        match self.names.follow(document, &closes) {
+            Some(next) => Step::Sent(Request::Document(next.into()), Then::Followed),
+            None => self.record(world, run, Entry::Completed),
+        }
+    }
+
+    /// `backup::restore`: writes the backup into the fresh stream, then takes the place of the
+    /// active one.
+    fn decide_restore(&self, world: &mut World, run: &Run, sight: &Sight, count: u8) -> Step {
+        let target = &sight.target;
+        match sight.source.close {
+            Some(close) if close.target == run.target => return Step::FollowClose,
+            Some(_) => {
+                self.help(world);
+                return Step::Sent(Request::Discard(vec![run.target]), Then::End);
+            }
+            None => {}
+        }
+        if target.next_seq == 0 {
+            return put_copied(run, sight.clone(), backup(count), count);
+        }
+        match target.events == count && target.cursor == Some(count) {
+            true => {
+                let close = close(run, sight, count, false);
+                self.close(world, run, sight.clone(), close)
+            }
+            false => self.look(run),
+        }
+    }
+}
+
+/// `Attempt::look_at_target`.
+fn look_at_target(world: &World, run: &Run) -> TargetSight {
+    let target = world.stream(run.target);
+    TargetSight {
+        next_seq: target.next_seq(),
+        events: target.next_revision(),
+        cursor: target.cursor(),
+        origin: target.origin(),
+        gap: target.has_gap(),
+    }
+}
+
+/// Whether the target begins with these events, and has no more of the first so many source events.
+fn holds_exactly(world: &World, target: Slot, expected: &[Event], to: u8) -> bool {
+    let mut found = Vec::new();
+    for cell in world.stream(target).cells() {
+        let Cell::Data(data) = cell else { continue };
+        if found.len() >= expected.len() && !data.events.is_empty() {
+            return found == expected && data.cursor.is_some_and(|cursor| cursor > to);
+        }
+        found.extend_from_slice(&data.events);
+    }
+    found == expected
+}
+
+fn put(stream: Slot, seq: u8, cell: Cell) -> Request {
+    Request::Put {
+        stream,
+        seq,
+        cell,
+        knows: None,
+    }
+}
+
+fn put_copied(run: &Run, sight: Sight, events: Vec<Event>, cursor: u8) -> Step {
+    let first = sight.target.next_seq == 0;
+    let origin = first.then_some(Origin {
+        source: run.source,
+        migration: run.migration,
+        attempt: run.attempt,
+        findings: run.findings,
+    });
+    let target = TargetSight {
+        next_seq: sight.target.next_seq + 1,
+        events: sight.target.events + events.len() as u8,
+        cursor: Some(cursor),
+        origin: origin.or(sight.target.origin),
+        gap: false,
+    };
+    let cell = Cell::Data(Data {
+        events,
+        cursor: Some(cursor),
+        origin,
+    });
+    let request = put(run.target, sight.target.next_seq, cell);
+    Step::Sent(request, Then::Decide(Sight { target, ..sight }))
+}
+
+fn close(run: &Run, sight: &Sight, target_events: u8, continues: bool) -> Close {
+    Close {
+        target: run.target,
+        events: sight.source.events,
+        target_events,
+        migration: run.migration,
+        continues,
+    }
+}
+
+/// The Fence that names the attempt's target, at the tail that was seen (R17).
+pub(super) fn fence(run: &Run, source: SourceSight) -> Request {
+    let (target, migration) = (run.target, run.migration);
+    put(
+        run.source,
+        source.next_seq,
+        Cell::Fence { target, migration },
+    )
+}
+
+/// In twins: a document that is switched without a Close.
+fn switched(document: &Document, source: Slot, close: Close) -> Request {
+    let mut next = document.clone();
+    next.version += 1;
+    next.active = close.target;
+    next.terminated.push((source, close));
+    Request::Document(next.into())
+}

@@ -1,0 +1,82 @@
+//! The protocol as it must not be: each twin breaks one rule, and the checker must find out.
+
+/// A way to break the protocol. The names in the documentation are those of the protocol's list of
+/// variants that must be caught.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Twin {
+    /// X1: the Close is appended wherever the source ends by now, not at the tail that was verified.
+    CloseWithoutExpectedTail,
+    /// X2: the document alone is switched to the target; the source is never closed.
+    CutoverByRoutingAlone,
+    /// X3: the document is switched to the target first, then the source is closed.
+    DocumentBeforeClose,
+    /// X4: a mirror writes where the target has as many events as the source had before the event,
+    /// whatever the target's cursor says.
+    MirrorAtBareRevision,
+    /// X5: an undo removes the target without a Fence in the source.
+    DiscardWithoutFence,
+    /// X6: a writer that repeats a put takes the refusal for another's cell; it is its own.
+    OwnPutReadAsConflict,
+    /// X7: deleting a closed stream frees the numbers of its cells.
+    CellsUsedAgain,
+    /// X8: deleting a closed stream takes its Close too.
+    CloseRemoved,
+    /// X9: writers write to the target first; the source is closed when the counts agree.
+    TargetFirstCountCheck,
+    /// X10: writers write to the target first; the source is closed when the contents agree.
+    TargetFirstContentCheck,
+    /// X11: a migrator that looks for Fences sees only the last cell of the source.
+    FencesBehindDataUnseen,
+    /// X12: the targets of each migration are numbered anew, from 0.
+    TargetsNumberedAnew,
+    /// X13: the source is looked at before the target, and a target without a cursor is taken for
+    /// one that was not begun. R1 has both halves: see [`Twin::SourceLookedAtFirst`].
+    SourceLookedAtFirstAndLiveUnseen,
+    /// X14: an expected position goes over a Close as a bare number.
+    BareRevisionOverClose,
+    /// X15: a writer whose append has an unknown outcome and finds the stream closed appends to the
+    /// target without reading back.
+    RetryOverCloseUnsettled,
+    /// X16: a dual read returns all that the target has, with the position of the source's end.
+    DualReadBeyondHead,
+    /// X17: a position is translated over a restore.
+    PositionOverRestore,
+    /// R22: a tombstone does not keep the commit id of the cell that it takes the place of.
+    TombstoneWithoutCommit,
+    /// R17: a run does not read the journal again before it goes on with a later attempt, closes or
+    /// fences.
+    TakeoverUnseen,
+    /// The first half of X13 alone: the source is looked at before the target. It is no danger: a
+    /// target that is live says so, and every write is conditional.
+    SourceLookedAtFirst,
+    /// The second half of X13 alone: no danger either, because who sees a live target first sees
+    /// the Close of its source then.
+    LiveUnseen,
+}
+
+impl Twin {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::CloseWithoutExpectedTail,
+        Self::CutoverByRoutingAlone,
+        Self::DocumentBeforeClose,
+        Self::MirrorAtBareRevision,
+        Self::DiscardWithoutFence,
+        Self::OwnPutReadAsConflict,
+        Self::CellsUsedAgain,
+        Self::CloseRemoved,
+        Self::TargetFirstCountCheck,
+        Self::TargetFirstContentCheck,
+        Self::FencesBehindDataUnseen,
+        Self::TargetsNumberedAnew,
+        Self::SourceLookedAtFirstAndLiveUnseen,
+        Self::BareRevisionOverClose,
+        Self::RetryOverCloseUnsettled,
+        Self::DualReadBeyondHead,
+        Self::PositionOverRestore,
+        Self::TombstoneWithoutCommit,
+        Self::TakeoverUnseen,
+        Self::SourceLookedAtFirst,
+        Self::LiveUnseen,
+    ];
+}

@@ -1,0 +1,178 @@
+//! Where each twin goes wrong: the smallest scope, and the property that does not hold there.
+
+use crate::property::{journal, object, target};
+use crate::scope::{Budget, Expect, Kind, Scope};
+use crate::twin::Twin;
+use crate::world::Shape::{Drop, Keep, Split};
+
+/// A twin, where it goes wrong, and what it breaks.
+#[derive(Debug)]
+pub struct Case {
+    /// The twin.
+    pub twin: Twin,
+    /// The scope in which the whole protocol holds, and the twin does not.
+    pub scope: Scope,
+    /// The property that the twin breaks.
+    pub breaks: &'static str,
+}
+
+/// The case of a twin; none for those that are no danger.
+pub fn case(twin: Twin) -> Option<Case> {
+    let (scope, breaks) = match twin {
+        Twin::CloseWithoutExpectedTail => (one_writer(), target::CLOSED),
+        Twin::CutoverByRoutingAlone | Twin::DocumentBeforeClose => (one_writer(), object::READABLE),
+        Twin::MirrorAtBareRevision => (mirror(), target::VERIFIED),
+        Twin::DiscardWithoutFence => (undo(), target::KEPT),
+        Twin::OwnPutReadAsConflict => (lost_answer(), object::ONCE),
+        Twin::CellsUsedAgain | Twin::CloseRemoved => (deletion(0), object::READABLE),
+        Twin::TombstoneWithoutCommit => (deletion(1), object::ONCE),
+        Twin::TargetFirstCountCheck => (two_writers(), target::CLOSED),
+        Twin::TargetFirstContentCheck => (two_writers(), object::READABLE),
+        Twin::FencesBehindDataUnseen => (fence_behind_data(), target::KEPT),
+        Twin::TargetsNumberedAnew => (undo_in_a_row(), target::KEPT),
+        Twin::SourceLookedAtFirstAndLiveUnseen => (two_migrators_at_once(), object::READABLE),
+        Twin::BareRevisionOverClose => (dropped(), object::EXPECTED),
+        Twin::RetryOverCloseUnsettled => (lost_answer(), object::ONCE),
+        Twin::DualReadBeyondHead => (dual_read(), object::DUAL_READ),
+        Twin::PositionOverRestore => (restore(), object::EXPECTED),
+        Twin::TakeoverUnseen => (second_attempt(), journal::OUTCOME),
+        Twin::SourceLookedAtFirst | Twin::LiveUnseen => return None,
+    };
+    Some(Case {
+        twin,
+        scope,
+        breaks,
+    })
+}
+
+fn one_writer() -> Scope {
+    Scope {
+        writers: vec![vec![Expect::Any]],
+        ..Scope::new("one writer")
+    }
+}
+
+fn two_writers() -> Scope {
+    Scope {
+        writers: vec![vec![Expect::Any], vec![Expect::Any]],
+        ..Scope::new("two writers")
+    }
+}
+
+/// The target has two events when the source gets its third.
+fn mirror() -> Scope {
+    Scope {
+        shapes: vec![Split, Keep, Keep],
+        writers: vec![vec![Expect::Any, Expect::Any]],
+        mirror: true,
+        ..Scope::new("a mirror, and counts that differ")
+    }
+}
+
+fn undo() -> Scope {
+    Scope {
+        migrators: 2,
+        undo: true,
+        budget: runs(2),
+        ..Scope::new("an undo beside a run")
+    }
+}
+
+/// A run fences its own attempt, an event is appended behind the Fence, another run comes.
+fn fence_behind_data() -> Scope {
+    Scope {
+        initial: 2,
+        writers: vec![vec![Expect::Any]],
+        migrators: 2,
+        budget: Budget {
+            findings: 1,
+            ..runs(2)
+        },
+        ..Scope::new("an event behind a Fence")
+    }
+}
+
+/// The first migration is undone, the second completed, and a run of the first wakes up.
+fn undo_in_a_row() -> Scope {
+    Scope {
+        migrations: vec![Kind::Forward, Kind::Forward],
+        migrators: 2,
+        undo: true,
+        budget: runs(3),
+        ..Scope::new("an undo, and another migration")
+    }
+}
+
+fn lost_answer() -> Scope {
+    Scope {
+        writers: vec![vec![Expect::Any]],
+        budget: Budget {
+            losses: 1,
+            ..runs(1)
+        },
+        ..Scope::new("a lost answer")
+    }
+}
+
+fn deletion(losses: u8) -> Scope {
+    Scope {
+        writers: vec![vec![Expect::Any], vec![Expect::Any]],
+        deletion: true,
+        budget: Budget { losses, ..runs(1) },
+        ..Scope::new("a stream is deleted")
+    }
+}
+
+/// Two migrators without a lock, and a writer.
+pub fn two_migrators_at_once() -> Scope {
+    Scope {
+        writers: vec![vec![Expect::Any]],
+        migrators: 2,
+        budget: runs(2),
+        ..Scope::new("two migrators at once")
+    }
+}
+
+/// The target has as many events after an append as the source had before.
+fn dropped() -> Scope {
+    Scope {
+        shapes: vec![Drop, Keep, Keep],
+        writers: vec![vec![Expect::Known], vec![Expect::Any]],
+        ..Scope::new("a dropped event")
+    }
+}
+
+fn dual_read() -> Scope {
+    Scope {
+        writers: vec![vec![Expect::Any]],
+        dual_read: true,
+        ..Scope::new("a read from both streams")
+    }
+}
+
+/// The restored stream ends where the position stood that a writer knows.
+fn restore() -> Scope {
+    Scope {
+        migrations: vec![Kind::Restore(1)],
+        initial: 2,
+        writers: vec![vec![Expect::Known]],
+        ..Scope::new("a restore")
+    }
+}
+
+/// A run finds its attempt fenced by an undo that has ended.
+fn second_attempt() -> Scope {
+    Scope {
+        migrators: 2,
+        undo: true,
+        budget: runs(3),
+        ..Scope::new("an undo that was begun again")
+    }
+}
+
+fn runs(runs: u8) -> Budget {
+    Budget {
+        runs,
+        ..Budget::default()
+    }
+}

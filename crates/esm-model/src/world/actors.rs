@@ -1,0 +1,216 @@
+//! What migrators, writers and readers hold in memory: lost in a crash.
+
+use super::{Close, Entry, Origin, Request, Slot};
+
+/// A migrator.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Migrator {
+    /// Does nothing, or was killed.
+    Idle,
+    /// Works at a migration.
+    Running(Run),
+}
+
+/// One run at a migration, as `Context`, `Journal`, `Attempt` and `Progressed` hold it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Run {
+    /// Its number, unique in the world.
+    pub id: u8,
+    /// The migration.
+    pub migration: u8,
+    /// Whether it undoes the migration.
+    pub undo: bool,
+    /// The epoch that it has claimed; 0 before.
+    pub epoch: u8,
+    /// Number of journal records that it has read.
+    pub records: u8,
+    /// The source.
+    pub source: Slot,
+    /// The attempt.
+    pub attempt: u8,
+    /// The attempt's target.
+    pub target: Slot,
+    /// Whether it has found schemas retired while copying.
+    pub findings: bool,
+    /// Numbers of source and target events that were compared and found equal, once any were.
+    pub compared: Option<(u8, u8)>,
+    /// Whether this run has written the Close.
+    pub closed: bool,
+    /// What it does next.
+    pub step: Step,
+}
+
+/// What a run does next. Each is one read, or one write that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// Reads the journal, and claims it.
+    Claim,
+    /// Reads the document and the chain of streams.
+    Triage,
+    /// An undo: reads whether the target was begun.
+    LookWhetherBegun,
+    /// Reads the target's tail and first cell.
+    LookAtTarget,
+    /// Reads the source's tail and control cells, and decides.
+    LookAtSource(TargetSight),
+    /// In the twins of R1: reads the target only now, and decides.
+    LookAtTargetLast(SourceSight),
+    /// Reads both streams up to this source event and compares them.
+    Verify(Sight, u8),
+    /// Reads the journal again, to be sure that nobody has taken over.
+    EnsureInCharge(Option<Request>, Then),
+    /// Reads the document and the chain of streams, to make the document follow.
+    FollowClose,
+    /// Waits for the answer.
+    Sent(Request, Then),
+    /// The journal has another record under that number, or the answer was lost: reads it.
+    SettleRecord(Request),
+    /// Nothing more.
+    End,
+}
+
+/// What comes after a write.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Then {
+    /// Look again, whatever the answer.
+    Look,
+    /// Where it was done, what is seen now is known without a look.
+    Decide(Sight),
+    /// The journal has the record.
+    Recorded,
+    /// Make sure that nobody has taken over, then look.
+    EnsureInCharge,
+    /// An undo: look whether the target was begun.
+    LookWhetherBegun,
+    /// Record this.
+    Record(Entry),
+    /// Make the document follow.
+    Followed,
+    /// Another write, once this one is done: only where the protocol is broken.
+    Send(Box<Request>),
+    /// The run is over.
+    End,
+}
+
+/// What a look at target and source has shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sight {
+    /// The target.
+    pub target: TargetSight,
+    /// The source.
+    pub source: SourceSight,
+}
+
+/// What the target looked like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetSight {
+    /// The number of its next cell.
+    pub next_seq: u8,
+    /// Number of its events.
+    pub events: u8,
+    /// The cursor in its last cell.
+    pub cursor: Option<u8>,
+    /// What its first cell says.
+    pub origin: Option<Origin>,
+    /// Whether cells were missing.
+    pub gap: bool,
+}
+
+/// What the source looked like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceSight {
+    /// The number of its next cell.
+    pub next_seq: u8,
+    /// Number of its events.
+    pub events: u8,
+    /// Its Close.
+    pub close: Option<Close>,
+    /// Whether a Fence that names the target was seen.
+    pub fenced: bool,
+    /// Whether the document named it as active.
+    pub is_active: bool,
+}
+
+/// A writer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Writer {
+    /// Number of its appends that are over.
+    pub appends: u8,
+    /// Where its appends go, as it last saw it.
+    pub route: Option<Route>,
+    /// What it does.
+    pub step: WriterStep,
+}
+
+/// Where appends go, as `router::Route`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Route {
+    /// The stream.
+    pub stream: Slot,
+    /// The number of its next cell.
+    pub next_seq: u8,
+    /// Number of its events.
+    pub events: u8,
+    /// How often the object had changed.
+    pub knows: u8,
+}
+
+/// What a writer does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WriterStep {
+    /// Nothing.
+    Idle,
+    /// Waits for the answer.
+    Sent(Sending),
+    /// The outcome is unknown: it reads the cell back.
+    Settle(Sending),
+    /// Something else stands there: it loads the object and looks where the append goes now.
+    Find(Sending),
+    /// It may mirror the event that it has appended.
+    MayMirror {
+        /// The stream that it appended to.
+        stream: Slot,
+        /// The event's revision there.
+        revision: u8,
+        /// The append.
+        root: u8,
+    },
+    /// Waits for the mirror's answer.
+    Mirroring(Request),
+    /// In the twins that write to the target first: the target has the event, the source not yet.
+    TargetFirst(Sending, Request),
+}
+
+/// One append that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sending {
+    /// The append's number.
+    pub root: u8,
+    /// The stream it was sent to.
+    pub stream: Slot,
+    /// The number of its cell.
+    pub seq: u8,
+    /// Number of events before it.
+    pub revision: u8,
+    /// The position that is expected, if one is: a stream and a number of events; and how often the
+    /// object had changed when the caller looked.
+    pub expected: Option<(Slot, u8, u8)>,
+    /// Whether it was sent before with an unknown outcome: then no answer makes the outcome known.
+    pub unknown: bool,
+}
+
+/// Somebody who reads the object from both streams.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reader {
+    /// Has not begun.
+    Idle,
+    /// Has seen the source's end.
+    Head {
+        /// The source.
+        stream: Slot,
+        /// Number of its events.
+        events: u8,
+    },
+    /// Is through. `true`: the target had what it needed.
+    Read(bool),
+}

@@ -1,0 +1,67 @@
+//! What the object must be: the specification that the streams are compared with.
+
+use super::Event;
+use crate::scope::{Kind, Scope};
+
+/// The object's events as they must be readable. Follows every write at the moment at which it takes
+/// effect; nobody in the world can see it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Spec {
+    /// The events.
+    pub events: Vec<Event>,
+    /// How often they have changed, but for migrations, which only change their form.
+    pub changes: u8,
+    /// For each forward migration that was not undone: the events before it, and how many there
+    /// were of them afterwards.
+    before: Vec<(Vec<Event>, usize)>,
+}
+
+impl Spec {
+    /// An object with these events.
+    pub fn new(events: Vec<Event>) -> Self {
+        Self {
+            events,
+            changes: 0,
+            before: Vec::new(),
+        }
+    }
+
+    /// An application's append.
+    pub fn appended(&mut self, events: &[Event]) {
+        self.events.extend_from_slice(events);
+        self.changes += 1;
+    }
+
+    /// A cutover.
+    pub fn cut_over(&mut self, scope: &Scope, kind: Kind) {
+        match kind {
+            Kind::Forward => {
+                let image = transformed(scope, &self.events);
+                let before = std::mem::replace(&mut self.events, image);
+                self.before.push((before, self.events.len()));
+            }
+            Kind::Reverse => {
+                let (mut events, migrated) = self.before.pop().unwrap_or_default();
+                let since = self.events.iter().skip(migrated);
+                events.extend(since.map(|event| event.transformed_back()));
+                self.events = events;
+            }
+            Kind::Restore(count) => {
+                self.events = backup(count);
+                self.before.clear();
+                self.changes += 1;
+            }
+        }
+    }
+}
+
+/// What a forward migration makes of these events.
+pub fn transformed(scope: &Scope, events: &[Event]) -> Vec<Event> {
+    let image = |event: &Event| event.transformed(scope.shapes[usize::from(event.root)]);
+    events.iter().flat_map(image).collect()
+}
+
+/// The events of a backup.
+pub fn backup(count: u8) -> Vec<Event> {
+    (0..count).map(Event::appended).collect()
+}

@@ -1,0 +1,40 @@
+//! The whole protocol holds in every scope, and everything that should happen in one does.
+//!
+//! `ESM_MODEL=large` explores as far as fits into a night.
+
+use esm_model::{
+    Bounds, Phases, Protocol, Scope, attempts, competing, deletion, dual_read, explore, in_a_row,
+    lock, lost_answers, mirror, restore, reverse, rollback, two_migrators,
+};
+
+fn holds(scope: impl Fn(Bounds) -> Scope) -> esm_core::Result<()> {
+    let scope = scope(Bounds::from_environment());
+    let name = scope.name;
+    let verdict = explore(Protocol::whole(scope)?, 1);
+    println!("{name}: {verdict}");
+    assert!(verdict.holds(), "{name}: {verdict}");
+    Ok(())
+}
+
+macro_rules! scopes {
+    ($($scope:ident)*) => {$(
+        mod $scope {
+            #[test]
+            fn holds() -> esm_core::Result<()> {
+                super::holds(super::$scope)
+            }
+        }
+    )*};
+}
+
+scopes! {
+    two_migrators lost_answers rollback attempts lock in_a_row competing reverse restore mirror
+    dual_read deletion
+}
+
+#[test]
+fn r20_phases_hold() -> esm_core::Result<()> {
+    let verdict = explore(Phases::new(None)?, 1);
+    assert!(verdict.holds(), "{verdict}");
+    Ok(())
+}

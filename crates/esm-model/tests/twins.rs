@@ -1,0 +1,98 @@
+//! Each twin breaks one rule of the protocol, and is caught: in its scope the whole protocol holds,
+//! and the twin does not.
+
+use esm_model::{
+    Case, FORWARD, ONE_AT_A_TIME, Phases, PhasesTwin, Protocol, Twin, case, explore, refute,
+    two_migrators_at_once,
+};
+
+/// Asserts that the twin breaks what its case says, and that the whole protocol breaks nothing
+/// within the same bounds.
+fn is_caught(twin: Twin) -> esm_core::Result<()> {
+    let Some(Case { scope, breaks, .. }) = case(twin) else {
+        panic!("{twin:?} is no danger");
+    };
+    let whole = explore(Protocol::whole(scope.clone())?, 1);
+    assert!(whole.holds(), "the whole protocol, {}: {whole}", scope.name);
+    let broken = refute(Protocol::broken(scope.clone(), twin)?, breaks);
+    let found = broken
+        .counterexamples
+        .iter()
+        .find(|(name, _)| *name == breaks);
+    let Some((_, actions)) = found else {
+        panic!("{twin:?} is not caught, {}: {broken}", scope.name);
+    };
+    println!("{twin:?}, {}: {breaks}", scope.name);
+    for action in actions {
+        println!("  {action:?}");
+    }
+    Ok(())
+}
+
+macro_rules! caught {
+    ($($name:ident: $twin:ident,)*) => {
+        $(
+            #[test]
+            fn $name() -> esm_core::Result<()> {
+                is_caught(Twin::$twin)
+            }
+        )*
+
+        /// A twin that nobody asserts anything about would be a comment.
+        #[test]
+        fn every_twin_has_a_test() {
+            let dangerous: Vec<_> = Twin::ALL.into_iter().filter(|t| case(*t).is_some()).collect();
+            assert_eq!(dangerous, [$(Twin::$twin),*]);
+        }
+    };
+}
+
+caught! {
+    x1_close_without_expected_tail: CloseWithoutExpectedTail,
+    x2_cutover_by_routing_alone: CutoverByRoutingAlone,
+    x3_document_before_close: DocumentBeforeClose,
+    x4_mirror_at_a_bare_revision: MirrorAtBareRevision,
+    x5_target_removed_without_fence: DiscardWithoutFence,
+    x6_own_retried_put_read_as_anothers_conflict: OwnPutReadAsConflict,
+    x7_numbered_cells_removed_and_used_again: CellsUsedAgain,
+    x8_close_removed: CloseRemoved,
+    x9_target_written_first_and_counts_compared: TargetFirstCountCheck,
+    x10_target_written_first_and_contents_compared: TargetFirstContentCheck,
+    x11_fence_behind_data_not_seen: FencesBehindDataUnseen,
+    x12_targets_and_fences_numbered_anew: TargetsNumberedAnew,
+    x13_source_read_before_the_targets_tail: SourceLookedAtFirstAndLiveUnseen,
+    x14_bare_revision_carried_over_a_close: BareRevisionOverClose,
+    x15_retry_across_a_cutover_without_settling: RetryOverCloseUnsettled,
+    x16_dual_read_beyond_its_position: DualReadBeyondHead,
+    x17_position_translated_over_a_restore: PositionOverRestore,
+    r22_tombstone_without_its_commit_id: TombstoneWithoutCommit,
+    r17_takeover_not_seen_before_a_close: TakeoverUnseen,
+}
+
+/// R1 has two halves, and each alone is enough: a finding that the twin with both broken rests on.
+#[test]
+fn x13_either_half_of_r1_alone_holds() -> esm_core::Result<()> {
+    for twin in [Twin::SourceLookedAtFirst, Twin::LiveUnseen] {
+        let verdict = explore(Protocol::broken(two_migrators_at_once(), twin)?, 1);
+        assert!(verdict.counterexamples.is_empty(), "{twin:?}: {verdict}");
+    }
+    Ok(())
+}
+
+/// The other half of X12: what keeps a stale publisher from overwriting the phases of a later
+/// migration is the generation in the entry.
+#[test]
+fn x12_generations_of_phases_numbered_anew() -> esm_core::Result<()> {
+    let twin = Some(PhasesTwin::GenerationsNumberedAnew);
+    let verdict = refute(Phases::new(twin)?, FORWARD);
+    assert!(!verdict.counterexamples.is_empty(), "{verdict}");
+    Ok(())
+}
+
+#[test]
+fn r20_phases_put_without_compare() -> esm_core::Result<()> {
+    let twin = Some(PhasesTwin::PutWithoutCompare);
+    let verdict = refute(Phases::new(twin)?, ONE_AT_A_TIME);
+    assert!(!verdict.counterexamples.is_empty(), "{verdict}");
+    Ok(())
+}
