@@ -219,7 +219,10 @@ impl Names {
                 Entry::Planned => JournalEntry::Planned {
                     plan: self.plan.clone(),
                 },
-                Entry::RollingBack => JournalEntry::RollingBack { reason: reason() },
+                Entry::RollingBack => JournalEntry::RollingBack {
+                    reason: reason(),
+                    cancels: false,
+                },
                 Entry::RollBackRefused => JournalEntry::RollBackRefused { reason: reason() },
                 Entry::Completed => finished(Outcome::Completed),
                 Entry::RolledBack => finished(Outcome::RolledBack),

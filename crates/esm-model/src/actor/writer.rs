@@ -1,6 +1,6 @@
 //! Applications that append.
 //!
-//! Stands for `router::client` and `router::send`: I/O around `ChainEnd::carry` and
+//! Stands for `router::appending`, `send` and `mirror`: I/O around `ChainEnd::carry` and
 //! `ObjectDocument::follow`.
 
 use crate::protocol::Protocol;
