@@ -1,4 +1,4 @@
-//! The transformation that the migrations apply: that of the demo.
+//! The transformations: that of the demo, and one back.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use esm_core::transform::EventTransformer;
 use esm_jq::JqTransformer;
 
-/// What the program is called.
+/// What the program of a migration is called.
 pub(crate) const NAME: &str = "orders.jq";
 
 /// The program's file, for `esm`.
@@ -22,7 +22,13 @@ pub(crate) fn program() -> Result<String> {
     std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// The program, compiled.
-pub(crate) fn transformer() -> Result<Arc<dyn EventTransformer>> {
+/// The transformation of a migration.
+pub(crate) fn up() -> Result<Arc<dyn EventTransformer>> {
     Ok(Arc::new(JqTransformer::compile(NAME, &program()?)?))
+}
+
+/// That of a rollback after the cutover: what new code has written becomes what old code knows.
+pub(crate) fn down() -> Result<Arc<dyn EventTransformer>> {
+    let program = include_str!("down.jq");
+    Ok(Arc::new(JqTransformer::compile("down.jq", program)?))
 }

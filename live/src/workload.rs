@@ -135,7 +135,7 @@ mod tests {
     use esm_core::transform::{Fate, Mapper};
 
     fn fates(edition: Edition) -> Vec<Fate> {
-        let mapper = Mapper::new(crate::transformation::transformer().unwrap());
+        let mapper = Mapper::new(crate::transformation::up().unwrap());
         let object: ObjectId = "order/1".parse().unwrap();
         let batch = Batch {
             writer: 1,

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use futures::TryStreamExt as _;
 use rustix::process::Signal;
 
 use super::choices::{Choices, Moment, Sign, Trial};
 use crate::check::check;
-use crate::migrator::{End, Migrator};
+use crate::migrator::{End, Lease, Migrator};
 use crate::process::Warden;
 use crate::world::{Fleet, World};
 
@@ -18,8 +18,6 @@ const CALM: u64 = 30;
 /// What `esm` ends with when another holder has taken over, or when it could not renew its lock in
 /// time: with leases this short a busy machine is enough for that.
 const REPLACED: i32 = 5;
-/// How often what lost its lock is begun anew in the end.
-const TRIES: u32 = 20;
 
 /// Runs a round, and tells what happened.
 ///
@@ -34,6 +32,7 @@ pub(super) async fn run(directory: &Path, choices: &Choices, warden: &Warden) ->
         migrators: 0,
         ends: Vec::new(),
         undone: None,
+        reversed: 0,
     };
     round.fleet.all_at_work().await?;
     round.fleet.roll_out().await?;
@@ -43,11 +42,14 @@ pub(super) async fn run(directory: &Path, choices: &Choices, warden: &Warden) ->
         round.fleet.acknowledge(appends.min(CALM)).await?;
         round.fleet.replace(appends).await?;
     }
-    round.finish().await?;
+    if !matches!(choices.trial, Trial::Reversed { .. }) {
+        round.finish().await?;
+    }
     let Round {
         mut fleet,
         ends,
         undone,
+        reversed,
         ..
     } = round;
     fleet.acknowledge(CALM).await?;
@@ -61,6 +63,11 @@ pub(super) async fn run(directory: &Path, choices: &Choices, warden: &Warden) ->
     let undone = undone.map_or(String::new(), |moved| {
         format!("; undone with {moved} objects cut over already")
     });
+    ensure!(
+        found.restored == reversed,
+        "{} objects have their originals back, {reversed} were rolled back",
+        found.restored
+    );
     Ok(format!("{ends:?}{undone}; {found}"))
 }
 
@@ -73,6 +80,8 @@ struct Round<'a> {
     ends: Vec<End>,
     /// How many objects were migrated when the undo was done.
     undone: Option<u64>,
+    /// How many objects got their originals back.
+    reversed: u64,
 }
 
 impl Round<'_> {
@@ -81,14 +90,14 @@ impl Round<'_> {
         format!("{}-{what}", self.migrators)
     }
 
-    fn migrate(&mut self) -> Result<Migrator> {
+    fn migrate(&mut self, lease: Lease) -> Result<Migrator> {
         let name = self.name("migrate");
-        Migrator::migrate_briefly(self.world, &name)
+        Migrator::migrate(self.world, &name, lease)
     }
 
-    fn resume(&mut self) -> Result<Migrator> {
+    fn resume(&mut self, lease: Lease) -> Result<Migrator> {
         let name = self.name("resume");
-        Migrator::resume(self.world, &name)
+        Migrator::resume(self.world, &name, lease)
     }
 
     async fn undergo(&mut self, trial: &Trial) -> Result<()> {
@@ -97,14 +106,15 @@ impl Round<'_> {
             Trial::Frozen { at, woken } => self.frozen(*at, *woken).await,
             Trial::Unlocked { shared, frozen } => self.unlocked(*shared, *frozen).await,
             Trial::Undone { at, killed } => self.undone(*at, *killed).await,
+            Trial::Reversed { after } => self.reversed(*after).await,
         }
     }
 
     async fn killed(&mut self, moments: &[Moment]) -> Result<()> {
-        let mut migrator = self.migrate()?;
+        let mut migrator = self.migrate(Lease::Short)?;
         for (number, moment) in moments.iter().enumerate() {
             if number > 0 {
-                migrator = self.resume()?;
+                migrator = self.resume(Lease::Short)?;
             }
             self.wait(&mut migrator, *moment).await?;
             migrator.signal(Signal::KILL)?;
@@ -114,10 +124,10 @@ impl Round<'_> {
     }
 
     async fn frozen(&mut self, at: Moment, woken: Moment) -> Result<()> {
-        let mut first = self.migrate()?;
+        let mut first = self.migrate(Lease::Short)?;
         self.wait(&mut first, at).await?;
         first.signal(Signal::STOP)?;
-        let mut second = self.resume()?;
+        let mut second = self.resume(Lease::Short)?;
         self.wait(&mut second, woken).await?;
         first.signal(Signal::CONT)?;
         self.end(first).await?;
@@ -140,7 +150,7 @@ impl Round<'_> {
     }
 
     async fn undone(&mut self, at: Moment, killed: bool) -> Result<()> {
-        let mut migrator = self.migrate()?;
+        let mut migrator = self.migrate(Lease::Short)?;
         self.wait(&mut migrator, at).await?;
         let signal = if killed { Signal::KILL } else { Signal::STOP };
         migrator.signal(signal)?;
@@ -169,6 +179,25 @@ impl Round<'_> {
         }
         migrator.signal(Signal::CONT)?;
         self.end(migrator).await
+    }
+
+    /// The migration completes, applications go on, and all is rolled back.
+    async fn reversed(&mut self, after: u64) -> Result<()> {
+        self.finish().await?;
+        self.fleet.acknowledge(after).await?;
+        let migrations = self.world.migrations().await?;
+        let all: Vec<_> = migrations.migrations().try_collect().await?;
+        for state in all {
+            let moved = state.statistics.map_or(0, |statistics| statistics.migrated);
+            if moved > 0 {
+                let name = self.name("reverse");
+                let migration = state.migration.to_string();
+                let back = Migrator::reverse(self.world, &name, &migration)?;
+                back.succeed(self.world).await?;
+                self.reversed += moved;
+            }
+        }
+        Ok(())
     }
 
     /// Freezes a migrator for so many appends.
@@ -212,20 +241,7 @@ impl Round<'_> {
 
     /// Brings everything to its end: what was begun, then what never was, or was undone.
     async fn finish(&mut self) -> Result<()> {
-        for _ in 0..TRIES {
-            let mut last = self.resume()?;
-            if last.ended().await? == End::Exit(0) {
-                last = self.migrate()?;
-            }
-            match last.ended().await? {
-                End::Exit(0) => return Ok(()),
-                End::Exit(REPLACED) => {}
-                end => bail!(
-                    "a migrator ended with {end:?}:\n{}",
-                    last.printed(self.world)
-                ),
-            }
-        }
-        bail!("no migrator kept its lock to the end, {TRIES} times in a row")
+        self.resume(Lease::Usual)?.succeed(self.world).await?;
+        self.migrate(Lease::Usual)?.succeed(self.world).await
     }
 }

@@ -11,7 +11,7 @@ use esm_core::store::{
 use esm_objectstore::Store;
 use futures::TryStreamExt as _;
 
-use super::Images;
+use super::{Images, Way};
 
 /// An object's streams.
 #[derive(Debug)]
@@ -52,14 +52,40 @@ impl Chain {
         &self.0[self.0.len() - 1]
     }
 
-    /// I4: what was copied is the image of all that the stream before held.
+    /// I4: what was copied is the image of all that the stream before held; or, after a rollback, what
+    /// the stream before that held, and the images of what has come since (R18).
     pub(super) fn check_copies(&self, images: Images<'_>) -> Result<()> {
-        for pair in self.0.windows(2) {
-            let [from, to] = pair else { continue };
+        for at in 1..self.0.len() {
+            let (from, to) = (&self.0[at - 1], &self.0[at]);
             let hop = || format!("I4: {} is no copy of {}", to.stream, from.stream);
-            from.is_copied_to(to, images).with_context(hop)?;
+            let copied = self.copied(at, images).and_then(|copied| {
+                from.is_counted()?;
+                to.begins_with(&copied)
+            });
+            copied.with_context(hop)?;
         }
         Ok(())
+    }
+
+    /// What a stream is to begin with.
+    fn copied(&self, at: usize, images: Images<'_>) -> Result<Vec<Event>> {
+        let (from, to) = (&self.0[at - 1], &self.0[at]);
+        let origin = to.origin.as_ref();
+        let origin = origin.context("it does not say where it comes from")?;
+        let way = to.way().context("it does not say where it comes from")?;
+        ensure!(
+            *origin.appends_through() == images.mapper(way).fingerprint(),
+            "it went through another transformation: {}",
+            origin.fingerprint
+        );
+        if way == Way::Up {
+            return images.all(way, &from.events);
+        }
+        let originals = at.checked_sub(2).map(|at| &self.0[at]);
+        let originals = originals.context("it restores what never was")?;
+        let mut copied = originals.events.clone();
+        copied.extend(images.all(way, &from.events[from.copied..])?);
+        Ok(copied)
     }
 
     /// The stream that a position counts in.
@@ -90,9 +116,12 @@ impl Chain {
 }
 
 impl Link {
-    /// Whether a migration wrote it: then appends of retired schemas are stored as their images.
-    pub(super) fn is_target(&self) -> bool {
-        self.origin.is_some()
+    /// Which transformation it went through, and appends of retired schemas go through; none for
+    /// what no migration wrote.
+    pub(super) fn way(&self) -> Option<Way> {
+        let origin = self.origin.as_ref()?;
+        let restored = origin.restores.is_some();
+        Some(if restored { Way::Down } else { Way::Up })
     }
 
     async fn read(store: &Arc<dyn EventStore>, stream: StreamId, copied: usize) -> Result<Self> {
@@ -116,37 +145,35 @@ impl Link {
         Ok(link)
     }
 
-    fn is_copied_to(&self, to: &Self, images: Images<'_>) -> Result<()> {
-        let origin = to
-            .origin
-            .as_ref()
-            .context("it does not say where it comes from")?;
-        ensure!(
-            origin.fingerprint == images.mapper.fingerprint(),
-            "it went through another transformation: {}",
-            origin.fingerprint
-        );
+    fn is_counted(&self) -> Result<()> {
         let counted = self.close.as_ref().map(|close| close.events.0 as usize);
         ensure!(
             counted == Some(self.events.len()),
             "the Close counts {counted:?} events, there are {}",
             self.events.len()
         );
-        let mut copies = to.events.iter().take(to.copied);
-        for (revision, event) in self.events.iter().enumerate() {
-            for image in images.of(revision, event)? {
-                let copy = copies.next().with_context(|| {
-                    format!("the image of revision {revision} is missing: {}", image.id)
-                })?;
-                ensure!(
-                    *copy == image,
-                    "the image of revision {revision} should be {image:?} and is {copy:?}"
-                );
-            }
+        Ok(())
+    }
+
+    fn begins_with(&self, copied: &[Event]) -> Result<()> {
+        ensure!(
+            self.copied == copied.len(),
+            "{} events were copied, {} should have been",
+            self.copied,
+            copied.len()
+        );
+        for (revision, (event, copy)) in copied.iter().zip(&self.events).enumerate() {
+            ensure!(
+                event == copy,
+                "at revision {revision} should stand {event:?}, and {copy:?} does"
+            );
         }
-        match copies.next() {
-            Some(extra) => bail!("an event is the image of none: {}", extra.id),
-            None => Ok(()),
-        }
+        ensure!(
+            self.events.len() >= copied.len(),
+            "only {} of {} copied events are there",
+            self.events.len(),
+            copied.len()
+        );
+        Ok(())
     }
 }

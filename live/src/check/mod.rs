@@ -40,6 +40,8 @@ pub(crate) struct Found {
     pub(crate) reads: u64,
     /// Objects that went on in another stream.
     pub(crate) moved: u64,
+    /// Objects whose originals were restored by a rollback.
+    pub(crate) restored: u64,
 }
 
 impl fmt::Display for Found {
@@ -51,11 +53,12 @@ impl fmt::Display for Found {
             unknown,
             reads,
             moved,
+            restored,
         } = self;
         write!(
             f,
             "{acknowledged} appends acknowledged, {conflicts} in conflict, {unknown} unknown, \
-             {reads} reads; {moved} objects moved; {events} events, each exactly once, in order"
+             {reads} reads; {moved} objects moved, {restored} of them back; {events} events, each exactly once, in order"
         )
     }
 }
@@ -71,7 +74,8 @@ pub(crate) async fn check(world: &World) -> Result<(Found, Told)> {
         bail!("{} failed, first: {failure}", told.failures.len());
     }
     let store = world.look().await?;
-    let mapper = Mapper::new(transformation::transformer()?);
+    let up = Mapper::new(transformation::up()?);
+    let down = Mapper::new(transformation::down()?);
     let mut found = Found::default();
     let mut attempts = BTreeMap::<&ObjectId, Vec<&Attempt>>::new();
     for attempt in &told.attempts {
@@ -85,7 +89,8 @@ pub(crate) async fn check(world: &World) -> Result<(Found, Told)> {
             told: &told,
             images: Images {
                 object: &object,
-                mapper: &mapper,
+                up: &up,
+                down: &down,
             },
             attempts: attempts.get(&object).map_or(&[], Vec::as_slice),
         };
@@ -109,25 +114,51 @@ impl Found {
     }
 }
 
-/// What the transformation makes of an object's events.
+/// Which of the two transformations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// A migration's.
+    Up,
+    /// That of a rollback after its cutover.
+    Down,
+}
+
+/// What the transformations make of an object's events.
 #[derive(Debug, Clone, Copy)]
 struct Images<'a> {
     object: &'a ObjectId,
-    mapper: &'a Mapper,
+    up: &'a Mapper,
+    down: &'a Mapper,
 }
 
 impl Images<'_> {
-    fn of(&self, revision: usize, event: &Event) -> Result<Vec<Event>> {
-        let revision = Revision(revision as u64);
-        Ok(self.mapper.map(self.object, revision, event)?.outputs)
+    fn mapper(&self, way: Way) -> &Mapper {
+        match way {
+            Way::Up => self.up,
+            Way::Down => self.down,
+        }
     }
 
-    fn all(&self, events: &[Event]) -> Result<Vec<Event>> {
+    /// The image of an event. No transformation here looks at the revision.
+    fn of(&self, way: Way, event: &Event) -> Result<Vec<Event>> {
+        let mapped = self.mapper(way).map(self.object, Revision::START, event);
+        Ok(mapped?.outputs)
+    }
+
+    fn all<'e>(&self, way: Way, events: impl IntoIterator<Item = &'e Event>) -> Result<Vec<Event>> {
         let mut all = Vec::new();
-        for (revision, event) in events.iter().enumerate() {
-            all.extend(self.of(revision, event)?);
+        for event in events {
+            all.extend(self.of(way, event)?);
         }
         Ok(all)
+    }
+
+    /// What an event may have become, wherever it was appended and whatever its stream went through.
+    fn possible(&self, event: &Event) -> Result<Vec<Vec<Event>>> {
+        let up = self.of(Way::Up, event)?;
+        let down = self.of(Way::Down, event)?;
+        let both = self.all(Way::Down, &up)?;
+        Ok(vec![vec![event.clone()], up, down, both])
     }
 }
 
@@ -151,10 +182,12 @@ impl Look<'_> {
         reads::check_loads(&chain, images, loads.map(|(_, loaded)| loaded))?;
         let read = self.read(&chain).await?;
         let history = history::replay(self.attempts)?;
-        let checked = history.check_transformed(&read, object, images.mapper);
+        let possible = |event: &Event| images.possible(event).map_err(|e| format!("{e:#}"));
+        let checked = history.check_images(&read, possible);
         checked.map_err(anyhow::Error::msg)?;
         found.events += read.len() as u64;
         found.moved += u64::from(chain.links().len() > 1);
+        found.restored += u64::from(chain.end().way() == Some(Way::Down));
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use esm_core::event::{Event, Position};
 use esm_core::id::StreamId;
 use esm_core::verify::RollingHash;
 
-use super::Images;
-use super::chain::Chain;
+use super::chain::{Chain, Link};
+use super::{Images, Way};
 use crate::history::{Loaded, Seen};
 
 /// What was read once stands where it was read.
@@ -72,25 +72,27 @@ fn states<'a>(
     images: Images<'_>,
 ) -> Result<BTreeMap<(&'a StreamId, u64), Vec<State>>> {
     let mut states = BTreeMap::<_, Vec<State>>::new();
+    let mut at = |link: &'a Link, revision: usize, state: State| {
+        let there = states.entry((&link.stream, revision as u64));
+        there.or_default().push(state);
+    };
     let links = chain.links();
     for (begun, link) in links.iter().enumerate() {
+        // of the target of the next migration, which is one forward: those back publish nothing
         let mut state = State::begin();
+        at(link, 0, state);
         for (revision, event) in link.events.iter().enumerate() {
-            let there = states.entry((&link.stream, revision as u64));
-            there.or_default().push(state);
-            for image in images.of(revision, event)? {
+            for image in images.of(Way::Up, event)? {
                 state.add(&image);
             }
+            at(link, revision + 1, state);
         }
-        let there = states.entry((&link.stream, link.events.len() as u64));
-        there.or_default().push(state);
 
         let mut state = State::begin();
-        for (at, link) in links.iter().enumerate().skip(begun) {
-            let first = if at == begun { 0 } else { link.copied };
+        for (number, link) in links.iter().enumerate().skip(begun) {
+            let first = if number == begun { 0 } else { link.copied };
             for revision in first..=link.events.len() {
-                let there = states.entry((&link.stream, revision as u64));
-                there.or_default().push(state);
+                at(link, revision, state);
                 if let Some(event) = link.events.get(revision) {
                     state.add(event);
                 }

@@ -19,16 +19,16 @@ pub(super) fn check_appends(
     let mut owners = HashMap::new();
     for attempt in attempts {
         let events = attempt.batch.events()?;
-        let images = images.all(&events)?;
         if let Some(position) = attempt.acknowledged() {
-            let stored = match chain.of(position)?.is_target() {
-                true => &images,
-                false => &events,
-            };
-            stand(chain, stored, position)?;
+            match chain.of(position)?.way() {
+                Some(way) => stand(chain, &images.all(way, &events)?, position)?,
+                None => stand(chain, &events, position)?,
+            }
         }
-        let ids = events.into_iter().chain(images).map(|event| event.id);
-        owners.extend(ids.map(|id| (id, *attempt)));
+        for event in &events {
+            let possible = images.possible(event)?.into_iter().flatten();
+            owners.extend(possible.map(|image| (image.id, *attempt)));
+        }
     }
     for attempt in attempts.iter().filter(|attempt| attempt.in_conflict()) {
         has_cause(chain, attempt, &owners)

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tokio::process::Command;
 
-use crate::migrator::Migrator;
+use crate::migrator::{Lease, Migrator};
 use crate::process::{Process, nanoseconds};
 use crate::world::{Fleet, World};
 
@@ -45,7 +45,7 @@ pub(super) async fn run(world: &World, fleet: &mut Fleet<'_>, appends: u64) -> R
     fleet.roll_out().await?;
     fleet.acknowledge(appends / 4).await?;
     let migrating = nanoseconds();
-    let migrator = Migrator::migrate(world, "migrate", &[])?;
+    let migrator = Migrator::migrate(world, "migrate", Lease::Usual)?;
     migrator.succeed(world).await?;
     let migrated = nanoseconds();
     fleet.acknowledge(appends).await?;

@@ -3,5 +3,5 @@
 mod process;
 mod unlocked;
 
-pub(crate) use process::{End, Migrator};
+pub(crate) use process::{End, Lease, Migrator};
 pub(crate) use unlocked::{Options, run};

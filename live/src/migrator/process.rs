@@ -15,16 +15,33 @@ use crate::process::Process;
 use crate::transformation;
 use crate::world::{World, address};
 
-/// Where migrators are killed and frozen, their locks run out after two seconds instead of a minute,
-/// and whoever waits for one waits long enough.
-const SHORT_LEASES: [&str; 6] = [
-    "--lock-lease",
-    "2s",
-    "--lock-heartbeat",
-    "500ms",
-    "--lock-timeout",
-    "30s",
-];
+/// How long a migrator holds its lock without renewing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lease {
+    /// As everybody's. It waits for a lock that runs out soon.
+    Usual,
+    /// Two seconds, where migrators are killed and frozen; a machine that is busy enough takes it away
+    /// from them too.
+    Short,
+}
+
+impl Lease {
+    fn options(self) -> &'static [&'static str] {
+        const WAIT: [&str; 2] = ["--lock-timeout", "30s"];
+        const SHORT: [&str; 6] = [
+            WAIT[0],
+            WAIT[1],
+            "--lock-lease",
+            "2s",
+            "--lock-heartbeat",
+            "500ms",
+        ];
+        match self {
+            Self::Usual => &WAIT,
+            Self::Short => &SHORT,
+        }
+    }
+}
 
 /// A migrator at work.
 #[derive(Debug)]
@@ -55,31 +72,31 @@ pub(crate) enum End {
 
 impl Migrator {
     /// Starts the migration of all objects.
-    pub(crate) fn migrate(world: &World, name: &str, options: &[&str]) -> Result<Self> {
+    pub(crate) fn migrate(world: &World, name: &str, lease: Lease) -> Result<Self> {
         let program = transformation::path();
         let program = program.to_str().context("the path is no text")?;
-        let migrate = ["migrate", "--all", "--transform", program];
-        Self::esm(world, name, &[&migrate, options].concat())
-    }
-
-    /// Starts the same with a lock that runs out soon.
-    pub(crate) fn migrate_briefly(world: &World, name: &str) -> Result<Self> {
-        Self::migrate(world, name, &SHORT_LEASES)
+        let migrate = [
+            "migrate",
+            "--all",
+            "--phases",
+            "always",
+            "--transform",
+            program,
+        ];
+        Self::esm(world, name, &migrate, lease)
     }
 
     /// Starts going on with what was not finished.
-    pub(crate) fn resume(world: &World, name: &str) -> Result<Self> {
-        let resume = ["resume", "--all"];
-        Self::esm(world, name, &[&resume[..], &SHORT_LEASES].concat())
+    pub(crate) fn resume(world: &World, name: &str, lease: Lease) -> Result<Self> {
+        Self::esm(world, name, &["resume", "--all"], lease)
     }
 
     /// Starts undoing a migration.
     pub(crate) fn roll_back(world: &World, name: &str, migration: &str) -> Result<Self> {
-        let roll_back = ["rollback", migration];
-        Self::esm(world, name, &[&roll_back[..], &SHORT_LEASES].concat())
+        Self::esm(world, name, &["rollback", migration], Lease::Short)
     }
 
-    fn esm(world: &World, name: &str, arguments: &[&str]) -> Result<Self> {
+    fn esm(world: &World, name: &str, arguments: &[&str], lease: Lease) -> Result<Self> {
         let program = beside("esm")?;
         let mut command = Command::new(program);
         // options that the user has set for a store of their own are not meant for this one
@@ -91,22 +108,30 @@ impl Migrator {
         command
             .env("ESM_STORE", address(&world.store_path())?)
             .args(["--progress", "off", "--log", "info"])
-            .args(arguments);
+            .args(arguments)
+            .args(lease.options());
         Self::start(world, name, &mut command)
     }
 
     /// Starts a migrator that no lock keeps away: on a migration of its own, or on those that are
     /// on already.
     pub(crate) fn without_lock(world: &World, name: &str, resumes: bool) -> Result<Self> {
+        let resume = resumes.then_some("--resume");
+        Self::own(world, name, resume.as_slice())
+    }
+
+    /// Starts rolling a migration back that has ended.
+    pub(crate) fn reverse(world: &World, name: &str, migration: &str) -> Result<Self> {
+        Self::own(world, name, &["--roll-back", migration])
+    }
+
+    fn own(world: &World, name: &str, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("migrator")
             .arg("--store")
             .arg(world.store_path());
-        if resumes {
-            command.arg("--resume");
-        }
-        Self::start(world, name, &mut command)
+        Self::start(world, name, command.args(arguments))
     }
 
     fn start(world: &World, name: &str, command: &mut Command) -> Result<Self> {

@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use super::Warden;
 
 /// How long anything may take that must end by itself: a guard against hanging, no bound on speed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A process of ours. Killed when it is dropped.
 #[derive(Debug)]

@@ -13,7 +13,8 @@ pub(crate) struct Part {
     /// It hears of phases: mirrors, reads from targets, gives way to cutovers
     #[arg(long)]
     pub(crate) hears_phases: bool,
-    /// It has the transformation registered, and goes on with the old edition of the code
+    /// It goes on with the old edition of the code, and has the migration's transformation registered; the
+    /// others have that of a rollback
     #[arg(long)]
     pub(crate) stays_old: bool,
 }
@@ -43,9 +44,10 @@ impl Part {
         if self.hears_phases {
             client = client.with_phases(PhaseOptions::default().poll(POLL));
         }
-        if self.stays_old {
-            client = client.with_transformer(transformation::transformer()?);
-        }
-        Ok(client)
+        // what this application's code does not know any more, or not yet, after a migration or a rollback
+        Ok(client.with_transformer(match self.stays_old {
+            true => transformation::up()?,
+            false => transformation::down()?,
+        }))
     }
 }

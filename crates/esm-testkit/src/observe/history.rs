@@ -111,7 +111,7 @@ impl History {
     /// # Errors
     /// As [`check_transformed`](Self::check_transformed).
     pub fn check(&self, found: &[Event]) -> Result<(), String> {
-        self.check_images(found, |event| Ok(vec![event.clone()]))
+        self.check_images(found, |event| Ok(vec![vec![event.clone()]]))
     }
 
     /// Checks what is there against what writers were told:
@@ -135,14 +135,21 @@ impl History {
         self.check_images(found, |event| {
             // an image may not depend on the revision: a writer cannot know it beforehand
             let mapped = mapper.map(object, Revision::START, event);
-            Ok(mapped.map_err(|failure| failure.to_string())?.outputs)
+            let mapped = mapped.map_err(|failure| failure.to_string())?;
+            Ok(vec![vec![event.clone()], mapped.outputs])
         })
     }
 
-    fn check_images(
+    /// As [`check_transformed`](Self::check_transformed), where an event may have become any of
+    /// several: `images` gives them for an event, for every event in the same order, because the
+    /// events of one append all went the same way.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check_images(
         &self,
         found: &[Event],
-        image: impl Fn(&Event) -> Result<Vec<Event>, String>,
+        images: impl Fn(&Event) -> Result<Vec<Vec<Event>>, String>,
     ) -> Result<(), String> {
         let mut places = BTreeMap::<&EventId, usize>::new();
         for (place, event) in found.iter().enumerate() {
@@ -153,7 +160,7 @@ impl History {
         let state = self.lock();
         let mut standing = Vec::new();
         for attempt in &state.attempts {
-            standing.extend(attempt.place(found, &places, &image)?);
+            standing.extend(attempt.place(found, &places, &images)?);
         }
         standing.sort_by_key(|standing| standing.first);
         let accounted: usize = standing.iter().map(|standing| standing.count).sum();
@@ -180,26 +187,29 @@ impl Attempt {
         &self,
         found: &[Event],
         places: &BTreeMap<&EventId, usize>,
-        image: &impl Fn(&Event) -> Result<Vec<Event>, String>,
+        images: &impl Fn(&Event) -> Result<Vec<Vec<Event>>, String>,
     ) -> Result<Option<Standing>, String> {
         let Some(id) = self.events.first().map(|event| event.id.clone()) else {
             return Ok(None);
         };
-        let mut images = Vec::new();
+        let mut ways = Vec::<Vec<Event>>::new();
         for event in &self.events {
-            images.extend(image(event)?);
+            for (way, image) in images(event)?.into_iter().enumerate() {
+                ways.resize_with(ways.len().max(way + 1), Vec::new);
+                ways[way].extend(image);
+            }
         }
         let stands = |wanted: &[Event]| {
             let first = *places.get(&wanted.first()?.id)?;
             let there = found.get(first..first + wanted.len())?;
             (there == wanted).then_some((first, wanted.len()))
         };
-        let place = stands(&self.events).or_else(|| stands(&images));
+        let place = ways.iter().find_map(|images| stands(images));
         let answer = self.answer.map_or(Answer::Ambiguous, |(answer, _)| answer);
         let (first, count) = match (place, answer) {
             (Some(_), Answer::Failed) => return Err(format!("a failed event stands there: {id}")),
             (Some(place), _) => place,
-            (None, Answer::Acknowledged) if !images.is_empty() => {
+            (None, Answer::Acknowledged) if !ways.iter().any(Vec::is_empty) => {
                 return Err(format!("an acknowledged event is lost or changed: {id}"));
             }
             (None, _) => return Ok(None),
