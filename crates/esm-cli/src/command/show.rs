@@ -1,11 +1,14 @@
 //! `esm show`
 
+use std::collections::BTreeMap;
+
 use esm_core::Result;
 use esm_core::chain::{self, ChainEnd};
 use esm_core::document::ObjectDocument;
 use esm_core::event::Revision;
 use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationPhase;
+use esm_core::router::accepted_unchanged;
 use esm_core::store::{Close, EventStoreExt as _, Origin, Tail};
 use serde::Serialize;
 
@@ -17,7 +20,8 @@ use crate::session::Session;
 
 /// Show an object: its document, its chain of streams, the phase it is in.
 ///
-/// What the streams say counts; where the document is behind them, that is shown too.
+/// What the streams say counts; where the document is behind them, that is shown too. Streams that
+/// accept events of retired schemas are read, and those events counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -53,6 +57,9 @@ struct ShownStream {
     closed_by: Option<MigrationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     continues_at: Option<Revision>,
+    /// Events of retired schemas that it accepted as they are, by schema.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    accepted_unchanged: BTreeMap<String, u64>,
 }
 
 impl Show {
@@ -94,7 +101,10 @@ impl ShownStream {
         tail: &Tail,
         close: Option<&Close>,
     ) -> Result<Self> {
+        let store = session.stores().of(stream)?;
+        let accepted = accepted_unchanged(store, &stream.stream).await?.into_iter();
         Ok(Self {
+            accepted_unchanged: accepted.map(|(s, n)| (s.to_string(), n)).collect(),
             stream: stream.clone(),
             state: match close {
                 None => "active",
@@ -103,7 +113,7 @@ impl ShownStream {
             },
             events: tail.next_revision(),
             cells: tail.next_seq(),
-            origin: session.stores().of(stream)?.origin(&stream.stream).await?,
+            origin: store.origin(&stream.stream).await?,
             closed_by: close.map(|c| c.migration),
             continues_at: close.map(|c| c.target_events),
         })
@@ -133,6 +143,12 @@ fn text(shown: &Shown, terminal: bool) -> String {
             count(stream.cells),
             stream.closed_by.map(|m| m.to_string()).unwrap_or_default(),
         ]);
+    }
+    for stream in &shown.streams {
+        for (schema, events) in &stream.accepted_unchanged {
+            let what = format!("{schema}: {} in {}", count(*events), stream.stream.stream);
+            facts.add("accepted unchanged", what);
+        }
     }
     let mut text = facts.to_text(terminal);
     text.push_str("\n\n");

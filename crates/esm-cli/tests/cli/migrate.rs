@@ -118,6 +118,37 @@ fn all_objects_are_migrated_and_the_export_is_what_the_program_says() {
 }
 
 #[test]
+fn a_change_that_keeps_the_schema_wants_a_choice_and_what_it_accepts_is_counted() {
+    // R11
+    let esm = Esm::new();
+    esm.import(&orders::sorted(2, 3));
+    let in_place = r#"if .type == "NoteTaken" then .data.text = "x" else . end"#;
+    let program = esm.file("in-place.jq", in_place);
+    let migrate = ["migrate", "--all", "--transform", &program];
+    esm.run(&["plan", "--all", "--transform", &program])
+        .succeeded()
+        .printed("must be chosen");
+    esm.run(&migrate).failed(2, &[]);
+    let status = esm.run(&["status", "-o", "json"]).json();
+    let migration = status["migration"].as_str().unwrap();
+    esm.run(&["rollback", migration, "--yes"]).succeeded();
+
+    let accept = [&migrate[..], &["--on-retired", "accept-unchanged"]].concat();
+    esm.run(&accept).succeeded();
+    let show = ["show", "order/00001", "-o", "json"];
+    let shown = esm.run(&show).json();
+    assert_eq!(shown["streams"][1]["accepted_unchanged"], Value::Null);
+    let file = esm.file("more", orders::line("00001", 3));
+    esm.run(&["import", &file]).succeeded();
+    let shown = esm.run(&show).json();
+    let accepted = &shown["streams"][1]["accepted_unchanged"];
+    assert_eq!(*accepted, json!({"NoteTaken v1": 1}));
+    esm.run(&["show", "order/00001"])
+        .succeeded()
+        .printed("NoteTaken v1: 1 in");
+}
+
+#[test]
 fn what_was_imported_before_a_migration_is_known_after_it() {
     let (esm, program) = with_orders(3, 5);
     esm.run(&["migrate", "--all", "--transform", &program])
