@@ -1,6 +1,16 @@
 //! `esm rollback` after the cutover, `--reversible-with`, `--reversible-for`
 
+use std::path::Path;
+use std::sync::Arc;
+
+use esm_core::ErrorKind;
+use esm_core::clock::Environment;
+use esm_core::event::Event;
+use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::router::{ExpectedRevision, ObjectClient};
+use esm_objectstore::{OpenOptions, Store, local_directory};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::esm::Esm;
 use crate::migrate::PROGRAM;
@@ -12,6 +22,7 @@ if .type == "Paid" then empty
 elif .type == "Invoiced" then .type = "OrderPaid"
 elif .type == "OrderPlaced" and .schemaversion == 2
 then .schemaversion = 1 | .data |= with_entries(if .key == "note" then .key = "text" else . end)
+elif .type == "OrderShipped" then .
 else . end
 "#;
 
@@ -159,4 +170,72 @@ fn one_that_was_moved_on_is_named_and_keeps_the_others_unless_told_otherwise() {
     m.esm.run(&["rollback", &newer]).succeeded();
     m.esm.run(&["rollback", &m.migration]).succeeded();
     m.restored(&[]);
+}
+
+/// Applications append through the library, in this process, while `esm` rolls back in another: one in
+/// a schema that both know, one in the new schema, until it is refused.
+#[test]
+fn nothing_is_lost_while_applications_write() {
+    let m = migrated(&[]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let stop = CancellationToken::new();
+    let writers: Vec<_> = ["OrderShipped", "Invoiced"]
+        .map(|event_type| {
+            let (store, stop) = (m.esm.path("store"), stop.clone());
+            runtime.spawn(async move { write(&store, event_type, &stop).await })
+        })
+        .into();
+    let back = ["rollback", &m.migration, "--down", &m.down];
+    for _ in 0..3 {
+        // whichever is faster: one that is beaten too often leaves everything as it was
+        let ran = m.esm.run(&back);
+        if ran.code == Some(0) {
+            break;
+        }
+        m.esm.run(&["resume", "--all"]);
+    }
+    m.esm.run(&back).succeeded().printed("nothing to do");
+    stop.cancel();
+    let mut acknowledged = Vec::new();
+    for writer in writers {
+        let ids = runtime.block_on(writer).expect("a writer ends");
+        assert!(!ids.is_empty(), "a writer wrote nothing");
+        acknowledged.extend(ids);
+    }
+    let mut found: Vec<_> = (m.esm.export().lines())
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["id"].clone())
+        .filter_map(|id| id.as_str().map(str::to_owned))
+        .filter(|id| id.starts_with("w/"))
+        .collect();
+    found.sort();
+    acknowledged.sort();
+    assert_eq!(found, acknowledged);
+    m.esm.run(&["verify", "--all"]).succeeded().printed("equal");
+}
+
+/// Appends to the orders in turn until it is told to stop, or refused; answers what was acknowledged.
+async fn write(store: &Path, event_type: &str, stop: &CancellationToken) -> Vec<String> {
+    let directory = local_directory(store).await.expect("a directory");
+    let store = Store::from_object_store_or_create(Arc::new(directory), "", OpenOptions::new());
+    let store = store.await.expect("a store");
+    let client = ObjectClient::new(store.records(), store.event_store(), Environment::system());
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        if stop.is_cancelled() {
+            break;
+        }
+        let order: ObjectId = format!("order/0000{}", number % 3).parse().expect("an id");
+        let id = format!("w/{event_type}/{number}");
+        let event_type = EventType::new(event_type).expect("a type");
+        let event = Event::new(EventId::new(&id).expect("an id"), event_type, "{}");
+        match client
+            .append(&order, ExpectedRevision::Any, vec![event])
+            .await
+        {
+            Ok(_) => acknowledged.push(id),
+            Err(error) if *error.kind() == ErrorKind::Invalid => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    acknowledged
 }

@@ -47,8 +47,9 @@ impl EventTransformer for Down {
             true => self.down.transform(event, context),
             false => Err(TransformError::new(
                 NO_DOWN,
-                "it needs a down transformation: it came after the migration, and the originals have \
-                 no event of its schema as it is now",
+                "it needs a down transformation that handles its schema, also where it is to stay as \
+                 it is: it came after the migration, and the originals have no event of that schema \
+                 as it is now",
             )),
         }
     }
