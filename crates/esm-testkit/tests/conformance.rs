@@ -90,3 +90,11 @@ mod lock {
 mod backup {
     esm_testkit::backup_conformance!(super::Memory::new());
 }
+
+mod routing {
+    esm_testkit::routing_conformance!(super::Memory::new());
+}
+
+mod journal {
+    esm_testkit::journal_conformance!(super::Memory::new());
+}

@@ -33,8 +33,10 @@ mod verdict;
 
 pub mod backup;
 pub mod event_store;
+pub mod journal;
 pub mod lock;
 pub mod records;
+pub mod routing;
 
 pub use cases::{Case, run_case};
 pub use harness::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};

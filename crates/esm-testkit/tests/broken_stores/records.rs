@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use esm_core::Result;
 use esm_core::store::{Record, RecordCollection, RecordKey, Records};
-use esm_testkit::conformance::{RecordsHarness, records};
+use esm_testkit::conformance::{Case, RecordsHarness, journal, records, routing};
 use esm_testkit::memory::MemoryRecords;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
-use crate::{assert_rejected, rejected_by};
+use crate::rejected_by;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Defect {
@@ -146,9 +146,20 @@ impl RecordsHarness for Harness {
     }
 }
 
+/// What each view over the records is rejected for.
+fn assert_all(cases: &[Case<dyn RecordsHarness>], defects: &[(Defect, &str)]) {
+    let missed = defects.iter().filter(|(defect, wanted)| {
+        let case = cases.iter().find(|case| case.name == *wanted);
+        let case = std::slice::from_ref(case.expect("the case exists"));
+        rejected_by(case, || Harness::boxed(*defect)).is_empty()
+    });
+    let missed: Vec<_> = missed.collect();
+    assert!(missed.is_empty(), "not rejected: {missed:?}");
+}
+
 #[test]
 fn every_defect_is_rejected_by_its_case() {
-    for (defect, wanted) in [
+    let defects = [
         (Defect::AcknowledgesTakenNumbers, "a_taken_number_conflicts"),
         (Defect::AcknowledgesTakenNumbers, "no_update_is_lost"),
         (Defect::AcknowledgesGaps, "a_gap_is_refused"),
@@ -166,19 +177,58 @@ fn every_defect_is_rejected_by_its_case() {
             Defect::KeepsItToItself,
             "a_fresh_handle_finds_a_far_version",
         ),
-    ] {
-        let case = records::CASES.iter().find(|case| case.name == wanted);
-        let case = std::slice::from_ref(case.expect("the case exists"));
-        assert_rejected(
-            &rejected_by(case, || Harness::boxed(defect)),
-            wanted,
-            defect,
-        );
-    }
+    ];
+    assert_all(records::CASES, &defects);
+}
+
+#[test]
+fn no_routing_table_stands_on_broken_records() {
+    let defects = [
+        (
+            Defect::ChecksThenWrites,
+            "those_who_enlist_at_once_are_all_in_the_index",
+        ),
+        (
+            Defect::ChecksThenWrites,
+            "those_who_publish_at_once_take_turns",
+        ),
+        (
+            Defect::HasAStaleNewest,
+            "what_is_published_is_seen_by_everybody",
+        ),
+        (Defect::HasAStaleNewest, "what_is_delisted_is_gone"),
+        (
+            Defect::ForgetsOldVersions,
+            "every_phase_is_published_in_its_turn",
+        ),
+        (
+            Defect::KeepsItToItself,
+            "what_is_published_is_seen_by_everybody",
+        ),
+        (Defect::KeepsItToItself, "a_later_generation_supersedes"),
+    ];
+    assert_all(routing::CASES, &defects);
+}
+
+#[test]
+fn no_journal_stands_on_broken_records() {
+    let defects = [
+        (
+            Defect::AcknowledgesTakenNumbers,
+            "who_takes_over_fences_the_holder",
+        ),
+        (Defect::ForgetsOldVersions, "a_journal_survives_its_writer"),
+        (Defect::ListsTwice, "every_journal_is_listed"),
+        (Defect::LeavesOneOut, "every_journal_is_listed"),
+        (Defect::KeepsItToItself, "a_journal_survives_its_writer"),
+    ];
+    assert_all(journal::CASES, &defects);
 }
 
 #[test]
 fn without_a_defect_every_case_passes() {
     let harness = || Harness::boxed(Defect::None);
-    assert_eq!(rejected_by(records::CASES, harness), [""; 0]);
+    for cases in [records::CASES, routing::CASES, journal::CASES] {
+        assert_eq!(rejected_by(cases, harness), [""; 0]);
+    }
 }
