@@ -71,8 +71,17 @@ fn doc() -> Result<()> {
     )
 }
 
-/// Runs every example; each checks its own outcome.
+/// Runs every example, each of which checks its own outcome, and the tests of the crate that is no
+/// member of the workspace.
 fn examples() -> Result<()> {
+    let downstream = project::root().join("examples/downstream/Cargo.toml");
+    command::run(
+        command::cargo()
+            .args(["test", "--quiet", "--manifest-path"])
+            .arg(downstream)
+            .arg("--target-dir")
+            .arg(project::target().join("downstream")),
+    )?;
     let directory = project::root().join("examples/library/examples");
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {

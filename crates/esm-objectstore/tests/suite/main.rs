@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(all(unix, feature = "aws"))]
+mod answers;
 mod conformance;
 mod damage;
 mod machine;

@@ -115,19 +115,30 @@ macro_rules! suites {
         mod backup {
             esm_testkit::backup_conformance!($place);
         }
+        mod routing {
+            esm_testkit::routing_conformance!($place);
+        }
+        mod journal {
+            esm_testkit::journal_conformance!($place);
+        }
     };
 }
 
 #[cfg(feature = "aws")]
-mod s3 {
+pub(crate) mod s3 {
     use std::sync::Arc;
 
     use esm_testkit::containers::{self, S3};
     use object_store::ObjectStore;
 
     fn client(s3: &S3) -> Arc<dyn ObjectStore> {
+        client_at(&s3.url(), s3)
+    }
+
+    /// A client of this server, at an address that leads to it.
+    pub(crate) fn client_at(url: &str, s3: &S3) -> Arc<dyn ObjectStore> {
         let client = object_store::aws::AmazonS3Builder::new()
-            .with_endpoint(s3.url())
+            .with_endpoint(url)
             .with_allow_http(true)
             .with_region(s3.region())
             .with_bucket_name(s3.bucket())

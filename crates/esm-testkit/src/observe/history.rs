@@ -106,6 +106,28 @@ impl History {
         state.attempts[index].answer = Some((answer, moment));
     }
 
+    /// The events that writers were told are appended, in the order in which they began to append
+    /// them: where one appends after the other, as they stand.
+    pub fn acknowledged(&self) -> Vec<Event> {
+        let state = self.lock();
+        let acknowledged = state.attempts.iter().filter(|attempt| {
+            let answer = attempt.answer.map(|(answer, _)| answer);
+            answer == Some(Answer::Acknowledged)
+        });
+        acknowledged
+            .flat_map(|attempt| attempt.events.iter().cloned())
+            .collect()
+    }
+
+    /// Number of attempts that certainly did not happen.
+    pub fn failures(&self) -> u64 {
+        let state = self.lock();
+        let answers = state.attempts.iter().filter_map(|attempt| attempt.answer);
+        answers
+            .filter(|(answer, _)| *answer == Answer::Failed)
+            .count() as u64
+    }
+
     /// Checks what is there against what writers were told, where no event was transformed.
     ///
     /// # Errors

@@ -1,24 +1,28 @@
 //! Two migrators without any lock, writers, and faults wherever they fall.
 
+use esm_core::event::Event;
+use esm_core::id::ObjectId;
+
 use super::continuation;
 use super::simulation::Simulation;
-use super::{Scenario, end};
+use super::{Disturbance, Scenario, end};
 use crate::faults::{At, Fault, FaultPlan};
-
-/// Something that happens to one of the two migrators.
-#[derive(Debug, Clone)]
-pub struct Disturbance {
-    /// To the second, or to the first.
-    pub second: bool,
-    /// At which of its operations.
-    pub operation: u64,
-    /// What happens; nothing means that an application appends before the operation.
-    pub fault: Option<Fault>,
-}
+use crate::tap::Outcome;
 
 /// Two processes that no lock keeps apart begin the scenario's migration at the same time, and are
 /// disturbed. Whatever comes of them, a third, undisturbed, brings everything to its end. The
 /// invariants are checked after every operation, and the end.
+///
+/// ```
+/// use esm_core::event::Event;
+/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::sweep::{Scenario, chaos};
+///
+/// let event = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
+/// let scenario = Scenario::new("order/1".parse()?, vec![vec![event]]);
+/// chaos(&scenario, &["first@9:lost".parse()?, "second@5:write".parse()?]).unwrap();
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 ///
 /// # Errors
 /// What was wrong, with the log of operations.
@@ -26,6 +30,40 @@ pub struct Disturbance {
 /// # Panics
 /// When no runtime can be started.
 pub fn chaos(scenario: &Scenario, disturbances: &[Disturbance]) -> Result<(), String> {
+    disturbed(scenario, disturbances, &|_| Ok(())).map(drop)
+}
+
+/// An object at the end of a migration.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) object: ObjectId,
+    /// What applications were told that it was appended, in order.
+    pub(crate) appended: Vec<Event>,
+    /// What is there.
+    pub(crate) found: Vec<Event>,
+}
+
+/// What happened on the way.
+#[derive(Debug, Default)]
+pub(crate) struct Happened {
+    /// Number of events that writers appended to a migrated object or before.
+    pub(crate) appended: u64,
+    /// Number of appends that were refused, for their schema is retired.
+    pub(crate) refused: u64,
+    /// Number of crashes.
+    pub(crate) crashes: u64,
+}
+
+/// What is wrong with objects at the end, if anything.
+pub(crate) type Judge<'a> = &'a dyn Fn(&[Ended]) -> Result<(), String>;
+
+/// As [`chaos`], and judged in the end. Where writers have events left then, they append them, and
+/// it is judged once more.
+pub(crate) fn disturbed(
+    scenario: &Scenario,
+    disturbances: &[Disturbance],
+    judge: Judge<'_>,
+) -> Result<Happened, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -36,7 +74,7 @@ pub fn chaos(scenario: &Scenario, disturbances: &[Disturbance]) -> Result<(), St
         let verdict = match Simulation::new(scenario, plan.clone()).await {
             Ok(simulation) => {
                 disturb(&simulation, disturbances);
-                run(&simulation).await
+                run(&simulation, judge).await
             }
             Err(error) => Err(error.to_string()),
         };
@@ -58,7 +96,7 @@ fn disturb(simulation: &Simulation<'_>, disturbances: &[Disturbance]) {
     }
 }
 
-async fn run(simulation: &Simulation<'_>) -> Result<(), String> {
+async fn run(simulation: &Simulation<'_>, judge: Judge<'_>) -> Result<Happened, String> {
     let scenario = simulation.scenario;
     let process = |holder, seed| {
         let process = simulation.process_without_lock(holder, seed);
@@ -74,5 +112,45 @@ async fn run(simulation: &Simulation<'_>) -> Result<(), String> {
     simulation.let_leases_pass().await;
     let third = process("third", 3)?;
     continuation::finish_all(simulation, &third).await?;
-    end::check(simulation).await
+    end::check(simulation).await?;
+    judge(&ended(simulation).await?)?;
+    if scenario.appends.is_some() {
+        simulation.append_the_rest().await;
+        end::check(simulation).await?;
+        judge(&ended(simulation).await?)?;
+    }
+    Ok(happened(simulation))
+}
+
+async fn ended(simulation: &Simulation<'_>) -> Result<Vec<Ended>, String> {
+    let mut objects = Vec::new();
+    for (object, history) in &simulation.histories {
+        let document = simulation.world.document(object).await;
+        let document = document.map_err(|e| e.to_string())?;
+        let document = document.ok_or("the document is missing")?;
+        objects.push(Ended {
+            object: object.clone(),
+            appended: history.acknowledged(),
+            found: simulation.world.events(&document.active.stream),
+        });
+    }
+    Ok(objects)
+}
+
+fn happened(simulation: &Simulation<'_>) -> Happened {
+    let mut happened = Happened::default();
+    for (object, cells) in &simulation.scenario.objects {
+        let Some(history) = simulation.histories.get(object) else {
+            continue;
+        };
+        let before: usize = cells.iter().map(Vec::len).sum();
+        happened.appended += (history.acknowledged().len() - before) as u64;
+        happened.refused += history.failures();
+    }
+    let operations = simulation.plan.log().operations();
+    let crashed = operations
+        .iter()
+        .filter(|operation| operation.outcome == Some(Outcome::Crashed));
+    happened.crashes = crashed.count() as u64;
+    happened
 }

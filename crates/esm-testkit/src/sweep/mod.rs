@@ -7,9 +7,25 @@
 //! its object; the lock free; nothing left to do.
 //!
 //! Whatever fails prints a line that replays it alone, with the log of its operations.
+//!
+//! ```
+//! use esm_core::event::Event;
+//! use esm_core::id::{EventId, EventType};
+//! use esm_testkit::sweep::{Scenario, Sweep};
+//! use esm_testkit::{Rule, Rules};
+//!
+//! let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
+//! let scenario = Scenario::new("order/1".parse()?, vec![vec![placed]])
+//!     .transform(Rules::new([(EventType::new("Placed")?, Rule::Split(2))]))
+//!     .describe(|migration| migration.with_rollback());
+//! let outcome = Sweep::of_writers(scenario).replayed_by("cargo test my_sweep").check();
+//! assert!(outcome.runs as u64 == outcome.operations && outcome.failures.is_empty());
+//! # Ok::<(), esm_core::Error>(())
+//! ```
 
 mod chaos;
 mod continuation;
+mod disturbance;
 mod end;
 mod reversal;
 mod runner;
@@ -19,7 +35,9 @@ mod spot;
 mod writer;
 mod zombie;
 
-pub use chaos::{Disturbance, chaos};
+pub use chaos::chaos;
+pub(crate) use chaos::{Ended, Happened, disturbed};
+pub use disturbance::Disturbance;
 pub use runner::{Outcome, Sweep};
 pub use scenario::Scenario;
 pub use spot::{Spot, SpotFault, Then};

@@ -1,5 +1,6 @@
 //! What a sweep migrates, and how.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +19,11 @@ pub struct Scenario {
     pub(super) describe: Describe,
     pub(super) undone_after: Option<&'static str>,
     pub(super) reversal: Option<Reversal>,
+    /// What writers append to an object; absent where they make up events that no transformation
+    /// changes.
+    pub(super) appends: Option<BTreeMap<ObjectId, Vec<Event>>>,
+    /// Whether writers have registered the transformation (R11).
+    pub(super) registered: bool,
 }
 
 /// An undo after the pivot.
@@ -47,6 +53,8 @@ impl Scenario {
             describe: Arc::new(|builder| builder),
             undone_after: None,
             reversal: None,
+            appends: None,
+            registered: true,
         }
     }
 
@@ -97,6 +105,23 @@ impl Scenario {
     #[must_use]
     pub fn undone_after(mut self, operation: &'static str) -> Self {
         self.undone_after = Some(operation);
+        self
+    }
+
+    /// Writers append these events to this object, one at a time and in order, and then no more.
+    /// Unless told, they make up events that no transformation changes, without end.
+    #[must_use]
+    pub fn appended_meanwhile(mut self, object: ObjectId, events: Vec<Event>) -> Self {
+        let appends = self.appends.get_or_insert_default();
+        appends.insert(object, events);
+        self
+    }
+
+    /// Writers have not registered the transformation: what becomes of an event of a retired schema
+    /// after the cutover, the migration's policy decides (R11).
+    #[must_use]
+    pub fn unregistered(mut self) -> Self {
+        self.registered = false;
         self
     }
 }

@@ -31,6 +31,7 @@ pub(super) struct Simulation<'a> {
     /// What applications appended: the objects' first events, and those of writers.
     pub(super) histories: BTreeMap<ObjectId, History>,
     environment: Environment,
+    writers: Arc<Vec<Writer>>,
 }
 
 /// A process: its service, and the actor whose crash ends it.
@@ -50,6 +51,7 @@ impl<'a> Simulation<'a> {
             .transformation(Arc::clone(&scenario.transformer))
             .transformation(scenario.applied());
         let mut histories = BTreeMap::new();
+        let mut writers = Vec::new();
         for (object, cells) in &scenario.objects {
             let history = History::new();
             let appended = cells.iter().cloned();
@@ -57,6 +59,17 @@ impl<'a> Simulation<'a> {
             for events in cells {
                 history.begin(events.clone()).acknowledged();
             }
+            let process = Environment {
+                clock: Arc::clone(&environment.clock),
+                randomness: Arc::new(SeededRandomness::new(77 + writers.len() as u64)),
+            };
+            let given = scenario.appends.as_ref();
+            let given = given.map(|appends| appends.get(object).cloned().unwrap_or_default());
+            let writer = Writer::new(&world, object, &history, process, given);
+            writers.push(match scenario.registered {
+                true => writer.registering(Arc::clone(&scenario.transformer)),
+                false => writer,
+            });
             histories.insert(object.clone(), history);
             observer = observer.object(object.clone());
         }
@@ -67,6 +80,7 @@ impl<'a> Simulation<'a> {
             plan,
             histories,
             environment,
+            writers: Arc::new(writers),
         })
     }
 
@@ -110,23 +124,9 @@ impl<'a> Simulation<'a> {
         Ok(Process { actor, service })
     }
 
-    fn writers(&self) -> Vec<Writer> {
-        (self.histories.iter())
-            .map(|(object, history)| Writer {
-                world: self.world.clone(),
-                object: object.clone(),
-                history: history.clone(),
-                environment: Environment {
-                    clock: Arc::clone(&self.environment.clock),
-                    randomness: Arc::new(SeededRandomness::new(77)),
-                },
-            })
-            .collect()
-    }
-
-    /// A writer that appends an event to each object, once, wherever the object's stream is.
+    /// Writers append an event to each object, wherever the object's stream is.
     pub(super) fn writer(&self) -> Interjection {
-        let writers = Arc::new(self.writers());
+        let writers = Arc::clone(&self.writers);
         Interjection::new(move || {
             let writers = Arc::clone(&writers);
             async move {
@@ -135,6 +135,13 @@ impl<'a> Simulation<'a> {
                 }
             }
         })
+    }
+
+    /// Writers append all that they were given.
+    pub(super) async fn append_the_rest(&self) {
+        for writer in self.writers.iter() {
+            while writer.append().await {}
+        }
     }
 
     /// Where an undo is swept: a process does what is to be undone, and where it is the undo of what
@@ -170,7 +177,7 @@ impl<'a> Simulation<'a> {
         if !ended.is_success() {
             return Err(format!("what is to be undone fails: {:?}", ended.error));
         }
-        for writer in self.writers() {
+        for writer in self.writers.iter() {
             for event in since {
                 let id = format!("{}-{}", writer.object, event.id);
                 let id = id.try_into().map_err(|e: Error| e.to_string())?;

@@ -1,68 +1,110 @@
 //! An application that appends while its object is migrated.
 
-use esm_core::chain;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use esm_core::clock::Environment;
 use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, ObjectId, StreamId, StreamRef};
-use esm_core::store::{Append, EventStore as _};
-use esm_core::{Error, Result};
+use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::router::{ExpectedRevision, ObjectClient};
+use esm_core::transform::EventTransformer;
+use esm_core::{ErrorKind, Result};
+use tokio::sync::Mutex;
 
 use crate::memory::MemoryWorld;
 use crate::observe::History;
 
-/// Appends one event of a type that no transformation changes.
+/// An instance of an application, which remembers where the object's stream was.
 #[derive(Debug)]
 pub(super) struct Writer {
-    pub(super) world: MemoryWorld,
-    pub(super) object: ObjectId,
-    pub(super) history: History,
-    pub(super) environment: Environment,
+    object: ObjectId,
+    history: History,
+    client: ObjectClient,
+    environment: Environment,
+    source: Mutex<Source>,
+}
+
+/// Where its events come from.
+#[derive(Debug)]
+enum Source {
+    /// Made up, of a type that no transformation changes.
+    MadeUp,
+    /// Given; ends where one is refused, for the next rest on it.
+    Given(VecDeque<Event>),
 }
 
 impl Writer {
-    /// The type of the events that writers append; no scenario may transform it.
+    /// The type of the events that are made up; no scenario may transform it.
     pub(super) const EVENT_TYPE: &'static str = "AppendedMeanwhile";
 
-    /// Appends wherever the object's stream is, and writes down that it was acknowledged.
-    ///
-    /// # Panics
-    /// When it fails: no migration may keep a writer from appending.
-    pub(super) async fn append(&self) {
-        let event = self.event().expect("a valid event");
-        self.append_this(event).await;
-    }
-
-    /// As [`append`](Self::append), this event.
-    ///
-    /// # Panics
-    /// When it fails.
-    pub(super) async fn append_this(&self, event: Event) {
-        let appended = async {
-            let attempted = self.history.begin(vec![event.clone()]);
-            self.send(event).await?;
-            attempted.acknowledged();
-            Ok::<_, Error>(())
-        };
-        if let Err(error) = appended.await {
-            panic!("a writer cannot append to {}: {error:?}", self.object);
+    /// A writer to this object, which appends these events, or made up ones.
+    pub(super) fn new(
+        world: &MemoryWorld,
+        object: &ObjectId,
+        history: &History,
+        environment: Environment,
+        given: Option<Vec<Event>>,
+    ) -> Self {
+        let client = ObjectClient::new(world.records(), world.event_store(), environment.clone());
+        let source = given.map_or(Source::MadeUp, |events| Source::Given(events.into()));
+        Self {
+            object: object.clone(),
+            history: history.clone(),
+            client,
+            environment,
+            source: Mutex::new(source),
         }
     }
 
-    fn event(&self) -> Result<Event> {
+    /// Has registered this transformation, as code of the old schema should (R11).
+    pub(super) fn registering(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
+        self.client = self.client.with_transformer(transformer);
+        self
+    }
+
+    /// Appends one event wherever the object's stream is, and writes down what it was told.
+    /// Answers whether there was one.
+    ///
+    /// # Panics
+    /// When it fails: no migration may keep a writer from appending, but for an event of a schema
+    /// that it retires (R11).
+    pub(super) async fn append(&self) -> bool {
+        let mut source = self.source.lock().await;
+        let event = match &mut *source {
+            Source::MadeUp => Some(self.make_up().expect("a valid event")),
+            Source::Given(events) => events.pop_front(),
+        };
+        let Some(event) = event else {
+            return false;
+        };
+        if !self.append_this(event).await {
+            *source = Source::Given(VecDeque::new());
+        }
+        true
+    }
+
+    /// Appends this event, and writes down what it was told; `false` where it was refused (R11).
+    ///
+    /// # Panics
+    /// As [`append`](Self::append).
+    pub(super) async fn append_this(&self, event: Event) -> bool {
+        let attempted = self.history.begin(vec![event.clone()]);
+        let appending = self
+            .client
+            .append(&self.object, ExpectedRevision::Any, vec![event]);
+        match appending.await {
+            Ok(_) => attempted.acknowledged(),
+            Err(error) if *error.kind() == ErrorKind::Invalid => {
+                attempted.failed();
+                return false;
+            }
+            Err(error) => panic!("a writer cannot append to {}: {error:?}", self.object),
+        }
+        true
+    }
+
+    fn make_up(&self) -> Result<Event> {
         let id = EventId::new(format!("meanwhile-{}", self.environment.uuid_v4()))?;
         Ok(Event::new(id, EventType::new(Self::EVENT_TYPE)?, "{}"))
-    }
-
-    /// R8, R9: at the tail of the chain's end.
-    async fn send(&self, event: Event) -> Result<()> {
-        let first = StreamRef::new(self.world.event_store.id(), StreamId::first(&self.object));
-        let end = chain::follow(&self.world.event_store(), first).await?;
-        if end.tail.close().is_some() {
-            return Err(Error::not_found("the object was deleted"));
-        }
-        let append = Append::events(self.environment.commit_id(), vec![event.into()]);
-        let store = &self.world.event_store;
-        store.append(&end.stream.stream, &end.tail, append).await?;
-        Ok(())
     }
 }

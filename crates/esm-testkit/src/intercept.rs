@@ -1,0 +1,220 @@
+//! Answers that no local server gives: 403, 429, 503, 500 after the effect.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// What a client gets instead of a server's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// This status; the server never learns of the request.
+    Instead(u16),
+    /// This status; the server has done what was asked for.
+    Afterwards(u16),
+    /// A broken connection; the server has done what was asked for.
+    Lost,
+}
+
+/// Stands before a server that speaks HTTP, hands requests on to it, and answers some of them as it
+/// was told. Ends when dropped.
+///
+/// Made for the servers of `containers`: what a provider makes of a status cannot be seen on a
+/// server that is never overloaded and forbids nothing.
+///
+/// ```no_run
+/// # async fn test(s3: &str) -> std::io::Result<()> {
+/// use esm_testkit::intercept::{Answer, Interceptor};
+///
+/// let interceptor = Interceptor::before(s3).await?;
+/// interceptor.next(1, "PUT", "/c/", Answer::Afterwards(500));
+/// // a client of interceptor.url() has its next write of a cell done, and learns of an error
+/// # Ok(())
+/// # }
+/// ```
+pub struct Interceptor {
+    address: String,
+    state: State,
+    /// Aborted when dropped.
+    _serving: JoinSet<()>,
+}
+
+type State = Arc<Mutex<Script>>;
+
+#[derive(Debug, Default)]
+struct Script {
+    next: Vec<(String, String, Answer)>,
+    seen: Vec<String>,
+}
+
+impl Interceptor {
+    /// Before the server at this address, such as `http://127.0.0.1:9000`.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn before(url: &str) -> io::Result<Self> {
+        let server = url.trim_start_matches("http://").trim_end_matches('/');
+        let server = server.to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?.to_string();
+        let state = State::default();
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, server, Arc::clone(&state)));
+        Ok(Self {
+            address,
+            state,
+            _serving: serving,
+        })
+    }
+
+    /// Where it answers: `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The next `times` requests of this method, to a path that contains this, are answered so.
+    pub fn next(&self, times: usize, method: &str, path: &str, answer: Answer) {
+        let one = (method.to_owned(), path.to_owned(), answer);
+        lock(&self.state).next.extend(vec![one; times]);
+    }
+
+    /// Whether all that was to be answered otherwise was.
+    pub fn is_done(&self) -> bool {
+        lock(&self.state).next.is_empty()
+    }
+
+    /// The requests so far, as `PUT /bucket/key`.
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.state).seen.clone()
+    }
+}
+
+impl fmt::Debug for Interceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interceptor")
+            .field("address", &self.address)
+            .field("script", &lock(&self.state).next)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock(state: &State) -> MutexGuard<'_, Script> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn serve(listener: TcpListener, server: String, state: State) {
+    let mut connections = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        let (server, state) = (server.clone(), Arc::clone(&state));
+        connections.spawn(async move {
+            // a client that goes away, or a server that does, is what it looks like to the other
+            let _ = exchange(client, &server, &state).await;
+        });
+    }
+}
+
+/// One request and its answer; the client then connects anew.
+async fn exchange(mut client: TcpStream, server: &str, state: &State) -> io::Result<()> {
+    let Some(request) = Request::read(&mut client).await? else {
+        return Ok(());
+    };
+    let answer = lock(state).answer(&request);
+    if let Some(Answer::Instead(status)) = answer {
+        return say(&mut client, status).await;
+    }
+    let mut upstream = TcpStream::connect(server).await?;
+    upstream.write_all(&request.handed_on()).await?;
+    let mut response = Vec::new();
+    upstream.read_to_end(&mut response).await?;
+    match answer {
+        Some(Answer::Afterwards(status)) => say(&mut client, status).await,
+        Some(Answer::Lost) => Ok(()),
+        _ => client.write_all(&response).await,
+    }
+}
+
+async fn say(client: &mut TcpStream, status: u16) -> io::Result<()> {
+    let answer =
+        format!("HTTP/1.1 {status} Intercepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    client.write_all(answer.as_bytes()).await
+}
+
+impl Script {
+    fn answer(&mut self, request: &Request) -> Option<Answer> {
+        self.seen
+            .push(format!("{} {}", request.method, request.path));
+        let at = self.next.iter().position(|(method, path, _)| {
+            *method == request.method && request.path.contains(path.as_str())
+        })?;
+        Some(self.next.remove(at).2)
+    }
+}
+
+struct Request {
+    method: String,
+    path: String,
+    /// The lines after the first.
+    headers: Vec<String>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// Nothing where the client has gone away without a request.
+    async fn read(client: &mut TcpStream) -> io::Result<Option<Self>> {
+        let mut bytes = Vec::new();
+        let head = loop {
+            if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+            if client.read_buf(&mut bytes).await? == 0 {
+                return Ok(None);
+            }
+        };
+        let mut body = bytes.split_off(head);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let mut lines = text.lines().filter(|line| !line.is_empty());
+        let mut words = lines.next().unwrap_or_default().split(' ');
+        let mut word = || words.next().unwrap_or_default().to_owned();
+        let (method, path) = (word(), word());
+        let headers: Vec<_> = lines.map(str::to_owned).collect();
+        let length = header(&headers, "content-length");
+        let length = length.and_then(|text| text.parse().ok()).unwrap_or(0_usize);
+        if header(&headers, "transfer-encoding").is_some() {
+            let message = "a body without a length is not handed on";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
+        let rest = length.saturating_sub(body.len());
+        let mut more = vec![0; rest];
+        client.read_exact(&mut more).await?;
+        body.append(&mut more);
+        Ok(Some(Self {
+            method,
+            path,
+            headers,
+            body,
+        }))
+    }
+
+    /// As the server gets it: the connection ends with its answer.
+    fn handed_on(&self) -> Vec<u8> {
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+        for line in &self.headers {
+            if !line.to_ascii_lowercase().starts_with("connection:") {
+                head += &format!("{line}\r\n");
+            }
+        }
+        let mut bytes = (head + "Connection: close\r\n\r\n").into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+fn header<'a>(headers: &'a [String], name: &str) -> Option<&'a str> {
+    headers.iter().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
