@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod layering;
 mod live;
+mod nightly;
 mod project;
 mod sample;
 mod test;
@@ -32,6 +33,8 @@ enum Task {
     Demo(demo::Options),
     /// Runs all tests, and tells by name what could not be tested
     Test(test::Options),
+    /// Runs the tests that take a night: whole sweeps, pairs of crashes, many random cases
+    Nightly(nightly::Options),
     /// Runs every check, as continuous integration does, and prints the time of each stage
     Ci(ci::Options),
     /// Measures esm against what the storage itself takes, and prints the ratios
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Nightly(options) => nightly::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Live(options) => live::live(&options),

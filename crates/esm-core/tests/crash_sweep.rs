@@ -192,6 +192,11 @@ fn run(name: &str, with: &str, sweep: Sweep) {
     println!("{with} of {name}: {}", sweep.replayed_by(command).check());
 }
 
+fn pairs(name: &str, scenario: Result<Scenario>) {
+    let sweep = Sweep::of_pairs(scenario.expect("the scenario is valid"));
+    run(name, "pairs", sweep.thinned());
+}
+
 fn zombies(name: &str, scenario: Result<Scenario>) {
     run(
         name,
@@ -228,6 +233,9 @@ sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself bu
     reversal reversal_of_bulk undo_of_reversal);
 sweeps!(writers: identity dropping empty many_cells with_books bulk undo with_phases with_a_window
     reversal reversal_of_many_cells reversal_of_bulk undo_of_reversal);
+
+// for the night: nextest leaves them out of its default profile
+sweeps!(pairs: identity dropping many_cells with_books undo);
 
 /// Every operation that the scenarios reach: a new storage call shows here, and is swept by being
 /// in a scenario.

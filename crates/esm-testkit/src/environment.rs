@@ -14,6 +14,19 @@ use tokio::time::Instant;
 /// [`SeededRandomness`].
 ///
 /// Give each simulated process its own seed, or two processes draw the same ids.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use std::time::Duration;
+///
+/// let (one, same) = (esm_testkit::environment(7), esm_testkit::environment(7));
+/// assert_eq!(one.commit_id(), same.commit_id());
+/// let before = one.clock.now();
+/// one.clock.sleep(Duration::from_secs(60)).await; // takes no time
+/// assert_eq!((one.clock.now() - before).get_seconds(), 60);
+/// # });
+/// ```
 pub fn environment(seed: u64) -> Environment {
     Environment {
         clock: Arc::new(ManualClock::new()),
@@ -75,6 +88,17 @@ impl Clock for ManualClock {
 /// that run on several threads.
 ///
 /// A handle: clones are the same clock. Who sleeps on it waits until somebody advances it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use esm_core::clock::Clock;
+/// use esm_testkit::SteppedClock;
+///
+/// let clock = SteppedClock::new();
+/// clock.clone().advance(Duration::from_secs(90));
+/// assert_eq!(clock.now().to_string(), "2024-01-01T00:01:30Z");
+/// ```
 #[derive(Debug, Clone)]
 pub struct SteppedClock {
     elapsed: Arc<watch::Sender<Duration>>,

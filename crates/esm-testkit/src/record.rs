@@ -1,4 +1,24 @@
 //! Decorators that write down what is called.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use std::sync::Arc;
+//!
+//! use esm_core::store::{RecordKey, Records};
+//! use esm_testkit::memory::MemoryRecords;
+//! use esm_testkit::record::{RecordedRecords, Recorder};
+//! use esm_testkit::tap::OperationLog;
+//!
+//! let log = OperationLog::new();
+//! let recorder = Recorder::new("me", log.clone());
+//! let records = RecordedRecords::new(Arc::new(MemoryRecords::new()), recorder);
+//! records.put(&RecordKey::Index, 0, "{}".into()).await?;
+//! assert_eq!(log.names()["records.put"], 1);
+//! assert_eq!(log.counts()["records"].writes, 1);
+//! assert_eq!(log.to_string(), "0 me records.put Index #0\n");
+//! # Ok::<(), esm_core::Error>(())
+//! # }).unwrap();
+//! ```
 
 use esm_core::Result;
 

@@ -69,6 +69,11 @@ impl Actor {
         self.crashed.cancelled().await;
     }
 
+    /// Whether it has crashed.
+    pub fn has_crashed(&self) -> bool {
+        self.crashed.is_cancelled()
+    }
+
     /// Crashes it now, wherever it is.
     pub fn crash(&self) {
         self.crashed.cancel();

@@ -3,6 +3,32 @@
 //! Each is the shortest honest implementation of its trait: read it to learn what the numbered
 //! guarantees mean. A fake is a handle; clones share its content, so a simulated process can die
 //! with its handle while another goes on with the same storage.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?
+//! # .block_on(async {
+//! use esm_core::event::Event;
+//! use esm_core::id::{EventId, EventType, ObjectId};
+//! use esm_core::migration::MigrationService;
+//! use esm_testkit::memory::MemoryWorld;
+//!
+//! let environment = esm_testkit::environment(1);
+//! let world = MemoryWorld::new(&environment);
+//! let order: ObjectId = "order/1".parse()?;
+//! let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
+//! let first = world.create_object(&environment, &order, [vec![placed.clone()]]).await?;
+//!
+//! let service = MigrationService::new(world.event_store(), world.records(), world.locks())?
+//!     .with_backups(world.backups())
+//!     .with_environment(environment);
+//! assert!(service.migrate(order.clone()).execute().await?.is_success());
+//! let active = world.document(&order).await?.expect("it exists").active;
+//! assert_ne!(active, first);
+//! assert_eq!(world.events(&active.stream), [placed]);
+//! # Ok::<(), esm_core::Error>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod backup;
 mod event_store;

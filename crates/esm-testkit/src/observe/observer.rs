@@ -29,6 +29,34 @@ use crate::tap::{Effect, Operation};
 ///   that its predecessor was closed to;
 /// - a journal's epochs never go back, and nothing follows its end (I6).
 ///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::id::ObjectId;
+/// use esm_core::migration::MigrationService;
+/// use esm_testkit::faults::FaultPlan;
+/// use esm_testkit::memory::MemoryWorld;
+/// use esm_testkit::observe::Observer;
+///
+/// let environment = esm_testkit::environment(1);
+/// let world = MemoryWorld::new(&environment);
+/// let order: ObjectId = "order/1".parse()?;
+/// world.create_object(&environment, &order, []).await?;
+///
+/// let observer = Observer::new(world.event_store(), world.records()).object(order.clone());
+/// let plan = FaultPlan::new().watched_by(Arc::new(observer));
+/// let process = plan.actor("migrator");
+/// let store = process.event_store(world.event_store());
+/// let records = process.records(world.records());
+/// let service = MigrationService::new(store, records, world.locks())?;
+/// service.with_environment(environment).migrate(order).execute().await?;
+/// assert!(plan.violations().is_empty() && !plan.log().is_empty());
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
+///
 /// Give it the stores without faults. It knows the streams that the object's chain, its Fences and
 /// the observed operations name. As a watch it looks after every call that may write.
 #[derive(Debug)]

@@ -66,9 +66,16 @@ pub(super) async fn go_on(
             start(simulation, "other", 2)?
         }
     };
-    match then {
-        Then::RollBack => roll_back(simulation, &next).await?,
-        Then::Same | Then::Other | Then::Rival => finish(simulation, &next).await?,
+    let gone_on = match then {
+        Then::RollBack => roll_back(simulation, &next).await,
+        Then::Same | Then::Other | Then::Rival => finish(simulation, &next).await,
+    };
+    match next.actor.has_crashed() {
+        true => {
+            simulation.let_leases_pass().await;
+            finish(simulation, &start(simulation, "third", 6)?).await?;
+        }
+        false => gone_on?,
     }
     end::check(simulation).await?;
     again(simulation).await

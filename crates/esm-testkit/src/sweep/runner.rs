@@ -18,6 +18,8 @@ pub struct Sweep {
     faults: Vec<SpotFault>,
     thens: Vec<Then>,
     thinned: bool,
+    /// Whether the process that goes on has a fault too.
+    pairs: bool,
     command: String,
 }
 
@@ -49,6 +51,7 @@ impl Sweep {
             faults: SpotFault::CRASHES.to_vec(),
             thens: Then::AFTER_CRASHES.to_vec(),
             thinned: false,
+            pairs: false,
             command: "cargo test".to_owned(),
         }
     }
@@ -59,6 +62,17 @@ impl Sweep {
         Self {
             faults: vec![SpotFault::Pause],
             thens: Then::DURING_PAUSES.to_vec(),
+            ..Self::of_crashes(scenario)
+        }
+    }
+
+    /// The sweep of pairs of crashes: one process crashes, another goes on and crashes too, and a
+    /// third brings it to its end. The square of a crash sweep: for the night.
+    pub fn of_pairs(scenario: Scenario) -> Self {
+        Self {
+            faults: SpotFault::ENDS.to_vec(),
+            thens: vec![Then::Other],
+            pairs: true,
             ..Self::of_crashes(scenario)
         }
     }
@@ -114,7 +128,27 @@ impl Sweep {
                     operation,
                     fault,
                     then,
+                    again: None,
                 }));
+            }
+        }
+        match self.pairs {
+            true => spots.iter().flat_map(|first| self.pairs(*first)).collect(),
+            false => spots,
+        }
+    }
+
+    /// This spot with every fault of the process that goes on after it.
+    fn pairs(&self, first: Spot) -> Vec<Spot> {
+        let run = self.run(Some(first), u64::MAX);
+        let goes_on = run.operations.iter();
+        let goes_on = goes_on.filter(|operation| operation.actor == first.then.goes_on());
+        let mut spots = Vec::new();
+        for reached in goes_on {
+            let faults = self.faults.iter().copied();
+            for fault in faults.filter(|f| !self.thinned || f.matters_at(reached.call.effect)) {
+                let again = Some((reached.of_actor, fault));
+                spots.push(Spot { again, ..first });
             }
         }
         spots
@@ -199,6 +233,10 @@ impl Sweep {
                     if let Some(spot) = spot {
                         let at = At::OfActor("first-1".to_owned(), spot.operation);
                         plan.inject(at, spot.fault.fault(&gate, &simulation.writer()));
+                        if let Some((operation, fault)) = spot.again {
+                            let at = At::OfActor(spot.then.goes_on().to_owned(), operation);
+                            plan.inject(at, fault.fault(&gate, &simulation.writer()));
+                        }
                     }
                     simulate(&simulation, spot, &gate).await
                 }

@@ -8,7 +8,16 @@ use esm_core::{Error, Result};
 use crate::faults::{Fault, Gate, Interjection};
 use crate::tap::Effect;
 
-/// One run of a sweep. Written as it is replayed: `12:after:other`.
+/// One run of a sweep. Written as it is replayed: `12:after:other`, and with a second fault
+/// `12:after:other:5:before`.
+///
+/// ```
+/// use esm_testkit::sweep::{Spot, SpotFault, Then};
+///
+/// let spot: Spot = "12:after:other".parse()?;
+/// assert_eq!((spot.operation, spot.fault, spot.then), (12, SpotFault::CrashAfter, Then::Other));
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Spot {
     /// The number of the first process's operation that the fault is at.
@@ -17,6 +26,9 @@ pub struct Spot {
     pub fault: SpotFault,
     /// How it goes on.
     pub then: Then,
+    /// A fault of the process that goes on: the number of its operation, and what happens there.
+    /// Another goes on after it.
+    pub again: Option<(u64, SpotFault)>,
 }
 
 /// A fault that a sweep puts at every operation.
@@ -72,6 +84,9 @@ impl SpotFault {
         Self::Duplicate,
     ];
 
+    /// The faults of the sweep of pairs: those that end a process.
+    pub const ENDS: [Self; 2] = [Self::CrashBefore, Self::CrashAfter];
+
     /// Whether this fault at such a call leaves what no other fault leaves.
     pub(super) fn matters_at(self, effect: Effect) -> bool {
         effect == Effect::Write || matches!(self, Self::FailBefore | Self::Pause | Self::Write)
@@ -101,6 +116,14 @@ impl Then {
     /// How it goes on after a crash.
     pub const AFTER_CRASHES: [Self; 3] = [Self::Same, Self::Other, Self::RollBack];
 
+    /// The actor that goes on after a crash.
+    pub(super) fn goes_on(self) -> &'static str {
+        match self {
+            Self::Same => "first-2",
+            Self::Other | Self::RollBack | Self::Rival => "other-2",
+        }
+    }
+
     /// What others do while a zombie sleeps.
     pub const DURING_PAUSES: [Self; 3] = [Self::Other, Self::RollBack, Self::Rival];
 }
@@ -119,7 +142,13 @@ impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fault = name_of(&SpotFault::NAMES, &self.fault);
         let then = name_of(&Then::NAMES, &self.then);
-        write!(f, "{}:{fault}:{then}", self.operation)
+        write!(f, "{}:{fault}:{then}", self.operation)?;
+        match &self.again {
+            None => Ok(()),
+            Some((operation, fault)) => {
+                write!(f, ":{operation}:{}", name_of(&SpotFault::NAMES, fault))
+            }
+        }
     }
 }
 
@@ -127,15 +156,28 @@ impl FromStr for Spot {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let mut parts = text.split(':');
-        let spot = (|| {
+        let parts: Vec<_> = text.split(':').collect();
+        let fault_at = |operation: &str, fault: &str| {
+            let fault = named(&SpotFault::NAMES, fault)?;
+            Some((operation.parse().ok()?, fault))
+        };
+        let read = || {
+            let (first, then, again) = match parts.as_slice() {
+                [operation, fault, then] => (fault_at(operation, fault)?, then, None),
+                [operation, fault, then, operation2, fault2] => {
+                    let again = fault_at(operation2, fault2)?;
+                    (fault_at(operation, fault)?, then, Some(again))
+                }
+                _ => return None,
+            };
             Some(Self {
-                operation: parts.next()?.parse().ok()?,
-                fault: named(&SpotFault::NAMES, parts.next()?)?,
-                then: named(&Then::NAMES, parts.next()?)?,
+                operation: first.0,
+                fault: first.1,
+                then: named(&Then::NAMES, then)?,
+                again,
             })
-        })();
-        spot.filter(|_| parts.next().is_none()).ok_or_else(|| {
+        };
+        read().ok_or_else(|| {
             Error::invalid(format!("not a spot of a sweep: {text:?}"))
                 .with_hint("write it as operation:fault:then, for example 12:after:other")
         })
@@ -150,12 +192,15 @@ mod tests {
     fn every_spot_is_read_as_it_is_written() -> Result<()> {
         for (fault, _) in SpotFault::NAMES {
             for (then, _) in Then::NAMES {
-                let spot = Spot {
-                    operation: 12,
-                    fault,
-                    then,
-                };
-                assert_eq!(spot.to_string().parse::<Spot>()?, spot);
+                for again in [None, Some((7, fault))] {
+                    let spot = Spot {
+                        operation: 12,
+                        fault,
+                        then,
+                        again,
+                    };
+                    assert_eq!(spot.to_string().parse::<Spot>()?, spot);
+                }
             }
         }
         for wrong in [
@@ -164,6 +209,8 @@ mod tests {
             "12:after",
             "x:after:other",
             "12:after:other:",
+            "12:after:other:5",
+            "12:after:other:5:never",
             "12:never:other",
         ] {
             assert!(wrong.parse::<Spot>().is_err(), "{wrong:?}");

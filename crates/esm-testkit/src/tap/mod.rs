@@ -2,6 +2,47 @@
 //!
 //! One set of decorators serves both purposes: with a [`Recorder`](crate::record::Recorder) they
 //! write down what is called, with an [`Actor`](crate::faults::Actor) they also let calls fail.
+//!
+//! A tap of your own sees every call and decides what its caller learns:
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use std::sync::Arc;
+//!
+//! use esm_core::store::{RecordKey, Records};
+//! use esm_core::{Error, ErrorKind, Result};
+//! use esm_testkit::memory::MemoryRecords;
+//! use esm_testkit::tap::{Call, Effect, Tap, TappedRecords};
+//!
+//! /// Forbids what may change something.
+//! #[derive(Debug, Clone)]
+//! struct ReadOnly;
+//!
+//! impl Tap for ReadOnly {
+//!     type Started = ();
+//!
+//!     async fn begin(&self, call: Call) -> Result<()> {
+//!         match call.effect {
+//!             Effect::Read => Ok(()),
+//!             Effect::Write => Err(Error::new(ErrorKind::PermissionDenied, call.name)),
+//!         }
+//!     }
+//!
+//!     fn twice(&self, _started: &()) -> bool {
+//!         false
+//!     }
+//!
+//!     async fn end<T: Send>(&self, _started: (), result: Result<T>) -> Result<T> {
+//!         result
+//!     }
+//! }
+//!
+//! let records = TappedRecords::new(Arc::new(MemoryRecords::new()), ReadOnly);
+//! assert_eq!(records.latest(&RecordKey::Index).await?, None);
+//! assert!(records.put(&RecordKey::Index, 0, "{}".into()).await.is_err());
+//! # Ok::<(), Error>(())
+//! # }).unwrap();
+//! ```
 
 mod backup;
 mod event_store;

@@ -1,0 +1,37 @@
+//! `cargo xtask nightly`: what takes too long for every build.
+
+use anyhow::{Result, bail};
+
+use crate::command;
+
+/// Options of `cargo xtask nightly`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Number of random cases of each property, of which a build tries 256
+    #[arg(long, default_value_t = 4096)]
+    cases: u32,
+    /// Arguments for nextest, e.g. `-p esm-core pairs::identity`; without any, everything runs
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    arguments: Vec<String>,
+}
+
+/// Runs all tests as the profile `nightly` has them: the sweeps whole and in pairs.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if !command::answers("cargo-nextest", &["nextest", "--version"]) {
+        bail!("cargo-nextest is not installed: `cargo install --locked cargo-nextest`");
+    }
+    let mut tests = command::cargo();
+    tests
+        .args(["nextest", "run", "--profile=nightly"])
+        .env("ESM_SWEEP", "full")
+        .env("PROPTEST_CASES", options.cases.to_string());
+    match options.arguments.is_empty() {
+        true => tests.args(["--workspace", "--all-features"]),
+        false => tests.args(&options.arguments),
+    };
+    command::run(&mut tests)
+}
