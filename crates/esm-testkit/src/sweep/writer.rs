@@ -17,7 +17,7 @@ use crate::observe::History;
 /// An instance of an application, which remembers where the object's stream was.
 #[derive(Debug)]
 pub(super) struct Writer {
-    object: ObjectId,
+    pub(super) object: ObjectId,
     history: History,
     client: ObjectClient,
     environment: Environment,
