@@ -6,6 +6,8 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let manifests = sources.iter().filter(|s| s.path.ends_with("Cargo.toml"));
     let mut wrong: Vec<String> = manifests
         .filter(|s| s.text.contains("[package]") && !s.text.contains("[lints]\nworkspace = true"))
+        // a workspace of its own, as a user's crate is, has none to take them from
+        .filter(|s| !s.text.contains("[workspace]\n"))
         .map(|s| s.at(0, "the crate has no `[lints]` with `workspace = true`"))
         .collect();
     for source in sources.iter().filter(|s| s.is("rs")) {
@@ -49,5 +51,7 @@ mod tests {
         assert_eq!(check(&[bare]).len(), 1);
         let fine = Source::new("x/Cargo.toml", "[package]\n\n[lints]\nworkspace = true\n");
         assert_eq!(check(&[fine]), [""; 0]);
+        let alone = Source::new("x/Cargo.toml", "[workspace]\n\n[package]\nname = \"x\"\n");
+        assert_eq!(check(&[alone]), [""; 0]);
     }
 }
