@@ -130,8 +130,8 @@ fn a_change_that_keeps_the_schema_wants_a_choice_and_what_it_accepts_is_counted(
         .printed("must be chosen");
     esm.run(&migrate).failed(2, &[]);
     let status = esm.run(&["status", "-o", "json"]).json();
-    let migration = status["migration"].as_str().unwrap();
-    esm.run(&["rollback", migration, "--yes"]).succeeded();
+    let migration = status["migrations"][0]["migration"].as_str().unwrap();
+    esm.run(&["rollback", migration]).succeeded();
 
     let accept = [&migrate[..], &["--on-retired", "accept-unchanged"]].concat();
     esm.run(&accept).succeeded();
