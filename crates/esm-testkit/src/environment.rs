@@ -15,7 +15,7 @@ use tokio::time::Instant;
 ///
 /// Give each simulated process its own seed, or two processes draw the same ids.
 ///
-/// ```
+/// ```ignore
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
 /// # .unwrap().block_on(async {
 /// use std::time::Duration;
