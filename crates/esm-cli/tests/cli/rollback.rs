@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
@@ -179,12 +181,16 @@ fn nothing_is_lost_while_applications_write() {
     let m = migrated(&[]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let stop = CancellationToken::new();
+    let (sender, begun) = std::sync::mpsc::channel();
     let writers: Vec<_> = ["OrderShipped", "Invoiced"]
         .map(|event_type| {
-            let (store, stop) = (m.esm.path("store"), stop.clone());
-            runtime.spawn(async move { write(&store, event_type, &stop).await })
+            let (store, stop, begun) = (m.esm.path("store"), stop.clone(), sender.clone());
+            runtime.spawn(async move { write(&store, event_type, (&stop, begun)).await })
         })
         .into();
+    for _ in &writers {
+        begun.recv().expect("a writer writes");
+    }
     let back = ["rollback", &m.migration, "--down", &m.down];
     for _ in 0..3 {
         // whichever is faster: one that is beaten too often leaves everything as it was
@@ -214,11 +220,18 @@ fn nothing_is_lost_while_applications_write() {
 }
 
 /// Appends to the orders in turn until it is told to stop, or refused; answers what was acknowledged.
-async fn write(store: &Path, event_type: &str, stop: &CancellationToken) -> Vec<String> {
+/// A busy application, but not one that leaves the Close no moment: that one is beaten for ever (R6).
+async fn write(
+    store: &Path,
+    event_type: &str,
+    (stop, begun): (&CancellationToken, Sender<()>),
+) -> Vec<String> {
     let directory = local_directory(store).await.expect("a directory");
     let store = Store::from_object_store_or_create(Arc::new(directory), "", OpenOptions::new());
     let store = store.await.expect("a store");
-    let client = ObjectClient::new(store.records(), store.event_store(), Environment::system());
+    let environment = Environment::system();
+    let client = ObjectClient::new(store.records(), store.event_store(), environment.clone());
+    let pause = Duration::from_millis(100);
     let mut acknowledged = Vec::new();
     for number in 0.. {
         if stop.is_cancelled() {
@@ -232,7 +245,11 @@ async fn write(store: &Path, event_type: &str, stop: &CancellationToken) -> Vec<
             .append(&order, ExpectedRevision::Any, vec![event])
             .await
         {
-            Ok(_) => acknowledged.push(id),
+            Ok(_) => {
+                acknowledged.push(id);
+                let _ = begun.send(());
+                environment.clock.sleep(environment.jittered(pause)).await;
+            }
             Err(error) if *error.kind() == ErrorKind::Invalid => break,
             Err(error) => panic!("{error}"),
         }
