@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use azure_core::error::ErrorKind as SdkKind;
 use azure_core::http::headers::HeaderName;
-use esm_cells::{WriteFailure, without_queries};
+use esm_cells::{Cause, WriteFailure};
 use esm_core::{Error, ErrorKind};
 
 /// A request that failed.
@@ -36,7 +36,7 @@ impl Failure {
     /// No answer came in time.
     pub(crate) fn timed_out(after: Duration) -> Self {
         Self {
-            cause: Cause(format!("no answer within {} s", after.as_secs())),
+            cause: Cause::saying(format!("no answer within {} s", after.as_secs())),
             status: None,
             code: String::new(),
             retry_after: None,
@@ -197,7 +197,7 @@ impl From<azure_core::Error> for Failure {
                 let request = header("x-ms-request-id").unwrap_or("unknown");
                 return Self {
                     // the body is not repeated: it may quote the signature
-                    cause: Cause(format!(
+                    cause: Cause::saying(format!(
                         "status {}, {code}, request {request}",
                         u16::from(*status)
                     )),
@@ -229,36 +229,3 @@ fn retry_after<'a>(header: &impl Fn(&'static str) -> Option<&'a str>) -> Option<
         .map(Duration::from_millis)
         .or_else(|| number("retry-after").map(Duration::from_secs))
 }
-
-/// The client's own words, without what may be secret.
-struct Cause(String);
-
-impl Cause {
-    fn of(error: &azure_core::Error) -> Self {
-        let mut words = error.to_string();
-        let mut next = StdError::source(error);
-        while let Some(cause) = next {
-            let text = cause.to_string();
-            if !words.contains(&text) {
-                words.push_str(": ");
-                words.push_str(&text);
-            }
-            next = cause.source();
-        }
-        Self(without_queries(&words))
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl StdError for Cause {}

@@ -32,5 +32,5 @@ pub use marker::Marker;
 pub use objects::{Objects, Upload, UploadWriter, WriteFailure};
 pub use options::OpenOptions;
 pub use records::{RecordVersion, encode_version, split_version};
-pub use redact::without_queries;
+pub use redact::Cause;
 pub use store::{LAYOUT, Store};

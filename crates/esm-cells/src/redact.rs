@@ -1,8 +1,51 @@
 //! What must not reach a message.
 
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A storage's own words, with those of its causes and without what may be secret: addresses lose
+/// their query, which is where signatures stand.
+pub struct Cause(String);
+
+impl Cause {
+    /// These words, of the provider's own.
+    pub fn saying(words: String) -> Self {
+        Self(words)
+    }
+
+    /// The words of this error and of its causes, each once.
+    pub fn of(error: &(dyn StdError + 'static)) -> Self {
+        let mut words = error.to_string();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !words.contains(&text) {
+                words.push_str(": ");
+                words.push_str(&text);
+            }
+            next = cause.source();
+        }
+        Self(without_queries(&words))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Cause {}
+
 /// Cuts everything from a `?` to the end of the word: addresses lose their query, which is where
 /// signatures stand.
-pub fn without_queries(text: &str) -> String {
+fn without_queries(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_query = false;
     for c in text.chars() {

@@ -19,14 +19,6 @@ pub struct ChainEnd {
     pub tail: Tail,
 }
 
-/// [`follow_in`] for a chain that stays in one store.
-///
-/// # Errors
-/// As [`follow_in`].
-pub async fn follow(store: &Arc<dyn EventStore>, from: StreamRef) -> Result<ChainEnd> {
-    follow_in(&Stores::new(Arc::clone(store)), from).await
-}
-
 /// Follows Closes from a stream to the end of its chain, over all known stores. Writes nothing.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use esm_cells::{WriteFailure, without_queries};
+use esm_cells::{Cause, WriteFailure};
 use esm_core::{Error, ErrorKind};
 use object_store::Error as StorageError;
 
@@ -144,40 +144,6 @@ fn io_kind(error: &StorageError) -> Option<io::ErrorKind> {
     }
     found
 }
-
-/// The storage's own words, without what may be secret: addresses lose their query, which is where
-/// signatures stand.
-struct Cause(String);
-
-impl Cause {
-    fn of(error: &StorageError) -> Self {
-        let mut words = error.to_string();
-        let mut next = error.source();
-        while let Some(cause) = next {
-            let text = cause.to_string();
-            if !words.contains(&text) {
-                words.push_str(": ");
-                words.push_str(&text);
-            }
-            next = cause.source();
-        }
-        Self(without_queries(&words))
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl StdError for Cause {}
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 ///
 /// Give each simulated process its own seed, or two processes draw the same ids.
 ///
-/// ```ignore
+/// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
 /// # .unwrap().block_on(async {
 /// use std::time::Duration;
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 /// assert_eq!(one.commit_id(), same.commit_id());
 /// let before = one.clock.now();
 /// one.clock.sleep(Duration::from_secs(60)).await; // takes no time
-/// assert_eq!((one.clock.now() - before).get_seconds(), 60);
+/// assert_eq!(one.clock.now().duration_since(before).as_secs(), 60);
 /// # });
 /// ```
 pub fn environment(seed: u64) -> Environment {

@@ -1,8 +1,8 @@
 //! A transformer whose rules are data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use esm_core::event::{Event, Schema};
+use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::{EventType, Fingerprint};
 use esm_core::transform::{
     EventTransformer, Identity, TransformContext, TransformError, Transformed,
@@ -42,6 +42,7 @@ pub enum Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     rules: BTreeMap<EventType, Rule>,
+    declares: bool,
     fingerprint: Fingerprint,
 }
 
@@ -52,7 +53,20 @@ impl Rules {
         let hash = blake3::hash(format!("{rules:?}").as_bytes()).to_hex();
         let fingerprint = Fingerprint::new(format!("rules:{}", &hash[..16]))
             .unwrap_or_else(|_| Identity.fingerprint());
-        Self { rules, fingerprint }
+        Self {
+            rules,
+            declares: false,
+            fingerprint,
+        }
+    }
+
+    /// Declares version 1 of each type that is changed, split or dropped as
+    /// [retired](EventTransformer::retired_schemas), as a transformer of your own should: else a
+    /// stream that had no such event at the cutover takes one afterwards as it is.
+    #[must_use]
+    pub fn declaring(mut self) -> Self {
+        self.declares = true;
+        self
     }
 
     fn rule(&self, event_type: &EventType) -> Rule {
@@ -78,6 +92,20 @@ impl EventTransformer for Rules {
 
     fn handles(&self, schema: &Schema) -> bool {
         self.rule(&schema.event_type) != Rule::Keep
+    }
+
+    fn retired_schemas(&self) -> BTreeSet<Schema> {
+        if !self.declares {
+            return BTreeSet::new();
+        }
+        let stays = |rule: &Rule| matches!(rule, Rule::Keep | Rule::Fail);
+        let types = self.rules.iter().filter(|(_, rule)| !stays(rule));
+        types
+            .map(|(event_type, _)| Schema {
+                event_type: event_type.clone(),
+                version: SchemaVersion(1),
+            })
+            .collect()
     }
 
     fn transform(

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::control::SettingsChange;
 use super::cutover::CutoverOptions;
-use super::describe::{BookClosingOptions, RunOptions, VerifyOptions};
-use super::hooks::Hooks;
+use super::describe::{BookClosingOptions, RunOptions};
 use super::options::{
     BookClosing, BulkOptions, CopyOptions, LockOptions, MigrationStrategy, OnFailure,
     PlannedMigration, Scope,
@@ -17,12 +14,10 @@ use super::options::{
 use super::phases::PublishPhases;
 use super::plan::{MigrationPlan, PlanDepth};
 use super::planner::Planner;
-use super::progress::ProgressOptions;
 use super::report::MigrationResult;
 use super::reverse::WayBack;
+use super::run_methods::run_methods;
 use super::service::MigrationService;
-use super::steering::ControlOptions;
-use super::throttle::ThrottleOptions;
 use crate::backup::BackupOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
@@ -156,36 +151,7 @@ impl MigrationBuilder {
         self
     }
 
-    /// What the verification does beyond comparing all events.
-    pub fn verify(mut self, options: impl FnOnce(VerifyOptions) -> VerifyOptions) -> Self {
-        let checks = std::mem::take(&mut self.run.checks);
-        self.run.checks = options(VerifyOptions { checks }).checks;
-        self
-    }
-
-    /// Who wants to know about progress.
-    pub fn progress(mut self, options: impl FnOnce(ProgressOptions) -> ProgressOptions) -> Self {
-        self.run.progress = options(std::mem::take(&mut self.run.progress));
-        self
-    }
-
-    /// Calls functions of your own at the turns of the migration; some may stop it.
-    pub fn hooks(mut self, hooks: impl FnOnce(Hooks) -> Hooks) -> Self {
-        self.run.hooks = hooks(std::mem::take(&mut self.run.hooks));
-        self
-    }
-
-    /// Lets functions of your own slow it down.
-    pub fn throttle(mut self, options: impl FnOnce(ThrottleOptions) -> ThrottleOptions) -> Self {
-        self.run.throttle = options(std::mem::take(&mut self.run.throttle));
-        self
-    }
-
-    /// How often it looks for commands, and writes down its progress for who watches it.
-    pub fn control(mut self, options: impl FnOnce(ControlOptions) -> ControlOptions) -> Self {
-        self.run.control = options(self.run.control);
-        self
-    }
+    run_methods!();
 
     /// The limits that it begins with; [`MigrationControl::set`](super::MigrationControl::set)
     /// changes them while it runs.
@@ -280,12 +246,6 @@ impl MigrationBuilder {
     /// Puts the user's own words into the plan.
     pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.annotations.insert(key.into(), value.into());
-        self
-    }
-
-    /// Stops at the next safe point when the token is cancelled; the migration is resumable.
-    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
-        self.run.cancel = token;
         self
     }
 

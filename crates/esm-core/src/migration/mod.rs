@@ -48,6 +48,7 @@ mod report;
 mod resume;
 mod reverse;
 mod run;
+mod run_methods;
 mod scan;
 mod segment;
 mod service;

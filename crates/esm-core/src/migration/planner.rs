@@ -320,7 +320,7 @@ impl Planner {
 
     fn prerequisites(&self) -> Vec<String> {
         let mut given = vec![
-            "every writer honours a closed stream; with this store format all do".to_owned(),
+            "every writer honours a closed stream".to_owned(),
             format!(
                 "the transformation is the same everywhere: {}",
                 self.planned.fingerprint

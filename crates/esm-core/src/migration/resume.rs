@@ -2,16 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
-use super::describe::{RunOptions, VerifyOptions};
-use super::hooks::Hooks;
+use super::describe::RunOptions;
 use super::options::LockOptions;
-use super::progress::ProgressOptions;
 use super::report::MigrationResult;
+use super::run_methods::run_methods;
 use super::service::MigrationService;
-use super::steering::ControlOptions;
-use super::throttle::ThrottleOptions;
 use crate::error::Result;
 use crate::id::MigrationId;
 use crate::store::{BackupProvider, EventStore};
@@ -75,42 +70,7 @@ impl ResumeBuilder {
         self
     }
 
-    /// What the verification does beyond comparing all events.
-    pub fn verify(mut self, options: impl FnOnce(VerifyOptions) -> VerifyOptions) -> Self {
-        let checks = std::mem::take(&mut self.run.checks);
-        self.run.checks = options(VerifyOptions { checks }).checks;
-        self
-    }
-
-    /// Who wants to know about progress.
-    pub fn progress(mut self, options: impl FnOnce(ProgressOptions) -> ProgressOptions) -> Self {
-        self.run.progress = options(std::mem::take(&mut self.run.progress));
-        self
-    }
-
-    /// Calls functions of your own at the turns of the migration; some may stop it.
-    pub fn hooks(mut self, hooks: impl FnOnce(Hooks) -> Hooks) -> Self {
-        self.run.hooks = hooks(std::mem::take(&mut self.run.hooks));
-        self
-    }
-
-    /// Lets functions of your own slow it down.
-    pub fn throttle(mut self, options: impl FnOnce(ThrottleOptions) -> ThrottleOptions) -> Self {
-        self.run.throttle = options(std::mem::take(&mut self.run.throttle));
-        self
-    }
-
-    /// How often it looks for commands, and writes down its progress for who watches it.
-    pub fn control(mut self, options: impl FnOnce(ControlOptions) -> ControlOptions) -> Self {
-        self.run.control = options(self.run.control);
-        self
-    }
-
-    /// Stops at the next safe point when the token is cancelled; the migration is resumable.
-    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
-        self.run.cancel = token;
-        self
-    }
+    run_methods!();
 
     /// Goes on from wherever the migration stands. One that was paused by a command stays paused
     /// until another says otherwise.

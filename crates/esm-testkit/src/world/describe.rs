@@ -27,7 +27,7 @@ type Describe = Arc<dyn Fn(MigrationBuilder) -> MigrationBuilder + Send + Sync>;
 /// #     Ok(Event::new(EventId::new(format!("e{number}"))?, EventType::new("Paid")?, "{}"))
 /// # }
 /// // your transformer; this one makes two instalments of each payment
-/// let halves = Rules::new([(EventType::new("Paid")?, Rule::Split(2))]);
+/// let halves = Rules::new([(EventType::new("Paid")?, Rule::Split(2))]).declaring();
 /// World::new(halves)
 ///     .object("order/1", [paid(1)?, paid(2)?, paid(3)?])
 ///     .folds(

@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
 use super::{Reverses, WayBack};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MigrationId;
 use crate::migration::control::SettingsChange;
 use crate::migration::cutover::CutoverOptions;
-use crate::migration::describe::{RunOptions, VerifyOptions};
+use crate::migration::describe::RunOptions;
 use crate::migration::journal::{JournalState, Outcome};
 use crate::migration::options::{LockOptions, OnFailure, PlannedMigration};
 use crate::migration::phases::PublishPhases;
 use crate::migration::plan::{MigrationPlan, PlanDepth};
 use crate::migration::planner::Planner;
-use crate::migration::progress::ProgressOptions;
 use crate::migration::report::MigrationResult;
+use crate::migration::run_methods::run_methods;
 use crate::migration::service::{MigrationService, unknown};
 use crate::transform::{EventTransformer, Identity};
 
@@ -105,24 +104,7 @@ impl RollBackBuilder {
         self
     }
 
-    /// What the verification of a reverse migration does beyond comparing all events.
-    pub fn verify(mut self, options: impl FnOnce(VerifyOptions) -> VerifyOptions) -> Self {
-        let checks = std::mem::take(&mut self.run.checks);
-        self.run.checks = options(VerifyOptions { checks }).checks;
-        self
-    }
-
-    /// Who wants to know about progress.
-    pub fn progress(mut self, options: impl FnOnce(ProgressOptions) -> ProgressOptions) -> Self {
-        self.run.progress = options(std::mem::take(&mut self.run.progress));
-        self
-    }
-
-    /// Stops at the next safe point when the token is cancelled; it is resumable.
-    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
-        self.run.cancel = token;
-        self
-    }
+    run_methods!();
 
     /// How many of several objects are reversed at the same time; as many as the migration unless
     /// told.
@@ -199,6 +181,7 @@ impl RollBackBuilder {
     }
 
     async fn way(&self) -> Result<Way> {
+        self.run.hooks.check()?;
         let journal = self.service.journal(self.migration).await?;
         let state = journal.state();
         if state.next_number == 0 {
