@@ -1,6 +1,5 @@
 //! What the service's answers mean: judged by status and error code, never by their text.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 

@@ -4,6 +4,7 @@ use esm_core::clock::Environment;
 use testcontainers::core::ContainerPort;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerRequest, Image, ImageExt as _};
+use tokio::net::TcpStream;
 
 use super::keeper::Keeper;
 use super::program;
@@ -44,9 +45,16 @@ pub(super) async fn start<I: Image>(
         .map_err(|error: testcontainers::TestcontainersError| error.to_string())?;
     // it serves the whole run, and is removed when that has ended
     std::mem::forget(container);
-    Ok(match host.as_str() {
-        // which may be an address of version 6, where nothing listens
-        "localhost" => format!("127.0.0.1:{port}"),
-        _ => format!("{host}:{port}"),
-    })
+    Ok(near(&host, port).await)
+}
+
+/// Where a published port is reached: on this machine's loopback, if the engine is here. The name
+/// that the engine's client finds may be an address of version 6, where nothing listens, or, in a
+/// container, the bridge's, which is no loopback to whoever insists on TLS anywhere else.
+async fn near(host: &str, port: u16) -> String {
+    let loopback = format!("127.0.0.1:{port}");
+    match TcpStream::connect(&loopback).await {
+        Ok(_) => loopback,
+        Err(_) => format!("{host}:{port}"),
+    }
 }
