@@ -84,7 +84,7 @@ pub(crate) async fn ensure_continues(
 /// made to name the chain's end, keeping every other field (R12). For appenders and migrators.
 ///
 /// # Errors
-/// `NotFound` for an unknown object; `Deleted` for one that was deleted; those of [`follow`].
+/// `NotFound` for an unknown object; `Deleted` for one that was deleted; those of [`follow_in`].
 pub async fn help(
     stores: &Stores,
     documents: &Documents,
