@@ -1,15 +1,16 @@
 //! Broken backup providers.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use esm_core::Result;
 use esm_core::event::Event;
 use esm_core::id::BackupId;
 use esm_core::store::{
     BackupDraft, BackupItem, BackupManifest, BackupProvider, BackupReader, BackupSection,
     BackupWriter, SectionSummary,
 };
+use esm_core::{Error, ErrorKind, Result};
 use esm_testkit::conformance::{BackupHarness, backup};
 use esm_testkit::memory::MemoryBackups;
 use futures::StreamExt as _;
@@ -32,11 +33,16 @@ enum Defect {
     ListsTwice,
     DeletesNothing,
     FoldsCaseOfNames,
+    RefusesEmptyBackups,
+    LosesWhatIsFarBehind,
+    TakesTheNameAtTheBeginning,
+    IsAwayWhenAskedForNothing,
 }
 
 #[derive(Debug, Clone)]
 struct Broken {
     inner: MemoryBackups,
+    begun: Arc<Mutex<BTreeSet<BackupId>>>,
     defect: Defect,
 }
 
@@ -63,6 +69,15 @@ impl BackupProvider for Broken {
         draft.id = self.id(&draft.id);
         match self.defect {
             Defect::OverwritesBackups => self.inner.delete(&draft.id).await?,
+            Defect::TakesTheNameAtTheBeginning => {
+                let mut begun = self.begun.lock().expect("nobody panics here");
+                if !begun.insert(draft.id.clone()) {
+                    return Err(Error::new(
+                        ErrorKind::AlreadyExists,
+                        "somebody has begun it",
+                    ));
+                }
+            }
             Defect::LosesTags => draft.settings.tags.clear(),
             Defect::IsSeenBeforeTheEnd => {
                 let early = self.inner.create(draft.clone()).await?;
@@ -75,16 +90,20 @@ impl BackupProvider for Broken {
             scratch.id = BackupId::new(format!("{}~", draft.id))?;
         }
         let inner = self.inner.create(scratch).await?;
-        let section = None;
         Ok(Box::new(Writer {
             inner,
             broken: self.clone(),
-            section,
+            section: None,
+            events: 0,
         }))
     }
 
     async fn manifest(&self, id: &BackupId) -> Result<BackupManifest> {
-        self.inner.manifest(&self.id(id)).await
+        let manifest = self.inner.manifest(&self.id(id)).await;
+        match self.has(Defect::IsAwayWhenAskedForNothing) {
+            true => manifest.map_err(|_| Error::new(ErrorKind::Unavailable, "no answer")),
+            false => manifest,
+        }
     }
 
     async fn open(&self, id: &BackupId) -> Result<Box<dyn BackupReader>> {
@@ -116,6 +135,8 @@ struct Writer {
     broken: Broken,
     /// A section that is only begun when it turns out to have events.
     section: Option<BackupSection>,
+    /// How many there were so far.
+    events: usize,
 }
 
 #[async_trait]
@@ -136,7 +157,9 @@ impl BackupWriter for Writer {
         if let Some(section) = self.section.take() {
             self.inner.section(section).await?;
         }
+        self.events += events.len();
         match self.broken.defect {
+            Defect::LosesWhatIsFarBehind if self.events > 10_000 => Ok(()),
             Defect::DropsTheLastEvents if events.len() < 7 => Ok(()),
             Defect::ChangesBytes => {
                 let lossy = |event: &Event| Event {
@@ -166,6 +189,9 @@ impl BackupWriter for Writer {
         let mut manifest = self.inner.finish().await?;
         if self.broken.has(Defect::CountsWrongly) {
             manifest.events += 1;
+        }
+        if self.broken.has(Defect::RefusesEmptyBackups) && manifest.sections == 0 {
+            return Err(Error::invalid("there is nothing in it"));
         }
         Ok(manifest)
     }
@@ -197,6 +223,7 @@ impl Harness {
     fn boxed(defect: Defect) -> Box<dyn BackupHarness> {
         Box::new(Self(Broken {
             inner: MemoryBackups::new(),
+            begun: Arc::default(),
             defect,
         }))
     }
@@ -215,7 +242,7 @@ impl BackupHarness for Harness {
 
 #[test]
 fn every_defect_is_rejected_by_its_case() {
-    for (defect, wanted) in [
+    let defects = [
         (Defect::OverwritesBackups, "a_name_is_used_once"),
         (Defect::OverwritesBackups, "one_of_two_writers_wins"),
         (Defect::IsSeenBeforeTheEnd, "nothing_is_seen_before_the_end"),
@@ -232,15 +259,18 @@ fn every_defect_is_rejected_by_its_case() {
         (Defect::ListsTwice, "all_backups_are_listed_once"),
         (Defect::DeletesNothing, "a_deleted_backup_is_gone"),
         (Defect::FoldsCaseOfNames, "odd_backup_names_do_not_collide"),
-    ] {
-        let case = backup::CASES.iter().find(|case| case.name == wanted);
-        let case = std::slice::from_ref(case.expect("the case exists"));
-        assert_rejected(
-            &rejected_by(case, || Harness::boxed(defect)),
-            wanted,
-            defect,
-        );
-    }
+        (Defect::RefusesEmptyBackups, "an_empty_backup_is_a_backup"),
+        (Defect::LosesWhatIsFarBehind, "a_large_backup_is_read"),
+        (
+            Defect::TakesTheNameAtTheBeginning,
+            "a_dropped_writer_leaves_no_backup",
+        ),
+        (
+            Defect::IsAwayWhenAskedForNothing,
+            "a_missing_backup_is_not_found",
+        ),
+    ];
+    assert_rejected(backup::CASES, &defects, Harness::boxed);
 }
 
 #[test]

@@ -49,6 +49,14 @@ enum Defect {
     DiscardsAlsoTheNeighbours,
     HasAnotherIdEveryTime,
     CountsAFenceAsAnEvent,
+    InventsAStream,
+    LooksNotFar,
+    TakesItsOwnCloseForAnothers,
+    ClosesNoEmptyStream,
+    FollowsEveryClose,
+    StopsWritersByAFence,
+    ChecksThenCloses,
+    CutsExtensions,
 }
 
 #[derive(Debug)]
@@ -68,6 +76,7 @@ impl Broken {
         let text = match self.defect {
             Defect::FoldsCaseOfNames => text.to_lowercase(),
             Defect::CutsNames => text.chars().take(200).collect(),
+            Defect::CutsExtensions => text.split('.').take(1).collect(),
             _ => text.to_owned(),
         };
         StreamId::new(text).expect("it is still a name")
@@ -124,6 +133,23 @@ impl EventStore for Broken {
         if self.has(Defect::HasAStaleTail) {
             let mut tails = self.tails.lock().expect("nobody panics here");
             return Ok(tails.insert(stream.clone(), tail.clone()).unwrap_or(tail));
+        }
+        if self.has(Defect::InventsAStream) && tail.is_empty() {
+            let nothing = Append::events(environment(0).commit_id(), Vec::new());
+            return Ok(Tail::after(tail.next_header(
+                nothing.commit,
+                0,
+                nothing.kind(),
+            )));
+        }
+        if self.has(Defect::LooksNotFar) {
+            let near = PageLimit {
+                cells: 64,
+                bytes: u64::MAX,
+            };
+            let page = self.inner.read(stream, ReadFrom::Seq(0), near).await?;
+            let last = page.cells.into_iter().last();
+            return Ok(last.map_or(tail, |cell| Tail::after(cell.header)));
         }
         Ok(tail)
     }
@@ -194,6 +220,12 @@ impl EventStore for Broken {
                 }
             }
             Defect::TakesItsOwnWriteForAnothers => actual.check_expected(expected)?,
+            Defect::StopsWritersByAFence
+                if (actual.last.as_ref())
+                    .is_some_and(|last| matches!(last.kind, CellKind::Fence(_))) =>
+            {
+                return Err(Error::new(ErrorKind::Fenced, "the stream is fenced"));
+            }
             Defect::AcceptsAnything => {
                 let (count, kind) = (append.events.len() as u64, append.kind());
                 return match self.inner.append(stream, expected, append.clone()).await {
@@ -224,6 +256,23 @@ impl EventStore for Broken {
         }
         if self.has(Defect::DoesNotCountAtAClose) {
             close.events = expected.next_revision();
+        }
+        let actual = self.inner.tail(stream).await?;
+        match self.defect {
+            Defect::TakesItsOwnCloseForAnothers => actual.check_expected(&expected)?,
+            Defect::ClosesNoEmptyStream if expected.is_empty() => {
+                return Err(Error::invalid("there is nothing to close"));
+            }
+            Defect::FollowsEveryClose => close.continues = true,
+            Defect::ChecksThenCloses => {
+                actual.check_expected(&expected)?;
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                expected = self.inner.tail(stream).await?;
+                close.events = expected.next_revision();
+            }
+            _ => {}
         }
         self.inner.close(stream, &expected, commit, close).await
     }
@@ -290,7 +339,7 @@ impl EventStoreHarness for Harness {
 
 #[test]
 fn every_defect_is_rejected_by_its_case() {
-    for (defect, wanted) in [
+    let defects = [
         (
             Defect::DropsTheLastEventOfABatch,
             "an_append_gives_the_next_tail",
@@ -356,15 +405,19 @@ fn every_defect_is_rejected_by_its_case() {
             "all_handles_are_the_same_store",
         ),
         (Defect::CountsAFenceAsAnEvent, "cells_are_chained"),
-    ] {
-        let case = event_store::CASES.iter().find(|case| case.name == wanted);
-        let case = std::slice::from_ref(case.expect("the case exists"));
-        assert_rejected(
-            &rejected_by(case, || Harness::boxed(defect)),
-            wanted,
-            defect,
-        );
-    }
+        (Defect::InventsAStream, "a_missing_stream_is_empty"),
+        (Defect::LooksNotFar, "a_fresh_handle_finds_a_far_tail"),
+        (
+            Defect::TakesItsOwnCloseForAnothers,
+            "the_same_close_succeeds_again",
+        ),
+        (Defect::ClosesNoEmptyStream, "an_empty_stream_can_be_closed"),
+        (Defect::FollowsEveryClose, "a_close_is_kept_as_written"),
+        (Defect::StopsWritersByAFence, "a_fence_is_stepped_over"),
+        (Defect::ChecksThenCloses, "one_of_appends_and_closes_wins"),
+        (Defect::CutsExtensions, "streams_do_not_disturb_each_other"),
+    ];
+    assert_rejected(event_store::CASES, &defects, Harness::boxed);
 }
 
 #[test]
