@@ -103,6 +103,19 @@ mod tests {
     ];
 
     #[test]
+    fn phases_are_shown_by_their_names() {
+        let shown = MigrationPhase::ALL.map(|phase| phase.to_string());
+        let names = [
+            "normal",
+            "dual write",
+            "dual read",
+            "cutover",
+            "book closed",
+        ];
+        assert_eq!(shown, names);
+    }
+
+    #[test]
     fn r20_every_pair_is_one_step_or_refused() {
         let mut table = String::new();
         for phase in MigrationPhase::ALL {

@@ -306,26 +306,29 @@ async fn a_chain_into_another_store_needs_that_store() -> Result<()> {
 #[tokio::test(start_paused = true)]
 async fn a_target_that_does_not_name_the_source_is_not_followed() -> Result<()> {
     // R13: as if another bucket went by the same name
-    let (f, s) = Fixture::with(&[&["a"]]).await?;
-    let cutover = Cutover {
-        says_origin: false,
-        ..target_of(1)
-    };
-    let t = f.cut_over(&s, cutover).await?;
-    let error = f
-        .client()
-        .append(&f.object, ExpectedRevision::Any, events(&["b"]))
-        .await;
-    assert_eq!(error.unwrap_err().kind(), &ErrorKind::UnknownStore);
-    assert_eq!(
-        f.reader().load(&f.object).await.unwrap_err().kind(),
-        &ErrorKind::UnknownStore
-    );
-    for from in [ReadPosition::Start, ReadPosition::At(at(&s, 1))] {
-        let error = f.read(from).await.unwrap_err();
-        assert_eq!(error.kind(), &ErrorKind::UnknownStore);
+    for says in [Says::Nothing, Says::AnotherSource, Says::AnotherMigration] {
+        let (f, s) = Fixture::with(&[&["a"]]).await?;
+        let cutover = Cutover {
+            says,
+            ..target_of(1)
+        };
+        let t = f.cut_over(&s, cutover).await?;
+        let error = f
+            .client()
+            .append(&f.object, ExpectedRevision::Any, events(&["b"]))
+            .await;
+        assert_eq!(error.unwrap_err().kind(), &ErrorKind::UnknownStore);
+        assert_eq!(
+            f.reader().load(&f.object).await.unwrap_err().kind(),
+            &ErrorKind::UnknownStore
+        );
+        for from in [ReadPosition::Start, ReadPosition::At(at(&s, 1))] {
+            let error = f.read(from).await.unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::UnknownStore);
+        }
+        let stands = (f.document().await.active, f.stored(&t).len());
+        assert_eq!(stands, (s, 1), "{says:?}");
     }
-    assert_eq!((f.document().await.active, f.stored(&t).len()), (s, 1));
     Ok(())
 }
 

@@ -34,8 +34,17 @@ pub(crate) struct Cutover {
     pub(crate) dies: bool,
     /// Where the target lives, if not at home.
     pub(crate) store: Option<MemoryEventStore>,
-    /// Whether the target says where it comes from.
-    pub(crate) says_origin: bool,
+    /// Where the target says that it comes from.
+    pub(crate) says: Says,
+}
+
+/// Where a target says that it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    TheTruth,
+    Nothing,
+    AnotherSource,
+    AnotherMigration,
 }
 
 impl Default for Cutover {
@@ -46,7 +55,7 @@ impl Default for Cutover {
             retired: Vec::new(),
             dies: true,
             store: None,
-            says_origin: true,
+            says: Says::TheTruth,
         }
     }
 }
@@ -145,7 +154,7 @@ impl Fixture {
         let store = cutover.store.as_ref().unwrap_or(&self.world.event_store);
         let target = target_id(store.id(), source, migration);
         let tail = self.world.event_store.tail(&source.stream).await?;
-        let origin = cutover.says_origin.then(|| Origin {
+        let mut origin = Some(Origin {
             source: source.clone(),
             migration,
             attempt: 0,
@@ -154,6 +163,14 @@ impl Fixture {
             accepted: Default::default(),
             restores: None,
         });
+        match (cutover.says, &mut origin) {
+            (Says::AnotherSource, Some(origin)) => origin.source = target.clone(),
+            (Says::AnotherMigration, Some(origin)) => {
+                origin.migration = self.environment.migration_id();
+            }
+            (Says::Nothing, origin) => *origin = None,
+            (Says::TheTruth, _) | (_, None) => {}
+        }
         let copied = (0..cutover.target_events).map(|n| event(&format!("{}~{n}", target.stream)));
         let first = Append {
             commit: self.environment.commit_id(),

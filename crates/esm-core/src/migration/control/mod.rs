@@ -9,6 +9,8 @@ mod handle;
 mod log;
 mod settings;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use command::{Answer, Command, ControlAction, ControlEntry, ControlRecord};
 pub use handle::{CommandReceipt, MigrationControl};

@@ -6,7 +6,7 @@ use crate::id::{CommitId, Epoch, HolderId, MigrationId, StoreId, StreamRef};
 use crate::migration::options::{
     BulkOptions, CopyOptions, MigrationStrategy, PlannedMigration, Scope,
 };
-use crate::migration::status::Step;
+use crate::migration::status::{MigrationStatus, Step};
 use crate::transform::Ledger;
 use crate::verify::RollingHash;
 use uuid::Uuid;
@@ -155,6 +155,22 @@ fn every_record_after_every_state_is_taken_or_refused() {
         }
     }
     insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_stop_on_request_is_a_pause_and_every_record_has_the_next_number() {
+    let mut state = state(&["claim", "planned"]);
+    assert_eq!(state.next_number, 2);
+    let stopped = JournalEntry::Stopped {
+        step: Step::Copy,
+        requested: true,
+        reason: String::new(),
+    };
+    state.apply(&record(1, stopped)).unwrap();
+    assert_eq!(state.status(), MigrationStatus::Paused);
+    state.apply(&record(2, JournalEntry::Claim)).unwrap();
+    assert_eq!(state.status(), MigrationStatus::InProgress);
+    assert_eq!(state.next_number, 4);
 }
 
 #[test]
