@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod layering;
 mod live;
+mod mutants;
 mod nightly;
 mod project;
 mod sample;
@@ -35,6 +36,8 @@ enum Task {
     Test(test::Options),
     /// Runs the tests that take a night: whole sweeps, pairs of crashes, many random cases
     Nightly(nightly::Options),
+    /// Changes the code in small ways and tells which changes no test notices
+    Mutants(mutants::Options),
     /// Runs every check, as continuous integration does, and prints the time of each stage
     Ci(ci::Options),
     /// Measures esm against what the storage itself takes, and prints the ratios
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Nightly(options) => nightly::run(&options),
+        Task::Mutants(options) => mutants::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Live(options) => live::live(&options),
