@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use esm_core::id::{MigrationId, ObjectId, StoreId, StreamId, StreamRef};
 use esm_core::migration::MigrationPhase;
-use esm_core::routing::{RoutingEntry, RoutingTable};
+use esm_core::routing::{RoutingEntry, RoutingTable, next_entry};
 use esm_core::store::{RecordKey, Records};
 use esm_core::{ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
@@ -60,6 +60,7 @@ async fn r21_the_index_names_objects_until_the_last_of_them_is_delisted() -> Res
     table.enlist(migration(2), &[object(3)]).await?;
     assert_eq!(records.snapshot(&RecordKey::Index).len(), 2, "one each");
     let index = table.index().await?;
+    assert!(!index.is_empty());
     assert!([1, 2, 3].iter().all(|n| index.names(&object(*n))));
     assert!(!index.names(&object(4)));
 
@@ -234,4 +235,50 @@ async fn r20_two_that_publish_the_same_publish_each_phase_once() -> Result<()> {
     let phases: Vec<_> = published(&records).into_iter().map(|(p, _)| p).collect();
     assert_eq!(phases, MigrationPhase::ALL[1..4]);
     Ok(())
+}
+
+#[test]
+fn r20_every_entry_that_can_stand_there_has_its_next() {
+    // what it says of a phase itself does not count
+    let begin = RoutingEntry {
+        phase: MigrationPhase::Cutover,
+        ..begin(1, "ours")
+    };
+    let mut found = vec![None];
+    for generation in 0..3 {
+        for target in ["ours", "another"] {
+            found.extend(MigrationPhase::ALL.map(|phase| {
+                Some(RoutingEntry {
+                    migration: migration(8),
+                    generation,
+                    target: stream(target),
+                    phase,
+                    ..begin.clone()
+                })
+            }));
+        }
+    }
+    let shown = |entry: &RoutingEntry| {
+        let (migration, target) = (entry.migration.to_string(), &entry.target.stream);
+        let writer = match migration.ends_with('7') {
+            true => "own",
+            false => "another's",
+        };
+        let (generation, phase) = (entry.generation, entry.phase);
+        format!("{writer} entry to {target}, generation {generation}: {phase}")
+    };
+    let mut table = String::new();
+    for found in found {
+        table += &found.as_ref().map_or("nothing".to_owned(), &shown);
+        table += "\n";
+        for phase in MigrationPhase::ALL {
+            let next = match next_entry(found.clone(), &begin, phase) {
+                Ok(Some(entry)) => shown(&entry),
+                Ok(None) => "it is there".to_owned(),
+                Err(error) => format!("{:?}", error.kind()),
+            };
+            table += &format!("  to {phase} -> {next}\n");
+        }
+    }
+    insta::assert_snapshot!(table);
 }
