@@ -23,6 +23,8 @@ pub enum Action {
     Migrate(usize),
     /// A run fails before the pivot, and undoes what it did: `with_rollback`.
     Fail(usize),
+    /// A run is told to undo what it did: `roll_back` of its handle.
+    Tell(usize),
     /// A copier finds a schema retired that the target's first cell does not name (R11), and so
     /// writes no more to that target.
     FindRetired(usize),
@@ -125,9 +127,12 @@ impl Protocol {
             run.step,
             Step::LookAtTarget | Step::LookAtSource(_) | Step::Verify(..)
         );
-        let forward = !run.undo && self.kind(run.migration) == Kind::Forward;
-        if budget.failures > 0 && looks && forward {
+        let undoable = !run.undo && !matches!(self.kind(run.migration), Kind::Restore(_));
+        if budget.failures > 0 && looks && undoable {
             actions.push(Action::Fail(at));
+        }
+        if budget.commands > 0 && looks && undoable {
+            actions.push(Action::Tell(at));
         }
         if budget.crashes > 0 {
             actions.push(Action::Crash(Actor::Migrator(at)));
@@ -187,9 +192,12 @@ impl Protocol {
             Action::Fail(at) => {
                 next.budget.failures -= 1;
                 self.run(&mut next, at, |world, run| {
-                    run.undo = true;
-                    run.step = self.record(world, run, Entry::RollingBack);
+                    self.turn_back(world, run, false)
                 })?;
+            }
+            Action::Tell(at) => {
+                next.budget.commands -= 1;
+                self.run(&mut next, at, |world, run| self.turn_back(world, run, true))?;
             }
             Action::FindRetired(at) => {
                 next.budget.findings -= 1;
@@ -250,6 +258,11 @@ impl Protocol {
         next.late.sort();
         next.migrators.sort();
         (next != *world).then_some(next)
+    }
+
+    fn turn_back(&self, world: &World, run: &mut Run, told: bool) {
+        (run.undo, run.told) = (true, told);
+        run.step = self.record(world, run, Entry::RollingBack);
     }
 
     fn answer(&self, world: &mut World, actor: Actor, answer: Answer) -> Option<()> {

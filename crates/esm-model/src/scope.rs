@@ -70,6 +70,8 @@ pub struct Budget {
     pub expiries: u8,
     /// Runs that fail, and undo what they did at once.
     pub failures: u8,
+    /// Commands to a run to undo what it did.
+    pub commands: u8,
     /// Schemas that a copier finds retired only while it copies.
     pub findings: u8,
 }

@@ -44,6 +44,7 @@ pub fn all(bounds: Bounds) -> Vec<Scope> {
         mirror,
         dual_read,
         deletion,
+        commands,
     ];
     scopes.into_iter().map(|scope| scope(bounds)).collect()
 }
@@ -108,6 +109,7 @@ pub fn attempts(bounds: Bounds) -> Scope {
             runs: bounds.pick(2, 3),
             crashes: bounds.pick(0, 1),
             failures: 1,
+            commands: bounds.pick(0, 1),
             findings: 1,
             ..Budget::default()
         },
@@ -254,5 +256,23 @@ pub fn deletion(bounds: Bounds) -> Scope {
             ..Budget::default()
         },
         ..Scope::new("deletion")
+    }
+}
+
+/// Runs are told to undo what they did, beside a run that goes forward; also one that undoes another
+/// migration after its pivot.
+pub fn commands(bounds: Bounds) -> Scope {
+    Scope {
+        migrations: vec![Kind::Forward, Kind::Reverse],
+        shapes: vec![Split, Keep],
+        writers: vec![vec![Expect::Any]],
+        migrators: 2,
+        undo: true,
+        budget: Budget {
+            runs: bounds.pick(3, 4),
+            commands: bounds.pick(1, 2),
+            ..Budget::default()
+        },
+        ..Scope::new("commands")
     }
 }

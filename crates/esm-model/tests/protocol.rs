@@ -3,8 +3,8 @@
 //! `ESM_MODEL=large` explores as far as fits into a night.
 
 use esm_model::{
-    Bounds, Phases, Protocol, Scope, attempts, competing, deletion, dual_read, explore, in_a_row,
-    lock, lost_answers, mirror, restore, reverse, rollback, two_migrators,
+    Bounds, Phases, Protocol, Scope, attempts, commands, competing, deletion, dual_read, explore,
+    in_a_row, lock, lost_answers, mirror, restore, reverse, rollback, two_migrators,
 };
 
 fn holds(scope: impl Fn(Bounds) -> Scope) -> esm_core::Result<()> {
@@ -29,7 +29,7 @@ macro_rules! scopes {
 
 scopes! {
     two_migrators lost_answers rollback attempts lock in_a_row competing reverse restore mirror
-    dual_read deletion
+    dual_read deletion commands
 }
 
 #[test]

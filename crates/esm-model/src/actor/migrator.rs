@@ -17,7 +17,7 @@ impl Protocol {
         let ended = |m| entries(m).any(|e| matches!(e, Entry::Completed | Entry::RolledBack));
         let at = usize::from(migration);
         let undoable = self.scope.undo
-            && self.kind(migration) == Kind::Forward
+            && !matches!(self.kind(migration), Kind::Restore(_))
             && entries(at).any(|entry| entry == Entry::Planned);
         world.budget.runs > 0
             && !ended(at)
@@ -37,6 +37,7 @@ impl Protocol {
             id,
             migration,
             undo,
+            told: false,
             epoch: 0,
             records: 0,
             source: 0,
@@ -179,8 +180,12 @@ impl Protocol {
                 }
             }
             // a run that failed undoes the attempt that it was at
-            Entry::RollingBack if run.target != 0 => self.look(run),
+            Entry::RollingBack if run.target != 0 && !run.told => self.look(run),
             Entry::Planned | Entry::RollingBack => Step::Triage,
+            Entry::RollBackRefused if run.told => {
+                (run.undo, run.told) = (false, false);
+                Step::Triage
+            }
             Entry::RollBackRefused | Entry::Completed | Entry::RolledBack => Step::End,
         }
     }

@@ -42,6 +42,17 @@ fn ends(scope: &Scope) -> Vec<(bool, &'static str, Witness)> {
         (scope.undo, "a migration is rolled back", |_, world| {
             any_ends(world, Entry::RolledBack)
         }),
+        (
+            scope.budget.commands > 0,
+            "a run is told to undo, and goes forward again",
+            |_, world| {
+                world.journals.iter().any(|journal| {
+                    journal.windows(2).any(|pair| {
+                        pair[0].entry == Entry::RollBackRefused && pair[0].epoch == pair[1].epoch
+                    })
+                })
+            },
+        ),
         (scope.undo && crowded, "an undo is refused", |_, world| {
             any_ends(world, Entry::RollBackRefused)
         }),

@@ -20,6 +20,8 @@ pub struct Run {
     pub migration: u8,
     /// Whether it undoes the migration.
     pub undo: bool,
+    /// Whether it does so because it was told to: if that is refused, it goes forward again.
+    pub told: bool,
     /// The epoch that it has claimed; 0 before.
     pub epoch: u8,
     /// Number of journal records that it has read.
