@@ -1,0 +1,111 @@
+//! Who takes over, who is replaced, and locks that nobody released.
+
+use esm_core::ErrorKind;
+use esm_core::id::ObjectId;
+use esm_core::migration::{MigrationService, MigrationStatus};
+use esm_testkit::environment;
+use esm_testkit::faults::{Actor, At, Fault, FaultPlan};
+
+use crate::fixture::{World, name, rules, run, stalled_at};
+
+/// R-journal: who meets a higher epoch stops, and does not go on in that epoch.
+#[tokio::test(start_paused = true)]
+async fn a_holder_that_was_replaced_appends_nothing_in_its_successors_epoch() {
+    let world = World::with(&[("order/1", &["Old"]), ("order/2", &["Old"])]).await;
+    // claim, plan, batch, document, batch
+    let (plan, gate) = stalled_at(At::Named("records.put", 4));
+    let first = world.holder("first", 1, &plan);
+    let first = run(first.migrate_named(name()).batch(1));
+    gate.reached().await;
+
+    let migration = world.migration().await.unwrap();
+    let (plan, second_gate) = stalled_at(At::Named("event_store.close", 0));
+    let second = world.holder("second", 2, &plan);
+    let resumed = second.resume(migration).transform(rules());
+    let second = tokio::spawn(resumed.execute());
+    second_gate.reached().await;
+
+    gate.open();
+    let first = first.await.unwrap().unwrap();
+    assert_eq!(*first.error.unwrap().kind(), ErrorKind::Fenced);
+    assert_eq!(
+        world.status(migration).await,
+        MigrationStatus::InProgress,
+        "the first holder's end is not the second's"
+    );
+    second_gate.open();
+    let second = second.await.unwrap().unwrap();
+    assert!(second.is_success(), "{second:?}");
+    assert_eq!(world.status(migration).await, MigrationStatus::Completed);
+}
+
+/// An undo needs no transformation, going forward does: also where the undo was refused while this
+/// holder waited for the lock.
+#[tokio::test(start_paused = true)]
+async fn nobody_goes_forward_without_the_transformation() {
+    let world = World::with(&[("order/1", &["Old"])]).await;
+    let plan = FaultPlan::new().with(At::Named("event_store.close", 0), Fault::CrashAfter);
+    let actor = plan.actor("first");
+    let (events, records) = (world.storage.event_store(), world.storage.records());
+    let first = MigrationService::new(
+        actor.event_store(events),
+        actor.records(records),
+        world.storage.locks(),
+    );
+    let first = first.unwrap().with_environment(environment(1));
+    let object: ObjectId = "order/1".parse().unwrap();
+    let crashed = actor.run(first.migrate(object).transform(rules()).execute());
+    assert!(crashed.await.is_err());
+    let migration = world.migration().await.unwrap();
+
+    // claim, intent, document, refusal
+    let (plan, refusing) = stalled_at(At::Named("records.put", 3));
+    let second = world.holder("second", 2, &plan).resume(migration);
+    let second = tokio::spawn(async move { second.roll_back("too late").await });
+    refusing.reached().await;
+    assert_eq!(world.status(migration).await, MigrationStatus::RollingBack);
+
+    let (plan, locking) = stalled_at(At::Named("locks.try_acquire", 0));
+    let third = world.holder("third", 3, &plan).resume(migration);
+    let third = tokio::spawn(third.execute());
+    locking.reached().await;
+    refusing.open();
+    assert_eq!(
+        second.await.unwrap().unwrap().status,
+        MigrationStatus::Failed
+    );
+    locking.open();
+    let refused = third.await.unwrap().unwrap_err();
+    assert_eq!(*refused.kind(), ErrorKind::PlanOutdated, "{refused}");
+}
+
+/// A lock that was never released keeps nobody away once its migration has ended, and one whose
+/// holder died only as long as it takes to see that.
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_was_never_released_does_not_keep_others_away_for_ever() {
+    for (crash, ended) in [("event_store.close", false), ("locks.release", true)] {
+        let world = World::with(&[("order/1", &["Old"]), ("order/2", &["Old"])]).await;
+        let shared = world.storage.locks();
+        let with = |actor: &Actor, seed| {
+            let (events, records) = (world.storage.event_store(), world.storage.records());
+            let (events, records) = (actor.event_store(events), actor.records(records));
+            let service = MigrationService::new(events, records, actor.locks(shared.clone()));
+            service.unwrap().with_environment(environment(seed))
+        };
+        let plan = FaultPlan::new().with(At::Named(crash, 0), Fault::CrashBefore);
+        let actor = plan.actor("first");
+        let bulk = with(&actor, 1).migrate_named(name()).transform(rules());
+        assert!(actor.run(bulk.execute()).await.is_err());
+        let next = with(&FaultPlan::new().actor("next"), 2);
+        let single = || next.migrate("order/2".parse().unwrap()).transform(rules());
+        if !ended {
+            let refused = single().execute().await.unwrap_err();
+            assert!(matches!(refused.kind(), ErrorKind::LockHeld(_)));
+        }
+        let patient = single().lock(|lock| match ended {
+            true => lock,
+            false => lock.timeout(lock.lease * 2),
+        });
+        assert!(patient.execute().await.unwrap().is_success(), "{crash}");
+    }
+}
