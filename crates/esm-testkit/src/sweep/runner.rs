@@ -1,7 +1,9 @@
 //! Running all spots of a sweep.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,6 +14,21 @@ use crate::faults::{At, FaultPlan, Gate};
 use crate::tap::Operation;
 
 /// A scenario with a fault at each of its operations.
+///
+/// ```
+/// use esm_core::event::Event;
+/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::sweep::{Scenario, Sweep};
+///
+/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
+/// let scenario = Scenario::new("order/1".parse()?, vec![vec![placed]]);
+/// let sweep = Sweep::of_crashes(scenario).thinned().replayed_by("cargo test my_sweep");
+/// // `check` runs all; this runs one, as `ESM_CRASH=3:lost:other` does
+/// let log = sweep.one("3:lost:other".parse()?).unwrap();
+/// assert!(log.lines().count() > 10);
+/// assert!(sweep.one("3000:lost:other".parse()?).is_err(), "there is no such operation");
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Sweep {
     scenario: Scenario,
@@ -24,12 +41,30 @@ pub struct Sweep {
 }
 
 /// What a sweep found.
+///
+/// ```
+/// use esm_core::event::Event;
+/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::sweep::{Scenario, Sweep};
+///
+/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
+/// let scenario = Scenario::new("order/1".parse()?, vec![vec![placed]]);
+/// let outcome = Sweep::of_writers(scenario).check();
+/// assert_eq!(outcome.runs as u64, outcome.operations);
+/// assert!(outcome.reached["event_store.close"] >= outcome.operations);
+/// println!("{outcome}");
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Number of operations of the run without faults.
     pub operations: u64,
     /// Number of runs.
     pub runs: usize,
+    /// The number of those in which nothing happened: a process that pauses has no lock, may need
+    /// fewer operations, and then never comes to the one where it would. Where another fault does
+    /// not happen, the run has failed.
+    pub unreached: usize,
     /// How often each operation was reached, over all runs.
     pub reached: BTreeMap<&'static str, u64>,
     /// The spots that failed, and what was wrong.
@@ -39,6 +74,8 @@ pub struct Outcome {
 /// What one run was.
 struct Run {
     operations: Vec<Operation>,
+    /// Whether all that was to happen did.
+    reached: bool,
     verdict: Result<(), String>,
 }
 
@@ -188,20 +225,24 @@ impl Sweep {
     /// Runs one spot; answers what was wrong, and the log of its operations.
     ///
     /// # Errors
-    /// What was wrong.
+    /// What was wrong; also when the process does not come to that operation: then nothing was
+    /// tested.
     pub fn one(&self, spot: Spot) -> Result<String, String> {
         let run = self.run(Some(spot), 100_000);
         let log = log(&run.operations);
-        run.verdict
-            .map(|()| log.clone())
-            .map_err(|what| format!("{what}\n{log}"))
+        match run.verdict {
+            Ok(()) if run.reached => Ok(log),
+            Ok(()) => Err(format!("{UNREACHED}\n{log}")),
+            Err(what) => Err(format!("{what}\n{log}")),
+        }
     }
 
     /// Runs all spots, or, where the variable `ESM_CRASH` names one, that one alone with the log of
     /// its operations. Answers what was found.
     ///
     /// # Panics
-    /// When a spot fails, with lines that replay the first of them.
+    /// When a spot fails, with lines that replay the first of them; when nothing happened in any
+    /// run.
     pub fn check(&self) -> Outcome {
         if let Ok(text) = std::env::var("ESM_CRASH") {
             let spot = text.parse().unwrap_or_else(|e| panic!("{e}"));
@@ -215,40 +256,77 @@ impl Sweep {
         if !outcome.failures.is_empty() {
             panic!("{}", outcome.describe(&self.command));
         }
+        assert!(
+            outcome.runs > outcome.unreached,
+            "nothing was swept: {outcome}"
+        );
         outcome
     }
 
     fn run(&self, spot: Option<Spot>, limit: u64) -> Run {
-        // a violation in words needs no backtrace, but a panic of the saga is one too
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build();
-        let runtime = runtime.expect("a runtime can be started");
-        runtime.block_on(async {
-            let gate = Gate::new();
-            let plan = FaultPlan::new().limited_to(limit);
-            let verdict = match Simulation::new(&self.scenario, plan.clone()).await {
-                Ok(simulation) => {
-                    if let Some(spot) = spot {
-                        let at = At::OfActor("first-1".to_owned(), spot.operation);
-                        plan.inject(at, spot.fault.fault(&gate, &simulation.writer()));
-                        if let Some((operation, fault)) = spot.again {
-                            let at = At::OfActor(spot.then.goes_on().to_owned(), operation);
-                            plan.inject(at, fault.fault(&gate, &simulation.writer()));
-                        }
-                    }
-                    simulate(&simulation, spot, &gate).await
-                }
-                Err(error) => Err(error.to_string()),
-            };
-            let operations = plan.log().operations();
-            Run {
-                operations,
-                verdict,
-            }
-        })
+        let plan = FaultPlan::new().limited_to(limit);
+        // a panic, of the saga or of a writer, is told as any other failure: with its line
+        let happen = || runtime().block_on(self.happen(spot, &plan));
+        let verdict = catch_unwind(AssertUnwindSafe(happen));
+        let verdict = verdict.unwrap_or_else(|panic| Err(words(&*panic)));
+        let operations = plan.log().operations();
+        let reached = spot.is_none_or(|spot| is_reached(spot, &operations));
+        let may_miss = spot.is_none_or(|spot| spot.fault == SpotFault::Pause);
+        let verdict = match reached || may_miss {
+            true => verdict,
+            false => verdict.and(Err(UNREACHED.to_owned())),
+        };
+        Run {
+            operations,
+            reached,
+            verdict,
+        }
     }
+
+    async fn happen(&self, spot: Option<Spot>, plan: &FaultPlan) -> Result<(), String> {
+        let gate = Gate::new();
+        let simulation = Simulation::new(&self.scenario, plan.clone()).await;
+        let simulation = simulation.map_err(|error| error.to_string())?;
+        if let Some(spot) = spot {
+            let at = At::OfActor("first-1".to_owned(), spot.operation);
+            plan.inject(at, spot.fault.fault(&gate, &simulation.writer()));
+            if let Some((operation, fault)) = spot.again {
+                let at = At::OfActor(spot.then.goes_on().to_owned(), operation);
+                plan.inject(at, fault.fault(&gate, &simulation.writer()));
+            }
+        }
+        simulate(&simulation, spot, &gate).await
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.expect("a runtime can be started")
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", words.unwrap_or("without words"))
+}
+
+/// What is wrong where a fault was to happen and did not: the operations are others than those by
+/// which it was told.
+const UNREACHED: &str = "nothing happened: the process does not come to that operation";
+
+/// Whether the processes came to the operations where something was to happen.
+fn is_reached(spot: Spot, operations: &[Operation]) -> bool {
+    let came_to = |actor: &str, number: u64| {
+        let mut operations = operations.iter();
+        operations.any(|o| o.actor == actor && o.of_actor == number)
+    };
+    let again = spot.again;
+    came_to("first-1", spot.operation)
+        && again.is_none_or(|(number, _)| came_to(spot.then.goes_on(), number))
 }
 
 async fn simulate(
@@ -278,6 +356,7 @@ impl Outcome {
         for operation in &run.operations {
             *self.reached.entry(operation.call.name).or_default() += 1;
         }
+        self.unreached += usize::from(!run.reached);
         if let Err(what) = run.verdict {
             self.failures.push((spot, what));
         }
@@ -295,12 +374,6 @@ impl Outcome {
             .collect();
         text + "\nall: " + &spots.join(" ")
     }
-
-    /// The names of the operations that were reached, one a line.
-    pub fn reached_names(&self) -> String {
-        let names: Vec<_> = self.reached.keys().copied().collect();
-        names.join("\n")
-    }
 }
 
 impl fmt::Display for Outcome {
@@ -308,9 +381,10 @@ impl fmt::Display for Outcome {
         let reached: u64 = self.reached.values().sum();
         write!(
             f,
-            "{} operations, {} runs, {reached} operations in all, {} failures",
+            "{} operations, {} runs ({} without their fault), {reached} operations in all, {} failures",
             self.operations,
             self.runs,
+            self.unreached,
             self.failures.len()
         )
     }

@@ -1,15 +1,11 @@
-//! The crash sweep and the zombie sweep over the saga, on the in-memory fakes.
-//!
-//! A failure prints a line that replays it alone, such as
-//! `ESM_CRASH=12:after:other cargo test -p esm-core --test crash_sweep identity`.
+//! What is swept.
 
 use esm_core::Result;
 use esm_core::event::Event;
 use esm_core::id::{EventId, EventType, ObjectId};
 use esm_core::migration::PublishPhases;
 use esm_core::transform::{FunctionTransformer, Transformed};
-use esm_testkit::sweep::{Scenario, Sweep};
-use esm_testkit::tap::Effect;
+use esm_testkit::sweep::Scenario;
 use esm_testkit::{Rule, Rules};
 
 /// Cells of these sizes, with events of three types in turn.
@@ -45,27 +41,27 @@ fn dropping_and_splitting() -> Result<Rules> {
     ]))
 }
 
-fn identity() -> Result<Scenario> {
+pub(crate) fn identity() -> Result<Scenario> {
     Ok(Scenario::new(object(1)?, cells(&[3])?))
 }
 
-fn dropping() -> Result<Scenario> {
+pub(crate) fn dropping() -> Result<Scenario> {
     let scenario = Scenario::new(object(1)?, cells(&[2, 1, 3])?);
     Ok(scenario.transform(dropping_and_splitting()?))
 }
 
-fn empty() -> Result<Scenario> {
+pub(crate) fn empty() -> Result<Scenario> {
     Ok(Scenario::new(object(1)?, Vec::new()))
 }
 
 /// Target cells hold two events, so that there are several.
-fn many_cells() -> Result<Scenario> {
+pub(crate) fn many_cells() -> Result<Scenario> {
     let scenario = Scenario::new(object(1)?, cells(&[1, 2, 3, 1, 2])?);
     let scenario = scenario.transform(dropping_and_splitting()?);
     Ok(scenario.describe(|builder| builder.cells(2, 1 << 20)))
 }
 
-fn with_books() -> Result<Scenario> {
+pub(crate) fn with_books() -> Result<Scenario> {
     let scenario = Scenario::new(object(1)?, cells(&[2, 2])?);
     let scenario = scenario.transform(dropping_and_splitting()?);
     Ok(scenario.describe(|builder| {
@@ -75,11 +71,11 @@ fn with_books() -> Result<Scenario> {
     }))
 }
 
-fn undoing_itself() -> Result<Scenario> {
+pub(crate) fn undoing_itself() -> Result<Scenario> {
     Ok(dropping()?.describe(|builder| builder.with_rollback()))
 }
 
-fn bulk() -> Result<Scenario> {
+pub(crate) fn bulk() -> Result<Scenario> {
     let scenario = Scenario::new(object(1)?, cells(&[2])?)
         .and(object(2)?, cells(&[1, 2])?)
         .and(object(3)?, Vec::new());
@@ -91,7 +87,7 @@ fn bulk() -> Result<Scenario> {
 }
 
 /// Phases are published, and most is compared before the source's end is reached.
-fn with_phases() -> Result<Scenario> {
+pub(crate) fn with_phases() -> Result<Scenario> {
     Ok(many_cells()?.describe(|builder| {
         let builder = builder.phases(PublishPhases::Always);
         builder.final_round(1).cells(2, 1 << 20)
@@ -99,7 +95,7 @@ fn with_phases() -> Result<Scenario> {
 }
 
 /// The cutover waits for a window, while commands are looked for and the progress is written down.
-fn with_a_window() -> Result<Scenario> {
+pub(crate) fn with_a_window() -> Result<Scenario> {
     Ok(identity()?.describe(|builder| {
         let opens = "2024-01-01T00:00:05Z".parse().expect("a time");
         builder.cutover(|cutover| cutover.not_before(opens))
@@ -107,17 +103,17 @@ fn with_a_window() -> Result<Scenario> {
 }
 
 /// The undo of a migration whose target has been begun.
-fn undo() -> Result<Scenario> {
+pub(crate) fn undo() -> Result<Scenario> {
     Ok(many_cells()?.undone_after("event_store.append"))
 }
 
 /// The undo of a migration that has passed its pivot is refused.
-fn late_undo() -> Result<Scenario> {
+pub(crate) fn late_undo() -> Result<Scenario> {
     Ok(dropping()?.undone_after("event_store.close"))
 }
 
 /// The undo of several objects, one of which has passed its pivot.
-fn undo_of_bulk() -> Result<Scenario> {
+pub(crate) fn undo_of_bulk() -> Result<Scenario> {
     Ok(bulk()?.undone_after("event_store.close"))
 }
 
@@ -151,124 +147,50 @@ fn since() -> Result<Vec<Event>> {
 }
 
 /// The undo after the pivot.
-fn reversal() -> Result<Scenario> {
+pub(crate) fn reversal() -> Result<Scenario> {
     Ok(dropping()?.reversed_with(down()?, since()?))
 }
 
 /// The undo after the pivot of many cells, when nothing has come since.
-fn reversal_of_many_cells() -> Result<Scenario> {
+pub(crate) fn reversal_of_many_cells() -> Result<Scenario> {
     Ok(many_cells()?.reversed_with(down()?, Vec::new()))
 }
 
-fn reversal_of_bulk() -> Result<Scenario> {
+pub(crate) fn reversal_of_bulk() -> Result<Scenario> {
     Ok(bulk()?.reversed_with(down()?, since()?))
 }
 
 /// The undo of an undo after the pivot, whose target has been begun.
-fn undo_of_reversal() -> Result<Scenario> {
+pub(crate) fn undo_of_reversal() -> Result<Scenario> {
     Ok(reversal()?.undone_after("event_store.append"))
 }
 
-fn late_undo_of_reversal() -> Result<Scenario> {
+pub(crate) fn late_undo_of_reversal() -> Result<Scenario> {
     Ok(reversal()?.undone_after("event_store.close"))
 }
 
-fn crashes(name: &str, scenario: Result<Scenario>) {
-    run(
-        name,
-        "crashes",
-        Sweep::of_crashes(scenario.expect("the scenario is valid")),
-    );
-}
-
-/// Of the larger scenarios, without the runs that leave the storage as another run does.
-fn thinned_crashes(name: &str, scenario: Result<Scenario>) {
-    let sweep = Sweep::of_crashes(scenario.expect("the scenario is valid"));
-    run(name, "thinned_crashes", sweep.thinned());
-}
-
-fn run(name: &str, with: &str, sweep: Sweep) {
-    let command = format!("cargo test -p esm-core --test crash_sweep {with}::{name}");
-    println!("{with} of {name}: {}", sweep.replayed_by(command).check());
-}
-
-fn pairs(name: &str, scenario: Result<Scenario>) {
-    let sweep = Sweep::of_pairs(scenario.expect("the scenario is valid"));
-    run(name, "pairs", sweep.thinned());
-}
-
-fn zombies(name: &str, scenario: Result<Scenario>) {
-    run(
-        name,
-        "zombies",
-        Sweep::of_zombies(scenario.expect("the scenario is valid")),
-    );
-}
-
-fn writers(name: &str, scenario: Result<Scenario>) {
-    run(
-        name,
-        "writers",
-        Sweep::of_writers(scenario.expect("the scenario is valid")),
-    );
-}
-
-macro_rules! sweeps {
-    ($with:ident: $($name:ident)*) => {
-        mod $with {
-            $(
-                #[test]
-                fn $name() {
-                    super::$with(stringify!($name), super::$name());
-                }
-            )*
-        }
-    };
-}
-
-sweeps!(crashes: identity undo);
-sweeps!(thinned_crashes: dropping empty many_cells with_books undoing_itself bulk late_undo undo_of_bulk with_phases with_a_window
-    reversal reversal_of_many_cells reversal_of_bulk undo_of_reversal late_undo_of_reversal);
-sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself bulk undo with_phases with_a_window
-    reversal reversal_of_bulk undo_of_reversal);
-sweeps!(writers: identity dropping empty many_cells with_books bulk undo with_phases with_a_window
-    reversal reversal_of_many_cells reversal_of_bulk undo_of_reversal);
-
-// for the night: nextest leaves them out of its default profile
-sweeps!(pairs: identity dropping many_cells with_books undo);
-
-/// Every operation that the scenarios reach: a new storage call shows here, and is swept by being
-/// in a scenario.
-#[test]
-fn no_operation_escapes() -> Result<()> {
-    let mut names = std::collections::BTreeSet::new();
-    for scenario in [with_books()?, bulk()?, undo()?, reversal()?] {
-        let sweep = Sweep::of_crashes(scenario);
-        names.extend(
-            sweep
-                .clean()
-                .into_iter()
-                .map(|operation| operation.call.name),
-        );
-    }
-    let names: Vec<_> = names.into_iter().collect();
-    insta::assert_snapshot!(names.join("\n"));
-    Ok(())
-}
-
-/// The same seed gives the same run, and a small migration costs these operations (the budget of
-/// writes for one small stream alone is nine).
-#[test]
-fn a_small_migration_is_these_operations() -> Result<()> {
-    let run = || -> Result<Vec<String>> {
-        let clean = Sweep::of_crashes(identity()?).clean();
-        Ok(clean.iter().map(ToString::to_string).collect())
-    };
-    assert_eq!(run()?, run()?);
-    let clean = Sweep::of_crashes(identity()?).clean();
-    let writes = clean.iter().filter(|o| o.call.effect == Effect::Write);
-    let writes: Vec<_> = writes.map(|operation| operation.call.name).collect();
-    assert!(writes.len() <= 9, "{writes:?}");
-    insta::assert_snapshot!(writes.join("\n"));
-    Ok(())
+/// All of them.
+pub(crate) fn all() -> Result<Vec<Scenario>> {
+    [
+        identity,
+        dropping,
+        empty,
+        many_cells,
+        with_books,
+        undoing_itself,
+        bulk,
+        with_phases,
+        with_a_window,
+        undo,
+        late_undo,
+        undo_of_bulk,
+        reversal,
+        reversal_of_many_cells,
+        reversal_of_bulk,
+        undo_of_reversal,
+        late_undo_of_reversal,
+    ]
+    .map(|scenario| scenario())
+    .into_iter()
+    .collect()
 }
