@@ -43,6 +43,22 @@ fn at(elapsed: Duration) -> Timestamp {
 ///
 /// Under `#[tokio::test(start_paused = true)]` no time passes but by [`advance`](Self::advance)
 /// and by waiting while every task waits: tokio then jumps to the next timer.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use std::time::Duration;
+///
+/// use esm_core::clock::Clock as _;
+/// use esm_testkit::ManualClock;
+///
+/// let clock = ManualClock::new();
+/// clock.advance(Duration::from_secs(60)).await;
+/// clock.sleep(Duration::from_secs(5)).await; // takes no time
+/// assert_eq!(clock.now().to_string(), "2024-01-01T00:01:05Z");
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct ManualClock {
     start: Instant,
@@ -143,6 +159,15 @@ impl Clock for SteppedClock {
 }
 
 /// Randomness that a seed determines: draw `n` is a hash of the seed and `n`.
+///
+/// ```
+/// use esm_core::clock::Randomness as _;
+/// use esm_testkit::SeededRandomness;
+///
+/// let (one, same) = (SeededRandomness::new(7), SeededRandomness::new(7));
+/// assert_eq!(one.draw(), same.draw());
+/// assert_ne!(one.draw(), one.draw());
+/// ```
 #[derive(Debug)]
 pub struct SeededRandomness {
     seed: u64,

@@ -9,6 +9,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// What a client gets instead of a server's answer.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+/// use esm_testkit::intercept::{Answer, Interceptor};
+/// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+///
+/// // no server is needed where it never learns of the request
+/// let interceptor = Interceptor::before("http://127.0.0.1:1").await?;
+/// interceptor.next(1, "GET", "/c/", Answer::Instead(503));
+/// let address = interceptor.url().replace("http://", "");
+/// let mut client = tokio::net::TcpStream::connect(address).await?;
+/// client.write_all(b"GET /bucket/c/7 HTTP/1.1\r\n\r\n").await?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await?;
+/// assert!(answer.starts_with("HTTP/1.1 503 ") && interceptor.is_done());
+/// # Ok::<(), std::io::Error>(())
+/// # })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// This status; the server never learns of the request.

@@ -28,15 +28,109 @@ use crate::tap::{
 };
 
 /// An event store whose calls are written down.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use esm_core::id::StreamId;
+/// use esm_core::store::EventStore as _;
+/// use esm_testkit::memory::MemoryWorld;
+/// use esm_testkit::record::{RecordedEventStore, Recorder};
+/// use esm_testkit::tap::OperationLog;
+///
+/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let log = OperationLog::new();
+/// let store = RecordedEventStore::new(world.event_store(), Recorder::new("app", log.clone()));
+/// store.tail(&StreamId::new("orders")?).await?;
+/// assert_eq!(log.to_string(), "0 app event_store.tail orders\n");
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 pub type RecordedEventStore = TappedEventStore<Recorder>;
 /// Versioned records whose calls are written down.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::record::{RecordedRecords, Recorder};
+/// use esm_testkit::tap::OperationLog;
+///
+/// let log = OperationLog::new();
+/// let recorder = Recorder::new("app", log.clone());
+/// let records = RecordedRecords::new(Arc::new(MemoryRecords::new()), recorder);
+/// records.latest(&RecordKey::Index).await?;
+/// assert_eq!((log.counts()["records"].reads, log.counts()["records"].writes), (1, 0));
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 pub type RecordedRecords = TappedRecords<Recorder>;
 /// A lock provider whose calls are written down.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use esm_core::store::LockProvider as _;
+/// use esm_testkit::memory::MemoryWorld;
+/// use esm_testkit::record::{RecordedLocks, Recorder};
+/// use esm_testkit::tap::OperationLog;
+///
+/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let log = OperationLog::new();
+/// let locks = RecordedLocks::new(world.locks(), Recorder::new("operator", log.clone()));
+/// locks.list().await?;
+/// assert_eq!(log.names()["locks.list"], 1);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 pub type RecordedLocks = TappedLocks<Recorder>;
 /// A backup provider whose calls, and those of its writers and readers, are written down.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::id::BackupId;
+/// use esm_core::store::BackupProvider as _;
+/// use esm_testkit::memory::MemoryBackups;
+/// use esm_testkit::record::{RecordedBackups, Recorder};
+/// use esm_testkit::tap::OperationLog;
+///
+/// let log = OperationLog::new();
+/// let recorder = Recorder::new("app", log.clone());
+/// let backups = RecordedBackups::new(Arc::new(MemoryBackups::new()), recorder);
+/// assert!(backups.open(&BackupId::new("b")?).await.is_err());
+/// assert_eq!(log.names()["backups.open"], 1);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 pub type RecordedBackups = TappedBackups<Recorder>;
 
 /// Writes the calls of one actor down into a log.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::record::{RecordedRecords, Recorder};
+/// use esm_testkit::tap::OperationLog;
+///
+/// // one log for two processes
+/// let (log, stored) = (OperationLog::new(), MemoryRecords::new());
+/// for name in ["adam", "eve"] {
+///     let recorder = Recorder::new(name, log.clone());
+///     let records = RecordedRecords::new(Arc::new(stored.clone()), recorder);
+///     records.latest(&RecordKey::Index).await?;
+/// }
+/// let callers: Vec<_> = log.operations().into_iter().map(|call| call.actor).collect();
+/// assert_eq!(callers, ["adam", "eve"]);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct Recorder {
     actor: String,

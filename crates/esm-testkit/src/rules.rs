@@ -9,6 +9,22 @@ use esm_core::transform::{
 };
 
 /// What becomes of events of a type.
+///
+/// ```
+/// use esm_core::event::{Event, Revision};
+/// use esm_core::id::{EventId, EventType};
+/// use esm_core::transform::Mapper;
+/// use esm_testkit::{Rule, Rules};
+///
+/// for (rule, outputs) in [(Rule::Keep, 1), (Rule::Drop, 0), (Rule::Change, 1), (Rule::Split(3), 3)] {
+///     let paid = EventType::new("Paid")?;
+///     let event = Event::new(EventId::new("7")?, paid.clone(), "{}");
+///     let mapper = Mapper::new(std::sync::Arc::new(Rules::new([(paid, rule)])));
+///     let mapped = mapper.map(&"order/1".parse()?, Revision(0), &event)?;
+///     assert_eq!(mapped.outputs.len(), outputs);
+/// }
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
     /// They stay as they are.

@@ -26,6 +26,15 @@ use crate::{Rule, Rules};
 pub const EVENT_TYPES: [&str; 4] = ["Placed", "Paid", "Shipped", "Größe/geändert 🛒"];
 
 /// Text that is a valid name: not empty, no control characters, at most 160 bytes.
+///
+/// ```
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(name in strategies::name())| {
+///     prop_assert!(!name.is_empty() && name.len() <= 160);
+/// });
+/// ```
 pub fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[a-z]{1,8}(-[0-9]{1,3})?",
@@ -36,11 +45,30 @@ pub fn name() -> impl Strategy<Value = String> {
 }
 
 /// Ids of streams.
+///
+/// ```
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(stream in strategies::stream_id())| {
+///     prop_assert_eq!(stream.to_string(), stream.as_str());
+/// });
+/// ```
 pub fn stream_id() -> impl Strategy<Value = StreamId> {
     name().prop_map(|name| StreamId::new(name).expect("a valid name"))
 }
 
 /// Ids of objects.
+///
+/// ```
+/// use esm_core::id::ObjectId;
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(object in strategies::object_id())| {
+///     prop_assert_eq!(object.to_string().parse::<ObjectId>().ok(), Some(object));
+/// });
+/// ```
 pub fn object_id() -> impl Strategy<Value = ObjectId> {
     (name(), name()).prop_map(|(name, key)| {
         let name = ObjectName::new(name.replace('/', "-")).expect("a valid name");
@@ -66,6 +94,19 @@ fn metadata() -> impl Strategy<Value = Metadata> {
 }
 
 /// An event with this id.
+///
+/// ```
+/// use esm_core::id::EventId;
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// let id = EventId::new("7")?;
+/// proptest!(|(event in strategies::event(id.clone()))| {
+///     prop_assert_eq!(&event.id, &id);
+///     prop_assert!(strategies::EVENT_TYPES.contains(&event.event_type.as_str()));
+/// });
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 pub fn event(id: EventId) -> impl Strategy<Value = Event> {
     let content_type =
         prop::option::of(prop::sample::select(vec!["application/json", "text/plain"]));
@@ -93,6 +134,15 @@ pub fn event(id: EventId) -> impl Strategy<Value = Event> {
 
 /// The cells of a stream: as many as the first range allows, each with as many events as the
 /// second. All ids are different.
+///
+/// ```
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(cells in strategies::cells(1..5, 1..4))| {
+///     prop_assert!(!cells.is_empty() && cells.iter().all(|events| !events.is_empty()));
+/// });
+/// ```
 pub fn cells(cells: Range<usize>, events: Range<usize>) -> impl Strategy<Value = Vec<Vec<Event>>> {
     vec(events, cells).prop_flat_map(|counts| {
         let mut number = 0_u64;
@@ -109,6 +159,22 @@ pub fn cells(cells: Range<usize>, events: Range<usize>) -> impl Strategy<Value =
 }
 
 /// Transformations of generated events; none fails.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use esm_core::event::Revision;
+/// use esm_core::transform::Mapper;
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(rules in strategies::rules(), cells in strategies::cells(1..3, 1..4))| {
+///     let mapper = Mapper::new(Arc::new(rules));
+///     for event in cells.iter().flatten() {
+///         prop_assert!(mapper.map(&"order/1".parse().unwrap(), Revision(0), event).is_ok());
+///     }
+/// });
+/// ```
 pub fn rules() -> impl Strategy<Value = Rules> {
     let rule = prop_oneof![
         Just(Rule::Keep),
@@ -123,6 +189,16 @@ pub fn rules() -> impl Strategy<Value = Rules> {
 }
 
 /// A fault that a process survives.
+///
+/// ```
+/// use esm_testkit::faults::Fault;
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(fault in strategies::survivable_fault())| {
+///     prop_assert!(!matches!(fault, Fault::CrashBefore | Fault::CrashAfter));
+/// });
+/// ```
 pub fn survivable_fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         Just(Fault::FailBefore),
@@ -133,6 +209,16 @@ pub fn survivable_fault() -> impl Strategy<Value = Fault> {
 }
 
 /// Any fault but a stall.
+///
+/// ```
+/// use esm_testkit::faults::Fault;
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(fault in strategies::fault())| {
+///     prop_assert!(!matches!(fault, Fault::Stall(_)));
+/// });
+/// ```
 pub fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         3 => survivable_fault(),
@@ -142,6 +228,15 @@ pub fn fault() -> impl Strategy<Value = Fault> {
 }
 
 /// Some faults among the first operations, as a list of (operation, fault); see [`plan`].
+///
+/// ```
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(faults in strategies::faults(0..20, 0..3))| {
+///     prop_assert!(faults.iter().all(|(operation, _)| *operation < 20));
+/// });
+/// ```
 pub fn faults(
     operations: Range<u64>,
     count: Range<usize>,
@@ -150,6 +245,17 @@ pub fn faults(
 }
 
 /// A plan of these faults.
+///
+/// ```
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(faults in strategies::faults(0..20, 0..3))| {
+///     // what is printed of a failure is the list, and the plan is made of it
+///     let process = strategies::plan(&faults).actor("app");
+///     prop_assert!(!process.has_crashed());
+/// });
+/// ```
 pub fn plan(faults: &[(u64, Fault)]) -> FaultPlan {
     let with =
         |plan: FaultPlan, (at, fault): &(u64, Fault)| plan.with(At::Operation(*at), fault.clone());
@@ -157,6 +263,15 @@ pub fn plan(faults: &[(u64, Fault)]) -> FaultPlan {
 }
 
 /// Disturbances of two migrators among their first operations: faults, pauses and writers.
+///
+/// ```
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(disturbances in strategies::disturbances(0..70, 0..14))| {
+///     prop_assert!(disturbances.iter().all(|disturbance| disturbance.operation < 70));
+/// });
+/// ```
 pub fn disturbances(
     operations: Range<u64>,
     count: Range<usize>,

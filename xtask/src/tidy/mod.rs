@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: what neither the compiler nor clippy checks. One check a file.
 
 mod decisions;
+mod examples;
 mod links;
 mod lints;
 mod names;
@@ -18,6 +19,7 @@ type Check = fn(&[Source]) -> Vec<String>;
 
 const CHECKS: &[Check] = &[
     decisions::check,
+    examples::check,
     links::check,
     lints::check,
     names::check,

@@ -8,6 +8,14 @@ use futures::future::BoxFuture;
 use super::Verdict;
 
 /// One case of a suite, for those who run cases other than by the suite's macro.
+///
+/// ```
+/// use esm_testkit::conformance::{event_store, records};
+///
+/// let names: Vec<_> = records::CASES.iter().map(|case| case.name).collect();
+/// assert!(names.contains(&"one_of_many_puts_wins"));
+/// assert!(event_store::CASES.iter().any(|case| case.name == "nothing_follows_a_close"));
+/// ```
 pub struct Case<H: ?Sized> {
     /// Its name.
     pub name: &'static str,
@@ -22,6 +30,12 @@ impl<H: ?Sized> fmt::Debug for Case<H> {
 }
 
 /// Runs a case on a runtime with several threads, so that races are real.
+///
+/// ```
+/// use esm_testkit::conformance::run_case;
+///
+/// assert_eq!(run_case(async { 1 + 1 }), 2);
+/// ```
 ///
 /// # Panics
 /// When no runtime can be started.

@@ -8,6 +8,29 @@ use esm_core::id::BackupId;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
 
 /// An empty storage for one case.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use esm_core::store::EventStore;
+/// use esm_testkit::conformance::{EventStoreHarness, event_store, run_case};
+/// use esm_testkit::memory::MemoryWorld;
+///
+/// struct Mine(MemoryWorld); // your storage
+///
+/// #[async_trait::async_trait]
+/// impl EventStoreHarness for Mine {
+///     async fn open(&self) -> Arc<dyn EventStore> {
+///         self.0.event_store()
+///     }
+/// }
+///
+/// for case in event_store::CASES {
+///     let mine = Mine(MemoryWorld::new(&esm_testkit::environment(1)));
+///     let verdict = run_case(async { (case.run)(&mine).await });
+///     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+/// }
+/// ```
 #[async_trait]
 pub trait EventStoreHarness: Send + Sync {
     /// A handle on the storage, as a process gets it that has just started.
@@ -15,6 +38,29 @@ pub trait EventStoreHarness: Send + Sync {
 }
 
 /// An empty storage for one case.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use esm_core::store::Records;
+/// use esm_testkit::conformance::{RecordsHarness, records, run_case};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// struct Mine(MemoryRecords); // your storage
+///
+/// #[async_trait::async_trait]
+/// impl RecordsHarness for Mine {
+///     async fn open(&self) -> Arc<dyn Records> {
+///         Arc::new(self.0.clone())
+///     }
+/// }
+///
+/// for case in records::CASES {
+///     let mine = Mine(MemoryRecords::new());
+///     let verdict = run_case(async { (case.run)(&mine).await });
+///     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+/// }
+/// ```
 #[async_trait]
 pub trait RecordsHarness: Send + Sync {
     /// A handle on the storage, as a process gets it that has just started.
@@ -22,6 +68,46 @@ pub trait RecordsHarness: Send + Sync {
 }
 
 /// An empty storage for one case, and its time.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use esm_core::store::LockProvider;
+/// use esm_testkit::SteppedClock;
+/// use esm_testkit::conformance::{LockHarness, lock, run_case};
+/// use esm_testkit::memory::MemoryLocks;
+///
+/// struct Mine {
+///     locks: MemoryLocks, // your storage
+///     clock: SteppedClock,
+/// }
+///
+/// impl Mine {
+///     fn new() -> Self {
+///         let clock = SteppedClock::new();
+///         let locks = MemoryLocks::new(Arc::new(clock.clone()));
+///         Self { locks, clock }
+///     }
+/// }
+///
+/// #[async_trait::async_trait]
+/// impl LockHarness for Mine {
+///     async fn open(&self) -> Arc<dyn LockProvider> {
+///         Arc::new(self.locks.clone())
+///     }
+///
+///     async fn pass(&self, duration: Duration) {
+///         self.clock.advance(duration);
+///     }
+/// }
+///
+/// for case in lock::CASES {
+///     let mine = Mine::new();
+///     let verdict = run_case(async { (case.run)(&mine).await });
+///     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+/// }
+/// ```
 #[async_trait]
 pub trait LockHarness: Send + Sync {
     /// A handle on the storage, as a process gets it that has just started. All handles share a
@@ -40,12 +126,40 @@ pub trait LockHarness: Send + Sync {
 }
 
 /// An empty storage for one case.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use esm_core::id::BackupId;
+/// use esm_core::store::BackupProvider;
+/// use esm_testkit::conformance::{BackupHarness, backup, run_case};
+/// use esm_testkit::memory::MemoryBackups;
+///
+/// struct Mine(MemoryBackups); // your storage
+///
+/// #[async_trait::async_trait]
+/// impl BackupHarness for Mine {
+///     async fn open(&self) -> Arc<dyn BackupProvider> {
+///         Arc::new(self.0.clone())
+///     }
+///
+///     async fn corrupt(&self, id: &BackupId) -> bool {
+///         self.0.corrupt(id)
+///     }
+/// }
+///
+/// for case in backup::CASES {
+///     let mine = Mine(MemoryBackups::new());
+///     let verdict = run_case(async { (case.run)(&mine).await });
+///     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+/// }
+/// ```
 #[async_trait]
 pub trait BackupHarness: Send + Sync {
     /// A handle on the storage, as a process gets it that has just started.
     async fn open(&self) -> Arc<dyn BackupProvider>;
 
     /// Changes a byte of this backup's stored events behind the provider's back. Answers whether
-    /// it could; where it cannot, nothing is checked.
+    /// it could; where it cannot, [`not_tested`](crate::not_tested()) is told.
     async fn corrupt(&self, id: &BackupId) -> bool;
 }

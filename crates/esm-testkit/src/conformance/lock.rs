@@ -42,6 +42,28 @@ macro_rules! __lock_cases {
 /// One `#[test]` per case of the lock providers' suite, each with its own harness.
 ///
 /// Takes an expression that makes a [`LockHarness`]; it may await.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # struct Mine(esm_testkit::memory::MemoryLocks, esm_testkit::SteppedClock);
+/// # #[async_trait::async_trait]
+/// # impl esm_testkit::conformance::LockHarness for Mine {
+/// #     async fn open(&self) -> Arc<dyn esm_core::store::LockProvider> {
+/// #         Arc::new(self.0.clone())
+/// #     }
+/// #     async fn pass(&self, duration: std::time::Duration) {
+/// #         self.1.advance(duration);
+/// #     }
+/// # }
+/// use esm_testkit::{SteppedClock, memory::MemoryLocks};
+///
+/// // `Mine` is a `LockHarness`: its documentation shows one
+/// esm_testkit::lock_conformance!({
+///     let clock = SteppedClock::new();
+///     Mine(MemoryLocks::new(Arc::new(clock.clone())), clock)
+/// });
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! lock_conformance {
     ($harness:expr) => {

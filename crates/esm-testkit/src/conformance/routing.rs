@@ -43,6 +43,21 @@ macro_rules! __routing_cases {
 /// One `#[test]` per case of the routing table's suite, each with its own harness.
 ///
 /// Takes an expression that makes a [`RecordsHarness`]; it may await.
+///
+/// ```
+/// # struct Mine(esm_testkit::memory::MemoryRecords);
+/// # #[async_trait::async_trait]
+/// # impl esm_testkit::conformance::RecordsHarness for Mine {
+/// #     async fn open(&self) -> std::sync::Arc<dyn esm_core::store::Records> {
+/// #         std::sync::Arc::new(self.0.clone())
+/// #     }
+/// # }
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// // `Mine` is a `RecordsHarness`: its documentation shows one
+/// esm_testkit::routing_conformance!(Mine(MemoryRecords::new()));
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! routing_conformance {
     ($harness:expr) => {

@@ -3,9 +3,27 @@
 use std::fmt;
 
 /// What a case found: nothing, or what is wrong.
+///
+/// ```
+/// use esm_testkit::conformance::Verdict;
+///
+/// fn a_case_of_your_own(name: &str) -> Verdict {
+///     esm_core::id::StreamId::new(name)?; // an error is a failure
+///     Ok(())
+/// }
+/// assert!(a_case_of_your_own("orders").is_ok());
+/// assert!(a_case_of_your_own("").is_err());
+/// ```
 pub type Verdict = Result<(), Failure>;
 
 /// Which promise a provider broke, for people.
+///
+/// ```
+/// use esm_testkit::conformance::Failure;
+///
+/// let failure = Failure::from(esm_core::Error::invalid("an odd name"));
+/// assert!(failure.to_string().contains("an odd name"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Failure(String);
 

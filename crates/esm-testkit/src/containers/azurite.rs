@@ -32,6 +32,13 @@ const AZURITE: Package = Package {
 };
 
 /// An Azurite: a server that speaks Azure's protocol for blobs, with one container.
+///
+/// ```no_run
+/// # async fn test() {
+/// let Some(azurite) = esm_testkit::containers::azurite().await else { return };
+/// println!("{} in {}", azurite.container(), azurite.connection_string());
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Azurite {
     address: String,

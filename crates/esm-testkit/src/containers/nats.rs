@@ -11,6 +11,13 @@ use super::server::{Server, Shared, exchange};
 use super::{docker, program};
 
 /// A NATS server with JetStream, which needs no password and keeps nothing.
+///
+/// ```no_run
+/// # async fn test() {
+/// let Some(nats) = esm_testkit::containers::nats().await else { return };
+/// println!("a NATS server is at {}", nats.url());
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nats {
     address: String,

@@ -10,6 +10,13 @@ use super::server::{Server, Shared, exchange};
 use super::{docker, program};
 
 /// A Redis that needs no password and keeps nothing.
+///
+/// ```no_run
+/// # async fn test() {
+/// let Some(redis) = esm_testkit::containers::redis().await else { return };
+/// println!("a Redis is at {}", redis.url());
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redis {
     address: String,

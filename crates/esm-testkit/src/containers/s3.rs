@@ -28,6 +28,13 @@ const MOTO: Package = Package {
 ///
 /// It serves one request at a time: moto itself checks the condition of a write and stores it in
 /// two steps, so two racing creations of one key could both succeed, which no real S3 does.
+///
+/// ```no_run
+/// # async fn test() {
+/// let Some(s3) = esm_testkit::containers::s3().await else { return };
+/// println!("a bucket {} of {} is at {}", s3.bucket(), s3.region(), s3.url());
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3 {
     address: String,

@@ -12,6 +12,23 @@ use crate::tap::{Call, Effect, Operation, Outcome, Tap};
 
 /// A simulated process: gives out decorated stores, and crashes when the plan says so. A handle:
 /// clones are the same process.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{Crashed, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// let process = FaultPlan::new().actor("migrator");
+/// let records = process.records(Arc::new(MemoryRecords::new()));
+/// process.crash();
+/// let ended = process.run(records.latest(&RecordKey::Index)).await;
+/// assert!(matches!(ended, Err(Crashed)) && process.has_crashed());
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct Actor {
     name: String,
@@ -20,10 +37,42 @@ pub struct Actor {
 }
 
 /// The process ended before its work did.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{At, Crashed, Fault, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// let plan = FaultPlan::new().with(At::Operation(0), Fault::CrashBefore);
+/// let process = plan.actor("migrator");
+/// let records = process.records(Arc::new(MemoryRecords::new()));
+/// let ended = process.run(async { records.latest(&RecordKey::Index).await.is_ok() }).await;
+/// assert_eq!(ended, Err(Crashed));
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crashed;
 
 /// A call that was begun.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use esm_testkit::faults::{At, Fault, FaultPlan, Started};
+/// use esm_testkit::tap::{Call, Effect, Tap as _};
+///
+/// // a call on something of your own, counted and disturbed as those on the traits
+/// let plan = FaultPlan::new().with(At::Named("mails.send", 0), Fault::FailAfter);
+/// let process = plan.actor("app");
+/// let call = Call { name: "mails.send", key: "eve".into(), effect: Effect::Write };
+/// let started: Started = process.begin(call).await?;
+/// assert!(process.end(started, Ok(())).await.is_err());
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Started {
     operation: Operation,

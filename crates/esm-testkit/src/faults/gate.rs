@@ -3,6 +3,26 @@
 use tokio_util::sync::CancellationToken;
 
 /// Holds up whoever reaches it until it is opened. A handle: clones are the same gate.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{At, Fault, FaultPlan, Gate};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// let gate = Gate::new();
+/// let plan = FaultPlan::new().with(At::Operation(0), Fault::Stall(gate.clone()));
+/// let records = plan.actor("slow").records(Arc::new(MemoryRecords::new()));
+/// let slow = tokio::spawn(async move { records.latest(&RecordKey::Index).await });
+/// gate.reached().await;
+/// assert!(!slow.is_finished());
+/// gate.open();
+/// assert!(slow.await.expect("it did not panic")?.is_none());
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
     reached: CancellationToken,

@@ -47,10 +47,78 @@ pub use gate::Gate;
 pub use plan::{At, Fault, FaultPlan, Interjection, Violation, Watch};
 
 /// An event store with faults.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::id::StreamId;
+/// use esm_core::store::EventStore as _;
+/// use esm_testkit::faults::{At, Fault, FaultPlan, FaultyEventStore};
+/// use esm_testkit::memory::MemoryWorld;
+///
+/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let plan = FaultPlan::new().with(At::Named("event_store.tail", 0), Fault::FailBefore);
+/// let store = FaultyEventStore::new(world.event_store(), plan.actor("app"));
+/// assert!(store.tail(&StreamId::new("orders")?).await.is_err());
+/// assert!(store.tail(&StreamId::new("orders")?).await.is_ok());
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 pub type FaultyEventStore = TappedEventStore<Actor>;
 /// Versioned records with faults.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::faults::{At, Fault, FaultPlan, FaultyRecords};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// let plan = FaultPlan::new().with(At::Named("records.put", 0), Fault::Duplicate);
+/// let records = FaultyRecords::new(Arc::new(MemoryRecords::new()), plan.actor("app"));
+/// // made twice: the second conflicts, and its answer is lost
+/// assert!(records.put(&RecordKey::Index, 0, "{}".into()).await.is_ok());
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 pub type FaultyRecords = TappedRecords<Actor>;
 /// A lock provider with faults.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use esm_core::store::LockProvider as _;
+/// use esm_testkit::faults::{At, Fault, FaultPlan, FaultyLocks};
+/// use esm_testkit::memory::MemoryWorld;
+///
+/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let plan = FaultPlan::new().with(At::Named("locks.list", 0), Fault::FailAfter);
+/// let locks = FaultyLocks::new(world.locks(), plan.actor("operator"));
+/// assert!(locks.list().await.is_err());
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 pub type FaultyLocks = TappedLocks<Actor>;
 /// A backup provider with faults, also in its writers and readers.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::ErrorKind;
+/// use esm_core::id::BackupId;
+/// use esm_core::store::BackupProvider as _;
+/// use esm_testkit::faults::{At, Fault, FaultPlan, FaultyBackups};
+/// use esm_testkit::memory::MemoryBackups;
+///
+/// let plan = FaultPlan::new().with(At::Named("backups.open", 0), Fault::FailBefore);
+/// let backups = FaultyBackups::new(Arc::new(MemoryBackups::new()), plan.actor("app"));
+/// let failed = backups.open(&BackupId::new("b")?).await.unwrap_err();
+/// assert_eq!(*failed.kind(), ErrorKind::Unavailable);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 pub type FaultyBackups = TappedBackups<Actor>;

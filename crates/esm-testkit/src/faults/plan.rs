@@ -13,6 +13,25 @@ use super::{Actor, Gate};
 use crate::tap::{Operation, OperationLog};
 
 /// What happens to a call.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::faults::{At, Fault, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// for (fault, stands) in [(Fault::FailBefore, 0), (Fault::FailAfter, 1)] {
+///     let stored = MemoryRecords::new();
+///     let plan = FaultPlan::new().with(At::Operation(0), fault);
+///     let records = plan.actor("app").records(Arc::new(stored.clone()));
+///     assert!(records.put(&RecordKey::Index, 0, "{}".into()).await.is_err());
+///     assert_eq!(stored.snapshot(&RecordKey::Index).len(), stands);
+/// }
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// It is not made; the caller learns `Unavailable`.
@@ -34,6 +53,28 @@ pub enum Fault {
 }
 
 /// Something that happens before a call: a step of another process.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// let stored = MemoryRecords::new();
+/// let rival = stored.clone();
+/// let step = Interjection::new(move || {
+///     let rival = rival.clone();
+///     async move { rival.put(&RecordKey::Index, 0, "theirs".into()).await.expect("it is free") }
+/// });
+/// let plan = FaultPlan::new().with(At::Named("records.put", 0), Fault::Interject(step));
+/// let records = plan.actor("app").records(Arc::new(stored.clone()));
+/// assert!(records.put(&RecordKey::Index, 0, "mine".into()).await.is_err());
+/// assert_eq!(stored.snapshot(&RecordKey::Index), ["theirs"]);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Interjection(Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>);
 
@@ -58,6 +99,16 @@ impl Debug for Interjection {
 }
 
 /// Which call.
+///
+/// ```
+/// use esm_testkit::faults::{At, Fault, FaultPlan};
+///
+/// let plan = FaultPlan::new()
+///     .with(At::Operation(0), Fault::FailBefore) // the first call of anybody
+///     .with(At::OfActor("migrator".into(), 7), Fault::FailAfter) // its eighth
+///     .with(At::Named("event_store.close", 0), Fault::CrashAfter); // the first Close
+/// assert!(plan.log().is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum At {
     /// The one with this number among all calls, from 0.
@@ -69,6 +120,36 @@ pub enum At {
 }
 
 /// Looks at the storage after every call.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::faults::{FaultPlan, Watch};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::tap::{Effect, Operation};
+///
+/// #[derive(Debug)]
+/// struct NothingIsWritten;
+///
+/// #[async_trait::async_trait]
+/// impl Watch for NothingIsWritten {
+///     async fn check(&self, operation: &Operation) -> Result<(), String> {
+///         match operation.call.effect {
+///             Effect::Read => Ok(()),
+///             Effect::Write => Err("something was written".to_owned()),
+///         }
+///     }
+/// }
+///
+/// let plan = FaultPlan::new().watched_by(Arc::new(NothingIsWritten));
+/// let records = plan.actor("app").records(Arc::new(MemoryRecords::new()));
+/// records.put(&RecordKey::Index, 0, "{}".into()).await?;
+/// assert_eq!(plan.violations()[0].what, "something was written");
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[async_trait]
 pub trait Watch: Send + Sync + Debug + 'static {
     /// After this call took effect, and before the caller learns of it.
@@ -79,6 +160,28 @@ pub trait Watch: Send + Sync + Debug + 'static {
 }
 
 /// What a [`Watch`] found wrong, and after which call.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// let plan = FaultPlan::new().limited_to(1);
+/// let process = plan.actor("app");
+/// let records = process.records(Arc::new(MemoryRecords::new()));
+/// let twice = async {
+///     records.latest(&RecordKey::Index).await?;
+///     records.latest(&RecordKey::Index).await
+/// };
+/// assert!(process.run(twice).await.is_err());
+/// let violation = &plan.violations()[0];
+/// assert_eq!((violation.after.index, violation.what.as_str()), (1, "there is no end to it"));
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The call.
@@ -94,6 +197,25 @@ impl fmt::Display for Violation {
 }
 
 /// Which calls go wrong, and how. A handle: clones are the same plan.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::ErrorKind;
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::faults::{At, Fault, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// let plan = FaultPlan::new().with(At::Named("records.put", 0), Fault::FailAfter);
+/// let records = plan.actor("app").records(Arc::new(MemoryRecords::new()));
+/// let lost = records.put(&RecordKey::Index, 0, "{}".into()).await.unwrap_err();
+/// assert_eq!(*lost.kind(), ErrorKind::Ambiguous);
+/// assert!(records.latest(&RecordKey::Index).await?.is_some()); // it did happen
+/// assert_eq!(plan.log().names()["records.put"], 1);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct FaultPlan {
     log: OperationLog,

@@ -21,6 +21,21 @@ use super::Shared;
 ///
 /// Guarantees 1 and 2 of [`BackupProvider`] hold because a backup is inserted whole when it is
 /// finished, unless its name is taken; 3 because a reader computes the checksum anew and compares.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use esm_core::ErrorKind;
+/// use esm_core::id::BackupId;
+/// use esm_core::store::BackupProvider as _;
+/// use esm_testkit::memory::MemoryBackups;
+///
+/// let backups = MemoryBackups::new();
+/// let missing = backups.open(&BackupId::new("yesterday")?).await.unwrap_err();
+/// assert_eq!(*missing.kind(), ErrorKind::NotFound);
+/// assert!(backups.ids().is_empty());
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBackups {
     stored: Shared<BTreeMap<BackupId, Stored>>,

@@ -17,6 +17,26 @@ use super::Shared;
 ///
 /// Guarantees 1, 2, 4 and 5 of [`EventStore`] hold because every write checks the tail and pushes
 /// one cell under one lock; 3, 6 and 7 because everybody reads the same list.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use esm_core::event::Event;
+/// use esm_core::id::{EventId, EventType, StoreId, StreamId};
+/// use esm_core::store::{Append, EventStore as _};
+/// use esm_testkit::memory::MemoryEventStore;
+///
+/// let environment = esm_testkit::environment(1);
+/// let store = MemoryEventStore::new(StoreId::from_uuid(environment.uuid_v4()));
+/// let orders = StreamId::new("orders")?;
+/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
+/// let empty = store.tail(&orders).await?;
+/// let append = Append::events(environment.commit_id(), vec![placed.into()]);
+/// store.append(&orders, &empty, append).await?;
+/// assert_eq!(store.snapshot(&orders).len(), 1);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct MemoryEventStore {
     id: StoreId,

@@ -18,6 +18,31 @@ use super::Shared;
 /// Guarantees 1 and 2 of [`LockProvider`] hold because a lock is free exactly when its newest
 /// acquisition was given up or its lease has run out on the one clock; 3 because that acquisition
 /// is remembered with its token, and the next one gets the next.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use esm_core::id::{HolderId, LockName};
+/// use esm_core::store::{LockAttempt, LockProvider as _, LockRequest};
+/// use esm_testkit::memory::MemoryLocks;
+///
+/// let clock = esm_testkit::environment(1).clock;
+/// let locks = MemoryLocks::new(Arc::clone(&clock));
+/// let order = LockName::new("order/1")?;
+/// let asks = |holder| -> esm_core::Result<LockRequest> {
+///     let (lease, at) = (Duration::from_secs(60), clock.now());
+///     Ok(LockRequest { holder: HolderId::new(holder)?, lease, migration: None, at })
+/// };
+/// let first = locks.try_acquire(&order, &asks("adam")?).await?;
+/// assert!(matches!(first, LockAttempt::Acquired(_)));
+/// let second = locks.try_acquire(&order, &asks("eve")?).await?;
+/// assert!(matches!(second, LockAttempt::Held(by) if by.holder.as_str() == "adam"));
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct MemoryLocks {
     clock: Arc<dyn Clock>,

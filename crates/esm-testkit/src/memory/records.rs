@@ -16,6 +16,19 @@ use super::Shared;
 /// Guarantee 1 of [`Records`] holds because a put is refused when its number is taken, even by an
 /// equal body; 2 because it is refused when it is not the next; 3 and 4 because everybody reads
 /// the same list.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// let records = MemoryRecords::new();
+/// records.put(&RecordKey::Index, 0, "first".into()).await?;
+/// assert!(records.put(&RecordKey::Index, 0, "again".into()).await.is_err());
+/// assert_eq!(records.snapshot(&RecordKey::Index), ["first"]);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct MemoryRecords {
     bodies: Shared<BTreeMap<RecordKey, Vec<Bytes>>>,

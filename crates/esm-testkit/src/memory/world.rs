@@ -16,6 +16,24 @@ use super::{MemoryBackups, MemoryEventStore, MemoryLocks, MemoryRecords};
 /// One storage in memory, with all that a migration needs.
 ///
 /// What it holds survives the crash of any simulated process: give each process its own clone.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use esm_core::event::Event;
+/// use esm_core::id::{EventId, EventType, ObjectId};
+/// use esm_testkit::memory::MemoryWorld;
+///
+/// let environment = esm_testkit::environment(1);
+/// let world = MemoryWorld::new(&environment);
+/// let order: ObjectId = "order/1".parse()?;
+/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
+/// let stream = world.create_object(&environment, &order, [vec![placed.clone()]]).await?;
+/// assert_eq!(world.events(&stream.stream), [placed]);
+/// assert_eq!(world.document(&order).await?.expect("it exists").active, stream);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct MemoryWorld {
     /// The streams.

@@ -49,6 +49,23 @@ enum Answer {
 }
 
 /// An attempt to append that has begun. One that is never answered counts as ambiguous.
+///
+/// ```
+/// use esm_core::event::Event;
+/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::observe::History;
+///
+/// let event = |id| -> esm_core::Result<Event> {
+///     Ok(Event::new(EventId::new(id)?, EventType::new("Paid")?, "{}"))
+/// };
+/// let (lost, refused) = (event("lost")?, event("refused")?);
+/// let history = History::new();
+/// history.begin(vec![lost.clone()]).ambiguous();
+/// history.begin(vec![refused.clone()]).failed();
+/// assert!(history.check(&[]).is_ok() && history.check(&[lost]).is_ok());
+/// assert!(history.check(&[refused]).is_err());
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Attempted {

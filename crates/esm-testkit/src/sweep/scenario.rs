@@ -12,6 +12,19 @@ use esm_core::transform::{EventTransformer, Identity};
 type Describe = Arc<dyn Fn(MigrationBuilder) -> MigrationBuilder + Send + Sync>;
 
 /// What a sweep migrates, and how.
+///
+/// ```
+/// use esm_core::event::Event;
+/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::sweep::{Scenario, Sweep};
+///
+/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
+/// let scenario = Scenario::new("order/1".parse()?, vec![vec![placed]])
+///     .and("order/2".parse()?, Vec::new())
+///     .describe(|migration| migration.batch(1).with_rollback());
+/// assert!(Sweep::of_crashes(scenario).clean().len() > 10);
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Scenario {
     pub(super) objects: Vec<(ObjectId, Vec<Vec<Event>>)>,

@@ -32,6 +32,13 @@ pub struct Spot {
 }
 
 /// A fault that a sweep puts at every operation.
+///
+/// ```
+/// use esm_testkit::sweep::{Spot, SpotFault, Then};
+///
+/// let spot = Spot { operation: 3, fault: SpotFault::Pause, then: Then::Rival, again: None };
+/// assert_eq!(spot.to_string(), "3:pause:rival");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SpotFault {
     /// `before`: a crash before the operation.
@@ -52,6 +59,14 @@ pub enum SpotFault {
 }
 
 /// How it goes on after the fault.
+///
+/// ```
+/// use esm_testkit::sweep::{Spot, Then};
+///
+/// let spot: Spot = "12:after:back".parse()?;
+/// assert_eq!(spot.then, Then::RollBack);
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Then {
     /// `same`: the same holder resumes at once.

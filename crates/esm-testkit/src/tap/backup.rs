@@ -16,6 +16,24 @@ use futures::stream::BoxStream;
 use super::{Call, Tap, tapped, tapped_once, tapped_stream};
 
 /// A backup provider whose calls go through a [`Tap`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::id::BackupId;
+/// use esm_core::store::BackupProvider as _;
+/// use esm_testkit::memory::MemoryBackups;
+/// use esm_testkit::record::Recorder;
+/// use esm_testkit::tap::{OperationLog, TappedBackups};
+///
+/// let tap = Recorder::new("app", OperationLog::new());
+/// let backups = TappedBackups::new(Arc::new(MemoryBackups::new()), tap.clone());
+/// assert!(backups.manifest(&BackupId::new("none")?).await.is_err());
+/// assert_eq!(tap.log().names()["backups.manifest"], 1);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct TappedBackups<T> {
     inner: Arc<dyn BackupProvider>,
@@ -69,7 +87,7 @@ impl<T: Tap> BackupProvider for TappedBackups<T> {
 
 /// A backup writer whose calls go through a [`Tap`].
 #[derive(Debug)]
-pub struct TappedBackupWriter<T> {
+struct TappedBackupWriter<T> {
     inner: Box<dyn BackupWriter>,
     id: BackupId,
     tap: T,
@@ -102,7 +120,7 @@ impl<T: Tap> BackupWriter for TappedBackupWriter<T> {
 
 /// A backup reader whose calls go through a [`Tap`].
 #[derive(Debug)]
-pub struct TappedBackupReader<T> {
+struct TappedBackupReader<T> {
     inner: Box<dyn BackupReader>,
     tap: T,
 }

@@ -12,6 +12,24 @@ use esm_core::store::{
 use super::{Call, Tap, tapped};
 
 /// An event store whose calls go through a [`Tap`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use esm_core::id::StreamId;
+/// use esm_core::store::EventStore as _;
+/// use esm_testkit::memory::MemoryWorld;
+/// use esm_testkit::record::Recorder;
+/// use esm_testkit::tap::{OperationLog, TappedEventStore};
+///
+/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let tap = Recorder::new("app", OperationLog::new());
+/// let store = TappedEventStore::new(world.event_store(), tap.clone());
+/// store.tail(&StreamId::new("orders")?).await?;
+/// assert_eq!(tap.log().names()["event_store.tail"], 1);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct TappedEventStore<T> {
     inner: Arc<dyn EventStore>,

@@ -10,6 +10,23 @@ use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockReques
 use super::{Call, Tap, tapped};
 
 /// A lock provider whose calls go through a [`Tap`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use esm_core::store::LockProvider as _;
+/// use esm_testkit::memory::MemoryWorld;
+/// use esm_testkit::record::Recorder;
+/// use esm_testkit::tap::{OperationLog, TappedLocks};
+///
+/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let tap = Recorder::new("app", OperationLog::new());
+/// let locks = TappedLocks::new(world.locks(), tap.clone());
+/// assert!(locks.list().await?.is_empty());
+/// assert_eq!(tap.log().len(), 1);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct TappedLocks<T> {
     inner: Arc<dyn LockProvider>,

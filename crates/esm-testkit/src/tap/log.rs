@@ -9,6 +9,26 @@ use esm_core::{ErrorKind, Result};
 use super::{Call, Effect};
 
 /// One call, and what came of it.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{At, Fault, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::tap::Operation;
+///
+/// let plan = FaultPlan::new().with(At::Operation(0), Fault::FailBefore);
+/// let records = plan.actor("app").records(Arc::new(MemoryRecords::new()));
+/// assert!(records.latest(&RecordKey::Index).await.is_err());
+/// records.put(&RecordKey::Index, 0, "{}".into()).await?;
+/// let calls: Vec<Operation> = plan.log().operations();
+/// assert_eq!((calls[1].index, calls[1].actor.as_str()), (1, "app"));
+/// assert_eq!(calls[1].to_string(), "1 app records.put Index #0");
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// Its number among the calls of all actors, from 0.
@@ -24,6 +44,26 @@ pub struct Operation {
 }
 
 /// What a caller learned of a call.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::ErrorKind;
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{At, Fault, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::tap::Outcome;
+///
+/// let plan = FaultPlan::new().with(At::Operation(0), Fault::FailBefore);
+/// let records = plan.actor("app").records(Arc::new(MemoryRecords::new()));
+/// assert!(records.latest(&RecordKey::Index).await.is_err());
+/// records.put(&RecordKey::Index, 0, "{}".into()).await?;
+/// let outcomes: Vec<_> = plan.log().operations().into_iter().map(|call| call.outcome).collect();
+/// assert_eq!(outcomes, [Some(Outcome::Err(ErrorKind::Unavailable)), Some(Outcome::Ok)]);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It succeeded.
@@ -57,6 +97,24 @@ impl fmt::Display for Operation {
 }
 
 /// Number of calls.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{At, Fault, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::tap::Counts;
+///
+/// let plan = FaultPlan::new().with(At::Operation(0), Fault::FailBefore);
+/// let records = plan.actor("app").records(Arc::new(MemoryRecords::new()));
+/// assert!(records.latest(&RecordKey::Index).await.is_err());
+/// records.put(&RecordKey::Index, 0, "{}".into()).await?;
+/// assert_eq!(plan.log().counts()["records"], Counts { reads: 1, writes: 1 });
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// That change nothing.
@@ -66,6 +124,27 @@ pub struct Counts {
 }
 
 /// The calls of all actors. A handle: clones share the log.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{At, Fault, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::tap::OperationLog;
+///
+/// let plan = FaultPlan::new().with(At::Operation(0), Fault::FailBefore);
+/// let records = plan.actor("app").records(Arc::new(MemoryRecords::new()));
+/// assert!(records.latest(&RecordKey::Index).await.is_err());
+/// records.put(&RecordKey::Index, 0, "{}".into()).await?;
+/// let log: &OperationLog = plan.log();
+/// assert_eq!(log.len(), 2);
+/// assert_eq!(log.names()["records.put"], 1);
+/// print!("{log}");
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct OperationLog(Arc<Mutex<Vec<Operation>>>);
 

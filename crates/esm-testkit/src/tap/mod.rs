@@ -57,13 +57,32 @@ use futures::future::ready;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 
-pub use backup::{TappedBackupReader, TappedBackupWriter, TappedBackups};
+pub use backup::TappedBackups;
 pub use event_store::TappedEventStore;
 pub use lock::TappedLocks;
 pub use log::{Counts, Operation, OperationLog, Outcome};
 pub use records::TappedRecords;
 
 /// Whether a call can change the storage.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{At, Fault, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::tap::Effect;
+///
+/// let plan = FaultPlan::new().with(At::Operation(0), Fault::FailBefore);
+/// let records = plan.actor("app").records(Arc::new(MemoryRecords::new()));
+/// assert!(records.latest(&RecordKey::Index).await.is_err());
+/// records.put(&RecordKey::Index, 0, "{}".into()).await?;
+/// let effects: Vec<_> = plan.log().operations().into_iter().map(|o| o.call.effect).collect();
+/// assert_eq!(effects, [Effect::Read, Effect::Write]);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
     /// It changes nothing.
@@ -73,6 +92,25 @@ pub enum Effect {
 }
 
 /// A call on a trait, before it is made.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records};
+/// use esm_testkit::faults::{At, Fault, FaultPlan};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::tap::Call;
+///
+/// let plan = FaultPlan::new().with(At::Operation(0), Fault::FailBefore);
+/// let records = plan.actor("app").records(Arc::new(MemoryRecords::new()));
+/// assert!(records.latest(&RecordKey::Index).await.is_err());
+/// records.put(&RecordKey::Index, 0, "{}".into()).await?;
+/// let call: Call = plan.log().operations()[1].call.clone();
+/// assert_eq!((call.name, call.key.as_str()), ("records.put", "Index #0"));
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// Trait and method: `event_store.append`.
@@ -101,6 +139,32 @@ impl Call {
 }
 
 /// Is told of every call before and after it is made, and decides what the caller learns of it.
+///
+/// ```
+/// use esm_core::Result;
+/// use esm_testkit::tap::{Call, Tap};
+///
+/// /// Prints what is called.
+/// #[derive(Debug, Clone)]
+/// struct Printing;
+///
+/// impl Tap for Printing {
+///     type Started = ();
+///
+///     async fn begin(&self, call: Call) -> Result<()> {
+///         println!("{} {}", call.name, call.key);
+///         Ok(())
+///     }
+///
+///     fn twice(&self, _started: &()) -> bool {
+///         false
+///     }
+///
+///     async fn end<T: Send>(&self, _started: (), result: Result<T>) -> Result<T> {
+///         result
+///     }
+/// }
+/// ```
 pub trait Tap: Debug + Clone + Send + Sync + 'static {
     /// What it remembers of a call between its beginning and its end.
     type Started: Send + Sync;

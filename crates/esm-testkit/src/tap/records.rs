@@ -11,6 +11,23 @@ use futures::stream::BoxStream;
 use super::{Call, Tap, tapped, tapped_stream};
 
 /// Versioned records whose calls go through a [`Tap`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::memory::MemoryRecords;
+/// use esm_testkit::record::Recorder;
+/// use esm_testkit::tap::{OperationLog, TappedRecords};
+///
+/// let tap = Recorder::new("app", OperationLog::new());
+/// let records = TappedRecords::new(Arc::new(MemoryRecords::new()), tap.clone());
+/// records.latest(&RecordKey::Index).await?;
+/// assert_eq!(tap.log().names()["records.latest"], 1);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct TappedRecords<T> {
     inner: Arc<dyn Records>,

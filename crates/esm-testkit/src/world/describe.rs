@@ -63,6 +63,18 @@ pub struct World {
 }
 
 /// What a [`World`] has seen to be right.
+///
+/// ```
+/// use esm_core::event::Event;
+/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::{Rules, World};
+///
+/// let paid = Event::new(EventId::new("e1")?, EventType::new("Paid")?, "{}");
+/// let outcome = World::new(Rules::new([])).object("order/1", [paid]).runs(4).check();
+/// assert_eq!((outcome.runs, outcome.refused), (4, 0));
+/// println!("{outcome}");
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorldOutcome {

@@ -64,6 +64,21 @@ macro_rules! __event_store_cases {
 /// One `#[test]` per case of the event stores' suite, each with its own harness.
 ///
 /// Takes an expression that makes an [`EventStoreHarness`]; it may await.
+///
+/// ```
+/// # struct Mine(esm_testkit::memory::MemoryWorld);
+/// # #[async_trait::async_trait]
+/// # impl esm_testkit::conformance::EventStoreHarness for Mine {
+/// #     async fn open(&self) -> std::sync::Arc<dyn esm_core::store::EventStore> {
+/// #         self.0.event_store()
+/// #     }
+/// # }
+/// use esm_testkit::{environment, memory::MemoryWorld};
+///
+/// // `Mine` is an `EventStoreHarness`: its documentation shows one
+/// esm_testkit::event_store_conformance!(Mine(MemoryWorld::new(&environment(1))));
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! event_store_conformance {
     ($harness:expr) => {
