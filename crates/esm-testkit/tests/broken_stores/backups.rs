@@ -29,6 +29,8 @@ enum Defect {
     ChecksNoChecksum,
     ChangesBytes,
     LosesTags,
+    ForgetsWhatItHolds,
+    ForgetsHowLongToKeep,
     CountsWrongly,
     ListsTwice,
     DeletesNothing,
@@ -79,6 +81,8 @@ impl BackupProvider for Broken {
                 }
             }
             Defect::LosesTags => draft.settings.tags.clear(),
+            Defect::ForgetsWhatItHolds => draft.settings.content = Default::default(),
+            Defect::ForgetsHowLongToKeep => draft.settings.keep_until = None,
             Defect::IsSeenBeforeTheEnd => {
                 let early = self.inner.create(draft.clone()).await?;
                 early.finish().await?;
@@ -252,6 +256,14 @@ fn every_defect_is_rejected_by_its_case() {
         (Defect::ChecksNoChecksum, "corruption_is_noticed"),
         (Defect::ChangesBytes, "what_was_written_is_read"),
         (Defect::LosesTags, "a_manifest_counts_and_keeps_the_draft"),
+        (
+            Defect::ForgetsWhatItHolds,
+            "a_manifest_counts_and_keeps_the_draft",
+        ),
+        (
+            Defect::ForgetsHowLongToKeep,
+            "a_manifest_counts_and_keeps_the_draft",
+        ),
         (
             Defect::CountsWrongly,
             "a_manifest_counts_and_keeps_the_draft",

@@ -11,7 +11,7 @@ use esm_core::store::{
     StoreLimits, Tail,
 };
 use esm_core::{Error, ErrorKind, Result};
-use esm_testkit::conformance::{EventStoreHarness, event_store};
+use esm_testkit::conformance::{EventStoreHarness, event_store, run_case};
 use esm_testkit::environment;
 use esm_testkit::memory::MemoryEventStore;
 
@@ -424,4 +424,17 @@ fn every_defect_is_rejected_by_its_case() {
 fn without_a_defect_every_case_passes() {
     let harness = || Harness::boxed(Defect::None);
     assert_eq!(rejected_by(event_store::CASES, harness), [""; 0]);
+}
+
+#[test]
+fn a_rejection_says_what_was_found() {
+    let name = "an_append_at_an_old_tail_conflicts";
+    let case = event_store::CASES.iter().find(|case| case.name == name);
+    let case = case.expect("the case exists");
+    assert_eq!(format!("{case:?}"), format!("Case({name})"));
+    let harness = Harness::boxed(Defect::AppendsAtAnyTail);
+    let failure = run_case((case.run)(&*harness)).expect_err("it is rejected");
+    let wanted = "an append at an old tail: found success, wanted Conflict";
+    assert_eq!(failure.to_string(), wanted);
+    assert_eq!(format!("{failure:?}"), wanted, "as a test shows it");
 }
