@@ -34,13 +34,14 @@ impl Area {
 pub(super) const AREAS: &[Area] = &[
     Area {
         name: "decisions",
-        about: "the pure functions: phases, what to do next, journal and command states",
+        about: "the pure functions: phases, what to do next, journal, commands, the gate to the cutover",
         package: "esm-core",
         files: &[
             "crates/esm-core/src/migration/phase.rs",
             "crates/esm-core/src/migration/decide.rs",
             "crates/esm-core/src/migration/journal/state.rs",
             "crates/esm-core/src/migration/control/state.rs",
+            "crates/esm-core/src/migration/cutover.rs",
         ],
         tests: &["--lib"],
         slow: None,
@@ -58,12 +59,11 @@ pub(super) const AREAS: &[Area] = &[
     },
     Area {
         name: "phases",
-        about: "publishing phases, waiting for the cutover",
+        about: "publishing phases",
         package: "esm-core",
         files: &[
             "crates/esm-core/src/routing.rs",
             "crates/esm-core/src/migration/phases.rs",
-            "crates/esm-core/src/migration/cutover.rs",
         ],
         tests: &["--test=routing", "--test=live"],
         slow: None,

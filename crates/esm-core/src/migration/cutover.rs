@@ -184,6 +184,35 @@ mod tests {
     }
 
     #[test]
+    fn a_window_without_an_end_stays_open() {
+        let options = CutoverOptions::default().not_before(at(10));
+        assert!(matches!(
+            gate(options.mode, false, at(9), Duration::MAX),
+            Gate::Wait(_)
+        ));
+        for second in [10, 1_000_000] {
+            let gate = gate(options.mode, false, at(second), Duration::MAX);
+            assert_eq!(gate, Gate::Open);
+        }
+    }
+
+    #[test]
+    fn the_attempts_are_bounded_as_asked() {
+        let (attempts, time) = (7, Duration::from_secs(9));
+        let options = CutoverOptions::default()
+            .manual()
+            .attempts(attempts)
+            .give_up_after(time);
+        let asked = CutoverOptions {
+            mode: CutoverMode::Manual { max_wait: None },
+            attempts,
+            give_up_after: Some(time),
+            ..CutoverOptions::default()
+        };
+        assert_eq!(options, asked);
+    }
+
+    #[test]
     fn what_cannot_work_is_refused() {
         assert_eq!(CutoverOptions::default().fault(), None);
         assert!(CutoverOptions::default().attempts(0).fault().is_some());

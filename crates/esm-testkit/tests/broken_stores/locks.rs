@@ -1,6 +1,6 @@
 //! Broken lock providers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,6 +20,9 @@ enum Defect {
     GrantsToTheSameHolderAgain,
     ChecksThenWrites,
     RepeatsTokens,
+    RestartsTokensAtATakeover,
+    RestartsTokensAtARelease,
+    RestartsTokensAtABreak,
     NeverExpires,
     CountsFromTheAcquisition,
     RenewsForEverybody,
@@ -35,10 +38,19 @@ enum Defect {
     ForgetsTheMigration,
 }
 
+/// What a store with wrong tokens knows of its one lock.
+#[derive(Debug, Default)]
+struct Tokens {
+    /// The tokens begin anew behind this one.
+    base: u64,
+    given_up: bool,
+}
+
 #[derive(Debug)]
 struct Broken {
     inner: MemoryLocks,
     defect: Defect,
+    tokens: Arc<Mutex<Tokens>>,
 }
 
 impl Broken {
@@ -50,6 +62,39 @@ impl Broken {
         match self.has(Defect::FoldsCaseOfNames) {
             true => LockName::new(name.as_str().to_lowercase()).expect("it is still a name"),
             false => name.clone(),
+        }
+    }
+
+    fn has_wrong_tokens(&self) -> bool {
+        matches!(
+            self.defect,
+            Defect::RepeatsTokens
+                | Defect::RestartsTokensAtATakeover
+                | Defect::RestartsTokensAtARelease
+                | Defect::RestartsTokensAtABreak
+        )
+    }
+
+    /// The wrong token of a lock that was acquired.
+    fn acquired(&self, token: FencingToken) -> FencingToken {
+        let mut tokens = self.tokens.lock().expect("nobody panics here");
+        let taken_over = token.0 > 1 && !tokens.given_up;
+        if self.has(Defect::RestartsTokensAtATakeover) && taken_over {
+            tokens.base = token.0 - 1;
+        }
+        tokens.given_up = false;
+        match self.has(Defect::RepeatsTokens) {
+            true => FencingToken(1),
+            false => FencingToken(token.0 - tokens.base),
+        }
+    }
+
+    /// Notes that the lock was given up, so that its tokens may begin anew.
+    fn gave_up(&self, token: FencingToken, how: Defect) {
+        let mut tokens = self.tokens.lock().expect("nobody panics here");
+        tokens.given_up = true;
+        if self.has(how) {
+            tokens.base = token.0;
         }
     }
 
@@ -94,8 +139,8 @@ impl LockProvider for Broken {
             _ => {}
         }
         let mut attempt = self.inner.try_acquire(name, &request).await?;
-        if let (Defect::RepeatsTokens, LockAttempt::Acquired(grant)) = (self.defect, &mut attempt) {
-            grant.token = FencingToken(1);
+        if let (true, LockAttempt::Acquired(grant)) = (self.has_wrong_tokens(), &mut attempt) {
+            grant.token = self.acquired(grant.token);
         }
         Ok(attempt)
     }
@@ -120,6 +165,13 @@ impl LockProvider for Broken {
     async fn release(&self, grant: &LockGrant) -> Result<()> {
         match self.defect {
             Defect::NeverReleases => Ok(()),
+            _ if self.has_wrong_tokens() => match self.inner.inspect(&grant.name).await? {
+                Some(info) => {
+                    self.gave_up(info.token, Defect::RestartsTokensAtARelease);
+                    self.inner.release(&Self::grant(&info)).await
+                }
+                None => Ok(()),
+            },
             Defect::ReleasesForAnybody => match self.inner.inspect(&grant.name).await? {
                 Some(info) => self.inner.release(&Self::grant(&info)).await,
                 None => Ok(()),
@@ -150,6 +202,10 @@ impl LockProvider for Broken {
         match (self.defect, info) {
             (Defect::BreaksByAnyToken, Some(info)) => self.inner.break_lock(name, info.token).await,
             (Defect::BreaksFreeLocks, None) => Ok(()),
+            (_, Some(info)) if self.has_wrong_tokens() => {
+                self.gave_up(info.token, Defect::RestartsTokensAtABreak);
+                self.inner.break_lock(name, info.token).await
+            }
             _ => self.inner.break_lock(name, token).await,
         }
     }
@@ -159,6 +215,7 @@ struct Harness {
     inner: MemoryLocks,
     clock: SteppedClock,
     defect: Defect,
+    tokens: Arc<Mutex<Tokens>>,
 }
 
 impl Harness {
@@ -169,6 +226,7 @@ impl Harness {
             inner,
             clock,
             defect,
+            tokens: Arc::default(),
         })
     }
 }
@@ -176,8 +234,11 @@ impl Harness {
 #[async_trait]
 impl LockHarness for Harness {
     async fn open(&self) -> Arc<dyn LockProvider> {
-        let (inner, defect) = (self.inner.clone(), self.defect);
-        Arc::new(Broken { inner, defect })
+        Arc::new(Broken {
+            inner: self.inner.clone(),
+            defect: self.defect,
+            tokens: Arc::clone(&self.tokens),
+        })
     }
 
     async fn pass(&self, duration: Duration) {
@@ -195,6 +256,9 @@ fn every_defect_is_rejected_by_its_case() {
         ),
         (Defect::ChecksThenWrites, "one_of_many_acquires"),
         (Defect::RepeatsTokens, "tokens_grow"),
+        (Defect::RestartsTokensAtATakeover, "tokens_grow"),
+        (Defect::RestartsTokensAtARelease, "tokens_grow"),
+        (Defect::RestartsTokensAtABreak, "tokens_grow"),
         (Defect::NeverExpires, "an_expired_lock_is_taken_over"),
         (
             Defect::CountsFromTheAcquisition,
