@@ -8,7 +8,7 @@ use esm_core::migration::MigrationPhase;
 use esm_core::router::{
     DualReads, ExpectedRevision, Folded, Mirroring, ObjectClient, ObjectReader, PhaseOptions,
 };
-use esm_core::store::{Append, EventStore as _, PageLimit};
+use esm_core::store::{Append, EventStore as _, Fence, PageLimit};
 use esm_core::{ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan, Gate, Interjection};
 use esm_testkit::{Rule, Rules};
@@ -228,6 +228,34 @@ async fn r15_a_target_that_was_taken_back_answers_nothing_more() -> Result<()> {
     let folded = fold(&f, &client).await?;
     assert_eq!(folded.state, ["a v1"]);
     assert_eq!(answers(&client), (0, 2));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_a_fence_counts_however_far_back_it_stands() -> Result<()> {
+    // R4: behind events and Fences of other attempts; a zombie has copied again meanwhile (R17)
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy().await?;
+    let client = target_reading(&f, &hand).await?;
+    hand.undo().await;
+    for id in ["b", "c"] {
+        append(&f, id).await?;
+        let store = &f.world.event_store;
+        let tail = store.tail(&s.stream).await?;
+        let fence = Fence {
+            target: id.try_into()?,
+            migration: f.environment.migration_id(),
+        };
+        let commit = f.environment.commit_id();
+        store.fence(&s.stream, &tail, commit, fence).await?;
+    }
+    append(&f, "d").await?;
+    hand.copy().await?;
+    let folded = fold(&f, &client).await?;
+    assert_eq!(folded.state, ["a v1", "b v1", "c v1", "d v1"]);
+    assert_eq!(folded.position, at(&s, 4));
+    assert_eq!(answers(&client), (0, 1));
     Ok(())
 }
 
