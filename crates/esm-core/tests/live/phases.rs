@@ -1,5 +1,10 @@
-use esm_core::migration::{Answer, MigrationPhase, PublishPhases};
+use esm_core::Result;
+use esm_core::migration::{
+    Answer, MigrationPhase, MigrationResult, MigrationService, PublishPhases,
+};
 use esm_core::routing::RoutingTable;
+use esm_testkit::environment;
+use esm_testkit::faults::{At, Fault, FaultPlan};
 
 use crate::fixture::{Fixture, LONG, slowly};
 
@@ -51,4 +56,44 @@ async fn r20_an_undo_takes_them_back() {
     let newest = table.newest(&f.object).await.unwrap().unwrap();
     assert_eq!(newest.phase, MigrationPhase::Normal);
     assert!(table.index().await.unwrap().is_empty());
+}
+
+/// A migration of a short stream that publishes all phases, by a process with this plan's faults.
+async fn publishing(f: &Fixture, plan: &FaultPlan) -> Result<MigrationResult> {
+    let actor = plan.actor("migrator");
+    let store = actor.event_store(f.world.event_store());
+    let service = MigrationService::new(store, actor.records(f.world.records()), f.world.locks())?
+        .with_environment(environment(21));
+    let migration = service.migrate(f.object.clone());
+    migration.phases(PublishPhases::Always).execute().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn r21_no_entry_is_left_behind_while_the_storage_is_away_for_a_moment() {
+    let plan = FaultPlan::new();
+    let clean = publishing(&Fixture::with_events(3).await, &plan).await;
+    assert!(clean.unwrap().is_success());
+    let operations = plan.log().operations();
+    let is_close = |name: &str| name == "event_store.close";
+    let close = operations.iter().position(|o| is_close(o.call.name));
+    let mut succeeded = 0;
+    for begin in close.expect("it cuts over") + 1..operations.len() {
+        let f = Fixture::with_events(3).await;
+        let plan = FaultPlan::new();
+        for operation in begin..begin + 3 {
+            plan.inject(At::Operation(operation as u64), Fault::FailBefore);
+        }
+        let Ok(result) = publishing(&f, &plan).await else {
+            continue;
+        };
+        if result.is_success() {
+            succeeded += 1;
+            let table = RoutingTable::new(f.world.records());
+            let index = table.index().await.unwrap();
+            assert!(index.is_empty(), "away from operation {begin} on");
+            let newest = table.newest(&f.object).await.unwrap().unwrap();
+            assert_eq!(newest.phase, MigrationPhase::BookClosed);
+        }
+    }
+    assert!(succeeded > 0, "it is away for longer than it is waited for");
 }
