@@ -31,6 +31,7 @@ enum Defect {
     TellsOfAnotherClose,
     DoesNotCountAtAClose,
     HasAStaleTail,
+    TrustsItsOwnAppends,
     TakesItsOwnWriteForAnothers,
     LeavesOutControlCells,
     EndsPagesTooEarly,
@@ -134,6 +135,10 @@ impl EventStore for Broken {
             let mut tails = self.tails.lock().expect("nobody panics here");
             return Ok(tails.insert(stream.clone(), tail.clone()).unwrap_or(tail));
         }
+        if self.has(Defect::TrustsItsOwnAppends) {
+            let own = self.tails.lock().expect("nobody panics here");
+            return Ok(own.get(stream).cloned().unwrap_or(tail));
+        }
         if self.has(Defect::InventsAStream) && tail.is_empty() {
             let nothing = Append::events(environment(0).commit_id(), Vec::new());
             return Ok(Tail::after(tail.next_header(
@@ -225,6 +230,12 @@ impl EventStore for Broken {
                     .is_some_and(|last| matches!(last.kind, CellKind::Fence(_))) =>
             {
                 return Err(Error::new(ErrorKind::Fenced, "the stream is fenced"));
+            }
+            Defect::TrustsItsOwnAppends => {
+                let tail = self.inner.append(stream, expected, append).await?;
+                let mut own = self.tails.lock().expect("nobody panics here");
+                own.insert(stream.clone(), tail.clone());
+                return Ok(tail);
             }
             Defect::AcceptsAnything => {
                 let (count, kind) = (append.events.len() as u64, append.kind());
@@ -371,6 +382,7 @@ fn every_defect_is_rejected_by_its_case() {
         (Defect::TellsOfAnotherClose, "nothing_follows_a_close"),
         (Defect::DoesNotCountAtAClose, "a_close_counts_its_events"),
         (Defect::HasAStaleTail, "a_tail_is_exact_for_everybody"),
+        (Defect::TrustsItsOwnAppends, "a_tail_is_exact_for_everybody"),
         (
             Defect::TakesItsOwnWriteForAnothers,
             "the_same_append_succeeds_again",
