@@ -84,7 +84,6 @@ fn copy_of(commit: &str) -> Result<PathBuf> {
 fn judge(area: &Area, options: &Options, tree: &Path) -> Result<Vec<String>> {
     let mut first = cargo_mutants(area, tree, "first");
     first.args(area.judges());
-    first.args(area.files.iter().map(|file| format!("--file={file}")));
     first.args(options.shard.iter().map(|shard| format!("--shard={shard}")));
     first.args(&options.arguments);
     let missed = outcome(&mut first, area, "first")?;
@@ -104,6 +103,7 @@ fn cargo_mutants(area: &Area, tree: &Path, round: &str) -> Command {
     let mut cargo = command::cargo();
     cargo
         .args(["mutants", "--in-place", "--package", area.package])
+        .args(area.files.iter().map(|file| format!("--file={file}")))
         .arg("--output")
         .arg(directory().join(area.name).join(round))
         .current_dir(tree)
