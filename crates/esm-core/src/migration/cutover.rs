@@ -207,7 +207,6 @@ mod tests {
             mode: CutoverMode::Manual { max_wait: None },
             attempts,
             give_up_after: Some(time),
-            ..CutoverOptions::default()
         };
         assert_eq!(options, asked);
     }
