@@ -315,34 +315,47 @@ mod tests {
 
     #[test]
     fn the_last_round_before_a_close_copies_and_compares_no_more_than_it_may() {
-        for cursor in 0..=10 {
-            for compared in 0..=cursor {
-                let observed = Observed {
-                    target: stream("t"),
-                    close: None,
-                    fenced: false,
-                    source_events: Revision(10),
-                    target_state: TargetState::Copied {
-                        cursor: Revision(cursor),
-                        events: Revision(cursor),
-                        ours: true,
-                    },
-                    compared: Revision(compared),
-                    verified: None,
-                    document_names_source: true,
-                    final_round: 3,
-                };
-                let (cursor, uncompared) = (Revision(cursor), cursor - compared);
-                let expected = match 10 - cursor.0 {
-                    // still far behind: comparing can wait
-                    4.. => Action::Copy { from: cursor },
-                    // one round from the end: what is compared in it may not be more either
-                    1..=3 if uncompared > 3 => Action::Verify { to: cursor },
-                    1..=3 => Action::Copy { from: cursor },
-                    0 => Action::Verify { to: cursor },
-                };
-                assert_eq!(next(&observed), expected, "{observed:?}");
-            }
+        let mut observed = Observed {
+            target: stream("t"),
+            close: None,
+            fenced: false,
+            source_events: Revision(10),
+            target_state: TargetState::Absent,
+            compared: Revision::START,
+            verified: None,
+            document_names_source: true,
+            final_round: 3,
+        };
+        for (cursor, compared) in (0..=10).flat_map(|c| (0..=c).map(move |compared| (c, compared)))
+        {
+            let (cursor, uncompared) = (Revision(cursor), cursor - compared);
+            observed.compared = Revision(compared);
+            observed.target_state = TargetState::Copied {
+                cursor,
+                events: cursor,
+                ours: true,
+            };
+            let expected = match 10 - cursor.0 {
+                // still far behind: comparing can wait
+                4.. => Action::Copy { from: cursor },
+                // one round from the end: what is compared in it may not be more either
+                1..=3 if uncompared > 3 => Action::Verify { to: cursor },
+                1..=3 => Action::Copy { from: cursor },
+                0 => Action::Verify { to: cursor },
+            };
+            observed.verified = None;
+            assert_eq!(next(&observed), expected, "{observed:?}");
+            // whatever was verified, nothing is closed that is not covered
+            observed.verified = Some(Verified {
+                source_events: Revision(10),
+                target_events: cursor,
+            });
+            let closes = Action::Close {
+                source_events: cursor,
+                target_events: cursor,
+            };
+            let expected = if cursor.0 == 10 { closes } else { expected };
+            assert_eq!(next(&observed), expected, "{observed:?}");
         }
     }
 
