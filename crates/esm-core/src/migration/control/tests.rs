@@ -133,9 +133,17 @@ fn accepted_commands_come_to_what_is_desired() {
         events_per_second: Some(Limit::At(8)),
         ..SettingsChange::default()
     };
-    let both = desired(&[Set(cells), Set(faster)]).settings;
-    let found = (both.events_per_second, both.cell_events);
-    assert_eq!(found, (Some(Limit::At(8)), Some(9)), "the newer one wins");
+    let planned = Settings {
+        concurrency: 3,
+        ..Settings::default()
+    };
+    let both = desired(&[Set(cells), Set(faster)]).settings(planned);
+    let wanted = Settings {
+        events_per_second: Limit::At(8),
+        cell_events: 9,
+        ..planned
+    };
+    assert_eq!(both, wanted, "the newer one wins, the rest is as planned");
 }
 
 #[test]
