@@ -1,6 +1,7 @@
 //! Two migrators without any lock, with writers and faults wherever they fall: random streams,
 //! transformations, cell sizes and disturbances.
 
+use esm_core::id::ObjectId;
 use esm_testkit::strategies;
 use esm_testkit::sweep::{Scenario, chaos};
 use proptest::prelude::*;
@@ -24,6 +25,26 @@ proptest! {
                 false => builder,
             }
         });
+        if let Err(what) = chaos(&scenario, &disturbances) {
+            return Err(TestCaseError::fail(what));
+        }
+    }
+
+    /// Applications append events that the migration transforms, drops and splits.
+    #[test]
+    fn whatever_is_appended_meanwhile_nothing_is_lost(
+        workload in strategies::workload(0..4, 0..6),
+        rules in strategies::rules(),
+        registered in any::<bool>(),
+        disturbances in strategies::disturbances(0..70, 0..14),
+    ) {
+        let object: ObjectId = "order/1".parse().expect("a valid object");
+        let scenario = Scenario::new(object.clone(), workload.cells).transform(rules);
+        let scenario = scenario.appended_meanwhile(object, workload.appended);
+        let scenario = match registered {
+            true => scenario,
+            false => scenario.unregistered(),
+        };
         if let Err(what) = chaos(&scenario, &disturbances) {
             return Err(TestCaseError::fail(what));
         }

@@ -8,7 +8,7 @@
 //! - [`faults`] makes calls fail, lose their answers, happen twice, stall, or be the caller's last.
 //! - [`observe`] checks the protocol's invariants after every operation, and histories.
 //! - [`sweep`] runs a migration again and again, with a fault at each of its operations.
-//! - [`strategies`] generates names, events, streams, transformations and faults.
+//! - [`strategies`] generates names, events, streams, workloads, transformations and faults.
 //! - [`mod@record`] writes down what is called, and counts it.
 //! - `containers` (a feature) has real servers to test against, and [`intercept`] gives the answers
 //!   that these never give.

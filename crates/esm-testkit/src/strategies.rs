@@ -1,4 +1,4 @@
-//! Strategies of proptest: names, events, streams, transformations and faults.
+//! Strategies of proptest: names, events, streams, workloads, transformations and faults.
 //!
 //! ```
 //! use esm_testkit::strategies;
@@ -155,6 +155,55 @@ pub fn cells(cells: Range<usize>, events: Range<usize>) -> impl Strategy<Value =
                 .collect()
         };
         counts.into_iter().map(&mut cell).collect::<Vec<_>>()
+    })
+}
+
+/// What happens to an object: what stands there at the beginning, and what applications append
+/// while it is migrated and after.
+///
+/// ```
+/// use esm_testkit::strategies;
+/// use esm_testkit::sweep::{Scenario, chaos};
+/// use proptest::prelude::*;
+///
+/// let few = ProptestConfig::with_cases(4);
+/// proptest!(few, |(workload in strategies::workload(0..3, 0..3))| {
+///     let object: esm_core::id::ObjectId = "order/1".parse().unwrap();
+///     let scenario = Scenario::new(object.clone(), workload.cells);
+///     let scenario = scenario.appended_meanwhile(object, workload.appended);
+///     prop_assert_eq!(chaos(&scenario, &[]), Ok(()));
+/// });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// The cells of the stream at the beginning.
+    pub cells: Vec<Vec<Event>>,
+    /// What applications append, one by one and in this order.
+    pub appended: Vec<Event>,
+}
+
+/// Workloads of so many cells at the beginning, of one to three events each, and so many events
+/// afterwards. All ids are different.
+///
+/// ```
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(workload in strategies::workload(0..3, 1..4))| {
+///     prop_assert!(workload.cells.len() < 3 && !workload.appended.is_empty());
+/// });
+/// ```
+pub fn workload(cells: Range<usize>, appended: Range<usize>) -> impl Strategy<Value = Workload> {
+    (cells, appended).prop_flat_map(|(before, after)| {
+        let all = before + after;
+        self::cells(all..all + 1, 1..4).prop_map(move |mut cells| {
+            let after = cells.split_off(before);
+            let appended = after.into_iter().filter_map(|cell| cell.into_iter().next());
+            Workload {
+                cells,
+                appended: appended.collect(),
+            }
+        })
     })
 }
 

@@ -5,7 +5,10 @@
 //! each of these tests was seen to fail.
 
 use esm_core::Result;
-use esm_testkit::sweep::{Spot, SpotFault, Sweep, Then};
+use esm_core::event::Event;
+use esm_core::id::{EventId, EventType, ObjectId};
+use esm_testkit::sweep::{Disturbance, Scenario, Spot, SpotFault, Sweep, Then, chaos};
+use esm_testkit::{Rule, Rules};
 
 use crate::scenarios;
 
@@ -58,5 +61,29 @@ fn a_comparison_goes_on_within_the_cell_where_it_stopped() -> Result<()> {
     let sweep = Sweep::of_crashes(scenarios::with_phases()?);
     let (name, fault) = ("event_store.append", SpotFault::CrashAfter);
     replay_at_each(&sweep, name, fault, Then::Same);
+    Ok(())
+}
+
+/// Found by chaos: a run crashed between the Fence of its first attempt and the clean-up, and another
+/// migration closed the source; who went on with it removed the target of its last attempt alone.
+#[test]
+fn all_attempts_at_a_source_that_another_has_closed_are_removed() -> Result<()> {
+    let object: ObjectId = "order/1".parse()?;
+    let dropped = EventType::new("Paid")?;
+    let types = ["Placed", "Paid", "Placed", "Placed", "Placed"];
+    let appended = (0..).zip(types).map(|(number, event_type)| {
+        let id = EventId::new(format!("e{number}"))?;
+        Ok(Event::new(id, EventType::new(event_type)?, "{}"))
+    });
+    let scenario = Scenario::new(object.clone(), Vec::new())
+        .transform(Rules::new([(dropped, Rule::Drop)]))
+        .appended_meanwhile(object, appended.collect::<Result<_>>()?)
+        .unregistered();
+    let line = "second@12:write first@16:delay=3600 second@19:write second@25:write \
+                first@26:delay=2600 first@29:delay=500 first@31:delay=3200 second@37:fail \
+                second@41:delay=3600 first@47:delay=115000 first@54:delay=64000 first@63:after";
+    let disturbances = line.split_whitespace().map(str::parse);
+    let disturbances = disturbances.collect::<Result<Vec<Disturbance>>>()?;
+    assert_eq!(chaos(&scenario, &disturbances), Ok(()));
     Ok(())
 }

@@ -227,6 +227,9 @@ pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocum
         if entry.continuation != attempt.target {
             discard(&attempt).await?;
         }
+        if attempt.number > 0 {
+            discard_fenced(context, &attempt).await?;
+        }
     }
     Ok(())
 }
