@@ -10,6 +10,7 @@ use esm_core::transform::{EventTransformer, TransformContext, TransformError, Tr
 use esm_core::{ErrorKind, Result};
 use esm_testkit::memory::MemoryWorld;
 use esm_testkit::{Rule, Rules, environment};
+use futures::StreamExt as _;
 
 /// Changes the payload of every event of a type, which keeps its schema.
 #[derive(Debug)]
@@ -124,22 +125,37 @@ async fn r11_a_later_migration_deals_with_what_it_inherits_as_it_was_dealt_with_
 
 #[tokio::test(start_paused = true)]
 async fn r11_events_that_change_and_keep_their_schema_want_a_choice() {
-    let f = Fixture::with(&["A", "B"]).await;
-    let result = f.migrate().transform(InPlace("A")).execute().await.unwrap();
-    assert_eq!(result.status, MigrationStatus::Failed);
-    let error = result.error.unwrap();
-    assert_eq!(error.kind(), &ErrorKind::Invalid);
-    assert!(error.to_string().ends_with(": A v1"), "{error}");
-    assert!(error.hint().unwrap().contains("on_retired"), "{error:?}");
-    let document = f.world.document(&f.object).await.unwrap().unwrap();
-    assert!(document.terminated.is_empty(), "nothing was touched");
-    let undone = f.service.resume(result.migration).roll_back("test").await;
-    assert_eq!(undone.unwrap().status, MigrationStatus::RolledBack);
+    let f = Fixture::with(&["B", "A"]).await;
+    let several = f.service.migrate_all().transform(InPlace("A"));
+    for described in [f.migrate().transform(InPlace("A")), several] {
+        let error = described.execute().await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Invalid);
+        assert!(error.to_string().ends_with(": A v1"), "{error}");
+        assert!(error.hint().unwrap().contains("on_retired"), "{error:?}");
+    }
+    let begun: Vec<_> = f.service.migrations().collect().await;
+    assert!(begun.is_empty(), "something was touched: {begun:?}");
 
     let chosen = f.migrate().transform(InPlace("A"));
     f.migrated(chosen.on_retired(OnRetired::AcceptUnchanged))
         .await;
     assert_eq!(f.retired().await, (names(&[]), names(&["A v1"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn r11_what_shows_late_that_a_choice_is_wanted_stops_before_the_target_is_begun() {
+    let late: Vec<_> = std::iter::repeat_n("B", 300).chain(["A"]).collect();
+    let f = Fixture::with(&late).await;
+    let result = f.migrate().transform(InPlace("A")).execute().await.unwrap();
+    assert_eq!(result.status, MigrationStatus::Failed);
+    let error = result.error.unwrap();
+    assert_eq!(error.kind(), &ErrorKind::Invalid);
+    assert!(error.hint().unwrap().contains("roll it back"), "{error:?}");
+    let document = f.world.document(&f.object).await.unwrap().unwrap();
+    assert!(document.terminated.is_empty(), "nothing was touched");
+    assert_eq!(result.statistics.cells, 0);
+    let undone = f.service.roll_back(result.migration).execute().await;
+    assert_eq!(undone.unwrap().status, MigrationStatus::RolledBack);
 }
 
 #[tokio::test(start_paused = true)]

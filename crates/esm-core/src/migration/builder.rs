@@ -18,11 +18,18 @@ use super::report::MigrationResult;
 use super::reverse::WayBack;
 use super::run_methods::run_methods;
 use super::service::MigrationService;
+use super::step::analyse::unsaid;
 use crate::backup::BackupOptions;
+use crate::chain::ChainEnd;
+use crate::document::{Documents, ObjectDocument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
 use crate::store::{BackupSettings, EventStore, OnRetired};
 use crate::transform::EventTransformer;
+
+/// What is looked at of a migration before it begins: events of a stream, and objects of several.
+const FORESEEN_EVENTS: u64 = 256;
+const FORESEEN_OBJECTS: usize = 32;
 
 /// Describes a migration; [`execute`](Self::execute) or [`dry_run`](Self::dry_run) ends it.
 #[derive(Debug, Clone)]
@@ -416,14 +423,18 @@ impl MigrationBuilder {
         }
     }
 
-    /// Checks what can be checked of a single object before anything is touched.
-    async fn check_object(&self, plan: &PlannedMigration) -> Result<()> {
+    /// Checks what can be checked of a single object before anything is touched; answers what it
+    /// looked at.
+    async fn check_object(
+        &self,
+        plan: &PlannedMigration,
+    ) -> Result<Option<(ObjectDocument, ChainEnd)>> {
         let Some(object) = plan.scope.single() else {
-            return Ok(());
+            return Ok(None);
         };
-        let documents = crate::document::Documents::new(Arc::clone(&self.service.records));
+        let documents = Documents::new(Arc::clone(&self.service.records));
         let document = documents.load(object).await?.document;
-        let end = crate::chain::follow_in(&self.service.stores, document.active).await?;
+        let end = crate::chain::follow_in(&self.service.stores, document.active.clone()).await?;
         if let Some(source) = plan.source.as_ref().filter(|s| **s != end.stream) {
             let message = format!("not the active stream of {object}: {source}");
             return Err(Error::invalid(message)
@@ -440,7 +451,32 @@ impl MigrationBuilder {
                 Error::invalid(format!("the target is the source: {}", end.stream.stream))
                     .with_hint("give the target another name"),
             ),
-            false => Ok(()),
+            false => Ok(Some((document, end))),
+        }
+    }
+
+    /// R11: where changed events keep their schema, `on_retired` must be chosen. Most
+    /// transformations show it by the first events that they are given, so it is known before
+    /// anything is touched; an event that shows it only later stops its object before the first
+    /// cell of the target is written.
+    async fn check_choice(
+        &self,
+        plan: &PlannedMigration,
+        single: Option<(ObjectDocument, ChainEnd)>,
+    ) -> Result<()> {
+        if plan.on_retired.is_some() || self.run.transformer.is_none() {
+            return Ok(());
+        }
+        let events_per_stream = FORESEEN_EVENTS;
+        let depth = PlanDepth::Sample { events_per_stream };
+        let planner = Planner::new(&self.service, plan.clone(), &self.run, depth);
+        let reused = match single {
+            Some((document, end)) => planner.reused(document, &end).await,
+            None => planner.reused_by_the_first(FORESEEN_OBJECTS).await,
+        };
+        match reused {
+            Some(schema) => Err(unsaid(&schema)),
+            None => Ok(()),
         }
     }
 
@@ -467,7 +503,8 @@ impl MigrationBuilder {
     /// A dropped future is a crash, and a crash is resumable.
     pub async fn execute(self) -> Result<MigrationResult> {
         let planned = self.build()?;
-        self.check_object(&planned).await?;
+        let single = self.check_object(&planned).await?;
+        self.check_choice(&planned, single).await?;
         let service = self.service.clone();
         service.execute(planned, self.run_options()).await
     }

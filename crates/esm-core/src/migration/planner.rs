@@ -15,7 +15,7 @@ use super::reverse::{self, Standing, WayBackFindings};
 use super::scan::{CellScan, CheckedPage};
 use super::service::MigrationService;
 use super::status::Step;
-use crate::chain;
+use crate::chain::{self, ChainEnd};
 use crate::document::{Documents, ObjectDocument};
 use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
@@ -143,11 +143,34 @@ impl Planner {
         }
     }
 
+    /// A schema that changed events of an object keep (R11), as far as it is looked at. What cannot
+    /// be read shows nothing: whoever migrates it is told.
+    pub(crate) async fn reused(&self, document: ObjectDocument, end: &ChainEnd) -> Option<Schema> {
+        first_reused(self.findings(document, end).await)
+    }
+
+    /// The same of the first objects of the scope.
+    pub(crate) async fn reused_by_the_first(&self, objects: usize) -> Option<Schema> {
+        self.objects()
+            .take(objects)
+            .map(|object| async { self.object(object?).await })
+            .buffered(self.planned.bulk.concurrency.max(1))
+            .filter_map(|findings| std::future::ready(first_reused(findings)))
+            .boxed()
+            .next()
+            .await
+    }
+
     async fn object(&self, object: ObjectId) -> Result<Findings> {
-        let mut document = self.documents.load(&object).await?.document;
+        let document = self.documents.load(&object).await?.document;
         let end = chain::follow_in(&self.stores, document.active.clone()).await?;
-        chain::refuse_deleted(&object, &end)?;
-        chain::follow_all(&mut document, &end);
+        self.findings(document, &end).await
+    }
+
+    async fn findings(&self, mut document: ObjectDocument, end: &ChainEnd) -> Result<Findings> {
+        let object = document.object.clone();
+        chain::refuse_deleted(&object, end)?;
+        chain::follow_all(&mut document, end);
         let mut findings = Findings {
             digest: digest(&object, &end.stream, &end.tail),
             up_to_date: false,
@@ -405,6 +428,10 @@ impl Planner {
         }
         risks
     }
+}
+
+fn first_reused(findings: Result<Findings>) -> Option<Schema> {
+    findings.ok()?.scanned.ledger.reused.pop_first()
 }
 
 /// What old code knows: the schemas of the sources that are neither changed nor dropped.

@@ -98,7 +98,9 @@ pub(crate) fn record(
 pub(crate) fn refuse_unsaid(context: &Context, schema: &Schema) -> Result<()> {
     match context.plan.on_retired {
         Some(_) => Ok(()),
-        None => Err(unsaid(schema)),
+        None => Err(unsaid(schema).with_hint(format!(
+            "{CHOOSE}; the migration was begun, so roll it back first"
+        ))),
     }
 }
 
@@ -108,12 +110,11 @@ pub(crate) fn unsaid(schema: &Schema) -> Error {
         "changed events keep their type and schema version, so appends of old code cannot be told \
          from those of new code: {schema}"
     ))
-    .with_hint(
-        "let the transformation give them a new type or schema version; or choose with on_retired \
-         whether appends of it are refused or accepted unchanged; a migration that was begun must \
-         be rolled back first",
-    )
+    .with_hint(CHOOSE)
 }
+
+const CHOOSE: &str = "let the transformation give them a new type or schema version; or choose \
+                      with on_retired whether appends of it are refused or accepted unchanged";
 
 /// R3: all outputs of one source event must fit into one cell.
 pub(crate) fn refuse_too_large(
