@@ -1,5 +1,7 @@
 //! `esm status`
 
+use std::collections::BTreeMap;
+
 use esm_core::Result;
 use esm_core::id::MigrationId;
 use esm_core::migration::MigrationState;
@@ -32,13 +34,26 @@ struct Shown {
     migrations: Vec<MigrationState>,
 }
 
+#[derive(Debug, Serialize)]
+struct ShownOne {
+    #[serde(flatten)]
+    state: MigrationState,
+    /// Events of retired schemas that its targets accepted as they are, by schema.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    accepted_unchanged: BTreeMap<String, u64>,
+}
+
 impl Status {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let service = service(session)?;
         if let Some(migration) = self.migration {
-            let state = service.status(migration).await?;
-            session.output().result(&state, one)?;
-            if !state.status.is_terminal() {
+            let accepted = service.accepted_unchanged(migration).await?.into_iter();
+            let shown = ShownOne {
+                state: service.status(migration).await?,
+                accepted_unchanged: accepted.map(|(s, n)| (s.to_string(), n)).collect(),
+            };
+            session.output().result(&shown, one)?;
+            if !shown.state.status.is_terminal() {
                 session.output().note(&next_step(session, migration));
             }
             return Ok(Exit::Success);
@@ -98,7 +113,8 @@ fn table(migrations: &[MigrationState]) -> Table {
     table
 }
 
-fn one(state: &MigrationState, terminal: bool) -> String {
+fn one(shown: &ShownOne, terminal: bool) -> String {
+    let state = &shown.state;
     let mut facts = Facts::new();
     facts
         .add("migration", state.migration)
@@ -141,6 +157,12 @@ fn one(state: &MigrationState, terminal: bool) -> String {
                 format!("{}, {}: {}", failure.object, failure.step, failure.message),
             );
         }
+    }
+    for (schema, events) in &shown.accepted_unchanged {
+        facts.add(
+            "accepted unchanged",
+            format!("{schema}: {}", count(*events)),
+        );
     }
     facts.to_text(terminal)
 }

@@ -136,6 +136,11 @@ fn a_change_that_keeps_the_schema_wants_a_choice_and_what_it_accepts_is_counted(
 
     let accept = [&migrate[..], &["--on-retired", "accept-unchanged"]].concat();
     esm.run(&accept).succeeded();
+    let status = esm.run(&["status", "--all", "-o", "json"]).json();
+    let migration = status["migrations"][0]["migration"].as_str().unwrap();
+    let report = ["status", migration, "-o", "json"];
+    let counted = esm.run(&report).json();
+    assert_eq!(counted["accepted_unchanged"], Value::Null);
     let show = ["show", "order/00001", "-o", "json"];
     let shown = esm.run(&show).json();
     assert_eq!(shown["streams"][1]["accepted_unchanged"], Value::Null);
@@ -147,6 +152,12 @@ fn a_change_that_keeps_the_schema_wants_a_choice_and_what_it_accepts_is_counted(
     esm.run(&["show", "order/00001"])
         .succeeded()
         .printed("NoteTaken v1: 1 in");
+    // and in the report of the migration
+    let counted = esm.run(&report).json();
+    assert_eq!(counted["accepted_unchanged"], json!({"NoteTaken v1": 1}));
+    esm.run(&["status", migration])
+        .succeeded()
+        .printed("NoteTaken v1: 1");
 }
 
 #[test]

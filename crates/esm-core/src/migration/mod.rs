@@ -16,8 +16,9 @@
 //! | `readiness`, `cutover`, `phases`, `hooks` | from a verified target to the Close, and who is told |
 //! | `throttle`, `in_flight`, `meter`, `publish` | how fast it may go, where the time goes, and writing that down |
 //! | `step/` | a file for each step of the saga |
-//! | `plan`, `planner`, `progress`, `report` | what users are told |
+//! | `plan`, `planner`, `progress`, `report`, `accepted` | what users are told |
 
+mod accepted;
 mod attempt;
 mod batch;
 mod builder;
