@@ -110,7 +110,7 @@ async fn an_undo_keeps_the_target_and_ends_as_abandoned() {
     let crashed = actor.run(migration.transform(rules()).execute());
     assert!(crashed.await.is_err());
     let migration = world.planned().await.unwrap();
-    let undone = world.service().resume(migration).roll_back("no").await;
+    let undone = world.service().roll_back(migration).execute().await;
     let undone = undone.unwrap();
     assert_eq!(undone.status, MigrationStatus::Abandoned, "{undone:?}");
     assert_eq!(
@@ -190,8 +190,10 @@ async fn a_paused_holder_wakes_up_after_another_has_abandoned() {
         let mut ended = None;
         if let Some(migration) = world.planned().await {
             let second = FaultPlan::new().watched_by(observer.clone());
-            let undo = world.holder(&second.actor("second"), 2).resume(migration);
-            ended = Some(undo.roll_back("no").await.unwrap().status);
+            let undo = world
+                .holder(&second.actor("second"), 2)
+                .roll_back(migration);
+            ended = Some(undo.undo_only().execute().await.unwrap().status);
             assert_eq!(second.violations(), [], "paused at {at}");
         }
         let before = world.source_is_closed();

@@ -14,6 +14,18 @@ pub(crate) struct LiveArgs {
     /// stay where they are. Applications must know it before: see --other-store.
     #[arg(long, value_name = "URL", help_heading = "Cutover")]
     pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) cutover: CutoverArgs,
+    /// Whose phases are published to applications.
+    #[arg(long, value_enum, default_value_t = Phases::Large, help_heading = "Cutover")]
+    pub(crate) phases: Phases,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+/// When the cutover comes, and how long it is tried.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct CutoverArgs {
     /// Cut over when everything is ready, or only when `esm cutover` says so.
     #[arg(long, value_enum, default_value_t = When::Automatic, help_heading = "Cutover")]
     cutover: When,
@@ -43,11 +55,6 @@ pub(crate) struct LiveArgs {
     /// How long it tries to be faster than the writers before it stops.
     #[arg(long, value_name = "DURATION", help_heading = "Cutover")]
     give_up_after: Option<Span>,
-    /// Whose phases are published to applications.
-    #[arg(long, value_enum, default_value_t = Phases::Large, help_heading = "Cutover")]
-    pub(crate) phases: Phases,
-    #[command(flatten)]
-    pub(crate) limits: LimitArgs,
 }
 
 /// When it cuts over.
@@ -80,12 +87,12 @@ impl From<Phases> for PublishPhases {
     }
 }
 
-impl LiveArgs {
+impl CutoverArgs {
     /// When the cutover comes.
     ///
     /// # Errors
     /// `Invalid` for a time to wait where nothing is waited for.
-    pub(crate) fn cutover(&self) -> Result<CutoverOptions> {
+    pub(crate) fn options(&self) -> Result<CutoverOptions> {
         let max_wait = self.cutover_wait.map(|wait| wait.0);
         let mode = match (self.cutover, self.cutover_after) {
             (When::Manual, _) => CutoverMode::Manual { max_wait },

@@ -190,7 +190,7 @@ impl MigrationArgs {
             again: self.again,
             on_retired: self.on_retired.map(Into::into),
             to: self.live.to.clone(),
-            cutover: self.live.cutover()?,
+            cutover: self.live.cutover.options()?,
             phases: self.live.phases.into(),
             limits: self.live.limits.change(),
         })

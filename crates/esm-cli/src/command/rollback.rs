@@ -6,6 +6,7 @@ use esm_core::Result;
 use esm_core::id::MigrationId;
 use esm_core::migration::{OnFailure, RollBackBuilder, RollBackPlan};
 
+use super::live_args::{CutoverArgs, LimitArgs};
 use super::migration_args::LockArgs;
 use crate::exit::Exit;
 use crate::migration::{self, Program, Wanted, plan_exit, plan_text, service};
@@ -17,7 +18,8 @@ use crate::session::{Access, Session};
 /// finished is reversed: every object that it moved, and nothing else has moved since, gets a new
 /// stream with its original events, as they were, and then everything that was appended since. What
 /// old code does not know of that goes through --down; an event that needs it and has none is named
-/// before anything is touched.
+/// before anything is touched. When it cuts over and how fast it goes is for that migration; an undo
+/// needs neither.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -49,6 +51,10 @@ pub(crate) struct Rollback {
         default_value = "asked for at the command line"
     )]
     reason: String,
+    #[command(flatten)]
+    cutover: CutoverArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     #[command(flatten)]
     lock: LockArgs,
 }
@@ -82,8 +88,11 @@ impl Rollback {
                 plan.and_then(|plan| Program::down_of_annotations(&plan.annotations))
             }
         };
+        let cutover = self.cutover.options()?;
         let mut builder = service
             .roll_back(self.migration)
+            .limits(self.limits.change())
+            .cutover(|_| cutover)
             .reason(&self.reason)
             .lock(|options| self.lock.over(options))
             .cancel_on(session.interrupt().token().clone());

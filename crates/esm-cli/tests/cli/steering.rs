@@ -102,6 +102,38 @@ fn a_cutover_waits_for_its_command() {
 }
 
 #[test]
+fn a_migration_back_is_watched_and_steered_like_every_other() {
+    let esm = Esm::new();
+    esm.import(&order(600));
+    let forward = esm.run(&["migrate", "--all", "-o", "json"]).json();
+    let forward = forward["migration"].as_str().expect("an id");
+    let mut back = esm.command(&[
+        "rollback",
+        forward,
+        "--progress=off",
+        "--cutover=manual",
+        "--events-per-second=100",
+    ]);
+    let child = back.spawn().expect("esm starts");
+    let seen = watch(&esm, |seen| seen["progress"]["throttled_by"].is_object());
+    assert_eq!(seen["plan"]["reverses"]["migration"], forward, "{seen}");
+    esm.run(&["pause"]).succeeded();
+    watch(&esm, |seen| seen["progress"]["status"] == "paused");
+    esm.run(&["set", "--events-per-second", "unlimited"])
+        .succeeded();
+    esm.run(&["resume"]).succeeded();
+    watch(&esm, |seen| {
+        seen["progress"]["waiting_for"] == "the command to cut over"
+    });
+    esm.run(&["cutover"]).succeeded();
+    ended(child).succeeded();
+    let chain = esm.run(&["show", "order/00000", "-o", "json"]).json();
+    let chain = chain["streams"].as_array().expect("streams").len();
+    assert_eq!(chain, 3, "original, migrated, restored");
+    assert_eq!(esm.export().lines().count(), 600);
+}
+
+#[test]
 fn it_is_cancelled_without_a_trace_and_its_process_says_so() {
     let (esm, child) = begun(600, &["--events-per-second", "50"]);
     let cancelled = esm.run(&["cancel", "--reason", "wrong program"]);

@@ -1,4 +1,4 @@
-//! Describing how an unfinished migration is resumed or undone.
+//! Describing how an unfinished migration is resumed.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::id::MigrationId;
 use crate::store::{BackupProvider, EventStore};
 use crate::transform::EventTransformer;
 
-/// Describes how an unfinished migration is resumed or undone.
+/// Describes how an unfinished migration is resumed.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is executed"]
 pub struct ResumeBuilder {
@@ -72,8 +72,8 @@ impl ResumeBuilder {
 
     run_methods!();
 
-    /// Goes on from wherever the migration stands. One that was paused by a command stays paused
-    /// until another says otherwise.
+    /// Goes on from wherever the migration stands: with its undo, where that was begun. One that was
+    /// paused by a command stays paused until another says otherwise.
     ///
     /// # Errors
     /// `NotFound`; `AlreadyExists` when it has ended; `PlanOutdated` for another transformation;
@@ -81,17 +81,5 @@ impl ResumeBuilder {
     pub async fn execute(self) -> Result<MigrationResult> {
         self.run.hooks.check()?;
         self.service.resume_run(self.migration, self.run).await
-    }
-
-    /// Undoes what has not passed its pivot: fences the sources, discards the targets.
-    ///
-    /// # Errors
-    /// As [`execute`](Self::execute). When the pivot is behind, the result says that there is only
-    /// forward.
-    pub async fn roll_back(mut self, reason: &str) -> Result<MigrationResult> {
-        self.run.undo = true;
-        self.service
-            .roll_back_run(self.migration, reason, self.run)
-            .await
     }
 }

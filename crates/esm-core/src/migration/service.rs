@@ -126,8 +126,8 @@ impl MigrationService {
         MigrationBuilder::new(self.clone(), Scope::All)
     }
 
-    /// Begins to describe how an unfinished migration is resumed or undone: it needs the same
-    /// transformation again.
+    /// Begins to describe how an unfinished migration is resumed: it needs the same transformation
+    /// again.
     pub fn resume(&self, migration: MigrationId) -> ResumeBuilder {
         ResumeBuilder::new(self.clone(), migration)
     }

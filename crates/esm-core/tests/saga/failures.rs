@@ -75,8 +75,9 @@ async fn a_failed_migration_is_refused_a_second_time_until_it_is_rolled_back() {
 
     let undone = world
         .service
-        .resume(failed.migration)
-        .roll_back("mend it")
+        .roll_back(failed.migration)
+        .reason("mend it")
+        .execute()
         .await
         .unwrap();
     assert_eq!(undone.status, MigrationStatus::RolledBack, "{undone:?}");
@@ -115,7 +116,7 @@ async fn a_migration_with_an_object_that_always_fails_can_end() {
         (failed.statistics.migrated, failed.statistics.failed),
         (1, 1)
     );
-    let undone = holder.resume(failed.migration).roll_back("give up").await;
+    let undone = holder.roll_back(failed.migration).execute().await;
     assert_eq!(undone.unwrap().status, MigrationStatus::RolledBack);
     assert!(!all().execute().await.unwrap().is_success());
 }

@@ -56,10 +56,9 @@ async fn pause_everywhere(second: Second, bulk: bool) {
         };
         let second_plan = FaultPlan::new().watched_by(observer.clone());
         let holder = world.holder("second", 2, &second_plan);
-        let resumed = holder.resume(migration);
         let ended = match second {
-            Second::Resumes => resumed.transform(rules()).execute().await,
-            Second::RollsBack => resumed.roll_back("changed my mind").await,
+            Second::Resumes => holder.resume(migration).transform(rules()).execute().await,
+            Second::RollsBack => holder.roll_back(migration).undo_only().execute().await,
         };
         let ended = ended.ok().map(|result| result.status);
         let client = world.client();

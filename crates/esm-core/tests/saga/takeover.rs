@@ -60,8 +60,8 @@ async fn nobody_goes_forward_without_the_transformation() {
 
     // claim, intent, document, refusal
     let (plan, refusing) = stalled_at(At::Named("records.put", 3));
-    let second = world.holder("second", 2, &plan).resume(migration);
-    let second = tokio::spawn(async move { second.roll_back("too late").await });
+    let second = world.holder("second", 2, &plan).roll_back(migration);
+    let second = tokio::spawn(second.undo_only().execute());
     refusing.reached().await;
     assert_eq!(world.status(migration).await, MigrationStatus::RollingBack);
 

@@ -81,7 +81,11 @@ async fn a_paused_holder_wakes_up_after_another_has_rolled_back() {
         let planned = states.into_iter().find(|state| state.plan.is_some());
         let mut undone = false;
         if let Some(state) = &planned
-            && let Ok(result) = second.resume(state.migration).roll_back("no").await
+            && let Ok(result) = second
+                .roll_back(state.migration)
+                .undo_only()
+                .execute()
+                .await
         {
             undone = result.status == MigrationStatus::RolledBack;
         }

@@ -292,8 +292,13 @@ pub async fn nothing_follows_the_end(harness: &dyn RecordsHarness) -> Verdict {
     let late = streams.process(None).await?;
     let answer = late.service.resume(migration).execute().await;
     ensure_err!(answer, ErrorKind::AlreadyExists, "resuming what has ended");
-    let answer = late.service.resume(migration).roll_back("too late").await;
-    ensure!(answer.is_err(), "undoing what has ended: {answer:?}");
+    let answer = late
+        .service
+        .roll_back(migration)
+        .undo_only()
+        .execute()
+        .await;
+    ensure_err!(answer, ErrorKind::AlreadyExists, "undoing what has ended");
     let after = streams.journal(migration).await?;
     ensure_eq!(after.next_number, ended.next_number, "number of records");
     Ok(())
@@ -306,11 +311,8 @@ pub async fn an_undo_is_written_down_before_it_happens(harness: &dyn RecordsHarn
     let migration = streams.crashed(&object, "event_store.close").await?;
     let fault = (At::Named("event_store.fence", 0), Fault::CrashBefore);
     let undoing = streams.process(Some(fault)).await?;
-    let resumed = undoing.service.resume(migration);
-    let ended = undoing
-        .actor
-        .run(resumed.roll_back("the suite says so"))
-        .await;
+    let undo = undoing.service.roll_back(migration);
+    let ended = undoing.actor.run(undo.execute()).await;
     ensure!(ended.is_err(), "the undo reached no fence: {ended:?}");
     let begun = streams.journal(migration).await?;
     ensure!(

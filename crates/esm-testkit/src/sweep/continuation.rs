@@ -145,8 +145,7 @@ pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Res
         let builder = by.resume(simulation.scenario, state.migration);
         let ended = by.actor.run(builder.execute()).await;
         if let First::Superseded(how) | First::Ended(how) = First::of(ended) {
-            let builder = by.resume(simulation.scenario, state.migration);
-            let undone = by.actor.run(builder.roll_back("superseded")).await;
+            let undone = by.actor.run(by.undo(state.migration).execute()).await;
             let undone = undone.map_err(|_| "undoing crashed")?;
             let result = undone.map_err(|e| format!("undoing after {how}: {e:?}"))?;
             if result.status != MigrationStatus::RolledBack {
@@ -194,8 +193,7 @@ pub(super) async fn roll_back_only(
     let unfinished = unfinished.map_err(|_| "the lister crashed")?;
     let unfinished = unfinished.map_err(|e| e.to_string())?;
     if let Some(state) = unfinished.first() {
-        let builder = by.resume(simulation.scenario, state.migration);
-        let undone = by.actor.run(builder.roll_back("a sweep says so")).await;
+        let undone = by.actor.run(by.undo(state.migration).execute()).await;
         let undone = undone.map_err(|_| "undoing crashed")?;
         let result = undone.map_err(|e| format!("undoing does not succeed: {e:?}"))?;
         match (&result.status, &result.error) {

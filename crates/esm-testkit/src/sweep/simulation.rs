@@ -7,7 +7,9 @@ use std::time::Duration;
 use esm_core::clock::Environment;
 use esm_core::event::Event;
 use esm_core::id::{HolderId, MigrationId, ObjectId};
-use esm_core::migration::{MigrationResult, MigrationService, MigrationState, ResumeBuilder};
+use esm_core::migration::{
+    MigrationResult, MigrationService, MigrationState, ResumeBuilder, RollBackBuilder,
+};
 use esm_core::store::LockProvider;
 use esm_core::{Error, Result};
 use futures::TryStreamExt as _;
@@ -209,8 +211,7 @@ impl Process {
         let unfinished = self.unfinished().await?;
         let interrupted = unfinished.first().map(|state| state.migration);
         let interrupted = interrupted.ok_or_else(|| Error::not_found("nothing to undo"))?;
-        let builder = self.resume(scenario, interrupted);
-        builder.roll_back("a sweep says so").await
+        self.undo(interrupted).execute().await
     }
 
     /// Begins what is swept: the scenario's migration, or its undo after the pivot.
@@ -252,6 +253,11 @@ impl Process {
     pub(super) fn resume(&self, scenario: &Scenario, migration: MigrationId) -> ResumeBuilder {
         let builder = self.service.resume(migration);
         builder.transform_with(scenario.applied())
+    }
+
+    /// Describes how an unfinished migration is undone.
+    pub(super) fn undo(&self, migration: MigrationId) -> RollBackBuilder {
+        self.service.roll_back(migration).undo_only()
     }
 
     /// The migrations that were planned and have not ended.

@@ -38,6 +38,9 @@ pub struct RollBackBuilder {
     run: RunOptions,
     concurrency: Option<usize>,
     on_failure: OnFailure,
+    limits: SettingsChange,
+    cutover: CutoverOptions,
+    undo_only: bool,
     annotations: BTreeMap<String, String>,
 }
 
@@ -75,6 +78,9 @@ impl RollBackBuilder {
             run,
             concurrency: None,
             on_failure: OnFailure::default(),
+            limits: SettingsChange::default(),
+            cutover: CutoverOptions::default(),
+            undo_only: false,
             annotations: BTreeMap::new(),
         }
     }
@@ -120,6 +126,27 @@ impl RollBackBuilder {
         self
     }
 
+    /// Refuses a migration that has ended, instead of beginning one back: for who means to undo what
+    /// has not been cut over, and may come too late.
+    pub fn undo_only(mut self) -> Self {
+        self.undo_only = true;
+        self
+    }
+
+    /// The limits that a reverse migration begins with;
+    /// [`MigrationControl::set`](crate::migration::MigrationControl::set) changes them while it
+    /// runs.
+    pub fn limits(mut self, limits: SettingsChange) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// When a reverse migration may close a stream that is ready; at once unless told.
+    pub fn cutover(mut self, options: impl FnOnce(CutoverOptions) -> CutoverOptions) -> Self {
+        self.cutover = options(self.cutover);
+        self
+    }
+
     /// Puts the user's own words into the plan of a reverse migration.
     pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.annotations.insert(key.into(), value.into());
@@ -152,7 +179,8 @@ impl RollBackBuilder {
     /// - `Conflict`, naming the object and the migration, where another has moved it on since.
     /// - `Stuck` when the time is over in which it could be rolled back.
     /// - `LockHeld` when somebody works on it; `AlreadyExists` for an unfinished migration of the same
-    ///   objects, such as an earlier reverse migration: resume that one.
+    ///   objects, such as an earlier reverse migration: resume that one; and for one that has ended,
+    ///   with [`undo_only`](Self::undo_only).
     ///
     /// # Idempotence
     /// May be repeated: what is reversed already needs nothing.
@@ -182,6 +210,12 @@ impl RollBackBuilder {
 
     async fn way(&self) -> Result<Way> {
         self.run.hooks.check()?;
+        if self.limits != SettingsChange::default() {
+            self.limits.check()?;
+        }
+        if let Some(fault) = self.cutover.fault() {
+            return Err(Error::invalid(fault));
+        }
         let journal = self.service.journal(self.migration).await?;
         let state = journal.state();
         if state.next_number == 0 {
@@ -193,6 +227,12 @@ impl RollBackBuilder {
         };
         match state.outcome {
             None => Ok(Way::Undo(plan.clone())),
+            Some(_) if self.undo_only => {
+                let status = state.status();
+                let message = format!("the migration has ended, {status}: {}", self.migration);
+                Err(Error::new(ErrorKind::AlreadyExists, message)
+                    .with_hint("there is nothing to undo; without undo_only it is migrated back"))
+            }
             Some(_) => Ok(Way::Reverse(Box::new(self.reverse(plan, state)?))),
         }
     }
@@ -225,8 +265,8 @@ impl RollBackBuilder {
             bulk,
             // applications hear of it from the streams: see the decision on rollbacks
             phases: PublishPhases::Never,
-            cutover: CutoverOptions::default(),
-            throttle: SettingsChange::default(),
+            cutover: self.cutover,
+            throttle: self.limits,
             backup: None,
             close_books: None,
             rollback_on_failure: false,
