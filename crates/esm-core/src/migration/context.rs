@@ -1,7 +1,7 @@
 //! What every step of a run shares.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -48,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) hooks: Hooks,
     /// Hooks that went wrong and have no veto.
     pub(crate) hook_faults: AtomicU64,
+    /// Whether this run has looked for phases that earlier migrations left behind.
+    pub(crate) phases_swept: AtomicBool,
     pub(crate) stop: Stop,
     pub(crate) journal: Mutex<Journal>,
 }
@@ -227,9 +229,15 @@ impl Context {
         let Some(migration) = lock.migration else {
             return Ok(true);
         };
+        Ok(!self.has_ended(migration).await?)
+    }
+
+    /// Whether a migration has ended, by its journal.
+    pub(crate) async fn has_ended(&self, migration: MigrationId) -> Result<bool> {
         let (records, environment) = (Arc::clone(&self.records), self.environment.clone());
-        let journal = Journal::open(records, environment, migration, lock.holder.clone()).await?;
-        Ok(journal.state().outcome.is_none())
+        let reader = self.journal.lock().await.holder().clone();
+        let journal = Journal::open(records, environment, migration, reader).await?;
+        Ok(journal.state().outcome.is_some())
     }
 
     /// Whether an error concerns the run and not only the object at which it showed.

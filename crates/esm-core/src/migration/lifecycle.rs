@@ -1,7 +1,7 @@
 //! The life of a run: lock, journal, work, last record, release.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -304,6 +304,7 @@ impl MigrationService {
             meter,
             hooks: options.hooks.clone(),
             hook_faults: AtomicU64::new(0),
+            phases_swept: AtomicBool::new(false),
             documents: Documents::new(Arc::clone(&self.records)),
             records: Arc::clone(&self.records),
             locks: Arc::clone(&self.locks),

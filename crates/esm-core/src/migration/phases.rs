@@ -1,5 +1,6 @@
 //! Publishing the phases of an object, for applications that want to know (R20, R21).
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,7 @@ async fn publish(
     let table = RoutingTable::new(context.records.clone());
     let object = std::slice::from_ref(&attempt.object);
     if first {
+        sweep(context, &table).await;
         table.enlist(context.migration(), object).await?;
     }
     table
@@ -92,6 +94,27 @@ async fn publish(
         .await?;
     if phase == MigrationPhase::BookClosed {
         table.delist(context.migration(), object).await?;
+    }
+    Ok(())
+}
+
+/// Takes out of the index what migrations left there that have ended: their last phase could not be
+/// published then. Once in a run, and only in one that publishes phases itself.
+async fn sweep(context: &Context, table: &RoutingTable) {
+    if context.phases_swept.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    if let Err(error) = delist_ended(context, table).await {
+        debug!(%error, "phases of ended migrations may be left in the index");
+    }
+}
+
+async fn delist_ended(context: &Context, table: &RoutingTable) -> Result<()> {
+    for (migration, objects) in table.index().await?.migrations {
+        if migration != context.migration() && context.has_ended(migration).await? {
+            let objects: Vec<_> = objects.into_iter().collect();
+            table.delist(migration, &objects).await?;
+        }
     }
     Ok(())
 }
@@ -117,7 +140,8 @@ pub(crate) async fn end(
         let object = std::slice::from_ref(&attempt.object);
         table.delist(context.migration(), object).await
     };
-    // an entry that is left behind costs every application a read at each of its looks
+    // an entry that is left behind costs every application a read at each of its looks, until
+    // another migration publishes phases
     for round in 1..=TRIES {
         match ended().await {
             Ok(()) => return,

@@ -1,4 +1,5 @@
 use esm_core::Result;
+use esm_core::id::{MigrationId, ObjectId};
 use esm_core::migration::{
     Answer, MigrationPhase, MigrationResult, MigrationService, PublishPhases,
 };
@@ -35,6 +36,27 @@ async fn r21_phases_are_published_for_large_streams_alone_and_end() {
             .map(|entry| entry.phase);
         assert_eq!(newest, wanted.then_some(MigrationPhase::BookClosed));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r21_what_an_ended_migration_left_in_the_index_goes_with_the_next_one() {
+    let f = Fixture::with_events(30).await;
+    let table = RoutingTable::new(f.world.records());
+    let ended = f.begin(|m| m).result().await;
+    assert!(ended.is_success());
+    let index = || async { table.index().await.unwrap().migrations };
+    let left: [ObjectId; 1] = ["order/left".parse().unwrap()];
+    table.enlist(ended.migration, &left).await.unwrap();
+    // nobody knows whether this one has ended
+    let unknown: MigrationId = "0192d3a0-7c1e-7aaa-8bbb-0123456789ab".parse().unwrap();
+    table.enlist(unknown, &left).await.unwrap();
+    let quiet = f.begin(|m| m.again()).result().await;
+    assert!(quiet.is_success());
+    assert_eq!(index().await.len(), 2, "it publishes no phases");
+    let next = f.begin(|m| m.again().phases(PublishPhases::Always));
+    assert!(next.result().await.is_success());
+    let left: Vec<_> = index().await.into_keys().collect();
+    assert_eq!(left, [unknown]);
 }
 
 #[tokio::test(start_paused = true)]
