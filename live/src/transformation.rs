@@ -27,6 +27,11 @@ pub(crate) fn up() -> Result<Arc<dyn EventTransformer>> {
     Ok(Arc::new(JqTransformer::compile(NAME, &program()?)?))
 }
 
+/// The file of the program of a rollback, for `esm`.
+pub(crate) fn path_down() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/down.jq")
+}
+
 /// That of a rollback after the cutover: what new code has written becomes what old code knows.
 pub(crate) fn down() -> Result<Arc<dyn EventTransformer>> {
     let program = include_str!("down.jq");

@@ -33,8 +33,12 @@ pub(super) enum Trial {
     },
     /// It is killed, or frozen and woken later, and the migration is undone as far as that goes.
     Undone { at: Moment, killed: bool },
-    /// It completes, and so many appends later everything is rolled back, originals restored.
-    Reversed { after: u64 },
+    /// It completes, and so many appends later everything is rolled back, originals restored; who
+    /// does that is killed at its moment, if one is given, and another goes on.
+    Reversed { after: u64, killed: Option<Moment> },
+    /// It is steered by commands of other processes: paused for so many appends, told to cut over
+    /// and not to, slowed down and let go.
+    Steered { paused: u64 },
 }
 
 /// When something is done to a migrator, unless it has ended before.
@@ -70,7 +74,7 @@ impl Choices {
             seed,
         };
         let moment = || Moment::drawn(&dice, size);
-        let trial = match seed % 5 {
+        let trial = match seed % 6 {
             0 => Trial::Killed((0..=dice.below(3)).map(|_| moment()).collect()),
             1 => Trial::Frozen {
                 at: moment(),
@@ -84,8 +88,12 @@ impl Choices {
                 at: moment(),
                 killed: dice.one_in(2),
             },
-            _ => Trial::Reversed {
+            4 => Trial::Reversed {
                 after: dice.magnitude(8),
+                killed: dice.one_in(2).then(moment),
+            },
+            _ => Trial::Steered {
+                paused: dice.magnitude(8),
             },
         };
         let killed = dice.one_in(3).then(|| dice.magnitude(8));
@@ -156,7 +164,14 @@ impl fmt::Display for Trial {
                 let how = if *killed { "killed" } else { "frozen" };
                 write!(f, "{how} {at} and undone")
             }
-            Self::Reversed { after } => write!(f, "rolled back {after} appends after its end"),
+            Self::Reversed { after, killed } => {
+                write!(f, "rolled back {after} appends after its end")?;
+                match killed {
+                    Some(moment) => write!(f, ", that killed {moment}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Steered { paused } => write!(f, "steered, and paused for {paused} appends"),
         }
     }
 }
@@ -180,10 +195,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_says_what_happens_and_five_in_a_row_are_of_all_kinds() {
+    fn a_seed_says_what_happens_and_six_in_a_row_are_of_all_kinds() {
         assert_eq!(Choices::of(7), Choices::of(7));
         let kind = |seed| std::mem::discriminant(&Choices::of(seed).trial);
-        let kinds: std::collections::HashSet<_> = (40..45).map(kind).collect();
-        assert_eq!(kinds.len(), 5);
+        let kinds: std::collections::HashSet<_> = (40..46).map(kind).collect();
+        assert_eq!(kinds.len(), 6);
     }
 }

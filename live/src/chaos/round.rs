@@ -106,7 +106,8 @@ impl Round<'_> {
             Trial::Frozen { at, woken } => self.frozen(*at, *woken).await,
             Trial::Unlocked { shared, frozen } => self.unlocked(*shared, *frozen).await,
             Trial::Undone { at, killed } => self.undone(*at, *killed).await,
-            Trial::Reversed { after } => self.reversed(*after).await,
+            Trial::Reversed { after, killed } => self.reversed(*after, *killed).await,
+            Trial::Steered { paused } => self.steered(*paused).await,
         }
     }
 
@@ -182,7 +183,7 @@ impl Round<'_> {
     }
 
     /// The migration completes, applications go on, and all is rolled back.
-    async fn reversed(&mut self, after: u64) -> Result<()> {
+    async fn reversed(&mut self, after: u64, killed: Option<Moment>) -> Result<()> {
         self.finish().await?;
         self.fleet.acknowledge(after).await?;
         let migrations = self.world.migrations().await?;
@@ -192,12 +193,46 @@ impl Round<'_> {
             if moved > 0 {
                 let name = self.name("reverse");
                 let migration = state.migration.to_string();
-                let back = Migrator::reverse(self.world, &name, &migration)?;
+                if let Some(moment) = killed {
+                    let lease = Lease::Short;
+                    let mut back = Migrator::reverse(self.world, &name, &migration, lease)?;
+                    self.wait(&mut back, moment).await?;
+                    back.signal(Signal::KILL)?;
+                    self.ends.push(back.ended().await?);
+                    self.resume(Lease::Usual)?.succeed(self.world).await?;
+                }
+                // after a resumption there is nothing left to do, unless the other never planned it
+                let name = self.name("reverse");
+                let back = Migrator::reverse(self.world, &name, &migration, Lease::Usual)?;
                 back.succeed(self.world).await?;
                 self.reversed += moved;
             }
         }
         Ok(())
+    }
+
+    /// Commands come from other processes while applications write; each is answered.
+    async fn steered(&mut self, paused: u64) -> Result<()> {
+        let name = self.name("steered");
+        let mut migrator = Migrator::steered(self.world, &name)?;
+        migrator.says(|heard| heard.working).await?;
+        self.tell(&["pause"]).await?;
+        self.fleet.acknowledge(paused).await?;
+        self.tell(&["cutover"]).await?;
+        self.tell(&["cutover", "--withdraw"]).await?;
+        self.tell(&["set", "--events-per-second", "unlimited"])
+            .await?;
+        self.tell(&["resume"]).await?;
+        self.fleet.acknowledge(paused).await?;
+        self.tell(&["cutover"]).await?;
+        migrator.succeed(self.world).await
+    }
+
+    /// Gives a command, which must be accepted.
+    async fn tell(&mut self, command: &[&str]) -> Result<()> {
+        let name = self.name("tell");
+        let told = Migrator::tell(self.world, &name, command)?;
+        told.succeed(self.world).await
     }
 
     /// Freezes a migrator for so many appends.

@@ -33,12 +33,14 @@ fn paint<'a>(run: &Run, area: &Area<'a>) -> Painted<'a> {
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(56)
-        .build_cartesian_2d(0.0..seconds, (0.1..longest * 3.0).log_scale())?;
-    for (phase, from, to) in spans(run) {
-        let corners = [(from, 0.1), (to, longest * 3.0)];
+        .build_cartesian_2d(0.0..seconds, (0.1..longest * 6.0).log_scale())?;
+    for (row, (phase, from, to)) in spans(run).into_iter().enumerate() {
+        let corners = [(from, 0.1), (to, longest * 6.0)];
         let shade = Rectangle::new(corners, colour(phase).mix(0.18).filled());
         chart.draw_series([shade])?;
-        let label = Text::new(phase.name(), (from, longest * 2.4), ("sans-serif", 11));
+        // short phases stand side by side, their names below one another
+        let height = longest * [4.8, 3.0, 1.9][row % 3];
+        let label = Text::new(phase.name(), (from, height), ("sans-serif", 11));
         chart.draw_series([label])?;
     }
     chart

@@ -96,7 +96,54 @@ impl Migrator {
         Self::esm(world, name, &["rollback", migration], Lease::Short)
     }
 
+    /// Starts rolling a migration back that has ended. Applications may be faster often: nothing
+    /// asks them to leave the Close its turn.
+    pub(crate) fn reverse(
+        world: &World,
+        name: &str,
+        migration: &str,
+        lease: Lease,
+    ) -> Result<Self> {
+        let program = transformation::path_down();
+        let program = program.to_str().context("the path is no text")?;
+        let attempts = ["--cutover-attempts", "100000"];
+        let rollback = ["rollback", migration, "--down", program];
+        Self::esm(world, name, &[&rollback[..], &attempts].concat(), lease)
+    }
+
+    /// Starts the migration of all objects, slow, and waiting for the command to cut over.
+    pub(crate) fn steered(world: &World, name: &str) -> Result<Self> {
+        let program = transformation::path();
+        let program = program.to_str().context("the path is no text")?;
+        let described = [
+            "migrate",
+            "--all",
+            "--phases=always",
+            "--transform",
+            program,
+        ];
+        let waiting = ["--cutover=manual", "--events-per-second=2000"];
+        Self::esm(
+            world,
+            name,
+            &[&described[..], &waiting].concat(),
+            Lease::Usual,
+        )
+    }
+
+    /// Starts giving a command to the migration that is on.
+    pub(crate) fn tell(world: &World, name: &str, command: &[&str]) -> Result<Self> {
+        Self::start(world, name, Self::program(world)?.args(command))
+    }
+
     fn esm(world: &World, name: &str, arguments: &[&str], lease: Lease) -> Result<Self> {
+        let mut command = Self::program(world)?;
+        command.args(arguments).args(lease.options());
+        Self::start(world, name, &mut command)
+    }
+
+    /// The real `esm`, on the store of this world.
+    fn program(world: &World) -> Result<Command> {
         let program = beside("esm")?;
         let mut command = Command::new(program);
         // options that the user has set for a store of their own are not meant for this one
@@ -107,31 +154,20 @@ impl Migrator {
         }
         command
             .env("ESM_STORE", address(&world.store_path())?)
-            .args(["--progress", "off", "--log", "info"])
-            .args(arguments)
-            .args(lease.options());
-        Self::start(world, name, &mut command)
+            .args(["--progress", "off", "--log", "info"]);
+        Ok(command)
     }
 
     /// Starts a migrator that no lock keeps away: on a migration of its own, or on those that are
     /// on already.
     pub(crate) fn without_lock(world: &World, name: &str, resumes: bool) -> Result<Self> {
-        let resume = resumes.then_some("--resume");
-        Self::own(world, name, resume.as_slice())
-    }
-
-    /// Starts rolling a migration back that has ended.
-    pub(crate) fn reverse(world: &World, name: &str, migration: &str) -> Result<Self> {
-        Self::own(world, name, &["--roll-back", migration])
-    }
-
-    fn own(world: &World, name: &str, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("migrator")
             .arg("--store")
-            .arg(world.store_path());
-        Self::start(world, name, command.args(arguments))
+            .arg(world.store_path())
+            .args(resumes.then_some("--resume"));
+        Self::start(world, name, &mut command)
     }
 
     fn start(world: &World, name: &str, command: &mut Command) -> Result<Self> {

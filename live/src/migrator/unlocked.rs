@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use async_trait::async_trait;
 use bytes::Bytes;
 use esm_core::error::{ErrorKind, Result as EsmResult};
-use esm_core::id::{FencingToken, LockName, MigrationId};
+use esm_core::id::{FencingToken, LockName};
 use esm_core::migration::{MigrationResult, MigrationService, OnFailure};
 use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 use esm_objectstore::{OpenOptions, Store};
@@ -26,9 +26,6 @@ pub(crate) struct Options {
     /// Take part in the migrations that are on, instead of beginning one
     #[arg(long)]
     resume: bool,
-    /// Roll this migration back, wherever it stands
-    #[arg(long)]
-    roll_back: Option<MigrationId>,
 }
 
 /// Migrates all objects. That another was faster is no failure here: so the race of two is lost.
@@ -41,12 +38,6 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let store = Store::open(&world::address(&options.store)?, OpenOptions::new()).await?;
     let locks = Arc::new(GenerousLocks::default());
     let service = MigrationService::new(store.event_store(), store.records(), locks)?;
-    if let Some(migration) = options.roll_back {
-        let back = service
-            .roll_back(migration)
-            .down_with(transformation::down()?);
-        return settle(back.execute().await);
-    }
     if !options.resume {
         let migration = service
             .migrate_all()
