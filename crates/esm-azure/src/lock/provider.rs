@@ -15,13 +15,13 @@ use uuid::Uuid;
 
 use super::acquisition::Acquisition;
 use super::lease::{Kept, Leased, seconds};
-use crate::container::Container;
+use crate::container::{Container, Pauses};
 use crate::failure::Failure;
 use crate::objects::{Condition, listed};
 
 /// How many locks are looked at at once when all are listed.
 const LIST_WIDTH: usize = 8;
-/// How often acquiring is tried again after the lock's blob was made or removed meanwhile.
+/// How often acquiring is tried again after somebody else was faster.
 const ATTEMPTS: u32 = 3;
 
 /// Locks over blob leases.
@@ -70,22 +70,71 @@ impl LeaseLocks {
     }
 
     /// Makes the blob of a lock that was never acquired; it says already what it says once the
-    /// lease is granted. Nothing when somebody else made it.
-    async fn make(&self, key: &Key, acquisition: &Acquisition) -> Result<Option<Etag>> {
+    /// lease is granted. Nothing when there is one by now, or may be.
+    async fn make(
+        &self,
+        key: &Key,
+        name: &LockName,
+        id: Uuid,
+        request: &LockRequest,
+    ) -> Result<Option<Seen>> {
+        let acquisition = Acquisition::new(name, id, 0, request);
         let body = acquisition.encode()?;
         match self.container.write(key, body, &Condition::Absent).await {
-            Ok(etag) => Ok(etag),
-            // whether it is there now, the lease tells
-            Err(failure) if failure.is_conflict() || failure.is_transient() => Ok(None),
-            Err(failure) => Err(self.failed(failure, "cannot write", key)),
+            Ok(etag) => Ok(Some(Seen {
+                acquisition,
+                etag,
+                held: false,
+            })),
+            // whether it is there now, a look tells
+            Err(failure) if failure.is_conflict() => Ok(None),
+            Err(failure) => {
+                let mut pauses = Pauses::new();
+                let environment = self.container.environment();
+                match failure.is_transient() && pauses.pause(environment, &failure).await {
+                    true => Ok(None),
+                    false => Err(self.failed(failure, "cannot write", key)),
+                }
+            }
         }
+    }
+
+    /// Asks for the lease of a blob that was seen, and says in the blob who holds it. Nothing when
+    /// somebody else was faster.
+    async fn acquire(
+        &self,
+        key: &Key,
+        mut seen: Seen,
+        id: Uuid,
+        seconds: i32,
+        request: &LockRequest,
+    ) -> Result<Option<Acquisition>> {
+        let asked = self.container.acquire(key, id, seconds).await;
+        let state = match asked.map_err(|e| self.failed(e, "cannot acquire", key))? {
+            Leased::Granted(etag) => etag,
+            Leased::Held | Leased::NoBlob => return Ok(None),
+        };
+        if state.is_none() || state != seen.etag {
+            match self.look(key).await? {
+                Some(now) => seen = now,
+                None => return Ok(None),
+            }
+        }
+        if seen.acquisition.lease == id {
+            // made by this very call, and acquired by nobody in between
+            return Ok(Some(seen.acquisition));
+        }
+        let (name, token) = (&seen.acquisition.name, seen.acquisition.token.0 + 1);
+        let acquisition = Acquisition::new(name, id, token, request);
+        let signed = self.sign(key, &acquisition).await?;
+        Ok(signed.map(|()| acquisition))
     }
 
     /// Says in the blob who holds the lease. Nothing when the lease was lost meanwhile.
     async fn sign(&self, key: &Key, acquisition: &Acquisition) -> Result<Option<()>> {
         let condition = Condition::Leased(acquisition.lease.to_string());
         let body = acquisition.encode()?;
-        let mut pauses = crate::container::Pauses::new();
+        let mut pauses = Pauses::new();
         loop {
             let failure = match self.container.write(key, body.clone(), &condition).await {
                 Ok(_) => return Ok(Some(())),
@@ -97,18 +146,9 @@ impl LeaseLocks {
             // under the lease the very same write may be repeated
             let environment = self.container.environment();
             if !failure.is_transient() || !pauses.pause(environment, &failure).await {
-                // a lease that nobody knows of would lock everybody out until it ends
-                let _ = self.container.release(key, acquisition.lease).await;
                 return Err(self.failed(failure, "cannot write", key));
             }
         }
-    }
-
-    /// What a lock looks like that another has, or nobody any more.
-    async fn held_by_another(&self, key: &Key) -> Result<Option<LockInfo>> {
-        let seen = self.look(key).await?;
-        // it was held a moment ago: who asks again will see whether it still is
-        Ok(seen.map(|seen| seen.acquisition.info(true)))
     }
 
     fn lost(name: &LockName) -> Error {
@@ -145,47 +185,38 @@ impl LockProvider for LeaseLocks {
         "azure blob lease"
     }
 
+    /// The blob is read before its lease is asked for: it tells whether there is one, who holds it,
+    /// and which number comes next. What was read counts if the blob is in the same state once the
+    /// lease is granted; nobody else writes it from then on.
     async fn try_acquire(&self, name: &LockName, request: &LockRequest) -> Result<LockAttempt> {
         self.backend.check_writable()?;
         let seconds = seconds(request.lease)?;
         let key = self.key(name);
-        let id = self.container.environment().uuid_v4();
-        let first = Acquisition::new(name, id, 0, request);
-        let mut made = None;
         for _ in 0..ATTEMPTS {
-            let asked = self.container.acquire(&key, id, seconds).await;
-            let state = match asked.map_err(|e| self.failed(e, "cannot acquire", &key))? {
-                Leased::Granted(etag) => etag,
-                Leased::Held => match self.held_by_another(&key).await? {
-                    Some(info) => return Ok(LockAttempt::Held(info)),
+            // a lease that was lost before anybody heard of it is not asked for again
+            let id = self.container.environment().uuid_v4();
+            let seen = match self.look(&key).await? {
+                Some(seen) if seen.held => {
+                    return Ok(LockAttempt::Held(seen.acquisition.info(true)));
+                }
+                Some(seen) => seen,
+                None => match self.make(&key, name, id, request).await? {
+                    Some(made) => made,
                     None => continue,
                 },
-                Leased::NoBlob => {
-                    made = self.make(&key, &first).await?;
-                    continue;
-                }
             };
-            if made.is_some() && made == state {
-                // the blob is as it was made: nobody acquired it in between
-                return Ok(grant(&first, request));
+            let acquired = self.acquire(&key, seen, id, seconds, request).await;
+            if acquired.is_err() {
+                // a lease that nobody knows of would lock everybody out until it ends
+                let _ = self.container.release(&key, id).await;
             }
-            let Some(seen) = self.look(&key).await? else {
-                continue;
-            };
-            // made by this very call, whose answer was lost
-            let token = match seen.acquisition.lease == id {
-                true => seen.acquisition.token.0,
-                false => seen.acquisition.token.0 + 1,
-            };
-            let acquisition = Acquisition::new(name, id, token, request);
-            match self.sign(&key, &acquisition).await? {
-                Some(()) => return Ok(grant(&acquisition, request)),
-                None => return Ok(LockAttempt::Held(seen.acquisition.info(true))),
+            if let Some(acquisition) = acquired? {
+                return Ok(grant(&acquisition, request));
             }
         }
         Err(Error::new(
             ErrorKind::Unavailable,
-            format!("lock is made and removed again and again: {name}"),
+            format!("lock changes hands again and again: {name}"),
         ))
     }
 

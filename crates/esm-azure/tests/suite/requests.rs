@@ -103,7 +103,7 @@ async fn a_lock_costs_what_it_must() {
     let grant = acquire().await;
     assert_eq!(
         place.requests(),
-        ["PUT lease", "PUT blob", "PUT lease"],
+        ["GET blob", "PUT blob", "PUT lease"],
         "the first time"
     );
     locks.renew(&grant).await.unwrap();
@@ -113,7 +113,10 @@ async fn a_lock_costs_what_it_must() {
     acquire().await;
     assert_eq!(
         place.requests(),
-        ["PUT lease", "GET blob", "PUT blob"],
+        ["GET blob", "PUT lease", "PUT blob"],
         "any later time"
     );
+    let attempt = locks.try_acquire(&name, &request).await.unwrap();
+    assert!(matches!(attempt, LockAttempt::Held(_)), "{attempt:?}");
+    assert_eq!(place.requests(), ["GET blob"], "one that another holds");
 }
