@@ -125,13 +125,11 @@ async fn run(simulation: &Simulation<'_>, judge: Judge<'_>) -> Result<Happened, 
 async fn ended(simulation: &Simulation<'_>) -> Result<Vec<Ended>, String> {
     let mut objects = Vec::new();
     for (object, history) in &simulation.histories {
-        let document = simulation.world.document(object).await;
-        let document = document.map_err(|e| e.to_string())?;
-        let document = document.ok_or("the document is missing")?;
+        let document = simulation.place.document(object).await?;
         objects.push(Ended {
             object: object.clone(),
             appended: history.acknowledged(),
-            found: simulation.world.events(&document.active.stream),
+            found: simulation.place.events(&document.active.stream).await?,
         });
     }
     Ok(objects)

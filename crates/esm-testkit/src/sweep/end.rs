@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use esm_core::event::Event;
 use esm_core::id::{BackupId, ObjectId, StreamId};
-use esm_core::store::{
-    BackupItem, BackupProvider as _, CellKind, EventStore as _, LockProvider as _,
-};
+use esm_core::store::{BackupItem, CellKind, LockProvider as _};
 use esm_core::transform::Mapper;
 
 use super::reversal;
@@ -24,24 +22,14 @@ pub(super) async fn check(simulation: &Simulation<'_>) -> Result<(), String> {
     for (object, _) in &simulation.scenario.objects {
         expected.extend(check_object(simulation, object).await?);
     }
-    let found: BTreeSet<_> = simulation
-        .world
-        .event_store
-        .stream_ids()
-        .into_iter()
-        .collect();
+    let found = simulation.streams().await?;
     if found != expected {
         let extra: Vec<_> = found.symmetric_difference(&expected).collect();
         return Err(format!("streams are left over or missing: {extra:?}"));
     }
     check_backups(simulation).await?;
     simulation.let_leases_pass().await;
-    let locks = simulation
-        .world
-        .locks
-        .list()
-        .await
-        .map_err(|e| e.to_string())?;
+    let locks = simulation.locks.list().await.map_err(|e| e.to_string())?;
     match locks.is_empty() {
         true => Ok(()),
         false => Err(format!("locks are held: {locks:?}")),
@@ -64,10 +52,7 @@ async fn check_object(
     simulation: &Simulation<'_>,
     object: &ObjectId,
 ) -> Result<Vec<StreamId>, String> {
-    let document = simulation.world.document(object).await;
-    let document = document
-        .map_err(|e| e.to_string())?
-        .ok_or("the document is missing")?;
+    let document = simulation.place.document(object).await?;
     let wanted = match simulation.scenario.reversal {
         Some(_) => 2,
         None => 1,
@@ -85,8 +70,8 @@ async fn check_object(
     }
     let closed = document.terminated.iter().map(|t| t.stream.stream.clone());
     let active = document.active.stream.clone();
-    let mapper = Mapper::new(reversal::image(simulation, object));
-    let found = simulation.world.events(&active);
+    let mapper = Mapper::new(reversal::image(simulation, object).await?);
+    let found = simulation.place.events(&active).await?;
     let history = simulation.histories.get(object).ok_or("no history")?;
     let checked = history.check_transformed(&found, object, &mapper);
     checked.map_err(|what| format!("{object}: {what}"))?;
@@ -96,7 +81,7 @@ async fn check_object(
     }
     if let Some(archive) = &terminated.archive {
         let held = backed_up(simulation, &archive.id, object).await?;
-        let closed = simulation.world.events(&StreamId::first(object));
+        let closed = simulation.place.events(&StreamId::first(object)).await?;
         if held.as_deref() != Some(&closed) {
             return Err(format!("the archive of {object} is not its closed stream"));
         }
@@ -125,7 +110,7 @@ async fn check_backups(simulation: &Simulation<'_>) -> Result<(), String> {
     }
     for (object, cells) in &simulation.scenario.objects {
         let mut whole = false;
-        for id in simulation.world.backups.ids() {
+        for id in simulation.place.backup_ids().await? {
             let held = backed_up(simulation, &id, object).await?;
             // a writer may have appended since
             whole |= held.is_some_and(|held| held.starts_with(&cells.concat()));
@@ -144,12 +129,8 @@ async fn backed_up(
     object: &ObjectId,
 ) -> Result<Option<Vec<Event>>, String> {
     let unreadable = |e| format!("backup {id} cannot be read: {e}");
-    let mut reader = simulation
-        .world
-        .backups
-        .open(id)
-        .await
-        .map_err(unreadable)?;
+    let reader = simulation.place.backups.open(id).await;
+    let mut reader = reader.map_err(unreadable)?;
     let (mut found, mut wanted) = (None, false);
     while let Some(item) = reader.next().await.map_err(unreadable)? {
         match item {
@@ -180,12 +161,9 @@ pub(super) async fn check_undone(simulation: &Simulation<'_>) -> Result<(), Stri
         let (source, before) = reversal::closing(simulation, object).await?;
         let generation = before.len();
         expected.extend(before);
-        let tail = simulation.world.event_store.tail(&source).await;
+        let tail = simulation.place.event_store.tail(&source).await;
         let tail = tail.map_err(|e| e.to_string())?;
-        let document = simulation.world.document(object).await;
-        let document = document
-            .map_err(|e| e.to_string())?
-            .ok_or("the document is missing")?;
+        let document = simulation.place.document(object).await?;
         expected.insert(source.clone());
         if let Some(close) = tail.close() {
             let bulk = simulation.scenario.objects.len() > 1;
@@ -199,22 +177,14 @@ pub(super) async fn check_undone(simulation: &Simulation<'_>) -> Result<(), Stri
                 "I7: {object} was undone, but its document names another stream"
             ));
         }
-        if !simulation
-            .world
-            .events(&StreamId::first(object))
-            .starts_with(&cells.concat())
-        {
+        let events = simulation.place.events(&StreamId::first(object)).await?;
+        if !events.starts_with(&cells.concat()) {
             return Err(format!(
                 "I7: {object} was undone, and its events have changed"
             ));
         }
     }
-    let found: BTreeSet<_> = simulation
-        .world
-        .event_store
-        .stream_ids()
-        .into_iter()
-        .collect();
+    let found = simulation.streams().await?;
     match found == expected {
         true => Ok(()),
         false => Err(format!(
@@ -231,7 +201,7 @@ pub(super) async fn check_pivot_behind(simulation: &Simulation<'_>) -> Result<()
     check_violations(simulation)?;
     for (object, _) in &simulation.scenario.objects {
         let (source, _) = reversal::closing(simulation, object).await?;
-        let cells = simulation.world.event_store.snapshot(&source);
+        let cells = simulation.place.cells(&source).await?;
         let last = cells.last().map(|cell| &cell.header.kind);
         if matches!(last, Some(CellKind::Close(_))) {
             return Ok(());

@@ -5,22 +5,27 @@ use std::sync::Arc;
 
 use esm_core::event::{Event, Schema};
 use esm_core::id::{EventId, Fingerprint, ObjectId, StreamId};
-use esm_core::store::EventStore as _;
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 
 use super::simulation::Simulation;
 
 /// What has become of an object's events in the end.
-pub(super) fn image(simulation: &Simulation<'_>, object: &ObjectId) -> Arc<dyn EventTransformer> {
+///
+/// # Errors
+/// When they cannot be read.
+pub(super) async fn image(
+    simulation: &Simulation<'_>,
+    object: &ObjectId,
+) -> Result<Arc<dyn EventTransformer>, String> {
     let scenario = simulation.scenario;
     if scenario.reversal.is_none() {
-        return scenario.applied();
+        return Ok(scenario.applied());
     }
-    let originals = simulation.world.events(&StreamId::first(object));
-    Arc::new(Restored {
+    let originals = simulation.place.events(&StreamId::first(object)).await?;
+    Ok(Arc::new(Restored {
         originals: originals.into_iter().map(|event| event.id).collect(),
         down: scenario.applied(),
-    })
+    }))
 }
 
 /// The originals as they were, everything else through `down`.
@@ -63,7 +68,7 @@ pub(super) async fn closing(
     if simulation.scenario.reversal.is_none() {
         return Ok((first, Vec::new()));
     }
-    let tail = simulation.world.event_store.tail(&first).await;
+    let tail = simulation.place.event_store.tail(&first).await;
     let tail = tail.map_err(|e| e.to_string())?;
     let target = tail.close().and_then(|close| close.target.as_ref());
     let target = target.ok_or(format!("{object} is open again"))?;

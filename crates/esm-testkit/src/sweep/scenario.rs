@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use esm_core::Result;
 use esm_core::event::Event;
 use esm_core::id::ObjectId;
 use esm_core::migration::MigrationBuilder;
 use esm_core::transform::{EventTransformer, Identity};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
+use super::Place;
+
+type Find = Arc<dyn Fn() -> BoxFuture<'static, Result<Place>> + Send + Sync>;
 type Describe = Arc<dyn Fn(MigrationBuilder) -> MigrationBuilder + Send + Sync>;
 
 /// What a sweep migrates, and how.
@@ -37,6 +43,8 @@ pub struct Scenario {
     pub(super) appends: Option<BTreeMap<ObjectId, Vec<Event>>>,
     /// Whether writers have registered the transformation (R11).
     pub(super) registered: bool,
+    /// Where it takes place, each time in a place of its own; absent in memory.
+    pub(super) place: Option<Find>,
 }
 
 /// An undo after the pivot.
@@ -68,6 +76,7 @@ impl Scenario {
             reversal: None,
             appends: None,
             registered: true,
+            place: None,
         }
     }
 
@@ -75,6 +84,19 @@ impl Scenario {
     #[must_use]
     pub fn and(mut self, object: ObjectId, cells: Vec<Vec<Event>>) -> Self {
         self.objects.push((object, cells));
+        self
+    }
+
+    /// In these stores instead of in memory. Each run asks for a place of its own.
+    ///
+    /// Runs have a time of their own, which jumps to the next timer whenever all wait: what waits for
+    /// anything real must do so without giving its thread away.
+    #[must_use]
+    pub fn at<F>(mut self, place: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Place>> + Send + 'static,
+    {
+        self.place = Some(Arc::new(move || place().boxed()));
         self
     }
 

@@ -1,21 +1,22 @@
 //! A world with processes in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use esm_core::clock::Environment;
 use esm_core::event::Event;
-use esm_core::id::{HolderId, MigrationId, ObjectId};
+use esm_core::id::{HolderId, MigrationId, ObjectId, StreamId};
 use esm_core::migration::{
     MigrationResult, MigrationService, MigrationState, ResumeBuilder, RollBackBuilder,
 };
+use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_core::store::LockProvider;
 use esm_core::{Error, Result};
 use futures::TryStreamExt as _;
 
-use super::Scenario;
 use super::writer::Writer;
+use super::{Place, Scenario};
 use crate::faults::{Actor, At, Crashed, Fault, FaultPlan, Interjection};
 use crate::memory::{MemoryLocks, MemoryWorld};
 use crate::observe::{History, Observer};
@@ -28,7 +29,8 @@ const TWO_LEASES: Duration = Duration::from_secs(150);
 #[derive(Debug)]
 pub(super) struct Simulation<'a> {
     pub(super) scenario: &'a Scenario,
-    pub(super) world: MemoryWorld,
+    pub(super) place: Place,
+    pub(super) locks: MemoryLocks,
     pub(super) plan: FaultPlan,
     /// What applications appended: the objects' first events, and those of writers.
     pub(super) histories: BTreeMap<ObjectId, History>,
@@ -48,17 +50,27 @@ impl<'a> Simulation<'a> {
     /// Those of the scenario: an object twice, a cell without events.
     pub(super) async fn new(scenario: &'a Scenario, plan: FaultPlan) -> Result<Self> {
         let environment = environment(0);
-        let world = MemoryWorld::new(&environment);
-        let mut observer = Observer::new(world.event_store(), world.records())
+        let place = match &scenario.place {
+            Some(place) => place().await?,
+            None => MemoryWorld::new(&environment).into(),
+        };
+        let (event_store, records) = (&place.event_store, &place.records);
+        let client = ObjectClient::new(
+            Arc::clone(records),
+            Arc::clone(event_store),
+            environment.clone(),
+        );
+        let mut observer = Observer::new(Arc::clone(event_store), Arc::clone(records))
             .transformation(Arc::clone(&scenario.transformer))
             .transformation(scenario.applied());
         let mut histories = BTreeMap::new();
         let mut writers = Vec::new();
         for (object, cells) in &scenario.objects {
             let history = History::new();
-            let appended = cells.iter().cloned();
-            world.create_object(&environment, object, appended).await?;
+            client.create(object).await?;
             for events in cells {
+                let any = ExpectedRevision::Any;
+                client.append(object, any, events.clone()).await?;
                 history.begin(events.clone()).acknowledged();
             }
             let process = Environment {
@@ -67,7 +79,7 @@ impl<'a> Simulation<'a> {
             };
             let given = scenario.appends.as_ref();
             let given = given.map(|appends| appends.get(object).cloned().unwrap_or_default());
-            let writer = Writer::new(&world, object, &history, process, given);
+            let writer = Writer::new(&place, object, &history, process, given);
             writers.push(match scenario.registered {
                 true => writer.registering(Arc::clone(&scenario.transformer)),
                 false => writer,
@@ -78,7 +90,8 @@ impl<'a> Simulation<'a> {
         let plan = plan.watched_by(Arc::new(observer));
         Ok(Self {
             scenario,
-            world,
+            locks: MemoryLocks::new(Arc::clone(&environment.clock)),
+            place,
             plan,
             histories,
             environment,
@@ -92,7 +105,7 @@ impl<'a> Simulation<'a> {
     /// # Errors
     /// `Invalid` for a holder that is no name.
     pub(super) fn process(&self, holder: &str, seed: u64) -> Result<Process> {
-        self.process_with(holder, seed, self.world.locks())
+        self.process_with(holder, seed, Arc::new(self.locks.clone()))
     }
 
     /// A process that no lock keeps from anything: every process has its own locks.
@@ -116,11 +129,11 @@ impl<'a> Simulation<'a> {
             randomness: Arc::new(SeededRandomness::new(seed)),
         };
         let service = MigrationService::new(
-            actor.event_store(self.world.event_store()),
-            actor.records(self.world.records()),
+            actor.event_store(Arc::clone(&self.place.event_store)),
+            actor.records(Arc::clone(&self.place.records)),
             actor.locks(locks),
         )?
-        .with_backups(actor.backups(self.world.backups()))
+        .with_backups(actor.backups(Arc::clone(&self.place.backups)))
         .with_environment(environment)
         .with_holder(HolderId::new(holder)?);
         Ok(Process { actor, service })
@@ -191,6 +204,21 @@ impl<'a> Simulation<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The streams that have a cell, of all that were ever heard of.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(super) async fn streams(&self) -> Result<BTreeSet<StreamId>, String> {
+        let operations = self.plan.log().operations();
+        let of_streams = operations
+            .iter()
+            .filter(|operation| operation.call.name.starts_with("event_store."));
+        let named = of_streams.filter_map(|operation| StreamId::new(&operation.call.key).ok());
+        let first = self.scenario.objects.iter();
+        let first = first.map(|(object, _)| StreamId::first(object));
+        self.place.present(named.chain(first).collect()).await
     }
 
     /// Lets every lock of a dead process expire.

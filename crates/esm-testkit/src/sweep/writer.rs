@@ -11,7 +11,7 @@ use esm_core::transform::EventTransformer;
 use esm_core::{ErrorKind, Result};
 use tokio::sync::Mutex;
 
-use crate::memory::MemoryWorld;
+use super::Place;
 use crate::observe::History;
 
 /// An instance of an application, which remembers where the object's stream was.
@@ -39,13 +39,17 @@ impl Writer {
 
     /// A writer to this object, which appends these events, or made up ones.
     pub(super) fn new(
-        world: &MemoryWorld,
+        place: &Place,
         object: &ObjectId,
         history: &History,
         environment: Environment,
         given: Option<Vec<Event>>,
     ) -> Self {
-        let client = ObjectClient::new(world.records(), world.event_store(), environment.clone());
+        let client = ObjectClient::new(
+            Arc::clone(&place.records),
+            Arc::clone(&place.event_store),
+            environment.clone(),
+        );
         let source = given.map_or(Source::MadeUp, |events| Source::Given(events.into()));
         Self {
             object: object.clone(),

@@ -1,0 +1,95 @@
+//! Where a scenario takes place.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use esm_core::Result;
+use esm_core::document::ObjectDocument;
+use esm_core::event::Event;
+use esm_core::id::{BackupId, ObjectId, StreamId};
+use esm_core::store::{
+    BackupProvider, Cell, EventStore, PageLimit, ReadFrom, RecordKey, Records, RecordsExt as _,
+};
+use futures::TryStreamExt as _;
+
+use crate::memory::MemoryWorld;
+
+/// The stores in which a scenario takes place. Locks are always in memory: how long a lease lasts,
+/// a sweep must decide.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The streams.
+    pub event_store: Arc<dyn EventStore>,
+    /// The documents, journals and the index.
+    pub records: Arc<dyn Records>,
+    /// The backups and archives.
+    pub backups: Arc<dyn BackupProvider>,
+}
+
+impl From<MemoryWorld> for Place {
+    fn from(world: MemoryWorld) -> Self {
+        Self {
+            event_store: world.event_store(),
+            records: world.records(),
+            backups: world.backups(),
+        }
+    }
+}
+
+impl Place {
+    /// All cells of a stream.
+    pub(super) async fn cells(&self, stream: &StreamId) -> Result<Vec<Cell>, String> {
+        let limit = PageLimit {
+            cells: 1024,
+            bytes: u64::MAX,
+        };
+        let mut cells = Vec::new();
+        loop {
+            let from = ReadFrom::Seq(cells.len() as u64);
+            let page = self.event_store.read(stream, from, limit).await;
+            let page = page.map_err(|e| format!("{stream} cannot be read: {e}"))?;
+            let end = page.at_end || page.cells.is_empty();
+            cells.extend(page.cells);
+            if end {
+                return Ok(cells);
+            }
+        }
+    }
+
+    /// All events of a stream, in order; none when it does not exist.
+    pub(super) async fn events(&self, stream: &StreamId) -> Result<Vec<Event>, String> {
+        let cells = self.cells(stream).await?;
+        let events = cells.into_iter().flat_map(|cell| cell.events);
+        Ok(events.map(|copied| copied.event).collect())
+    }
+
+    /// Those of some streams that have a cell.
+    pub(super) async fn present(
+        &self,
+        streams: BTreeSet<StreamId>,
+    ) -> Result<BTreeSet<StreamId>, String> {
+        let mut present = BTreeSet::new();
+        for stream in streams {
+            let tail = self.event_store.tail(&stream).await;
+            if !tail.map_err(|e| e.to_string())?.is_empty() {
+                present.insert(stream);
+            }
+        }
+        Ok(present)
+    }
+
+    /// The newest document of an object.
+    pub(super) async fn document(&self, object: &ObjectId) -> Result<ObjectDocument, String> {
+        let key = RecordKey::Document(object.clone());
+        let document = self.records.latest_as(&key).await;
+        let document = document.map_err(|e| e.to_string())?;
+        let (_, document) = document.ok_or("the document is missing")?;
+        Ok(document)
+    }
+
+    /// All backups and archives.
+    pub(super) async fn backup_ids(&self) -> Result<Vec<BackupId>, String> {
+        let ids = self.backups.list().map_ok(|manifest| manifest.id);
+        ids.try_collect().await.map_err(|e| e.to_string())
+    }
+}
