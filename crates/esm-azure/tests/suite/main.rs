@@ -5,10 +5,14 @@
 mod clock;
 mod conformance;
 mod damage;
+mod interrupted;
 mod leases;
+mod migrations;
 mod opening;
 mod place;
 mod proxy;
 mod requests;
+mod secrets;
 mod signature;
 mod spoilt;
+mod sweeps;

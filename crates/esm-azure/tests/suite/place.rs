@@ -69,15 +69,22 @@ impl Place {
             .unwrap()
     }
 
-    /// The requests that were sent since this was last asked.
+    /// The requests that were sent since this was last asked: `METHOD what`, where `what` is the
+    /// operation that the query names, if it does.
     pub(crate) fn requests(&self) -> Vec<String> {
+        let sent = self.requests_below();
+        sent.into_iter().map(|(what, _)| what).collect()
+    }
+
+    /// As [`requests`](Self::requests), with the folder of the store that each was about.
+    pub(crate) fn requests_below(&self) -> Vec<(String, String)> {
         std::mem::take(&mut self.requests.0.lock().unwrap())
     }
 }
 
-/// Requests as `METHOD what`, where `what` is the operation that the query names, if it does.
+/// Requests, and the folder that each is about.
 #[derive(Debug, Clone, Default)]
-struct Requests(Arc<Mutex<Vec<String>>>);
+struct Requests(Arc<Mutex<Vec<(String, String)>>>);
 
 #[async_trait]
 impl Policy for Requests {
@@ -99,7 +106,11 @@ impl Policy for Requests {
             Method::Delete => "DELETE",
             _ => "OTHER",
         };
-        self.0.lock().unwrap().push(format!("{method} {operation}"));
+        // az://esm-test/suite/ID/FOLDER/…
+        let path = request.url().path().replace("%2F", "/");
+        let folder = path.split('/').nth(5).unwrap_or_default().to_owned();
+        let sent = (format!("{method} {operation}"), folder);
+        self.0.lock().unwrap().push(sent);
         next[0].send(context, request, &next[1..]).await
     }
 }

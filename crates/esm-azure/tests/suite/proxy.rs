@@ -74,6 +74,11 @@ impl Proxy {
         });
     }
 
+    /// Spoils nothing any more.
+    pub(crate) fn relent(&self) {
+        self.rules.lock().unwrap().clear();
+    }
+
     /// Whether every request that was to be spoilt was.
     pub(crate) fn is_done(&self) -> bool {
         self.rules

@@ -10,7 +10,7 @@ use esm_core::store::{
     Append, Capabilities, Cell, CellHeader, CellKind, Close, EventStore, Fence, Page, PageLimit,
     ReadFrom, StoreLimits, Tail,
 };
-use esm_core::{Error, Result};
+use esm_core::{Error, ErrorKind, Result};
 
 use crate::backend::Backend;
 use crate::known::Known;
@@ -101,7 +101,14 @@ impl ObjectEventStore {
     /// Names the cell that an error is about, with its key.
     pub(super) fn at_cell(&self, error: Error, stream: &StreamId, seq: u64) -> Error {
         let key = self.backend.layout().cell(stream, seq);
-        error.context(format!("cell {}", self.backend.place(&key)))
+        let error = error.context(format!("cell {}", self.backend.place(&key)));
+        match error.hint() {
+            None if *error.kind() == ErrorKind::Corrupt => error.with_hint(
+                "somebody changed it: put back what stood there, or restore the object from a \
+                 backup",
+            ),
+            _ => error,
+        }
     }
 }
 

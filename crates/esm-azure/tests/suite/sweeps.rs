@@ -1,0 +1,102 @@
+//! The sweeps' shorter form: a small migration with faults in its storage operations, of which every
+//! so many are tried, on Azurite, with an observer that looks after every write.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use azure_core::http::policies::{Policy, PolicyResult};
+use azure_core::http::{AsyncRawResponse, Context, Request};
+use esm_azure::{OpenOptions, Store};
+use esm_core::event::Event;
+use esm_core::id::{EventId, EventType};
+use esm_testkit::containers::{self, Azurite};
+use esm_testkit::sweep::{Place, Scenario, Sweep};
+use esm_testkit::{Rule, Rules};
+use tokio::runtime::{Handle, Runtime};
+
+use crate::place::{connection, fresh_address};
+
+/// Sends requests in real time, while the run that they belong to stands still: the time of a sweep
+/// jumps ahead whenever it has nothing to do, and waiting for a server would look like that.
+#[derive(Debug)]
+struct InRealTime(Handle);
+
+#[async_trait]
+impl Policy for InRealTime {
+    async fn send(
+        &self,
+        context: &Context,
+        request: &mut Request,
+        next: &[Arc<dyn Policy>],
+    ) -> PolicyResult {
+        let answered = async {
+            let answer = next[0].send(context, request, &next[1..]).await?;
+            // the body is a part of it
+            let (status, headers, body) = answer.deconstruct();
+            let body = body.collect().await?;
+            Ok(AsyncRawResponse::from_bytes(status, headers, body))
+        };
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| self.0.block_on(answered));
+            sending.join().expect("sending does not panic")
+        })
+    }
+}
+
+fn scenario(azurite: Azurite, real_time: Handle) -> Scenario {
+    let event = |number: u64| {
+        let id = EventId::new(number.to_string()).unwrap();
+        let types = ["Kept", "Dropped", "Split"];
+        let event_type = EventType::new(types[number as usize % 3]).unwrap();
+        Event::new(id, event_type, "{}")
+    };
+    let cells = [0..2, 2..3, 3..5].map(|numbers| numbers.map(event).collect());
+    let rules = [("Dropped", Rule::Drop), ("Split", Rule::Split(2))];
+    let rules = rules.map(|(name, rule)| (EventType::new(name).unwrap(), rule));
+    Scenario::new("order/1".parse().unwrap(), cells.to_vec())
+        .transform(Rules::new(rules))
+        .describe(|migration| {
+            let migration = migration.cells(2, 1 << 20);
+            migration.backup(|backup| backup.include_document())
+        })
+        .at(move || {
+            let account = connection(&azurite, &azurite.url());
+            let account = account.with_policy(Arc::new(InRealTime(real_time.clone())));
+            async move {
+                let address = fresh_address();
+                let store = Store::open_or_create(&account, &address, OpenOptions::new()).await?;
+                Ok(Place {
+                    event_store: store.event_store(),
+                    records: store.records(),
+                    backups: store.backups(),
+                })
+            }
+        })
+}
+
+/// Runs a sweep of that scenario.
+fn swept(sweep: impl FnOnce(Scenario) -> Sweep, every: usize, name: &str) {
+    let real_time = Runtime::new().unwrap();
+    let Some(azurite) = real_time.block_on(containers::azurite()) else {
+        return;
+    };
+    let scenario = scenario(azurite, real_time.handle().clone());
+    let sweep = sweep(scenario).thinned().every(every);
+    let command = format!("cargo test -p esm-azure --test suite sweeps::{name}");
+    println!("{name}: {}", sweep.replayed_by(command).check());
+}
+
+#[test]
+fn crashes() {
+    swept(Sweep::of_crashes, 17, "crashes");
+}
+
+#[test]
+fn zombies() {
+    swept(Sweep::of_zombies, 16, "zombies");
+}
+
+#[test]
+fn writers() {
+    swept(Sweep::of_writers, 4, "writers");
+}
