@@ -1,5 +1,5 @@
-//! Applications that go on writing while their streams move, as real processes on a local
-//! directory, with the real `esm` as the migrator; and a check of everything they were told.
+//! Applications that go on writing while their streams move, as real processes on a local directory or
+//! an Azurite, with the real `esm` as the migrator; and a check of everything they were told.
 //!
 //! Needs a Unix: migrators are frozen and woken by signals.
 

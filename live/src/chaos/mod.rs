@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use esm_core::clock::Environment;
+use esm_testkit::containers::{self, Azurite};
 use futures::StreamExt as _;
 
 use crate::process::Warden;
@@ -26,7 +27,10 @@ pub(crate) struct Options {
     /// Rounds at the same time
     #[arg(long, default_value_t = 2)]
     jobs: usize,
-    /// Where: a directory for the stores
+    /// On Azure's blob storage, in an Azurite; without, in a directory
+    #[arg(long)]
+    azurite: bool,
+    /// Where: a directory for the stores, or for what else is written
     #[arg(long, default_value = "target/chaos")]
     directory: PathBuf,
 }
@@ -35,13 +39,21 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&options.directory)
         .with_context(|| format!("cannot create {}", options.directory.display()))?;
+    let azurite = match options.azurite {
+        true => containers::azurite().await,
+        false => None,
+    };
+    if options.azurite && azurite.is_none() {
+        // what is missing was told
+        return Ok(());
+    }
     let warden = Warden::start()?;
     let drawn = Environment::system().randomness.draw() as u32;
     let first = options.seed.unwrap_or(u64::from(drawn));
     let begun = Instant::now();
     let seeds = first..first.wrapping_add(options.rounds);
     let failed = futures::stream::iter(seeds)
-        .map(|seed| one(options, seed, &warden))
+        .map(|seed| one(options, azurite.as_ref(), seed, &warden))
         .buffer_unordered(options.jobs.max(1))
         .filter(|well| std::future::ready(!well))
         .count()
@@ -58,14 +70,14 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 }
 
 /// One round; says what happened, and whether all was right.
-async fn one(options: &Options, seed: u64, warden: &Warden) -> bool {
+async fn one(options: &Options, azurite: Option<&Azurite>, seed: u64, warden: &Warden) -> bool {
     let choices = Choices::of(seed);
     let ended = async {
         let directory = tempfile::Builder::new()
             .prefix(&format!("seed-{seed}-"))
             .disable_cleanup(true)
             .tempdir_in(&options.directory)?;
-        let ended = round::run(directory.path(), &choices, warden).await;
+        let ended = round::run(directory.path(), azurite, &choices, warden).await;
         if ended.is_ok() {
             std::fs::remove_dir_all(directory.path())?;
         }
@@ -79,7 +91,8 @@ async fn one(options: &Options, seed: u64, warden: &Warden) -> bool {
         Err(error) => {
             println!(
                 "seed {seed}: {choices}: FAILED, again with: cargo xtask chaos --rounds 1 --seed \
-                 {seed}\n{error:#}"
+                 {seed}{}\n{error:#}",
+                if azurite.is_some() { " --azurite" } else { "" }
             );
             false
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use esm_testkit::containers::Azurite;
 use futures::TryStreamExt as _;
 use rustix::process::Signal;
 
@@ -24,8 +25,13 @@ const REPLACED: i32 = 5;
 /// # Errors
 /// What is wrong: something was lost, doubled, invented or moved, somebody failed, or the
 /// migration cannot be finished.
-pub(super) async fn run(directory: &Path, choices: &Choices, warden: &Warden) -> Result<String> {
-    let world = World::make(directory, choices.size, warden).await?;
+pub(super) async fn run(
+    directory: &Path,
+    azurite: Option<&Azurite>,
+    choices: &Choices,
+    warden: &Warden,
+) -> Result<String> {
+    let world = World::make(directory, azurite, choices.size, warden).await?;
     let mut round = Round {
         fleet: Fleet::start(&world, choices.pace)?,
         world: &world,

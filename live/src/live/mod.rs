@@ -79,7 +79,7 @@ async fn one(options: &Options, number: u32, warden: &Warden) -> Result<Run> {
         objects: options.objects,
         events: options.events,
     };
-    let world = World::make(directory.path(), size, warden).await?;
+    let world = World::make(directory.path(), None, size, warden).await?;
     let pace = Pace {
         writers: options.writers,
         pause: options.pause,

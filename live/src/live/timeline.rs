@@ -64,7 +64,7 @@ fn copier(world: &World) -> Result<Process> {
     command.arg("copier");
     command
         .arg("--from")
-        .arg(world.store_path().join("streams"));
+        .arg(world.path("store").join("streams"));
     command.arg("--to").arg(world.path("copy"));
     let (copier, _) = Process::converse(world.warden(), "copier", &mut command)?;
     Ok(copier)

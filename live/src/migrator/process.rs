@@ -13,33 +13,30 @@ use tokio::sync::watch;
 
 use crate::process::Process;
 use crate::transformation;
-use crate::world::{World, address};
+use crate::world::World;
 
 /// How long a migrator holds its lock without renewing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lease {
     /// As everybody's. It waits for a lock that runs out soon.
     Usual,
-    /// Two seconds, where migrators are killed and frozen; a machine that is busy enough takes it away
-    /// from them too.
+    /// As short as it may be, where migrators are killed and frozen: two seconds, or what Azure
+    /// grants; a machine that is busy enough takes it away from them too.
     Short,
 }
 
 impl Lease {
-    fn options(self) -> &'static [&'static str] {
-        const WAIT: [&str; 2] = ["--lock-timeout", "30s"];
-        const SHORT: [&str; 6] = [
-            WAIT[0],
-            WAIT[1],
-            "--lock-lease",
-            "2s",
-            "--lock-heartbeat",
-            "500ms",
-        ];
-        match self {
-            Self::Usual => &WAIT,
-            Self::Short => &SHORT,
+    /// The options of `esm`, where locks are leases of Azure's or not.
+    fn options(self, of_azure: bool) -> Vec<&'static str> {
+        let mut options = vec!["--lock-timeout", "30s"];
+        if self == Self::Short {
+            let (lease, heartbeat) = match of_azure {
+                true => ("15s", "3s"),
+                false => ("2s", "500ms"),
+            };
+            options.extend(["--lock-lease", lease, "--lock-heartbeat", heartbeat]);
         }
+        options
     }
 }
 
@@ -138,7 +135,8 @@ impl Migrator {
 
     fn esm(world: &World, name: &str, arguments: &[&str], lease: Lease) -> Result<Self> {
         let mut command = Self::program(world)?;
-        command.args(arguments).args(lease.options());
+        let of_azure = world.storage().has_leases();
+        command.args(arguments).args(lease.options(of_azure));
         Self::start(world, name, &mut command)
     }
 
@@ -152,9 +150,12 @@ impl Migrator {
                 command.env_remove(variable);
             }
         }
-        command
-            .env("ESM_STORE", address(&world.store_path())?)
-            .args(["--progress", "off", "--log", "info"]);
+        command.env("ESM_STORE", world.storage().address()).args([
+            "--progress",
+            "off",
+            "--log",
+            "info",
+        ]);
         Ok(command)
     }
 
@@ -165,7 +166,7 @@ impl Migrator {
         command
             .arg("migrator")
             .arg("--store")
-            .arg(world.store_path())
+            .arg(world.storage().address())
             .args(resumes.then_some("--resume"));
         Self::start(world, name, &mut command)
     }
@@ -174,6 +175,7 @@ impl Migrator {
         let log = world.path(&format!("{name}.log"));
         let mut log = std::fs::File::create_new(&log)
             .with_context(|| format!("cannot create {}", log.display()))?;
+        world.storage().let_in(command);
         command.stdout(Stdio::from(log.try_clone()?));
         command.stderr(Stdio::piped());
         let mut process = Process::start(world.warden(), name, command)?;

@@ -1,7 +1,6 @@
 //! A migrator whose lock is always granted: two of them at once show that safety rests on
 //! conditional writes alone.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,17 +11,18 @@ use esm_core::error::{ErrorKind, Result as EsmResult};
 use esm_core::id::{FencingToken, LockName};
 use esm_core::migration::{MigrationResult, MigrationService, OnFailure};
 use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
-use esm_objectstore::{OpenOptions, Store};
+use esm_objectstore::OpenOptions;
 use futures::TryStreamExt as _;
 
-use crate::{transformation, world};
+use crate::transformation;
+use crate::world::Storage;
 
 /// Which store.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The store's directory
+    /// The store's address
     #[arg(long)]
-    store: PathBuf,
+    store: String,
     /// Take part in the migrations that are on, instead of beginning one
     #[arg(long)]
     resume: bool,
@@ -35,9 +35,10 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
-    let store = Store::open(&world::address(&options.store)?, OpenOptions::new()).await?;
+    let store = Storage::named(&options.store);
+    let store = store.open(OpenOptions::new()).await?;
     let locks = Arc::new(GenerousLocks::default());
-    let service = MigrationService::new(store.event_store(), store.records(), locks)?;
+    let service = MigrationService::new(store.event_store, store.records, locks)?;
     if !options.resume {
         let migration = service
             .migrate_all()

@@ -1,12 +1,14 @@
-//! A run's directory: the store, the histories, and what its processes printed.
+//! A run's directory: the store if it is not elsewhere, the histories, and what processes printed.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use esm_core::id::ObjectId;
 use esm_core::migration::MigrationService;
-use esm_objectstore::{OpenOptions, Store};
+use esm_objectstore::OpenOptions;
+use esm_testkit::containers::Azurite;
 
+use super::{Storage, Store};
 use crate::process::Warden;
 use crate::workload;
 use crate::writer::{Application, Part};
@@ -20,10 +22,11 @@ pub(crate) struct Size {
     pub(crate) events: u32,
 }
 
-/// A run's directory, and the store in it.
+/// A run's directory, and the store.
 #[derive(Debug)]
 pub(crate) struct World {
     root: PathBuf,
+    storage: Storage,
     size: Size,
     warden: Warden,
 }
@@ -32,18 +35,28 @@ pub(crate) struct World {
 const SEEDER: u32 = 0;
 
 impl World {
-    /// A new store in this directory, which must be absent or empty.
-    pub(crate) async fn make(root: &Path, size: Size, warden: &Warden) -> Result<Self> {
+    /// A new store, in an Azurite or else in this directory, which must be absent or empty.
+    pub(crate) async fn make(
+        root: &Path,
+        azurite: Option<&Azurite>,
+        size: Size,
+        warden: &Warden,
+    ) -> Result<Self> {
         std::fs::create_dir_all(root.join("histories"))
             .with_context(|| format!("cannot create {}", root.display()))?;
         let root = root.canonicalize()?;
+        let storage = match (azurite, root.file_name().and_then(|name| name.to_str())) {
+            (Some(azurite), Some(name)) => Storage::azurite(azurite, name),
+            _ => Storage::directory(&root.join("store"))?,
+        };
         let world = Self {
             root,
+            storage,
             size,
             warden: warden.clone(),
         };
         let mut seeder = Application::open(
-            &world.store_path(),
+            &world.storage,
             &world.history(SEEDER),
             SEEDER,
             Part::default(),
@@ -71,8 +84,8 @@ impl World {
     }
 
     /// Where the store is.
-    pub(crate) fn store_path(&self) -> PathBuf {
-        self.root.join("store")
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// Something else in the directory.
@@ -93,16 +106,16 @@ impl World {
     /// The store, for looking at: it is never written to.
     pub(crate) async fn look(&self) -> Result<Store> {
         let options = OpenOptions::new().read_only();
-        Ok(Store::open(&address(&self.store_path())?, options).await?)
+        self.storage.open(options).await
     }
 
     /// The migrations, for looking at.
     pub(crate) async fn migrations(&self) -> Result<MigrationService> {
         let store = self.look().await?;
         Ok(MigrationService::new(
-            store.event_store(),
-            store.records(),
-            store.locks(),
+            store.event_store,
+            store.records,
+            store.locks,
         )?)
     }
 
@@ -111,10 +124,4 @@ impl World {
         let path = self.root.join(format!("{name}.log"));
         std::fs::read_to_string(path).unwrap_or_default()
     }
-}
-
-/// A directory, as an address of a store.
-pub(crate) fn address(path: &Path) -> Result<String> {
-    let text = path.to_str();
-    Ok(text.context("the directory's name is no text")?.to_owned())
 }

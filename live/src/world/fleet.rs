@@ -8,7 +8,6 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
 use super::World;
-use super::directory::address;
 use crate::process::{Process, Speech, say};
 use crate::workload::Edition;
 use crate::writer::{Part, Report};
@@ -86,9 +85,10 @@ impl<'a> Fleet<'a> {
         let number = self.next;
         self.next += 1;
         let mut command = Command::new(std::env::current_exe()?);
-        let store = address(&self.world.store_path())?;
+        let storage = self.world.storage();
+        storage.let_in(&mut command);
         let history = self.world.history(number);
-        command.arg("writer").args(["--store", &store]);
+        command.arg("writer").args(["--store", storage.address()]);
         command.arg("--history").arg(history);
         for (name, value) in [
             ("--number", u64::from(number)),

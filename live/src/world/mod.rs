@@ -1,7 +1,9 @@
-//! What a run works on: a store in a directory, applications that write to it, and what they tell.
+//! What a run works on: a store, applications that write to it, and what they tell.
 
 mod directory;
 mod fleet;
+mod storage;
 
-pub(crate) use directory::{Size, World, address};
+pub(crate) use directory::{Size, World};
 pub(crate) use fleet::{Fleet, Pace};
+pub(crate) use storage::{Storage, Store};

@@ -3,24 +3,23 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use esm_bench::counting::{CountingObjectStore, Counts};
+use esm_bench::counting::Counts;
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
 use esm_core::event::{Event, Position};
 use esm_core::id::ObjectId;
 use esm_core::router::{AppendError, Appended, ExpectedRevision, ObjectClient, ReadPosition};
 use esm_core::verify::RollingHash;
-use esm_objectstore::{OpenOptions, Store, local_directory};
 use futures::TryStreamExt as _;
 
 use super::Part;
 use crate::history::{Answer, Entry, HistoryFile, Loaded, Seen};
 use crate::process::nanoseconds;
 use crate::workload::{Batch, Edition};
+use crate::world::Storage;
 
 /// How often an append with an unknown outcome is settled before it stays unknown.
 const SETTLINGS: u32 = 5;
@@ -43,18 +42,15 @@ pub(crate) struct Application {
 impl Application {
     /// An application on a store, with a new history, that takes part in migrations so far.
     pub(crate) async fn open(
-        store: &Path,
+        storage: &Storage,
         history: &Path,
         writer: u32,
         part: Part,
     ) -> Result<Self> {
         let counts = Counts::new();
-        let directory = local_directory(store).await?;
-        let counted = CountingObjectStore::new(directory, counts.clone());
-        let options = OpenOptions::new();
-        let store = Store::from_object_store_or_create(Arc::new(counted), "", options).await?;
+        let store = storage.open_counted(&counts).await?;
         let environment = Environment::system();
-        let client = ObjectClient::new(store.records(), store.event_store(), environment.clone());
+        let client = ObjectClient::new(store.records, store.event_store, environment.clone());
         let client = part.of(client)?;
         Ok(Self {
             client,

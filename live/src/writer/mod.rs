@@ -16,13 +16,14 @@ pub(crate) use part::Part;
 
 use crate::dice::Dice;
 use crate::workload::{self, Edition};
+use crate::world::Storage;
 
 /// How an application is started.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The store's directory
+    /// The store's address
     #[arg(long)]
-    pub(crate) store: PathBuf,
+    pub(crate) store: String,
     /// A new file for its history
     #[arg(long)]
     pub(crate) history: PathBuf,
@@ -62,7 +63,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let mut edition = options.edition;
     let objects = workload::objects(options.objects)?;
     let mut application = Application::open(
-        &options.store,
+        &Storage::named(&options.store),
         &options.history,
         options.number,
         options.part,
