@@ -77,7 +77,8 @@ impl Failure {
     /// The same request may succeed later.
     pub(crate) fn is_transient(&self) -> bool {
         match self.status {
-            Some(status) => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
+            // also those of gateways on the way, behind which the request may have had its effect
+            Some(status) => matches!(status, 408 | 429 | 500..=599),
             None => matches!(self.nature, Nature::NotSent | Nature::Unanswered),
         }
     }

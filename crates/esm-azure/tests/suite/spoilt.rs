@@ -117,6 +117,8 @@ async fn an_append_happens_once_whatever_is_answered() {
         Spoil::Instead(503, "ServerBusy", ""),
         Spoil::After(500),
         Spoil::After(503),
+        // a gateway's, of no specification
+        Spoil::After(524),
         Spoil::Lost,
         Spoil::Silence,
     ] {
