@@ -16,6 +16,18 @@ use crate::memory::MemoryWorld;
 
 /// The stores in which a scenario takes place. Locks are always in memory: how long a lease lasts,
 /// a sweep must decide.
+///
+/// ```
+/// use esm_testkit::memory::MemoryWorld;
+/// use esm_testkit::sweep::{Place, Scenario, chaos};
+///
+/// let scenario = Scenario::new("order/1".parse()?, Vec::new()).at(|| async {
+///     let environment = esm_testkit::environment(7);
+///     Ok(Place::from(MemoryWorld::new(&environment)))
+/// });
+/// chaos(&scenario, &[]).unwrap();
+/// # Ok::<(), esm_core::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Place {
     /// The streams.
