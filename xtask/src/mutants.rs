@@ -114,7 +114,9 @@ fn cargo_mutants(area: &Area, tree: &Path, round: &str) -> Command {
 
 /// Runs it, and gives the names of the mutants that were missed or took too long.
 fn outcome(cargo: &mut Command, area: &Area, round: &str) -> Result<Vec<String>> {
-    let found = directory().join(area.name).join(round).join("mutants.out");
+    let output = directory().join(area.name).join(round);
+    std::fs::create_dir_all(&output)?;
+    let found = output.join("mutants.out");
     if found.exists() {
         std::fs::remove_dir_all(&found)?;
     }
