@@ -201,9 +201,7 @@ impl EventStore for Broken {
             Defect::AppendsAtAnyTail => return self.inner.append(stream, &actual, append).await,
             Defect::ChecksThenWrites => {
                 actual.check_expected(expected)?;
-                for _ in 0..10 {
-                    tokio::task::yield_now().await;
-                }
+                crate::let_others_run().await;
                 let now = self.inner.tail(stream).await?;
                 return self.inner.append(stream, &now, append).await;
             }
@@ -277,9 +275,7 @@ impl EventStore for Broken {
             Defect::FollowsEveryClose => close.continues = true,
             Defect::ChecksThenCloses => {
                 actual.check_expected(&expected)?;
-                for _ in 0..10 {
-                    tokio::task::yield_now().await;
-                }
+                crate::let_others_run().await;
                 expected = self.inner.tail(stream).await?;
                 close.events = expected.next_revision();
             }

@@ -127,9 +127,7 @@ impl LockProvider for Broken {
                 return Ok(LockAttempt::Acquired(Self::grant(&info)));
             }
             (Defect::ChecksThenWrites, None) => {
-                for _ in 0..10 {
-                    tokio::task::yield_now().await;
-                }
+                crate::let_others_run().await;
                 if let Some(info) = self.inner.inspect(name).await? {
                     self.inner.release(&Self::grant(&info)).await?;
                 }
