@@ -64,7 +64,7 @@ fn clippy() -> Result<()> {
 /// Rounds in a directory, and one of each kind on Azure's blob storage.
 fn chaos() -> Result<()> {
     command::run(xtask("chaos").args(["--", "--rounds=8"]))?;
-    command::run(xtask("chaos").args(["--", "--azurite", "--rounds=5", "--jobs=5"]))
+    command::run(xtask("chaos").args(["--", "--azurite", "--rounds=6", "--jobs=6"]))
 }
 
 fn doc() -> Result<()> {
