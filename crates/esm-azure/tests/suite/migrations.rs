@@ -80,9 +80,17 @@ impl Scene {
         }
     }
 
-    /// What was sent since this was last asked.
+    /// What was sent since this was last asked, but for what comes with time, on a busy machine
+    /// more of it: heartbeats and the progress that is published. Of a lock's lease, which here is
+    /// one, two requests are none: it is asked for and given back.
     fn sent(&self) -> Vec<(String, String)> {
-        self.place.requests_below()
+        let mut requests = self.place.requests_below();
+        let mut leases = 0;
+        requests.retain(|(what, folder)| {
+            leases += u64::from(what == "PUT lease");
+            folder != "progress" && (what != "PUT lease" || leases <= 2)
+        });
+        requests
     }
 }
 
@@ -150,6 +158,6 @@ async fn a_long_stream_costs_a_write_for_each_cell() {
     let cells = result.statistics.cells;
     println!("a stream of {events} events: {all}; {cells} data cells");
     assert!(cells <= events.div_ceil(512) + 4, "{cells}");
-    // the others are the lock, its heartbeats, the journal
+    // the others are the lock, the journal, hints of where the target ends
     assert!(all.writes <= cells + 40 + cells / 16, "{}", all.writes);
 }
