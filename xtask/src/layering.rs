@@ -48,6 +48,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     (
         "esm-live",
         &[
+            "esm-azure",
             "esm-bench",
             "esm-core",
             "esm-jq",
