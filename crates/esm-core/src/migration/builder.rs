@@ -391,13 +391,7 @@ impl MigrationBuilder {
         if let Some((what, _)) = positive.iter().find(|(_, n)| *n == 0) {
             return Err(Error::invalid(format!("{what} must not be 0")));
         }
-        if self.limits != SettingsChange::default() {
-            self.limits.check()?;
-        }
-        if let Some(fault) = self.cutover.fault() {
-            return Err(Error::invalid(fault));
-        }
-        self.run.hooks.check()?;
+        self.run.check(&self.limits, &self.cutover)?;
         let limits = self.service.stores.limits();
         if self.copy.cell_events as u64 > limits.max_cell_events
             || self.copy.cell_bytes > limits.max_cell_bytes

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::checks::{ComparedStreams, FunctionCheck, VerificationCheck};
+use super::control::SettingsChange;
+use super::cutover::CutoverOptions;
 use super::hooks::Hooks;
 use super::options::{LockOptions, PlannedMigration};
 use super::progress::ProgressOptions;
@@ -13,6 +15,7 @@ use super::reverse::Reverses;
 use super::steering::ControlOptions;
 use super::throttle::ThrottleOptions;
 use crate::backup::BackupOptions;
+use crate::error::{Error, Result};
 use crate::id::Fingerprint;
 use crate::store::BackupProvider;
 use crate::transform::{EventTransformer, Identity};
@@ -36,6 +39,20 @@ pub(crate) struct RunOptions {
 }
 
 impl RunOptions {
+    /// Refuses hooks, limits and a cutover that a run cannot begin with.
+    ///
+    /// # Errors
+    /// `Invalid`, naming what is wrong.
+    pub(crate) fn check(&self, limits: &SettingsChange, cutover: &CutoverOptions) -> Result<()> {
+        if *limits != SettingsChange::default() {
+            limits.check()?;
+        }
+        if let Some(fault) = cutover.fault() {
+            return Err(Error::invalid(fault));
+        }
+        self.hooks.check()
+    }
+
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         self.transformer
             .as_ref()

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use esm_core::event::Event;
 use esm_core::id::{BackupId, ObjectId, StreamId};
-use esm_core::store::{EventStore, PageLimit, ReadFrom, Records};
+use esm_core::store::{EventStore, EventStoreExt as _, PageLimit, ReadFrom, Records};
 use esm_core::transform::{EventTransformer, Identity, Mapper};
+use futures::TryStreamExt as _;
 use tokio::sync::Mutex;
 
 use super::chain::{self, Chain};
@@ -159,21 +160,11 @@ impl Observer {
     }
 
     async fn read(&self, name: &StreamId) -> Result<Stream, String> {
-        let limit = PageLimit {
-            cells: 1024,
-            bytes: u64::MAX,
-        };
-        let mut cells = Vec::new();
-        loop {
-            let from = ReadFrom::Seq(cells.len() as u64);
-            let page = self.event_store.read(name, from, limit).await;
-            let page = page.map_err(|e| format!("{name} cannot be read: {e}"))?;
-            let end = page.at_end || page.cells.is_empty();
-            cells.extend(page.cells);
-            if end {
-                return Stream::new(name.clone(), cells);
-            }
-        }
+        let store = Arc::clone(&self.event_store);
+        let cells = store.cells(name.clone(), ReadFrom::Seq(0), PageLimit::default());
+        let cells = cells.try_collect().await;
+        let cells = cells.map_err(|e| format!("{name} cannot be read: {e}"))?;
+        Stream::new(name.clone(), cells)
     }
 }
 

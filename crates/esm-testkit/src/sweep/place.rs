@@ -8,7 +8,8 @@ use esm_core::document::ObjectDocument;
 use esm_core::event::Event;
 use esm_core::id::{BackupId, ObjectId, StreamId};
 use esm_core::store::{
-    BackupProvider, Cell, EventStore, PageLimit, ReadFrom, RecordKey, Records, RecordsExt as _,
+    BackupProvider, Cell, EventStore, EventStoreExt as _, PageLimit, ReadFrom, RecordKey, Records,
+    RecordsExt as _,
 };
 use futures::TryStreamExt as _;
 
@@ -51,21 +52,10 @@ impl From<MemoryWorld> for Place {
 impl Place {
     /// All cells of a stream.
     pub(super) async fn cells(&self, stream: &StreamId) -> Result<Vec<Cell>, String> {
-        let limit = PageLimit {
-            cells: 1024,
-            bytes: u64::MAX,
-        };
-        let mut cells = Vec::new();
-        loop {
-            let from = ReadFrom::Seq(cells.len() as u64);
-            let page = self.event_store.read(stream, from, limit).await;
-            let page = page.map_err(|e| format!("{stream} cannot be read: {e}"))?;
-            let end = page.at_end || page.cells.is_empty();
-            cells.extend(page.cells);
-            if end {
-                return Ok(cells);
-            }
-        }
+        let store = Arc::clone(&self.event_store);
+        let cells = store.cells(stream.clone(), ReadFrom::Seq(0), PageLimit::default());
+        let cells = cells.try_collect().await;
+        cells.map_err(|e| format!("{stream} cannot be read: {e}"))
     }
 
     /// All events of a stream, in order; none when it does not exist.

@@ -209,13 +209,7 @@ impl RollBackBuilder {
     }
 
     async fn way(&self) -> Result<Way> {
-        self.run.hooks.check()?;
-        if self.limits != SettingsChange::default() {
-            self.limits.check()?;
-        }
-        if let Some(fault) = self.cutover.fault() {
-            return Err(Error::invalid(fault));
-        }
+        self.run.check(&self.limits, &self.cutover)?;
         let journal = self.service.journal(self.migration).await?;
         let state = journal.state();
         if state.next_number == 0 {
