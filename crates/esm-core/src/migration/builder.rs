@@ -490,7 +490,8 @@ impl MigrationBuilder {
     /// Migrates.
     ///
     /// # Errors
-    /// What was refused before anything was touched. What happens later is in the result: ask
+    /// What was refused before anything was touched, also where [`on_retired`](Self::on_retired) must
+    /// be chosen and the first events show it. What happens later is in the result: ask
     /// [`MigrationResult::is_success`].
     ///
     /// # Cancel safety

@@ -173,6 +173,7 @@ impl RollBackBuilder {
     ///
     /// # Errors
     /// What was refused before anything was touched; what happens later is in the result.
+    /// - `Invalid` for hooks, limits or a cutover that nothing can begin with, saying which.
     /// - `NotFound` for an unknown migration, or one that never planned anything.
     /// - `TransformFailed`, naming the first event that needs a `down` and has none, or on which it
     ///   fails.
