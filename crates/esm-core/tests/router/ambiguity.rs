@@ -137,26 +137,28 @@ async fn a_lost_append_is_sent_again() -> Result<()> {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_settled_gives_a_token_that_settles_it_later() -> Result<()> {
     // the append is lost, and so is every read that would tell
-    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let (f, s) = Fixture::with(&[&["a"], &["b"], &["c"]]).await?;
     let client = lossy(&f, 1, 0, 20);
-    let expected = ExpectedRevision::At(at(&s, 1));
+    let expected = ExpectedRevision::At(at(&s, 3));
     let error = client
-        .append(&f.object, expected, events(&["b"]))
+        .append(&f.object, expected, events(&["d"]))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Ambiguous);
     assert!(error.error().may_have_applied());
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), "lost");
     let token = error.into_token().unwrap();
     assert_eq!(
         (token.stream(), token.seq(), token.object()),
-        (&s, 1, &f.object)
+        (&s, 3, &f.object)
     );
-    assert_eq!(f.stored(&s), ["a"]);
+    assert_eq!(f.stored(&s), ["a", "b", "c"]);
     let appended = f.client().settle(token.clone()).await?;
-    assert_eq!(appended.first, at(&s, 1));
+    assert_eq!(appended.first, at(&s, 3));
     // settled twice is settled once
     assert_eq!(f.client().settle(token).await?, appended);
-    assert_eq!(f.stored(&s), ["a", "b"]);
+    assert_eq!(f.stored(&s), ["a", "b", "c", "d"]);
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! Creating and appending without migrations.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_core::store::{EventStore as _, EventStoreExt as _, Fence, RecordKey};
 use esm_core::{ErrorKind, Result};
-use esm_testkit::faults::FaultPlan;
+use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
 use esm_testkit::tap::Counts;
 
 use super::fixture::*;
@@ -264,4 +265,56 @@ fn a_client_is_a_handle_that_tasks_can_share() {
     fn shareable<T: Clone + Send + Sync + 'static>() {}
     shareable::<ObjectClient>();
     shareable::<Arc<ObjectClient>>();
+}
+
+/// Lets others be faster so many times, and answers how long an append waits for that.
+async fn waited(beaten: u64) -> Result<Duration> {
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let f = Arc::new(f);
+    let plan = FaultPlan::new();
+    for time in 0..beaten {
+        let world = Arc::clone(&f);
+        let faster = Interjection::new(move || {
+            let f = Arc::clone(&world);
+            async move {
+                let (client, any) = (f.client(), ExpectedRevision::Any);
+                let appended = client.append(&f.object, any, events(&["theirs"]));
+                appended.await.unwrap();
+            }
+        });
+        let at = At::Named("event_store.append", time);
+        plan.inject(at, Fault::Interject(faster));
+    }
+    let client = f.client_of(&plan.actor("app"), 2);
+    let begun = tokio::time::Instant::now();
+    let any = ExpectedRevision::Any;
+    client.append(&f.object, any, events(&["ours"])).await?;
+    assert_eq!(f.stored(&s).len() as u64, 1 + beaten + 1);
+    Ok(begun.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_beaten_again_and_again_waits_longer_each_time() -> Result<()> {
+    // the first time not at all, then 20 ms, 40 ms and so on, at most 500 ms; half of that or half
+    // as much again
+    assert_eq!(waited(1).await?, Duration::ZERO);
+    let longest = 20 + 40 + 80 + 160 + 320 + 6 * 500;
+    for (beaten, millis) in [(2, 20), (3, 20 + 40), (12, longest)] {
+        let waited = waited(beaten).await?.as_millis();
+        let about = millis / 2..=millis * 3 / 2;
+        assert!(about.contains(&waited), "{beaten}: {waited} ms");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_looked_for_is_not_created() -> Result<()> {
+    let f = Fixture::new();
+    let plan = FaultPlan::new().with(At::Operation(0), Fault::FailBefore);
+    let client = f.client_of(&plan.actor("app"), 2);
+    let append = client.append(&f.object, ExpectedRevision::Any, events(&["a"]));
+    let error = append.await.unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Unavailable);
+    assert!(f.world.records.keys().is_empty());
+    Ok(())
 }

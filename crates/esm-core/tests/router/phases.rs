@@ -74,20 +74,33 @@ async fn r21_polling_goes_on_by_itself_and_ends_with_the_last_clone() -> Result<
     let (f, _) = Fixture::with(&[&["a"]]).await?;
     let plan = FaultPlan::new();
     let actor = plan.actor("app");
-    let poll = PhaseOptions::default().poll(Duration::from_secs(3));
+    let poll = PhaseOptions::default().poll(Duration::from_secs(30));
     let client = f.client_of(&actor, 2).with_phases(poll);
     let clone = client.clone();
     let clock = f.environment.clock.clone();
-    clock.sleep(Duration::from_secs(30)).await;
+    clock.sleep(Duration::from_secs(300)).await;
     let polls = reads(&plan, "Index");
-    assert!((7..=21).contains(&polls), "every 1.5 to 4.5 s: {polls}");
+    assert!((7..=21).contains(&polls), "every 15 to 45 s: {polls}");
     drop(client);
-    clock.sleep(Duration::from_secs(30)).await;
+    clock.sleep(Duration::from_secs(300)).await;
     let more = reads(&plan, "Index");
     assert!(more > polls);
     drop(clone);
-    clock.sleep(Duration::from_secs(300)).await;
+    clock.sleep(Duration::from_secs(3_000)).await;
     assert!(reads(&plan, "Index") <= more + 1);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r21_who_polls_by_hand_is_never_polled_for() -> Result<()> {
+    let (f, _) = Fixture::with(&[&["a"]]).await?;
+    let plan = FaultPlan::new();
+    let client = f.client_of(&plan.actor("app"), 2);
+    let client = client.with_phases(PhaseOptions::default().manual());
+    f.environment.clock.sleep(Duration::from_secs(300)).await;
+    assert_eq!(reads(&plan, "Index"), 0);
+    client.refresh_phases().await?;
+    assert_eq!(reads(&plan, "Index"), 1);
     Ok(())
 }
 
@@ -161,6 +174,36 @@ async fn r20_an_entry_of_another_generation_or_source_is_ignored() -> Result<()>
         (statistics.mirrors_written, statistics.mirrors_skipped),
         (0, 0)
     );
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_phase_asks_for_what_it_is_called() -> Result<()> {
+    use MigrationPhase::{BookClosed, Cutover, DualRead, DualWrite, Normal};
+    // which writes are mirrored, and which reads the target may answer
+    let asked = [
+        (Normal, (0, 0)),
+        (DualWrite, (1, 0)),
+        (DualRead, (1, 1)),
+        (Cutover, (1, 1)),
+        (BookClosed, (0, 0)),
+    ];
+    for (phase, expected) in asked {
+        let (f, s) = Fixture::with(&[&["a"]]).await?;
+        let hand = ByHand::new(&f, &s, 0, rules(Rule::Keep));
+        hand.publish(phase).await;
+        let client = f.client().with_transformer(rules(Rule::Keep));
+        let client = client.with_phases(PhaseOptions::default().manual());
+        client.refresh_phases().await?;
+        append(&client, &f, "b").await?;
+        client.refresh_phases().await?;
+        hand.copy().await?;
+        append(&client, &f, "c").await?;
+        client.fold(&f.object, || (), |(), _| ()).await?;
+        let done = client.statistics();
+        let done = (done.mirrors_written, done.dual_reads_target);
+        assert_eq!(done, expected, "{phase:?}");
+    }
     Ok(())
 }
 

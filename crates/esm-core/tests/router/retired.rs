@@ -238,6 +238,22 @@ async fn r11_a_later_migration_that_changes_nothing_keeps_old_code_going() -> Re
 }
 
 #[tokio::test(start_paused = true)]
+async fn r18_a_stream_that_was_closed_meanwhile_refuses_nothing() -> Result<()> {
+    let (f, _, t) = migrated(Rule::Change).await?;
+    let client = f.client();
+    append(&f, &client, of_type("U", "b")).await?;
+    let identity = Arc::new(esm_core::transform::Identity);
+    let lenient = ByHand::new(&f, &t, 1, identity)
+        .retiring([schema("T", 1)])
+        .accepting();
+    lenient.close().await;
+    append(&f, &client, event("c")).await?;
+    assert_eq!(stored(&f, lenient.target())[2..], ["c T v1"]);
+    assert_eq!(client.statistics().retired_refused, 0);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn r11_an_event_that_its_transformation_fails_on_is_not_appended() -> Result<()> {
     let (f, s) = Fixture::with(&[]).await?;
     let failing = Arc::new(Rules::new([(EventType::new("T")?, Rule::Fail)]));
@@ -247,6 +263,7 @@ async fn r11_an_event_that_its_transformation_fails_on_is_not_appended() -> Resu
     let error = append(&f, &client, event("b")).await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::TransformFailed);
     assert!(stored(&f, hand.target()).is_empty());
+    assert_eq!(client.statistics().retired_refused, 0, "not for its schema");
     Ok(())
 }
 
