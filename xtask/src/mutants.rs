@@ -161,6 +161,21 @@ mod tests {
     }
 
     #[test]
+    fn every_area_has_tests() {
+        for area in AREAS {
+            let tests = project::root()
+                .join("crates")
+                .join(area.package)
+                .join("tests");
+            for name in area.tests.iter().filter_map(|t| t.strip_prefix("--test=")) {
+                let there = [format!("{name}.rs"), format!("{name}/main.rs")];
+                let there = there.iter().any(|file| tests.join(file).is_file());
+                assert!(there, "{}: no such test: {name}", area.name);
+            }
+        }
+    }
+
+    #[test]
     fn every_area_has_files() -> Result<()> {
         let files = project::files()?;
         for area in AREAS {

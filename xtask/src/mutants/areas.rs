@@ -10,10 +10,11 @@ pub(super) struct Area {
     pub(super) package: &'static str,
     /// Its files, as patterns.
     pub(super) files: &'static [&'static str],
-    /// The test binaries that are about it.
-    tests: &'static [&'static str],
-    /// Tests in them that are slow and seldom the only ones to notice, as a filter of nextest.
-    slow: Option<&'static str>,
+    /// The test binaries that are about it, as cargo's arguments name them.
+    pub(super) tests: &'static [&'static str],
+    /// Those of their tests that are quick or often the only ones to notice, as an expression of
+    /// nextest.
+    filter: Option<&'static str>,
 }
 
 impl Area {
@@ -22,9 +23,9 @@ impl Area {
         let mut arguments: Vec<String> = (self.tests.iter())
             .map(|test| format!("--cargo-arg={test}"))
             .collect();
-        if let Some(slow) = self.slow {
+        if let Some(filter) = self.filter {
             arguments.push("--cargo-test-arg=-E".to_owned());
-            arguments.push(format!("--cargo-test-arg=not test({slow})"));
+            arguments.push(format!("--cargo-test-arg={filter}"));
         }
         arguments
     }
@@ -44,7 +45,7 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/migration/cutover.rs",
         ],
         tests: &["--lib"],
-        slow: None,
+        filter: None,
     },
     Area {
         name: "chains",
@@ -55,7 +56,7 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/document.rs",
         ],
         tests: &["--test=router"],
-        slow: ROUTER_SLOW,
+        filter: ROUTER,
     },
     Area {
         name: "phases",
@@ -66,7 +67,7 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/migration/phases.rs",
         ],
         tests: &["--test=routing", "--test=live"],
-        slow: None,
+        filter: None,
     },
     Area {
         name: "router",
@@ -74,20 +75,80 @@ pub(super) const AREAS: &[Area] = &[
         package: "esm-core",
         files: &["crates/esm-core/src/router/*.rs"],
         tests: &["--test=router"],
-        slow: ROUTER_SLOW,
+        filter: ROUTER,
     },
     Area {
         name: "saga",
-        about: "the driver of migrations and its steps",
+        about: "the driver of migrations: attempts, their steps, undo",
         package: "esm-core",
-        files: &["crates/esm-core/src/migration/**/*.rs"],
-        tests: &[
-            "--lib",
-            "--test=migration",
-            "--test=live",
-            "--test=unfenced",
+        files: &[
+            "crates/esm-core/src/migration/attempt.rs",
+            "crates/esm-core/src/migration/batch.rs",
+            "crates/esm-core/src/migration/context.rs",
+            "crates/esm-core/src/migration/drive.rs",
+            "crates/esm-core/src/migration/held_lock.rs",
+            "crates/esm-core/src/migration/in_flight.rs",
+            "crates/esm-core/src/migration/journal/log.rs",
+            "crates/esm-core/src/migration/lifecycle.rs",
+            "crates/esm-core/src/migration/lock_scope.rs",
+            "crates/esm-core/src/migration/object.rs",
+            "crates/esm-core/src/migration/publish.rs",
+            "crates/esm-core/src/migration/resume.rs",
+            "crates/esm-core/src/migration/run.rs",
+            "crates/esm-core/src/migration/scan.rs",
+            "crates/esm-core/src/migration/segment.rs",
+            "crates/esm-core/src/migration/step/*.rs",
+            "crates/esm-core/src/migration/undo.rs",
         ],
-        slow: None,
+        tests: &["--test=saga", "--test=live", "--test=crash_sweep"],
+        filter: SAGA,
+    },
+    Area {
+        name: "planning",
+        about: "what a migration is told to do, its plan, its report",
+        package: "esm-core",
+        files: &[
+            "crates/esm-core/src/migration/accepted.rs",
+            "crates/esm-core/src/migration/builder.rs",
+            "crates/esm-core/src/migration/checks.rs",
+            "crates/esm-core/src/migration/describe.rs",
+            "crates/esm-core/src/migration/options.rs",
+            "crates/esm-core/src/migration/plan.rs",
+            "crates/esm-core/src/migration/planner.rs",
+            "crates/esm-core/src/migration/report.rs",
+        ],
+        tests: &["--test=saga", "--test=retired", "--test=unfenced"],
+        filter: None,
+    },
+    Area {
+        name: "steering",
+        about: "commands to a running migration, its limits, hooks and progress",
+        package: "esm-core",
+        files: &[
+            "crates/esm-core/src/migration/control/command.rs",
+            "crates/esm-core/src/migration/control/handle.rs",
+            "crates/esm-core/src/migration/control/log.rs",
+            "crates/esm-core/src/migration/control/settings.rs",
+            "crates/esm-core/src/migration/hooks.rs",
+            "crates/esm-core/src/migration/meter.rs",
+            "crates/esm-core/src/migration/progress.rs",
+            "crates/esm-core/src/migration/readiness.rs",
+            "crates/esm-core/src/migration/service.rs",
+            "crates/esm-core/src/migration/status.rs",
+            "crates/esm-core/src/migration/steering.rs",
+            "crates/esm-core/src/migration/throttle.rs",
+            "crates/esm-core/src/migration/watch.rs",
+        ],
+        tests: &["--lib", "--test=live", "--test=saga"],
+        filter: None,
+    },
+    Area {
+        name: "reverse",
+        about: "the way back after the cutover",
+        package: "esm-core",
+        files: &["crates/esm-core/src/migration/reverse/*.rs"],
+        tests: &["--test=reverse"],
+        filter: None,
     },
     Area {
         name: "suites",
@@ -95,8 +156,15 @@ pub(super) const AREAS: &[Area] = &[
         package: "esm-testkit",
         files: &["crates/esm-testkit/src/conformance/**/*.rs"],
         tests: &["--test=broken_stores", "--test=conformance"],
-        slow: None,
+        filter: None,
     },
 ];
 
-const ROUTER_SLOW: Option<&str> = Some("/^(between|saga|stale_phases|live|interleaving)::/");
+const ROUTER: Option<&str> = Some("not test(/^(between|saga|stale_phases|live|interleaving)::/)");
+
+/// Of the sweeps those of small scenarios.
+const SAGA: Option<&str> = Some(
+    "not binary(crash_sweep) or test(/^(writers|zombies)::(identity|undo|empty)$/) \
+     or test(/^thinned_crashes::(empty|dropping|undoing_itself)$/) \
+     or test(/^writers::(with_books|with_a_window|many_cells)$/) or test(/^regressions::/)",
+);
