@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use esm_core::id::{CommitId, StoreId, StreamId};
@@ -249,6 +250,42 @@ async fn creating_settles_its_lost_answers() -> Result<()> {
         .append(&f.object, ExpectedRevision::NoStream, events(&["a"]))
         .await?;
     assert_eq!(f.stored(&appended.stream), ["a"]);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn creating_tells_what_another_created_from_its_own() -> Result<()> {
+    for appends in [false, true] {
+        let f = Fixture::new();
+        let plan = FaultPlan::new().with(At::Named("records.put", 0), Fault::FailAfter);
+        let client = f.client_of(&plan.actor("app"), 2);
+        let theirs = f.client().create(&f.object).await?.document;
+        f.environment.clock.sleep(Duration::from_secs(1)).await;
+        if appends {
+            let expected = ExpectedRevision::NoStream;
+            let refused = client.append(&f.object, expected, events(&["a"])).await;
+            assert_eq!(refused.unwrap_err().kind(), &ErrorKind::AlreadyExists);
+        } else {
+            assert_eq!(client.create(&f.object).await?.document, theirs);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn creating_that_fails_says_so() -> Result<()> {
+    let f = Fixture::new();
+    let plan = FaultPlan::new();
+    let client = f.client_of(&plan.actor("app"), 2);
+    for time in 0..2 {
+        plan.inject(At::Named("records.put", time), Fault::FailBefore);
+    }
+    let created = client.create(&f.object).await;
+    assert_eq!(created.unwrap_err().kind(), &ErrorKind::Unavailable);
+    let expected = ExpectedRevision::NoStream;
+    let append = client.append(&f.object, expected, events(&["a"])).await;
+    assert_eq!(append.unwrap_err().kind(), &ErrorKind::Unavailable);
+    assert!(f.world.records.keys().is_empty());
     Ok(())
 }
 

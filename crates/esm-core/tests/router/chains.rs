@@ -471,3 +471,21 @@ async fn a_target_whose_first_cell_was_deleted_still_leads_on() -> Result<()> {
     assert_eq!(f.client().load(&f.object).await?.position(), at(&u, 3));
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_position_is_translated_by_what_was_followed_anyway() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let t = f.cut_over(&s, target_of(2)).await?;
+    let plan = FaultPlan::new();
+    let actor = plan.actor("reader");
+    let store = actor.event_store(f.world.event_store());
+    let reader = ObjectReader::new(actor.records(f.world.records()), store);
+    reader.load(&f.object).await?;
+    let loading = plan.log().len();
+    for stream in [&s, &t] {
+        let before = plan.log().len();
+        reader.translate(&f.object, &at(stream, 1)).await?;
+        assert_eq!(plan.log().len() - before, loading, "{stream}");
+    }
+    Ok(())
+}
