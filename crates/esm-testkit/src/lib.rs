@@ -1,8 +1,8 @@
 //! In-memory fakes, fault injection, conformance suites and sweeps for esm.
 //!
 //! - [`World`] tests a transformation and its migration: begin here to test your own.
-//! - [`memory`] has a fake of every trait of [`esm_core::store`], small enough to be read as the
-//!   executable specification of the traits' numbered guarantees.
+//! - [`memory`] has a fake of every trait of [`esm_core::store`], and of native stores, small enough
+//!   to be read as the executable specification of the traits' numbered guarantees.
 //! - [`environment()`] makes time, ids and randomness deterministic.
 //! - [`conformance`] has the suites that every provider must pass.
 //! - [`faults`] makes calls fail, lose their answers, happen twice, stall, or be the caller's last.

@@ -24,7 +24,7 @@ use esm_core::Result;
 
 use crate::tap::{
     Call, Operation, OperationLog, Outcome, Tap, TappedBackups, TappedEventStore, TappedLocks,
-    TappedRecords,
+    TappedNativeStore, TappedRecords,
 };
 
 /// An event store whose calls are written down.
@@ -107,6 +107,30 @@ pub type RecordedLocks = TappedLocks<Recorder>;
 /// # }).unwrap();
 /// ```
 pub type RecordedBackups = TappedBackups<Recorder>;
+/// A native store whose calls are written down: what the event store that is made of it costs.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::foreign::{CloseProof, ForeignEventStore, Profile};
+/// use esm_testkit::memory::MemoryNativeStore;
+/// use esm_testkit::record::{RecordedNativeStore, Recorder};
+/// use esm_testkit::tap::OperationLog;
+///
+/// let memory = MemoryNativeStore::new(Profile::new(CloseProof::StoreRefuses));
+/// let (environment, log) = (esm_testkit::environment(1), OperationLog::new());
+/// for _ in ["first", "second"] {
+///     let recorder = Recorder::new("app", log.clone());
+///     let native = RecordedNativeStore::new(Arc::new(memory.clone()), recorder);
+///     ForeignEventStore::open(Arc::new(native), &environment).await?;
+/// }
+/// assert_eq!(log.names()["native_store.append_as_old_writer"], 4);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
+pub type RecordedNativeStore = TappedNativeStore<Recorder>;
 
 /// Writes the calls of one actor down into a log.
 ///

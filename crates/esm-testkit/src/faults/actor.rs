@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use esm_core::foreign::NativeStore;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
 use esm_core::{Error, ErrorKind, Result};
 use futures::future::pending;
 use tokio_util::sync::CancellationToken;
 
-use super::{Fault, FaultPlan, FaultyBackups, FaultyEventStore, FaultyLocks, FaultyRecords};
+use super::{
+    Fault, FaultPlan, FaultyBackups, FaultyEventStore, FaultyLocks, FaultyNativeStore,
+    FaultyRecords,
+};
 use crate::tap::{Call, Effect, Operation, Outcome, Tap};
 
 /// A simulated process: gives out decorated stores, and crashes when the plan says so. A handle:
@@ -111,6 +115,11 @@ impl Actor {
     /// This backup provider, as the process sees it.
     pub fn backups(&self, inner: Arc<dyn BackupProvider>) -> Arc<dyn BackupProvider> {
         Arc::new(FaultyBackups::new(inner, self.clone()))
+    }
+
+    /// This native store, as the process sees it: what it opens on it meets the faults from below.
+    pub fn native_store(&self, inner: Arc<dyn NativeStore>) -> Arc<dyn NativeStore> {
+        Arc::new(FaultyNativeStore::new(inner, self.clone()))
     }
 
     /// Waits until it has crashed.

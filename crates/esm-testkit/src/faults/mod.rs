@@ -40,7 +40,7 @@ mod actor;
 mod gate;
 mod plan;
 
-use crate::tap::{TappedBackups, TappedEventStore, TappedLocks, TappedRecords};
+use crate::tap::{TappedBackups, TappedEventStore, TappedLocks, TappedNativeStore, TappedRecords};
 
 pub use actor::{Actor, Crashed, Started};
 pub use gate::Gate;
@@ -122,3 +122,35 @@ pub type FaultyLocks = TappedLocks<Actor>;
 /// # }).unwrap();
 /// ```
 pub type FaultyBackups = TappedBackups<Actor>;
+/// A native store with faults: they hit below the event store that is made of it.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
+/// # .unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::event::Event;
+/// use esm_core::foreign::{CloseProof, ForeignEventStore, Profile};
+/// use esm_core::id::{EventId, EventType, StreamId};
+/// use esm_core::store::{Append, EventStore as _, Tail};
+/// use esm_testkit::faults::{At, Fault, FaultPlan, FaultyNativeStore};
+/// use esm_testkit::memory::MemoryNativeStore;
+///
+/// let environment = esm_testkit::environment(1);
+/// let memory = MemoryNativeStore::new(Profile::new(CloseProof::StoreRefuses));
+/// let plan = FaultPlan::new();
+/// let native = FaultyNativeStore::new(Arc::new(memory.clone()), plan.actor("app"));
+/// let store = ForeignEventStore::open(Arc::new(native), &environment).await?;
+///
+/// // the answer to the next native append is lost, and the event store finds out by itself
+/// let appends = plan.log().names()["native_store.append"];
+/// plan.inject(At::Named("native_store.append", appends), Fault::FailAfter);
+/// let orders = StreamId::new("orders")?;
+/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
+/// let append = Append::events(environment.commit_id(), vec![placed.into()]);
+/// store.append(&orders, &Tail::default(), append).await?;
+/// assert_eq!(memory.snapshot(&orders).len(), 1);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
+pub type FaultyNativeStore = TappedNativeStore<Actor>;

@@ -106,7 +106,8 @@ impl Debug for Interjection {
 /// let plan = FaultPlan::new()
 ///     .with(At::Operation(0), Fault::FailBefore) // the first call of anybody
 ///     .with(At::OfActor("migrator".into(), 7), Fault::FailAfter) // its eighth
-///     .with(At::Named("event_store.close", 0), Fault::CrashAfter); // the first Close
+///     .with(At::Named("event_store.close", 0), Fault::CrashAfter) // the first Close
+///     .with(At::Each("event_store.append"), Fault::Duplicate); // all appends
 /// assert!(plan.log().is_empty());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +118,8 @@ pub enum At {
     OfActor(String, u64),
     /// The one with this number among the calls of this name, from 0: `event_store.close`.
     Named(&'static str, u64),
+    /// Each of this name.
+    Each(&'static str),
 }
 
 /// Looks at the storage after every call.
@@ -294,6 +297,7 @@ impl FaultPlan {
             At::Operation(index) => *index == operation.index,
             At::OfActor(actor, index) => *actor == operation.actor && *index == operation.of_actor,
             At::Named(name, index) => *name == operation.call.name && *index == same_name(name),
+            At::Each(name) => *name == operation.call.name,
         };
         let state = self.lock();
         let found = state.faults.iter().find(|(at, _)| hits(at));

@@ -1,4 +1,4 @@
-//! In-memory fakes of every trait that a provider implements.
+//! In-memory fakes of every trait that a provider, or an adapter of an event store, implements.
 //!
 //! Each is the shortest honest implementation of its trait: read it to learn what the numbered
 //! guarantees mean. A fake is a handle; clones share its content, so a simulated process can die
@@ -33,12 +33,14 @@
 mod backup;
 mod event_store;
 mod lock;
+mod native_store;
 mod records;
 mod world;
 
 pub use backup::MemoryBackups;
 pub use event_store::MemoryEventStore;
 pub use lock::MemoryLocks;
+pub use native_store::MemoryNativeStore;
 pub use records::MemoryRecords;
 pub use world::MemoryWorld;
 

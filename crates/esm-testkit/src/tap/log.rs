@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use esm_core::id::StreamId;
 use esm_core::{ErrorKind, Result};
 
 use super::{Call, Effect};
@@ -80,6 +81,20 @@ impl Outcome {
             Ok(_) => Self::Ok,
             Err(error) => Self::Err(error.kind().clone()),
         }
+    }
+}
+
+impl Operation {
+    /// The stream that it is about, if it is about one that may be an object's: on a native store
+    /// event stores have some for themselves.
+    pub(crate) fn stream(&self) -> Option<StreamId> {
+        let (of_trait, _) = self.call.name.split_once('.')?;
+        let is_objects = match of_trait {
+            "event_store" => true,
+            "native_store" => !self.call.key.starts_with("esm-"),
+            _ => false,
+        };
+        StreamId::new(&self.call.key).ok().filter(|_| is_objects)
     }
 }
 
@@ -206,7 +221,7 @@ impl OperationLog {
         names
     }
 
-    /// Reads and writes by trait: `event_store`, `records`, `locks`, `backups`.
+    /// Reads and writes by trait: `event_store`, `native_store`, `records`, `locks`, `backups`.
     pub fn counts(&self) -> BTreeMap<&'static str, Counts> {
         let mut counts = BTreeMap::<_, Counts>::new();
         for operation in self.lock().iter() {

@@ -48,6 +48,7 @@ mod backup;
 mod event_store;
 mod lock;
 mod log;
+mod native_store;
 mod records;
 
 use std::fmt::Debug;
@@ -61,6 +62,7 @@ pub use backup::TappedBackups;
 pub use event_store::TappedEventStore;
 pub use lock::TappedLocks;
 pub use log::{Counts, Operation, OperationLog, Outcome};
+pub use native_store::TappedNativeStore;
 pub use records::TappedRecords;
 
 /// Whether a call can change the storage.
