@@ -69,6 +69,7 @@ fn scenario(azurite: Azurite, real_time: Handle) -> Scenario {
                     event_store: store.event_store(),
                     records: store.records(),
                     backups: store.backups(),
+                    native_store: None,
                 })
             }
         })

@@ -172,9 +172,7 @@ impl Observer {
 impl Watch for Observer {
     async fn check(&self, operation: &Operation) -> Result<(), String> {
         // targets are first named by the operation that writes them
-        if operation.call.name.starts_with("event_store.")
-            && let Ok(stream) = StreamId::new(&operation.call.key)
-        {
+        if let Some(stream) = operation.stream() {
             self.seen.lock().await.names.insert(stream);
         }
         match operation.call.effect {

@@ -98,11 +98,11 @@ fn disturb(simulation: &Simulation<'_>, disturbances: &[Disturbance]) {
 
 async fn run(simulation: &Simulation<'_>, judge: Judge<'_>) -> Result<Happened, String> {
     let scenario = simulation.scenario;
-    let process = |holder, seed| {
-        let process = simulation.process_without_lock(holder, seed);
+    let process = async |holder, seed| {
+        let process = simulation.process_without_lock(holder, seed).await;
         process.map_err(|e| e.to_string())
     };
-    let (first, second) = (process("first", 1)?, process("second", 2)?);
+    let (first, second) = (process("first", 1).await?, process("second", 2).await?);
     // however they end, the third must cope with it
     let _ = tokio::join!(
         first.actor.run(first.begin(scenario)),
@@ -110,7 +110,7 @@ async fn run(simulation: &Simulation<'_>, judge: Judge<'_>) -> Result<Happened, 
     );
     end::check_violations(simulation)?;
     simulation.let_leases_pass().await;
-    let third = process("third", 3)?;
+    let third = process("third", 3).await?;
     continuation::finish_all(simulation, &third).await?;
     end::check(simulation).await?;
     judge(&ended(simulation).await?)?;

@@ -1,6 +1,6 @@
 //! How a run goes on after its fault.
 
-use esm_core::migration::{MigrationResult, MigrationStatus};
+use esm_core::migration::{MigrationResult, MigrationState, MigrationStatus};
 use esm_core::{Error, ErrorKind, Result};
 
 use super::Then;
@@ -60,10 +60,10 @@ pub(super) async fn go_on(
         First::Superseded(_) | First::Ended(_) => {}
     }
     let next = match then {
-        Then::Same => start(simulation, "first", 2)?,
+        Then::Same => start(simulation, "first", 2).await?,
         Then::Other | Then::RollBack | Then::Rival => {
             simulation.let_leases_pass().await;
-            start(simulation, "other", 2)?
+            start(simulation, "other", 2).await?
         }
     };
     let gone_on = match then {
@@ -73,7 +73,8 @@ pub(super) async fn go_on(
     match next.actor.has_crashed() {
         true => {
             simulation.let_leases_pass().await;
-            finish(simulation, &start(simulation, "third", 6)?).await?;
+            let third = start(simulation, "third", 6).await?;
+            finish(simulation, &third).await?;
         }
         false => gone_on?,
     }
@@ -81,12 +82,13 @@ pub(super) async fn go_on(
     again(simulation).await
 }
 
-pub(super) fn start(
+pub(super) async fn start(
     simulation: &Simulation<'_>,
     holder: &str,
     seed: u64,
 ) -> Result<Process, String> {
-    simulation.process(holder, seed).map_err(|e| e.to_string())
+    let process = simulation.process(holder, seed).await;
+    process.map_err(|e| e.to_string())
 }
 
 /// Resumes what is unfinished, or begins anew where nothing was planned.
@@ -116,8 +118,10 @@ pub(super) async fn finish(simulation: &Simulation<'_>, by: &Process) -> Result<
     success(by.actor.run(work).await, "going on")
 }
 
+/// Whether it was undone: where the store cannot fence, as far as it can be there.
 fn is_undone(result: &MigrationResult) -> bool {
-    result.status == MigrationStatus::RolledBack && result.error.is_none()
+    use MigrationStatus::{Abandoned, RolledBack};
+    matches!(result.status, RolledBack | Abandoned) && result.error.is_none()
 }
 
 /// Begins a migration of its own. What the other still does beside its paused call may be faster
@@ -139,22 +143,32 @@ pub(super) async fn begin(simulation: &Simulation<'_>, by: &Process) -> Result<(
 /// # Errors
 /// What went wrong, in words.
 pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
-    let unfinished = by.actor.run(by.unfinished()).await;
-    let unfinished = unfinished.map_err(|_| "the lister crashed")?;
-    for state in unfinished.map_err(|e| e.to_string())? {
+    for state in unfinished(by).await? {
         let builder = by.resume(simulation.scenario, state.migration);
         let ended = by.actor.run(builder.execute()).await;
         if let First::Superseded(how) | First::Ended(how) = First::of(ended) {
+            let left = unfinished(by).await?;
+            if left.iter().all(|other| other.migration != state.migration) {
+                // it has undone itself
+                continue;
+            }
             let undone = by.actor.run(by.undo(state.migration).execute()).await;
             let undone = undone.map_err(|_| "undoing crashed")?;
             let result = undone.map_err(|e| format!("undoing after {how}: {e:?}"))?;
-            if result.status != MigrationStatus::RolledBack {
+            if !is_undone(&result) {
                 let error = result.error;
                 return Err(format!("neither resumed ({how}) nor undone: {error:?}"));
             }
         }
     }
     finish(simulation, by).await
+}
+
+/// What this process finds unfinished.
+async fn unfinished(by: &Process) -> Result<Vec<MigrationState>, String> {
+    let unfinished = by.actor.run(by.unfinished()).await;
+    let unfinished = unfinished.map_err(|_| "the lister crashed")?;
+    unfinished.map_err(|e| e.to_string())
 }
 
 fn success(
@@ -177,7 +191,7 @@ fn success(
 /// What is wrong, in words.
 async fn roll_back(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
     roll_back_only(simulation, by).await?;
-    let last = start(simulation, "last", 3)?;
+    let last = start(simulation, "last", 3).await?;
     finish(simulation, &last).await
 }
 
@@ -189,15 +203,12 @@ pub(super) async fn roll_back_only(
     simulation: &Simulation<'_>,
     by: &Process,
 ) -> Result<(), String> {
-    let unfinished = by.actor.run(by.unfinished()).await;
-    let unfinished = unfinished.map_err(|_| "the lister crashed")?;
-    let unfinished = unfinished.map_err(|e| e.to_string())?;
-    if let Some(state) = unfinished.first() {
+    if let Some(state) = unfinished(by).await?.first() {
         let undone = by.actor.run(by.undo(state.migration).execute()).await;
         let undone = undone.map_err(|_| "undoing crashed")?;
         let result = undone.map_err(|e| format!("undoing does not succeed: {e:?}"))?;
         match (&result.status, &result.error) {
-            (MigrationStatus::RolledBack, None) => end::check_undone(simulation).await?,
+            _ if is_undone(&result) => end::check_undone(simulation).await?,
             (_, Some(error)) if *error.kind() == ErrorKind::Stuck => {
                 end::check_pivot_behind(simulation).await?;
             }
@@ -210,7 +221,7 @@ pub(super) async fn roll_back_only(
 /// Run again, it says that there is nothing to do, and changes nothing.
 async fn again(simulation: &Simulation<'_>) -> Result<(), String> {
     simulation.let_leases_pass().await;
-    let by = start(simulation, "again", 4)?;
+    let by = start(simulation, "again", 4).await?;
     let ended = by.actor.run(by.begin(simulation.scenario)).await;
     let result = ended.map_err(|_| "running again crashed")?;
     let result = result.map_err(|e| format!("running again does not succeed: {e:?}"))?;

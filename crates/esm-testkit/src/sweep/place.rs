@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use esm_core::Result;
+use esm_core::clock::Environment;
 use esm_core::document::ObjectDocument;
 use esm_core::event::Event;
+use esm_core::foreign::{ForeignEventStore, NativeStore};
 use esm_core::id::{BackupId, ObjectId, StreamId};
 use esm_core::store::{
     BackupProvider, Cell, EventStore, EventStoreExt as _, PageLimit, ReadFrom, RecordKey, Records,
@@ -13,6 +15,8 @@ use esm_core::store::{
 };
 use futures::TryStreamExt as _;
 
+use crate::environment;
+use crate::faults::{Actor, Crashed};
 use crate::memory::MemoryWorld;
 
 /// The stores in which a scenario takes place. Locks are always in memory: how long a lease lasts,
@@ -37,6 +41,9 @@ pub struct Place {
     pub records: Arc<dyn Records>,
     /// The backups and archives.
     pub backups: Arc<dyn BackupProvider>,
+    /// Where the streams are in a native store: then each process opens an event store of its own on
+    /// it, and its calls on the native store are the operations, from the first of its opening on.
+    pub native_store: Option<Arc<dyn NativeStore>>,
 }
 
 impl From<MemoryWorld> for Place {
@@ -45,11 +52,66 @@ impl From<MemoryWorld> for Place {
             event_store: world.event_store(),
             records: world.records(),
             backups: world.backups(),
+            native_store: None,
         }
     }
 }
 
 impl Place {
+    /// A place whose streams are in this native store; all else is in memory.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use esm_core::foreign::{CloseProof, Profile};
+    /// use esm_testkit::memory::MemoryNativeStore;
+    /// use esm_testkit::sweep::{Place, Scenario, Sweep};
+    ///
+    /// let profile = Profile::new(CloseProof::StoreRefuses).with_fence(true).with_delete(true);
+    /// let scenario = Scenario::new("order/1".parse()?, Vec::new()).at(move || {
+    ///     let native = MemoryNativeStore::new(profile); // your native store
+    ///     Place::on_native_store(Arc::new(native))
+    /// });
+    /// let operations = Sweep::of_crashes(scenario).clean();
+    /// assert!(operations.iter().any(|operation| operation.call.name == "native_store.close"));
+    /// # Ok::<(), esm_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`ForeignEventStore::open`].
+    pub async fn on_native_store(native: Arc<dyn NativeStore>) -> Result<Self> {
+        let environment = environment(0);
+        let event_store = ForeignEventStore::open(Arc::clone(&native), &environment).await?;
+        Ok(Self {
+            event_store: Arc::new(event_store),
+            native_store: Some(native),
+            ..MemoryWorld::new(&environment).into()
+        })
+    }
+
+    /// The event store, as a process sees it that opens it.
+    pub(super) async fn opened_by(
+        &self,
+        actor: &Actor,
+        environment: &Environment,
+    ) -> Arc<dyn EventStore> {
+        let Some(native) = &self.native_store else {
+            return actor.event_store(Arc::clone(&self.event_store));
+        };
+        let native = actor.native_store(Arc::clone(native));
+        match actor
+            .run(ForeignEventStore::open(native, environment))
+            .await
+        {
+            Ok(Ok(opened)) => Arc::new(opened),
+            Ok(Err(_)) | Err(Crashed) => {
+                // a process that cannot open its store ends, so it never comes to using this one
+                actor.crash();
+                Arc::clone(&self.event_store)
+            }
+        }
+    }
+
     /// All cells of a stream.
     pub(super) async fn cells(&self, stream: &StreamId) -> Result<Vec<Cell>, String> {
         let store = Arc::clone(&self.event_store);

@@ -354,7 +354,7 @@ async fn simulate(
         return super::zombie::simulate(simulation, then, gate).await;
     }
     simulation.interrupt().await?;
-    let first = continuation::start(simulation, "first", 1)?;
+    let first = continuation::start(simulation, "first", 1).await?;
     let ended = first.actor.run(first.work(simulation.scenario)).await;
     let first = First::of(ended);
     let refused = simulation.scenario.undone_after.is_some();

@@ -20,6 +20,7 @@ use super::{Place, Scenario};
 use crate::faults::{Actor, At, Crashed, Fault, FaultPlan, Interjection};
 use crate::memory::{MemoryLocks, MemoryWorld};
 use crate::observe::{History, Observer};
+use crate::tap::Operation;
 use crate::{SeededRandomness, environment};
 
 /// More than two leases: every lock of a dead process has expired by then.
@@ -104,20 +105,21 @@ impl<'a> Simulation<'a> {
     ///
     /// # Errors
     /// `Invalid` for a holder that is no name.
-    pub(super) fn process(&self, holder: &str, seed: u64) -> Result<Process> {
-        self.process_with(holder, seed, Arc::new(self.locks.clone()))
+    pub(super) async fn process(&self, holder: &str, seed: u64) -> Result<Process> {
+        let locks = Arc::new(self.locks.clone());
+        self.process_with(holder, seed, locks).await
     }
 
     /// A process that no lock keeps from anything: every process has its own locks.
     ///
     /// # Errors
     /// `Invalid` for a holder that is no name.
-    pub(super) fn process_without_lock(&self, holder: &str, seed: u64) -> Result<Process> {
+    pub(super) async fn process_without_lock(&self, holder: &str, seed: u64) -> Result<Process> {
         let locks = MemoryLocks::new(Arc::clone(&self.environment.clock));
-        self.process_with(holder, seed, Arc::new(locks))
+        self.process_with(holder, seed, Arc::new(locks)).await
     }
 
-    fn process_with(
+    async fn process_with(
         &self,
         holder: &str,
         seed: u64,
@@ -129,7 +131,7 @@ impl<'a> Simulation<'a> {
             randomness: Arc::new(SeededRandomness::new(seed)),
         };
         let service = MigrationService::new(
-            actor.event_store(Arc::clone(&self.place.event_store)),
+            self.place.opened_by(&actor, &environment).await,
             actor.records(Arc::clone(&self.place.records)),
             actor.locks(locks),
         )?
@@ -171,11 +173,11 @@ impl<'a> Simulation<'a> {
         let Some(operation) = self.scenario.undone_after else {
             return Ok(());
         };
-        let before = self.plan.log().operations();
-        let before = before.iter().filter(|o| o.call.name == operation).count() as u64;
-        self.plan
-            .inject(At::Named(operation, before), Fault::CrashAfter);
-        let earlier = self.process("earlier", 5).map_err(|e| e.to_string())?;
+        let earlier = self.process("earlier", 5).await;
+        let earlier = earlier.map_err(|e| e.to_string())?;
+        let before = self.plan.log().names().get(operation).copied();
+        let next = At::Named(operation, before.unwrap_or_default());
+        self.plan.inject(next, Fault::CrashAfter);
         let ended = earlier.actor.run(earlier.begin(self.scenario)).await;
         self.let_leases_pass().await;
         match ended {
@@ -185,7 +187,8 @@ impl<'a> Simulation<'a> {
     }
 
     async fn migrate_and_append(&self, since: &[Event]) -> Result<(), String> {
-        let migrator = self.process("migrator", 6).map_err(|e| e.to_string())?;
+        let migrator = self.process("migrator", 6).await;
+        let migrator = migrator.map_err(|e| e.to_string())?;
         let ended = migrator.actor.run(migrator.migrate(self.scenario)).await;
         let ended = ended.map_err(|Crashed| "the migrator crashed")?;
         let ended = ended.map_err(|e| e.to_string())?;
@@ -212,10 +215,7 @@ impl<'a> Simulation<'a> {
     /// When one cannot be read.
     pub(super) async fn streams(&self) -> Result<BTreeSet<StreamId>, String> {
         let operations = self.plan.log().operations();
-        let of_streams = operations
-            .iter()
-            .filter(|operation| operation.call.name.starts_with("event_store."));
-        let named = of_streams.filter_map(|operation| StreamId::new(&operation.call.key).ok());
+        let named = operations.iter().filter_map(Operation::stream);
         let first = self.scenario.objects.iter();
         let first = first.map(|(object, _)| StreamId::first(object));
         self.place.present(named.chain(first).collect()).await

@@ -19,33 +19,28 @@ pub(super) async fn simulate(
 ) -> Result<(), String> {
     let scenario = simulation.scenario;
     simulation.interrupt().await?;
-    let first = unlocked(simulation, "first", 1)?;
-    let other = unlocked(simulation, "other", 2)?;
     let sleeper = async {
+        let first = unlocked(simulation, "first", 1).await?;
         let ended = first.actor.run(first.work(scenario)).await;
         // without a lock it may need fewer operations, and never come to the one where it pauses
         gate.open();
         gate.pass().await;
-        ended
+        Ok::<_, String>(First::of(ended))
     };
     let meanwhile = async {
         gate.reached().await;
-        let met = match then {
-            Then::RollBack => continuation::roll_back_only(simulation, &other).await,
-            Then::Rival => continuation::begin(simulation, &other).await,
-            Then::Same | Then::Other => continuation::finish(simulation, &other).await,
-        };
+        let met = others(simulation, then).await;
         gate.open();
         met
     };
     let (woken, met) = tokio::join!(sleeper, meanwhile);
-    let woken = First::of(woken);
+    let woken = woken?;
     let verdict = async {
         met?;
         end::check_violations(simulation)?;
         // whoever comes next finds or makes everything right
         simulation.let_leases_pass().await;
-        let last = continuation::start(simulation, "last", 3)?;
+        let last = continuation::start(simulation, "last", 3).await?;
         continuation::finish_all(simulation, &last).await?;
         end::check(simulation).await
     };
@@ -53,7 +48,17 @@ pub(super) async fn simulate(
     verdict.map_err(|what| format!("{what}\nthe process that was paused: {woken:?}"))
 }
 
-fn unlocked(simulation: &Simulation<'_>, holder: &str, seed: u64) -> Result<Process, String> {
-    let process = simulation.process_without_lock(holder, seed);
+/// What another does while the first sleeps.
+async fn others(simulation: &Simulation<'_>, then: Then) -> Result<(), String> {
+    let other = unlocked(simulation, "other", 2).await?;
+    match then {
+        Then::RollBack => continuation::roll_back_only(simulation, &other).await,
+        Then::Rival => continuation::begin(simulation, &other).await,
+        Then::Same | Then::Other => continuation::finish(simulation, &other).await,
+    }
+}
+
+async fn unlocked(simulation: &Simulation<'_>, holder: &str, seed: u64) -> Result<Process, String> {
+    let process = simulation.process_without_lock(holder, seed).await;
     process.map_err(|e| e.to_string())
 }
