@@ -144,7 +144,8 @@ impl ForeignEventStore {
         ) {
             return Err(error);
         }
-        match self.streams.find_entry(stream, position).await? {
+        let found = self.streams.find_entry(stream, position).await;
+        match found.map_err(unsettled)? {
             Some(found) if cell::is_of(&found.entry, commit)? => {
                 Ok(self.streams.tail_after(stream, position, header))
             }
@@ -171,6 +172,12 @@ impl ForeignEventStore {
             false => Ok(()),
         }
     }
+}
+
+/// What became of a write that cannot be read back: nobody knows (R10).
+fn unsettled(reading: Error) -> Error {
+    let message = "the outcome of a write is unknown: it could not be read back";
+    Error::new(ErrorKind::Ambiguous, message).with_source(reading)
 }
 
 /// Answers `Closed` for a tail that is a Close.

@@ -12,14 +12,13 @@ use esm_core::migration::MigrationService;
 use esm_core::store::{EventStore, Shortcoming, Tail};
 use esm_core::{Error, ErrorKind, Result};
 use esm_testkit::environment;
-use esm_testkit::memory::MemoryWorld;
+use esm_testkit::memory::{MemoryNativeStore, MemoryWorld};
 
 use super::fixture::{event, open, rules, stream};
-use super::kurrent::{Adapter, Expected, Kurrent, NEW, data_of};
 
 /// What is wrong with an adapter, or with its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Defect {
+pub(crate) enum Defect {
     /// Appends whatever is expected.
     NoExpectation,
     /// Looks first and appends then, as two requests.
@@ -43,25 +42,27 @@ enum Defect {
 }
 
 #[derive(Debug, Clone)]
-struct Deficient {
-    inner: Adapter,
+pub(crate) struct Deficient {
+    inner: MemoryNativeStore,
+    claimed: CloseProof,
     defect: Defect,
 }
 
 impl Deficient {
-    fn new(kurrent: &Kurrent, defect: Defect) -> Self {
-        let inner = Adapter::new(kurrent).with(|mut profile| {
-            profile.proof = match defect {
-                Defect::NobodyRefuses => CloseProof::StoreRefuses,
-                Defect::SaysSo => CloseProof::Nothing,
-                _ => profile.proof,
-            };
-            profile
-        });
-        if defect == Defect::OldWritersAtWork {
-            kurrent.let_everybody_write();
+    /// What this native store holds, with this defect.
+    pub(crate) fn new(native: &MemoryNativeStore, defect: Defect) -> Self {
+        use CloseProof::{FormatMarker, Nothing, StoreRefuses};
+        let (claimed, kept) = match defect {
+            Defect::NobodyRefuses => (StoreRefuses, FormatMarker),
+            Defect::OldWritersAtWork => (FormatMarker, Nothing),
+            Defect::SaysSo => (Nothing, FormatMarker),
+            _ => (FormatMarker, FormatMarker),
+        };
+        Self {
+            inner: native.clone().with_profile(Profile::new(kept)),
+            claimed,
+            defect,
         }
-        Self { inner, defect }
     }
 
     async fn count(&self, stream: &StreamId) -> Result<u64> {
@@ -79,6 +80,7 @@ impl Deficient {
     }
 
     async fn append_anyhow(&self, stream: &StreamId, entries: Vec<Entry>) -> Result<()> {
+        others_come_first().await;
         loop {
             let count = self.count(stream).await?;
             match self.inner.append(stream, count, entries.clone()).await {
@@ -89,10 +91,15 @@ impl Deficient {
     }
 }
 
+/// Lets other tasks of this thread overtake, as requests do.
+async fn others_come_first() {
+    tokio::task::yield_now().await;
+}
+
 #[async_trait]
 impl NativeStore for Deficient {
     fn profile(&self) -> Profile {
-        self.inner.profile()
+        Profile::new(self.claimed)
     }
 
     async fn read(&self, stream: &StreamId, from: u64, limit: SliceLimit) -> Result<Slice> {
@@ -104,6 +111,7 @@ impl NativeStore for Deficient {
     }
 
     async fn append(&self, stream: &StreamId, expected: u64, all: Vec<Entry>) -> Result<()> {
+        others_come_first().await;
         match self.defect {
             Defect::NoExpectation => self.append_anyhow(stream, all).await,
             Defect::LooksThenAppends => self.look_then_append(stream, expected, all).await,
@@ -153,25 +161,18 @@ impl NativeStore for Deficient {
             .append_as_old_writer(stream, expected, event)
             .await
     }
-
-    async fn delete(&self, stream: &StreamId) -> Result<()> {
-        self.inner.delete(stream).await
-    }
 }
 
 /// What is found, and that a migration is refused with it before anything is touched.
 async fn found(defect: Defect) -> Finding {
-    let kurrent = Kurrent::rolled_out();
-    let written = data_of(&event("e", "Old"));
-    kurrent
-        .append(NEW, "order-1", Expected::Any, vec![written])
-        .unwrap();
-    let store = open(Deficient::new(&kurrent, defect), 1).await;
+    let native = MemoryNativeStore::new(Profile::new(CloseProof::FormatMarker));
+    let (id, written) = (stream("order-1"), vec![event("e", "Old").into()]);
+    native.append(&id, 0, written).await.unwrap();
+    let store = open(Deficient::new(&native, defect), 1).await;
     let finding = store.finding().cloned().unwrap();
     let world = MemoryWorld::new(&environment(2));
     let (records, environment) = (world.records(), environment(3));
     let object: ObjectId = "order/1".parse().unwrap();
-    let id = stream("order-1");
     let adopted = adopt(
         records.clone(),
         &*store,
@@ -287,49 +288,4 @@ async fn closes_that_some_writer_does_not_honour() {
     )
     .await;
     assert_found(Defect::SaysSo, not_honoured, "the adapter names nothing").await;
-}
-
-/// A test that could not be done says nothing, and nothing is recorded.
-#[tokio::test]
-async fn a_store_that_does_not_answer_is_not_judged() {
-    #[derive(Debug)]
-    struct Unreachable(Adapter);
-
-    #[async_trait]
-    impl NativeStore for Unreachable {
-        fn profile(&self) -> Profile {
-            self.0.profile()
-        }
-
-        async fn read(&self, stream: &StreamId, from: u64, limit: SliceLimit) -> Result<Slice> {
-            self.0.read(stream, from, limit).await
-        }
-
-        async fn last(&self, stream: &StreamId) -> Result<Option<Recorded>> {
-            self.0.last(stream).await
-        }
-
-        async fn append(&self, stream: &StreamId, expected: u64, all: Vec<Entry>) -> Result<()> {
-            match stream.as_str().starts_with("esm-probe") && expected == 3 {
-                true => Err(Error::new(ErrorKind::Unavailable, "connection refused")),
-                false => self.0.append(stream, expected, all).await,
-            }
-        }
-
-        async fn append_as_old_writer(
-            &self,
-            stream: &StreamId,
-            expected: Option<u64>,
-            event: Event,
-        ) -> Result<()> {
-            self.0.append_as_old_writer(stream, expected, event).await
-        }
-    }
-
-    let kurrent = Kurrent::rolled_out();
-    let native = Arc::new(Unreachable(Adapter::new(&kurrent)));
-    let opened = esm_core::foreign::ForeignEventStore::open(native, &environment(1)).await;
-    let error = opened.unwrap_err();
-    assert_eq!(*error.kind(), ErrorKind::Unavailable, "{error}");
-    assert_eq!(open(Adapter::new(&kurrent), 2).await.finding(), None);
 }

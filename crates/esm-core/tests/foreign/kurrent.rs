@@ -58,7 +58,6 @@ struct State {
     streams: BTreeMap<String, Vec<usize>>,
     /// The users who may write; everybody while it is empty.
     writers: BTreeSet<&'static str>,
-    reads: u64,
 }
 
 /// The user of applications that never heard of esm.
@@ -71,21 +70,12 @@ impl Kurrent {
     /// A server on which old writers are kept out already.
     pub(crate) fn rolled_out() -> Self {
         let kurrent = Self::default();
-        kurrent.let_only_new_writers_write();
+        kurrent.lock().writers = [NEW].into();
         kurrent
-    }
-
-    pub(crate) fn let_only_new_writers_write(&self) {
-        self.lock().writers = [NEW].into();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
-    }
-
-    /// Lets everybody write again, as a careless operator does.
-    pub(crate) fn let_everybody_write(&self) {
-        self.lock().writers.clear();
     }
 
     pub(crate) fn append(
@@ -126,8 +116,7 @@ impl Kurrent {
     }
 
     pub(crate) fn read(&self, stream: &str, from: u64, max: usize) -> Vec<ResolvedEvent> {
-        let mut state = self.lock();
-        state.reads += 1;
+        let state = self.lock();
         let Some(all) = state.streams.get(stream) else {
             return Vec::new();
         };
@@ -137,8 +126,7 @@ impl Kurrent {
     }
 
     pub(crate) fn last(&self, stream: &str) -> Option<ResolvedEvent> {
-        let mut state = self.lock();
-        state.reads += 1;
+        let state = self.lock();
         let index = *state.streams.get(stream)?.last()?;
         Some(state.log[index].clone())
     }
@@ -149,16 +137,6 @@ impl Kurrent {
 
     pub(crate) fn streams(&self) -> Vec<String> {
         self.lock().streams.keys().cloned().collect()
-    }
-
-    /// Number of reads that were asked for.
-    pub(crate) fn reads(&self) -> u64 {
-        self.lock().reads
-    }
-
-    /// Number of events in the log.
-    pub(crate) fn events(&self) -> usize {
-        self.lock().log.len()
     }
 }
 

@@ -7,6 +7,7 @@
 mod conformance;
 mod deficient;
 mod existing;
+mod faults;
 mod fixture;
 mod formats;
 mod kurrent;
@@ -14,3 +15,4 @@ mod live;
 mod migration;
 mod places;
 mod self_test;
+mod sweeps;

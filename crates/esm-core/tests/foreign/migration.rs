@@ -10,9 +10,9 @@ use esm_core::id::{ObjectId, StreamId};
 use esm_core::migration::{MigrationService, MigrationStatus};
 use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
 use esm_core::store::{EventStore, Stores};
-use esm_testkit::environment;
 use esm_testkit::faults::{Actor, At, Fault, FaultPlan};
 use esm_testkit::memory::MemoryWorld;
+use esm_testkit::{Rules, environment};
 use futures::TryStreamExt as _;
 
 use super::fixture::{event, open, rules, stream};
@@ -56,9 +56,10 @@ impl World {
 
     /// A migrator, as this process sees the world.
     pub(crate) async fn migrator(&self, seed: u64, actor: &Actor) -> MigrationService {
-        let events: Arc<dyn EventStore> = self.open(seed).await;
+        let native = actor.native_store(Arc::new(self.adapter.clone()));
+        let events = ForeignEventStore::open(native, &environment(seed)).await;
+        let events: Arc<dyn EventStore> = Arc::new(events.unwrap());
         let records = actor.records(self.storage.records());
-        let events = actor.event_store(events);
         // each believes that it holds the lock
         let locks = esm_testkit::memory::MemoryLocks::new(environment(seed).clock);
         let locks = actor.locks(Arc::new(locks));
@@ -218,41 +219,69 @@ async fn an_undo_is_abandoned_where_a_fence_would_show_and_rolled_back_where_not
     }
 }
 
-/// I1, I4: a migrator dies before or after each of its calls, or loses the answer, and another that
-/// knows nothing goes on.
+/// I1, I4: a migrator out of the native store or back into it meets a fault at any of its calls, also
+/// of those on the native store, and another that knows nothing goes on.
 #[tokio::test(start_paused = true)]
-async fn a_migrator_that_dies_anywhere_is_resumed_by_another() {
-    for fault in [Fault::CrashBefore, Fault::CrashAfter, Fault::FailAfter] {
-        for at in 0.. {
-            let world = World::new(Adapter::new, TYPES).await;
-            let plan = FaultPlan::new().with(At::Operation(at), fault.clone());
-            let actor = plan.actor("first");
-            let service = world.migrator(4, &actor).await;
-            let migration = service.migrate(world.object.clone()).transform(rules());
-            let done = actor.run(migration.cells(2, 1 << 20).execute()).await;
-            let finished = done.is_ok_and(|result| result.is_ok_and(|r| r.is_success()));
-            let reached = plan.log().len() > at;
-            let other = world.migrator(5, &FaultPlan::new().actor("other")).await;
-            let planned: Vec<_> = other.active().try_collect().await.unwrap();
-            for state in planned {
-                let resumed = other.resume(state.migration).transform(rules());
-                let resumed = resumed.execute().await.unwrap();
-                assert!(resumed.is_success(), "{fault:?} at {at}: {resumed:?}");
+async fn a_migrator_between_stores_that_fails_anywhere_is_followed_by_another() {
+    for back in [false, true] {
+        for fault in [Fault::CrashBefore, Fault::CrashAfter, Fault::FailAfter] {
+            let mut at = 0;
+            while moves_with(back, &fault, at).await {
+                at += 1;
             }
-            let schemas = world.schemas(&[]).await;
-            match schemas.len() {
-                // it died before anything was planned
-                6 => assert!(!finished, "{fault:?} at {at}"),
-                _ => assert_eq!(
-                    schemas,
-                    ["Old v2", "Keep v1", "Split v2", "Split v2", "Old v2"],
-                    "{fault:?} at {at}"
-                ),
-            }
-            if !reached {
-                assert!(finished && at > 20, "{fault:?}: only {at} calls");
-                break;
-            }
+            assert!(at > 20, "{fault:?}: only {at} calls");
         }
     }
+}
+
+/// Answers whether there was such a call.
+async fn moves_with(back: bool, fault: &Fault, at: u64) -> bool {
+    let world = World::new(Adapter::new, TYPES).await;
+    let object = || world.object.clone();
+    let mut stores = vec![world.storage.event_store()];
+    if back {
+        let service = world.migrator(3, &FaultPlan::new().actor("earlier")).await;
+        let out = service.migrate(object()).transform(rules());
+        let out = out.to_store(stores[0].clone()).execute().await.unwrap();
+        assert!(out.is_success(), "{out:?}");
+        stores.push(world.open(6).await);
+    }
+    let (before, schemas) = (world.active().await, world.schemas(&stores).await);
+
+    let plan = FaultPlan::new();
+    let actor = plan.actor("first");
+    let service = world.migrator(4, &actor).await;
+    plan.inject(At::Operation(plan.log().len() + at), fault.clone());
+    let rules = || match back {
+        true => Rules::new([]),
+        false => rules(),
+    };
+    let migration = service.migrate(object()).transform(rules());
+    let migration = stores.iter().cloned().fold(migration, |m, s| m.to_store(s));
+    let done = actor.run(migration.cells(2, 1 << 20).execute()).await;
+    let finished = done.is_ok_and(|result| result.is_ok_and(|r| r.is_success()));
+    let reached = plan.log().operations().iter().any(|o| o.of_actor == at);
+
+    let other = world.migrator(5, &FaultPlan::new().actor("other")).await;
+    let planned: Vec<_> = other.active().try_collect().await.unwrap();
+    for state in &planned {
+        let resumed = other.resume(state.migration).transform(rules());
+        let resumed = stores.iter().cloned().fold(resumed, |r, s| r.to_store(s));
+        let resumed = resumed.execute().await.unwrap();
+        assert!(resumed.is_success(), "{fault:?} at {at}: {resumed:?}");
+    }
+    let found = world.schemas(&stores).await;
+    match world.active().await == before {
+        // it died before anything was planned
+        true => {
+            assert!(!finished && planned.is_empty(), "{fault:?} at {at}");
+            assert_eq!(found, schemas, "{fault:?} at {at}");
+        }
+        false => {
+            let expected = ["Old v2", "Keep v1", "Split v2", "Split v2", "Old v2"];
+            assert_eq!(found, expected, "{fault:?} at {at}");
+        }
+    }
+    assert!(reached || finished, "{fault:?} at {at}");
+    reached
 }

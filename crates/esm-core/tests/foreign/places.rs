@@ -3,65 +3,14 @@
 use std::sync::Arc;
 
 use esm_core::event::Revision;
-use esm_core::foreign::{ForeignEventStore, NativeStore, Profile, Recorded, Slice, SliceLimit};
+use esm_core::foreign::{CloseProof, Entry, ForeignEventStore, NativeStore, Profile};
 use esm_core::id::StreamId;
 use esm_core::store::{Append, Cell, EventStore, Fence, PageLimit, ReadFrom, Tail};
 use esm_testkit::environment;
+use esm_testkit::memory::MemoryNativeStore;
 use proptest::prelude::*;
 
 use super::fixture::{event, open, stream};
-use super::kurrent::{Adapter, Expected, Kurrent, NEW, data_of};
-
-/// Finds marks as an index would.
-#[derive(Debug, Clone)]
-struct Indexed(Adapter);
-
-#[async_trait::async_trait]
-impl NativeStore for Indexed {
-    fn profile(&self) -> Profile {
-        self.0.profile().with_finding_marks(true)
-    }
-
-    async fn read(&self, s: &StreamId, from: u64, limit: SliceLimit) -> esm_core::Result<Slice> {
-        self.0.read(s, from, limit).await
-    }
-
-    async fn last(&self, s: &StreamId) -> esm_core::Result<Option<Recorded>> {
-        self.0.last(s).await
-    }
-
-    async fn last_marked(&self, s: &StreamId, before: u64) -> esm_core::Result<Option<Recorded>> {
-        for position in (0..before).rev() {
-            let limit = SliceLimit {
-                entries: 1,
-                bytes: 0,
-            };
-            let slice = self.0.read(s, position, limit).await?;
-            if let Some(marked) = slice.entries.into_iter().find(|e| e.entry.mark.is_some()) {
-                return Ok(Some(marked));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn append(
-        &self,
-        s: &StreamId,
-        expected: u64,
-        entries: Vec<esm_core::foreign::Entry>,
-    ) -> esm_core::Result<()> {
-        self.0.append(s, expected, entries).await
-    }
-
-    async fn append_as_old_writer(
-        &self,
-        s: &StreamId,
-        expected: Option<u64>,
-        event: esm_core::event::Event,
-    ) -> esm_core::Result<()> {
-        self.0.append_as_old_writer(s, expected, event).await
-    }
-}
 
 #[derive(Debug, Clone, Copy)]
 enum Write {
@@ -86,7 +35,7 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
 
 /// Writes all; answers the number of events of each cell that was written.
 async fn written(
-    kurrent: &Kurrent,
+    native: &MemoryNativeStore,
     store: &ForeignEventStore,
     id: &StreamId,
     writes: &[Write],
@@ -102,10 +51,9 @@ async fn written(
         let commit = environment.commit_id();
         match *write {
             Write::Natively(count) => {
-                let events = (0..count).map(|_| data_of(&next())).collect();
-                kurrent
-                    .append(NEW, id.as_str(), Expected::Any, events)
-                    .unwrap();
+                let entries = (0..count).map(|_| Entry::from(next())).collect();
+                let end = native.snapshot(id).len() as u64;
+                native.append(id, end, entries).await.unwrap();
                 counts.extend((0..count).map(|_| 1));
                 continue;
             }
@@ -185,15 +133,12 @@ proptest! {
     fn cells_are_the_same_wherever_reading_begins(writes in writes(), indexed: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let kurrent = Kurrent::rolled_out();
             let id = stream("order-1");
-            let adapter = Adapter::new(&kurrent).with(|p| p.with_fence(true));
-            let writer = open(adapter.clone(), 1).await;
-            let counts = written(&kurrent, &writer, &id, &writes).await;
-            let fresh = async || match indexed {
-                true => open(Indexed(adapter.clone()), 2).await,
-                false => open(adapter.clone(), 2).await,
-            };
+            let profile = Profile::new(CloseProof::StoreRefuses).with_fence(true);
+            let native = MemoryNativeStore::new(profile.with_finding_marks(indexed));
+            let writer = open(native.clone(), 1).await;
+            let counts = written(&native, &writer, &id, &writes).await;
+            let fresh = async || open(native.clone(), 2).await;
             let all = super::fixture::cells(&fresh().await, &id).await;
             let mut tail = Tail::default();
             for cell in &all {

@@ -3,58 +3,59 @@
 use std::sync::Arc;
 
 use esm_core::ErrorKind;
-use esm_core::foreign::{CloseProof, ForeignEventStore};
+use esm_core::foreign::{CloseProof, ForeignEventStore, NativeStore, Profile};
 use esm_core::store::{EventStore, Shortcoming, Tail};
 use esm_testkit::environment;
+use esm_testkit::memory::MemoryNativeStore;
 
+use super::deficient::{Defect, Deficient};
 use super::fixture::{append, event, open, stream};
-use super::kurrent::{Adapter, Kurrent, NEW};
+
+/// A store whose old writers are kept out.
+fn rolled_out() -> MemoryNativeStore {
+    MemoryNativeStore::new(Profile::new(CloseProof::FormatMarker).with_delete(true))
+}
+
+/// Number of entries in all streams.
+fn entries(native: &MemoryNativeStore) -> usize {
+    let streams = native.stream_ids();
+    streams.iter().map(|id| native.snapshot(id).len()).sum()
+}
 
 #[tokio::test]
 async fn a_store_gets_one_id_and_is_tested_once() {
-    let kurrent = Kurrent::rolled_out();
-    let first = open(Adapter::new(&kurrent), 1).await;
+    let native = rolled_out();
+    let first = open(native.clone(), 1).await;
     assert_eq!(first.finding(), None);
     assert_eq!(first.capabilities().shortcoming, None);
-    let (streams, events) = (kurrent.streams(), kurrent.events());
+    let (streams, events) = (native.stream_ids(), entries(&native));
     assert_eq!(
         streams.len(),
         2,
         "the marker and one closed probe: {streams:?}"
     );
-    let again = open(Adapter::new(&kurrent), 2).await;
+    let again = open(native.clone(), 2).await;
     assert_eq!((again.id(), again.finding()), (first.id(), None));
     assert_eq!(
-        kurrent.events(),
+        entries(&native),
         events,
         "later openings leave nothing behind"
     );
 }
 
 #[tokio::test]
-async fn those_who_open_a_store_first_at_the_same_time_meet() {
-    let kurrent = Kurrent::rolled_out();
-    let adapter = Adapter::new(&kurrent);
-    let opened = [1, 2, 3, 4].map(|seed| open(adapter.clone(), seed));
-    let opened = futures::future::join_all(opened).await;
-    assert!(opened.iter().all(|store| store.id() == opened[0].id()));
-    assert!(opened.iter().all(|store| store.finding().is_none()));
-    assert_eq!(open(adapter, 5).await.id(), opened[0].id());
-}
-
-#[tokio::test]
 async fn reading_writes_nothing() {
-    let kurrent = Kurrent::rolled_out();
-    let read_only = || ForeignEventStore::open_read_only(Arc::new(Adapter::new(&kurrent)));
+    let native = rolled_out();
+    let read_only = || ForeignEventStore::open_read_only(Arc::new(native.clone()));
     let refused = read_only().await.unwrap_err();
     assert_eq!(*refused.kind(), ErrorKind::NotFound);
     assert!(refused.hint().is_some());
-    assert_eq!(kurrent.streams(), [""; 0]);
+    assert_eq!(native.stream_ids(), []);
 
     let environment = environment(1);
-    let writing = open(Adapter::new(&kurrent), 1).await;
+    let writing = open(native.clone(), 1).await;
     append(&*writing, &environment, &stream("s"), vec![event("e", "E")]).await;
-    let events = kurrent.events();
+    let events = entries(&native);
     let reading = read_only().await.unwrap();
     assert_eq!(reading.id(), writing.id());
     let tail = reading.tail(&stream("s")).await.unwrap();
@@ -69,44 +70,38 @@ async fn reading_writes_nothing() {
         capabilities.shortcoming, None,
         "a dry run can be made on it"
     );
-    assert_eq!(kurrent.events(), events);
+    assert_eq!(entries(&native), events);
 }
 
 #[tokio::test]
 async fn a_store_that_loses_what_it_kept_is_found_out_and_may_be_mended() {
-    let kurrent = Kurrent::rolled_out();
-    assert_eq!(open(Adapter::new(&kurrent), 1).await.finding(), None);
-    let before = kurrent.clone();
-    kurrent.let_everybody_write();
-    let store = open(Adapter::new(&before), 2).await;
+    let native = rolled_out();
+    assert_eq!(open(native.clone(), 1).await.finding(), None);
+    let lost = Deficient::new(&native, Defect::OldWritersAtWork);
+    let store = open(lost.clone(), 2).await;
     let finding = store.finding().unwrap();
     assert_eq!(finding.shortcoming, Shortcoming::CloseNotHonoured);
     assert!(
         finding.seen.contains("a writer of old appended at its end"),
         "{finding:?}"
     );
-    let read_only = ForeignEventStore::open_read_only(Arc::new(Adapter::new(&kurrent)));
+    let read_only = ForeignEventStore::open_read_only(Arc::new(native.clone()));
     let known = read_only.await.unwrap().capabilities().shortcoming;
     assert_eq!(known, Some(Shortcoming::CloseNotHonoured));
     // the same again adds no more than probes
-    open(Adapter::new(&kurrent), 3).await;
-    let marker = kurrent.read("esm-store", 0, 100).len();
-    open(Adapter::new(&kurrent), 4).await;
-    assert_eq!(kurrent.read("esm-store", 0, 100).len(), marker);
+    open(lost.clone(), 3).await;
+    let marker = native.snapshot(&stream("esm-store"));
+    open(lost, 4).await;
+    assert_eq!(native.snapshot(&stream("esm-store")), marker);
 
-    kurrent.let_only_new_writers_write();
-    assert_eq!(open(Adapter::new(&kurrent), 5).await.finding(), None);
+    assert_eq!(open(native, 5).await.finding(), None);
 }
 
 #[tokio::test]
 async fn another_proof_is_tested_anew() {
-    let kurrent = Kurrent::rolled_out();
-    let first = open(Adapter::new(&kurrent), 1).await;
-    let claims = Adapter::new(&kurrent).with(|mut profile| {
-        profile.proof = CloseProof::StoreRefuses;
-        profile
-    });
-    let store = open(claims, 2).await;
+    let native = rolled_out();
+    let first = open(native.clone(), 1).await;
+    let store = open(Deficient::new(&native, Defect::NobodyRefuses), 2).await;
     assert_eq!(store.id(), first.id());
     let finding = store.finding().unwrap();
     assert_eq!(finding.shortcoming, Shortcoming::CloseNotHonoured);
@@ -118,11 +113,13 @@ async fn another_proof_is_tested_anew() {
 
 #[tokio::test]
 async fn an_application_stream_under_the_markers_name_is_no_marker() {
-    let kurrent = Kurrent::rolled_out();
-    let data = super::kurrent::data_of(&event("e", "E"));
-    let any = super::kurrent::Expected::Any;
-    kurrent.append(NEW, "esm-store", any, vec![data]).unwrap();
-    let native = Arc::new(Adapter::new(&kurrent));
+    let native = rolled_out();
+    let written = vec![event("e", "E").into()];
+    native
+        .append(&stream("esm-store"), 0, written)
+        .await
+        .unwrap();
+    let native = Arc::new(native);
     let refused = ForeignEventStore::open(native, &environment(1))
         .await
         .unwrap_err();
