@@ -19,8 +19,7 @@ use super::fixture::{event, rules};
 use super::kurrent::{Adapter, Expected, Kurrent, NEW, Refused, data_of};
 use super::migration::{SOURCE, World};
 
-/// How long a writer thinks between two appends: long enough that on a busy machine a Close now and
-/// then finds no append in its way.
+/// How long a writer thinks between two appends, at first.
 const THOUGHT: Duration = Duration::from_millis(60);
 
 /// An application's own writer: it knows the native client, and what a Close is.
@@ -71,6 +70,8 @@ struct Shared {
     /// Appends that were acknowledged.
     acknowledged: Arc<AtomicU64>,
     environment: Environment,
+    /// By the environment's clock.
+    began: Duration,
 }
 
 impl Shared {
@@ -96,6 +97,14 @@ impl Shared {
             () = enough => {}
             ended = writers.join_next() => panic!("a writer has ended: {ended:?}"),
         }
+    }
+
+    /// Thinks between two appends, the longer the longer all takes: however busy the machine is, a
+    /// Close comes to find no append in its way.
+    async fn think(&self) {
+        let clock = &self.environment.clock;
+        let so_far = clock.monotonic() - self.began;
+        clock.sleep(THOUGHT + so_far / 50).await;
     }
 
     fn stopped(&self) -> bool {
@@ -124,7 +133,7 @@ async fn write_natively(shared: Shared, kurrent: Kurrent, writer: u64) -> u64 {
         let attempt = shared.history.begin(vec![event.clone()]);
         native.append(&event);
         shared.acknowledge(attempt);
-        shared.environment.clock.sleep(THOUGHT).await;
+        shared.think().await;
     }
     native.followed
 }
@@ -146,7 +155,7 @@ async fn write_through_esm(
             .await;
         appended.unwrap();
         shared.acknowledge(attempt);
-        shared.environment.clock.sleep(THOUGHT).await;
+        shared.think().await;
     }
     0
 }
@@ -157,11 +166,13 @@ async fn writers_of_the_native_client_and_of_esm_go_on_through_two_migrations() 
     let world = World::new(Adapter::new, &["Old"]).await;
     let history = History::new();
     history.begin(world.read(&[]).await).acknowledged();
+    let environment = Environment::system();
     let shared = Shared {
+        began: environment.clock.monotonic(),
         history,
         stop: Arc::default(),
         acknowledged: Arc::default(),
-        environment: Environment::system(),
+        environment,
     };
     let mut writers = JoinSet::new();
     for writer in 0..NATIVE {
