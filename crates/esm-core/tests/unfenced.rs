@@ -1,5 +1,6 @@
 //! Stores that cannot fence a source: an undo keeps the target for ever and ends as `Abandoned`;
 //! and stores whose streams cannot be closed while they are written to.
+
 #![expect(
     clippy::unwrap_used,
     reason = "a test says by panicking what went wrong"
@@ -8,51 +9,38 @@
 use std::sync::Arc;
 
 use esm_core::ErrorKind;
-use esm_core::backup::{BackupOptions, BackupService, RestoreOptions, RestoreTarget};
-use esm_core::clock::Environment;
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, MigrationId, ObjectId, StoreId, StreamId};
-use esm_core::migration::{MigrationService, MigrationStatus, Scope};
-use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
-use esm_core::store::{Capabilities, CellKind, LockProvider, Shortcoming};
+use esm_core::backup::{BackupOptions, RestoreOptions, RestoreTarget};
+use esm_core::id::{MigrationId, ObjectId, StreamId};
+use esm_core::migration::{MigrationBuilder, MigrationService, MigrationStatus, Scope};
+use esm_core::store::{Capabilities, Shortcoming};
 use esm_testkit::faults::{Actor, At, Fault, FaultPlan, Gate};
-use esm_testkit::memory::{MemoryEventStore, MemoryLocks, MemoryWorld};
+use esm_testkit::memory::MemoryWorld;
 use esm_testkit::observe::Observer;
-use esm_testkit::{Rule, Rules, environment};
+use esm_testkit::{Rule, Rules, environment, event, events, ids};
 use futures::TryStreamExt as _;
 
 fn rules() -> Rules {
-    let of = |name, rule| (EventType::new(name).unwrap(), rule);
-    Rules::new([of("Old", Rule::Change), of("Bad", Rule::Fail)])
-}
-
-fn event(id: &str, event_type: &str) -> Event {
-    let (id, event_type) = (EventId::new(id), EventType::new(event_type));
-    Event::new(id.unwrap(), event_type.unwrap(), "{}")
+    Rules::new([("Old", Rule::Change), ("Bad", Rule::Fail)])
 }
 
 struct World {
-    environment: Environment,
     storage: MemoryWorld,
-    object: ObjectId,
+    service: MigrationService,
+    order: ObjectId,
 }
 
 impl World {
-    /// A storage with these capabilities and one object.
+    /// A storage with these capabilities and one order.
     async fn new(capabilities: Capabilities, types: &[&str]) -> Self {
-        let environment = environment(7);
-        let mut storage = MemoryWorld::new(&environment);
+        let mut storage = MemoryWorld::new(environment(7));
         storage.event_store = storage.event_store.with_capabilities(capabilities);
-        let object: ObjectId = "order/1".parse().unwrap();
-        let cells = (0..)
-            .zip(types)
-            .map(|(n, t)| vec![event(&format!("e{n}"), t)]);
-        let created = storage.create_object(&environment, &object, cells).await;
-        created.unwrap();
+        let order = "order/1".parse().unwrap();
+        let cells = events("e", types).map(|event| vec![event]);
+        storage.create_object(&order, cells).await.unwrap();
         Self {
-            environment,
+            service: storage.migration_service(),
             storage,
-            object,
+            order,
         }
     }
 
@@ -61,42 +49,27 @@ impl World {
         Self::new(capabilities, types).await
     }
 
+    fn migrate(&self) -> MigrationBuilder {
+        self.service.migrate(self.order.clone()).transform(rules())
+    }
+
     /// A process with these faults, whose locks are its own.
-    fn holder(&self, actor: &Actor, seed: u64) -> MigrationService {
-        let environment = environment(seed);
-        let locks: Arc<dyn LockProvider> =
-            Arc::new(MemoryLocks::new(Arc::clone(&environment.clock)));
-        let events = actor.event_store(self.storage.event_store());
-        let records = actor.records(self.storage.records());
-        let service = MigrationService::new(events, records, actor.locks(locks)).unwrap();
-        service.with_environment(environment)
-    }
-
-    fn service(&self) -> MigrationService {
-        self.holder(&FaultPlan::new().actor("service"), 3)
-    }
-
-    fn client(&self) -> ObjectClient {
-        let (records, events) = (self.storage.records(), self.storage.event_store());
-        ObjectClient::new(records, events, environment(55))
+    fn holder(&self, actor: &Actor) -> MigrationService {
+        actor.migration_service(&self.storage.with_own_locks())
     }
 
     async fn ids(&self) -> Vec<String> {
-        let events = self.client().read(&self.object, ReadPosition::Start);
-        let events: Vec<_> = events.try_collect().await.unwrap();
-        events.iter().map(|e| e.event.id.to_string()).collect()
+        ids(&self.storage.read(&self.order).await.unwrap())
     }
 
-    async fn planned(&self) -> Option<MigrationId> {
-        let service = self.service();
-        let all: Vec<_> = service.active().try_collect().await.unwrap();
+    async fn begun(&self) -> Option<MigrationId> {
+        let all: Vec<_> = self.service.active().try_collect().await.unwrap();
         all.first().map(|state| state.migration)
     }
 
     fn source_is_closed(&self) -> bool {
-        let cells = (self.storage.event_store).snapshot(&StreamId::first(&self.object));
-        let last = cells.last().map(|cell| &cell.header.kind);
-        matches!(last, Some(CellKind::Close(_)))
+        let source = StreamId::first(&self.order);
+        self.storage.close_of(&source).is_some()
     }
 }
 
@@ -106,11 +79,11 @@ async fn an_undo_keeps_the_target_and_ends_as_abandoned() {
     // the target is written, and the process dies before the Close
     let plan = FaultPlan::new().with(At::Named("event_store.close", 0), Fault::CrashBefore);
     let actor = plan.actor("first");
-    let migration = world.holder(&actor, 1).migrate(world.object.clone());
-    let crashed = actor.run(migration.transform(rules()).execute());
-    assert!(crashed.await.is_err());
-    let migration = world.planned().await.unwrap();
-    let undone = world.service().roll_back(migration).execute().await;
+    let migration = world.holder(&actor).migrate(world.order.clone());
+    let migration = migration.transform(rules());
+    assert!(actor.run(migration.execute()).await.is_err());
+    let migration = world.begun().await.unwrap();
+    let undone = world.service.roll_back(migration).execute().await;
     let undone = undone.unwrap();
     assert_eq!(undone.status, MigrationStatus::Abandoned, "{undone:?}");
     assert_eq!(
@@ -120,23 +93,14 @@ async fn an_undo_keeps_the_target_and_ends_as_abandoned() {
     assert!(!undone.is_success());
     assert_eq!(world.storage.event_store.stream_ids().len(), 2, "T is kept");
     assert!(!world.source_is_closed());
-    let state = world.service().status(migration).await.unwrap();
+    let state = world.service.status(migration).await.unwrap();
     assert_eq!(state.status, MigrationStatus::Abandoned);
     // it is over, and another may begin
-    let again = world
-        .service()
-        .resume(migration)
-        .transform(rules())
-        .execute();
-    assert_eq!(*again.await.unwrap_err().kind(), ErrorKind::AlreadyExists);
-    let next = world.service().migrate(world.object.clone());
-    assert!(
-        next.transform(rules())
-            .execute()
-            .await
-            .unwrap()
-            .is_success()
-    );
+    let again = world.service.resume(migration).transform(rules());
+    let refused = again.execute().await.unwrap_err();
+    assert_eq!(*refused.kind(), ErrorKind::AlreadyExists);
+    let next = world.migrate().execute().await;
+    assert!(next.unwrap().is_success());
     assert_eq!(world.ids().await, ["e0", "e1"]);
 }
 
@@ -149,8 +113,7 @@ async fn what_fails_before_anything_was_written_is_rolled_back_and_what_was_begu
         // the analysis finds what cannot be transformed, and a user's check sees the target
         let types = if failing_check { ["Old"] } else { ["Bad"] };
         let world = World::unfenced(&types).await;
-        let migration = world.service().migrate(world.object.clone());
-        let migration = migration.transform(rules()).with_rollback();
+        let migration = world.migrate().with_rollback();
         let migration = migration.verify(|verify| match failing_check {
             true => verify.custom("no", |_| async { Err("not good enough".to_owned()) }),
             false => verify,
@@ -171,12 +134,12 @@ async fn a_paused_holder_wakes_up_after_another_has_abandoned() {
         let world = World::unfenced(&["Old", "Keep"]).await;
         let observer = Observer::new(world.storage.event_store(), world.storage.records());
         let observer = observer.transformation(Arc::new(rules()));
-        let observer = Arc::new(observer.object(world.object.clone()));
+        let observer = Arc::new(observer.object(world.order.clone()));
         let gate = Gate::new();
         let plan = FaultPlan::new().with(At::Operation(at), Fault::Stall(gate.clone()));
         let plan = plan.watched_by(observer.clone());
-        let holder = world.holder(&plan.actor("first"), 1);
-        let migration = holder.migrate(world.object.clone()).transform(rules());
+        let holder = world.holder(&plan.actor("first"));
+        let migration = holder.migrate(world.order.clone()).transform(rules());
         let mut first = tokio::spawn(migration.execute());
         let paused = tokio::select! {
             () = gate.reached() => true,
@@ -188,11 +151,9 @@ async fn a_paused_holder_wakes_up_after_another_has_abandoned() {
             return;
         }
         let mut ended = None;
-        if let Some(migration) = world.planned().await {
+        if let Some(migration) = world.begun().await {
             let second = FaultPlan::new().watched_by(observer.clone());
-            let undo = world
-                .holder(&second.actor("second"), 2)
-                .roll_back(migration);
+            let undo = world.holder(&second.actor("second")).roll_back(migration);
             ended = Some(undo.undo_only().execute().await.unwrap().status);
             assert_eq!(second.violations(), [], "paused at {at}");
         }
@@ -209,11 +170,10 @@ async fn a_paused_holder_wakes_up_after_another_has_abandoned() {
             }
             _ => {}
         }
-        let any = ExpectedRevision::Any;
         let late = vec![event("late", "Keep")];
-        let appended = world.client().append(&world.object, any, late).await;
-        appended.unwrap();
-        assert_eq!(world.ids().await, ["e0", "e1", "late"], "paused at {at}");
+        world.storage.append(&world.order, late).await.unwrap();
+        let expected = ["e0", "e1", "late"];
+        assert_eq!(world.ids().await, expected, "paused at {at}");
     }
 }
 
@@ -228,12 +188,7 @@ async fn a_store_that_cannot_close_live_streams_is_refused_before_anything_is_to
     ] {
         let capabilities = Capabilities::default().with_shortcoming(shortcoming);
         let world = World::new(capabilities, &["Old"]).await;
-        let migrate = || {
-            world
-                .service()
-                .migrate(world.object.clone())
-                .transform(rules())
-        };
+        let migrate = || world.migrate();
         for refused in [
             migrate().build().map(drop).unwrap_err(),
             migrate().dry_run().await.map(drop).unwrap_err(),
@@ -246,7 +201,7 @@ async fn a_store_that_cannot_close_live_streams_is_refused_before_anything_is_to
             );
             assert_eq!(refused.hint(), Some(shortcoming.hint()));
         }
-        assert_eq!(world.planned().await, None, "nothing was begun");
+        assert_eq!(world.begun().await, None, "nothing was begun");
         let appends = capabilities.ensure_target().is_ok();
         assert_eq!(appends, shortcoming.permits_appends());
     }
@@ -257,12 +212,11 @@ async fn a_store_that_cannot_close_live_streams_is_refused_before_anything_is_to
 async fn a_target_store_need_not_be_able_to_close_live_streams_until_they_are_to_move_on() {
     let world = World::new(Capabilities::default(), &["Old"]).await;
     let other = |shortcoming| {
-        let id = StoreId::from_uuid(world.environment.uuid_v4());
         let capabilities = Capabilities::default().with_shortcoming(shortcoming);
-        Arc::new(MemoryEventStore::new(id).with_capabilities(capabilities))
+        let store = world.storage.another_event_store();
+        Arc::new(store.with_capabilities(capabilities))
     };
-    let service = world.service();
-    let migrate = || service.migrate(world.object.clone()).transform(rules());
+    let migrate = || world.migrate();
     let inexact = migrate().to_store(other(Shortcoming::InexactAppends));
     let refused = inexact.execute().await.unwrap_err();
     assert_eq!(*refused.kind(), ErrorKind::Unsupported);
@@ -270,7 +224,7 @@ async fn a_target_store_need_not_be_able_to_close_live_streams_until_they_are_to
     let moved = migrate().to_store(target.clone()).execute().await.unwrap();
     assert!(moved.is_success(), "{moved:?}");
     // back home again: now the other store is the source
-    for builder in [migrate(), service.migrate_all()] {
+    for builder in [migrate(), world.service.migrate_all()] {
         let home = world.storage.event_store();
         let onwards = builder.again().to_store(target.clone()).to_store(home);
         let answer = onwards.execute().await;
@@ -283,13 +237,11 @@ async fn a_target_store_need_not_be_able_to_close_live_streams_until_they_are_to
 async fn a_backup_is_not_restored_into_a_store_that_cannot_close_live_streams() {
     let capabilities = Capabilities::default().with_shortcoming(Shortcoming::CloseNotHonoured);
     let world = World::new(capabilities, &["Old"]).await;
-    let (records, events) = (world.storage.records(), world.storage.event_store());
-    let service = BackupService::new(events, records, world.storage.backups())
-        .with_environment(world.environment.clone());
-    let scope = Scope::Objects(vec![world.object.clone()]);
+    let service = world.storage.backup_service();
+    let scope = Scope::Objects(vec![world.order.clone()]);
     let backup = service.create(&scope, BackupOptions::new()).await.unwrap();
     let fresh = RestoreTarget::FreshStream;
-    let refused = service.restore(&backup.id, &world.object, fresh, RestoreOptions::new());
+    let refused = service.restore(&backup.id, &world.order, fresh, RestoreOptions::new());
     assert_eq!(*refused.await.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(world.storage.event_store.stream_ids().len(), 1);
 }

@@ -3,7 +3,7 @@
 //! - [`World`] tests a transformation and its migration: begin here to test your own.
 //! - [`memory`] has a fake of every trait of [`esm_core::store`], and of native stores, small enough
 //!   to be read as the executable specification of the traits' numbered guarantees.
-//! - [`environment()`] makes time, ids and randomness deterministic.
+//! - [`environment()`] makes time, ids and randomness deterministic; [`event()`] makes an event.
 //! - [`conformance`] has the suites that every provider must pass.
 //! - [`faults`] makes calls fail, lose their answers, happen twice, stall, or be the caller's last.
 //! - [`observe`] checks the protocol's invariants after every operation, and histories.
@@ -21,6 +21,7 @@ pub mod conformance;
 #[cfg(all(feature = "containers", unix))]
 pub mod containers;
 mod environment;
+mod events;
 pub mod faults;
 pub mod intercept;
 pub mod memory;
@@ -34,6 +35,7 @@ pub mod tap;
 mod world;
 
 pub use environment::{ManualClock, SeededRandomness, SteppedClock, environment};
+pub use events::{event, events, ids};
 pub use not_tested::not_tested;
 pub use rules::{Rule, Rules};
 pub use world::{World, WorldOutcome};

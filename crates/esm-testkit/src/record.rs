@@ -38,7 +38,7 @@ use crate::tap::{
 /// use esm_testkit::record::{RecordedEventStore, Recorder};
 /// use esm_testkit::tap::OperationLog;
 ///
-/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let world = MemoryWorld::new(esm_testkit::environment(1));
 /// let log = OperationLog::new();
 /// let store = RecordedEventStore::new(world.event_store(), Recorder::new("app", log.clone()));
 /// store.tail(&StreamId::new("orders")?).await?;
@@ -77,7 +77,7 @@ pub type RecordedRecords = TappedRecords<Recorder>;
 /// use esm_testkit::record::{RecordedLocks, Recorder};
 /// use esm_testkit::tap::OperationLog;
 ///
-/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let world = MemoryWorld::new(esm_testkit::environment(1));
 /// let log = OperationLog::new();
 /// let locks = RecordedLocks::new(world.locks(), Recorder::new("operator", log.clone()));
 /// locks.list().await?;

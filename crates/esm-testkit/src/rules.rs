@@ -11,16 +11,13 @@ use esm_core::transform::{
 /// What becomes of events of a type.
 ///
 /// ```
-/// use esm_core::event::{Event, Revision};
-/// use esm_core::id::{EventId, EventType};
+/// use esm_core::event::Revision;
 /// use esm_core::transform::Mapper;
-/// use esm_testkit::{Rule, Rules};
+/// use esm_testkit::{Rule, Rules, event};
 ///
 /// for (rule, outputs) in [(Rule::Keep, 1), (Rule::Drop, 0), (Rule::Change, 1), (Rule::Split(3), 3)] {
-///     let paid = EventType::new("Paid")?;
-///     let event = Event::new(EventId::new("7")?, paid.clone(), "{}");
-///     let mapper = Mapper::new(std::sync::Arc::new(Rules::new([(paid, rule)])));
-///     let mapped = mapper.map(&"order/1".parse()?, Revision(0), &event)?;
+///     let mapper = Mapper::new(std::sync::Arc::new(Rules::new([("Paid", rule)])));
+///     let mapped = mapper.map(&"order/1".parse()?, Revision(0), &event("7", "Paid"))?;
 ///     assert_eq!(mapped.outputs.len(), outputs);
 /// }
 /// # Ok::<(), esm_core::Error>(())
@@ -43,15 +40,14 @@ pub enum Rule {
 /// Deterministic, and its fingerprint says its rules.
 ///
 /// ```
-/// use esm_core::event::{Event, Revision};
-/// use esm_core::id::{EventId, EventType, ObjectId};
-/// use esm_core::transform::Mapper;
-/// use esm_testkit::{Rule, Rules};
+/// use std::sync::Arc;
 ///
-/// let rules = Rules::new([(EventType::new("Placed")?, Rule::Split(2))]);
-/// let event = Event::new(EventId::new("7")?, EventType::new("Placed")?, "{}");
-/// let object: ObjectId = "order/1".parse()?;
-/// let mapped = Mapper::new(std::sync::Arc::new(rules)).map(&object, Revision(0), &event)?;
+/// use esm_core::event::Revision;
+/// use esm_core::transform::Mapper;
+/// use esm_testkit::{Rule, Rules, event};
+///
+/// let mapper = Mapper::new(Arc::new(Rules::new([("Placed", Rule::Split(2))])));
+/// let mapped = mapper.map(&"order/1".parse()?, Revision(0), &event("7", "Placed"))?;
 /// assert_eq!(mapped.outputs.len(), 2);
 /// # Ok::<(), esm_core::Error>(())
 /// ```
@@ -63,9 +59,14 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// These rules.
-    pub fn new(rules: impl IntoIterator<Item = (EventType, Rule)>) -> Self {
-        let rules: BTreeMap<_, _> = rules.into_iter().collect();
+    /// These rules for events of these types.
+    ///
+    /// # Panics
+    /// When one is no valid type.
+    pub fn new<T: AsRef<str>>(rules: impl IntoIterator<Item = (T, Rule)>) -> Self {
+        let named = |name: T| EventType::new(name).unwrap_or_else(|error| panic!("{error}"));
+        let rules = rules.into_iter().map(|(name, rule)| (named(name), rule));
+        let rules: BTreeMap<_, _> = rules.collect();
         let hash = blake3::hash(format!("{rules:?}").as_bytes()).to_hex();
         let fingerprint = Fingerprint::new(format!("rules:{}", &hash[..16]))
             .unwrap_or_else(|_| Identity.fingerprint());

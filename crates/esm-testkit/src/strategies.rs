@@ -231,10 +231,7 @@ pub fn rules() -> impl Strategy<Value = Rules> {
         Just(Rule::Change),
         (2_u8..4).prop_map(Rule::Split),
     ];
-    vec(rule, EVENT_TYPES.len()).prop_map(|rules| {
-        let types = EVENT_TYPES.map(|name| EventType::new(name).expect("a valid type"));
-        Rules::new(types.into_iter().zip(rules))
-    })
+    vec(rule, EVENT_TYPES.len()).prop_map(|rules| Rules::new(EVENT_TYPES.into_iter().zip(rules)))
 }
 
 /// A fault that a process survives.

@@ -23,7 +23,7 @@ impl Memory {
             clock: Arc::new(clock.clone()),
             randomness: Arc::new(SeededRandomness::new(1)),
         };
-        let world = MemoryWorld::new(&environment);
+        let world = MemoryWorld::new(environment);
         Self { world, clock }
     }
 }

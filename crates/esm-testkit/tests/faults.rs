@@ -149,8 +149,7 @@ async fn watches_look_after_every_call() -> Result<()> {
 
 #[tokio::test(start_paused = true)]
 async fn the_recorder_counts_by_trait() -> Result<()> {
-    let environment = environment(1);
-    let world = MemoryWorld::new(&environment);
+    let world = MemoryWorld::new(environment(1));
     let log = OperationLog::new();
     let recorder = Recorder::new("r", log.clone());
     let records = RecordedRecords::new(world.records(), recorder);
@@ -162,7 +161,7 @@ async fn the_recorder_counts_by_trait() -> Result<()> {
         holder: "h".try_into()?,
         lease: std::time::Duration::from_secs(1),
         migration: None,
-        at: environment.clock.now(),
+        at: world.environment.clock.now(),
     };
     let locks = actor.locks(world.locks());
     let attempt = locks.try_acquire(&"lock".try_into()?, &request).await?;

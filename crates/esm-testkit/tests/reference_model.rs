@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use esm_core::clock::Clock as _;
 use esm_core::clock::Environment;
-use esm_core::event::{Event, Revision};
-use esm_core::id::{EventId, EventType, HolderId, LockName, MigrationId, StoreId, StreamId};
+use esm_core::event::Revision;
+use esm_core::id::{HolderId, LockName, MigrationId, StoreId, StreamId};
 use esm_core::store::{
     Append, CellKind, Close, EventStore as _, Fence, LockAttempt, LockGrant, LockProvider as _,
     LockRequest, PageLimit, ReadFrom, RecordKey, Records as _, Tail,
 };
 use esm_core::{ErrorKind, Result};
 use esm_testkit::memory::{MemoryEventStore, MemoryLocks, MemoryRecords};
-use esm_testkit::{SeededRandomness, SteppedClock};
+use esm_testkit::{SeededRandomness, SteppedClock, event};
 use futures::FutureExt as _;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -189,8 +189,7 @@ impl Fakes {
         let events = (0..count)
             .map(|_| {
                 self.next_event += 1;
-                let id = EventId::new(format!("e{}", self.next_event)).expect("a valid id");
-                Event::new(id, EventType::new("T").expect("a valid type"), "{}").into()
+                event(format!("e{}", self.next_event), "T").into()
             })
             .collect();
         let append = Append::events(self.environment.commit_id(), events);

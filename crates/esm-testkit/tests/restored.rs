@@ -3,20 +3,17 @@
 use std::sync::Arc;
 
 use esm_core::Result;
-use esm_core::clock::Environment;
-use esm_core::event::{Event, Revision};
-use esm_core::id::{EventId, EventType, Fingerprint, MigrationId, ObjectId, StreamId, StreamRef};
-use esm_core::migration::MigrationService;
+use esm_core::event::Revision;
+use esm_core::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamRef};
 use esm_core::store::{Append, CellEvent, Close, EventStore as _, Origin, Restores};
 use esm_core::transform::{EventTransformer as _, Identity};
 use esm_testkit::memory::MemoryWorld;
 use esm_testkit::observe::Observer;
-use esm_testkit::{Rule, Rules, environment};
+use esm_testkit::{Rule, Rules, environment, event, events};
 
 /// A migration that dropped the first of three events and changed the others, and one event that came
 /// since; its rollback is done by hand, so that it can be done wrongly.
 struct ByHand {
-    environment: Environment,
     world: MemoryWorld,
     observer: Observer,
     forward: MigrationId,
@@ -26,48 +23,25 @@ struct ByHand {
     back: MigrationId,
 }
 
-fn event(id: &str, event_type: &str) -> Result<Event> {
-    Ok(Event::new(
-        EventId::new(id)?,
-        EventType::new(event_type)?,
-        "{}",
-    ))
-}
-
 impl ByHand {
     async fn new() -> Result<Self> {
-        let environment = environment(1);
-        let world = MemoryWorld::new(&environment);
+        let world = MemoryWorld::new(environment(1));
         let object: ObjectId = "order/1".parse()?;
-        let cells = [vec![
-            event("e0", "Dropped")?,
-            event("e1", "T")?,
-            event("e2", "T")?,
-        ]];
-        let source = world.create_object(&environment, &object, cells).await?;
-        let rules = Rules::new([
-            (EventType::new("Dropped")?, Rule::Drop),
-            (EventType::new("T")?, Rule::Change),
-        ]);
-        let service = MigrationService::new(world.event_store(), world.records(), world.locks())?;
-        let service = service.with_environment(environment.clone());
-        let up = rules.clone();
-        let migrated = service
-            .migrate(object.clone())
-            .transform(up)
-            .execute()
-            .await?;
+        let cells = [events("e", ["Dropped", "T", "T"]).collect()];
+        let source = world.create_object(&object, cells).await?;
+        let rules = Rules::new([("Dropped", Rule::Drop), ("T", Rule::Change)]);
+        let migration = world.migration_service().migrate(object.clone());
+        let migrated = migration.transform(rules.clone()).execute().await?;
         assert!(migrated.is_success(), "{migrated:?}");
-        let target = world.document(&object).await?.expect("a document").active;
-        let since = vec![event("e3", "Kept")?];
-        world.append(&environment, &target.stream, since).await?;
+        let target = world.document(&object).await?.active;
+        let since = vec![event("e3", "Kept")];
+        world.append_cell(&target.stream, since).await?;
         let observer = Observer::new(world.event_store(), world.records());
         Ok(Self {
             observer: observer.object(object).transformation(Arc::new(rules)),
             forward: migrated.migration,
-            back: environment.migration_id(),
+            back: world.environment.migration_id(),
             restored: StreamId::new("restored")?,
-            environment,
             world,
             source,
             target,
@@ -92,14 +66,12 @@ impl ByHand {
         (cursor, closed_to): (u64, u64),
     ) -> Result<String> {
         let store = &self.world.event_store;
-        let copied = |(id, event_type, revision): &(&str, &str, u64)| -> Result<CellEvent> {
-            Ok(CellEvent {
-                event: event(id, event_type)?,
-                source_revision: Some(Revision(*revision)),
-            })
+        let copied = |(id, event_type, revision): &(&str, &str, u64)| CellEvent {
+            event: event(id, event_type),
+            source_revision: Some(Revision(*revision)),
         };
         let append = Append {
-            commit: self.environment.commit_id(),
+            commit: self.world.environment.commit_id(),
             origin: Some(Origin {
                 source: self.target.clone(),
                 migration: self.back,
@@ -110,7 +82,7 @@ impl ByHand {
                 restores: Some(Box::new(restores)),
             }),
             cursor: Some(Revision(cursor)),
-            events: events.iter().map(copied).collect::<Result<_>>()?,
+            events: events.iter().map(copied).collect(),
         };
         store
             .append(&self.restored, &Default::default(), append)
@@ -123,7 +95,7 @@ impl ByHand {
             migration: self.back,
             continues: true,
         };
-        let commit = self.environment.commit_id();
+        let commit = self.world.environment.commit_id();
         store
             .close(&self.target.stream, &tail, commit, close)
             .await?;

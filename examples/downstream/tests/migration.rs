@@ -4,11 +4,10 @@
 use downstream::{first, second, upgrade};
 use esm_core::Result;
 use esm_core::event::Event;
-use esm_core::id::{EventId, EventType};
-use esm_testkit::World;
+use esm_testkit::{World, event};
 
 /// An order's whole life. The number keeps the ids of several orders apart.
-fn life(number: u32, amount: &str) -> Result<Vec<Event>> {
+fn life(number: u32, amount: &str) -> Vec<Event> {
     let placed = serde_json::json!({ "amount": amount }).to_string();
     let happened = [
         ("OrderPlaced", placed.as_str()),
@@ -17,13 +16,9 @@ fn life(number: u32, amount: &str) -> Result<Vec<Event>> {
         ("NoteTaken", r#"{"text":"in a hurry"}"#),
         ("OrderShipped", r#"{"carrier":"by bicycle"}"#),
     ];
-    let event = |(at, (event_type, payload)): (usize, &(&str, &str))| {
-        let id = EventId::new(format!("{number}-{at}"))?;
-        Ok(Event::new(
-            id,
-            EventType::new(*event_type)?,
-            payload.to_string(),
-        ))
+    let event = |(at, (event_type, payload)): (usize, &(&str, &str))| Event {
+        payload: payload.to_string().into(),
+        ..event(format!("{number}-{at}"), event_type)
     };
     happened.iter().enumerate().map(event).collect()
 }
@@ -31,8 +26,8 @@ fn life(number: u32, amount: &str) -> Result<Vec<Event>> {
 #[test]
 fn orders_survive_the_second_edition() -> Result<()> {
     let outcome = World::new(upgrade()?)
-        .object("order/1", life(1, "12.50")?)
-        .object("order/2", life(2, "0.99")?)
+        .object("order/1", life(1, "12.50"))
+        .object("order/2", life(2, "0.99"))
         .migration(|migration| migration.with_rollback())
         .folds(first::Order::after, second::Order::after, |old, new| {
             new.continues(old)
@@ -47,7 +42,7 @@ fn orders_survive_the_second_edition() -> Result<()> {
 #[test]
 fn an_amount_in_whole_units_would_stop_the_migration() -> Result<()> {
     let wrong = World::new(upgrade()?)
-        .object("order/3", life(3, "12")?)
+        .object("order/3", life(3, "12"))
         .try_check()
         .expect_err("there is no such amount");
     assert!(wrong.contains("no amount: 12"), "{wrong}");

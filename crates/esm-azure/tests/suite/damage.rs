@@ -2,22 +2,18 @@
 
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, HolderId, LockName, StreamId};
+use esm_core::id::{HolderId, LockName, StreamId};
 use esm_core::store::{
     Append, EventStore, LockAttempt, LockRequest, PageLimit, ReadFrom, RecordKey, Tail,
 };
+use esm_testkit::event;
 
 use crate::place::{Place, blob, change};
 
 async fn appended(events: &dyn EventStore, stream: &StreamId, count: u64) -> Tail {
     let mut tail = Tail::default();
     for number in 0..count {
-        let event = Event::new(
-            EventId::new(number.to_string()).unwrap(),
-            EventType::new("Counted").unwrap(),
-            "{}",
-        );
+        let event = event(number.to_string(), "Counted");
         let append = Append::events(Environment::system().commit_id(), vec![event.into()]);
         tail = events.append(stream, &tail, append).await.unwrap();
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use esm_azure::{OpenOptions, Store};
 use esm_core::clock::{Clock, Environment, SystemClock};
 use esm_core::event::{Event, Revision};
-use esm_core::id::{EventId, EventType, HolderId, ObjectId, StreamId};
+use esm_core::id::{HolderId, ObjectId, StreamId};
 use esm_core::migration::{MigrationBuilder, MigrationResult, MigrationService};
 use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
 use esm_core::store::Stores;
@@ -20,7 +20,7 @@ use esm_testkit::containers;
 use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
 use esm_testkit::memory::MemoryWorld;
 use esm_testkit::observe::History;
-use esm_testkit::{Rule, Rules};
+use esm_testkit::{Rule, Rules, event};
 use futures::{FutureExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
@@ -37,22 +37,13 @@ fn order() -> ObjectId {
 }
 
 fn rules() -> Rules {
-    Rules::new([(EventType::new("Placed").unwrap(), Rule::Split(2))])
+    Rules::new([("Placed", Rule::Split(2))])
 }
 
 /// Forty events in ten cells.
 fn events() -> Vec<Vec<Event>> {
-    let event = |number: u64| {
-        let id = EventId::new(number.to_string()).unwrap();
-        let types = ["Placed", "Paid"];
-        Event::new(
-            id,
-            EventType::new(types[number as usize % 2]).unwrap(),
-            "{}",
-        )
-    };
-    let cell = |cell: u64| (cell * 4..cell * 4 + 4).map(event).collect();
-    (0..10).map(cell).collect()
+    let mut events = esm_testkit::events("e", ["Placed", "Paid"].into_iter().cycle());
+    (0..10).map(|_| events.by_ref().take(4).collect()).collect()
 }
 
 /// An order in a store, and what its application was told.
@@ -138,13 +129,9 @@ async fn nothing_is_lost(client: &ObjectClient, history: &History) {
     history.check_images(&found, image).unwrap();
     let active = client.load(&order()).await.unwrap().stream().stream.clone();
     assert_ne!(active, StreamId::first(&order()));
-    let more = Event::new(
-        EventId::new("more").unwrap(),
-        EventType::new("Paid").unwrap(),
-        "{}",
-    );
     let (order, any) = (order(), ExpectedRevision::Any);
-    client.append(&order, any, vec![more]).await.unwrap();
+    let more = vec![event("more", "Paid")];
+    client.append(&order, any, more).await.unwrap();
 }
 
 /// Happens before the copier's append in the middle, if it is not over by then.
@@ -404,10 +391,9 @@ async fn a_container_that_is_deleted() {
     let address = format!("az://{name}");
     let there = Store::open_or_create(&account, &address, OpenOptions::new());
     let there = there.await.unwrap();
-    let environment = Environment::system();
-    let home = MemoryWorld::new(&environment);
+    let home = MemoryWorld::new(Environment::system());
     let stores = Stores::new(home.event_store()).with(there.event_store());
-    let client = ObjectClient::new(home.records(), stores, environment);
+    let client = ObjectClient::new(home.records(), stores, home.environment.clone());
     let history = placed(&client).await;
 
     let kept = Arc::new(Mutex::new(Vec::new()));
@@ -433,11 +419,7 @@ async fn a_container_that_is_deleted() {
     assert_eq!(error.kind(), &ErrorKind::NotFound, "{error:?}");
     let shown = format!("{error:?}");
     assert!(shown.contains("container does not exist"), "{shown}");
-    let meanwhile = Event::new(
-        EventId::new("meanwhile").unwrap(),
-        EventType::new("Paid").unwrap(),
-        "{}",
-    );
+    let meanwhile = event("meanwhile", "Paid");
     let attempted = history.begin(vec![meanwhile.clone()]);
     let (order, any) = (order(), ExpectedRevision::Any);
     client.append(&order, any, vec![meanwhile]).await.unwrap();

@@ -4,10 +4,10 @@
 use std::fmt;
 
 use esm_core::clock::Environment;
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::id::ObjectId;
 use esm_core::migration::{MigrationResult, MigrationService};
 use esm_core::router::{ExpectedRevision, ObjectClient};
+use esm_testkit::event;
 
 use crate::place::Place;
 
@@ -68,15 +68,10 @@ impl Scene {
         self.client.create(object).await.unwrap();
         let numbers: Vec<u64> = (0..events).collect();
         for numbers in numbers.chunks(512) {
-            let events = numbers.iter().map(|number| {
-                let id = EventId::new(format!("{object}-{number}")).unwrap();
-                Event::new(id, EventType::new("Counted").unwrap(), r#"{"n":1}"#)
-            });
-            let any = ExpectedRevision::Any;
-            self.client
-                .append(object, any, events.collect())
-                .await
-                .unwrap();
+            let events = numbers.iter();
+            let events = events.map(|number| event(format!("{object}-{number}"), "Counted"));
+            let (any, events) = (ExpectedRevision::Any, events.collect());
+            self.client.append(object, any, events).await.unwrap();
         }
     }
 

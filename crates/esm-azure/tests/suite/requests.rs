@@ -1,15 +1,14 @@
 //! What operations cost in requests.
 
 use esm_core::clock::Environment;
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, HolderId, LockName, StreamId};
+use esm_core::id::{HolderId, LockName, StreamId};
 use esm_core::store::{Append, LockAttempt, LockRequest, PageLimit, ReadFrom, RecordKey, Tail};
+use esm_testkit::event;
 
 use crate::place::Place;
 
 fn append(environment: &Environment, number: u64) -> Append {
-    let id = EventId::new(number.to_string()).unwrap();
-    let event = Event::new(id, EventType::new("Counted").unwrap(), r#"{"n":1}"#);
+    let event = event(number.to_string(), "Counted");
     Append::events(environment.commit_id(), vec![event.into()])
 }
 

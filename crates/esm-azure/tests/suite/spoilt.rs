@@ -6,10 +6,9 @@ use std::time::Duration;
 use esm_azure::{OpenOptions, Store};
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, HolderId, LockName, StreamId};
+use esm_core::id::{HolderId, LockName, StreamId};
 use esm_core::store::{Append, LockAttempt, LockRequest, PageLimit, ReadFrom, RecordKey, Tail};
-use esm_testkit::containers;
+use esm_testkit::{containers, event};
 
 use crate::clock::BriskClock;
 use crate::place::Place;
@@ -45,13 +44,8 @@ impl Scene {
     }
 
     async fn append(&self) -> esm_core::Result<Tail> {
-        let event = Event::new(
-            EventId::new("1").unwrap(),
-            EventType::new("Counted").unwrap(),
-            "{}",
-        );
         let commit = Environment::system().commit_id();
-        let append = Append::events(commit, vec![event.into()]);
+        let append = Append::events(commit, vec![event("1", "Counted").into()]);
         let events = self.store.event_store();
         events
             .append(&Self::stream(), &Tail::default(), append)

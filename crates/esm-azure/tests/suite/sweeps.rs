@@ -7,11 +7,9 @@ use async_trait::async_trait;
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{AsyncRawResponse, Context, Request};
 use esm_azure::{OpenOptions, Store};
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType};
 use esm_testkit::containers::{self, Azurite};
 use esm_testkit::sweep::{Place, Scenario, Sweep};
-use esm_testkit::{Rule, Rules};
+use esm_testkit::{Rule, Rules, events};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::place::{connection, fresh_address};
@@ -44,15 +42,9 @@ impl Policy for InRealTime {
 }
 
 fn scenario(azurite: Azurite, real_time: Handle) -> Scenario {
-    let event = |number: u64| {
-        let id = EventId::new(number.to_string()).unwrap();
-        let types = ["Kept", "Dropped", "Split"];
-        let event_type = EventType::new(types[number as usize % 3]).unwrap();
-        Event::new(id, event_type, "{}")
-    };
-    let cells = [0..2, 2..3, 3..5].map(|numbers| numbers.map(event).collect());
+    let mut events = events("e", ["Kept", "Dropped", "Split"].into_iter().cycle());
+    let cells = [2, 1, 2].map(|size| events.by_ref().take(size).collect());
     let rules = [("Dropped", Rule::Drop), ("Split", Rule::Split(2))];
-    let rules = rules.map(|(name, rule)| (EventType::new(name).unwrap(), rule));
     Scenario::new("order/1".parse().unwrap(), cells.to_vec())
         .transform(Rules::new(rules))
         .describe(|migration| {

@@ -112,10 +112,10 @@ async fn deleted_objects_are_left_out_unless_they_are_named() {
         target: None,
         events: tail.next_revision(),
         target_events: esm_core::event::Revision::START,
-        migration: f.environment.migration_id(),
+        migration: f.world.environment.migration_id(),
         continues: true,
     };
-    let commit = f.environment.commit_id();
+    let commit = f.world.environment.commit_id();
     store.close(&stream, &tail, commit, close).await.unwrap();
 
     let all = f

@@ -8,15 +8,15 @@ use esm_core::backup::{BackupService, RestoreOptions, RestoreTarget};
 use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, Revision};
 use esm_core::id::{BackupId, ObjectId, StreamId};
-use esm_core::migration::MigrationService;
 use esm_core::router::ExpectedRevision;
 use esm_core::store::{Append, CellKind, EventStore as _, Tail};
 use esm_core::{Error, ErrorKind};
-use esm_testkit::faults::{At, Fault, FaultPlan, Gate, Watch};
+use esm_testkit::faults::{Actor, At, Fault, FaultPlan, Gate, Watch};
+use esm_testkit::memory::MemoryWorld;
 use esm_testkit::observe::Observer;
 use esm_testkit::tap::Operation;
 
-use crate::fixture::{Fixture, event, service_of};
+use crate::fixture::{Fixture, event};
 
 /// A world with an object, its backup, and one event that came after it.
 struct Scene {
@@ -53,14 +53,9 @@ impl Scene {
     }
 
     /// A process that restores.
-    fn process(
-        &self,
-        plan: &FaultPlan,
-        name: &str,
-        seed: u64,
-    ) -> (BackupService, esm_testkit::faults::Actor) {
+    fn process(&self, plan: &FaultPlan, name: &str) -> (BackupService, Actor) {
         let actor = plan.actor(name);
-        (service_of(&self.fixture.world, &actor, seed), actor)
+        (actor.backup_service(&self.fixture.world), actor)
     }
 
     async fn restore(
@@ -97,7 +92,7 @@ fn timeless(document: ObjectDocument) -> ObjectDocument {
 async fn clean(target: &RestoreTarget) -> (u64, ObjectDocument) {
     let scene = Scene::new().await;
     let plan = FaultPlan::new().watched_by(scene.observer());
-    let (service, _) = scene.process(&plan, "clean", 1);
+    let (service, _) = scene.process(&plan, "clean");
     scene.restore(&service, target).await.unwrap();
     assert!(plan.violations().is_empty(), "{:?}", plan.violations());
     let object = scene.restored_object(target);
@@ -123,12 +118,12 @@ async fn sweep(target: RestoreTarget) {
             let plan = FaultPlan::new()
                 .with(At::Operation(at), fault.clone())
                 .watched_by(scene.observer());
-            let (service, actor) = scene.process(&plan, "first", 1);
+            let (service, actor) = scene.process(&plan, "first");
             let first = actor.run(scene.restore(&service, &target)).await;
             if let Ok(Err(error)) = &first {
                 assert!(error.is_retryable(), "{place}: {error}");
             }
-            let (service, _) = scene.process(&plan, "second", 2);
+            let (service, _) = scene.process(&plan, "second");
             let second = scene.restore(&service, &target).await;
             let second = second.unwrap_or_else(|e| panic!("{place}: {e:?}"));
             assert_eq!(second.events, EVENTS as u64, "{place}");
@@ -173,7 +168,7 @@ async fn events_appended_meanwhile_stay_in_the_closed_stream_and_are_counted() {
     let target = RestoreTarget::FreshStream;
     let (scene, plan, gate) = held_at_close().await;
     let source = scene.fixture.document(&scene.object).await.active;
-    let (service, _) = scene.process(&plan, "restore", 1);
+    let (service, _) = scene.process(&plan, "restore");
     let (restored, ()) = tokio::join!(scene.restore(&service, &target), async {
         gate.reached().await;
         scene.fixture.append(&scene.object, "meanwhile").await;
@@ -194,10 +189,10 @@ async fn a_paused_restore_cannot_cut_over_once_it_was_abandoned() {
     let target = RestoreTarget::FreshStream;
     let (scene, plan, gate) = held_at_close().await;
     let before = scene.fixture.document(&scene.object).await;
-    let (service, _) = scene.process(&plan, "paused", 1);
+    let (service, _) = scene.process(&plan, "paused");
     let (restored, ()) = tokio::join!(scene.restore(&service, &target), async {
         gate.reached().await;
-        let (other, _) = scene.process(&plan, "other", 2);
+        let (other, _) = scene.process(&plan, "other");
         let options = RestoreOptions::new();
         other
             .abandon_restore(&scene.backup, &scene.object, target.clone(), options)
@@ -207,7 +202,11 @@ async fn a_paused_restore_cannot_cut_over_once_it_was_abandoned() {
     });
     assert_eq!(*restored.unwrap_err().kind(), ErrorKind::Fenced);
     assert_eq!(scene.fixture.document(&scene.object).await, before);
-    assert_eq!(scene.fixture.close_of(&before.active), None, "I7");
+    assert_eq!(
+        scene.fixture.world.close_of(&before.active.stream),
+        None,
+        "I7"
+    );
     assert_eq!(scene.fixture.world.event_store.stream_ids().len(), 1);
     // the next attempt has its own stream
     let again = scene
@@ -224,10 +223,8 @@ async fn a_migration_that_cuts_over_first_wins() {
     let target = RestoreTarget::FreshStream;
     let (scene, plan, gate) = held_at_close().await;
     let world = &scene.fixture.world;
-    let migrations = MigrationService::new(world.event_store(), world.records(), world.locks())
-        .unwrap()
-        .with_environment(scene.fixture.environment.clone());
-    let (service, _) = scene.process(&plan, "restore", 1);
+    let migrations = world.migration_service();
+    let (service, _) = scene.process(&plan, "restore");
     let (restored, ()) = tokio::join!(scene.restore(&service, &target), async {
         gate.reached().await;
         let migrated = migrations.migrate(scene.object.clone()).execute().await;
@@ -260,8 +257,8 @@ async fn two_that_know_nothing_of_each_other_restore_once() {
     for target in [RestoreTarget::FreshStream, RestoreTarget::NewObject(copy())] {
         let scene = Scene::new().await;
         let plan = FaultPlan::new().watched_by(scene.observer());
-        let (a, _) = scene.process(&plan, "a", 1);
-        let (b, _) = scene.process(&plan, "b", 2);
+        let (a, _) = scene.process(&plan, "a");
+        let (b, _) = scene.process(&plan, "b");
         let (a, b) = tokio::join!(scene.restore(&a, &target), scene.restore(&b, &target));
         let (a, b) = (a.unwrap(), b.unwrap());
         assert_eq!((&a.stream, a.events), (&b.stream, b.events));
@@ -286,10 +283,10 @@ async fn one_that_was_paused_finds_it_done_by_another_wherever_it_stood() {
                 Fault::Stall(gate.clone()),
             )
             .watched_by(scene.observer());
-        let (paused, _) = scene.process(&plan, "paused", 1);
+        let (paused, _) = scene.process(&plan, "paused");
         let (restored, ()) = tokio::join!(scene.restore(&paused, &target), async {
             gate.reached().await;
-            let (other, _) = scene.process(&plan, "other", 2);
+            let (other, _) = scene.process(&plan, "other");
             scene.restore(&other, &target).await.unwrap();
             scene.fixture.append(&scene.object, "after").await;
             gate.open();
@@ -309,10 +306,10 @@ async fn one_that_was_paused_finds_it_done_by_another_wherever_it_stood() {
 async fn an_application_that_begins_the_object_first_wins() {
     let target = RestoreTarget::NewObject(copy());
     let (scene, plan, gate) = held_at_close().await;
-    let (service, _) = scene.process(&plan, "restore", 1);
+    let (service, _) = scene.process(&plan, "restore");
     let (restored, ()) = tokio::join!(scene.restore(&service, &target), async {
         gate.reached().await;
-        let (client, new) = (scene.fixture.client(), vec![event("mine")]);
+        let (client, new) = (scene.fixture.world.client(), vec![event("mine")]);
         let expected = ExpectedRevision::NoStream;
         client.append(&copy(), expected, new).await.unwrap();
         gate.open();
@@ -326,8 +323,7 @@ async fn an_application_that_begins_the_object_first_wins() {
 /// Appends to a stream after every look at its tail, until this many Closes were tried.
 #[derive(Debug)]
 struct BusyWriter {
-    fixture: esm_testkit::memory::MemoryWorld,
-    environment: esm_core::clock::Environment,
+    world: MemoryWorld,
     stream: StreamId,
     closes: AtomicU64,
     most: u64,
@@ -344,9 +340,8 @@ impl Watch for BusyWriter {
                 self.closes.fetch_add(1, Ordering::Relaxed);
             }
             "event_store.tail" if self.closes.load(Ordering::Relaxed) < self.most => {
-                let id = self.environment.uuid_v4().to_string();
-                let events = vec![event(&id)];
-                let appended = self.fixture.append(&self.environment, &self.stream, events);
+                let id = self.world.environment.uuid_v4().to_string();
+                let appended = self.world.append_cell(&self.stream, vec![event(&id)]);
                 appended.await.map_err(|e| e.to_string())?;
             }
             _ => {}
@@ -359,14 +354,13 @@ async fn against_a_busy_writer(most: u64) -> (Scene, Result<u64, Error>) {
     let scene = Scene::new().await;
     let source = scene.fixture.document(&scene.object).await.active;
     let writer = BusyWriter {
-        fixture: scene.fixture.world.clone(),
-        environment: scene.fixture.environment.clone(),
+        world: scene.fixture.world.clone(),
         stream: source.stream,
         closes: AtomicU64::new(0),
         most,
     };
     let plan = FaultPlan::new().watched_by(Arc::new(writer));
-    let (service, _) = scene.process(&plan, "restore", 1);
+    let (service, _) = scene.process(&plan, "restore");
     let restored = scene.restore(&service, &RestoreTarget::FreshStream).await;
     (scene, restored.map(|r| r.replaced.unwrap().events))
 }
@@ -403,7 +397,7 @@ async fn writers_that_are_always_faster_end_it_and_it_is_undone() {
 async fn what_an_earlier_run_left_is_compared_and_given_up_where_it_differs() {
     let scene = Scene::new().await;
     let plan = FaultPlan::new().with(At::Named("event_store.append", 1), Fault::CrashBefore);
-    let (service, actor) = scene.process(&plan, "first", 1);
+    let (service, actor) = scene.process(&plan, "first");
     let target = RestoreTarget::FreshStream;
     actor
         .run(scene.restore(&service, &target))

@@ -4,7 +4,6 @@ use esm_core::backup::{RestoreOptions, RestoreTarget, Restored};
 use esm_core::document::TerminationReason;
 use esm_core::event::{Event, Position, Revision, Schema, SchemaVersion};
 use esm_core::id::{BackupId, Fingerprint, ObjectId};
-use esm_core::migration::MigrationService;
 use esm_core::router::{ExpectedRevision, ObjectReader, ReadPosition, Translation};
 use esm_core::store::CellKind;
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
@@ -19,12 +18,6 @@ async fn restore(f: &Fixture, id: &BackupId, object: &ObjectId) -> Result<Restor
     f.service
         .restore(id, object, RestoreTarget::FreshStream, options)
         .await
-}
-
-fn migrations(f: &Fixture) -> MigrationService {
-    let (store, records, locks) = (f.world.event_store(), f.world.records(), f.world.locks());
-    let service = MigrationService::new(store, records, locks).unwrap();
-    service.with_environment(f.environment.clone())
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,7 +47,7 @@ async fn the_backup_takes_the_place_of_the_active_stream() {
     let fingerprint = entry.fingerprint.as_ref().unwrap().to_string();
     assert_eq!(fingerprint, format!("restore:{id}"));
 
-    let close = f.close_of(&source).unwrap();
+    let close = f.world.close_of(&source.stream).unwrap();
     assert!(!close.continues);
     assert_eq!(
         (close.events, close.target_events),
@@ -91,7 +84,7 @@ async fn positions_never_carry_over_and_writers_go_on_in_the_restored_stream() {
     // R8, R9, R19
     let f = Fixture::new();
     let object = f.object("order/1", 3).await;
-    let client = f.client();
+    let client = f.world.client();
     let before = client.load(&object).await.unwrap().position();
     let id = f.back_up(&[&object]).await;
     let restored = restore(&f, &id, &object).await.unwrap();
@@ -181,7 +174,7 @@ async fn what_is_wrong_is_refused_before_anything_is_written() {
     let id = elsewhere.back_up(&[&object]).await;
     let mut world = f.world.clone();
     world.backups = elsewhere.world.backups.clone();
-    let service = crate::fixture::service(&world, &f.environment);
+    let service = world.backup_service();
     let (target, options) = (RestoreTarget::FreshStream, RestoreOptions::new());
     let error = service.restore(&id, &object, target, options).await;
     let error = error.unwrap_err();
@@ -219,11 +212,14 @@ async fn what_a_migration_retired_stays_retired_and_what_it_did_not_see_does_not
     let f = Fixture::new();
     let object = f.object("order/1", 3).await;
     let before = f.back_up(&[&object]).await;
-    let migrated = migrations(&f)
-        .migrate(object.clone())
-        .transform(Raise)
-        .execute();
-    assert!(migrated.await.unwrap().is_success());
+    let migrations = f.world.migration_service();
+    let migrate = || {
+        migrations
+            .migrate(object.clone())
+            .transform(Raise)
+            .execute()
+    };
+    assert!(migrate().await.unwrap().is_success());
     let after = f.back_up(&[&object]).await;
     f.append_refused(&object, "old").await;
 
@@ -235,11 +231,7 @@ async fn what_a_migration_retired_stays_retired_and_what_it_did_not_see_does_not
     // the old schema is back
     restore(&f, &before, &object).await.unwrap();
     f.append(&object, "old").await;
-    let again = migrations(&f)
-        .migrate(object.clone())
-        .transform(Raise)
-        .execute();
-    assert!(!again.await.unwrap().was_up_to_date());
+    assert!(!migrate().await.unwrap().was_up_to_date());
     assert_eq!(f.active_events(&object).await.len(), 4);
 }
 
@@ -261,7 +253,7 @@ async fn a_damaged_stream_is_replaced_by_its_backup() {
 async fn a_migration_goes_over_a_restored_stream() {
     let f = Fixture::new();
     let object = f.object("order/1", 3).await;
-    let migrations = migrations(&f);
+    let migrations = f.world.migration_service();
     migrations.migrate(object.clone()).execute().await.unwrap();
     let id = f.back_up(&[&object]).await;
     restore(&f, &id, &object).await.unwrap();

@@ -9,7 +9,7 @@ use esm_core::store::EventStore as _;
 use futures::stream;
 use serde_json::json;
 
-use crate::fixture::{Fixture, event, service};
+use crate::fixture::{Fixture, event};
 
 fn new(id: &str) -> (ObjectId, RestoreTarget) {
     let object: ObjectId = id.parse().unwrap();
@@ -73,10 +73,8 @@ async fn an_existing_object_or_stream_is_refused() {
     let id = f.back_up(&[&object]).await;
     let orphan: ObjectId = "order/3".parse().unwrap();
     let stream = StreamId::first(&orphan);
-    f.world
-        .append(&f.environment, &stream, vec![event("orphan")])
-        .await
-        .unwrap();
+    let appended = f.world.append_cell(&stream, vec![event("orphan")]);
+    appended.await.unwrap();
     let before = f.world.event_store.stream_ids();
     for taken in [&object, &other, &orphan] {
         let target = RestoreTarget::NewObject(taken.clone());
@@ -101,7 +99,7 @@ async fn all_objects_are_restored_into_a_new_store_under_their_names() {
     let fresh = Fixture::new();
     let mut world = fresh.world.clone();
     world.backups = old.world.backups.clone();
-    let backups = service(&world, &fresh.environment);
+    let backups = world.backup_service();
     let options = RestoreOptions::new();
     let same = |section: &esm_core::store::BackupSection| {
         Some(RestoreTarget::NewObject(section.object.clone()))

@@ -41,7 +41,7 @@ async fn pruning_removes_what_it_said_it_would_and_nothing_else() {
     create(&f, "day", Some(DAY)).await;
     create(&f, "year", Some(DAY * 365)).await;
     create(&f, "ever", None).await;
-    let now: Timestamp = f.environment.clock.now() + DAY * 2;
+    let now: Timestamp = f.world.environment.clock.now() + DAY * 2;
 
     let dry = f
         .service

@@ -5,10 +5,9 @@
 //! each of these tests was seen to fail.
 
 use esm_core::Result;
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::id::ObjectId;
 use esm_testkit::sweep::{Disturbance, Scenario, Spot, SpotFault, Sweep, Then, chaos};
-use esm_testkit::{Rule, Rules};
+use esm_testkit::{Rule, Rules, events};
 
 use crate::scenarios;
 
@@ -69,15 +68,10 @@ fn a_comparison_goes_on_within_the_cell_where_it_stopped() -> Result<()> {
 #[test]
 fn all_attempts_at_a_source_that_another_has_closed_are_removed() -> Result<()> {
     let object: ObjectId = "order/1".parse()?;
-    let dropped = EventType::new("Paid")?;
-    let types = ["Placed", "Paid", "Placed", "Placed", "Placed"];
-    let appended = (0..).zip(types).map(|(number, event_type)| {
-        let id = EventId::new(format!("e{number}"))?;
-        Ok(Event::new(id, EventType::new(event_type)?, "{}"))
-    });
+    let appended = events("e", ["Placed", "Paid", "Placed", "Placed", "Placed"]);
     let scenario = Scenario::new(object.clone(), Vec::new())
-        .transform(Rules::new([(dropped, Rule::Drop)]))
-        .appended_meanwhile(object, appended.collect::<Result<_>>()?)
+        .transform(Rules::new([("Paid", Rule::Drop)]))
+        .appended_meanwhile(object, appended.collect())
         .unregistered();
     let line = "second@12:write first@16:delay=3600 second@19:write second@25:write \
                 first@26:delay=2600 first@29:delay=500 first@31:delay=3200 second@37:fail \

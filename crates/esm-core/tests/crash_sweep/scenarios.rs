@@ -1,53 +1,35 @@
 //! What is swept.
 
 use esm_core::Result;
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::event::{Event, SchemaVersion};
+use esm_core::id::ObjectId;
 use esm_core::migration::PublishPhases;
 use esm_core::transform::{FunctionTransformer, Transformed};
 use esm_testkit::sweep::Scenario;
-use esm_testkit::{Rule, Rules};
+use esm_testkit::{Rule, Rules, event, events};
 
 /// Cells of these sizes, with events of three types in turn.
-fn cells(sizes: &[u64]) -> Result<Vec<Vec<Event>>> {
-    let types = ["Kept", "Dropped", "Split"];
-    let mut number = 0_usize;
-    let mut cells = Vec::new();
-    for size in sizes {
-        let mut events = Vec::new();
-        for _ in 0..*size {
-            let event_type = EventType::new(types[number % types.len()])?;
-            let id = EventId::new(format!("e{number}"))?;
-            events.push(Event::new(
-                id,
-                event_type,
-                format!("{{\"number\":{number}}}"),
-            ));
-            number += 1;
-        }
-        cells.push(events);
-    }
-    Ok(cells)
+fn cells(sizes: &[usize]) -> Vec<Vec<Event>> {
+    let mut events = events("e", ["Kept", "Dropped", "Split"].into_iter().cycle());
+    let cell = |size: &usize| events.by_ref().take(*size).collect();
+    sizes.iter().map(cell).collect()
 }
 
 fn object(number: u64) -> Result<ObjectId> {
     format!("order/{number}").parse()
 }
 
-fn dropping_and_splitting() -> Result<Rules> {
-    Ok(Rules::new([
-        (EventType::new("Dropped")?, Rule::Drop),
-        (EventType::new("Split")?, Rule::Split(2)),
-    ]))
+fn dropping_and_splitting() -> Rules {
+    Rules::new([("Dropped", Rule::Drop), ("Split", Rule::Split(2))])
 }
 
 pub(crate) fn identity() -> Result<Scenario> {
-    Ok(Scenario::new(object(1)?, cells(&[3])?))
+    Ok(Scenario::new(object(1)?, cells(&[3])))
 }
 
 pub(crate) fn dropping() -> Result<Scenario> {
-    let scenario = Scenario::new(object(1)?, cells(&[2, 1, 3])?);
-    Ok(scenario.transform(dropping_and_splitting()?))
+    let scenario = Scenario::new(object(1)?, cells(&[2, 1, 3]));
+    Ok(scenario.transform(dropping_and_splitting()))
 }
 
 pub(crate) fn empty() -> Result<Scenario> {
@@ -56,14 +38,14 @@ pub(crate) fn empty() -> Result<Scenario> {
 
 /// Target cells hold two events, so that there are several.
 pub(crate) fn many_cells() -> Result<Scenario> {
-    let scenario = Scenario::new(object(1)?, cells(&[1, 2, 3, 1, 2])?);
-    let scenario = scenario.transform(dropping_and_splitting()?);
+    let scenario = Scenario::new(object(1)?, cells(&[1, 2, 3, 1, 2]));
+    let scenario = scenario.transform(dropping_and_splitting());
     Ok(scenario.describe(|builder| builder.cells(2, 1 << 20)))
 }
 
 pub(crate) fn with_books() -> Result<Scenario> {
-    let scenario = Scenario::new(object(1)?, cells(&[2, 2])?);
-    let scenario = scenario.transform(dropping_and_splitting()?);
+    let scenario = Scenario::new(object(1)?, cells(&[2, 2]));
+    let scenario = scenario.transform(dropping_and_splitting());
     Ok(scenario.describe(|builder| {
         builder
             .backup(|backup| backup.include_document())
@@ -76,10 +58,10 @@ pub(crate) fn undoing_itself() -> Result<Scenario> {
 }
 
 pub(crate) fn bulk() -> Result<Scenario> {
-    let scenario = Scenario::new(object(1)?, cells(&[2])?)
-        .and(object(2)?, cells(&[1, 2])?)
+    let scenario = Scenario::new(object(1)?, cells(&[2]))
+        .and(object(2)?, cells(&[1, 2]))
         .and(object(3)?, Vec::new());
-    let scenario = scenario.transform(dropping_and_splitting()?);
+    let scenario = scenario.transform(dropping_and_splitting());
     Ok(scenario.describe(|builder| {
         let builder = builder.batch(2);
         builder.close_books(|books| books.archive(|archive| archive))
@@ -133,22 +115,17 @@ fn down() -> Result<FunctionTransformer> {
 
 /// What applications append between a migration and its undo: in the new schema, and in one that
 /// stayed.
-fn since() -> Result<Vec<Event>> {
-    let event = |id, event_type| -> Result<Event> {
-        Ok(Event::new(
-            EventId::new(id)?,
-            EventType::new(event_type)?,
-            "{}",
-        ))
+fn since() -> Vec<Event> {
+    let new = Event {
+        schema_version: SchemaVersion(2),
+        ..event("new", "Split")
     };
-    let mut new = event("new", "Split")?;
-    new.schema_version.0 = 2;
-    Ok(vec![event("kept", "Kept")?, new])
+    vec![event("kept", "Kept"), new]
 }
 
 /// The undo after the pivot.
 pub(crate) fn reversal() -> Result<Scenario> {
-    Ok(dropping()?.reversed_with(down()?, since()?))
+    Ok(dropping()?.reversed_with(down()?, since()))
 }
 
 /// The undo after the pivot of many cells, when nothing has come since.
@@ -157,7 +134,7 @@ pub(crate) fn reversal_of_many_cells() -> Result<Scenario> {
 }
 
 pub(crate) fn reversal_of_bulk() -> Result<Scenario> {
-    Ok(bulk()?.reversed_with(down()?, since()?))
+    Ok(bulk()?.reversed_with(down()?, since()))
 }
 
 /// The undo of an undo after the pivot, whose target has been begun.

@@ -170,7 +170,7 @@ async fn found(defect: Defect) -> Finding {
     native.append(&id, 0, written).await.unwrap();
     let store = open(Deficient::new(&native, defect), 1).await;
     let finding = store.finding().cloned().unwrap();
-    let world = MemoryWorld::new(&environment(2));
+    let world = MemoryWorld::new(environment(2));
     let (records, environment) = (world.records(), environment(3));
     let object: ObjectId = "order/1".parse().unwrap();
     let adopted = adopt(

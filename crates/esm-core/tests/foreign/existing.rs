@@ -195,7 +195,7 @@ async fn what_contradicts_itself_is_refused_and_not_guessed() {
 async fn an_object_is_adopted_once() {
     let kurrent = Kurrent::rolled_out();
     write(&kurrent, "order-1", 2);
-    let world = MemoryWorld::new(&environment(1));
+    let world = MemoryWorld::new(environment(1));
     let environment = environment(2);
     let store: Arc<ForeignEventStore> = open(Adapter::new(&kurrent), 1).await;
     let object: ObjectId = "order/1".parse().unwrap();

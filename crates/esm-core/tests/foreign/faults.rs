@@ -108,7 +108,7 @@ impl Applications {
         for (at, fault) in faults {
             plan.inject(At::Operation(opening + at), fault.clone());
         }
-        let records = MemoryWorld::new(&environment(1)).records();
+        let records = MemoryWorld::new(environment(1)).records();
         Self {
             native,
             plan,

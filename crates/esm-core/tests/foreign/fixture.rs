@@ -5,26 +5,26 @@ use std::sync::Arc;
 use esm_core::clock::Environment;
 use esm_core::event::Event;
 use esm_core::foreign::{ForeignEventStore, NativeStore};
-use esm_core::id::{EventId, EventType, StreamId};
+use esm_core::id::StreamId;
 use esm_core::store::{Append, CellEvent, EventStore, EventStoreExt as _, PageLimit, ReadFrom};
 use esm_core::store::{Cell, Tail};
 use esm_testkit::{Rule, Rules, environment};
 use futures::TryStreamExt as _;
 
 pub(crate) fn event(id: &str, event_type: &str) -> Event {
-    let (id, event_type) = (EventId::new(id), EventType::new(event_type));
-    let payload = format!("{{\"of\":\"{}\"}}", id.as_ref().unwrap());
-    Event::new(id.unwrap(), event_type.unwrap(), payload)
+    Event {
+        payload: format!("{{\"of\":\"{id}\"}}").into(),
+        ..esm_testkit::event(id, event_type)
+    }
 }
 
 /// `Old` gets the next schema version, `Noise` is dropped, `Split` becomes two, `Bad` fails.
 pub(crate) fn rules() -> Rules {
-    let of = |name, rule| (EventType::new(name).unwrap(), rule);
     Rules::new([
-        of("Old", Rule::Change),
-        of("Noise", Rule::Drop),
-        of("Split", Rule::Split(2)),
-        of("Bad", Rule::Fail),
+        ("Old", Rule::Change),
+        ("Noise", Rule::Drop),
+        ("Split", Rule::Split(2)),
+        ("Bad", Rule::Fail),
     ])
 }
 

@@ -217,6 +217,6 @@ async fn writers_of_the_native_client_and_of_esm_go_on_through_two_migrations() 
     let mapper = Mapper::new(Arc::new(rules()));
     let checked = shared.history.check_transformed(&found, &object, &mapper);
     assert_eq!(checked, Ok(()));
-    let document = world.storage.document(&object).await.unwrap().unwrap();
+    let document = world.storage.document(&object).await.unwrap();
     assert_eq!(document.terminated.len(), 2);
 }

@@ -40,7 +40,7 @@ impl World {
         let world = Self {
             adapter: adapter(&kurrent),
             kurrent,
-            storage: MemoryWorld::new(&environment(1)),
+            storage: MemoryWorld::new(environment(1)),
             object: "order/1".parse().unwrap(),
         };
         let (store, records) = (world.open(2).await, world.storage.records());
@@ -88,7 +88,7 @@ impl World {
 
     async fn active(&self) -> StreamId {
         let document = self.storage.document(&self.object).await.unwrap();
-        document.unwrap().active.stream
+        document.active.stream
     }
 }
 
@@ -253,7 +253,7 @@ async fn moves_with(back: bool, fault: &Fault, at: u64) -> bool {
     let service = world.migrator(4, &actor).await;
     plan.inject(At::Operation(plan.log().len() + at), fault.clone());
     let rules = || match back {
-        true => Rules::new([]),
+        true => Rules::new::<&str>([]),
         false => rules(),
     };
     let migration = service.migrate(object()).transform(rules());

@@ -187,7 +187,7 @@ async fn settings_change_while_it_runs() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_told_is_refused_with_the_reason() {
     let f = Fixture::with_events(30).await;
-    let unknown = f.operator.control(f.environment.migration_id());
+    let unknown = f.operator.control(f.world.environment.migration_id());
     assert_eq!(
         *unknown.pause().await.unwrap_err().kind(),
         ErrorKind::NotFound

@@ -81,14 +81,17 @@ async fn who_is_not_told_in_time_stops_with_the_source_untouched() {
 #[tokio::test(start_paused = true)]
 async fn a_window_is_waited_for_and_not_missed_in_silence() {
     let f = Fixture::with_events(30).await;
-    let from = f.environment.clock.now() + jiff::SignedDuration::from_secs(120);
+    let from = f.world.environment.clock.now() + jiff::SignedDuration::from_secs(120);
     let until = from + jiff::SignedDuration::from_secs(60);
     let result = f
         .begin(|m| m.cutover(|c| c.within(from, until)))
         .result()
         .await;
     assert!(result.is_success());
-    assert!(f.environment.clock.now() >= from, "not before the window");
+    assert!(
+        f.world.environment.clock.now() >= from,
+        "not before the window"
+    );
 
     let f = Fixture::with_events(30).await;
     let result = f.begin(|m| {

@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use esm_core::clock::Environment;
 use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, MigrationId, ObjectId, StreamRef};
+use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::{
     MigrationBuilder, MigrationControl, MigrationResult, MigrationService, WatchedMigration,
 };
-use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_testkit::environment;
 use esm_testkit::memory::MemoryWorld;
 use futures::TryStreamExt as _;
 use tokio::task::JoinHandle;
 
 pub(crate) struct Fixture {
-    pub(crate) environment: Environment,
     pub(crate) world: MemoryWorld,
     /// The migrator's process.
     pub(crate) service: MigrationService,
@@ -27,24 +24,15 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// An object with this many events, in cells of ten.
     pub(crate) async fn with_events(count: usize) -> Self {
-        let environment = environment(7);
-        let world = MemoryWorld::new(&environment);
-        let service = |seed| {
-            MigrationService::new(world.event_store(), world.records(), world.locks())
-                .unwrap()
-                .with_environment(esm_testkit::environment(seed))
-        };
-        let (migrator, operator) = (service(11), service(12));
+        let world = MemoryWorld::new(environment(7));
         let object: ObjectId = "order/1".parse().unwrap();
         let events: Vec<_> = (0..count).map(event).collect();
         let cells = events.chunks(10).map(<[Event]>::to_vec);
-        let created = world.create_object(&environment, &object, cells);
-        created.await.unwrap();
+        world.create_object(&object, cells).await.unwrap();
         Self {
-            environment,
+            service: world.migration_service(),
+            operator: world.migration_service(),
             world,
-            service: migrator,
-            operator,
             object,
         }
     }
@@ -97,33 +85,22 @@ impl Fixture {
 
     pub(crate) async fn let_time_pass(&self, millis: u64) {
         let time = Duration::from_millis(millis);
-        self.environment.clock.sleep(time).await;
-    }
-
-    pub(crate) fn client(&self) -> ObjectClient {
-        let stores = self.world.event_store();
-        ObjectClient::new(self.world.records(), stores, environment(13))
+        self.world.environment.clock.sleep(time).await;
     }
 
     /// The application appends an event with this number.
     pub(crate) async fn append(&self, number: usize) {
-        let appended = (self.client())
-            .append(&self.object, ExpectedRevision::Any, vec![event(number)])
-            .await;
-        appended.unwrap();
+        let appended = self.world.append(&self.object, vec![event(number)]);
+        appended.await.unwrap();
     }
 
     pub(crate) async fn active(&self) -> StreamRef {
-        let document = self.world.document(&self.object).await.unwrap().unwrap();
-        document.active
+        self.world.document(&self.object).await.unwrap().active
     }
 
     /// The ids of all events, as the application reads them.
     pub(crate) async fn read(&self) -> Vec<String> {
-        let client = self.client();
-        let events = client.read(&self.object, Default::default());
-        let ids = events.map_ok(|recorded| recorded.event.id.to_string());
-        ids.try_collect().await.unwrap()
+        esm_testkit::ids(&self.world.read(&self.object).await.unwrap())
     }
 }
 
@@ -144,9 +121,7 @@ impl Running {
 }
 
 pub(crate) fn event(number: usize) -> Event {
-    let id = EventId::new(format!("e{number}")).unwrap();
-    let event_type = EventType::new("Counted").unwrap();
-    Event::new(id, event_type, format!("{{\"n\":{number}}}"))
+    esm_testkit::event(format!("e{number}"), "Counted")
 }
 
 pub(crate) fn ids(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {

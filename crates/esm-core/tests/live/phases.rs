@@ -1,10 +1,7 @@
 use esm_core::Result;
 use esm_core::id::{MigrationId, ObjectId};
-use esm_core::migration::{
-    Answer, MigrationPhase, MigrationResult, MigrationService, PublishPhases,
-};
+use esm_core::migration::{Answer, MigrationPhase, MigrationResult, PublishPhases};
 use esm_core::routing::RoutingTable;
-use esm_testkit::environment;
 use esm_testkit::faults::{At, Fault, FaultPlan};
 
 use crate::fixture::{Fixture, LONG, slowly};
@@ -82,10 +79,7 @@ async fn r20_an_undo_takes_them_back() {
 
 /// A migration of a short stream that publishes all phases, by a process with this plan's faults.
 async fn publishing(f: &Fixture, plan: &FaultPlan) -> Result<MigrationResult> {
-    let actor = plan.actor("migrator");
-    let store = actor.event_store(f.world.event_store());
-    let service = MigrationService::new(store, actor.records(f.world.records()), f.world.locks())?
-        .with_environment(environment(21));
+    let service = plan.actor("migrator").migration_service(&f.world);
     let migration = service.migrate(f.object.clone());
     migration.phases(PublishPhases::Always).execute().await
 }

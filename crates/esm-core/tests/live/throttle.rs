@@ -58,10 +58,10 @@ async fn the_last_round_before_the_close_is_not_throttled() {
     for number in 30..130 {
         f.append(number).await;
     }
-    let before = f.environment.clock.monotonic();
+    let before = f.world.environment.clock.monotonic();
     control.cut_over().await.unwrap();
     assert!(running.result().await.is_success());
-    let took = f.environment.clock.monotonic() - before;
+    let took = f.world.environment.clock.monotonic() - before;
     assert!(
         took < Duration::from_secs(10),
         "100 events at one a second: {took:?}"

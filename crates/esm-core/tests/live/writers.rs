@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use esm_core::ErrorKind;
 use esm_core::migration::{MigrationService, MigrationStatus};
-use esm_testkit::environment;
 use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
 
 use crate::fixture::{Fixture, ids};
@@ -18,11 +17,7 @@ fn pursued(f: &Arc<Fixture>, operation: &'static str, times: usize) -> Migration
         });
         plan.inject(At::Named(operation, time as u64), Fault::Interject(step));
     }
-    let actor = plan.actor("migrator");
-    let store = actor.event_store(f.world.event_store());
-    MigrationService::new(store, f.world.records(), f.world.locks())
-        .unwrap()
-        .with_environment(environment(21))
+    plan.actor("migrator").migration_service(&f.world)
 }
 
 #[tokio::test(start_paused = true)]

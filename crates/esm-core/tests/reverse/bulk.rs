@@ -4,7 +4,7 @@ use esm_core::ErrorKind;
 use esm_core::migration::{MigrationStatus, OnFailure, RollBackPlan};
 use esm_testkit::faults::{At, Fault};
 
-use crate::fixture::{World, event, up};
+use crate::fixture::{World, event, unfinished, up};
 
 const ORDERS: [(&str, &[&str]); 4] = [
     ("order/1", &["Old"]),
@@ -44,7 +44,7 @@ async fn all_that_a_migration_moved_goes_back_and_nothing_else() {
 async fn one_that_was_moved_on_stops_it_before_anything_is_touched_or_is_named() {
     let w = World::new(&ORDERS).await;
     let forward = w.succeeded(w.service.migrate_all().transform(up()).execute().await);
-    let again = w.service.migrate("order/2".parse().unwrap());
+    let again = w.migration("order/2");
     let since = w.succeeded(again.execute().await).migration;
     let before = w.everything();
     let error = w.back(forward.migration).execute().await.unwrap_err();
@@ -85,10 +85,7 @@ async fn one_that_was_undone_in_part_goes_back_with_the_rest() {
     let died = tokio::time::timeout(std::time::Duration::from_secs(5), migrating.execute()).await;
     assert!(died.is_err());
     let next = w.next_process();
-    let mut states: Vec<_> = futures::TryStreamExt::try_collect(next.active())
-        .await
-        .unwrap();
-    let migration = states.pop().unwrap().migration;
+    let migration = unfinished(&next).await.unwrap().migration;
     let undone = next.roll_back(migration).execute().await.unwrap();
     assert_eq!(undone.status, MigrationStatus::RolledBack, "{undone:?}");
     assert_eq!(undone.statistics.migrated, 1);

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use esm_core::ErrorKind;
 use esm_core::event::Revision;
-use esm_core::id::StoreId;
+use esm_core::id::ObjectId;
 use esm_core::known_stores::KnownStores;
 use esm_core::migration::MigrationService;
-use esm_core::router::ObjectClient;
+use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_core::store::EventStore;
 use esm_core::transform::Identity;
-use esm_testkit::memory::MemoryEventStore;
 
 use crate::fixture::{World, down, event, up};
 
@@ -19,10 +18,7 @@ async fn the_newest_goes_back_first_then_the_one_before_it() {
     let w = World::new(&[("order/1", &["Old", "Noise"])]).await;
     let first = w.migrate("order/1").await;
     w.append("order/1", event("a", "Old", 2)).await;
-    let builder = w
-        .service
-        .migrate("order/1".parse().unwrap())
-        .transform(Identity);
+    let builder = w.migration("order/1").transform(Identity);
     let second = w.succeeded(builder.execute().await).migration;
     w.append("order/1", event("b", "Old", 2)).await;
 
@@ -104,42 +100,27 @@ async fn the_same_migration_again_after_a_rollback() {
 #[tokio::test(start_paused = true)]
 async fn a_move_to_another_store_goes_back_to_where_it_came_from() {
     let w = World::new(&[("order/1", &["Old", "Noise"])]).await;
-    let other: Arc<dyn EventStore> = Arc::new(MemoryEventStore::new(StoreId::from_uuid(
-        w.environment.uuid_v4(),
-    )));
+    let other: Arc<dyn EventStore> = Arc::new(w.storage.another_event_store());
     let stores = w.stores().with(Arc::clone(&other));
     // without an observer, which knows one store
     let service =
         MigrationService::new(stores.clone(), w.storage.records(), w.storage.locks()).unwrap();
-    let service = service.with_environment(w.environment.clone());
-    let client = ObjectClient::new(w.storage.records(), stores, w.environment.clone());
-    let object = "order/1".parse().unwrap();
-    let moved = service
-        .migrate(std::clone::Clone::clone(&object))
-        .transform(up());
+    let service = service.with_environment(w.storage.environment.clone());
+    let client = ObjectClient::new(w.storage.records(), stores, w.storage.environment.clone());
+    let object: ObjectId = "order/1".parse().unwrap();
+    let moved = service.migrate(object.clone()).transform(up());
     let moved = moved.to_store(Arc::clone(&other)).execute().await.unwrap();
     assert!(moved.is_success(), "{moved:?}");
     assert_eq!(w.active("order/1").await.store, other.id());
-    let expected = esm_core::router::ExpectedRevision::Any;
-    let since = vec![event("a", "Old", 2)];
-    client.append(&object, expected, since).await.unwrap();
+    let (any, since) = (ExpectedRevision::Any, vec![event("a", "Old", 2)]);
+    client.append(&object, any, since).await.unwrap();
 
     // a process that does not know the other store is told so
-    let error = w
-        .service
-        .roll_back(moved.migration)
-        .down(down())
-        .execute()
-        .await
-        .unwrap_err();
+    let error = w.back(moved.migration).execute().await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::UnknownStore, "{error}");
 
-    let back = service
-        .roll_back(moved.migration)
-        .down(down())
-        .execute()
-        .await
-        .unwrap();
+    let back = service.roll_back(moved.migration).down(down());
+    let back = back.execute().await.unwrap();
     assert!(back.is_success(), "{back:?}");
     assert_eq!(w.active("order/1").await.store, w.stores().home().id());
     let lines = w.lines("order/1").await;

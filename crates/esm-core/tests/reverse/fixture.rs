@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use esm_core::clock::Environment;
 use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, Position, Schema, SchemaVersion};
-use esm_core::id::{EventId, EventType, MigrationId, ObjectId, StreamRef};
-use esm_core::migration::{MigrationResult, MigrationService, RollBackBuilder};
-use esm_core::router::{ExpectedRevision, ObjectClient};
-use esm_core::store::{LockProvider, Stores};
+use esm_core::id::{EventType, MigrationId, ObjectId, StreamRef};
+use esm_core::migration::{
+    MigrationBuilder, MigrationResult, MigrationService, MigrationState, RollBackBuilder,
+};
+use esm_core::router::ObjectClient;
+use esm_core::store::Stores;
 use esm_core::transform::{EventTransformer as _, FunctionTransformer, Transformed};
-use esm_testkit::environment;
 use esm_testkit::faults::FaultPlan;
-use esm_testkit::memory::{MemoryLocks, MemoryWorld};
+use esm_testkit::memory::MemoryWorld;
 use esm_testkit::observe::Observer;
+use esm_testkit::{environment, events};
+use futures::TryStreamExt as _;
 
 pub(crate) fn schema(event_type: &str, version: u32) -> Schema {
     Schema::new(event_type, version).unwrap()
@@ -68,14 +70,10 @@ pub(crate) fn everything_down() -> FunctionTransformer {
 }
 
 pub(crate) fn event(id: &str, event_type: &str, version: u32) -> Event {
-    let (id, event_type) = (EventId::new(id), EventType::new(event_type));
-    let mut event = Event::new(
-        id.unwrap(),
-        event_type.unwrap(),
-        format!("{{\"of\":{version}}}"),
-    );
-    event.schema_version = SchemaVersion(version);
-    event
+    Event {
+        schema_version: SchemaVersion(version),
+        ..esm_testkit::event(id, event_type)
+    }
 }
 
 /// `type vVersion id`, for comparisons that can be read.
@@ -87,7 +85,6 @@ pub(crate) fn line(event: &Event) -> String {
 }
 
 pub(crate) struct World {
-    pub(crate) environment: Environment,
     pub(crate) storage: MemoryWorld,
     pub(crate) plan: FaultPlan,
     pub(crate) service: MigrationService,
@@ -97,67 +94,45 @@ pub(crate) struct World {
 impl World {
     /// Orders with events of these types, each in a cell of its own.
     pub(crate) async fn new(orders: &[(&str, &[&str])]) -> Self {
-        let environment = environment(7);
-        let storage = MemoryWorld::new(&environment);
+        let storage = MemoryWorld::new(environment(7));
         let observer = Observer::new(storage.event_store(), storage.records());
         let observer = observer.transformation(Arc::new(up()));
         let observer = observer.transformation(Arc::new(down()));
         let mut observer = observer.transformation(Arc::new(everything_down()));
         for (order, types) in orders {
             let object: ObjectId = order.parse().unwrap();
-            let cells = (0..)
-                .zip(*types)
-                .map(|(i, t)| vec![event(&format!("{order}-{i}"), t, 1)]);
-            let created = storage.create_object(&environment, &object, cells);
-            created.await.unwrap();
+            let cells = events(format!("{order}-"), *types).map(|event| vec![event]);
+            storage.create_object(&object, cells).await.unwrap();
             observer = observer.object(object);
         }
         let plan = FaultPlan::new().watched_by(Arc::new(observer));
-        let actor = plan.actor("migrator");
-        let service = MigrationService::new(
-            actor.event_store(storage.event_store()),
-            actor.records(storage.records()),
-            actor.locks(storage.locks()),
-        );
-        let service = service.unwrap().with_environment(environment.clone());
-        let client = ObjectClient::new(
-            storage.records(),
-            storage.event_store(),
-            environment.clone(),
-        );
         Self {
-            environment,
+            service: plan.actor("migrator").migration_service(&storage),
+            client: storage.client(),
             storage,
             plan,
-            service,
-            client,
         }
     }
 
     /// Another process, that no fault meets, when every lock of the first has expired.
     pub(crate) fn next_process(&self) -> MigrationService {
-        self.process("next", self.storage.locks())
+        self.plan.actor("next").migration_service(&self.storage)
     }
 
     /// A process that no lock keeps from anything: it believes whatever it likes.
     pub(crate) fn unlocked_process(&self, name: &str) -> MigrationService {
-        let clock = Arc::clone(&self.environment.clock);
-        self.process(name, Arc::new(MemoryLocks::new(clock)))
+        let storage = self.storage.with_own_locks();
+        self.plan.actor(name).migration_service(&storage)
     }
 
-    fn process(&self, name: &str, locks: Arc<dyn LockProvider>) -> MigrationService {
-        let actor = self.plan.actor(name);
-        let service = MigrationService::new(
-            actor.event_store(self.storage.event_store()),
-            actor.records(self.storage.records()),
-            actor.locks(locks),
-        );
-        service.unwrap().with_environment(self.environment.clone())
+    /// Describes the migration of one order, which changes nothing unless told.
+    pub(crate) fn migration(&self, order: &str) -> MigrationBuilder {
+        self.service.migrate(order.parse().unwrap())
     }
 
     /// Migrates one order, and answers the migration.
     pub(crate) async fn migrate(&self, order: &str) -> MigrationId {
-        let builder = self.service.migrate(order.parse().unwrap()).transform(up());
+        let builder = self.migration(order).transform(up());
         self.succeeded(builder.execute().await).migration
     }
 
@@ -168,15 +143,13 @@ impl World {
     /// Appends an event wherever the order is.
     pub(crate) async fn append(&self, order: &str, event: Event) -> Position {
         let object = order.parse().unwrap();
-        let appended = self
-            .client
-            .append(&object, ExpectedRevision::Any, vec![event]);
-        appended.await.unwrap().next
+        let appended = self.storage.append(&object, vec![event]).await;
+        appended.unwrap().next
     }
 
     pub(crate) async fn document(&self, order: &str) -> ObjectDocument {
         let object = order.parse().unwrap();
-        self.storage.document(&object).await.unwrap().unwrap()
+        self.storage.document(&object).await.unwrap()
     }
 
     pub(crate) async fn active(&self, order: &str) -> StreamRef {
@@ -186,11 +159,8 @@ impl World {
     /// The events of the active stream, as lines.
     pub(crate) async fn lines(&self, order: &str) -> Vec<String> {
         let active = self.active(order).await;
-        self.storage
-            .events(&active.stream)
-            .iter()
-            .map(line)
-            .collect()
+        let events = self.storage.events(&active.stream);
+        events.iter().map(line).collect()
     }
 
     /// A migration that succeeded, and no invariant was broken on the way.
@@ -221,4 +191,10 @@ impl World {
             .chain([format!("{:?}", self.storage.records)])
             .collect()
     }
+}
+
+/// What is begun and has not ended, if there is anything.
+pub(crate) async fn unfinished(service: &MigrationService) -> Option<MigrationState> {
+    let all: Vec<_> = service.active().try_collect().await.unwrap();
+    all.into_iter().next()
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use esm_core::ErrorKind;
 use esm_core::migration::{MigrationStatus, RollBackPlan};
 
-use crate::fixture::{World, down, event, schema, up};
+use crate::fixture::{World, down, event, schema, unfinished, up};
 use esm_core::transform::{FunctionTransformer, TransformError};
-use esm_testkit::faults::{At, Fault};
+use esm_testkit::faults::{At, Fault, Interjection};
 
 #[tokio::test(start_paused = true)]
 async fn without_a_down_the_first_event_that_needs_one_is_named() {
@@ -54,16 +54,12 @@ async fn an_event_that_needs_a_down_and_comes_later_stops_it_before_the_close() 
     let w = World::new(&[("order/1", &["Old"])]).await;
     let forward = w.migrate("order/1").await;
     let active = w.active("order/1").await;
-    let writer = esm_testkit::faults::Interjection::new({
-        let (client, object) = (w.client.clone(), "order/1".parse().unwrap());
-        move || {
-            let client = client.clone();
-            let object: esm_core::id::ObjectId = std::clone::Clone::clone(&object);
-            async move {
-                let late = event("late", "Old", 2);
-                let expected = esm_core::router::ExpectedRevision::Any;
-                client.append(&object, expected, vec![late]).await.unwrap();
-            }
+    let storage = w.storage.clone();
+    let writer = Interjection::new(move || {
+        let storage = storage.clone();
+        async move {
+            let (object, late) = ("order/1".parse().unwrap(), event("late", "Old", 2));
+            storage.append(&object, vec![late]).await.unwrap();
         }
     });
     w.plan
@@ -95,18 +91,12 @@ async fn an_undo_after_the_pivot_is_refused_with_the_way_to_do_it() {
     let w = World::new(&[("order/1", &["Old"])]).await;
     w.plan
         .inject(At::Named("event_store.close", 0), Fault::CrashAfter);
-    let migrating = w
-        .service
-        .migrate("order/1".parse().unwrap())
-        .transform(up());
+    let migrating = w.migration("order/1").transform(up());
     // the process dies between the Close and the document
     let died = tokio::time::timeout(Duration::from_secs(5), migrating.execute()).await;
     assert!(died.is_err());
     let next = w.next_process();
-    let mut states: Vec<_> = futures::TryStreamExt::try_collect(next.active())
-        .await
-        .unwrap();
-    let migration = states.pop().unwrap().migration;
+    let migration = unfinished(&next).await.unwrap().migration;
     let RollBackPlan::Undo { .. } = next.roll_back(migration).dry_run().await.unwrap() else {
         panic!("it has not ended");
     };
@@ -127,10 +117,7 @@ async fn an_undo_after_the_pivot_is_refused_with_the_way_to_do_it() {
 async fn after_its_window_a_migration_is_final_and_the_error_says_how_to_go_back_all_the_same() {
     let w = World::new(&[("order/1", &["Old"])]).await;
     let day = Duration::from_secs(86_400);
-    let builder = w
-        .service
-        .migrate("order/1".parse().unwrap())
-        .transform(up());
+    let builder = w.migration("order/1").transform(up());
     let builder = builder.reversible_for(day).reversible_with(down());
     let plan = builder.clone().dry_run().await.unwrap();
     assert!(
@@ -139,7 +126,8 @@ async fn after_its_window_a_migration_is_final_and_the_error_says_how_to_go_back
         plan.reversibility
     );
     let forward = w.succeeded(builder.execute().await).migration;
-    w.environment
+    w.storage
+        .environment
         .clock
         .sleep(day + Duration::from_secs(1))
         .await;
@@ -152,7 +140,7 @@ async fn after_its_window_a_migration_is_final_and_the_error_says_how_to_go_back
 #[tokio::test(start_paused = true)]
 async fn what_is_unknown_or_never_planned_is_said_so() {
     let w = World::new(&[("order/1", &["Old"])]).await;
-    let unknown = w.environment.migration_id();
+    let unknown = w.storage.environment.migration_id();
     let error = w.service.roll_back(unknown).execute().await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::NotFound);
 }
@@ -160,11 +148,7 @@ async fn what_is_unknown_or_never_planned_is_said_so() {
 #[tokio::test(start_paused = true)]
 async fn a_plan_says_until_which_event_it_is_reversible() {
     let w = World::new(&[("order/1", &["Old", "Kept"])]).await;
-    let builder = || {
-        w.service
-            .migrate("order/1".parse().unwrap())
-            .transform(up())
-    };
+    let builder = || w.migration("order/1").transform(up());
     let without = builder().dry_run().await.unwrap();
     let needed = [schema("Old", 2)].into();
     assert_eq!(without.way_back.needs_down, needed);
@@ -189,11 +173,6 @@ async fn a_plan_says_until_which_event_it_is_reversible() {
         "{}",
         failing.reversibility
     );
-    let same = w
-        .service
-        .migrate("order/1".parse().unwrap())
-        .dry_run()
-        .await
-        .unwrap();
+    let same = w.migration("order/1").dry_run().await.unwrap();
     assert!(same.way_back.needs_down.is_empty());
 }

@@ -12,7 +12,7 @@ use esm_core::transform::Identity;
 use esm_testkit::faults::{At, Fault};
 use futures::TryStreamExt as _;
 
-use crate::fixture::{World, down, event, everything_down, line, up};
+use crate::fixture::{World, down, event, everything_down, line, unfinished, up};
 
 #[tokio::test(start_paused = true)]
 async fn originals_come_back_as_they_were_and_what_came_since_goes_through_down() {
@@ -77,13 +77,7 @@ async fn without_anything_since_no_down_is_needed() {
         // and it is an open stream like any other
         w.append("order/1", event("later", "Old", 1)).await;
         assert_eq!(w.lines("order/1").await.len(), originals.len() + 1);
-        w.succeeded(
-            w.service
-                .migrate("order/1".parse().unwrap())
-                .transform(up())
-                .execute()
-                .await,
-        );
+        w.succeeded(w.migration("order/1").transform(up()).execute().await);
     }
 }
 
@@ -103,10 +97,7 @@ async fn what_the_originals_have_too_needs_no_down() {
 #[tokio::test(start_paused = true)]
 async fn a_move_without_a_transformation_goes_back_with_everything() {
     let w = World::new(&[("order/1", &["Old"])]).await;
-    let builder = w
-        .service
-        .migrate("order/1".parse().unwrap())
-        .transform(Identity);
+    let builder = w.migration("order/1").transform(Identity);
     let forward = w.succeeded(builder.execute().await).migration;
     w.append("order/1", event("x", "Unheard", 9)).await;
     w.succeeded(w.service.roll_back(forward).execute().await);
@@ -256,8 +247,7 @@ async fn one_that_died_is_resumed_with_its_down_and_with_no_other() {
     let died = tokio::time::timeout(Duration::from_secs(5), w.back(forward).execute()).await;
     assert!(died.is_err());
     let next = w.next_process();
-    let mut states: Vec<_> = next.active().try_collect().await.unwrap();
-    let back = states.pop().unwrap();
+    let back = unfinished(&next).await.unwrap();
     let reverses = back.plan.unwrap().reverses.unwrap();
     assert_eq!(reverses.migration, forward);
     let other = next.resume(back.migration).transform(up()).execute().await;

@@ -7,7 +7,7 @@ use esm_core::migration::MigrationService;
 use esm_core::transform::Identity;
 use esm_testkit::faults::{At, Fault, Gate};
 
-use crate::fixture::{World, down, event};
+use crate::fixture::{World, down, event, line, unfinished};
 
 /// What another process does meanwhile.
 #[derive(Clone, Copy)]
@@ -35,13 +35,10 @@ async fn act(w: &World, forward: MigrationId, meanwhile: Meanwhile, rival: &Migr
         }
         Meanwhile::RollsBack => rival.roll_back(forward).down(down()).execute().await,
         Meanwhile::Undoes => {
-            let all: Vec<_> = futures::TryStreamExt::try_collect(rival.active())
-                .await
-                .unwrap();
-            match all.first() {
-                Some(state) => rival.roll_back(state.migration).execute().await,
-                None => return,
-            }
+            let Some(state) = unfinished(rival).await else {
+                return;
+            };
+            rival.roll_back(state.migration).execute().await
         }
     };
     // it may find that the other was faster; whatever it does, nothing is harmed
@@ -68,7 +65,7 @@ async fn check(w: &World, forward: MigrationId, operation: u64) {
     let object = "order/1".parse().unwrap();
     let active = reader.load(&object).await.unwrap();
     let events = w.storage.events(&active.stream().stream);
-    let lines: Vec<_> = events.iter().map(crate::fixture::line).collect();
+    let lines: Vec<_> = events.iter().map(line).collect();
     assert!(lines == old || lines == new, "{operation}: {lines:?}");
     // a position from before the migration leads to the end, over whatever came
     let first = w.document("order/1").await.terminated[0]

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use esm_core::ErrorKind;
 use esm_core::event::Schema;
-use esm_core::router::ExpectedRevision;
 use esm_core::store::Origin;
 use esm_core::transform::{FunctionTransformer, Transformed};
 
@@ -35,12 +34,11 @@ async fn what_down_takes_away_is_retired_and_what_the_migration_retired_is_not()
         &esm_core::transform::EventTransformer::fingerprint(&down())
     );
     let object = "order/1".parse().unwrap();
-    let new = vec![event("new", "Old", 2)];
     let refused = w
-        .client
-        .append(&object, ExpectedRevision::Any, new)
-        .await
-        .unwrap_err();
+        .storage
+        .append(&object, vec![event("new", "Old", 2)])
+        .await;
+    let refused = refused.unwrap_err();
     assert_eq!(*refused.kind(), ErrorKind::Invalid, "{refused}");
     w.append("order/1", event("old", "Old", 1)).await;
 }
@@ -67,32 +65,18 @@ async fn a_schema_that_both_ways_keep_stays_old_codes_own() {
         .unwrap()
     };
     let w = World::new(&[("order/1", &["Old"])]).await;
-    let builder = w
-        .service
-        .migrate("order/1".parse().unwrap())
-        .transform(same("up", "1"));
+    let builder = w.migration("order/1").transform(same("up", "1"));
     let policy = esm_core::store::OnRetired::AcceptUnchanged;
     let forward = builder.on_retired(policy).execute().await.unwrap();
     assert!(forward.is_success(), "{forward:?}");
     let active = w.active("order/1").await.stream;
     let since = vec![event("a", "Old", 1)];
-    w.storage
-        .append(&w.environment, &active, since)
-        .await
-        .unwrap();
+    w.storage.append_cell(&active, since).await.unwrap();
     // its new form cannot be told from its old one, so it needs a down
-    let error = w
-        .service
-        .roll_back(forward.migration)
-        .execute()
-        .await
-        .unwrap_err();
+    let back = || w.service.roll_back(forward.migration);
+    let error = back().execute().await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::TransformFailed, "{error}");
-    let back = w
-        .service
-        .roll_back(forward.migration)
-        .down(same("down", "2"));
-    let back = back.execute().await.unwrap();
+    let back = back().down(same("down", "2")).execute().await.unwrap();
     assert!(back.is_success(), "{back:?}");
     let restored = origin(&w, "order/1").await;
     assert_eq!((restored.retired.len(), restored.refused().count()), (1, 0));

@@ -19,7 +19,7 @@ async fn nothing_that_was_acknowledged_is_lost_and_everything_stands_once() {
     let writers: Vec<_> = (0..3)
         .map(|writer| {
             let (client, history, stop) = (w.client.clone(), history.clone(), stop.clone());
-            let (object, environment) = (object.clone(), w.environment.clone());
+            let (object, environment) = (object.clone(), w.storage.environment.clone());
             tokio::spawn(async move {
                 for number in 0.. {
                     if stop.is_cancelled() {
@@ -38,7 +38,8 @@ async fn nothing_that_was_acknowledged_is_lost_and_everything_stands_once() {
         })
         .collect();
     let pause = || {
-        w.environment
+        w.storage
+            .environment
             .clock
             .sleep(std::time::Duration::from_millis(20))
     };

@@ -100,7 +100,7 @@ fn lossy(f: &Fixture, appends: u64, refusals: u64, reads: u64) -> ObjectClient {
         refusals: refusals.into(),
         reads: reads.into(),
     });
-    ObjectClient::new(f.world.records(), store, f.environment.clone())
+    ObjectClient::new(f.world.records(), store, f.world.environment.clone())
 }
 
 fn count(ids: &[String], id: &str) -> usize {
@@ -113,7 +113,7 @@ async fn a_lost_answer_is_settled_and_the_append_succeeds_once() -> Result<()> {
     let append = At::Named("event_store.append", 0);
     for fault in [Fault::FailAfter, Fault::Duplicate] {
         let plan = FaultPlan::new().with(append.clone(), fault);
-        let client = f.client_of(&plan.actor("app"), 2);
+        let client = plan.actor("app").client(&f.world);
         let end = client.load(&f.object).await?.position();
         let id = format!("b{}", end.revision);
         client
@@ -200,9 +200,7 @@ async fn anothers_cell_in_its_place_is_a_conflict_or_moves_it_on() -> Result<()>
     let (f, s) = Fixture::with(&[&["a"]]).await?;
     let exact = token(&f, ExpectedRevision::At(at(&s, 1))).await;
     let any = token(&f, ExpectedRevision::Any).await;
-    f.client()
-        .append(&f.object, ExpectedRevision::Any, events(&["theirs"]))
-        .await?;
+    f.append(&["theirs"]).await?;
     let error = f.client().settle(exact).await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Conflict { actual: Some(2) });
     f.client().settle(any).await?;
@@ -225,7 +223,7 @@ async fn a_retry_over_a_cutover_appends_once_wherever_it_landed() -> Result<()> 
     let plan = (0..10).fold(lost_answer, |plan, n| {
         plan.with(At::Named("event_store.read", n), Fault::FailBefore)
     });
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let any = ExpectedRevision::Any;
     let error = client
         .append(&f.object, any, events(&["b"]))
@@ -245,7 +243,7 @@ async fn a_retry_over_a_cutover_appends_once_wherever_it_landed() -> Result<()> 
 async fn creating_settles_its_lost_answers() -> Result<()> {
     let f = Fixture::new();
     let plan = FaultPlan::new().with(At::Named("records.put", 0), Fault::FailAfter);
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let appended = client
         .append(&f.object, ExpectedRevision::NoStream, events(&["a"]))
         .await?;
@@ -258,9 +256,13 @@ async fn creating_tells_what_another_created_from_its_own() -> Result<()> {
     for appends in [false, true] {
         let f = Fixture::new();
         let plan = FaultPlan::new().with(At::Named("records.put", 0), Fault::FailAfter);
-        let client = f.client_of(&plan.actor("app"), 2);
+        let client = plan.actor("app").client(&f.world);
         let theirs = f.client().create(&f.object).await?.document;
-        f.environment.clock.sleep(Duration::from_secs(1)).await;
+        f.world
+            .environment
+            .clock
+            .sleep(Duration::from_secs(1))
+            .await;
         if appends {
             let expected = ExpectedRevision::NoStream;
             let refused = client.append(&f.object, expected, events(&["a"])).await;
@@ -276,7 +278,7 @@ async fn creating_tells_what_another_created_from_its_own() -> Result<()> {
 async fn creating_that_fails_says_so() -> Result<()> {
     let f = Fixture::new();
     let plan = FaultPlan::new();
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     for time in 0..2 {
         plan.inject(At::Named("records.put", time), Fault::FailBefore);
     }
@@ -299,7 +301,7 @@ async fn whatever_call_goes_wrong_the_event_is_stored_once_or_the_caller_knows()
             let (f, s) = Fixture::with(&[&["a"]]).await?;
             let t = f.cut_over(&s, target_of(2)).await?;
             let plan = FaultPlan::new().with(At::Operation(operation), fault.clone());
-            let client = f.client_of(&plan.actor("app"), 2);
+            let client = plan.actor("app").client(&f.world);
             let expected = ExpectedRevision::At(at(&s, 1));
             let result = client
                 .append(&f.object, expected.clone(), events(&["b"]))

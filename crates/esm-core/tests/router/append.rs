@@ -137,7 +137,7 @@ async fn a_warm_append_is_one_write_and_nothing_else() -> Result<()> {
     // R7
     let f = Fixture::new();
     let plan = FaultPlan::new();
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let mut next = client
         .append(&f.object, ExpectedRevision::Any, events(&["0"]))
         .await?
@@ -163,7 +163,7 @@ async fn a_warm_append_is_one_write_and_nothing_else() -> Result<()> {
 async fn a_new_object_costs_a_document_and_a_cell() -> Result<()> {
     let f = Fixture::new();
     let plan = FaultPlan::new();
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     client
         .append(&f.object, ExpectedRevision::NoStream, events(&["0"]))
         .await?;
@@ -204,10 +204,10 @@ async fn a_writer_steps_over_a_fence() -> Result<()> {
     let tail = store.tail(&s.stream).await?;
     let fence = Fence {
         target: "nowhere".try_into()?,
-        migration: f.environment.migration_id(),
+        migration: f.world.environment.migration_id(),
     };
     store
-        .fence(&s.stream, &tail, f.environment.commit_id(), fence)
+        .fence(&s.stream, &tail, f.world.environment.commit_id(), fence)
         .await?;
     client
         .append(&f.object, ExpectedRevision::At(next), events(&["c"]))
@@ -228,7 +228,11 @@ async fn what_is_too_large_is_refused_and_nothing_is_stored() -> Result<()> {
     let f = Fixture::new();
     let limits = esm_core::store::StoreLimits::default().with_max_event_bytes(10);
     let store = f.world.event_store.clone().with_limits(limits);
-    let client = ObjectClient::new(f.world.records(), shared(&store), f.environment.clone());
+    let client = ObjectClient::new(
+        f.world.records(),
+        shared(&store),
+        f.world.environment.clone(),
+    );
     let refused = client
         .append(&f.object, ExpectedRevision::Any, events(&["a"]))
         .await;
@@ -285,7 +289,7 @@ async fn waited(beaten: u64) -> Result<Duration> {
         let at = At::Named("event_store.append", time);
         plan.inject(at, Fault::Interject(faster));
     }
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let begun = tokio::time::Instant::now();
     let any = ExpectedRevision::Any;
     client.append(&f.object, any, events(&["ours"])).await?;
@@ -311,7 +315,7 @@ async fn who_is_beaten_again_and_again_waits_longer_each_time() -> Result<()> {
 async fn an_object_that_cannot_be_looked_for_is_not_created() -> Result<()> {
     let f = Fixture::new();
     let plan = FaultPlan::new().with(At::Operation(0), Fault::FailBefore);
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let append = client.append(&f.object, ExpectedRevision::Any, events(&["a"]));
     let error = append.await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Unavailable);

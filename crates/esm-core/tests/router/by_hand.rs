@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use esm_core::clock::Environment;
 use esm_core::event::{Event, Revision, Schema};
 use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationPhase;
@@ -21,7 +20,6 @@ use super::fixture::*;
 #[derive(Debug, Clone)]
 pub(crate) struct ByHand {
     world: MemoryWorld,
-    environment: Environment,
     object: ObjectId,
     pub(crate) store: MemoryEventStore,
     pub(crate) entry: RoutingEntry,
@@ -50,10 +48,9 @@ impl ByHand {
         transformer: Arc<dyn EventTransformer>,
         store: &MemoryEventStore,
     ) -> Self {
-        let migration = f.environment.migration_id();
+        let migration = f.world.environment.migration_id();
         Self {
             world: f.world.clone(),
-            environment: f.environment.clone(),
             object: f.object.clone(),
             store: store.clone(),
             entry: RoutingEntry {
@@ -135,7 +132,7 @@ impl ByHand {
             })
         });
         let append = Append {
-            commit: self.environment.commit_id(),
+            commit: self.world.environment.commit_id(),
             origin: target_tail.is_empty().then(|| self.origin()),
             cursor: Some(end),
             events: pending.collect(),
@@ -181,7 +178,10 @@ impl ByHand {
                 migration: self.migration(),
                 continues: true,
             };
-            let (commit, source) = (self.environment.commit_id(), &self.entry.source.stream);
+            let (commit, source) = (
+                self.world.environment.commit_id(),
+                &self.entry.source.stream,
+            );
             let store = &self.world.event_store;
             match store.close(source, &source_tail, commit, close).await {
                 Ok(_) => return,
@@ -213,7 +213,10 @@ impl ByHand {
                 target: self.target().stream.clone(),
                 migration: self.migration(),
             };
-            let (commit, source) = (self.environment.commit_id(), &self.entry.source.stream);
+            let (commit, source) = (
+                self.world.environment.commit_id(),
+                &self.entry.source.stream,
+            );
             let store = &self.world.event_store;
             if store.fence(source, &tail, commit, fence).await.is_ok() {
                 break;

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use esm_core::document::TerminationReason;
 use esm_core::event::Revision;
-use esm_core::router::{ExpectedRevision, ObjectClient, ObjectReader, ReadPosition, Translation};
-use esm_core::store::{
-    Append, Close, EventStore as _, Origin, RecordKey, RecordsExt as _, Stores, Tail,
-};
+use esm_core::router::{ExpectedRevision, ObjectReader, ReadPosition, Translation};
+use esm_core::store::{Append, Close, EventStore as _, Origin, RecordKey, RecordsExt as _, Tail};
 use esm_core::{ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan};
 
@@ -94,10 +92,7 @@ async fn a_position_never_carries_over_a_restore() -> Result<()> {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Conflict { actual: Some(1) });
-    let appended = f
-        .client()
-        .append(&f.object, ExpectedRevision::Any, events(&["y"]))
-        .await?;
+    let appended = f.append(&["y"]).await?;
     assert_eq!(appended.first, at(&t, 1));
     assert_eq!(
         f.document().await.terminated[0].reason,
@@ -120,9 +115,7 @@ async fn positions_carry_over_a_chain_only_while_nothing_came_between() -> Resul
 
     let (f, s) = Fixture::with(&[&["a", "b"]]).await?;
     let t = f.cut_over(&s, target_of(3)).await?;
-    f.client()
-        .append(&f.object, ExpectedRevision::Any, events(&["between"]))
-        .await?;
+    f.append(&["between"]).await?;
     f.cut_over(&t, target_of(4)).await?;
     let error = f
         .client()
@@ -175,9 +168,7 @@ async fn an_appender_helps_the_document_to_the_chains_end_and_keeps_the_rest() -
     f.world.records.put_as(&key, 1, &document).await?;
     let t = f.cut_over(&s, target_of(1)).await?;
     let u = f.cut_over(&t, target_of(2)).await?;
-    f.client()
-        .append(&f.object, ExpectedRevision::Any, events(&["b"]))
-        .await?;
+    f.append(&["b"]).await?;
     let helped = f.document().await;
     assert_eq!(helped.active, u);
     let terminated: Vec<_> = helped.terminated.iter().map(|t| t.stream.clone()).collect();
@@ -203,7 +194,7 @@ async fn an_append_does_not_wait_for_a_document_that_cannot_be_written() -> Resu
     let (f, s) = Fixture::with(&[&["a"]]).await?;
     let t = f.cut_over(&s, target_of(1)).await?;
     let plan = FaultPlan::new().with(At::Named("records.put", 0), Fault::FailBefore);
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let appended = client
         .append(&f.object, ExpectedRevision::Any, events(&["b"]))
         .await?;
@@ -267,10 +258,7 @@ async fn retired_schemas_are_refused_redirected_or_reloaded_and_new_ones_are_not
         let any = ExpectedRevision::Any;
         f.client().append(&f.object, any, vec![new.clone()]).await?;
     }
-    let old = f
-        .client()
-        .append(&f.object, ExpectedRevision::Any, events(&["x"]))
-        .await;
+    let old = f.append(&["x"]).await;
     assert_eq!(old.unwrap_err().kind(), &ErrorKind::Invalid);
     assert_eq!(f.stored(&t).len(), 4);
     Ok(())
@@ -280,22 +268,18 @@ async fn retired_schemas_are_refused_redirected_or_reloaded_and_new_ones_are_not
 async fn a_chain_into_another_store_needs_that_store() -> Result<()> {
     // R13
     let (f, s) = Fixture::with(&[&["a"]]).await?;
-    let other = elsewhere(&f.environment);
+    let other = f.world.another_event_store();
     let cutover = Cutover {
         store: Some(other.clone()),
         ..target_of(1)
     };
     let t = f.cut_over(&s, cutover).await?;
-    let error = f
-        .client()
-        .append(&f.object, ExpectedRevision::Any, events(&["b"]))
-        .await;
+    let error = f.append(&["b"]).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::UnknownStore);
     assert!(error.error().is_retryable() && error.error().hint().is_some());
     assert_eq!(f.document().await.active, s);
-    let stores = Stores::new(f.world.event_store()).with(shared(&other));
-    let client = ObjectClient::new(f.world.records(), stores, f.environment.clone());
+    let client = f.client_knowing(shared(&other));
     let appended = client
         .append(&f.object, ExpectedRevision::At(at(&s, 1)), events(&["b"]))
         .await?;
@@ -313,10 +297,7 @@ async fn a_target_that_does_not_name_the_source_is_not_followed() -> Result<()> 
             ..target_of(1)
         };
         let t = f.cut_over(&s, cutover).await?;
-        let error = f
-            .client()
-            .append(&f.object, ExpectedRevision::Any, events(&["b"]))
-            .await;
+        let error = f.append(&["b"]).await;
         assert_eq!(error.unwrap_err().kind(), &ErrorKind::UnknownStore);
         assert_eq!(
             f.reader().load(&f.object).await.unwrap_err().kind(),
@@ -337,7 +318,10 @@ async fn a_stream_that_is_met_twice_is_corruption() -> Result<()> {
     // R13
     let f = Fixture::new();
     let s = f.client().create(&f.object).await?.stream().clone();
-    let (there, back) = (f.environment.migration_id(), f.environment.migration_id());
+    let (there, back) = (
+        f.world.environment.migration_id(),
+        f.world.environment.migration_id(),
+    );
     let t = target_id(s.store, &s, there);
     let store = &f.world.event_store;
     for (stream, source, migration) in [(&s, &t, back), (&t, &s, there)] {
@@ -351,7 +335,7 @@ async fn a_stream_that_is_met_twice_is_corruption() -> Result<()> {
             restores: None,
         };
         let first = Append {
-            commit: f.environment.commit_id(),
+            commit: f.world.environment.commit_id(),
             origin: Some(origin),
             cursor: Some(Revision::START),
             events: Vec::new(),
@@ -370,10 +354,7 @@ async fn a_stream_that_is_met_twice_is_corruption() -> Result<()> {
         };
         f.close(stream, close).await?;
     }
-    let error = f
-        .client()
-        .append(&f.object, ExpectedRevision::Any, events(&["b"]))
-        .await;
+    let error = f.append(&["b"]).await;
     assert!(matches!(error.unwrap_err().kind(), ErrorKind::Corrupt));
     let read = f.read(Default::default()).await;
     assert!(matches!(read.unwrap_err().kind(), ErrorKind::Corrupt));
@@ -388,14 +369,11 @@ async fn a_deleted_object_says_so() -> Result<()> {
         target: None,
         events: Revision(1),
         target_events: Revision::START,
-        migration: f.environment.migration_id(),
+        migration: f.world.environment.migration_id(),
         continues: false,
     };
     f.close(&s, close).await?;
-    let error = f
-        .client()
-        .append(&f.object, ExpectedRevision::Any, events(&["b"]))
-        .await;
+    let error = f.append(&["b"]).await;
     assert_eq!(error.unwrap_err().kind(), &ErrorKind::Deleted);
     assert_eq!(
         f.reader().load(&f.object).await.unwrap_err().kind(),

@@ -27,12 +27,6 @@ async fn fold(f: &Fixture, client: &ObjectClient) -> Result<Seen> {
     client.fold(&f.object, Vec::new, see).await
 }
 
-async fn append(f: &Fixture, id: &str) -> Result<()> {
-    let any = ExpectedRevision::Any;
-    f.client().append(&f.object, any, events(&[id])).await?;
-    Ok(())
-}
-
 fn transformer() -> Arc<Rules> {
     rules(Rule::Split(2))
 }
@@ -71,7 +65,7 @@ fn answers(client: &ObjectClient) -> (u64, u64) {
 async fn a_fold_gives_all_events_and_the_position_to_append_at() -> Result<()> {
     let (f, s) = Fixture::with(&[&["a", "b"], &["c"]]).await?;
     let plan = FaultPlan::new();
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let folded = fold(&f, &client).await?;
     assert_eq!(folded.state, ["a v1", "b v1", "c v1"]);
     assert_eq!(folded.position, at(&s, 3));
@@ -147,8 +141,8 @@ async fn r15_what_the_target_lacks_is_transformed_and_without_the_transformer_th
     let plain = reading(&f, f.client(), &hand, DualReads::Target).await?;
     let covered = fold(&f, &plain).await?;
     assert_eq!((covered.state.len(), answers(&plain)), (6, (1, 0)));
-    append(&f, "d").await?;
-    append(&f, "e").await?;
+    f.append(&["d"]).await?;
+    f.append(&["e"]).await?;
 
     let folded = fold(&f, &client).await?;
     assert_eq!(folded.state.len(), 10);
@@ -172,18 +166,15 @@ async fn r15_what_lies_beyond_the_sources_tail_is_not_returned() -> Result<()> {
         // the document, S's tail, then T: its first cell, its tail, its cells
         for request in 2..=4 {
             let f = Arc::new(Fixture::new());
-            let s = f
-                .world
-                .create_object(&f.environment, &f.object, [events(&["a"])])
-                .await?;
+            let s = f.world.create_object(&f.object, [events(&["a"])]).await?;
             let hand = ByHand::new(&f, &s, 0, transformer());
             hand.copy().await?;
-            append(&f, "b").await?;
+            f.append(&["b"]).await?;
             if !lags {
                 hand.copy().await?;
             }
             let plan = FaultPlan::new();
-            let client = f.client_of(&plan.actor("app"), 2);
+            let client = plan.actor("app").client(&f.world);
             let client = client.with_transformer(transformer());
             let client = reading(&f, client, &hand, DualReads::Target).await?;
             let before = answers(&client).0;
@@ -191,7 +182,7 @@ async fn r15_what_lies_beyond_the_sources_tail_is_not_returned() -> Result<()> {
             let step = Interjection::new(move || {
                 let (f, copier) = (Arc::clone(&world), copier.clone());
                 async move {
-                    append(&f, "c").await.unwrap();
+                    f.append(&["c"]).await.unwrap();
                     copier.copy().await.unwrap();
                 }
             });
@@ -241,11 +232,12 @@ async fn fence_another(f: &Fixture, source: &StreamRef, id: &str) -> Result<()> 
     let tail = store.tail(&source.stream).await?;
     let fence = Fence {
         target: id.try_into()?,
-        migration: f.environment.migration_id(),
+        migration: f.world.environment.migration_id(),
     };
-    let commit = f.environment.commit_id();
+    let commit = f.world.environment.commit_id();
     store.fence(&source.stream, &tail, commit, fence).await?;
-    append(f, id).await
+    f.append(&[id]).await?;
+    Ok(())
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,7 +273,7 @@ async fn r15_after_the_cutover_the_target_is_read_as_what_it_is() -> Result<()> 
     hand.close().await;
     let folded = fold(&f, &client).await?;
     assert_eq!(folded.position, at(hand.target(), 2));
-    append(&f, "b").await?;
+    f.append(&["b"]).await?;
     let folded = fold(&f, &client).await?;
     assert_eq!(folded.state, ["a.0 v2", "a.1 v2", "b v1"]);
     assert_eq!(folded.position, at(hand.target(), 3));
@@ -294,21 +286,18 @@ async fn r15_a_cutover_in_the_middle_of_a_dual_read_repeats_and_leaves_out_nothi
     for request in 0..=5 {
         let f = Arc::new(Fixture::new());
         let cells = [events(&["a"]), events(&["b"])];
-        let s = f
-            .world
-            .create_object(&f.environment, &f.object, cells)
-            .await?;
+        let s = f.world.create_object(&f.object, cells).await?;
         let hand = ByHand::new(&f, &s, 0, transformer());
         hand.copy().await?;
         let plan = FaultPlan::new();
-        let client = f.client_of(&plan.actor("app"), 2);
+        let client = plan.actor("app").client(&f.world);
         let client = reading(&f, client, &hand, DualReads::Target).await?;
         let (world, copier) = (Arc::clone(&f), hand.clone());
         let step = Interjection::new(move || {
             let (f, copier) = (Arc::clone(&world), copier.clone());
             async move {
                 copier.close().await;
-                append(&f, "c").await.unwrap();
+                f.append(&["c"]).await.unwrap();
             }
         });
         plan.inject(
@@ -339,14 +328,13 @@ async fn r15_a_cutover_in_the_middle_of_a_dual_read_repeats_and_leaves_out_nothi
 #[tokio::test(start_paused = true)]
 async fn r15_whatever_fails_at_the_target_the_source_answers() -> Result<()> {
     let (f, s) = Fixture::with(&[&["a"], &["b"]]).await?;
-    let other = elsewhere(&f.environment);
+    let other = f.world.another_event_store();
     let hand = ByHand::into(&f, &s, 0, transformer(), &other);
     hand.copy().await?;
     for request in 0..4 {
         let plan = FaultPlan::new();
         let there = plan.actor("app").event_store(shared(&other));
-        let stores = esm_core::store::Stores::new(f.world.event_store()).with(there);
-        let client = ObjectClient::new(f.world.records(), stores, esm_testkit::environment(2));
+        let client = f.client_knowing(there);
         let client = reading(&f, client, &hand, DualReads::Target).await?;
         let target = At::Operation(plan.log().len() + request);
         plan.inject(target, Fault::FailBefore);
@@ -372,24 +360,16 @@ async fn r15_whatever_fails_at_the_target_the_source_answers() -> Result<()> {
 async fn r15_a_target_that_vanishes_half_way_leaves_no_half_state() -> Result<()> {
     let f = Arc::new(Fixture::new());
     let cells = [events(&["a"]), events(&["b"]), events(&["c"])];
-    let s = f
-        .world
-        .create_object(&f.environment, &f.object, cells)
-        .await?;
+    let s = f.world.create_object(&f.object, cells).await?;
     let hand = ByHand::new(&f, &s, 0, transformer());
     hand.copy().await?;
     for id in ["d", "e", "f"] {
-        append(&f, id).await?;
+        f.append(&[id]).await?;
         hand.copy().await?;
     }
     let plan = FaultPlan::new();
-    let actor = plan.actor("app");
-    let client = ObjectClient::new(
-        actor.records(f.world.records()),
-        actor.event_store(f.world.event_store()),
-        esm_testkit::environment(2),
-    )
-    .with_pages(PageLimit { cells: 1, bytes: 0 });
+    let client = plan.actor("app").client(&f.world);
+    let client = client.with_pages(PageLimit { cells: 1, bytes: 0 });
     let client = reading(&f, client, &hand, DualReads::Target).await?;
     let copier = hand.clone();
     let step = Interjection::new(move || {
@@ -426,14 +406,14 @@ async fn r15_shadow_reads_give_the_sources_answer_and_compare() -> Result<()> {
     assert_eq!(fold(&f, &plain).await?.position, at(&s, 2));
     assert_eq!(shadows(&plain), (0, 0, 1));
     // the target lags
-    append(&f, "c").await?;
+    f.append(&["c"]).await?;
     assert_eq!(fold(&f, &client).await?.state.len(), 3);
     assert_eq!(shadows(&client), (1, 0, 1));
     // somebody damages it
     let target = &hand.target().stream;
     let tail = f.world.event_store.tail(target).await?;
     let damage = Append {
-        commit: f.environment.commit_id(),
+        commit: f.world.environment.commit_id(),
         origin: None,
         cursor: Some(esm_core::event::Revision(3)),
         events: Vec::new(),
@@ -453,20 +433,18 @@ async fn r15_shadow_reads_give_the_sources_answer_and_compare() -> Result<()> {
 #[tokio::test(start_paused = true)]
 async fn r15_a_shadow_that_hangs_delays_the_answer_no_longer_than_its_deadline() -> Result<()> {
     let (f, s) = Fixture::with(&[&["a"]]).await?;
-    let other = elsewhere(&f.environment);
+    let other = f.world.another_event_store();
     let hand = ByHand::into(&f, &s, 0, transformer(), &other);
     hand.copy().await?;
     let plan = FaultPlan::new();
     let there = plan.actor("app").event_store(shared(&other));
-    let stores = esm_core::store::Stores::new(f.world.event_store()).with(there);
-    let client = ObjectClient::new(f.world.records(), stores, esm_testkit::environment(2))
-        .with_transformer(transformer());
+    let client = f.client_knowing(there).with_transformer(transformer());
     let client = reading(&f, client, &hand, DualReads::Shadow).await?;
     for operation in 0..2 {
         let at = At::Operation(plan.log().len() + operation);
         plan.inject(at, Fault::Stall(Gate::new()));
     }
-    let clock = f.environment.clock.clone();
+    let clock = f.world.environment.clock.clone();
     let begun = clock.monotonic();
     assert_eq!(fold(&f, &client).await?.state, ["a v1"]);
     assert_eq!(clock.monotonic() - begun, DEADLINE);

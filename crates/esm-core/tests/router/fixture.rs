@@ -4,22 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use esm_core::Result;
-use esm_core::clock::Environment;
 use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, Position, Revision, Schema};
-use esm_core::id::{
-    EventId, EventType, Fingerprint, MigrationId, ObjectId, StoreId, StreamId, StreamName,
-    StreamRef,
-};
-use esm_core::router::{ObjectClient, ObjectReader, ReadPosition};
-use esm_core::store::{Append, CellEvent, Close, EventStore, Origin, PageLimit, Tail};
-use esm_testkit::faults::Actor;
+use esm_core::id::{Fingerprint, MigrationId, ObjectId, StoreId, StreamId, StreamName, StreamRef};
+use esm_core::router::{AppendError, Appended, ObjectClient, ObjectReader, ReadPosition};
+use esm_core::store::{Append, CellEvent, Close, EventStore, Origin, PageLimit, Stores, Tail};
 use esm_testkit::memory::{MemoryEventStore, MemoryWorld};
-use esm_testkit::{Rule, Rules};
+use esm_testkit::{Rule, Rules, ids};
 use futures::TryStreamExt as _;
 
 pub(crate) struct Fixture {
-    pub(crate) environment: Environment,
     pub(crate) world: MemoryWorld,
     pub(crate) object: ObjectId,
 }
@@ -68,11 +62,7 @@ pub(crate) fn target_of(events: u64) -> Cutover {
 }
 
 pub(crate) fn event(id: &str) -> Event {
-    Event::new(
-        EventId::new(id).unwrap(),
-        EventType::new("T").unwrap(),
-        "{}",
-    )
+    esm_testkit::event(id, "T")
 }
 
 pub(crate) fn events(ids: &[&str]) -> Vec<Event> {
@@ -92,10 +82,8 @@ pub(crate) fn at(stream: &StreamRef, revision: u64) -> Position {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        let environment = esm_testkit::environment(1);
         Self {
-            world: MemoryWorld::new(&environment),
-            environment,
+            world: MemoryWorld::new(esm_testkit::environment(1)),
             object: "order/1".parse().unwrap(),
         }
     }
@@ -104,53 +92,49 @@ impl Fixture {
     pub(crate) async fn with(cells: &[&[&str]]) -> Result<(Self, StreamRef)> {
         let fixture = Self::new();
         let cells = cells.iter().map(|ids| events(ids));
-        let (world, environment) = (&fixture.world, &fixture.environment);
-        let stream = world
-            .create_object(environment, &fixture.object, cells)
-            .await?;
+        let stream = fixture.world.create_object(&fixture.object, cells).await?;
         Ok((fixture, stream))
     }
 
     pub(crate) fn client(&self) -> ObjectClient {
-        let (records, store) = (self.world.records(), self.world.event_store());
-        ObjectClient::new(records, store, self.environment.clone())
+        self.world.client()
+    }
+
+    /// A client that knows another store too.
+    pub(crate) fn client_knowing(&self, other: Arc<dyn EventStore>) -> ObjectClient {
+        let stores = Stores::new(self.world.event_store()).with(other);
+        let environment = self.world.environment.clone();
+        ObjectClient::new(self.world.records(), stores, environment)
+    }
+
+    /// An application that knows nothing yet appends these, wherever the object is.
+    pub(crate) async fn append(&self, ids: &[&str]) -> Result<Appended, AppendError> {
+        self.world.append(&self.object, events(ids)).await
     }
 
     pub(crate) fn reader(&self) -> ObjectReader {
         ObjectReader::new(self.world.records(), self.world.event_store())
     }
 
-    /// A client of a simulated process.
-    pub(crate) fn client_of(&self, actor: &Actor, seed: u64) -> ObjectClient {
-        ObjectClient::new(
-            actor.records(self.world.records()),
-            actor.event_store(self.world.event_store()),
-            esm_testkit::environment(seed),
-        )
-    }
-
     pub(crate) async fn document(&self) -> ObjectDocument {
-        self.world.document(&self.object).await.unwrap().unwrap()
+        self.world.document(&self.object).await.unwrap()
     }
 
     /// The ids of the events of a stream, as stored.
     pub(crate) fn stored(&self, stream: &StreamRef) -> Vec<String> {
-        let events = self.world.events(&stream.stream);
-        events.iter().map(|e| e.id.to_string()).collect()
+        ids(&self.world.events(&stream.stream))
     }
 
     /// The ids of the object's events, as read.
     pub(crate) async fn read(&self, from: ReadPosition) -> Result<Vec<String>> {
-        let events = self.reader().read(&self.object, from);
-        events
-            .map_ok(|recorded| recorded.event.id.to_string())
-            .try_collect()
-            .await
+        let ids = self.reader().read(&self.object, from);
+        let ids = ids.map_ok(|recorded| recorded.event.id.to_string());
+        ids.try_collect().await
     }
 
     /// Copies and closes a source, as a migration does, and answers the target.
     pub(crate) async fn cut_over(&self, source: &StreamRef, cutover: Cutover) -> Result<StreamRef> {
-        let migration = self.environment.migration_id();
+        let migration = self.world.environment.migration_id();
         let store = cutover.store.as_ref().unwrap_or(&self.world.event_store);
         let target = target_id(store.id(), source, migration);
         let tail = self.world.event_store.tail(&source.stream).await?;
@@ -166,14 +150,14 @@ impl Fixture {
         match (cutover.says, &mut origin) {
             (Says::AnotherSource, Some(origin)) => origin.source = target.clone(),
             (Says::AnotherMigration, Some(origin)) => {
-                origin.migration = self.environment.migration_id();
+                origin.migration = self.world.environment.migration_id();
             }
             (Says::Nothing, origin) => *origin = None,
             (Says::TheTruth, _) | (_, None) => {}
         }
         let copied = (0..cutover.target_events).map(|n| event(&format!("{}~{n}", target.stream)));
         let first = Append {
-            commit: self.environment.commit_id(),
+            commit: self.world.environment.commit_id(),
             origin,
             cursor: Some(tail.next_revision()),
             events: copied.map(CellEvent::from).collect(),
@@ -199,7 +183,7 @@ impl Fixture {
     pub(crate) async fn close(&self, source: &StreamRef, close: Close) -> Result<()> {
         let store: &dyn EventStore = &self.world.event_store;
         let tail = store.tail(&source.stream).await?;
-        let commit = self.environment.commit_id();
+        let commit = self.world.environment.commit_id();
         store.close(&source.stream, &tail, commit, close).await?;
         Ok(())
     }
@@ -218,22 +202,9 @@ pub(crate) fn every() -> PageLimit {
     }
 }
 
-/// An event of this type.
-pub(crate) fn of_type(event_type: &str, id: &str) -> Event {
-    Event {
-        event_type: EventType::new(event_type).unwrap(),
-        ..event(id)
-    }
-}
-
 /// Rules for events of the type `T`; others stay as they are.
 pub(crate) fn rules(rule: Rule) -> Arc<Rules> {
-    Arc::new(Rules::new([(EventType::new("T").unwrap(), rule)]))
-}
-
-/// Another store, empty.
-pub(crate) fn elsewhere(environment: &Environment) -> MemoryEventStore {
-    MemoryEventStore::new(StoreId::from_uuid(environment.uuid_v4()))
+    Arc::new(Rules::new([("T", rule)]))
 }
 
 pub(crate) fn shared(store: &MemoryEventStore) -> Arc<dyn EventStore> {

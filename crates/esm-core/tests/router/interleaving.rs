@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esm_core::event::{Event, Revision};
-use esm_core::id::{EventId, EventType, Fingerprint, StreamRef};
+use esm_core::id::{EventId, Fingerprint, StreamRef};
 use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
 use esm_core::store::{Append, CellEvent, Close, EventStore, Origin, Tail};
 use esm_core::{ErrorKind, Result};
@@ -24,7 +24,7 @@ async fn an_append_that_is_overtaken_by_a_close_goes_on_in_the_target() -> Resul
         At::Named("event_store.append", 0),
         Fault::Stall(gate.clone()),
     );
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let (object, expected) = (f.object.clone(), ExpectedRevision::At(at(&s, 1)));
     let append =
         tokio::spawn(async move { client.append(&object, expected, events(&["b"])).await });
@@ -44,7 +44,7 @@ async fn helpers_who_meet_change_the_document_once() -> Result<()> {
     let t = f.cut_over(&s, target_of(1)).await?;
     let gate = Gate::new();
     let plan = FaultPlan::new().with(At::Named("records.put", 0), Fault::Stall(gate.clone()));
-    let slow = f.client_of(&plan.actor("slow"), 2);
+    let slow = plan.actor("slow").client(&f.world);
     let object = f.object.clone();
     let slow = tokio::spawn(async move { slow.load(&object).await });
     gate.reached().await;
@@ -69,11 +69,6 @@ async fn helpers_who_meet_change_the_document_once() -> Result<()> {
 const WRITERS: u64 = 3;
 const EVENTS: u64 = 4;
 
-fn numbered(writer: u64, n: u64) -> Event {
-    let id = EventId::new(format!("{writer}:{n}")).unwrap();
-    Event::new(id, EventType::new("T").unwrap(), "{}")
-}
-
 /// Appends its events in order, half of them at a position and half anywhere.
 async fn write(client: ObjectClient, object: esm_core::id::ObjectId, writer: u64) {
     for n in 0..EVENTS {
@@ -83,7 +78,7 @@ async fn write(client: ObjectClient, object: esm_core::id::ObjectId, writer: u64
                 _ => ExpectedRevision::At(client.load(&object).await.unwrap().position()),
             };
             match client
-                .append(&object, expected, vec![numbered(writer, n)])
+                .append(&object, expected, vec![event(&format!("{writer}:{n}"))])
                 .await
             {
                 Ok(_) => break,
@@ -174,7 +169,7 @@ async fn run(delays: Vec<u64>) -> Result<()> {
     let source = f.client().create(&f.object).await?.stream().clone();
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
-        let client = f.client_of(&plan.actor(format!("writer {writer}")), writer + 10);
+        let client = plan.actor(format!("writer {writer}")).client(&f.world);
         writers.spawn(write(client, f.object.clone(), writer));
     }
     let store = plan.actor("migrator").event_store(f.world.event_store());

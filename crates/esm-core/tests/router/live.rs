@@ -20,7 +20,6 @@ use esm_core::router::{
 };
 use esm_testkit::faults::FaultPlan;
 use esm_testkit::{Rule, Rules};
-use futures::TryStreamExt as _;
 
 use super::by_hand::ByHand;
 use super::fixture::*;
@@ -94,7 +93,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(f: &Fixture, plan: &FaultPlan, name: usize) -> Self {
-        let client = f.client_of(&plan.actor(format!("writer {name}")), name as u64 + 10);
+        let client = plan.actor(format!("writer {name}")).client(&f.world);
         let options = PhaseOptions::default().manual();
         let registered = |client: ObjectClient| {
             let all = transformers().into_iter();
@@ -119,7 +118,7 @@ impl Writer {
             3 => "U",
             _ => "T",
         };
-        of_type(event_type, &format!("{}:{n}", self.name))
+        esm_testkit::event(format!("{}:{n}", self.name), event_type)
     }
 
     pub(crate) async fn run(self, acts: Vec<Act>) -> Outcome {
@@ -254,11 +253,7 @@ pub(crate) async fn check(
 ) -> Result<()> {
     let (f, active) = (&migrator.f, &migrator.active);
     assert_eq!(f.client().load(&f.object).await?.stream(), active);
-    let read = f.reader().read(&f.object, ReadPosition::Start);
-    let ids: Vec<String> = read
-        .map_ok(|r| r.event.id.to_string())
-        .try_collect()
-        .await?;
+    let ids = f.read(ReadPosition::Start).await?;
     let order = bases(&ids);
     let expected: Vec<_> = order
         .iter()

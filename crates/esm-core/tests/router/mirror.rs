@@ -118,7 +118,7 @@ async fn r16_a_copier_that_is_faster_than_the_mirror_has_its_way() -> Result<()>
         let (f, s) = Fixture::with(&[&["a"]]).await?;
         let hand = ByHand::new(&f, &s, 0, rules(Rule::Keep));
         let plan = FaultPlan::new();
-        let client = f.client_of(&plan.actor("app"), 2);
+        let client = plan.actor("app").client(&f.world);
         let client = client.with_transformer(rules(Rule::Keep));
         let client = mirroring(&f, client, &hand, Mirroring::OneToOne).await?;
         hand.copy().await?;
@@ -152,7 +152,7 @@ async fn r16_a_target_that_became_live_before_the_mirror_has_the_event_once() ->
         let s = f.client().create(&f.object).await?.stream().clone();
         let hand = ByHand::new(&f, &s, 0, rules(Rule::Keep));
         let plan = FaultPlan::new();
-        let client = f.client_of(&plan.actor("app"), 2);
+        let client = plan.actor("app").client(&f.world);
         let client = mirroring(&f, client, &hand, Mirroring::OneToOne).await?;
         let client = client.with_transformer(rules(Rule::Keep));
         hand.copy().await?;
@@ -180,7 +180,7 @@ async fn r18_a_migration_back_is_left_to_itself() -> Result<()> {
     let (f, s) = Fixture::with(&[&["a"]]).await?;
     let mut hand = ByHand::new(&f, &s, 0, rules(Rule::Keep));
     hand.restores = Some(Box::new(Restores {
-        migration: f.environment.migration_id(),
+        migration: f.world.environment.migration_id(),
         originals: s.clone(),
         events: Revision(2),
         source_from: Revision(2),
@@ -295,7 +295,7 @@ async fn r16_a_target_that_is_live_or_was_discarded_is_left_alone() -> Result<()
 
     // an unrelated stream under the target's name, with just that cursor
     let stranger = Append {
-        commit: f.environment.commit_id(),
+        commit: f.world.environment.commit_id(),
         origin: None,
         cursor: Some(Revision(3)),
         events: Vec::new(),
@@ -316,7 +316,7 @@ async fn r16_any_error_of_a_mirror_is_ignored_and_counted() -> Result<()> {
             let (f, s) = Fixture::with(&[&["a"]]).await?;
             let hand = ByHand::new(&f, &s, 0, rules(Rule::Keep));
             let plan = FaultPlan::new();
-            let client = f.client_of(&plan.actor("app"), 2);
+            let client = plan.actor("app").client(&f.world);
             let client = client.with_transformer(rules(Rule::Keep));
             let client = mirroring(&f, client, &hand, Mirroring::OneToOne).await?;
             hand.copy().await?;
@@ -338,21 +338,19 @@ async fn r16_any_error_of_a_mirror_is_ignored_and_counted() -> Result<()> {
 #[tokio::test(start_paused = true)]
 async fn r16_a_mirror_that_hangs_holds_an_append_up_no_longer_than_its_deadline() -> Result<()> {
     let (f, s) = Fixture::with(&[&["a"]]).await?;
-    let other = elsewhere(&f.environment);
+    let other = f.world.another_event_store();
     let hand = ByHand::into(&f, &s, 0, rules(Rule::Keep), &other);
     let (plan, gate) = (FaultPlan::new(), Gate::new());
     let actor = plan.actor("app");
     let there = actor.event_store(shared(&other));
-    let stores = esm_core::store::Stores::new(f.world.event_store()).with(there);
-    let client = ObjectClient::new(f.world.records(), stores, esm_testkit::environment(2))
-        .with_transformer(rules(Rule::Keep));
+    let client = f.client_knowing(there).with_transformer(rules(Rule::Keep));
     let client = mirroring(&f, client, &hand, Mirroring::OneToOne).await?;
     hand.copy().await?;
     plan.inject(
         At::Named("event_store.append", 0),
         Fault::Stall(gate.clone()),
     );
-    let clock = f.environment.clock.clone();
+    let clock = f.world.environment.clock.clone();
     let begun = clock.monotonic();
     append(&f, &client, "b").await?;
     assert_eq!(clock.monotonic() - begun, DEADLINE);

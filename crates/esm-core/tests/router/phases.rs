@@ -34,8 +34,9 @@ async fn r21_entries_are_read_only_of_objects_that_the_index_names_and_the_clien
     let (f, s) = Fixture::with(&[&["a"]]).await?;
     let hand = ByHand::new(&f, &s, 0, rules(Rule::Keep));
     let plan = FaultPlan::new();
-    let client = f
-        .client_of(&plan.actor("app"), 2)
+    let client = plan
+        .actor("app")
+        .client(&f.world)
         .with_phases(PhaseOptions::default().manual());
     client.refresh_phases().await?;
     assert_eq!((reads(&plan, "Index"), reads(&plan, "routing")), (1, 0));
@@ -53,7 +54,7 @@ async fn r21_entries_are_read_only_of_objects_that_the_index_names_and_the_clien
     client.refresh_phases().await?;
     assert_eq!(reads(&plan, "routing"), 1);
     // who knew the object before needs no second look
-    let knowing = f.client_of(&plan.actor("another"), 3);
+    let knowing = plan.actor("another").client(&f.world);
     append(&knowing, &f, "x").await?;
     let knowing = knowing.with_phases(PhaseOptions::default().manual());
     knowing.refresh_phases().await?;
@@ -75,9 +76,9 @@ async fn r21_polling_goes_on_by_itself_and_ends_with_the_last_clone() -> Result<
     let plan = FaultPlan::new();
     let actor = plan.actor("app");
     let poll = PhaseOptions::default().poll(Duration::from_secs(30));
-    let client = f.client_of(&actor, 2).with_phases(poll);
+    let client = actor.client(&f.world).with_phases(poll);
     let clone = client.clone();
-    let clock = f.environment.clock.clone();
+    let clock = f.world.environment.clock.clone();
     clock.sleep(Duration::from_secs(300)).await;
     let polls = reads(&plan, "Index");
     assert!((7..=21).contains(&polls), "every 15 to 45 s: {polls}");
@@ -95,9 +96,13 @@ async fn r21_polling_goes_on_by_itself_and_ends_with_the_last_clone() -> Result<
 async fn r21_who_polls_by_hand_is_never_polled_for() -> Result<()> {
     let (f, _) = Fixture::with(&[&["a"]]).await?;
     let plan = FaultPlan::new();
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let client = client.with_phases(PhaseOptions::default().manual());
-    f.environment.clock.sleep(Duration::from_secs(300)).await;
+    f.world
+        .environment
+        .clock
+        .sleep(Duration::from_secs(300))
+        .await;
     assert_eq!(reads(&plan, "Index"), 0);
     client.refresh_phases().await?;
     assert_eq!(reads(&plan, "Index"), 1);
@@ -128,8 +133,9 @@ async fn phases_that_cannot_be_read_stay_as_they_were() -> Result<()> {
     hand.copy().await?;
     hand.publish(MigrationPhase::DualWrite).await;
     let plan = FaultPlan::new();
-    let client = f
-        .client_of(&plan.actor("app"), 2)
+    let client = plan
+        .actor("app")
+        .client(&f.world)
         .with_transformer(rules(Rule::Keep))
         .with_phases(PhaseOptions::default().manual());
     client.refresh_phases().await?;
@@ -219,7 +225,7 @@ async fn r6_appends_give_way_to_a_cutover_and_not_for_ever() -> Result<()> {
     client.refresh_phases().await?;
     append(&client, &f, "b").await?;
     client.refresh_phases().await?;
-    let clock = f.environment.clock.clone();
+    let clock = f.world.environment.clock.clone();
     let begun = clock.monotonic();
     append(&client, &f, "c").await?;
     let waited = clock.monotonic() - begun;

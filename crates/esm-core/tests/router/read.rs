@@ -79,13 +79,9 @@ async fn a_closed_stream_is_read_to_its_end_and_then_the_target_from_there() -> 
     // R14: N = 3, M = 2
     let (f, s) = Fixture::with(&[&["a", "b"], &["c"]]).await?;
     let t = f.cut_over(&s, target_of(2)).await?;
-    f.client()
-        .append(&f.object, ExpectedRevision::Any, events(&["d"]))
-        .await?;
+    f.append(&["d"]).await?;
     let u = f.cut_over(&t, target_of(4)).await?;
-    f.client()
-        .append(&f.object, ExpectedRevision::Any, events(&["e"]))
-        .await?;
+    f.append(&["e"]).await?;
     assert_eq!(
         read(&f, ReadPosition::At(at(&s, 1))).await?,
         ["b", "c", "d", "e"]
@@ -122,9 +118,7 @@ async fn a_cutover_under_a_reader_repeats_and_leaves_out_nothing() -> Result<()>
         ids.extend(reading.try_next().await?);
     }
     f.cut_over(&s, target_of(1)).await?;
-    f.client()
-        .append(&f.object, ExpectedRevision::Any, events(&["d"]))
-        .await?;
+    f.append(&["d"]).await?;
     while let Some(recorded) = reading.try_next().await? {
         ids.push(recorded);
     }
@@ -170,7 +164,7 @@ async fn deleted_events_are_gone_and_never_the_end() -> Result<()> {
 async fn reading_over_a_store_that_is_not_known_fails_there() -> Result<()> {
     // R13
     let (f, s) = Fixture::with(&[&["a"]]).await?;
-    let other = elsewhere(&f.environment);
+    let other = f.world.another_event_store();
     let cutover = Cutover {
         store: Some(other.clone()),
         ..target_of(2)

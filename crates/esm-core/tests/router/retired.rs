@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use esm_core::event::{Event, Schema};
-use esm_core::id::{EventType, Fingerprint, StreamRef};
+use esm_core::id::{Fingerprint, StreamRef};
 use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_core::{ErrorKind, Result};
+use esm_testkit::Rule;
 use esm_testkit::faults::{At, Fault, FaultPlan};
-use esm_testkit::{Rule, Rules};
 
 use super::by_hand::ByHand;
 use super::fixture::*;
@@ -48,7 +48,7 @@ async fn r11_the_registered_transformation_is_applied_redirected_or_reloaded() -
     let mut new = event("e");
     new.schema_version.0 = 2;
     append(&f, &cold, new).await?;
-    append(&f, &cold, of_type("U", "f")).await?;
+    append(&f, &cold, esm_testkit::event("f", "U")).await?;
     let t = hand.target();
     assert_eq!(stored(&f, t)[2..], ["c T v2", "d T v2", "e T v2", "f U v1"]);
     let (warm, cold) = (warm.statistics(), cold.statistics());
@@ -62,7 +62,7 @@ async fn r11_what_is_split_or_dropped_says_so_by_its_positions() -> Result<()> {
     let (f, s, t) = migrated(Rule::Split(2)).await?;
     let client = f.client().with_transformer(rules(Rule::Split(2)));
     let expected = ExpectedRevision::At(at(&s, 1));
-    let two = vec![event("b"), of_type("U", "c")];
+    let two = vec![event("b"), esm_testkit::event("c", "U")];
     let appended = client.append(&f.object, expected, two).await?;
     assert_eq!((appended.first, &appended.next), (at(&t, 2), &at(&t, 5)));
     assert_eq!(stored(&f, &t)[2..], ["b.0 T v2", "b.1 T v2", "c U v1"]);
@@ -72,7 +72,7 @@ async fn r11_what_is_split_or_dropped_says_so_by_its_positions() -> Result<()> {
     let (f, s, t) = migrated(Rule::Drop).await?;
     let client = f.client().with_transformer(rules(Rule::Drop));
     assert_eq!(append(&f, &client, event("b")).await?, (0, 0));
-    append(&f, &client, of_type("U", "c")).await?;
+    append(&f, &client, esm_testkit::event("c", "U")).await?;
     assert_eq!(stored(&f, &t), ["c U v1"]);
     // nothing is written, and yet the expectation must hold
     for (position, holds) in [(at(&t, 1), true), (at(&t, 0), false), (at(&s, 1), false)] {
@@ -125,7 +125,7 @@ async fn r11_without_the_transformation_the_policy_of_the_plan_decides() -> Resu
 async fn r11_an_append_is_refused_as_a_whole() -> Result<()> {
     let (f, _, t) = migrated(Rule::Change).await?;
     let client = f.client();
-    let mixed = vec![of_type("U", "b"), event("c")];
+    let mixed = vec![esm_testkit::event("b", "U"), event("c")];
     let refused = client.append(&f.object, ExpectedRevision::Any, mixed).await;
     assert_eq!(refused.unwrap_err().kind(), &ErrorKind::Invalid);
     assert_eq!(stored(&f, &t).len(), 1);
@@ -241,7 +241,7 @@ async fn r11_a_later_migration_that_changes_nothing_keeps_old_code_going() -> Re
 async fn r18_a_stream_that_was_closed_meanwhile_refuses_nothing() -> Result<()> {
     let (f, _, t) = migrated(Rule::Change).await?;
     let client = f.client();
-    append(&f, &client, of_type("U", "b")).await?;
+    append(&f, &client, esm_testkit::event("b", "U")).await?;
     let identity = Arc::new(esm_core::transform::Identity);
     let lenient = ByHand::new(&f, &t, 1, identity)
         .retiring([schema("T", 1)])
@@ -256,7 +256,7 @@ async fn r18_a_stream_that_was_closed_meanwhile_refuses_nothing() -> Result<()> 
 #[tokio::test(start_paused = true)]
 async fn r11_an_event_that_its_transformation_fails_on_is_not_appended() -> Result<()> {
     let (f, s) = Fixture::with(&[]).await?;
-    let failing = Arc::new(Rules::new([(EventType::new("T")?, Rule::Fail)]));
+    let failing = rules(Rule::Fail);
     let hand = ByHand::new(&f, &s, 0, failing.clone()).retiring([schema("T", 1)]);
     hand.close().await;
     let client = f.client().with_transformer(failing);
@@ -272,7 +272,7 @@ async fn r10_a_transformed_append_whose_answer_was_lost_is_settled_by_its_own_ce
     for fault in [Fault::FailAfter, Fault::FailBefore, Fault::Duplicate] {
         let (f, _, t) = migrated(Rule::Split(2)).await?;
         let plan = FaultPlan::new().with(At::Named("event_store.append", 0), fault.clone());
-        let client = f.client_of(&plan.actor("app"), 2);
+        let client = plan.actor("app").client(&f.world);
         let client = client.with_transformer(rules(Rule::Split(2)));
         let any = ExpectedRevision::Any;
         let appended = client.append(&f.object, any, events(&["b"])).await;
@@ -304,7 +304,7 @@ async fn r11_what_was_accepted_unchanged_can_be_counted_in_the_target() -> Resul
     for id in ["b", "c"] {
         append(&f, &f.client(), event(id)).await?;
     }
-    append(&f, &f.client(), of_type("U", "d")).await?;
+    append(&f, &f.client(), esm_testkit::event("d", "U")).await?;
     assert_eq!(count().await?, [(schema("T", 1), 2)].into());
     assert!(store.tail(&s.stream).await?.close().is_some());
     let source = esm_core::router::accepted_unchanged(&store, &s.stream).await?;

@@ -6,14 +6,11 @@ use std::sync::Arc;
 use esm_core::Result;
 use esm_core::event::{Event, Position, Schema};
 use esm_core::id::Fingerprint;
-use esm_core::migration::{MigrationService, PublishPhases};
-use esm_core::router::{
-    ClientStatistics, ExpectedRevision, Mirroring, ObjectClient, PhaseOptions, ReadPosition,
-};
+use esm_core::migration::PublishPhases;
+use esm_core::router::{ClientStatistics, ExpectedRevision, Mirroring, ObjectClient, PhaseOptions};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_testkit::Rule;
 use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
-use futures::TryStreamExt as _;
 use tokio::sync::Mutex;
 
 use super::fixture::*;
@@ -106,15 +103,9 @@ async fn sweep(back: bool) -> Result<Vec<ClientStatistics>> {
         let (f, _) = Fixture::with(&[&["a", "b"], &["c"]]).await?;
         let application = Arc::new(Mutex::new(Application::new(&f)));
         let (plan, quiet) = (FaultPlan::new(), FaultPlan::new());
-        let migrator = |plan: &FaultPlan, seed| {
-            let (actor, world) = (plan.actor("migrator"), &f.world);
-            let events = actor.event_store(world.event_store());
-            let records = actor.records(world.records());
-            let service = MigrationService::new(events, records, world.locks()).unwrap();
-            service.with_environment(esm_testkit::environment(seed))
-        };
+        let migrator = |plan: &FaultPlan| plan.actor("migrator").migration_service(&f.world);
         let forward = |plan: &FaultPlan| {
-            let migration = migrator(plan, 7).migrate(f.object.clone());
+            let migration = migrator(plan).migrate(f.object.clone());
             let migration = migration.transform_with(rules(Rule::Change));
             migration.phases(PublishPhases::Always)
         };
@@ -138,16 +129,15 @@ async fn sweep(back: bool) -> Result<Vec<ClientStatistics>> {
                 let migrated = forward(&quiet).execute().await?;
                 assert!(migrated.is_success(), "{migrated:?}");
                 application.lock().await.work().await;
-                let back = migrator(&plan, 8).roll_back(migrated.migration);
+                let back = migrator(&plan).roll_back(migrated.migration);
                 back.down(Down).execute().await?
             }
         };
         assert!(result.is_success(), "request {request}: {result:?}");
         let mut application = application.lock().await;
         application.work().await;
-        let read = f.reader().read(&f.object, ReadPosition::Start);
-        let read: Vec<Event> = read.map_ok(|r| r.event).try_collect().await?;
-        let ids: Vec<_> = read.iter().map(|event| event.id.to_string()).collect();
+        let read = f.world.read(&f.object).await?;
+        let ids = esm_testkit::ids(&read);
         assert_eq!(ids, application.acknowledged, "request {request}");
         let version = if back { 1 } else { 2 };
         assert!(read.iter().all(|e| e.schema() == schema("T", version)));

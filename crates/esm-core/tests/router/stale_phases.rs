@@ -33,7 +33,7 @@ async fn run(acts: Vec<Vec<Act>>, steps: Vec<(Step, u64)>, faults: Vec<(u8, u64)
         writers.spawn(Writer::new(&f, &plan, name).run(acts));
     }
     let mut migrator = Migrator::new(&f, source);
-    let clock = f.environment.clock.clone();
+    let clock = f.world.environment.clock.clone();
     let migrated = tokio::spawn(async move {
         for (step, pause) in steps {
             clock.sleep(Duration::from_millis(pause)).await;

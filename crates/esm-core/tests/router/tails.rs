@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esm_core::id::ObjectId;
-use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition, RecordedEvent, TailOptions};
-use esm_core::store::Stores;
+use esm_core::router::{ExpectedRevision, ReadPosition, RecordedEvent, TailOptions};
 use esm_core::{Error, ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan};
 use futures::stream::BoxStream;
@@ -20,12 +19,6 @@ fn tail(f: &Fixture, from: ReadPosition) -> Tail {
     f.client().tail(&f.object, from)
 }
 
-async fn append(f: &Fixture, ids: &[&str]) -> Result<()> {
-    let any = ExpectedRevision::Any;
-    f.client().append(&f.object, any, events(ids)).await?;
-    Ok(())
-}
-
 /// The ids of the next events.
 async fn next(tail: &mut Tail, count: usize) -> Result<Vec<String>> {
     let mut ids = Vec::new();
@@ -38,7 +31,7 @@ async fn next(tail: &mut Tail, count: usize) -> Result<Vec<String>> {
 
 /// Whether nothing comes for a long while.
 async fn is_quiet(f: &Fixture, tail: &mut Tail) -> bool {
-    let long = f.environment.clock.sleep(Duration::from_secs(600));
+    let long = f.world.environment.clock.sleep(Duration::from_secs(600));
     tokio::select! {
         biased;
         _ = tail.next() => false,
@@ -57,7 +50,7 @@ async fn what_is_there_comes_and_then_what_is_appended() -> Result<()> {
     for tail in [&mut from_start, &mut from_second, &mut from_end] {
         assert!(is_quiet(&f, tail).await);
     }
-    append(&f, &["d", "e"]).await?;
+    f.append(&["d", "e"]).await?;
     for tail in [&mut from_start, &mut from_second, &mut from_end] {
         let first = tail.try_next().await?.unwrap();
         assert_eq!(first.position, at(&s, 3));
@@ -74,13 +67,13 @@ async fn r14_a_tail_goes_over_every_close_and_repeats_nothing() -> Result<()> {
     assert!(is_quiet(&f, &mut tail).await);
     let t = f.cut_over(&s, target_of(7)).await?;
     assert!(is_quiet(&f, &mut tail).await, "T's first seven are known");
-    append(&f, &["c"]).await?;
+    f.append(&["c"]).await?;
     let third = tail.try_next().await?.unwrap();
     assert_eq!((third.event.id.as_str(), third.position), ("c", at(&t, 7)));
     let u = f.cut_over(&t, target_of(1)).await?;
-    append(&f, &["d"]).await?;
+    f.append(&["d"]).await?;
     f.cut_over(&u, target_of(2)).await?;
-    append(&f, &["e"]).await?;
+    f.append(&["e"]).await?;
     assert_eq!(next(&mut tail, 2).await?, ["d", "e"]);
     Ok(())
 }
@@ -92,7 +85,7 @@ async fn an_object_without_events_is_followed_from_its_first() -> Result<()> {
     assert!(is_quiet(&f, &mut tail).await);
     // closed before anything was seen: all of T is new
     f.cut_over(&s, target_of(0)).await?;
-    append(&f, &["a"]).await?;
+    f.append(&["a"]).await?;
     assert_eq!(next(&mut tail, 1).await?, ["a"]);
     Ok(())
 }
@@ -118,7 +111,7 @@ async fn a_tail_ends_with_the_reason_at_a_restore_and_at_a_deletion() -> Result<
         target: None,
         events: esm_core::event::Revision(1),
         target_events: esm_core::event::Revision(0),
-        migration: f.environment.migration_id(),
+        migration: f.world.environment.migration_id(),
         continues: false,
     };
     f.close(&t, nothing).await?;
@@ -146,7 +139,7 @@ async fn a_storage_that_is_away_for_a_while_is_waited_for_and_nothing_is_repeate
     // every request of a tail over a cutover fails once
     for request in 0..12 {
         let plan = FaultPlan::new().with(At::Operation(request), Fault::FailBefore);
-        let client = f.client_of(&plan.actor("app"), 2);
+        let client = plan.actor("app").client(&f.world);
         let client = client.with_pages(esm_core::store::PageLimit { cells: 1, bytes: 0 });
         let mut tail = client.tail(&f.object, ReadPosition::At(at(&s, 0)));
         if f.document().await.active == s {
@@ -159,7 +152,7 @@ async fn a_storage_that_is_away_for_a_while_is_waited_for_and_nothing_is_repeate
                 },
             )
             .await?;
-            append(&f, &["c"]).await?;
+            f.append(&["c"]).await?;
             assert_eq!(next(&mut tail, 1).await?, ["c"]);
         } else {
             assert_eq!(next(&mut tail, 3).await?, ["a", "b", "c"]);
@@ -169,7 +162,7 @@ async fn a_storage_that_is_away_for_a_while_is_waited_for_and_nothing_is_repeate
     let plan = (0..40).fold(FaultPlan::new(), |plan, n| {
         plan.with(At::Operation(n), Fault::FailBefore)
     });
-    let client = f.client_of(&plan.actor("app"), 2);
+    let client = plan.actor("app").client(&f.world);
     let client = client.with_tails(TailOptions::default().patience(3));
     let error = client.tail(&f.object, ReadPosition::Start).try_next().await;
     assert_eq!(error.unwrap_err().kind(), &ErrorKind::Unavailable);
@@ -182,7 +175,7 @@ async fn looks_become_rarer_while_nothing_comes() -> Result<()> {
     let (f, _) = Fixture::with(&[&["a"]]).await?;
     let plan = FaultPlan::new();
     let pauses = TailOptions::default().pauses(Duration::from_millis(10), Duration::from_secs(1));
-    let client = f.client_of(&plan.actor("app"), 2).with_tails(pauses);
+    let client = plan.actor("app").client(&f.world).with_tails(pauses);
     let mut tail = client.tail(&f.object, ReadPosition::Start);
     assert_eq!(next(&mut tail, 1).await?, ["a"]);
     assert!(is_quiet(&f, &mut tail).await);
@@ -195,7 +188,7 @@ async fn looks_become_rarer_while_nothing_comes() -> Result<()> {
 async fn r13_who_does_not_know_the_targets_store_is_told_so_and_goes_on_once_it_was_added()
 -> Result<()> {
     let (f, s) = Fixture::with(&[&["a"]]).await?;
-    let other = elsewhere(&f.environment);
+    let other = f.world.another_event_store();
     let client = f.client();
     let mut tail = client.tail(&f.object, ReadPosition::Start);
     let first = tail.try_next().await?.unwrap();
@@ -227,8 +220,7 @@ async fn r13_who_does_not_know_the_targets_store_is_told_so_and_goes_on_once_it_
     expect_told(&tail.try_next().await.unwrap_err());
     assert_eq!(f.document().await.active, s, "nothing was written");
 
-    let stores = Stores::new(f.world.event_store()).with(shared(&other));
-    let knowing = ObjectClient::new(f.world.records(), stores, f.environment.clone());
+    let knowing = f.client_knowing(shared(&other));
     let appended = knowing.append(object, position, events(&["c"])).await?;
     assert_eq!(appended.first.revision.0, 2);
     let mut tail = knowing.tail(object, ReadPosition::At(first.next()));
@@ -270,7 +262,7 @@ async fn follow(steps: Vec<Step>, pages: usize) -> Result<()> {
                     .map(|n| format!("e{}", first + n))
                     .collect();
                 let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-                append(&f, &ids).await?;
+                f.append(&ids).await?;
                 appended.extend(ids.into_iter().map(str::to_owned));
             }
             Step::CutOver(events) => active = f.cut_over(&active, target_of(events)).await?,
@@ -278,7 +270,11 @@ async fn follow(steps: Vec<Step>, pages: usize) -> Result<()> {
                 while let Some(Some(recorded)) = tail.next().now_or_never() {
                     seen.push(recorded?.event.id.to_string());
                 }
-                f.environment.clock.sleep(Duration::from_secs(5)).await;
+                f.world
+                    .environment
+                    .clock
+                    .sleep(Duration::from_secs(5))
+                    .await;
             }
         }
     }

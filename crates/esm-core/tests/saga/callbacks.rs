@@ -9,14 +9,12 @@ use crate::fixture::World;
 
 #[tokio::test(start_paused = true)]
 async fn callbacks_that_panic_are_counted_and_fail_nothing() {
-    let world = World::new();
-    let object = world.object("order/1", &["A"]).await;
+    let (world, object) = World::with_order(&["A"]).await;
     let calls = Arc::new(AtomicUsize::new(0));
     let (counted, completed) = (Arc::clone(&calls), Arc::new(AtomicUsize::new(0)));
     let told = Arc::clone(&completed);
     let result = world
-        .service
-        .migrate(object)
+        .migrate(&object)
         .progress(|p| {
             p.every(std::time::Duration::ZERO)
                 .on_progress(move |_| {
@@ -40,13 +38,11 @@ async fn callbacks_that_panic_are_counted_and_fail_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_callback_that_blocks_stalls_nothing_and_is_counted() {
-    let world = World::new();
-    let object = world.object("order/1", &["A"]).await;
+    let (world, object) = World::with_order(&["A"]).await;
     let (release, blocked) = std::sync::mpsc::channel::<()>();
     let blocked = std::sync::Mutex::new(blocked);
     let result = world
-        .service
-        .migrate(object)
+        .migrate(&object)
         .progress(|p| {
             p.on_progress(move |_| {
                 let _ = blocked.lock().unwrap().recv();

@@ -15,14 +15,10 @@ use crate::fixture::{World, name, rules};
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_event_stops_before_anything_is_cut_over_and_is_rolled_back_on_wish() {
-    let world = World::new();
-    let object = world
-        .object("order/1", &["Keep", "Old", "Bad", "Keep", "Bad"])
-        .await;
+    let (world, object) = World::with_order(&["Keep", "Old", "Bad", "Keep", "Bad"]).await;
     let before = world.document(&object).await;
     let result = world
-        .service
-        .migrate(object.clone())
+        .migrate(&object)
         .transform(rules())
         .fail_fast(false)
         .with_rollback()
@@ -49,22 +45,15 @@ async fn a_failing_event_stops_before_anything_is_cut_over_and_is_rolled_back_on
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_migration_is_refused_a_second_time_until_it_is_rolled_back() {
-    let world = World::new();
-    let object = world.object("order/1", &["Keep", "Bad"]).await;
+    let (world, object) = World::with_order(&["Keep", "Bad"]).await;
     let failed = world
-        .service
-        .migrate(object.clone())
+        .migrate(&object)
         .transform(rules())
         .execute()
         .await
         .unwrap();
     assert_eq!(failed.status, MigrationStatus::Failed);
-    let refused = world
-        .service
-        .migrate(object.clone())
-        .execute()
-        .await
-        .unwrap_err();
+    let refused = world.migrate(&object).execute().await.unwrap_err();
     assert_eq!(*refused.kind(), ErrorKind::AlreadyExists);
     assert!(
         refused
@@ -90,22 +79,15 @@ async fn a_failed_migration_is_refused_a_second_time_until_it_is_rolled_back() {
         .await
         .unwrap_err();
     assert_eq!(*ended.kind(), ErrorKind::AlreadyExists);
-    assert!(
-        world
-            .service
-            .migrate(object)
-            .execute()
-            .await
-            .unwrap()
-            .is_success()
-    );
+    let again = world.migrate(&object).execute().await.unwrap();
+    assert!(again.is_success());
 }
 
 /// A migration whose rest cannot be migrated can be rolled back, and another begun.
 #[tokio::test(start_paused = true)]
 async fn a_migration_with_an_object_that_always_fails_can_end() {
     let world = World::with(&[("order/1", &["Bad"]), ("order/2", &["Old"])]).await;
-    let holder = world.holder("first", 1, &FaultPlan::new());
+    let holder = world.holder("first", &FaultPlan::new());
     let all = || holder.migrate_named(name()).batch(1).transform(rules());
     let failed = all()
         .on_failure(OnFailure::Continue)
@@ -128,7 +110,7 @@ async fn no_books_stay_open_when_something_failed_after_a_pivot() {
         for at in 0.. {
             let world = World::with(&[("order/1", &["Old"]), ("order/2", &["Keep"])]).await;
             let plan = FaultPlan::new().with(At::Operation(at), fault.clone());
-            let first = world.holder("first", 1, &plan);
+            let first = world.holder("first", &plan);
             let migration = first
                 .migrate_named(name())
                 .batch(1)
@@ -145,7 +127,7 @@ async fn no_books_stay_open_when_something_failed_after_a_pivot() {
             };
             for _ in 0..3 {
                 if !world.status(migration).await.is_terminal() {
-                    let next = world.holder("next", 2, &FaultPlan::new());
+                    let next = world.holder("next", &FaultPlan::new());
                     let _ = next.resume(migration).transform(rules()).execute().await;
                 }
             }
@@ -153,8 +135,7 @@ async fn no_books_stay_open_when_something_failed_after_a_pivot() {
             let status = world.status(migration).await;
             assert_eq!(status, MigrationStatus::Completed, "{context}");
             for object in ["order/1", "order/2"] {
-                let object = object.parse().unwrap();
-                let document = world.storage.document(&object).await.unwrap().unwrap();
+                let document = world.document(&object.parse().unwrap()).await;
                 let [entry] = document.terminated.as_slice() else {
                     panic!("{context}: {document:?}")
                 };
@@ -168,13 +149,11 @@ async fn no_books_stay_open_when_something_failed_after_a_pivot() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_stops_at_a_safe_point_on_request_and_is_resumed() {
-    let world = World::new();
-    let object = world.object("order/1", &["A"]).await;
+    let (world, object) = World::with_order(&["A"]).await;
     let cancel = CancellationToken::new();
     let token = cancel.clone();
     let stopped = world
-        .service
-        .migrate(object.clone())
+        .migrate(&object)
         .verify(|v| {
             v.custom("stops when asked", move |_| {
                 token.cancel();
@@ -200,11 +179,9 @@ async fn a_run_stops_at_a_safe_point_on_request_and_is_resumed() {
 #[tokio::test(start_paused = true)]
 async fn a_custom_check_reads_both_streams_and_can_refuse() {
     use futures::TryStreamExt as _;
-    let world = World::new();
-    let object = world.object("order/1", &["Old", "Noise", "Keep"]).await;
+    let (world, object) = World::with_order(&["Old", "Noise", "Keep"]).await;
     let result = world
-        .service
-        .migrate(object.clone())
+        .migrate(&object)
         .transform(rules())
         .verify(|v| {
             v.counts()
@@ -257,14 +234,8 @@ impl EventTransformer for Counting {
 
 #[tokio::test(start_paused = true)]
 async fn a_transformer_that_is_not_deterministic_fails_the_verification() {
-    let world = World::new();
-    let object = world.object("order/1", &["A", "B"]).await;
-    let migrate = || {
-        world
-            .service
-            .migrate(object.clone())
-            .transform(Counting::default())
-    };
+    let (world, object) = World::with_order(&["A", "B"]).await;
+    let migrate = || world.migrate(&object).transform(Counting::default());
     assert!(!migrate().dry_run().await.unwrap().is_executable());
     let error = migrate().execute().await.unwrap().error.unwrap();
     assert_eq!(*error.kind(), ErrorKind::VerificationFailed);

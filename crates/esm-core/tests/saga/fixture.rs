@@ -3,34 +3,24 @@
 use std::sync::Arc;
 
 use esm_core::Result;
-use esm_core::clock::Environment;
 use esm_core::document::ObjectDocument;
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, MigrationId, ObjectId, ObjectName, StreamId};
+use esm_core::id::{MigrationId, ObjectId, ObjectName};
 use esm_core::migration::{MigrationBuilder, MigrationResult, MigrationService, MigrationStatus};
-use esm_core::router::{ObjectClient, ReadPosition};
-use esm_core::store::{CellKind, LockProvider};
 use esm_testkit::faults::{At, Fault, FaultPlan, Gate};
-use esm_testkit::memory::{MemoryLocks, MemoryWorld};
+use esm_testkit::memory::MemoryWorld;
 use esm_testkit::observe::Observer;
-use esm_testkit::{Rule, Rules, environment};
+use esm_testkit::{Rule, Rules, environment, events, ids};
 use futures::TryStreamExt as _;
 use tokio::task::JoinHandle;
 
 /// Drops `Noise`, makes two of each `Split`, changes `Old`, fails on `Bad`.
 pub(crate) fn rules() -> Rules {
-    let of = |name, rule| (EventType::new(name).unwrap(), rule);
     Rules::new([
-        of("Noise", Rule::Drop),
-        of("Split", Rule::Split(2)),
-        of("Old", Rule::Change),
-        of("Bad", Rule::Fail),
+        ("Noise", Rule::Drop),
+        ("Split", Rule::Split(2)),
+        ("Old", Rule::Change),
+        ("Bad", Rule::Fail),
     ])
-}
-
-pub(crate) fn event(id: &str, event_type: &str) -> Event {
-    let (id, event_type) = (EventId::new(id), EventType::new(event_type));
-    Event::new(id.unwrap(), event_type.unwrap(), "{}")
 }
 
 /// The name of all orders.
@@ -39,7 +29,6 @@ pub(crate) fn name() -> ObjectName {
 }
 
 pub(crate) struct World {
-    environment: Environment,
     pub(crate) storage: MemoryWorld,
     /// A process that no fault meets.
     pub(crate) service: MigrationService,
@@ -47,18 +36,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let environment = environment(7);
-        let storage = MemoryWorld::new(&environment);
-        let (events, records) = (storage.event_store(), storage.records());
-        let service = MigrationService::new(events, records, storage.locks()).unwrap();
-        let service = service
-            .with_environment(environment.clone())
-            .with_backups(storage.backups());
-        Self {
-            environment,
-            storage,
-            service,
-        }
+        let storage = MemoryWorld::new(environment(7));
+        let service = storage.migration_service();
+        Self { storage, service }
     }
 
     /// With these objects.
@@ -70,32 +50,29 @@ impl World {
         world
     }
 
+    /// With one order.
+    pub(crate) async fn with_order(types: &[&str]) -> (Self, ObjectId) {
+        let world = Self::new();
+        let order = world.object("order/1", types).await;
+        (world, order)
+    }
+
     /// Creates an object whose events have these types, each in a cell of its own.
     pub(crate) async fn object(&self, id: &str, types: &[&str]) -> ObjectId {
         let object: ObjectId = id.parse().unwrap();
-        let cells = (0..).zip(types);
-        let cells = cells.map(|(i, t)| vec![event(&format!("{id}-{i}"), t)]);
-        let created = self
-            .storage
-            .create_object(&self.environment, &object, cells);
-        created.await.unwrap();
+        let cells = events(format!("{id}-"), types).map(|event| vec![event]);
+        self.storage.create_object(&object, cells).await.unwrap();
         object
     }
 
+    pub(crate) fn migrate(&self, object: &ObjectId) -> MigrationBuilder {
+        self.service.migrate(object.clone())
+    }
+
     /// A process with these faults. Its locks are its own: it believes whatever it likes.
-    pub(crate) fn holder(&self, name: &str, seed: u64, plan: &FaultPlan) -> MigrationService {
-        let actor = plan.actor(name);
-        let environment = environment(seed);
-        let locks: Arc<dyn LockProvider> =
-            Arc::new(MemoryLocks::new(Arc::clone(&environment.clock)));
-        MigrationService::new(
-            actor.event_store(self.storage.event_store()),
-            actor.records(self.storage.records()),
-            actor.locks(locks),
-        )
-        .unwrap()
-        .with_environment(environment)
-        .with_backups(self.storage.backups())
+    pub(crate) fn holder(&self, name: &str, plan: &FaultPlan) -> MigrationService {
+        let storage = self.storage.with_own_locks();
+        plan.actor(name).migration_service(&storage)
     }
 
     pub(crate) fn observer(&self, objects: &[ObjectId]) -> Arc<Observer> {
@@ -116,20 +93,13 @@ impl World {
         self.service.status(migration).await.unwrap().status
     }
 
-    pub(crate) fn client(&self) -> ObjectClient {
-        let (records, events) = (self.storage.records(), self.storage.event_store());
-        ObjectClient::new(records, events, environment(55))
-    }
-
     /// The ids of the object's events, as its readers see them.
     pub(crate) async fn ids(&self, object: &ObjectId) -> Vec<String> {
-        let events = self.client().read(object, ReadPosition::Start);
-        let events: Vec<_> = events.try_collect().await.unwrap();
-        events.iter().map(|e| e.event.id.to_string()).collect()
+        ids(&self.storage.read(object).await.unwrap())
     }
 
     pub(crate) async fn document(&self, object: &ObjectId) -> ObjectDocument {
-        self.storage.document(object).await.unwrap().unwrap()
+        self.storage.document(object).await.unwrap()
     }
 
     /// The schemas of the events of the active stream.
@@ -138,16 +108,10 @@ impl World {
         let events = self.storage.events(&active.stream);
         events.iter().map(|e| e.schema().to_string()).collect()
     }
-
-    pub(crate) fn is_closed(&self, stream: &StreamId) -> bool {
-        let cells = self.storage.event_store.snapshot(stream);
-        let last = cells.last().map(|cell| &cell.header.kind);
-        matches!(last, Some(CellKind::Close(_)))
-    }
 }
 
 pub(crate) fn run(migration: MigrationBuilder) -> JoinHandle<Result<MigrationResult>> {
-    tokio::spawn(async move { migration.transform(rules()).execute().await })
+    tokio::spawn(migration.transform(rules()).execute())
 }
 
 /// A plan whose process stops there until the gate opens.

@@ -2,14 +2,13 @@
 
 use esm_core::ErrorKind;
 use esm_core::event::Revision;
-use esm_core::id::{ObjectId, StreamId};
+use esm_core::id::StreamId;
 use esm_core::migration::MigrationStatus;
 use esm_core::migration::{OnFailure, Scope};
-use esm_core::router::ExpectedRevision;
 use esm_core::store::EventStoreExt as _;
-use esm_testkit::faults::FaultPlan;
+use esm_testkit::event;
 
-use crate::fixture::{World, event, rules};
+use crate::fixture::{World, rules};
 
 /// The schemas that a target says are retired (R11).
 async fn retired_in(world: &World, stream: &StreamId) -> Vec<String> {
@@ -20,14 +19,10 @@ async fn retired_in(world: &World, stream: &StreamId) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_copied_transformed_verified_and_cut_over() {
-    let world = World::new();
-    let object = world
-        .object("order/1", &["Old", "Noise", "Keep", "Split", "Noise"])
-        .await;
+    let (world, object) = World::with_order(&["Old", "Noise", "Keep", "Split", "Noise"]).await;
     let source = world.document(&object).await.active;
     let result = world
-        .service
-        .migrate(object.clone())
+        .migrate(&object)
         .to_stream("order-1-v2")
         .transform(rules())
         .backup(|b| b.include_document().tag("why", "test"))
@@ -62,11 +57,10 @@ async fn a_stream_is_copied_transformed_verified_and_cut_over() {
 
 #[tokio::test(start_paused = true)]
 async fn r11_what_was_retired_once_stays_retired_in_later_streams() {
-    let world = World::new();
-    let object = world.object("order/1", &["Old", "Keep"]).await;
+    let (world, object) = World::with_order(&["Old", "Keep"]).await;
     for migrate in [
-        world.service.migrate(object.clone()).transform(rules()),
-        world.service.migrate(object.clone()),
+        world.migrate(&object).transform(rules()),
+        world.migrate(&object),
     ] {
         assert!(migrate.execute().await.unwrap().is_success());
         let active = world.document(&object).await.active;
@@ -77,60 +71,32 @@ async fn r11_what_was_retired_once_stays_retired_in_later_streams() {
 /// R11: what an earlier migration retired stays so, also where its first cell holds no events.
 #[tokio::test(start_paused = true)]
 async fn a_later_migration_retires_what_an_earlier_one_has_retired() {
-    let world = World::with(&[("order/1", &["Noise"])]).await;
-    let holder = world.holder("first", 1, &FaultPlan::new());
-    let object: ObjectId = "order/1".parse().unwrap();
-    let migrated = holder.migrate(object.clone()).transform(rules()).execute();
+    let (world, object) = World::with_order(&["Noise"]).await;
+    let migrated = world.migrate(&object).transform(rules()).execute();
     assert!(migrated.await.unwrap().is_success());
     let keep = vec![event("2", "Keep")];
-    let client = world.client();
-    let appended = client.append(&object, ExpectedRevision::Any, keep).await;
-    appended.unwrap();
-    assert!(
-        holder
-            .migrate(object.clone())
-            .execute()
-            .await
-            .unwrap()
-            .is_success()
-    );
+    world.storage.append(&object, keep).await.unwrap();
+    let again = world.migrate(&object).execute().await.unwrap();
+    assert!(again.is_success());
     let noise = vec![event("3", "Noise")];
-    let client = world.client();
-    let refused = client.append(&object, ExpectedRevision::Any, noise).await;
+    let refused = world.storage.append(&object, noise).await;
     assert_eq!(*refused.unwrap_err().kind(), ErrorKind::Invalid);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_identity_migration_keeps_every_byte_and_is_done_once() {
-    let world = World::new();
-    let object = world.object("order/1", &["A", "B", "C"]).await;
+    let (world, object) = World::with_order(&["A", "B", "C"]).await;
     let before = world
         .storage
         .events(&world.document(&object).await.active.stream);
-    let result = world
-        .service
-        .migrate(object.clone())
-        .execute()
-        .await
-        .unwrap();
+    let result = world.migrate(&object).execute().await.unwrap();
     assert!(result.is_success());
     let after = world.document(&object).await;
     assert_eq!(world.storage.events(&after.active.stream), before);
-    let again = world
-        .service
-        .migrate(object.clone())
-        .execute()
-        .await
-        .unwrap();
+    let again = world.migrate(&object).execute().await.unwrap();
     assert!(again.was_up_to_date(), "{again:?}");
     assert_eq!(world.document(&object).await, after);
-    let forced = world
-        .service
-        .migrate(object.clone())
-        .again()
-        .execute()
-        .await
-        .unwrap();
+    let forced = world.migrate(&object).again().execute().await.unwrap();
     assert!(!forced.was_up_to_date());
     assert_eq!(world.document(&object).await.terminated.len(), 2);
 }
@@ -144,8 +110,7 @@ async fn an_empty_stream_and_one_that_is_dropped_whole_are_migrated_too() {
     ] {
         let object = world.object(id, types).await;
         let result = world
-            .service
-            .migrate(object.clone())
+            .migrate(&object)
             .transform(rules())
             .execute()
             .await

@@ -3,10 +3,10 @@
 
 use esm_core::id::{ObjectId, StreamId};
 use esm_core::migration::MigrationStatus;
-use esm_core::router::ExpectedRevision;
+use esm_testkit::event;
 use esm_testkit::faults::{At, FaultPlan};
 
-use crate::fixture::{World, event, name, rules, run, stalled_at};
+use crate::fixture::{World, name, rules, run, stalled_at};
 
 /// What the second holder does while the first one is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ async fn pause_everywhere(second: Second, bulk: bool) {
         let observer = world.observer(&objects);
         let (plan, gate) = stalled_at(At::Operation(at));
         let plan = plan.watched_by(observer.clone());
-        let holder = world.holder("first", 1, &plan);
+        let holder = world.holder("first", &plan);
         let migration = match bulk {
             true => holder.migrate_named(name()).batch(1).concurrency(1),
             false => holder.migrate(objects[0].clone()),
@@ -55,22 +55,15 @@ async fn pause_everywhere(second: Second, bulk: bool) {
             continue;
         };
         let second_plan = FaultPlan::new().watched_by(observer.clone());
-        let holder = world.holder("second", 2, &second_plan);
+        let holder = world.holder("second", &second_plan);
         let ended = match second {
             Second::Resumes => holder.resume(migration).transform(rules()).execute().await,
             Second::RollsBack => holder.roll_back(migration).undo_only().execute().await,
         };
         let ended = ended.ok().map(|result| result.status);
-        let client = world.client();
         for object in taken {
-            let appended = client
-                .append(
-                    object,
-                    ExpectedRevision::Any,
-                    vec![event("between", "Keep")],
-                )
-                .await;
-            appended.unwrap();
+            let between = vec![event("between", "Keep")];
+            world.storage.append(object, between).await.unwrap();
         }
         gate.open();
         let first = first.await.unwrap();
@@ -83,7 +76,7 @@ async fn pause_everywhere(second: Second, bulk: bool) {
         // whatever is left can be finished
         for _ in 0..3 {
             if !world.status(migration).await.is_terminal() {
-                let last = world.holder("last", 3, &FaultPlan::new());
+                let last = world.holder("last", &FaultPlan::new());
                 let _ = last.resume(migration).transform(rules()).execute().await;
             }
         }
@@ -93,7 +86,7 @@ async fn pause_everywhere(second: Second, bulk: bool) {
             assert_eq!(status, MigrationStatus::Completed, "{context}");
         }
         for object in taken {
-            let closed = world.is_closed(&StreamId::first(object));
+            let closed = world.storage.close_of(&StreamId::first(object)).is_some();
             if status == MigrationStatus::Completed {
                 assert!(closed, "{context}: {object}");
             }
@@ -140,13 +133,12 @@ async fn a_paused_holder_of_many_wakes_up_after_another_has_rolled_back() {
 /// R5: of two migrations of one object the second goes on from where the first has moved it.
 #[tokio::test(start_paused = true)]
 async fn a_paused_migration_wakes_up_after_another_one_has_closed_the_source() {
-    let object: ObjectId = "order/1".parse().unwrap();
     for at in 0.. {
-        let world = World::with(&[("order/1", &["Old", "Noise", "Keep"])]).await;
+        let (world, object) = World::with_order(&["Old", "Noise", "Keep"]).await;
         let observer = world.observer(std::slice::from_ref(&object));
         let (plan, gate) = stalled_at(At::Operation(at));
         let plan = plan.watched_by(observer.clone());
-        let holder = world.holder("first", 1, &plan);
+        let holder = world.holder("first", &plan);
         let mut first = run(holder.migrate(object.clone()));
         tokio::select! {
             () = gate.reached() => {}
@@ -158,19 +150,17 @@ async fn a_paused_migration_wakes_up_after_another_one_has_closed_the_source() {
         let context = format!("paused at {at}");
         let earlier = world.migration().await;
         let other_plan = FaultPlan::new().watched_by(observer.clone());
-        let other = world.holder("second", 2, &other_plan);
+        let other = world.holder("second", &other_plan);
         let other = other.migrate(object.clone()).execute().await.unwrap();
         assert!(other.is_success(), "{context}: {other:?}");
-        let client = world.client();
         let between = vec![event("between", "Keep")];
-        let appended = client.append(&object, ExpectedRevision::Any, between).await;
-        appended.unwrap();
+        world.storage.append(&object, between).await.unwrap();
         gate.open();
         let first = first.await.unwrap().unwrap();
         if let Some(earlier) = earlier
             && !world.status(earlier).await.is_terminal()
         {
-            let last = world.holder("last", 3, &FaultPlan::new());
+            let last = world.holder("last", &FaultPlan::new());
             let resumed = last.resume(earlier).transform(rules()).execute().await;
             assert!(resumed.unwrap().is_success(), "{context}: {first:?}");
         }

@@ -10,15 +10,12 @@ use crate::fixture::{World, rules};
 
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_writes_nothing_and_its_plan_is_executed_while_it_fits() {
-    let world = World::new();
-    let object = world
-        .object("order/1", &["Old", "Noise", "Keep", "Split"])
-        .await;
+    let (world, object) = World::with_order(&["Old", "Noise", "Keep", "Split"]).await;
     let (streams, records) = (
         world.storage.event_store.stream_ids(),
         world.storage.records.keys(),
     );
-    let describe = || world.service.migrate(object.clone()).transform(rules());
+    let describe = || world.migrate(&object).transform(rules());
     let plan = describe().dry_run().await.unwrap();
     assert_eq!((plan.objects, plan.events), (1, 4));
     assert_eq!((plan.ledger.outputs, plan.ledger.dropped()), (4, 1));
@@ -28,8 +25,7 @@ async fn a_dry_run_writes_nothing_and_its_plan_is_executed_while_it_fits() {
     assert_eq!(world.storage.records.keys(), records);
 
     let other = world
-        .service
-        .migrate(object.clone())
+        .migrate(&object)
         .execute_plan(&plan)
         .await
         .unwrap_err();
@@ -59,11 +55,10 @@ async fn a_dry_run_writes_nothing_and_its_plan_is_executed_while_it_fits() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_work_is_refused_before_anything_is_touched() {
-    let world = World::new();
-    let object = world.object("order/1", &["A"]).await;
+    let (world, object) = World::with_order(&["A"]).await;
     let active = world.document(&object).await.active.stream;
     let refusal = |r: Result<MigrationResult>| r.map(drop).unwrap_err();
-    let migrate = || world.service.migrate(object.clone());
+    let migrate = || world.migrate(&object);
 
     let unknown = refusal(
         world
@@ -133,11 +128,9 @@ async fn r11_a_schema_that_is_changed_only_in_part_is_named_as_a_risk() {
             })
         }
     }
-    let world = World::new();
-    let object = world.object("order/1", &["A", "A", "B"]).await;
+    let (world, object) = World::with_order(&["A", "A", "B"]).await;
     let plan = world
-        .service
-        .migrate(object)
+        .migrate(&object)
         .transform(DropFirst)
         .dry_run()
         .await

@@ -1,10 +1,8 @@
 //! Who takes over, who is replaced, and locks that nobody released.
 
 use esm_core::ErrorKind;
-use esm_core::id::ObjectId;
-use esm_core::migration::{MigrationService, MigrationStatus};
-use esm_testkit::environment;
-use esm_testkit::faults::{Actor, At, Fault, FaultPlan};
+use esm_core::migration::MigrationStatus;
+use esm_testkit::faults::{At, Fault, FaultPlan};
 
 use crate::fixture::{World, name, rules, run, stalled_at};
 
@@ -14,13 +12,13 @@ async fn a_holder_that_was_replaced_appends_nothing_in_its_successors_epoch() {
     let world = World::with(&[("order/1", &["Old"]), ("order/2", &["Old"])]).await;
     // claim, plan, batch, document, batch
     let (plan, gate) = stalled_at(At::Named("records.put", 4));
-    let first = world.holder("first", 1, &plan);
+    let first = world.holder("first", &plan);
     let first = run(first.migrate_named(name()).batch(1));
     gate.reached().await;
 
     let migration = world.migration().await.unwrap();
     let (plan, second_gate) = stalled_at(At::Named("event_store.close", 0));
-    let second = world.holder("second", 2, &plan);
+    let second = world.holder("second", &plan);
     let resumed = second.resume(migration).transform(rules());
     let second = tokio::spawn(resumed.execute());
     second_gate.reached().await;
@@ -43,30 +41,23 @@ async fn a_holder_that_was_replaced_appends_nothing_in_its_successors_epoch() {
 /// holder waited for the lock.
 #[tokio::test(start_paused = true)]
 async fn nobody_goes_forward_without_the_transformation() {
-    let world = World::with(&[("order/1", &["Old"])]).await;
+    let (world, object) = World::with_order(&["Old"]).await;
     let plan = FaultPlan::new().with(At::Named("event_store.close", 0), Fault::CrashAfter);
     let actor = plan.actor("first");
-    let (events, records) = (world.storage.event_store(), world.storage.records());
-    let first = MigrationService::new(
-        actor.event_store(events),
-        actor.records(records),
-        world.storage.locks(),
-    );
-    let first = first.unwrap().with_environment(environment(1));
-    let object: ObjectId = "order/1".parse().unwrap();
-    let crashed = actor.run(first.migrate(object).transform(rules()).execute());
+    let first = actor.migration_service(&world.storage).migrate(object);
+    let crashed = actor.run(first.transform(rules()).execute());
     assert!(crashed.await.is_err());
     let migration = world.migration().await.unwrap();
 
     // claim, intent, document, refusal
     let (plan, refusing) = stalled_at(At::Named("records.put", 3));
-    let second = world.holder("second", 2, &plan).roll_back(migration);
+    let second = world.holder("second", &plan).roll_back(migration);
     let second = tokio::spawn(second.undo_only().execute());
     refusing.reached().await;
     assert_eq!(world.status(migration).await, MigrationStatus::RollingBack);
 
     let (plan, locking) = stalled_at(At::Named("locks.try_acquire", 0));
-    let third = world.holder("third", 3, &plan).resume(migration);
+    let third = world.holder("third", &plan).resume(migration);
     let third = tokio::spawn(third.execute());
     locking.reached().await;
     refusing.open();
@@ -85,19 +76,13 @@ async fn nobody_goes_forward_without_the_transformation() {
 async fn a_lock_that_was_never_released_does_not_keep_others_away_for_ever() {
     for (crash, ended) in [("event_store.close", false), ("locks.release", true)] {
         let world = World::with(&[("order/1", &["Old"]), ("order/2", &["Old"])]).await;
-        let shared = world.storage.locks();
-        let with = |actor: &Actor, seed| {
-            let (events, records) = (world.storage.event_store(), world.storage.records());
-            let (events, records) = (actor.event_store(events), actor.records(records));
-            let service = MigrationService::new(events, records, actor.locks(shared.clone()));
-            service.unwrap().with_environment(environment(seed))
-        };
         let plan = FaultPlan::new().with(At::Named(crash, 0), Fault::CrashBefore);
         let actor = plan.actor("first");
-        let bulk = with(&actor, 1).migrate_named(name()).transform(rules());
+        let bulk = actor.migration_service(&world.storage);
+        let bulk = bulk.migrate_named(name()).transform(rules());
         assert!(actor.run(bulk.execute()).await.is_err());
-        let next = with(&FaultPlan::new().actor("next"), 2);
-        let single = || next.migrate("order/2".parse().unwrap()).transform(rules());
+        let second = "order/2".parse().unwrap();
+        let single = || world.migrate(&second).transform(rules());
         if !ended {
             let refused = single().execute().await.unwrap_err();
             assert!(matches!(refused.kind(), ErrorKind::LockHeld(_)));

@@ -5,12 +5,11 @@
 
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, StreamId};
+use esm_core::id::StreamId;
 use esm_core::store::{Append, Tail};
 use esm_objectstore::{OpenOptions, Store};
-use esm_testkit::containers;
 use esm_testkit::intercept::{Answer, Interceptor};
+use esm_testkit::{containers, event};
 
 use crate::servers::s3;
 
@@ -37,8 +36,7 @@ impl Place {
 
     async fn append(&self) -> esm_core::Result<Tail> {
         let environment = Environment::system();
-        let id = EventId::new(environment.uuid_v4().to_string()).unwrap();
-        let event = Event::new(id, EventType::new("T").unwrap(), "{}");
+        let event = event(environment.uuid_v4().to_string(), "T");
         let append = Append::events(environment.commit_id(), vec![event.into()]);
         let events = self.store.event_store();
         events.append(&self.stream, &Tail::default(), append).await

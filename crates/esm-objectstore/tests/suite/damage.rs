@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, StreamId};
+use esm_core::id::StreamId;
 use esm_core::store::{Append, EventStore, PageLimit, ReadFrom, RecordCollection, RecordKey, Tail};
 use esm_core::{Error, ErrorKind, Result};
 use esm_objectstore::{OpenOptions, Store};
+use esm_testkit::event;
 use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -36,12 +36,8 @@ impl World {
         let store = self.open().await;
         let environment = esm_core::clock::Environment::system();
         for _ in 0..count {
-            let event = Event::new(
-                EventId::new("1").unwrap(),
-                EventType::new("T").unwrap(),
-                "{}",
-            );
-            let append = Append::events(environment.commit_id(), vec![event.into()]);
+            let one = vec![event("1", "T").into()];
+            let append = Append::events(environment.commit_id(), one);
             tail = store.append(&self.stream, &tail, append).await.unwrap();
         }
         tail

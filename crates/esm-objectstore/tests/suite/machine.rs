@@ -12,13 +12,13 @@ use std::process::Command;
 
 use esm_core::clock::Environment;
 use esm_core::event::Event;
-use esm_core::id::{BackupId, EventId, EventType, StreamId, StreamRef};
+use esm_core::id::{BackupId, StreamId, StreamRef};
 use esm_core::store::{
     Append, BackupDraft, BackupKind, BackupSection, BackupSettings, RecordKey, Tail,
 };
 use esm_core::{Error, ErrorKind, Result};
 use esm_objectstore::{OpenOptions, Store};
-use esm_testkit::not_tested;
+use esm_testkit::{event, not_tested};
 
 /// Where the small disk is mounted, in the process that has one.
 const DISK: &str = "ESM_TEST_SMALL_DISK";
@@ -105,13 +105,15 @@ fn small_disk(test: &str) -> Option<PathBuf> {
 }
 
 fn one_event(environment: &Environment, bytes: usize) -> Append {
-    let id = EventId::new(environment.uuid_v4().to_string()).unwrap();
     // random, so that it does not compress
     let payload: String = (0..bytes / 36)
         .map(|_| environment.uuid_v4().to_string())
         .collect();
-    let mut event = Event::new(id, EventType::new("T").unwrap(), payload);
-    event.content_type = Some("text/plain".to_owned());
+    let event = Event {
+        payload: payload.into(),
+        content_type: Some("text/plain".to_owned()),
+        ..event(environment.uuid_v4().to_string(), "T")
+    };
     Append::events(environment.commit_id(), vec![event.into()])
 }
 

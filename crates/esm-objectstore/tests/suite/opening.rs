@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use esm_core::event::{Event, Revision};
-use esm_core::id::{CommitId, EventId, EventType, HolderId, LockName, StreamId};
+use esm_core::event::Revision;
+use esm_core::id::{CommitId, HolderId, LockName, StreamId};
 use esm_core::store::{Append, LockRequest, PageLimit, ReadFrom, RecordKey, Tail};
 use esm_core::{Error, ErrorKind};
 use esm_objectstore::{OpenOptions, Store, local_directory};
+use esm_testkit::event;
 use object_store::prefix::PrefixStore;
 
 use crate::scripted::{Fault, Op, Scripted};
@@ -172,15 +173,8 @@ fn snapshot(root: &Path) -> BTreeMap<PathBuf, (u64, std::time::SystemTime)> {
 async fn a_store_that_is_opened_read_only_is_never_written_to() {
     let folder = tempfile::tempdir().unwrap();
     let path = text(folder.path());
-    let event = Event::new(
-        EventId::new("1").unwrap(),
-        EventType::new("T").unwrap(),
-        "{}",
-    );
-    let append = Append::events(
-        CommitId::from_uuid(uuid::Uuid::from_u128(1)),
-        vec![event.into()],
-    );
+    let commit = CommitId::from_uuid(uuid::Uuid::from_u128(1));
+    let append = Append::events(commit, vec![event("1", "T").into()]);
     let (stream, name) = (StreamId::new("s").unwrap(), LockName::new("l").unwrap());
     let request = LockRequest {
         holder: HolderId::new("me").unwrap(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use esm_core::backup::{BackupOptions, BackupService, PrunePolicy, RestoreOptions, RestoreTarget};
 use esm_core::clock::Environment;
 use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::id::ObjectId;
 use esm_core::migration::Scope;
 use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
 use esm_objectstore::{OpenOptions, Store};
@@ -22,13 +22,11 @@ async fn events(client: &ObjectClient, object: &ObjectId) -> Vec<Event> {
 }
 
 fn event(id: &str) -> Event {
-    let mut event = Event::new(
-        EventId::new(id).unwrap(),
-        EventType::new("Happened").unwrap(),
-        [0xff, 0x00, b'\n'].as_slice(),
-    );
-    event.content_type = Some("application/octet-stream".to_owned());
-    event
+    Event {
+        payload: [0xff, 0x00, b'\n'].as_slice().into(),
+        content_type: Some("application/octet-stream".to_owned()),
+        ..esm_testkit::event(id, "Happened")
+    }
 }
 
 async fn restores_to_the_same_bytes(store: Store) {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use esm_core::clock::Environment;
-use esm_core::event::{Event, Revision};
-use esm_core::id::{EventId, EventType, HolderId, LockName, StreamId};
+use esm_core::event::Revision;
+use esm_core::id::{HolderId, LockName, StreamId};
 use esm_core::store::{
     Append, CellKind, LockAttempt, LockRequest, PageLimit, ReadFrom, RecordKey, Tail,
 };
 use esm_core::{ErrorKind, Result};
 use esm_objectstore::{OpenOptions, Store};
-use esm_testkit::environment;
+use esm_testkit::{environment, event};
 
 use crate::scripted::{Fault, Op, Scripted};
 
@@ -51,12 +51,8 @@ impl World {
     }
 
     fn one_event(&self) -> Append {
-        let event = Event::new(
-            EventId::new("1").unwrap(),
-            EventType::new("Placed").unwrap(),
-            "{}",
-        );
-        Append::events(self.environment.commit_id(), vec![event.into()])
+        let one = vec![event("1", "Placed").into()];
+        Append::events(self.environment.commit_id(), one)
     }
 
     async fn append(&self, at: &Tail) -> Result<Tail> {

@@ -2,14 +2,13 @@
 //! wakes up: over real cells, where a paused write leaves a gap behind it.
 use std::sync::Arc;
 
-use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::id::ObjectId;
 use esm_core::migration::{MigrationService, MigrationState, MigrationStatus};
 use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
 use esm_objectstore::{OpenOptions, Store};
-use esm_testkit::environment;
 use esm_testkit::faults::{At, Fault, FaultPlan, Gate};
 use esm_testkit::memory::MemoryLocks;
+use esm_testkit::{environment, event};
 use futures::TryStreamExt as _;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -41,14 +40,6 @@ async fn client(objects: &Arc<dyn ObjectStore>) -> ObjectClient {
     ObjectClient::new(store.records(), store.event_store(), environment)
 }
 
-fn event(id: &str) -> Event {
-    Event::new(
-        EventId::new(id).unwrap(),
-        EventType::new("T").unwrap(),
-        "{}",
-    )
-}
-
 /// R17, I1, I7
 #[tokio::test(start_paused = true)]
 async fn a_paused_holder_wakes_up_after_another_has_rolled_back() {
@@ -59,7 +50,7 @@ async fn a_paused_holder_wakes_up_after_another_has_rolled_back() {
         let application = client(&objects).await;
         for id in ids {
             application
-                .append(&object, ExpectedRevision::Any, vec![event(id)])
+                .append(&object, ExpectedRevision::Any, vec![event(id, "T")])
                 .await
                 .unwrap();
         }

@@ -26,7 +26,7 @@ use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
 /// }
 ///
 /// for case in event_store::CASES {
-///     let mine = Mine(MemoryWorld::new(&esm_testkit::environment(1)));
+///     let mine = Mine(MemoryWorld::new(esm_testkit::environment(1)));
 ///     let verdict = run_case(async { (case.run)(&mine).await });
 ///     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
 /// }

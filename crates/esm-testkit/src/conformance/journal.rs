@@ -73,7 +73,7 @@ struct Streams<'a> {
 
 impl<'a> Streams<'a> {
     fn new(harness: &'a dyn RecordsHarness) -> Self {
-        let memory = MemoryWorld::new(&Environment::system());
+        let memory = MemoryWorld::new(Environment::system());
         Self { harness, memory }
     }
 

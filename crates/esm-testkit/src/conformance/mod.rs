@@ -21,7 +21,7 @@
 //! }
 //!
 //! // one #[test] per case; the expression runs anew for each and may await
-//! esm_testkit::event_store_conformance!(Memory(MemoryWorld::new(&esm_testkit::environment(1))));
+//! esm_testkit::event_store_conformance!(Memory(MemoryWorld::new(esm_testkit::environment(1))));
 //! # fn main() {}
 //! ```
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use esm_core::backup::BackupService;
 use esm_core::foreign::NativeStore;
+use esm_core::migration::MigrationService;
+use esm_core::router::ObjectClient;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
 use esm_core::{Error, ErrorKind, Result};
 use futures::future::pending;
@@ -12,6 +15,7 @@ use super::{
     Fault, FaultPlan, FaultyBackups, FaultyEventStore, FaultyLocks, FaultyNativeStore,
     FaultyRecords,
 };
+use crate::memory::MemoryWorld;
 use crate::tap::{Call, Effect, Operation, Outcome, Tap};
 
 /// A simulated process: gives out decorated stores, and crashes when the plan says so. A handle:
@@ -120,6 +124,34 @@ impl Actor {
     /// This native store, as the process sees it: what it opens on it meets the faults from below.
     pub fn native_store(&self, inner: Arc<dyn NativeStore>) -> Arc<dyn NativeStore> {
         Arc::new(FaultyNativeStore::new(inner, self.clone()))
+    }
+
+    /// The migration service of the process, over these stores and their time.
+    pub fn migration_service(&self, world: &MemoryWorld) -> MigrationService {
+        let (store, records) = (world.event_store(), world.records());
+        let service = MigrationService::new(
+            self.event_store(store),
+            self.records(records),
+            self.locks(world.locks()),
+        );
+        let service = service.expect("its providers fit together");
+        let service = service.with_backups(self.backups(world.backups()));
+        service.with_environment(world.environment.clone())
+    }
+
+    /// The backup service of the process, over these stores and their time.
+    pub fn backup_service(&self, world: &MemoryWorld) -> BackupService {
+        let (store, records) = (world.event_store(), world.records());
+        let (store, records) = (self.event_store(store), self.records(records));
+        BackupService::new(store, records, self.backups(world.backups()))
+            .with_environment(world.environment.clone())
+    }
+
+    /// What an application of the process uses, over these stores and their time.
+    pub fn client(&self, world: &MemoryWorld) -> ObjectClient {
+        let (store, records) = (world.event_store(), world.records());
+        let (store, records) = (self.event_store(store), self.records(records));
+        ObjectClient::new(records, store, world.environment.clone())
     }
 
     /// Waits until it has crashed.

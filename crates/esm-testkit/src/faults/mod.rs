@@ -58,7 +58,7 @@ pub use plan::{At, Fault, FaultPlan, Interjection, Violation, Watch};
 /// use esm_testkit::faults::{At, Fault, FaultPlan, FaultyEventStore};
 /// use esm_testkit::memory::MemoryWorld;
 ///
-/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let world = MemoryWorld::new(esm_testkit::environment(1));
 /// let plan = FaultPlan::new().with(At::Named("event_store.tail", 0), Fault::FailBefore);
 /// let store = FaultyEventStore::new(world.event_store(), plan.actor("app"));
 /// assert!(store.tail(&StreamId::new("orders")?).await.is_err());
@@ -94,7 +94,7 @@ pub type FaultyRecords = TappedRecords<Actor>;
 /// use esm_testkit::faults::{At, Fault, FaultPlan, FaultyLocks};
 /// use esm_testkit::memory::MemoryWorld;
 ///
-/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let world = MemoryWorld::new(esm_testkit::environment(1));
 /// let plan = FaultPlan::new().with(At::Named("locks.list", 0), Fault::FailAfter);
 /// let locks = FaultyLocks::new(world.locks(), plan.actor("operator"));
 /// assert!(locks.list().await.is_err());

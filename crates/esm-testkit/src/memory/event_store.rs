@@ -21,17 +21,16 @@ use super::Shared;
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
 /// # .unwrap().block_on(async {
-/// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType, StoreId, StreamId};
+/// use esm_core::id::{StoreId, StreamId};
 /// use esm_core::store::{Append, EventStore as _};
+/// use esm_testkit::event;
 /// use esm_testkit::memory::MemoryEventStore;
 ///
 /// let environment = esm_testkit::environment(1);
 /// let store = MemoryEventStore::new(StoreId::from_uuid(environment.uuid_v4()));
 /// let orders = StreamId::new("orders")?;
-/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
 /// let empty = store.tail(&orders).await?;
-/// let append = Append::events(environment.commit_id(), vec![placed.into()]);
+/// let append = Append::events(environment.commit_id(), vec![event("e1", "Placed").into()]);
 /// store.append(&orders, &empty, append).await?;
 /// assert_eq!(store.snapshot(&orders).len(), 1);
 /// # Ok::<(), esm_core::Error>(())

@@ -7,24 +7,19 @@
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?
 //! # .block_on(async {
-//! use esm_core::event::Event;
-//! use esm_core::id::{EventId, EventType, ObjectId};
-//! use esm_core::migration::MigrationService;
+//! use esm_core::id::ObjectId;
+//! use esm_testkit::event;
 //! use esm_testkit::memory::MemoryWorld;
 //!
-//! let environment = esm_testkit::environment(1);
-//! let world = MemoryWorld::new(&environment);
+//! let world = MemoryWorld::new(esm_testkit::environment(1));
 //! let order: ObjectId = "order/1".parse()?;
-//! let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
-//! let first = world.create_object(&environment, &order, [vec![placed.clone()]]).await?;
+//! let first = world.create_object(&order, [vec![event("e1", "Placed")]]).await?;
 //!
-//! let service = MigrationService::new(world.event_store(), world.records(), world.locks())?
-//!     .with_backups(world.backups())
-//!     .with_environment(environment);
-//! assert!(service.migrate(order.clone()).execute().await?.is_success());
-//! let active = world.document(&order).await?.expect("it exists").active;
+//! let migration = world.migration_service().migrate(order.clone());
+//! assert!(migration.execute().await?.is_success());
+//! let active = world.document(&order).await?.active;
 //! assert_ne!(active, first);
-//! assert_eq!(world.events(&active.stream), [placed]);
+//! assert_eq!(world.events(&active.stream), [event("e1", "Placed")]);
 //! # Ok::<(), esm_core::Error>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

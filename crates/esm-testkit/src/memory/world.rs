@@ -2,40 +2,53 @@
 
 use std::sync::Arc;
 
-use esm_core::Result;
+use esm_core::backup::BackupService;
 use esm_core::clock::Environment;
 use esm_core::document::ObjectDocument;
 use esm_core::event::Event;
 use esm_core::id::{ObjectId, StoreId, StreamId, StreamRef};
+use esm_core::migration::MigrationService;
+use esm_core::router::{AppendError, Appended, ExpectedRevision, ObjectClient, ReadPosition};
 use esm_core::store::{
-    Append, BackupProvider, EventStore, LockProvider, RecordKey, Records, RecordsExt as _,
+    Append, BackupProvider, CellKind, Close, EventStore, LockProvider, RecordKey, Records,
+    RecordsExt as _,
 };
+use esm_core::{Error, Result};
+use futures::TryStreamExt as _;
 
 use super::{MemoryBackups, MemoryEventStore, MemoryLocks, MemoryRecords};
 
-/// One storage in memory, with all that a migration needs.
+/// One storage in memory, with all that a migration needs, and the time and randomness of its tests.
 ///
-/// What it holds survives the crash of any simulated process: give each process its own clone.
+/// What it holds survives the crash of any simulated process: give each process its own clone. What
+/// is used directly meets no fault; a [`faults::Actor`](crate::faults::Actor) gives out the same
+/// services with the faults of its plan.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
 /// # .unwrap().block_on(async {
-/// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType, ObjectId};
+/// use esm_core::id::ObjectId;
 /// use esm_testkit::memory::MemoryWorld;
+/// use esm_testkit::{event, ids};
 ///
-/// let environment = esm_testkit::environment(1);
-/// let world = MemoryWorld::new(&environment);
+/// let world = MemoryWorld::new(esm_testkit::environment(1));
 /// let order: ObjectId = "order/1".parse()?;
-/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
-/// let stream = world.create_object(&environment, &order, [vec![placed.clone()]]).await?;
-/// assert_eq!(world.events(&stream.stream), [placed]);
-/// assert_eq!(world.document(&order).await?.expect("it exists").active, stream);
+/// let first = world.create_object(&order, [vec![event("e1", "Placed")]]).await?;
+/// assert!(world.migration_service().migrate(order.clone()).execute().await?.is_success());
+///
+/// world.append(&order, vec![event("e2", "Paid")]).await?;
+/// assert_eq!(ids(&world.read(&order).await?), ["e1", "e2"]);
+///
+/// let active = world.document(&order).await?.active;
+/// assert_eq!(world.close_of(&first.stream).and_then(|close| close.target), Some(active.clone()));
+/// assert_eq!(ids(&world.events(&active.stream)), ["e1", "e2"]);
 /// # Ok::<(), esm_core::Error>(())
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone)]
 pub struct MemoryWorld {
+    /// The time, and where ids are drawn.
+    pub environment: Environment,
     /// The streams.
     pub event_store: MemoryEventStore,
     /// The documents, journals and the index.
@@ -47,14 +60,30 @@ pub struct MemoryWorld {
 }
 
 impl MemoryWorld {
-    /// An empty world: draws its store id from this environment and lets locks expire by its clock.
-    pub fn new(environment: &Environment) -> Self {
+    /// An empty world.
+    pub fn new(environment: Environment) -> Self {
         Self {
             event_store: MemoryEventStore::new(StoreId::from_uuid(environment.uuid_v4())),
             records: MemoryRecords::new(),
             locks: MemoryLocks::new(Arc::clone(&environment.clock)),
             backups: MemoryBackups::new(),
+            environment,
         }
+    }
+
+    /// The same storage with other locks, of which nobody else knows: who uses them believes that
+    /// it holds whatever it likes.
+    #[must_use]
+    pub fn with_own_locks(&self) -> Self {
+        Self {
+            locks: MemoryLocks::new(Arc::clone(&self.environment.clock)),
+            ..self.clone()
+        }
+    }
+
+    /// Another event store, which is empty, for objects to move to.
+    pub fn another_event_store(&self) -> MemoryEventStore {
+        MemoryEventStore::new(StoreId::from_uuid(self.environment.uuid_v4()))
     }
 
     /// The event store, as the saga takes it.
@@ -77,6 +106,26 @@ impl MemoryWorld {
         Arc::new(self.backups.clone())
     }
 
+    /// Migrates the objects of this world, with its backups.
+    pub fn migration_service(&self) -> MigrationService {
+        let service = MigrationService::new(self.event_store(), self.records(), self.locks())
+            .expect("its providers fit together");
+        let service = service.with_backups(self.backups());
+        service.with_environment(self.environment.clone())
+    }
+
+    /// Backs up and restores the objects of this world.
+    pub fn backup_service(&self) -> BackupService {
+        BackupService::new(self.event_store(), self.records(), self.backups())
+            .with_environment(self.environment.clone())
+    }
+
+    /// What applications of this world use.
+    pub fn client(&self) -> ObjectClient {
+        let environment = self.environment.clone();
+        ObjectClient::new(self.records(), self.event_store(), environment)
+    }
+
     /// Creates an object with a document and a stream of these cells, each with its events, and
     /// returns the stream.
     ///
@@ -84,34 +133,41 @@ impl MemoryWorld {
     /// `Conflict` when the object exists; `Invalid` for a cell without events.
     pub async fn create_object(
         &self,
-        environment: &Environment,
         object: &ObjectId,
         cells: impl IntoIterator<Item = Vec<Event>> + Send,
     ) -> Result<StreamRef> {
         let stream = StreamRef::new(self.event_store.id(), StreamId::first(object));
-        let created_at = environment.clock.now();
+        let created_at = self.environment.clock.now();
         let document = ObjectDocument::new(object.clone(), stream.clone(), created_at);
         let key = RecordKey::Document(object.clone());
         self.records.put_as(&key, 0, &document).await?;
         for events in cells.into_iter().collect::<Vec<_>>() {
-            self.append(environment, &stream.stream, events).await?;
+            self.append_cell(&stream.stream, events).await?;
         }
         Ok(stream)
     }
 
-    /// Appends one cell of events at the tail, as an application does.
+    /// Appends events wherever the object is, as an application does.
+    ///
+    /// # Errors
+    /// As [`ObjectClient::append`].
+    pub async fn append(
+        &self,
+        object: &ObjectId,
+        events: Vec<Event>,
+    ) -> Result<Appended, AppendError> {
+        let client = self.client();
+        client.append(object, ExpectedRevision::Any, events).await
+    }
+
+    /// Appends one cell of events at the tail of a stream, whatever that is the stream of.
     ///
     /// # Errors
     /// As [`EventStore::append`].
-    pub async fn append(
-        &self,
-        environment: &Environment,
-        stream: &StreamId,
-        events: Vec<Event>,
-    ) -> Result<()> {
+    pub async fn append_cell(&self, stream: &StreamId, events: Vec<Event>) -> Result<()> {
         let events = events.into_iter().map(Into::into).collect();
         let tail = self.event_store.tail(stream).await?;
-        let append = Append::events(environment.commit_id(), events);
+        let append = Append::events(self.environment.commit_id(), events);
         self.event_store.append(stream, &tail, append).await?;
         Ok(())
     }
@@ -119,10 +175,23 @@ impl MemoryWorld {
     /// The newest document of an object.
     ///
     /// # Errors
-    /// `Corrupt` when it cannot be read.
-    pub async fn document(&self, object: &ObjectId) -> Result<Option<ObjectDocument>> {
+    /// `NotFound` when there is none; `Corrupt` when it cannot be read.
+    pub async fn document(&self, object: &ObjectId) -> Result<ObjectDocument> {
         let key = RecordKey::Document(object.clone());
-        Ok(self.records.latest_as(&key).await?.map(|(_, doc)| doc))
+        let newest = self.records.latest_as(&key).await?;
+        let missing = || Error::not_found(format!("no document of {object}"));
+        newest.map(|(_, document)| document).ok_or_else(missing)
+    }
+
+    /// All events of an object, in order, as applications read them.
+    ///
+    /// # Errors
+    /// As [`ObjectClient::read`].
+    pub async fn read(&self, object: &ObjectId) -> Result<Vec<Event>> {
+        let client = self.client();
+        let recorded = client.read(object, ReadPosition::Start);
+        let events = recorded.map_ok(|recorded| recorded.event);
+        events.try_collect().await
     }
 
     /// All events of a stream, in order; empty when it does not exist.
@@ -132,28 +201,57 @@ impl MemoryWorld {
             .map(|copied| copied.event)
             .collect()
     }
+
+    /// The Close of a stream, if it has one.
+    pub fn close_of(&self, stream: &StreamId) -> Option<Close> {
+        match self.event_store.snapshot(stream).pop()?.header.kind {
+            CellKind::Close(close) => Some(close),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment;
-    use esm_core::id::{EventId, EventType};
+    use crate::faults::{At, Fault, FaultPlan, Gate};
+    use crate::{environment, event};
+    use esm_core::ErrorKind;
 
     #[tokio::test(start_paused = true)]
     async fn clones_share_the_content() -> Result<()> {
-        let environment = environment(1);
-        let world = MemoryWorld::new(&environment);
+        let world = MemoryWorld::new(environment(1));
         let object: ObjectId = "order/1".parse()?;
-        let event = Event::new(EventId::new("e")?, EventType::new("T")?, "{}");
+        let missing = world.document(&object).await.unwrap_err();
+        assert_eq!(*missing.kind(), ErrorKind::NotFound);
+        let event = event("e", "T");
         let cells = [vec![event.clone()], vec![event.clone()]];
-        let stream = world
-            .clone()
-            .create_object(&environment, &object, cells)
-            .await?;
+        let stream = world.clone().create_object(&object, cells).await?;
         assert_eq!(world.events(&stream.stream), [event.clone(), event]);
-        let document = world.document(&object).await?;
-        assert_eq!(document.map(|d| d.active), Some(stream));
+        assert_eq!(world.document(&object).await?.active, stream);
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn own_locks_keep_nobody_else_from_anything() -> Result<()> {
+        let world = MemoryWorld::new(environment(1));
+        let object: ObjectId = "order/1".parse()?;
+        world.create_object(&object, []).await?;
+        let gate = Gate::new();
+        let stalled = Fault::Stall(gate.clone());
+        let plan = FaultPlan::new().with(At::Named("event_store.close", 0), stalled);
+        let holder = plan.actor("holder").migration_service(&world);
+        let first = tokio::spawn(holder.migrate(object.clone()).execute());
+        gate.reached().await;
+
+        let locked = world.migration_service().migrate(object.clone());
+        let refused = locked.execute().await.unwrap_err();
+        assert!(matches!(refused.kind(), ErrorKind::LockHeld(_)));
+        let unlocked = world.with_own_locks().migration_service();
+        assert!(unlocked.migrate(object).execute().await?.is_success());
+        gate.open();
+        let late = first.await.expect("it ends");
+        assert!(!late.is_ok_and(|result| result.is_success()));
         Ok(())
     }
 }

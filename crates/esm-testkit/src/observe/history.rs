@@ -12,16 +12,13 @@ use esm_core::transform::Mapper;
 /// Event ids must be unique over the whole history; that makes the check linear.
 ///
 /// ```
-/// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::event;
 /// use esm_testkit::observe::History;
 ///
-/// let event = Event::new(EventId::new("1")?, EventType::new("T")?, "{}");
 /// let history = History::new();
-/// history.begin(vec![event.clone()]).acknowledged();
-/// assert!(history.check(&[event]).is_ok());
+/// history.begin(vec![event("e1", "Paid")]).acknowledged();
+/// assert!(history.check(&[event("e1", "Paid")]).is_ok());
 /// assert!(history.check(&[]).is_err());
-/// # Ok::<(), esm_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct History(Arc<Mutex<State>>);
@@ -51,20 +48,15 @@ enum Answer {
 /// An attempt to append that has begun. One that is never answered counts as ambiguous.
 ///
 /// ```
-/// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::event;
 /// use esm_testkit::observe::History;
 ///
-/// let event = |id| -> esm_core::Result<Event> {
-///     Ok(Event::new(EventId::new(id)?, EventType::new("Paid")?, "{}"))
-/// };
-/// let (lost, refused) = (event("lost")?, event("refused")?);
+/// let (lost, refused) = (event("lost", "Paid"), event("refused", "Paid"));
 /// let history = History::new();
 /// history.begin(vec![lost.clone()]).ambiguous();
 /// history.begin(vec![refused.clone()]).failed();
 /// assert!(history.check(&[]).is_ok() && history.check(&[lost]).is_ok());
 /// assert!(history.check(&[refused]).is_err());
-/// # Ok::<(), esm_core::Error>(())
 /// ```
 #[derive(Debug)]
 #[must_use]

@@ -36,23 +36,18 @@ use crate::tap::{Effect, Operation};
 /// use std::sync::Arc;
 ///
 /// use esm_core::id::ObjectId;
-/// use esm_core::migration::MigrationService;
 /// use esm_testkit::faults::FaultPlan;
 /// use esm_testkit::memory::MemoryWorld;
 /// use esm_testkit::observe::Observer;
 ///
-/// let environment = esm_testkit::environment(1);
-/// let world = MemoryWorld::new(&environment);
+/// let world = MemoryWorld::new(esm_testkit::environment(1));
 /// let order: ObjectId = "order/1".parse()?;
-/// world.create_object(&environment, &order, []).await?;
+/// world.create_object(&order, []).await?;
 ///
 /// let observer = Observer::new(world.event_store(), world.records()).object(order.clone());
 /// let plan = FaultPlan::new().watched_by(Arc::new(observer));
-/// let process = plan.actor("migrator");
-/// let store = process.event_store(world.event_store());
-/// let records = process.records(world.records());
-/// let service = MigrationService::new(store, records, world.locks())?;
-/// service.with_environment(environment).migrate(order).execute().await?;
+/// let service = plan.actor("migrator").migration_service(&world);
+/// service.migrate(order).execute().await?;
 /// assert!(plan.violations().is_empty() && !plan.log().is_empty());
 /// # Ok::<(), esm_core::Error>(())
 /// # }).unwrap();

@@ -14,12 +14,10 @@ use crate::tap::Outcome;
 /// invariants are checked after every operation, and the end.
 ///
 /// ```
-/// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::event;
 /// use esm_testkit::sweep::{Scenario, chaos};
 ///
-/// let event = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
-/// let scenario = Scenario::new("order/1".parse()?, vec![vec![event]]);
+/// let scenario = Scenario::new("order/1".parse()?, vec![vec![event("e1", "Placed")]]);
 /// chaos(&scenario, &["first@9:lost".parse()?, "second@5:write".parse()?]).unwrap();
 /// # Ok::<(), esm_core::Error>(())
 /// ```

@@ -9,14 +9,11 @@
 //! Whatever fails prints a line that replays it alone, with the log of its operations.
 //!
 //! ```
-//! use esm_core::event::Event;
-//! use esm_core::id::{EventId, EventType};
 //! use esm_testkit::sweep::{Scenario, Sweep};
-//! use esm_testkit::{Rule, Rules};
+//! use esm_testkit::{Rule, Rules, event};
 //!
-//! let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
-//! let scenario = Scenario::new("order/1".parse()?, vec![vec![placed]])
-//!     .transform(Rules::new([(EventType::new("Placed")?, Rule::Split(2))]))
+//! let scenario = Scenario::new("order/1".parse()?, vec![vec![event("e1", "Placed")]])
+//!     .transform(Rules::new([("Placed", Rule::Split(2))]))
 //!     .describe(|migration| migration.with_rollback());
 //! let outcome = Sweep::of_writers(scenario).replayed_by("cargo test my_sweep").check();
 //! assert!(outcome.runs as u64 == outcome.operations && outcome.failures.is_empty());

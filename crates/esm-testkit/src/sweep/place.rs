@@ -27,8 +27,7 @@ use crate::memory::MemoryWorld;
 /// use esm_testkit::sweep::{Place, Scenario, chaos};
 ///
 /// let scenario = Scenario::new("order/1".parse()?, Vec::new()).at(|| async {
-///     let environment = esm_testkit::environment(7);
-///     Ok(Place::from(MemoryWorld::new(&environment)))
+///     Ok(Place::from(MemoryWorld::new(esm_testkit::environment(7))))
 /// });
 /// chaos(&scenario, &[]).unwrap();
 /// # Ok::<(), esm_core::Error>(())
@@ -85,7 +84,7 @@ impl Place {
         Ok(Self {
             event_store: Arc::new(event_store),
             native_store: Some(native),
-            ..MemoryWorld::new(&environment).into()
+            ..MemoryWorld::new(environment).into()
         })
     }
 

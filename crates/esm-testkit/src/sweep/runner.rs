@@ -16,12 +16,10 @@ use crate::tap::Operation;
 /// A scenario with a fault at each of its operations.
 ///
 /// ```
-/// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::event;
 /// use esm_testkit::sweep::{Scenario, Sweep};
 ///
-/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
-/// let scenario = Scenario::new("order/1".parse()?, vec![vec![placed]]);
+/// let scenario = Scenario::new("order/1".parse()?, vec![vec![event("e1", "Placed")]]);
 /// let sweep = Sweep::of_crashes(scenario).thinned().replayed_by("cargo test my_sweep");
 /// // `check` runs all; this runs one, as `ESM_CRASH=3:lost:other` does
 /// let log = sweep.one("3:lost:other".parse()?).unwrap();
@@ -45,12 +43,10 @@ pub struct Sweep {
 /// What a sweep found.
 ///
 /// ```
-/// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::event;
 /// use esm_testkit::sweep::{Scenario, Sweep};
 ///
-/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
-/// let scenario = Scenario::new("order/1".parse()?, vec![vec![placed]]);
+/// let scenario = Scenario::new("order/1".parse()?, vec![vec![event("e1", "Placed")]]);
 /// let outcome = Sweep::of_writers(scenario).check();
 /// assert_eq!(outcome.runs as u64, outcome.operations);
 /// assert!(outcome.reached["event_store.close"] >= outcome.operations);

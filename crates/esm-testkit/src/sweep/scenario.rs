@@ -20,12 +20,10 @@ type Describe = Arc<dyn Fn(MigrationBuilder) -> MigrationBuilder + Send + Sync>;
 /// What a sweep migrates, and how.
 ///
 /// ```
-/// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType};
+/// use esm_testkit::event;
 /// use esm_testkit::sweep::{Scenario, Sweep};
 ///
-/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
-/// let scenario = Scenario::new("order/1".parse()?, vec![vec![placed]])
+/// let scenario = Scenario::new("order/1".parse()?, vec![vec![event("e1", "Placed")]])
 ///     .and("order/2".parse()?, Vec::new())
 ///     .describe(|migration| migration.batch(1).with_rollback());
 /// assert!(Sweep::of_crashes(scenario).clean().len() > 10);

@@ -53,7 +53,7 @@ impl<'a> Simulation<'a> {
         let environment = environment(0);
         let place = match &scenario.place {
             Some(place) => place().await?,
-            None => MemoryWorld::new(&environment).into(),
+            None => MemoryWorld::new(environment.clone()).into(),
         };
         let (event_store, records) = (&place.event_store, &place.records);
         let client = ObjectClient::new(

@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use esm_core::ErrorKind;
 use esm_core::clock::Environment;
 use esm_core::event::Event;
-use esm_core::id::{EventId, EventType, ObjectId};
+use esm_core::id::ObjectId;
 use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_core::transform::EventTransformer;
-use esm_core::{ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use super::Place;
+use crate::event;
 use crate::observe::History;
 
 /// An instance of an application, which remembers where the object's stream was.
@@ -75,7 +76,7 @@ impl Writer {
     pub(super) async fn append(&self) -> bool {
         let mut source = self.source.lock().await;
         let event = match &mut *source {
-            Source::MadeUp => Some(self.make_up().expect("a valid event")),
+            Source::MadeUp => Some(self.make_up()),
             Source::Given(events) => events.pop_front(),
         };
         let Some(event) = event else {
@@ -107,8 +108,8 @@ impl Writer {
         true
     }
 
-    fn make_up(&self) -> Result<Event> {
-        let id = EventId::new(format!("meanwhile-{}", self.environment.uuid_v4()))?;
-        Ok(Event::new(id, EventType::new(Self::EVENT_TYPE)?, "{}"))
+    fn make_up(&self) -> Event {
+        let id = format!("meanwhile-{}", self.environment.uuid_v4());
+        event(id, Self::EVENT_TYPE)
     }
 }

@@ -22,7 +22,7 @@ use super::{Call, Tap, tapped};
 /// use esm_testkit::record::Recorder;
 /// use esm_testkit::tap::{OperationLog, TappedEventStore};
 ///
-/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let world = MemoryWorld::new(esm_testkit::environment(1));
 /// let tap = Recorder::new("app", OperationLog::new());
 /// let store = TappedEventStore::new(world.event_store(), tap.clone());
 /// store.tail(&StreamId::new("orders")?).await?;

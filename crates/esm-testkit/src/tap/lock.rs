@@ -19,7 +19,7 @@ use super::{Call, Tap, tapped};
 /// use esm_testkit::record::Recorder;
 /// use esm_testkit::tap::{OperationLog, TappedLocks};
 ///
-/// let world = MemoryWorld::new(&esm_testkit::environment(1));
+/// let world = MemoryWorld::new(esm_testkit::environment(1));
 /// let tap = Recorder::new("app", OperationLog::new());
 /// let locks = TappedLocks::new(world.locks(), tap.clone());
 /// assert!(locks.list().await?.is_empty());

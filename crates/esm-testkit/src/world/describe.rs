@@ -20,23 +20,18 @@ type Describe = Arc<dyn Fn(MigrationBuilder) -> MigrationBuilder + Send + Sync>;
 ///
 /// ```
 /// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType};
-/// use esm_testkit::{Rule, Rules, World};
+/// use esm_testkit::{Rule, Rules, World, events};
 ///
-/// # fn paid(number: u32) -> esm_core::Result<Event> {
-/// #     Ok(Event::new(EventId::new(format!("e{number}"))?, EventType::new("Paid")?, "{}"))
-/// # }
 /// // your transformer; this one makes two instalments of each payment
-/// let halves = Rules::new([(EventType::new("Paid")?, Rule::Split(2))]).declaring();
+/// let halves = Rules::new([("Paid", Rule::Split(2))]).declaring();
 /// World::new(halves)
-///     .object("order/1", [paid(1)?, paid(2)?, paid(3)?])
+///     .object("order/1", events("e", ["Paid", "Paid", "Paid"]))
 ///     .folds(
 ///         |old: &[Event]| old.len(),      // the state that old code folds old events to
 ///         |new: &[Event]| new.len() / 2,  // the state that new code folds new events to
 ///         |old, new| old == new,
 ///     )
 ///     .check();
-/// # Ok::<(), esm_core::Error>(())
 /// ```
 ///
 /// It first transforms every beginning of the events (of long histories, some), without a storage,
@@ -65,15 +60,12 @@ pub struct World {
 /// What a [`World`] has seen to be right.
 ///
 /// ```
-/// use esm_core::event::Event;
-/// use esm_core::id::{EventId, EventType};
-/// use esm_testkit::{Rules, World};
+/// use esm_core::transform::Identity;
+/// use esm_testkit::{World, event};
 ///
-/// let paid = Event::new(EventId::new("e1")?, EventType::new("Paid")?, "{}");
-/// let outcome = World::new(Rules::new([])).object("order/1", [paid]).runs(4).check();
+/// let outcome = World::new(Identity).object("order/1", [event("e1", "Paid")]).runs(4).check();
 /// assert_eq!((outcome.runs, outcome.refused), (4, 0));
 /// println!("{outcome}");
-/// # Ok::<(), esm_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

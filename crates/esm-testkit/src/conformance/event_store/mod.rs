@@ -76,7 +76,7 @@ macro_rules! __event_store_cases {
 /// use esm_testkit::{environment, memory::MemoryWorld};
 ///
 /// // `Mine` is an `EventStoreHarness`: its documentation shows one
-/// esm_testkit::event_store_conformance!(Mine(MemoryWorld::new(&environment(1))));
+/// esm_testkit::event_store_conformance!(Mine(MemoryWorld::new(environment(1))));
 /// # fn main() {}
 /// ```
 #[macro_export]
