@@ -129,10 +129,10 @@ pub type FaultyBackups = TappedBackups<Actor>;
 /// # .unwrap().block_on(async {
 /// use std::sync::Arc;
 ///
-/// use esm_core::event::Event;
 /// use esm_core::foreign::{CloseProof, ForeignEventStore, Profile};
-/// use esm_core::id::{EventId, EventType, StreamId};
+/// use esm_core::id::StreamId;
 /// use esm_core::store::{Append, EventStore as _, Tail};
+/// use esm_testkit::event;
 /// use esm_testkit::faults::{At, Fault, FaultPlan, FaultyNativeStore};
 /// use esm_testkit::memory::MemoryNativeStore;
 ///
@@ -146,8 +146,8 @@ pub type FaultyBackups = TappedBackups<Actor>;
 /// let appends = plan.log().names()["native_store.append"];
 /// plan.inject(At::Named("native_store.append", appends), Fault::FailAfter);
 /// let orders = StreamId::new("orders")?;
-/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
-/// let append = Append::events(environment.commit_id(), vec![placed.into()]);
+/// let placed = vec![event("e1", "Placed").into()];
+/// let append = Append::events(environment.commit_id(), placed);
 /// store.append(&orders, &Tail::default(), append).await?;
 /// assert_eq!(memory.snapshot(&orders).len(), 1);
 /// # Ok::<(), esm_core::Error>(())

@@ -25,18 +25,17 @@ use super::Shared;
 /// # .unwrap().block_on(async {
 /// use std::sync::Arc;
 ///
-/// use esm_core::event::Event;
 /// use esm_core::foreign::{CloseProof, ForeignEventStore, NativeStore as _, Profile};
-/// use esm_core::id::{EventId, EventType, StreamId};
+/// use esm_core::id::StreamId;
 /// use esm_core::store::EventStore as _;
+/// use esm_testkit::event;
 /// use esm_testkit::memory::MemoryNativeStore;
 ///
 /// let profile = Profile::new(CloseProof::StoreRefuses).with_delete(true);
 /// let native = MemoryNativeStore::new(profile);
 /// // an application, which never heard of esm
 /// let orders = StreamId::new("orders")?;
-/// let placed = Event::new(EventId::new("e1")?, EventType::new("Placed")?, "{}");
-/// native.append(&orders, 0, vec![placed.into()]).await?;
+/// native.append(&orders, 0, vec![event("e1", "Placed").into()]).await?;
 /// assert_eq!(native.snapshot(&orders).len(), 1);
 ///
 /// let environment = esm_testkit::environment(1);
