@@ -158,6 +158,27 @@ async fn r15_what_the_target_lacks_is_transformed_and_without_the_transformer_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn r15_a_target_of_many_pages_is_read_once() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    for id in ["b", "c", "d"] {
+        hand.copy().await?;
+        append(&f, id).await?;
+    }
+    let client = f.client().with_transformer(transformer());
+    let client = client.with_pages(PageLimit { cells: 1, bytes: 0 });
+    let client = reading(&f, client, &hand, DualReads::Target).await?;
+    let folded = fold(&f, &client).await?;
+    let ids: Vec<_> = ["a", "b", "c", "d"]
+        .iter()
+        .flat_map(|id| (0..2).map(move |n| format!("{id}.{n} v2")))
+        .collect();
+    assert_eq!((folded.state, folded.position), (ids, at(&s, 4)));
+    assert_eq!(answers(&client), (1, 0));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn r15_what_lies_beyond_the_sources_tail_is_not_returned() -> Result<()> {
     // X16: between looking at S's tail and reading T another appends, and T grows with it
     let mut by_target = 0;
