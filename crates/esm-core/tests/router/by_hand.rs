@@ -112,6 +112,11 @@ impl ByHand {
     /// Copies what the target does not have yet, by one cell; answers the tails that it saw, the
     /// target's first (R1).
     pub(crate) async fn copy(&self) -> Result<(Tail, Tail)> {
+        self.copy_until(Revision(u64::MAX)).await
+    }
+
+    /// As [`copy`](Self::copy), and nothing from this revision on.
+    pub(crate) async fn copy_until(&self, end: Revision) -> Result<(Tail, Tail)> {
         let target = &self.target().stream;
         let target_tail = self.store.tail(target).await?;
         let source_tail = self.source_tail().await;
@@ -119,7 +124,7 @@ impl ByHand {
             None => Revision::START,
             Some(last) => last.cursor().expect("the target is live: S must be closed"),
         };
-        let end = source_tail.next_revision();
+        let end = source_tail.next_revision().min(end);
         if cursor == end && !target_tail.is_empty() {
             return Ok((target_tail, source_tail));
         }

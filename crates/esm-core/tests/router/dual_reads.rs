@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use esm_core::event::Event;
+use esm_core::event::{Event, Revision};
 use esm_core::id::StreamRef;
 use esm_core::migration::MigrationPhase;
 use esm_core::router::{
@@ -180,10 +180,11 @@ async fn r15_a_target_of_many_pages_is_read_once() -> Result<()> {
 
 #[tokio::test(start_paused = true)]
 async fn r15_what_lies_beyond_the_sources_tail_is_not_returned() -> Result<()> {
-    // X16: between looking at S's tail and reading T another appends, and T grows with it
+    // X16: between looking at S's tail and reading T another appends, and T grows with it or not
     let mut by_target = 0;
-    // T covers S, or lags behind, so that one of its cells holds events on both sides of h
-    for lags in [false, true] {
+    // T covers S, or lags behind, so that one of its cells holds events on both sides of h, or
+    // none of them
+    for (lags, grows) in [(false, true), (true, true), (true, false)] {
         // the document, S's tail, then T: its first cell, its tail, its cells
         for request in 2..=4 {
             let f = Arc::new(Fixture::new());
@@ -203,8 +204,10 @@ async fn r15_what_lies_beyond_the_sources_tail_is_not_returned() -> Result<()> {
             let step = Interjection::new(move || {
                 let (f, copier) = (Arc::clone(&world), copier.clone());
                 async move {
-                    f.append(&["c"]).await.unwrap();
-                    copier.copy().await.unwrap();
+                    append(&f, "c").await.unwrap();
+                    if grows {
+                        copier.copy().await.unwrap();
+                    }
                 }
             });
             let at_request = At::Operation(plan.log().len() + request);
@@ -222,7 +225,33 @@ async fn r15_what_lies_beyond_the_sources_tail_is_not_returned() -> Result<()> {
             ));
         }
     }
-    assert_eq!(by_target, 6);
+    assert_eq!(by_target, 9);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_a_target_that_covers_half_a_cell_is_completed_from_its_middle() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"], &["b", "c", "d"], &["e"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy_until(Revision(2)).await?;
+    let client = target_reading(&f, &hand).await?;
+    let folded = fold(&f, &client).await?;
+    assert_eq!(folded.state.len(), 10);
+    assert_eq!(folded.state[4..6], ["c.0 v2", "c.1 v2"]);
+    assert_eq!(folded.state[8..], ["e.0 v2", "e.1 v2"]);
+    assert_eq!((folded.position, answers(&client)), (at(&s, 5), (1, 0)));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_what_was_deleted_is_not_completed() -> Result<()> {
+    let (f, s) = Fixture::with(&[&["a"], &["b"], &["c"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy_until(Revision(1)).await?;
+    let client = target_reading(&f, &hand).await?;
+    assert!(f.world.event_store.bury(&s.stream, 1));
+    let error = fold(&f, &client).await.unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Gone);
     Ok(())
 }
 
@@ -436,7 +465,7 @@ async fn r15_shadow_reads_give_the_sources_answer_and_compare() -> Result<()> {
     let damage = Append {
         commit: f.world.environment.commit_id(),
         origin: None,
-        cursor: Some(esm_core::event::Revision(3)),
+        cursor: Some(Revision(3)),
         events: Vec::new(),
     };
     f.world.event_store.append(target, &tail, damage).await?;
