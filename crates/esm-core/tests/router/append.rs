@@ -156,6 +156,14 @@ async fn a_warm_append_is_one_write_and_nothing_else() -> Result<()> {
     let warm = &plan.log().operations()[usize::try_from(cold).unwrap()..];
     let names: Vec<_> = warm.iter().map(|o| o.call.name).collect();
     assert_eq!(names, ["event_store.append"; 4]);
+    // and what everything cost beyond that is told
+    let refused = client
+        .append(&f.object, ExpectedRevision::NoStream, events(&["5"]))
+        .await;
+    assert!(refused.is_err());
+    let extra = client.statistics().extra_requests();
+    assert_eq!(extra, plan.log().len() - 6);
+    assert!(extra > 1, "the first had to create the object");
     Ok(())
 }
 
