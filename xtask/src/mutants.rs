@@ -84,7 +84,10 @@ fn copy_of(commit: &str) -> Result<PathBuf> {
 fn judge(area: &Area, options: &Options, tree: &Path) -> Result<Vec<String>> {
     let mut first = cargo_mutants(area, tree, "first");
     first.args(area.judges());
-    first.args(options.shard.iter().map(|shard| format!("--shard={shard}")));
+    if let Some(shard) = &options.shard {
+        // so that each part is a sample of all files
+        first.args(["--sharding=round-robin", &format!("--shard={shard}")]);
+    }
     first.args(&options.arguments);
     let missed = outcome(&mut first, area, "first")?;
     if missed.is_empty() {
