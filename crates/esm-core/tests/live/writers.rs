@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use esm_core::ErrorKind;
 use esm_core::migration::{MigrationService, MigrationStatus};
@@ -47,8 +48,13 @@ async fn r6_when_writers_are_always_faster_it_stops_and_says_so() {
     let f = Arc::new(Fixture::with_events(30).await);
     let source = f.active().await;
     let service = pursued(&f, "event_store.close", 1000);
+    let told = Arc::new(AtomicU64::default());
+    let lost = Arc::clone(&told);
     let result = (service.migrate(f.object.clone()))
         .cutover(|c| c.attempts(7))
+        .progress(|p| {
+            p.on_progress(move |p| drop(lost.fetch_max(p.lost_close_attempts, Ordering::Relaxed)))
+        })
         .execute()
         .await
         .unwrap();
@@ -61,6 +67,7 @@ async fn r6_when_writers_are_always_faster_it_stops_and_says_so() {
     );
     assert_eq!(f.active().await, source, "the source is untouched");
     assert_eq!(f.read().await, ids(0..37));
+    assert_eq!(told.load(Ordering::Relaxed), 7);
 }
 
 #[tokio::test(start_paused = true)]
