@@ -83,6 +83,24 @@ async fn a_failed_migration_is_refused_a_second_time_until_it_is_rolled_back() {
     assert!(again.is_success());
 }
 
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_nothing_more_is_begun() {
+    let types = |n| if n == 3 { ["Bad"] } else { ["Old"] };
+    let world = World::new();
+    for n in 1..=6 {
+        world.object(&format!("order/{n}"), &types(n)).await;
+    }
+    let migration = world.service.migrate_named(name()).batch(2).concurrency(1);
+    let failed = migration.transform(rules()).execute().await.unwrap();
+    assert_eq!(failed.status, MigrationStatus::Failed);
+    let numbers = (failed.statistics.migrated, failed.statistics.failed);
+    assert_eq!(numbers, (2, 1));
+    for n in 3..=6 {
+        let object = format!("order/{n}").parse().unwrap();
+        assert!(world.document(&object).await.terminated.is_empty(), "{n}");
+    }
+}
+
 /// A migration whose rest cannot be migrated can be rolled back, and another begun.
 #[tokio::test(start_paused = true)]
 async fn a_migration_with_an_object_that_always_fails_can_end() {
