@@ -54,6 +54,13 @@ mod tests {
                 prop_assert!(!batch.is_empty() && batch.len() as u64 <= max_cell_events);
                 prop_assert!(batch.len() == 1 || bytes <= limits.max_cell_bytes / 2);
             }
+            // and no batch ends while the next event fits in
+            for pair in batches.windows(2) {
+                let bytes: u64 = pair[0].iter().map(Event::approximate_size).sum();
+                let more = bytes + pair[1][0].approximate_size();
+                let full = pair[0].len() as u64 == max_cell_events;
+                prop_assert!(full || more > limits.max_cell_bytes / 2);
+            }
             prop_assert_eq!(batches.concat(), events);
         }
     }
