@@ -53,7 +53,7 @@ async fn r6_when_writers_are_always_faster_it_stops_and_says_so() {
     let result = (service.migrate(f.object.clone()))
         .cutover(|c| c.attempts(7))
         .progress(|p| {
-            p.on_progress(move |p| drop(lost.fetch_max(p.lost_close_attempts, Ordering::Relaxed)))
+            p.on_progress(move |p| _ = lost.fetch_max(p.lost_close_attempts, Ordering::Relaxed))
         })
         .execute()
         .await

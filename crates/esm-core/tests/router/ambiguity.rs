@@ -141,12 +141,12 @@ async fn what_cannot_be_settled_gives_a_token_that_settles_it_later() -> Result<
     let (f, s) = Fixture::with(&[&["a"], &["b"], &["c"]]).await?;
     let client = lossy(&f, 1, 0, 20);
     let expected = ExpectedRevision::At(at(&s, 3));
-    let begun = f.environment.clock.monotonic();
+    let begun = f.world.environment.clock.monotonic();
     let error = client
         .append(&f.object, expected, events(&["d"]))
         .await
         .unwrap_err();
-    let waited = (f.environment.clock.monotonic() - begun).as_millis();
+    let waited = (f.world.environment.clock.monotonic() - begun).as_millis();
     let pauses = 50 + 100 + 200 + 400 + 800;
     assert!((pauses / 2..=pauses * 3 / 2).contains(&waited), "{waited}");
     assert_eq!(error.kind(), &ErrorKind::Ambiguous);

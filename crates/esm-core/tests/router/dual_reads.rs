@@ -163,7 +163,7 @@ async fn r15_a_target_of_many_pages_is_read_once() -> Result<()> {
     let hand = ByHand::new(&f, &s, 0, transformer());
     for id in ["b", "c", "d"] {
         hand.copy().await?;
-        append(&f, id).await?;
+        f.append(&[id]).await?;
     }
     let client = f.client().with_transformer(transformer());
     let client = client.with_pages(PageLimit { cells: 1, bytes: 0 });
@@ -204,7 +204,7 @@ async fn r15_what_lies_beyond_the_sources_tail_is_not_returned() -> Result<()> {
             let step = Interjection::new(move || {
                 let (f, copier) = (Arc::clone(&world), copier.clone());
                 async move {
-                    append(&f, "c").await.unwrap();
+                    f.append(&["c"]).await.unwrap();
                     if grows {
                         copier.copy().await.unwrap();
                     }

@@ -127,12 +127,12 @@ async fn a_tail_ends_with_the_reason_at_a_restore_and_at_a_deletion() -> Result<
 async fn a_position_beyond_the_end_is_refused() -> Result<()> {
     let (f, s) = Fixture::with(&[&["a"]]).await?;
     let mut tail = tail(&f, ReadPosition::At(at(&s, 2)));
-    let begun = f.environment.clock.monotonic();
+    let begun = f.world.environment.clock.monotonic();
     let error = tail.try_next().await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Invalid);
     assert!(error.hint().is_some());
     assert_eq!(
-        f.environment.clock.monotonic(),
+        f.world.environment.clock.monotonic(),
         begun,
         "it is not waited for"
     );
