@@ -54,6 +54,8 @@ async fn r21_what_an_ended_migration_left_in_the_index_goes_with_the_next_one() 
     assert!(next.result().await.is_success());
     let left: Vec<_> = index().await.into_keys().collect();
     assert_eq!(left, [unknown]);
+    let entry = table.newest(&f.object).await.unwrap().unwrap();
+    assert_eq!(entry.generation, 2, "two streams came before its source");
 }
 
 #[tokio::test(start_paused = true)]
