@@ -235,3 +235,21 @@ fn check_format(body: &[u8], migration: MigrationId, number: u64) -> Result<()> 
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_a_newer_version_is_not_read_as_if_it_were_understood() {
+        let migration = MigrationId::from_uuid(uuid::Uuid::nil());
+        let check = |format: u32| {
+            let body = format!(r#"{{"format":{format}}}"#);
+            check_format(body.as_bytes(), migration, 3)
+        };
+        assert!(check(JournalRecord::FORMAT).is_ok());
+        let error = check(JournalRecord::FORMAT + 1).unwrap_err();
+        assert!(error.to_string().contains("record 3 has format 2"));
+        assert!(error.hint().is_some_and(|hint| hint.contains("newer")));
+    }
+}
