@@ -233,6 +233,28 @@ async fn a_target_store_need_not_be_able_to_close_live_streams_until_they_are_to
     }
 }
 
+/// What a store was when the migration began says nothing about what it is when it is resumed.
+#[tokio::test(start_paused = true)]
+async fn a_migration_goes_on_only_where_sources_can_still_be_closed() {
+    let mut world = World::new(Capabilities::default(), &["Old"]).await;
+    let plan = FaultPlan::new().with(At::Named("event_store.close", 0), Fault::CrashBefore);
+    let actor = plan.actor("first");
+    let migration = world.holder(&actor).migrate(world.order.clone());
+    let crashed = actor.run(migration.transform(rules()).execute()).await;
+    assert!(crashed.is_err());
+    let migration = world.begun().await.unwrap();
+    let worse = Capabilities::default().with_shortcoming(Shortcoming::CloseNotHonoured);
+    let store = world.storage.event_store.clone();
+    world.storage.event_store = store.with_capabilities(worse);
+    let next = world.storage.with_own_locks().migration_service();
+    let refused = next.resume(migration).transform(rules()).execute().await;
+    assert_eq!(*refused.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert!(!world.source_is_closed());
+    // what was begun can still be undone
+    let undone = next.roll_back(migration).execute().await.unwrap();
+    assert_eq!(undone.status, MigrationStatus::RolledBack, "{undone:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_backup_is_not_restored_into_a_store_that_cannot_close_live_streams() {
     let capabilities = Capabilities::default().with_shortcoming(Shortcoming::CloseNotHonoured);

@@ -70,6 +70,31 @@ async fn nobody_goes_forward_without_the_transformation() {
     assert_eq!(*refused.kind(), ErrorKind::PlanOutdated, "{refused}");
 }
 
+/// R5: nobody else would ever look at it again.
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_at_a_source_that_another_has_closed_is_removed_by_who_resumes() {
+    let (world, object) = World::with_order(&["Old"]).await;
+    let plan = FaultPlan::new().with(At::Named("event_store.close", 0), Fault::CrashBefore);
+    let actor = plan.actor("first");
+    let first = actor.migration_service(&world.storage.with_own_locks());
+    let first = first.migrate_named(name()).transform(rules());
+    assert!(actor.run(first.execute()).await.is_err());
+    let migration = world.migration().await.unwrap();
+    let rival = world.holder("rival", &FaultPlan::new());
+    let moved = rival.migrate(object.clone()).execute().await.unwrap();
+    assert!(moved.is_success(), "{moved:?}");
+
+    let next = world.holder("next", &FaultPlan::new());
+    let resumed = next.resume(migration).transform(rules()).execute().await;
+    assert!(resumed.unwrap().is_success());
+    let document = world.document(&object).await;
+    let closed = document.terminated.iter().map(|closed| &closed.stream);
+    let named = closed.chain([&document.active]);
+    let mut named: Vec<_> = named.map(|stream| stream.stream.clone()).collect();
+    named.sort();
+    assert_eq!(world.storage.event_store.stream_ids(), named);
+}
+
 /// A lock that was never released keeps nobody away once its migration has ended, and one whose
 /// holder died only as long as it takes to see that.
 #[tokio::test(start_paused = true)]

@@ -22,12 +22,13 @@ pub(super) enum First {
 
 impl First {
     pub(super) fn of(
+        simulation: &Simulation<'_>,
         ended: std::result::Result<Result<MigrationResult>, crate::faults::Crashed>,
     ) -> Self {
         let error = match ended {
             Err(_) => return Self::Ended("crashed".to_owned()),
             Ok(Ok(result)) if result.is_success() => return Self::Succeeded,
-            Ok(Ok(result)) if is_undone(&result) => return Self::Undone,
+            Ok(Ok(result)) if is_undone(simulation, &result) => return Self::Undone,
             Ok(Ok(result)) => {
                 let status = result.status;
                 let error = result.error.map(|error| error.context(status));
@@ -110,18 +111,22 @@ pub(super) async fn finish(simulation: &Simulation<'_>, by: &Process) -> Result<
         }
         // the fault came into an undo, which has ended now: what was undone is migrated anew, and
         // where the pivot was behind the undo was refused, and it goes forward
-        match is_undone(&ended) {
+        match is_undone(simulation, &ended) {
             true => by.begin(scenario).await,
             false => by.resume(scenario, state.migration).execute().await,
         }
     };
-    success(by.actor.run(work).await, "going on")
+    success(simulation, by.actor.run(work).await, "going on")
 }
 
-/// Whether it was undone: where the store cannot fence, as far as it can be there.
-fn is_undone(result: &MigrationResult) -> bool {
-    use MigrationStatus::{Abandoned, RolledBack};
-    matches!(result.status, RolledBack | Abandoned) && result.error.is_none()
+/// Whether it was undone; as far as it can be, where the store cannot take a target back.
+fn is_undone(simulation: &Simulation<'_>, result: &MigrationResult) -> bool {
+    let undone = match result.status {
+        MigrationStatus::RolledBack => true,
+        MigrationStatus::Abandoned => !simulation.place.takes_back(),
+        _ => false,
+    };
+    undone && result.error.is_none()
 }
 
 /// Begins a migration of its own. What the other still does beside its paused call may be faster
@@ -131,7 +136,7 @@ fn is_undone(result: &MigrationResult) -> bool {
 /// What went wrong, in words.
 pub(super) async fn begin(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
     let ended = by.actor.run(by.begin(simulation.scenario)).await;
-    match First::of(ended) {
+    match First::of(simulation, ended) {
         First::Succeeded | First::Undone | First::Superseded(_) => Ok(()),
         First::Ended(how) => Err(format!("a rival does not succeed: {how}")),
     }
@@ -146,7 +151,7 @@ pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Res
     for state in unfinished(by).await? {
         let builder = by.resume(simulation.scenario, state.migration);
         let ended = by.actor.run(builder.execute()).await;
-        if let First::Superseded(how) | First::Ended(how) = First::of(ended) {
+        if let First::Superseded(how) | First::Ended(how) = First::of(simulation, ended) {
             let left = unfinished(by).await?;
             if left.iter().all(|other| other.migration != state.migration) {
                 // it has undone itself
@@ -155,7 +160,7 @@ pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Res
             let undone = by.actor.run(by.undo(state.migration).execute()).await;
             let undone = undone.map_err(|_| "undoing crashed")?;
             let result = undone.map_err(|e| format!("undoing after {how}: {e:?}"))?;
-            if !is_undone(&result) {
+            if !is_undone(simulation, &result) {
                 let error = result.error;
                 return Err(format!("neither resumed ({how}) nor undone: {error:?}"));
             }
@@ -172,10 +177,11 @@ async fn unfinished(by: &Process) -> Result<Vec<MigrationState>, String> {
 }
 
 fn success(
+    simulation: &Simulation<'_>,
     ended: std::result::Result<Result<MigrationResult>, crate::faults::Crashed>,
     what: &str,
 ) -> Result<(), String> {
-    match First::of(ended) {
+    match First::of(simulation, ended) {
         First::Succeeded => Ok(()),
         First::Undone => Err(format!("{what} ends as undone")),
         First::Superseded(how) | First::Ended(how) => {
@@ -208,7 +214,7 @@ pub(super) async fn roll_back_only(
         let undone = undone.map_err(|_| "undoing crashed")?;
         let result = undone.map_err(|e| format!("undoing does not succeed: {e:?}"))?;
         match (&result.status, &result.error) {
-            _ if is_undone(&result) => end::check_undone(simulation).await?,
+            _ if is_undone(simulation, &result) => end::check_undone(simulation).await?,
             (_, Some(error)) if *error.kind() == ErrorKind::Stuck => {
                 end::check_pivot_behind(simulation).await?;
             }

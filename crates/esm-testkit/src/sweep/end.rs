@@ -192,9 +192,8 @@ async fn check_streams(
     expected: &BTreeSet<StreamId>,
 ) -> Result<(), String> {
     let found = simulation.streams().await?;
-    let offered = simulation.place.event_store.capabilities();
-    let removes = offered.fence && offered.discard;
-    match found == *expected || !removes && found.is_superset(expected) {
+    let may_stay = !simulation.place.takes_back();
+    match found == *expected || may_stay && found.is_superset(expected) {
         true => Ok(()),
         false => Err(format!(
             "streams are left over or missing: {found:?}, wanted {expected:?}"

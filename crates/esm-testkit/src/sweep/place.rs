@@ -111,6 +111,12 @@ impl Place {
         }
     }
 
+    /// Whether a target that was begun can be removed again (R17).
+    pub(super) fn takes_back(&self) -> bool {
+        let offered = self.event_store.capabilities();
+        offered.fence && offered.discard
+    }
+
     /// All cells of a stream.
     pub(super) async fn cells(&self, stream: &StreamId) -> Result<Vec<Cell>, String> {
         let store = Arc::clone(&self.event_store);

@@ -352,7 +352,7 @@ async fn simulate(
     simulation.interrupt().await?;
     let first = continuation::start(simulation, "first", 1).await?;
     let ended = first.actor.run(first.work(simulation.scenario)).await;
-    let first = First::of(ended);
+    let first = First::of(simulation, ended);
     let refused = simulation.scenario.undone_after.is_some();
     if let (None, false, First::Superseded(how) | First::Ended(how)) = (spot, refused, &first) {
         return Err(how.clone());

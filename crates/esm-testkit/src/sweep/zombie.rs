@@ -25,7 +25,7 @@ pub(super) async fn simulate(
         // without a lock it may need fewer operations, and never come to the one where it pauses
         gate.open();
         gate.pass().await;
-        Ok::<_, String>(First::of(ended))
+        Ok::<_, String>(First::of(simulation, ended))
     };
     let meanwhile = async {
         gate.reached().await;

@@ -116,6 +116,13 @@ pub struct VerifiedCheckpoint {
     pub target_bytes: u64,
 }
 
+impl VerifiedCheckpoint {
+    /// Whether it says how far this target was compared with this source.
+    pub(crate) fn is_of(&self, source: &StreamRef, target: &StreamRef) -> bool {
+        self.source == *source && self.target == *target
+    }
+}
+
 /// How a migration ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,12 +1,21 @@
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::*;
+use crate::clock::Environment;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
 use crate::id::{CommitId, Epoch, HolderId, MigrationId, StoreId, StreamRef};
 use crate::migration::options::{
     BulkOptions, CopyOptions, MigrationStrategy, PlannedMigration, Scope,
 };
 use crate::migration::status::{MigrationStatus, Step};
+use crate::store::{Record, RecordCollection, RecordKey, Records};
 use crate::transform::Ledger;
 use crate::verify::RollingHash;
 use uuid::Uuid;
@@ -109,6 +118,85 @@ fn entries() -> Vec<(&'static str, JournalEntry)> {
         ("abandoned", finished(Outcome::Abandoned)),
         ("cancelled", finished(Outcome::Cancelled)),
     ]
+}
+
+#[test]
+fn a_checkpoint_is_of_one_source_and_one_target() {
+    let stream = |name| StreamRef::new(plan().store, crate::id::StreamId::new(name).unwrap());
+    let checkpoint = VerifiedCheckpoint {
+        source: stream("s"),
+        target: stream("t"),
+        source_seq: 1,
+        source_events: Revision(1),
+        target_events: Revision(1),
+        hash: RollingHash::new(),
+        ledger: Ledger::new(),
+        source_bytes: 0,
+        target_bytes: 0,
+    };
+    for (source, target, is) in [("s", "t", true), ("s", "u", false), ("r", "t", false)] {
+        let (source, target) = (stream(source), stream(target));
+        assert_eq!(checkpoint.is_of(&source, &target), is, "{source} {target}");
+    }
+}
+
+/// One key's records.
+#[derive(Debug, Default)]
+struct OneKey(Mutex<Vec<Bytes>>);
+
+#[async_trait]
+impl Records for OneKey {
+    async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
+        let count = self.0.lock().unwrap().len() as u64;
+        match count.checked_sub(1) {
+            Some(last) => self.get(key, last).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn get(&self, _: &RecordKey, number: u64) -> Result<Option<Record>> {
+        let bodies = self.0.lock().unwrap();
+        let body = bodies.get(usize::try_from(number).unwrap()).cloned();
+        Ok(body.map(|body| Record { number, body }))
+    }
+
+    async fn put(&self, _: &RecordKey, number: u64, body: Bytes) -> Result<()> {
+        let mut bodies = self.0.lock().unwrap();
+        match bodies.len() as u64 == number {
+            true => bodies.push(body),
+            false => return Err(Error::new(ErrorKind::Conflict { actual: None }, "taken")),
+        }
+        Ok(())
+    }
+
+    fn list(&self, _: RecordCollection) -> BoxStream<'_, Result<RecordKey>> {
+        futures::stream::empty().boxed()
+    }
+}
+
+#[tokio::test]
+async fn what_this_process_appends_itself_takes_nothing_over() {
+    let records: Arc<dyn Records> = Arc::new(OneKey::default());
+    let journal = async |holder| {
+        let (records, holder) = (Arc::clone(&records), HolderId::new(holder).unwrap());
+        let environment = Environment::system();
+        let journal = Journal::open(records, environment, plan().migration, holder);
+        journal.await.unwrap()
+    };
+    let mut ours = journal("ours").await;
+    ours.claim().await.unwrap();
+    let plan = JournalEntry::Planned { plan: plan() };
+    ours.append(plan).await.unwrap();
+    let watch = ours.watch();
+    for _ in 0..3 {
+        let (_, checkpoint) = entries().remove(3);
+        ours.append(checkpoint).await.unwrap();
+    }
+    watch.ensure_ours().await.unwrap();
+    journal("theirs").await.claim().await.unwrap();
+    let error = watch.ensure_ours().await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Fenced);
+    assert!(error.to_string().contains("theirs"), "{error}");
 }
 
 fn state(names: &[&str]) -> JournalState {

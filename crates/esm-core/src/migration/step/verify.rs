@@ -60,9 +60,8 @@ impl Progressed {
 
     /// Goes on from a checkpoint of an earlier holder, where it is of this attempt.
     pub(crate) fn resume(attempt: &Attempt, checkpoint: Option<&VerifiedCheckpoint>) -> Self {
-        let fits =
-            |c: &&VerifiedCheckpoint| c.source == attempt.source && c.target == attempt.target;
-        let Some(checkpoint) = checkpoint.filter(fits) else {
+        let of_this = checkpoint.filter(|c| c.is_of(&attempt.source, &attempt.target));
+        let Some(checkpoint) = of_this else {
             return Self::start();
         };
         Self {
