@@ -166,5 +166,5 @@ const ROUTER: Option<&str> = Some("not test(/^(between|saga|stale_phases|live|in
 const SAGA: Option<&str> = Some(
     "not binary(crash_sweep) or test(/^(writers|zombies)::(identity|undo|empty)$/) \
      or test(/^thinned_crashes::(empty|dropping|undoing_itself)$/) \
-     or test(/^writers::(with_books|with_a_window|many_cells)$/) or test(/^regressions::/)",
+     or test(/^writers::(with_books|with_a_window|many_cells)$/)",
 );
