@@ -65,13 +65,15 @@ fn finished(outcome: Outcome) -> JournalEntry {
     }
 }
 
-/// One entry of each kind, by name.
-fn entries() -> Vec<(&'static str, JournalEntry)> {
-    let reason = || "r".to_owned();
-    let stream = StreamRef::new(plan().store, crate::id::StreamId::new("s").unwrap());
-    let checkpoint = Box::new(VerifiedCheckpoint {
-        source: stream.clone(),
-        target: stream,
+fn stream(name: &str) -> StreamRef {
+    StreamRef::new(plan().store, crate::id::StreamId::new(name).unwrap())
+}
+
+/// Of one event of this source and one of this target.
+fn checkpoint(source: &str, target: &str) -> VerifiedCheckpoint {
+    VerifiedCheckpoint {
+        source: stream(source),
+        target: stream(target),
         source_seq: 1,
         source_events: Revision(1),
         target_events: Revision(1),
@@ -79,7 +81,13 @@ fn entries() -> Vec<(&'static str, JournalEntry)> {
         ledger: Ledger::new(),
         source_bytes: 0,
         target_bytes: 0,
-    });
+    }
+}
+
+/// One entry of each kind, by name.
+fn entries() -> Vec<(&'static str, JournalEntry)> {
+    let reason = || "r".to_owned();
+    let checkpoint = Box::new(checkpoint("s", "s"));
     let so_far = Box::default();
     vec![
         ("claim", JournalEntry::Claim),
@@ -122,18 +130,7 @@ fn entries() -> Vec<(&'static str, JournalEntry)> {
 
 #[test]
 fn a_checkpoint_is_of_one_source_and_one_target() {
-    let stream = |name| StreamRef::new(plan().store, crate::id::StreamId::new(name).unwrap());
-    let checkpoint = VerifiedCheckpoint {
-        source: stream("s"),
-        target: stream("t"),
-        source_seq: 1,
-        source_events: Revision(1),
-        target_events: Revision(1),
-        hash: RollingHash::new(),
-        ledger: Ledger::new(),
-        source_bytes: 0,
-        target_bytes: 0,
-    };
+    let checkpoint = checkpoint("s", "t");
     for (source, target, is) in [("s", "t", true), ("s", "u", false), ("r", "t", false)] {
         let (source, target) = (stream(source), stream(target));
         assert_eq!(checkpoint.is_of(&source, &target), is, "{source} {target}");
@@ -189,8 +186,9 @@ async fn what_this_process_appends_itself_takes_nothing_over() {
     ours.append(plan).await.unwrap();
     let watch = ours.watch();
     for _ in 0..3 {
-        let (_, checkpoint) = entries().remove(3);
-        ours.append(checkpoint).await.unwrap();
+        let checkpoint = Box::new(checkpoint("s", "t"));
+        let verified = JournalEntry::Verified { checkpoint };
+        ours.append(verified).await.unwrap();
     }
     watch.ensure_ours().await.unwrap();
     journal("theirs").await.claim().await.unwrap();
