@@ -6,7 +6,6 @@ use esm_core::ErrorKind;
 use esm_core::event::Revision;
 use esm_core::id::ObjectId;
 use esm_core::known_stores::KnownStores;
-use esm_core::migration::MigrationService;
 use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_core::store::EventStore;
 use esm_core::transform::Identity;
@@ -102,10 +101,7 @@ async fn a_move_to_another_store_goes_back_to_where_it_came_from() {
     let w = World::new(&[("order/1", &["Old", "Noise"])]).await;
     let other: Arc<dyn EventStore> = Arc::new(w.storage.another_event_store());
     let stores = w.stores().with(Arc::clone(&other));
-    // without an observer, which knows one store
-    let service =
-        MigrationService::new(stores.clone(), w.storage.records(), w.storage.locks()).unwrap();
-    let service = service.with_environment(w.storage.environment.clone());
+    let service = w.process_with(&other);
     let client = ObjectClient::new(w.storage.records(), stores, w.storage.environment.clone());
     let object: ObjectId = "order/1".parse().unwrap();
     let moved = service.migrate(object.clone()).transform(up());

@@ -9,7 +9,7 @@ use esm_core::migration::{
     MigrationBuilder, MigrationResult, MigrationService, MigrationState, RollBackBuilder,
 };
 use esm_core::router::ObjectClient;
-use esm_core::store::Stores;
+use esm_core::store::{EventStore, Stores};
 use esm_core::transform::{EventTransformer as _, FunctionTransformer, Transformed};
 use esm_testkit::faults::FaultPlan;
 use esm_testkit::memory::MemoryWorld;
@@ -178,6 +178,15 @@ impl World {
 
     pub(crate) fn stores(&self) -> Stores {
         Stores::new(self.storage.event_store())
+    }
+
+    /// A process that knows another store too, without an observer, which knows one.
+    pub(crate) fn process_with(&self, other: &Arc<dyn EventStore>) -> MigrationService {
+        let stores = self.stores().with(Arc::clone(other));
+        let (records, locks) = (self.storage.records(), self.storage.locks());
+        let service = MigrationService::new(stores, records, locks).unwrap();
+        let service = service.with_backups(self.storage.backups());
+        service.with_environment(self.storage.environment.clone())
     }
 
     /// Everything that is stored, to see that nothing was touched.

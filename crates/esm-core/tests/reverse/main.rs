@@ -6,6 +6,7 @@
 mod bulk;
 mod chains;
 mod fixture;
+mod planned;
 mod refused;
 mod restored;
 mod rivals;

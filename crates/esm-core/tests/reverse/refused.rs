@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use esm_core::ErrorKind;
 use esm_core::migration::{MigrationStatus, RollBackPlan};
+use esm_core::{Error, ErrorKind};
 
 use crate::fixture::{World, down, event, schema, unfinished, up};
 use esm_core::transform::{FunctionTransformer, TransformError};
@@ -135,6 +135,32 @@ async fn after_its_window_a_migration_is_final_and_the_error_says_how_to_go_back
     assert_eq!(*error.kind(), ErrorKind::Stuck);
     assert!(error.to_string().contains("final"), "{error}");
     assert!(error.hint().unwrap().contains("new migration"), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn originals_that_were_deleted_on_purpose_cannot_be_restored() {
+    let w = World::new(&[("order/1", &["Old", "Kept", "Old"])]).await;
+    let source = w.active("order/1").await;
+    let forward = w.migrate("order/1").await;
+    assert!(w.storage.event_store.bury(&source.stream, 1));
+    let refused = |error: &Error| {
+        assert_eq!(*error.kind(), ErrorKind::Gone, "{error}");
+        for part in ["revision 1", source.stream.as_str()] {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
+    };
+    // the copy is the first to read them
+    let failed = w.back(forward).execute().await.unwrap();
+    assert_eq!(failed.status, MigrationStatus::Failed);
+    refused(&failed.error.unwrap());
+    let undone = w.service.roll_back(failed.migration).execute().await;
+    assert_eq!(undone.unwrap().status, MigrationStatus::RolledBack);
+    // unless they must say which schemas old code knows
+    w.append("order/1", event("a", "Kept", 1)).await;
+    let before = w.everything();
+    refused(&w.back(forward).execute().await.unwrap_err());
+    assert_eq!(w.everything(), before);
+    w.unharmed();
 }
 
 #[tokio::test(start_paused = true)]
