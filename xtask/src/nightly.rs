@@ -19,7 +19,8 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// Runs all tests as the profile `nightly` has them: the sweeps whole and in pairs.
+/// Runs all tests as the profile `nightly` has them: the sweeps whole and in pairs, the model within
+/// its larger bounds.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if !command::answers("cargo-nextest", &["nextest", "--version"]) {
         bail!("cargo-nextest is not installed: `cargo install --locked cargo-nextest`");
@@ -28,6 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tests
         .args(["nextest", "run", "--profile=nightly"])
         .env("ESM_SWEEP", "full")
+        .env("ESM_MODEL", "large")
         .env("PROPTEST_CASES", options.cases.to_string());
     match options.arguments.is_empty() {
         true => tests.args(["--workspace", "--all-features"]),

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use esm_core::ErrorKind;
 use esm_core::event::Schema;
-use esm_core::store::Origin;
+use esm_core::store::{OnRetired, Origin};
 use esm_core::transform::{FunctionTransformer, Transformed};
 
-use crate::fixture::{World, down, event, schema};
+use crate::fixture::{World, down, event, schema, up};
 
 async fn origin(w: &World, order: &str) -> Origin {
     let active = w.active(order).await;
@@ -66,7 +66,7 @@ async fn a_schema_that_both_ways_keep_stays_old_codes_own() {
     };
     let w = World::new(&[("order/1", &["Old"])]).await;
     let builder = w.migration("order/1").transform(same("up", "1"));
-    let policy = esm_core::store::OnRetired::AcceptUnchanged;
+    let policy = OnRetired::AcceptUnchanged;
     let forward = builder.on_retired(policy).execute().await.unwrap();
     assert!(forward.is_success(), "{forward:?}");
     let active = w.active("order/1").await.stream;
@@ -80,4 +80,37 @@ async fn a_schema_that_both_ways_keep_stays_old_codes_own() {
     assert!(back.is_success(), "{back:?}");
     let restored = origin(&w, "order/1").await;
     assert_eq!((restored.retired.len(), restored.refused().count()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_appends_of_new_code_is_as_the_migration_said() {
+    for policy in [OnRetired::Refuse, OnRetired::AcceptUnchanged] {
+        let w = World::new(&[("order/1", &["Old"])]).await;
+        let builder = w.migration("order/1").transform(up()).on_retired(policy);
+        let forward = w.succeeded(builder.execute().await).migration;
+        w.succeeded(w.back(forward).execute().await);
+        let object = "order/1".parse().unwrap();
+        let late = vec![event("late", "Old", 2)];
+        let appended = w.storage.append(&object, late).await;
+        let accepted = policy == OnRetired::AcceptUnchanged;
+        assert_eq!(appended.is_ok(), accepted, "{policy:?}: {appended:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_that_down_keeps_is_accepted_for_nobody_can_tell_its_forms_apart() {
+    let keeps = FunctionTransformer::new("keeps", 1, [schema("Old", 2)], |event, _| {
+        let mut changed = event.clone();
+        changed.payload = "{}".into();
+        Ok(Transformed::Events(vec![changed]))
+    });
+    let w = World::new(&[("order/1", &["Old"])]).await;
+    let forward = w.migrate("order/1").await;
+    w.append("order/1", event("since", "Old", 2)).await;
+    let back = w.service.roll_back(forward).down(keeps.unwrap());
+    let back = back.execute().await.unwrap();
+    assert!(back.is_success(), "{back:?}");
+    w.append("order/1", event("late", "Old", 2)).await;
+    let lines = ["Old v1 order/1-0", "Old v2 since", "Old v2 late"];
+    assert_eq!(w.lines("order/1").await, lines);
 }
