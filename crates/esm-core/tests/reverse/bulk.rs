@@ -95,3 +95,24 @@ async fn one_that_was_undone_in_part_goes_back_with_the_rest() {
         assert_eq!(w.lines(order).await.len(), types.len());
     }
 }
+
+/// It is a failure of the storage, not an object that cannot be reversed.
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_fails_while_it_is_planned_blocks_no_object() {
+    let w = World::new(&ORDERS).await;
+    let forward = w.succeeded(w.service.migrate_all().transform(up()).execute().await);
+    let mut failed = 0;
+    loop {
+        let reached = w.plan.log().operations().len() as u64;
+        let at = At::Operation(reached + failed);
+        w.plan.inject(at, Fault::FailBefore);
+        let planned = w.back(forward.migration).dry_run().await;
+        if let Ok(RollBackPlan::Reverse { plan }) = &planned {
+            assert_eq!((plan.blocked, plan.objects), (0, 4));
+            break;
+        }
+        assert_eq!(*planned.unwrap_err().kind(), ErrorKind::Unavailable);
+        failed += 1;
+    }
+    assert!(failed > 10, "{failed}");
+}
