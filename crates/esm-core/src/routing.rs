@@ -180,7 +180,8 @@ impl RoutingTable {
     /// in this phase (R20). What `begin` itself says of a phase does not count.
     ///
     /// It starts from what stands there: an entry of this attempt is gone on with; one of an earlier
-    /// generation is over; one of another attempt at the same source is taken back first.
+    /// generation is over; one of another attempt at the same source is taken back first, but for one
+    /// of another migration where this attempt is over: that one stays.
     ///
     /// # Errors
     /// - `Fenced` when an entry of a later generation stands, or another attempt's books are
@@ -247,6 +248,10 @@ pub fn next_entry(
         Some(e) if e.target == begin.target => (e, phase),
         Some(e) if e.phase == MigrationPhase::Normal => (begin, phase),
         Some(e) if e.phase == MigrationPhase::BookClosed => return Err(superseded(&e)),
+        // what another migration has come to is not for this one to take back
+        Some(e) if phase == MigrationPhase::Normal && e.migration != begin.migration => {
+            return Ok(None);
+        }
         // another attempt at the same source: back first
         Some(e) => (e, MigrationPhase::Normal),
     };

@@ -274,7 +274,7 @@ fn r20_every_entry_that_can_stand_there_has_its_next() {
         for phase in MigrationPhase::ALL {
             let next = match next_entry(found.clone(), &begin, phase) {
                 Ok(Some(entry)) => shown(&entry),
-                Ok(None) => "it is there".to_owned(),
+                Ok(None) => "it stays".to_owned(),
                 Err(error) => format!("{:?}", error.kind()),
             };
             table += &format!("  to {phase} -> {next}\n");
