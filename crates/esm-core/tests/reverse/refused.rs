@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use esm_core::document::{Documents, TerminatedStream};
+use esm_core::event::Revision;
 use esm_core::migration::{MigrationStatus, RollBackPlan};
 use esm_core::{Error, ErrorKind};
 
@@ -161,6 +163,45 @@ async fn originals_that_were_deleted_on_purpose_cannot_be_restored() {
     refused(&w.back(forward).execute().await.unwrap_err());
     assert_eq!(w.everything(), before);
     w.unharmed();
+}
+
+/// The stream decides, not the document.
+#[tokio::test(start_paused = true)]
+async fn a_document_that_says_otherwise_than_the_closed_stream_is_not_believed() {
+    let w = World::new(&[("order/1", &["Old", "Kept"])]).await;
+    let forward = w.migrate("order/1").await;
+    // it has ended, and moved nothing
+    let idle = w.migrate("order/1").await;
+    w.append("order/1", event("since", "Kept", 1)).await;
+    let documents = Documents::new(w.storage.records());
+    let object = "order/1".parse().unwrap();
+    let told = w.document("order/1").await.terminated;
+    let otherwise: [(_, fn(&mut TerminatedStream)); 3] = [
+        (forward, |entry| entry.events = Revision(3)),
+        (forward, |entry| entry.continuation_events = Revision(1)),
+        (idle, |_| {}),
+    ];
+    let tell = async |entries: Vec<TerminatedStream>| {
+        let written = documents.update(&object, |document| {
+            document.terminated.clone_from(&entries);
+            true
+        });
+        written.await.unwrap();
+    };
+    for (migration, change) in otherwise {
+        let mut entries = told.clone();
+        entries[0].migration = migration;
+        change(&mut entries[0]);
+        tell(entries).await;
+        let before = w.everything();
+        let error = w.back(migration).execute().await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Corrupt, "{error}");
+        let closed = told[0].stream.stream.as_str();
+        assert!(error.to_string().contains(closed), "{error}");
+        assert_eq!(w.everything(), before);
+    }
+    tell(told.clone()).await;
+    w.succeeded(w.back(forward).execute().await);
 }
 
 #[tokio::test(start_paused = true)]
