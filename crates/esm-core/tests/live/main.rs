@@ -7,6 +7,7 @@
 mod commands;
 mod cutover;
 mod fixture;
+mod held_lock;
 mod hooks;
 mod lock_loss;
 mod phases;
