@@ -1,8 +1,11 @@
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use esm_core::migration::ThrottleReason;
+use esm_core::migration::{Limit, SettingsChange, ThrottleReason};
+use esm_testkit::events;
+use esm_testkit::faults::{At, Fault, FaultPlan};
 
 use crate::fixture::{Fixture, ids, slowly};
 
@@ -46,6 +49,49 @@ async fn a_function_of_the_users_holds_it() {
     busy.store(false, Ordering::Relaxed);
     let result = running.result().await;
     assert!(result.is_success() && result.elapsed > Duration::from_secs(60));
+}
+
+/// Several objects at once, in a storage that takes its time.
+async fn reasons(limit: Limit) -> BTreeSet<Option<String>> {
+    let f = Fixture::with_events(30).await;
+    for number in 2..6 {
+        let object = format!("order/{number}").parse().unwrap();
+        let cells = events(format!("{number}-"), ["Placed"]).map(|event| vec![event]);
+        f.world.create_object(&object, cells).await.unwrap();
+    }
+    let slow = Fault::Delay(Duration::from_secs(1));
+    let plan = FaultPlan::new().with(At::Each("event_store.append"), slow);
+    let service = plan.actor("migrator").migration_service(&f.world);
+    let (every, seen) = (
+        Duration::from_millis(100),
+        Arc::<Mutex<BTreeSet<_>>>::default(),
+    );
+    let told = Arc::clone(&seen);
+    let limits = SettingsChange {
+        requests_in_flight: Some(limit),
+        ..SettingsChange::default()
+    };
+    let migration = service
+        .migrate_all()
+        .limits(limits)
+        .control(|c| c.poll(every).publish(every))
+        .progress(|p| {
+            p.every(every).on_progress(move |progress| {
+                let reason = progress.throttled_by.as_ref().map(ToString::to_string);
+                told.lock().unwrap().insert(reason);
+            })
+        });
+    let result = migration.execute().await.unwrap();
+    assert!(result.is_success(), "{result:?}");
+    std::mem::take(&mut *seen.lock().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_requests_is_named_while_one_waits_for_it() {
+    let limited = reasons(Limit::At(1)).await;
+    let full = ThrottleReason::RequestsInFlight.to_string();
+    assert!(limited.contains(&Some(full)), "{limited:?}");
+    assert_eq!(reasons(Limit::Unlimited).await, BTreeSet::from([None]));
 }
 
 #[tokio::test(start_paused = true)]
