@@ -11,7 +11,7 @@
 //! | `service`, `builder`, `describe`, `resume`, `options` | what users call |
 //! | `decide` | what to do next: pure |
 //! | `phase`, `status`, `journal` | the state machines: pure, and the journal's I/O |
-//! | `lifecycle`, `drive`, `run`, `undo`, `object`, `attempt` | the drivers: a whole run, a scope, an object, one attempt |
+//! | `lifecycle`, `drive`, `run`, `undo`, `triage`, `object`, `attempt` | the drivers: a whole run, a scope, an object, one attempt |
 //! | `control/`, `steering`, `watch` | commands from other processes, heard and answered; and how it looks from there |
 //! | `readiness`, `cutover`, `phases`, `hooks` | from a verified target to the Close, and who is told |
 //! | `throttle`, `in_flight`, `meter`, `publish` | how fast it may go, where the time goes, and writing that down |
@@ -57,6 +57,7 @@ mod status;
 mod steering;
 mod step;
 mod throttle;
+mod triage;
 mod undo;
 mod watch;
 

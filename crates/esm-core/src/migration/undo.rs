@@ -4,13 +4,13 @@ use futures::StreamExt as _;
 
 use super::attempt::Attempt;
 use super::context::Context;
-use super::object::needs_nothing;
 use super::options::Scope;
 use super::report::Statistics;
 use super::status::Step;
 use super::step::close_books::{OpenBooks, close_books};
 use super::step::cut_over::follow_close;
 use super::step::roll_back::{self, Undone, undo};
+use super::triage::needs_nothing;
 use crate::chain;
 use crate::document::{ObjectDocument, TerminatedStream};
 use crate::error::{Error, ErrorKind, Result};

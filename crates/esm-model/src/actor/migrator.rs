@@ -1,6 +1,6 @@
 //! The life of a migrator's run: lock, journal, triage, and the last record.
 //!
-//! Stands for `migration::lifecycle`, `journal::log` and `object::triage`: I/O around
+//! Stands for `migration::lifecycle`, `journal::log` and `triage`: I/O around
 //! `JournalState::apply`, which says what may be recorded.
 
 use crate::protocol::{Protocol, reversed};
@@ -190,7 +190,7 @@ impl Protocol {
         }
     }
 
-    /// `object::triage`, and its counterpart `UndoRun::undo_object`: finds out where the object
+    /// `triage`, and its counterpart `UndoRun::undo_object`: finds out where the object
     /// stands, helps its document on, and clears away what earlier holders have left.
     fn triage(&self, world: &mut World, run: &mut Run) -> Step {
         self.help(world);

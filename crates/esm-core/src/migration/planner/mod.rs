@@ -1,27 +1,30 @@
 //! Making plans: the same steps as a migration's, over stores that cannot be written to.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod scanned;
+mod words;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
 
-use super::describe::RunOptions;
-use super::object::is_up_to_date;
-use super::options::{PlannedMigration, Scope};
-use super::plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};
-use super::report::{ObjectFailure, Statistics};
-use super::reverse::{self, Standing, WayBackFindings};
-use super::scan::{CellScan, CheckedPage};
-use super::service::MigrationService;
-use super::status::Step;
 use crate::chain::{self, ChainEnd};
 use crate::document::{Documents, ObjectDocument};
 use crate::error::{Error, Result};
-use crate::event::{Event, Revision, Schema};
+use crate::event::{Revision, Schema};
 use crate::id::{ObjectId, StreamRef};
-use crate::store::{OnRetired, ReadFrom, ReadOnlyRecords, Stores, Tail};
-use crate::transform::{EventTransformer, Fate, Identity, Ledger, Mapper};
+use crate::migration::describe::RunOptions;
+use crate::migration::options::{PlannedMigration, Scope};
+use crate::migration::plan::{Estimates, MigrationPlan, PlanDepth, SchemaReport};
+use crate::migration::report::{ObjectFailure, Statistics};
+use crate::migration::reverse::{self, Standing, WayBackFindings};
+use crate::migration::scan::CellScan;
+use crate::migration::service::MigrationService;
+use crate::migration::status::Step;
+use crate::migration::triage::is_up_to_date;
+use crate::store::{ReadFrom, ReadOnlyRecords, Stores, Tail};
+use crate::transform::{EventTransformer, Identity, Ledger, Mapper};
+use scanned::{PageScan, Scanned};
 
 /// Makes plans: the same steps as a migration's, over stores that cannot be written to.
 #[derive(Debug)]
@@ -45,19 +48,6 @@ struct Findings {
     blocked: Option<ObjectFailure>,
     /// What stops it: that, or the first event that fails.
     problem: Option<Error>,
-}
-
-#[derive(Debug, Default)]
-struct Scanned {
-    events: u64,
-    bytes: u64,
-    target_bytes: u64,
-    cells: u64,
-    schemas: BTreeMap<Schema, SchemaFindings>,
-    earliest: Option<(Timestamp, String)>,
-    latest: Option<(Timestamp, String)>,
-    ledger: Ledger,
-    way_back: WayBackFindings,
 }
 
 /// What is looked at of an object.
@@ -340,94 +330,6 @@ impl Planner {
             backup_bytes: copies * plan.bytes,
         }
     }
-
-    fn prerequisites(&self) -> Vec<String> {
-        let mut given = vec![
-            "every writer honours a closed stream".to_owned(),
-            format!(
-                "the transformation is the same everywhere: {}",
-                self.planned.fingerprint
-            ),
-        ];
-        if let Some(store) = self.planned.target_store {
-            given.push(format!(
-                "every application knows the store that the events go to: {store}"
-            ));
-        }
-        if self.planned.backup.is_some() {
-            given.push("a backup is written and read again before anything is copied".to_owned());
-        }
-        given
-    }
-
-    fn risks(&self, plan: &MigrationPlan) -> Vec<String> {
-        let mut risks = Vec::new();
-        if plan.sampled_events < plan.events {
-            risks.push(format!(
-                "only {} of {} events were looked at; others may fail",
-                plan.sampled_events, plan.events
-            ));
-        }
-        let partly: Vec<_> = (plan.schemas.iter())
-            .filter(|s| {
-                let taken = s.findings.changed + s.findings.dropped;
-                taken > 0 && taken + s.findings.failed < s.findings.events
-            })
-            .map(|s| s.schema.to_string())
-            .collect();
-        if !partly.is_empty() {
-            risks.push(format!(
-                "only some events of a schema are changed or dropped, and the schema is retired as \
-                 a whole, so later appends of it are refused: {}",
-                partly.join(", ")
-            ));
-        }
-        if !plan.ledger.reused.is_empty() {
-            let schemas: Vec<_> = plan.ledger.reused.iter().map(ToString::to_string).collect();
-            risks.push(format!(
-                "changed events keep their type and schema version, so appends of old code cannot \
-                 be told from those of new code{}: {}",
-                match self.planned.on_retired {
-                    None => ", and what becomes of them must be chosen (on_retired)",
-                    Some(OnRetired::Refuse) => ", and both are refused",
-                    Some(OnRetired::AcceptUnchanged) => ", and both are accepted unchanged",
-                },
-                schemas.join(", ")
-            ));
-        }
-        if plan.ledger.dropped() > 0 {
-            risks.push(format!(
-                "{} events are dropped; they stay in the closed source{}",
-                plan.ledger.dropped(),
-                if self.planned.backup.is_some() {
-                    " and in the backup"
-                } else {
-                    ""
-                }
-            ));
-        }
-        if self.planned.backup.is_none() {
-            risks.push("no backup is made".to_owned());
-        }
-        risks
-    }
-
-    fn risks_of_reversing(&self, plan: &MigrationPlan) -> Vec<String> {
-        let mut risks = Vec::new();
-        if plan.up_to_date > 0 {
-            risks.push(format!(
-                "{} objects stay as they are: the migration did not move them, or it is reversed",
-                plan.up_to_date
-            ));
-        }
-        if plan.ledger.dropped() > 0 {
-            risks.push(format!(
-                "{} events that came after the migration are dropped; they stay in the closed streams",
-                plan.ledger.dropped()
-            ));
-        }
-        risks
-    }
 }
 
 fn first_reused(findings: Result<Findings>) -> Option<Schema> {
@@ -457,128 +359,4 @@ fn digest(object: &ObjectId, stream: &StreamRef, tail: &Tail) -> [u8; 32] {
         field(last.commit.as_uuid().as_bytes());
     }
     *hash.finalize().as_bytes()
-}
-
-/// What is done with a page.
-struct PageScan {
-    mapper: Mapper,
-    down: Option<Mapper>,
-    object: ObjectId,
-    /// Events before this one are left out.
-    from: Revision,
-    /// Most events that are looked at.
-    room: u64,
-}
-
-impl PageScan {
-    fn scan(&self, page: CheckedPage) -> Scanned {
-        let mut scanned = Scanned::default();
-        for cell in page.cells {
-            let first = cell.header.first_revision;
-            for (index, cell_event) in cell.events.iter().enumerate() {
-                let revision = first.plus(index as u64);
-                if revision < self.from {
-                    continue;
-                }
-                if scanned.events == self.room {
-                    return scanned;
-                }
-                scanned.add(self, revision, &cell_event.event);
-            }
-        }
-        scanned
-    }
-}
-
-impl Scanned {
-    /// Of events that are copied as they are, and not looked at.
-    fn originals(number: u64) -> Self {
-        let ledger = Ledger {
-            source: number,
-            unchanged: number,
-            outputs: number,
-            ..Ledger::new()
-        };
-        Self {
-            ledger,
-            ..Self::default()
-        }
-    }
-
-    fn add(&mut self, scan: &PageScan, revision: Revision, event: &Event) {
-        let bytes = event.approximate_size();
-        self.events += 1;
-        self.bytes += bytes;
-        let schema = event.schema();
-        let mapped = scan.mapper.map(&scan.object, revision, event);
-        let found = self.schemas.entry(schema.clone()).or_default();
-        found.events += 1;
-        found.bytes += bytes;
-        match &mapped {
-            Ok(mapped) => match mapped.fate {
-                Fate::Unchanged => {}
-                Fate::Changed | Fate::Split => found.changed += 1,
-                Fate::Dropped { .. } => found.dropped += 1,
-            },
-            Err(_) => found.failed += 1,
-        }
-        match mapped {
-            Ok(mapped) => {
-                self.target_bytes += mapped
-                    .outputs
-                    .iter()
-                    .map(Event::approximate_size)
-                    .sum::<u64>();
-                self.ledger.record_schema(&schema, &mapped);
-                let at = (&scan.object, revision);
-                self.way_back.record(scan.down.as_ref(), at, &mapped);
-            }
-            Err(failure) => self.ledger.record_failure(failure),
-        }
-        self.add_time(event.time.as_deref());
-    }
-
-    fn add_time(&mut self, text: Option<&str>) {
-        let Some(text) = text else { return };
-        // a time that is none is kept like any other text, but has no place in a range
-        let Ok(time) = text.parse::<Timestamp>() else {
-            return;
-        };
-        let entry = (time, text.to_owned());
-        if self
-            .earliest
-            .as_ref()
-            .is_none_or(|(earliest, _)| time < *earliest)
-        {
-            self.earliest = Some(entry.clone());
-        }
-        if self
-            .latest
-            .as_ref()
-            .is_none_or(|(latest, _)| time > *latest)
-        {
-            self.latest = Some(entry);
-        }
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.events += other.events;
-        self.bytes += other.bytes;
-        self.target_bytes += other.target_bytes;
-        self.cells += other.cells;
-        for (schema, found) in other.schemas {
-            let mine = self.schemas.entry(schema).or_default();
-            mine.events += found.events;
-            mine.bytes += found.bytes;
-            mine.changed += found.changed;
-            mine.dropped += found.dropped;
-            mine.failed += found.failed;
-        }
-        let earliest = self.earliest.take().into_iter().chain(other.earliest);
-        self.earliest = earliest.min_by_key(|(time, _)| *time);
-        let latest = self.latest.take().into_iter().chain(other.latest);
-        self.latest = latest.max_by_key(|(time, _)| *time);
-        self.ledger.merge(&other.ledger);
-        self.way_back.merge(other.way_back);
-    }
 }

@@ -1,25 +1,26 @@
 //! A run: all objects of a scope, batch by batch.
 
+mod each;
+
 use std::collections::HashSet;
 
 use futures::StreamExt as _;
 use tracing::{info, warn};
 
-use super::batch::for_each_concurrent;
-use super::context::Context;
-use super::hooks::{HookEvent, HookPoint};
-use super::journal::{Batch, JournalEntry};
-use super::object::{ObjectRun, Triage, triage};
-use super::options::{OnFailure, Scope};
-use super::report::{ObjectReport, Statistics};
-use super::status::Step;
-use super::step::back_up::{Subject, back_up};
-use super::step::close_books::{OpenBooks, close_books};
-use super::step::roll_back::{Undone, undo};
 use crate::document::TerminatedStream;
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
+use crate::migration::batch::for_each_concurrent;
+use crate::migration::context::Context;
+use crate::migration::journal::{Batch, JournalEntry};
+use crate::migration::options::{OnFailure, Scope};
+use crate::migration::report::{ObjectReport, Statistics};
+use crate::migration::status::Step;
+use crate::migration::step::back_up::{Subject, back_up};
+use crate::migration::step::close_books::close_books;
+use crate::migration::triage::{Triage, triage};
 use crate::store::{BackupHandle, BackupKind};
+use each::{Done, Failed, look_up, migrate_one};
 
 /// How often a scope without a list of its objects is listed again, for what was created meanwhile.
 const PASSES: usize = 3;
@@ -48,20 +49,6 @@ pub(crate) struct Run<'a> {
     counts_finished: bool,
     /// Whether objects that need nothing are still to be counted.
     counts_up_to_date: bool,
-}
-
-/// What became of one object of a batch.
-struct Done {
-    report: ObjectReport,
-    books: Option<OpenBooks>,
-}
-
-/// Why an object failed.
-struct Failed {
-    object: ObjectId,
-    step: Step,
-    error: Error,
-    undone: Option<Undone>,
 }
 
 impl<'a> Run<'a> {
@@ -400,129 +387,4 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// Triage; in a bulk run an object that somebody migrates alone is left to them.
-async fn look_up(context: &Context, object: &ObjectId) -> Result<Triage> {
-    context.safe_point().await?;
-    let triage = triage(context, object).await?;
-    if context.plan.scope.single().is_none() && !matches!(triage, Triage::UpToDate(_)) {
-        let name = super::lock_scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
-        if let Some(info) = context.locks.inspect(&name).await?.filter(|info| info.held)
-            && context.is_at_work(&info).await?
-        {
-            return Err(super::held_lock::held(info));
-        }
-    }
-    Ok(triage)
-}
-
-async fn migrate_one(
-    context: &Context,
-    object: &ObjectId,
-    triage: Triage,
-) -> std::result::Result<Done, Failed> {
-    let mut run = ObjectRun::new(context, object);
-    match run.run(triage).await {
-        Ok(report) => {
-            context.reporter.update(|p| {
-                p.objects_done += 1;
-                p.object = Some(object.clone());
-            });
-            let books = open_books(context, object, &report).await;
-            let books = books.map_err(|error| failed(object, Step::CloseBooks, error))?;
-            Ok(Done { report, books })
-        }
-        Err(error) => {
-            let mut failure = failed(object, run.step, error);
-            if !context.ends_the_run(&failure.error) {
-                tell_of_failure(context, object, &failure.error).await;
-            }
-            failure.undone = undo_failed(context, &run, &failure.error).await;
-            Err(failure)
-        }
-    }
-}
-
-async fn tell_of_failure(context: &Context, object: &ObjectId, error: &Error) {
-    let failed = HookEvent::of(context.migration(), HookPoint::Failed);
-    let event = failed.with_object(object).with_error(error);
-    // a hook cannot veto what has happened
-    let _ = context.call_hooks_with(event).await;
-}
-
-fn failed(object: &ObjectId, step: Step, error: Error) -> Failed {
-    Failed {
-        object: object.clone(),
-        step,
-        error,
-        undone: None,
-    }
-}
-
-/// What is left to archive of a migrated object.
-async fn open_books(
-    context: &Context,
-    object: &ObjectId,
-    report: &ObjectReport,
-) -> Result<Option<OpenBooks>> {
-    let wanted = context
-        .plan
-        .close_books
-        .as_ref()
-        .is_some_and(|b| b.archive.is_some());
-    let Some(source) = report.source.as_ref().filter(|_| wanted) else {
-        return Ok(None);
-    };
-    let document = context.documents.load(object).await?.document;
-    let open = document
-        .terminated(source)
-        .is_some_and(|t| t.books_closed_at.is_none());
-    Ok(open.then(|| OpenBooks {
-        object: object.clone(),
-        stream: source.clone(),
-    }))
-}
-
-/// With `with_rollback`, undoes a failed attempt at once; tells how that ended if it was done.
-async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> Option<Undone> {
-    if !context.plan.rollback_on_failure || context.ends_the_run(error) {
-        return None;
-    }
-    let attempt = run.attempt.as_ref()?;
-    // the intent comes first; of several objects each is simply tried again by whoever resumes
-    let single = context.plan.scope.single().is_some();
-    let reason = error.to_string();
-    if single && !recorded(context, rolling_back(reason)).await {
-        return None;
-    }
-    match undo(context, attempt).await {
-        Ok(Undone::TooLate) => {
-            let reason = "the source was closed already".to_owned();
-            if single {
-                recorded(context, JournalEntry::RollBackRefused { reason }).await;
-            }
-            None
-        }
-        // R5: nothing of its own was undone, the other's target is the object's stream now
-        Ok(Undone::Superseded) => None,
-        Ok(undone) => Some(undone),
-        Err(stuck) => {
-            warn!(object = %attempt.object, error = %stuck, "the undo failed");
-            None
-        }
-    }
-}
-
-fn rolling_back(reason: String) -> JournalEntry {
-    let cancels = false;
-    JournalEntry::RollingBack { reason, cancels }
-}
-
-async fn recorded(context: &Context, entry: JournalEntry) -> bool {
-    let appended = context.journal.lock().await.append(entry).await;
-    if let Err(error) = &appended {
-        warn!(%error, "not recorded");
-    }
-    appended.is_ok()
 }
