@@ -101,7 +101,13 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/migration/triage.rs",
             "crates/esm-core/src/migration/undo.rs",
         ],
-        tests: &["--test=saga", "--test=live", "--test=crash_sweep"],
+        tests: &[
+            "--lib",
+            "--test=saga",
+            "--test=live",
+            "--test=retired",
+            "--test=crash_sweep",
+        ],
         filter: SAGA,
     },
     Area {

@@ -36,7 +36,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let storage = MemoryWorld::new(environment(7));
+        Self::over(MemoryWorld::new(environment(7)))
+    }
+
+    /// Over what is there.
+    pub(crate) fn over(storage: MemoryWorld) -> Self {
         let service = storage.migration_service();
         Self { storage, service }
     }

@@ -4,6 +4,7 @@
     reason = "a test says by panicking what went wrong"
 )]
 
+mod bulk;
 mod callbacks;
 mod failures;
 mod fixture;
