@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::Fingerprint;
-use esm_core::migration::{MigrationStatus, OnFailure};
+use esm_core::migration::{MigrationStatus, OnFailure, VerifyOptions};
 use esm_core::store::CellKind;
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_core::{ErrorKind, Result};
@@ -223,6 +223,27 @@ async fn a_custom_check_reads_both_streams_and_can_refuse() {
     assert_eq!(*error.kind(), ErrorKind::VerificationFailed);
     assert!(error.to_string().contains("3 became 2"), "{error}");
     assert!(world.document(&object).await.terminated.is_empty());
+}
+
+/// Also where there is nothing to compare, and where an earlier run has compared everything.
+#[tokio::test(start_paused = true)]
+async fn a_custom_check_is_asked_before_every_cutover() {
+    for types in [&[][..], &["Old"], &["Old"; 40]] {
+        let (world, object) = World::with_order(types).await;
+        let migration = world.migrate(&object).transform(rules()).cells(1, 1_024);
+        let refuses = |v: VerifyOptions| v.custom("no", |_| async { Err("not yet".to_owned()) });
+        let mut result = migration.verify(refuses).execute().await.unwrap();
+        for _ in 0..2 {
+            let error = result.error.unwrap();
+            assert_eq!(*error.kind(), ErrorKind::VerificationFailed, "{error}");
+            assert!(error.to_string().contains("not yet"), "{error}");
+            assert!(world.document(&object).await.terminated.is_empty());
+            let resumed = world.service.resume(result.migration).transform(rules());
+            result = resumed.verify(refuses).execute().await.unwrap();
+        }
+        let resumed = world.service.resume(result.migration).transform(rules());
+        assert!(resumed.execute().await.unwrap().is_success());
+    }
 }
 
 /// Gives another answer each time it is asked.
