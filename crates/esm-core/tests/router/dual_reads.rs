@@ -9,33 +9,33 @@ use esm_core::migration::MigrationPhase;
 use esm_core::router::{
     DualReads, ExpectedRevision, Folded, Mirroring, ObjectClient, ObjectReader, PhaseOptions,
 };
-use esm_core::store::{Append, EventStore as _, Fence, PageLimit};
+use esm_core::store::{EventStore as _, Fence, PageLimit};
 use esm_core::{ErrorKind, Result};
-use esm_testkit::faults::{At, Fault, FaultPlan, Gate, Interjection};
+use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
 use esm_testkit::{Rule, Rules};
 
 use super::by_hand::ByHand;
 use super::fixture::*;
 
 /// What a fold saw: id and schema version of each event.
-type Seen = Folded<Vec<String>>;
+pub(super) type Seen = Folded<Vec<String>>;
 
-async fn fold(f: &Fixture, client: &ObjectClient) -> Result<Seen> {
+pub(super) async fn fold(f: &Fixture, client: &ObjectClient) -> Result<Seen> {
     let see = |seen: &mut Vec<String>, event: Event| {
         seen.push(format!("{} v{}", event.id, event.schema_version));
     };
     client.fold(&f.object, Vec::new, see).await
 }
 
-fn transformer() -> Arc<Rules> {
+pub(super) fn transformer() -> Arc<Rules> {
     rules(Rule::Split(2))
 }
 
 /// How long a shadow read may take.
-const DEADLINE: Duration = Duration::from_secs(3);
+pub(super) const DEADLINE: Duration = Duration::from_secs(3);
 
 /// A client that knows that this migration asks for dual reads.
-async fn reading(
+pub(super) async fn reading(
     f: &Fixture,
     client: ObjectClient,
     hand: &ByHand,
@@ -56,7 +56,7 @@ async fn target_reading(f: &Fixture, hand: &ByHand) -> Result<ObjectClient> {
 }
 
 /// By target, by source.
-fn answers(client: &ObjectClient) -> (u64, u64) {
+pub(super) fn answers(client: &ObjectClient) -> (u64, u64) {
     let statistics = client.statistics();
     (statistics.dual_reads_target, statistics.dual_reads_source)
 }
@@ -434,71 +434,6 @@ async fn r15_a_target_that_vanishes_half_way_leaves_no_half_state() -> Result<()
         ["a v1", "b v1", "c v1", "d v1", "e v1", "f v1"]
     );
     assert_eq!((folded.position, answers(&client)), (at(&s, 6), (0, 1)));
-    Ok(())
-}
-
-#[tokio::test(start_paused = true)]
-async fn r15_shadow_reads_give_the_sources_answer_and_compare() -> Result<()> {
-    let (f, s) = Fixture::with(&[&["a"], &["b"]]).await?;
-    let hand = ByHand::new(&f, &s, 0, transformer());
-    hand.copy().await?;
-    let client = f.client().with_transformer(transformer());
-    let client = reading(&f, client, &hand, DualReads::Shadow).await?;
-    let shadows = |client: &ObjectClient| {
-        let s = client.statistics();
-        (s.shadow_equal, s.shadow_different, s.shadow_skipped)
-    };
-    let source = ["a v1", "b v1"];
-    assert_eq!(fold(&f, &client).await?.state, source);
-    assert_eq!(shadows(&client), (1, 0, 0));
-    // without the transformation there is nothing to compare
-    let plain = reading(&f, f.client(), &hand, DualReads::Shadow).await?;
-    assert_eq!(fold(&f, &plain).await?.position, at(&s, 2));
-    assert_eq!(shadows(&plain), (0, 0, 1));
-    // the target lags
-    f.append(&["c"]).await?;
-    assert_eq!(fold(&f, &client).await?.state.len(), 3);
-    assert_eq!(shadows(&client), (1, 0, 1));
-    // somebody damages it
-    let target = &hand.target().stream;
-    let tail = f.world.event_store.tail(target).await?;
-    let damage = Append {
-        commit: f.world.environment.commit_id(),
-        origin: None,
-        cursor: Some(Revision(3)),
-        events: Vec::new(),
-    };
-    f.world.event_store.append(target, &tail, damage).await?;
-    assert_eq!(fold(&f, &client).await?.position, at(&s, 3));
-    assert_eq!(shadows(&client), (1, 1, 1));
-    assert_eq!(answers(&client), (0, 0));
-    // who wants none makes none
-    let client = f.client().with_transformer(transformer());
-    let client = reading(&f, client, &hand, DualReads::Source).await?;
-    fold(&f, &client).await?;
-    assert_eq!((shadows(&client), answers(&client)), ((0, 0, 0), (0, 0)));
-    Ok(())
-}
-
-#[tokio::test(start_paused = true)]
-async fn r15_a_shadow_that_hangs_delays_the_answer_no_longer_than_its_deadline() -> Result<()> {
-    let (f, s) = Fixture::with(&[&["a"]]).await?;
-    let other = f.world.another_event_store();
-    let hand = ByHand::into(&f, &s, 0, transformer(), &other);
-    hand.copy().await?;
-    let plan = FaultPlan::new();
-    let there = plan.actor("app").event_store(shared(&other));
-    let client = f.client_knowing(there).with_transformer(transformer());
-    let client = reading(&f, client, &hand, DualReads::Shadow).await?;
-    for operation in 0..2 {
-        let at = At::Operation(plan.log().len() + operation);
-        plan.inject(at, Fault::Stall(Gate::new()));
-    }
-    let clock = f.world.environment.clock.clone();
-    let begun = clock.monotonic();
-    assert_eq!(fold(&f, &client).await?.state, ["a v1"]);
-    assert_eq!(clock.monotonic() - begun, DEADLINE);
-    assert_eq!(client.statistics().shadow_skipped, 1);
     Ok(())
 }
 

@@ -17,5 +17,6 @@ mod phases;
 mod read;
 mod retired;
 mod saga;
+mod shadow_reads;
 mod stale_phases;
 mod tails;
