@@ -13,6 +13,9 @@ use crate::tap::Outcome;
 /// disturbed. Whatever comes of them, a third, undisturbed, brings everything to its end. The
 /// invariants are checked after every operation, and the end.
 ///
+/// Both transform on threads of their own, and which is done first is not decided here: the same
+/// disturbances may find something one time and not the next.
+///
 /// ```
 /// use esm_testkit::event;
 /// use esm_testkit::sweep::{Scenario, chaos};

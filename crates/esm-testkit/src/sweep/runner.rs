@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::continuation::{self, First};
+use super::end;
 use super::simulation::Simulation;
 use super::{Scenario, Spot, SpotFault, Then};
 use crate::faults::{At, FaultPlan, Gate};
@@ -357,9 +358,10 @@ async fn simulate(
     if let (None, false, First::Superseded(how) | First::Ended(how)) = (spot, refused, &first) {
         return Err(how.clone());
     }
-    continuation::go_on(simulation, &first, then)
-        .await
-        .map_err(|what| format!("{what}\nthe first process: {first:?}"))
+    let gone_on = continuation::go_on(simulation, &first, then).await;
+    // what a watch has seen is why the rest went wrong
+    let verdict = end::check_violations(simulation).and(gone_on);
+    verdict.map_err(|what| format!("{what}\nthe first process: {first:?}"))
 }
 
 impl Outcome {

@@ -36,8 +36,9 @@ pub(super) async fn simulate(
     let (woken, met) = tokio::join!(sleeper, meanwhile);
     let woken = woken?;
     let verdict = async {
-        met?;
+        // what a watch has seen is why the rest went wrong
         end::check_violations(simulation)?;
+        met?;
         // whoever comes next finds or makes everything right
         simulation.let_leases_pass().await;
         let last = continuation::start(simulation, "last", 3).await?;

@@ -1,0 +1,258 @@
+//! Sweeps reject storage that is deliberately broken: each defect by what is wrong then. Without
+//! this, that a sweep finds nothing would not say that there is nothing to find.
+
+mod backups;
+mod event_stores;
+mod records;
+
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use esm_core::event::Event;
+use esm_core::id::ObjectId;
+use esm_testkit::memory::MemoryWorld;
+use esm_testkit::sweep::{Disturbance, Place, Scenario, Spot, Sweep, Then, chaos};
+use esm_testkit::tap::TappedBackups;
+use esm_testkit::{environment, events};
+
+use event_stores::Defect as OfStreams;
+use records::Defect as OfRecords;
+
+/// What is told of an application's event that is not there.
+const LOST: &str = "order/1: an acknowledged event is lost";
+
+/// What is told of a target that was given up and is there.
+const LEFT_OVER: &str = "streams are left over";
+
+/// The migration of one small stream.
+fn migration() -> Scenario {
+    let object: ObjectId = "order/1".parse().expect("a name");
+    let events: Vec<Event> = events("e", ["Placed", "Paid", "Sent"]).collect();
+    Scenario::new(object, vec![events[..2].to_vec(), events[2..].to_vec()])
+}
+
+fn backed_up() -> Scenario {
+    migration().describe(|migration| migration.backup(|backup| backup))
+}
+
+/// Where a migration meets a defect.
+trait Defective: Debug + Copy + Send + Sync + 'static {
+    fn place(self, world: MemoryWorld) -> Place;
+
+    fn meets(self, scenario: Scenario) -> Scenario {
+        scenario.at(move || async move { Ok(self.place(MemoryWorld::new(environment(0)))) })
+    }
+}
+
+impl Defective for OfStreams {
+    fn place(self, world: MemoryWorld) -> Place {
+        let broken = event_stores::Broken::new(world.event_store.clone(), self);
+        Place {
+            event_store: Arc::new(broken),
+            ..world.into()
+        }
+    }
+}
+
+impl Defective for OfRecords {
+    fn place(self, world: MemoryWorld) -> Place {
+        let broken = records::Broken {
+            inner: world.records.clone(),
+            defect: self,
+        };
+        Place {
+            records: Arc::new(broken),
+            ..world.into()
+        }
+    }
+}
+
+/// Backups that are lost.
+#[derive(Debug, Clone, Copy)]
+struct LosesWhatIsListed;
+
+impl Defective for LosesWhatIsListed {
+    fn place(self, world: MemoryWorld) -> Place {
+        let tap = backups::LosesWhatIsListed(world.backups.clone());
+        Place {
+            backups: Arc::new(TappedBackups::new(world.backups(), tap)),
+            ..world.into()
+        }
+    }
+}
+
+/// Wants the sweep to reject the defect by this violation, and the first such spot alone to do so
+/// too. Answers where.
+fn rejects(sweep: fn(Scenario) -> Sweep, defect: impl Defective, told: &str) -> Vec<Spot> {
+    let sweep = sweep(defect.meets(migration()));
+    let failures = sweep.all().failures;
+    let mut found = failures.clone();
+    found.retain(|(_, what)| of_kind(what, told));
+    let Some((spot, what)) = found.first() else {
+        panic!("{defect:?} is not rejected by {told:?}: {failures:#?}");
+    };
+    let again = sweep.one(*spot).expect_err("it is still broken");
+    assert!(again.starts_with(what), "{defect:?}, {spot}: {again}");
+    found.into_iter().map(|(spot, _)| spot).collect()
+}
+
+/// Whether it begins with this violation, behind the operation after which a watch has seen it.
+fn of_kind(what: &str, told: &str) -> bool {
+    let first = what.lines().next().unwrap_or_default();
+    first.starts_with(told) || first.contains(&format!(": {told}"))
+}
+
+/// Wants the sweep to find nothing where nothing is broken: then it is the defect that it rejects.
+fn accepts(sweep: fn(Scenario) -> Sweep) {
+    for scenario in [
+        OfStreams::None.meets(migration()),
+        OfRecords::None.meets(migration()),
+    ] {
+        sweep(scenario).check();
+    }
+}
+
+fn crashes(scenario: Scenario) -> Sweep {
+    Sweep::of_crashes(scenario).thinned()
+}
+
+/// One of five is enough to meet the defect.
+fn pairs(scenario: Scenario) -> Sweep {
+    Sweep::of_pairs(scenario).thinned().every(5)
+}
+
+#[test]
+fn a_crash_sweep_rejects_what_is_broken() {
+    accepts(crashes);
+    for (defect, told) in [
+        (OfStreams::AppendsAtAnyTail, "I4: "),
+        (OfStreams::FencesNothing, "undoing is refused"),
+        (OfStreams::DiscardsNothing, LEFT_OVER),
+        (OfStreams::DiscardsLate, LEFT_OVER),
+    ] {
+        rejects(crashes, defect, told);
+    }
+    rejects(crashes, OfRecords::PutsAtAnyNumber, "I6: ");
+}
+
+#[test]
+fn a_writer_sweep_rejects_what_is_broken() {
+    accepts(Sweep::of_writers);
+    for (defect, told) in [
+        (OfStreams::ClosesAtAnyTail, "I4: "),
+        (OfStreams::LosesAppendsToTargets, LOST),
+    ] {
+        rejects(Sweep::of_writers, defect, told);
+    }
+}
+
+#[test]
+fn a_zombie_sweep_rejects_what_is_broken() {
+    accepts(Sweep::of_zombies);
+    for (defect, told) in [
+        (OfStreams::AppendsAtAnyTail, "I4: "),
+        (OfStreams::ClosesAtAnyTail, "R17: "),
+        (OfStreams::DiscardsAllTargets, "I5: "),
+    ] {
+        rejects(Sweep::of_zombies, defect, told);
+    }
+    rejects(Sweep::of_zombies, OfRecords::PutsAtAnyNumber, "I6: ");
+    let left_over = rejects(Sweep::of_zombies, OfStreams::DiscardsNothing, LEFT_OVER);
+    // where another has undone it, and in the end
+    for then in [Then::RollBack, Then::Rival] {
+        assert!(left_over.iter().any(|spot| spot.then == then), "{then:?}");
+    }
+}
+
+/// The second crash is needed: with the first alone nothing shows.
+#[test]
+fn a_sweep_of_pairs_rejects_what_two_crashes_show() {
+    accepts(pairs);
+    let spot = rejects(pairs, OfRecords::RepeatsAnEpoch, "I6: ")[0];
+    let alone = Spot {
+        again: None,
+        ..spot
+    };
+    let sweep = pairs(OfRecords::RepeatsAnEpoch.meets(migration()));
+    assert!(spot.again.is_some() && sweep.one(alone).is_ok(), "{spot}");
+}
+
+#[test]
+fn chaos_rejects_what_is_broken() {
+    for (defect, fault, told) in [
+        (OfStreams::AppendsAtAnyTail, "twice", "I4: "),
+        (OfStreams::ClosesAtAnyTail, "write", "I4: "),
+        (OfStreams::LosesAppendsToTargets, "write", LOST),
+        (OfStreams::DiscardsNothing, "delay=1000", LEFT_OVER),
+    ] {
+        chaos_rejects(defect, fault, told);
+    }
+    chaos_rejects(LosesWhatIsListed, "fail", "I9: ");
+}
+
+/// Wants chaos to reject the defect by this violation, with this fault at one of the second
+/// migrator's operations, and to find nothing there without the defect.
+fn chaos_rejects(defect: impl Defective, fault: &str, told: &str) {
+    let scenario = backed_up();
+    let [broken, sound] = [
+        defect.meets(scenario.clone()),
+        OfStreams::None.meets(scenario),
+    ];
+    let disturbed = |number: u64| -> [Disturbance; 1] {
+        [format!("second@{number}:{fault}").parse().expect("one")]
+    };
+    let rejected = (0..60).find_map(|number| {
+        let what = chaos(&broken, &disturbed(number)).err()?;
+        of_kind(&what, told).then_some(number)
+    });
+    let Some(number) = rejected else {
+        panic!("{defect:?} is not rejected by {told:?}");
+    };
+    assert_eq!(chaos(&sound, &disturbed(number)), Ok(()), "{defect:?}");
+}
+
+/// What is wrong without any fault is told before anything is swept.
+#[test]
+fn what_is_broken_for_everybody_is_not_swept() {
+    let sweep = crashes(LosesWhatIsListed.meets(backed_up()));
+    let told = told_by(|| drop(sweep.all()));
+    assert!(told.starts_with("without any fault: I9: "), "{told}");
+}
+
+/// What it panics with.
+fn told_by(what: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(what)).expect_err("it is broken");
+    *panic.downcast().expect("it is told in words")
+}
+
+/// A failed sweep prints a line, and what it names is what has failed.
+#[test]
+fn the_line_that_is_printed_replays_the_failure() {
+    let scenario = OfStreams::LosesAppendsToTargets.meets(migration());
+    let sweep = Sweep::of_writers(scenario).replayed_by("cargo test my_sweep");
+    let printed = told_by(|| drop(sweep.check()));
+    let line = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("ESM_CRASH="));
+    let (spot, command) = line.and_then(|line| line.split_once(' ')).expect("a line");
+    assert_eq!(command, "cargo test my_sweep");
+    let what = sweep
+        .one(spot.parse().expect("a spot"))
+        .expect_err("it fails again");
+    let first = what.lines().next().unwrap_or_default();
+    assert!(
+        first.contains("is lost") && printed.contains(first),
+        "{what}"
+    );
+}
+
+/// A spot that no process comes to has tested nothing.
+#[test]
+fn a_fault_that_does_not_happen_is_a_failure() {
+    let spot = "3000:after:other".parse().expect("a spot");
+    let what = crashes(migration())
+        .one(spot)
+        .expect_err("it does not happen");
+    assert!(what.starts_with("nothing happened"), "{what}");
+}
