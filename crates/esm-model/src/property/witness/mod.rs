@@ -1,5 +1,7 @@
 //! What must happen sometimes: a model in which nothing happens proves nothing.
 
+mod crash;
+
 use stateright::Property;
 
 use crate::protocol::Protocol;
@@ -10,10 +12,14 @@ use crate::world::{
 
 type Witness = fn(&Protocol, &World) -> bool;
 
+/// Whether it applies to the scope, what it is, and where it holds.
+type Wanted = (bool, &'static str, Witness);
+
 /// What must be found in a scope.
 pub(super) fn properties(scope: &Scope) -> Vec<Property<Protocol>> {
     let mut wanted = ends(scope);
     wanted.extend(races(scope));
+    wanted.extend(crash::witnesses(scope));
     wanted.extend(features(scope));
     wanted
         .into_iter()
@@ -23,7 +29,7 @@ pub(super) fn properties(scope: &Scope) -> Vec<Property<Protocol>> {
 }
 
 /// How migrations end.
-fn ends(scope: &Scope) -> Vec<(bool, &'static str, Witness)> {
+fn ends(scope: &Scope) -> Vec<Wanted> {
     let writes = !scope.writers.is_empty();
     let crowded = scope.migrators > 1;
     let again = scope.budget.findings > 0 || scope.budget.failures > 0;
@@ -68,7 +74,7 @@ fn ends(scope: &Scope) -> Vec<(bool, &'static str, Witness)> {
 }
 
 /// Who meets whom on the way.
-fn races(scope: &Scope) -> Vec<(bool, &'static str, Witness)> {
+fn races(scope: &Scope) -> Vec<Wanted> {
     let writes = !scope.writers.is_empty();
     let loses = scope.budget.losses > 0;
     let crowded = scope.migrators > 1;
@@ -148,9 +154,10 @@ fn races(scope: &Scope) -> Vec<(bool, &'static str, Witness)> {
 }
 
 /// What not every migration has.
-fn features(scope: &Scope) -> Vec<(bool, &'static str, Witness)> {
+fn features(scope: &Scope) -> Vec<Wanted> {
     let writes = !scope.writers.is_empty();
     let reverses = scope.migrations.contains(&Kind::Reverse);
+    let restores = scope.migrations.iter().any(is_restore);
     vec![
         (writes, "an event is appended to a target", |_, world| {
             streams(world).any(|stream| {
@@ -175,6 +182,15 @@ fn features(scope: &Scope) -> Vec<(bool, &'static str, Witness)> {
                 closes(world).any(brings_back)
             },
         ),
+        (
+            restores,
+            "a restore closes the active stream",
+            |protocol, world| {
+                closes(world).any(|(_, close)| {
+                    is_restore(&protocol.kind(close.migration)) && !close.continues
+                })
+            },
+        ),
         (scope.mirror, "a mirror writes to a target", |_, world| {
             let takes_effect = |writer: &Writer| match &writer.step {
                 WriterStep::Mirroring(Request::Put { stream, seq, .. }) => {
@@ -193,6 +209,10 @@ fn features(scope: &Scope) -> Vec<(bool, &'static str, Witness)> {
             streams(world).any(Stream::is_deleted)
         }),
     ]
+}
+
+fn is_restore(kind: &Kind) -> bool {
+    matches!(kind, Kind::Restore(_))
 }
 
 fn streams(world: &World) -> impl Iterator<Item = &Stream> {
