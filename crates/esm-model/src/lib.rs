@@ -46,7 +46,7 @@ pub mod world;
 
 pub use action::{Action, Actor};
 pub use check::{Verdict, explore, refute};
-pub use phases::{Board, FINAL, FORWARD, ONE_AT_A_TIME, Phases, PhasesAction, PhasesTwin};
+pub use phases::{Board, FINAL, FORWARD, ONE_AT_A_TIME, OTHERS, Phases, PhasesAction, PhasesTwin};
 pub use protocol::Protocol;
 pub use scope::{Budget, Expect, Kind, Scope};
 pub use scopes::{

@@ -25,6 +25,8 @@ pub enum PhasesTwin {
     GenerationsNumberedAnew,
     /// A record is put without regard to what came since the read.
     PutWithoutCompare,
+    /// Entries do not tell which migration they are of.
+    MigrationsAlike,
 }
 
 /// A migrator, as far as it publishes phases.
@@ -35,6 +37,9 @@ struct Publisher {
     goals: &'static [MigrationPhase],
 }
 
+const ALL_THE_WAY: &[MigrationPhase] = &[DualWrite, DualRead, Cutover, BookClosed];
+const UNDONE: &[MigrationPhase] = &[DualWrite, Normal];
+
 /// The records, and where the publishers stand.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Board {
@@ -44,6 +49,7 @@ pub struct Board {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Published {
+    migration: u8,
     generation: u64,
     attempt: u8,
     phase: MigrationPhase,
@@ -73,6 +79,8 @@ pub const ONE_AT_A_TIME: &str = "phases go one at a time";
 pub const FORWARD: &str = "generations never go back";
 /// Nothing goes back from the last phase.
 pub const FINAL: &str = "closed books stay closed";
+/// Who takes its own phases back leaves those of another migration.
+pub const OTHERS: &str = "who only wants to be normal leaves what another migration published";
 
 impl Phases {
     /// A migration, another holder that undoes it, its next attempt, and the migration after it, all
@@ -81,29 +89,45 @@ impl Phases {
     /// # Errors
     /// `Invalid` where production refuses one of the model's names.
     pub fn new(twin: Option<PhasesTwin>) -> esm_core::Result<Self> {
-        const ALL_THE_WAY: &[MigrationPhase] = &[DualWrite, DualRead, Cutover, BookClosed];
-        let publisher = |generation, attempt, goals| {
-            let begin = Published {
-                generation,
-                attempt,
-                phase: Normal,
-            };
-            let entry = entry(twin, begin)?;
+        let publishers = [
+            (published(0, 0, 0), ALL_THE_WAY),
+            (published(0, 0, 0), UNDONE),
+            (published(0, 0, 1), &[DualWrite]),
+            (published(1, 1, 2), ALL_THE_WAY),
+        ];
+        Self::of(twin, &publishers)
+    }
+
+    /// Two migrations of the same source, one of which is undone, another holder that undoes the
+    /// other, and the migration after them, all at once.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn competing(twin: Option<PhasesTwin>) -> esm_core::Result<Self> {
+        let publishers = [
+            (published(0, 0, 0), ALL_THE_WAY),
+            (published(0, 0, 0), UNDONE),
+            (published(1, 0, 1), UNDONE),
+            (published(2, 1, 2), ALL_THE_WAY),
+        ];
+        Self::of(twin, &publishers)
+    }
+
+    fn of(
+        twin: Option<PhasesTwin>,
+        publishers: &[(Published, &'static [MigrationPhase])],
+    ) -> esm_core::Result<Self> {
+        let publisher = |(begin, goals): &(Published, &'static [MigrationPhase])| {
             Ok(Publisher {
-                begin,
-                entry,
+                begin: *begin,
+                entry: entry(twin, *begin)?,
                 goals,
             })
         };
-        let publishers = [
-            publisher(0, 0, ALL_THE_WAY),
-            publisher(0, 0, &[DualWrite, Normal]),
-            publisher(0, 1, &[DualWrite]),
-            publisher(1, 2, ALL_THE_WAY),
-        ];
+        let publishers = publishers.iter().map(publisher);
         Ok(Self {
             twin,
-            publishers: publishers.into_iter().collect::<esm_core::Result<_>>()?,
+            publishers: publishers.collect::<esm_core::Result<_>>()?,
         })
     }
 
@@ -137,6 +161,15 @@ impl Phases {
         }
     }
 
+    /// Whether a publisher that wants to be normal is about to put an entry of another migration.
+    fn takes_anothers_back(&self, board: &Board, at: usize) -> bool {
+        let (publisher, progress) = (&self.publishers[at], &board.publishers[at]);
+        progress.puts.is_some_and(|(_, record)| {
+            publisher.goals[progress.reached] == Normal
+                && record.migration != publisher.begin.migration
+        })
+    }
+
     fn put(&self, board: &mut Board, at: usize) {
         let Some((number, record)) = board.publishers[at].puts.take() else {
             return;
@@ -148,14 +181,26 @@ impl Phases {
     }
 }
 
+/// What a publisher begins with.
+fn published(migration: u8, generation: u64, attempt: u8) -> Published {
+    Published {
+        migration,
+        generation,
+        attempt,
+        phase: Normal,
+    }
+}
+
 fn entry(twin: Option<PhasesTwin>, published: Published) -> esm_core::Result<RoutingEntry> {
     let store = StoreId::from_uuid(Uuid::from_u128(1));
     let generation = published.generation;
     let source = StreamId::new(format!("s{generation}"))?;
     let target = StreamId::new(format!("t{}", published.attempt))?;
     let renumbered = twin == Some(PhasesTwin::GenerationsNumberedAnew);
+    let alike = twin == Some(PhasesTwin::MigrationsAlike);
+    let migration = if alike { 0 } else { published.migration };
     Ok(RoutingEntry {
-        migration: MigrationId::from_uuid(Uuid::from_u128(u128::from(generation))),
+        migration: MigrationId::from_uuid(Uuid::from_u128(u128::from(migration))),
         generation: if renumbered { 0 } else { generation },
         source: StreamRef::new(store, source),
         target: StreamRef::new(store, target),
@@ -225,6 +270,9 @@ impl Model for Phases {
                         before.phase != BookClosed || before.generation < after.generation
                     })
                 })
+            }),
+            Property::always(OTHERS, |phases: &Self, board: &Board| {
+                (0..board.publishers.len()).all(|at| !phases.takes_anothers_back(board, at))
             }),
             Property::sometimes("an attempt is taken back", |_, board: &Board| {
                 board.records.iter().any(|record| record.phase == Normal)

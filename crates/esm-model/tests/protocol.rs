@@ -38,3 +38,10 @@ fn r20_phases_hold() -> esm_core::Result<()> {
     assert!(verdict.holds(), "{verdict}");
     Ok(())
 }
+
+#[test]
+fn r20_phases_of_competing_migrations_hold() -> esm_core::Result<()> {
+    let verdict = explore(Phases::competing(None)?, 1);
+    assert!(verdict.holds(), "{verdict}");
+    Ok(())
+}

@@ -2,8 +2,8 @@
 //! and the twin does not.
 
 use esm_model::{
-    Case, FORWARD, ONE_AT_A_TIME, Phases, PhasesTwin, Protocol, Twin, case, explore, refute,
-    two_migrators_at_once,
+    Case, FORWARD, ONE_AT_A_TIME, OTHERS, Phases, PhasesTwin, Protocol, Twin, case, explore,
+    refute, two_migrators_at_once,
 };
 
 /// Asserts that the twin breaks what its case says, and that the whole protocol breaks nothing
@@ -94,5 +94,18 @@ fn r20_phases_put_without_compare() -> esm_core::Result<()> {
     let twin = Some(PhasesTwin::PutWithoutCompare);
     let verdict = refute(Phases::new(twin)?, ONE_AT_A_TIME);
     assert!(!verdict.counterexamples.is_empty(), "{verdict}");
+    Ok(())
+}
+
+/// Only with the migration in the entry can who is over tell what is not its own to take back.
+#[test]
+fn r20_entries_that_do_not_name_their_migration() -> esm_core::Result<()> {
+    let twin = Some(PhasesTwin::MigrationsAlike);
+    let verdict = refute(Phases::competing(twin)?, OTHERS);
+    let found = verdict
+        .counterexamples
+        .iter()
+        .any(|(name, _)| *name == OTHERS);
+    assert!(found, "{verdict}");
     Ok(())
 }
