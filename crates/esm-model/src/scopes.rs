@@ -37,7 +37,9 @@ pub fn all(bounds: Bounds) -> Vec<Scope> {
         rollback,
         attempts,
         lock,
+        lock_losses,
         in_a_row,
+        losses_in_a_row,
         competing,
         reverse,
         restore,
@@ -85,7 +87,7 @@ pub fn lost_answers(bounds: Bounds) -> Scope {
 pub fn rollback(bounds: Bounds) -> Scope {
     Scope {
         shapes: vec![Split, Keep, Keep],
-        writers: vec![vec![Expect::Any; bounds.pick(1, 2)]],
+        writers: vec![vec![Expect::Any]; bounds.pick(1, 2)],
         migrators: 2,
         undo: true,
         budget: Budget {
@@ -135,12 +137,30 @@ pub fn lock(bounds: Bounds) -> Scope {
     }
 }
 
+/// Lost answers, and a lock that expires before they are settled.
+pub fn lock_losses(bounds: Bounds) -> Scope {
+    let scope = lock(Bounds::Small);
+    Scope {
+        name: "lost answers under the lock",
+        writers: bounds.pick(vec![vec![Expect::Known]], scope.writers),
+        budget: Budget {
+            crashes: bounds.pick(0, 1),
+            losses: 1,
+            ..scope.budget
+        },
+        ..scope
+    }
+}
+
 /// Two migrations, one after the other.
 pub fn in_a_row(bounds: Bounds) -> Scope {
     Scope {
         migrations: vec![Kind::Forward, Kind::Forward],
         shapes: vec![Split, Keep, Split],
-        writers: vec![vec![Expect::Known, Expect::Any]],
+        writers: bounds.pick(
+            vec![vec![Expect::Known], vec![Expect::Any]],
+            vec![vec![Expect::Known, Expect::Any]],
+        ),
         migrators: 2,
         undo: true,
         budget: Budget {
@@ -149,6 +169,21 @@ pub fn in_a_row(bounds: Bounds) -> Scope {
             ..Budget::default()
         },
         ..Scope::new("two migrations in a row")
+    }
+}
+
+/// Two migrations, one after the other, whose answers are lost.
+pub fn losses_in_a_row(bounds: Bounds) -> Scope {
+    let scope = in_a_row(Bounds::Small);
+    Scope {
+        name: "lost answers in a row",
+        writers: vec![bounds.pick(vec![Expect::Any], vec![Expect::Known, Expect::Any])],
+        budget: Budget {
+            runs: bounds.pick(2, 3),
+            losses: 1,
+            ..scope.budget
+        },
+        ..scope
     }
 }
 
@@ -228,7 +263,7 @@ pub fn mirror(bounds: Bounds) -> Scope {
 pub fn dual_read(bounds: Bounds) -> Scope {
     Scope {
         shapes: vec![Split, Drop, Keep],
-        writers: vec![vec![Expect::Any; bounds.pick(1, 2)]],
+        writers: vec![vec![Expect::Any]; bounds.pick(1, 2)],
         migrators: 2,
         mirror: true,
         dual_read: true,
@@ -247,6 +282,7 @@ pub fn deletion(bounds: Bounds) -> Scope {
         migrations: vec![Kind::Forward, Kind::Forward],
         shapes: vec![Split, Keep, Keep],
         writers: vec![vec![Expect::Known], vec![Expect::Any]],
+        migrators: bounds.pick(1, 2),
         deletion: true,
         attempts: 1,
         budget: Budget {
@@ -264,12 +300,12 @@ pub fn deletion(bounds: Bounds) -> Scope {
 pub fn commands(bounds: Bounds) -> Scope {
     Scope {
         migrations: vec![Kind::Forward, Kind::Reverse],
-        shapes: vec![Split, Keep],
-        writers: vec![vec![Expect::Any]],
+        shapes: vec![Split, Keep, Keep],
+        writers: vec![vec![Expect::Any]; bounds.pick(1, 2)],
         migrators: 2,
         undo: true,
         budget: Budget {
-            runs: bounds.pick(3, 4),
+            runs: 3,
             commands: bounds.pick(1, 2),
             ..Budget::default()
         },

@@ -4,7 +4,8 @@
 
 use esm_model::{
     Bounds, Phases, Protocol, Scope, attempts, commands, competing, deletion, dual_read, explore,
-    in_a_row, lock, lost_answers, mirror, restore, reverse, rollback, two_migrators,
+    in_a_row, lock, lock_losses, losses_in_a_row, lost_answers, mirror, restore, reverse, rollback,
+    two_migrators,
 };
 
 fn holds(scope: impl Fn(Bounds) -> Scope) -> esm_core::Result<()> {
@@ -28,8 +29,8 @@ macro_rules! scopes {
 }
 
 scopes! {
-    two_migrators lost_answers rollback attempts lock in_a_row competing reverse restore mirror
-    dual_read deletion commands
+    two_migrators lost_answers rollback attempts lock lock_losses in_a_row losses_in_a_row competing
+    reverse restore mirror dual_read deletion commands
 }
 
 #[test]
