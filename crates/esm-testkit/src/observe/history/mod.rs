@@ -1,11 +1,16 @@
 //! What writers were told, against what is there.
 
+mod attempt;
+mod order;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use esm_core::event::{Event, Revision};
 use esm_core::id::{EventId, ObjectId};
 use esm_core::transform::Mapper;
+
+use attempt::{Answer, Attempt, Place};
 
 /// What writers tried to append, and what they were told. A handle: clones are the same history.
 ///
@@ -28,21 +33,6 @@ struct State {
     /// Grows with every beginning and every answer: the real-time order.
     moment: u64,
     attempts: Vec<Attempt>,
-}
-
-#[derive(Debug)]
-struct Attempt {
-    events: Vec<Event>,
-    begun: u64,
-    /// What the writer was told, and when; unknown until then.
-    answer: Option<(Answer, u64)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Acknowledged,
-    Failed,
-    Ambiguous,
 }
 
 /// An attempt to append that has begun. One that is never answered counts as ambiguous.
@@ -68,7 +58,28 @@ pub struct Attempted {
 impl Attempted {
     /// The writer was told that it succeeded.
     pub fn acknowledged(self) {
-        self.history.answer(self.index, Answer::Acknowledged);
+        self.history
+            .answer(self.index, Answer::Acknowledged { at: None });
+    }
+
+    /// The writer was told that it succeeded, and that its first event has this revision in the
+    /// stream that holds it: of the router, the revision of `Appended::first`.
+    ///
+    /// ```
+    /// use esm_core::event::Revision;
+    /// use esm_testkit::event;
+    /// use esm_testkit::observe::History;
+    ///
+    /// let (history, events) = (History::new(), [event("e0", "Paid"), event("e1", "Paid")]);
+    /// for (revision, event) in (0..).zip(&events) {
+    ///     let attempted = history.begin(vec![event.clone()]);
+    ///     attempted.acknowledged_at(Revision(revision));
+    /// }
+    /// assert!(history.check(&events).is_ok());
+    /// ```
+    pub fn acknowledged_at(self, first: Revision) {
+        let at = Some(first);
+        self.history.answer(self.index, Answer::Acknowledged { at });
     }
 
     /// The writer was told that it certainly did not happen.
@@ -121,7 +132,7 @@ impl History {
         let state = self.lock();
         let acknowledged = state.attempts.iter().filter(|attempt| {
             let answer = attempt.answer.map(|(answer, _)| answer);
-            answer == Some(Answer::Acknowledged)
+            matches!(answer, Some(Answer::Acknowledged { .. }))
         });
         acknowledged
             .flat_map(|attempt| attempt.events.iter().cloned())
@@ -149,9 +160,14 @@ impl History {
     ///
     /// - every acknowledged event, or its image, stands exactly once (I1);
     /// - every ambiguous one at most once, whole (I2), a failed one never;
-    /// - events of one append stand together, in their order, and an append that was answered
+    /// - events of one append stand together, in their order, and an append that was acknowledged
     ///   before another began stands before it (I3);
+    /// - a revision that was [told](Attempted::acknowledged_at) is the number of events before it;
     /// - nothing else is there.
+    ///
+    /// Who was told a revision may have been told it of the stream before the migration, or of the
+    /// one after it. So where events before it may have been dropped or split, any number is right
+    /// that they can have been; where none was, only the one.
     ///
     /// An event that was appended after the cutover stands as it is; so both are accepted.
     ///
@@ -189,9 +205,13 @@ impl History {
             }
         }
         let state = self.lock();
-        let mut standing = Vec::new();
+        let (mut standing, mut dropped) = (Vec::new(), Vec::new());
         for attempt in &state.attempts {
-            standing.extend(attempt.place(found, &places, &images)?);
+            match attempt.place(found, &places, &images)? {
+                Place::Standing(there) => standing.push(there),
+                Place::Dropped(gone) => dropped.push(gone),
+                Place::Nowhere => {}
+            }
         }
         standing.sort_by_key(|standing| standing.first);
         let accounted: usize = standing.iter().map(|standing| standing.count).sum();
@@ -199,79 +219,7 @@ impl History {
             let extra = found.len() - accounted;
             return Err(format!("{extra} events stand there that nobody appended"));
         }
-        in_order(&standing)
+        order::in_real_time(&standing)?;
+        order::as_told(&standing, &dropped)
     }
-}
-
-/// An attempt whose events stand there.
-struct Standing {
-    first: usize,
-    count: usize,
-    begun: u64,
-    answered: Option<u64>,
-    id: EventId,
-}
-
-impl Attempt {
-    /// Where this attempt's events stand; nothing if they rightly do not.
-    fn place(
-        &self,
-        found: &[Event],
-        places: &BTreeMap<&EventId, usize>,
-        images: &impl Fn(&Event) -> Result<Vec<Vec<Event>>, String>,
-    ) -> Result<Option<Standing>, String> {
-        let Some(id) = self.events.first().map(|event| event.id.clone()) else {
-            return Ok(None);
-        };
-        let mut ways = Vec::<Vec<Event>>::new();
-        for event in &self.events {
-            for (way, image) in images(event)?.into_iter().enumerate() {
-                ways.resize_with(ways.len().max(way + 1), Vec::new);
-                ways[way].extend(image);
-            }
-        }
-        let stands = |wanted: &[Event]| {
-            let first = *places.get(&wanted.first()?.id)?;
-            let there = found.get(first..first + wanted.len())?;
-            (there == wanted).then_some((first, wanted.len()))
-        };
-        let place = ways.iter().find_map(|images| stands(images));
-        let answer = self.answer.map_or(Answer::Ambiguous, |(answer, _)| answer);
-        let (first, count) = match (place, answer) {
-            (Some(_), Answer::Failed) => return Err(format!("a failed event stands there: {id}")),
-            (Some(place), _) => place,
-            (None, Answer::Acknowledged) if !ways.iter().any(Vec::is_empty) => {
-                return Err(format!("an acknowledged event is lost or changed: {id}"));
-            }
-            (None, _) => return Ok(None),
-        };
-        let answered = self.answer.map(|(_, moment)| moment);
-        let begun = self.begun;
-        Ok(Some(Standing {
-            first,
-            count,
-            begun,
-            answered,
-            id,
-        }))
-    }
-}
-
-/// I3: who was answered before another began stands before it.
-fn in_order(standing: &[Standing]) -> Result<(), String> {
-    let mut latest: Option<&Standing> = None;
-    for attempt in standing {
-        if let (Some(before), Some(answered)) = (latest, attempt.answered)
-            && answered < before.begun
-        {
-            return Err(format!(
-                "events are out of order: {} was acknowledged before {} was begun, and stands after it",
-                attempt.id, before.id
-            ));
-        }
-        if latest.is_none_or(|before| before.begun < attempt.begun) {
-            latest = Some(attempt);
-        }
-    }
-    Ok(())
 }
