@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use esm_core::Result;
 use esm_core::event::{Event, Revision};
 use esm_core::id::ObjectId;
+use esm_core::router::ExpectedRevision;
 use esm_core::transform::Mapper;
+use esm_core::{ErrorKind, Result};
+use esm_testkit::faults::{At, Fault, FaultPlan};
+use esm_testkit::memory::MemoryWorld;
 use esm_testkit::observe::History;
-use esm_testkit::{Rule, Rules};
+use esm_testkit::record::RecordedClient;
+use esm_testkit::{Rule, Rules, environment};
 
 fn event(number: u64) -> Event {
     of_type(number, "T")
@@ -134,4 +138,99 @@ fn what_was_begun_later_and_dropped_stood_before_nothing() {
     history.begin(vec![of_type(1, "Noise")]).acknowledged();
     let wrong = history.check_transformed(&[event(0)], &object, &mapper);
     assert!(wrong.is_err_and(|wrong| wrong.contains("with 0 to 0 events before it")));
+}
+
+/// An object of one event, and a recorded client whose first answer and first reads are lost.
+async fn lossy_client() -> Result<(MemoryWorld, RecordedClient)> {
+    let world = MemoryWorld::new(environment(1));
+    let object: ObjectId = "order/1".parse()?;
+    world.create_object(&object, [vec![event(0)]]).await?;
+    let lost = FaultPlan::new().with(At::Named("event_store.append", 0), Fault::FailAfter);
+    let plan = (0..10).fold(lost, |plan, read| {
+        plan.with(At::Named("event_store.read", read), Fault::FailBefore)
+    });
+    let client = RecordedClient::new(plan.actor("app").client(&world), object, History::new());
+    client.history().begin(vec![event(0)]).acknowledged();
+    Ok((world, client))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_client_notes_what_it_is_told() -> Result<()> {
+    let (world, client) = lossy_client().await?;
+    let history = client.history();
+    let (without, with) = ([event(0)], [event(0), event(1)]);
+
+    let any = ExpectedRevision::Any;
+    let unknown = client.append(any, vec![event(1)]).await.unwrap_err();
+    assert_eq!(
+        (history.check(&without), history.check(&with)),
+        (Ok(()), Ok(()))
+    );
+
+    let token = unknown.into_token().expect("the outcome is unknown");
+    let appended = client.settle(token).await?;
+    assert_eq!(appended.first.revision, Revision(1));
+    assert!(
+        history
+            .check(&without)
+            .is_err_and(|wrong| wrong.contains("lost"))
+    );
+    assert_eq!(
+        history.check(&world.read(&"order/1".parse()?).await?),
+        Ok(())
+    );
+
+    let exists = client
+        .append(ExpectedRevision::NoStream, vec![event(2)])
+        .await;
+    assert_eq!(exists.unwrap_err().kind(), &ErrorKind::AlreadyExists);
+    assert_eq!(history.failures(), 1);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_client_notes_revisions() -> Result<()> {
+    let world = MemoryWorld::new(environment(1));
+    let client = FaultPlan::new().actor("app").client(&world);
+    let client = RecordedClient::new(client, "order/1".parse()?, History::new());
+    let create = ExpectedRevision::NoStream;
+    client.append(create, vec![event(0)]).await?;
+    let history = client.history();
+    history.begin(vec![event(2)]).ambiguous();
+    client.append(ExpectedRevision::Any, vec![event(1)]).await?;
+    assert_eq!(history.check(&[event(0), event(1)]), Ok(()));
+    assert_eq!(history.check(&[event(0), event(1), event(2)]), Ok(()));
+    // so there was an event before it which it was not told of
+    let wrong = history.check(&[event(0), event(2), event(1)]);
+    assert!(wrong.is_err_and(|wrong| wrong.contains("e1 was acknowledged at revision 1")));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_client_goes_on_over_a_cutover() -> Result<()> {
+    let world = MemoryWorld::new(environment(1));
+    let object: ObjectId = "order/1".parse()?;
+    let (plan, history) = (FaultPlan::new(), History::new());
+    let client = plan.actor("app").client(&world);
+    let client = RecordedClient::new(client, object.clone(), history.clone());
+    client
+        .append(ExpectedRevision::NoStream, vec![of_type(0, "Paid")])
+        .await?;
+    client.append(ExpectedRevision::Any, vec![event(1)]).await?;
+
+    let rules = Rules::new([("Paid", Rule::Split(2))]);
+    let service = plan.actor("migrator").migration_service(&world);
+    let migration = service.migrate(object.clone()).transform(rules.clone());
+    migration.execute().await?;
+    let appended = client.append(ExpectedRevision::Any, vec![event(2)]).await?;
+    assert_eq!(appended.first.revision, Revision(3), "the first is two now");
+
+    let found = world.read(&object).await?;
+    assert_eq!(found.len(), 4);
+    let mapper = Mapper::new(Arc::new(rules));
+    assert_eq!(history.check_transformed(&found, &object, &mapper), Ok(()));
+    let without = &found[..3];
+    let lost = history.check_transformed(without, &object, &mapper);
+    assert!(lost.is_err_and(|wrong| wrong.contains("lost")));
+    Ok(())
 }

@@ -1,4 +1,6 @@
-//! Decorators that write down what is called.
+//! Decorators that write down what is called: those of the traits into an
+//! [`OperationLog`], that of the router's client into a
+//! [`History`](crate::observe::History).
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -20,7 +22,11 @@
 //! # }).unwrap();
 //! ```
 
+mod client;
+
 use esm_core::Result;
+
+pub use client::RecordedClient;
 
 use crate::tap::{
     Call, Operation, OperationLog, Outcome, Tap, TappedBackups, TappedEventStore, TappedLocks,
