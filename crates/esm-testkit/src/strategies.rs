@@ -254,7 +254,8 @@ pub fn survivable_fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-/// Any fault but a stall.
+/// A fault that needs nobody beside it: anything but a stall, which somebody must end, and an
+/// interjection, which says what to do meanwhile.
 ///
 /// ```
 /// use esm_testkit::faults::Fault;
@@ -262,7 +263,7 @@ pub fn survivable_fault() -> impl Strategy<Value = Fault> {
 /// use proptest::prelude::*;
 ///
 /// proptest!(|(fault in strategies::fault())| {
-///     prop_assert!(!matches!(fault, Fault::Stall(_)));
+///     prop_assert!(!matches!(fault, Fault::Stall(_) | Fault::Interject(_)));
 /// });
 /// ```
 pub fn fault() -> impl Strategy<Value = Fault> {
