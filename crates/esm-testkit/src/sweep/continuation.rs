@@ -16,8 +16,11 @@ pub(super) enum First {
     Undone,
     /// It said that another was faster, or has taken over.
     Superseded(String),
-    /// It crashed, or said that something went wrong.
-    Ended(String),
+    /// It crashed, and then there is no kind, or said that something went wrong.
+    Ended {
+        kind: Option<ErrorKind>,
+        how: String,
+    },
 }
 
 impl First {
@@ -26,7 +29,10 @@ impl First {
         ended: std::result::Result<Result<MigrationResult>, crate::faults::Crashed>,
     ) -> Self {
         let error = match ended {
-            Err(_) => return Self::Ended("crashed".to_owned()),
+            Err(_) => {
+                let (kind, how) = (None, "crashed".to_owned());
+                return Self::Ended { kind, how };
+            }
             Ok(Ok(result)) if result.is_success() => return Self::Succeeded,
             Ok(Ok(result)) if is_undone(simulation, &result) => return Self::Undone,
             Ok(Ok(result)) => {
@@ -36,9 +42,13 @@ impl First {
             }
             Ok(Err(error)) => error,
         };
-        match error.kind() {
-            ErrorKind::Fenced => Self::Superseded(format!("{error:?}")),
-            _ => Self::Ended(format!("{error:?}")),
+        let how = format!("{error:?}");
+        match error.kind().clone() {
+            ErrorKind::Fenced => Self::Superseded(how),
+            kind => Self::Ended {
+                kind: Some(kind),
+                how,
+            },
         }
     }
 }
@@ -58,7 +68,7 @@ pub(super) async fn go_on(
             return again(simulation).await;
         }
         First::Undone => end::check_undone(simulation).await?,
-        First::Superseded(_) | First::Ended(_) => {}
+        First::Superseded(_) | First::Ended { .. } => {}
     }
     let next = match then {
         Then::Same => start(simulation, "first", 2).await?,
@@ -138,7 +148,7 @@ pub(super) async fn begin(simulation: &Simulation<'_>, by: &Process) -> Result<(
     let ended = by.actor.run(by.begin(simulation.scenario)).await;
     match First::of(simulation, ended) {
         First::Succeeded | First::Undone | First::Superseded(_) => Ok(()),
-        First::Ended(how) => Err(format!("a rival does not succeed: {how}")),
+        First::Ended { how, .. } => Err(format!("a rival does not succeed: {how}")),
     }
 }
 
@@ -151,7 +161,7 @@ pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Res
     for state in unfinished(by).await? {
         let builder = by.resume(simulation.scenario, state.migration);
         let ended = by.actor.run(builder.execute()).await;
-        if let First::Superseded(how) | First::Ended(how) = First::of(simulation, ended) {
+        if let First::Superseded(how) | First::Ended { how, .. } = First::of(simulation, ended) {
             let left = unfinished(by).await?;
             if left.iter().all(|other| other.migration != state.migration) {
                 // it has undone itself
@@ -184,7 +194,7 @@ fn success(
     match First::of(simulation, ended) {
         First::Succeeded => Ok(()),
         First::Undone => Err(format!("{what} ends as undone")),
-        First::Superseded(how) | First::Ended(how) => {
+        First::Superseded(how) | First::Ended { how, .. } => {
             Err(format!("{what} does not succeed: {how}"))
         }
     }

@@ -355,7 +355,9 @@ async fn simulate(
     let ended = first.actor.run(first.work(simulation.scenario)).await;
     let first = First::of(simulation, ended);
     let refused = simulation.scenario.undone_after.is_some();
-    if let (None, false, First::Superseded(how) | First::Ended(how)) = (spot, refused, &first) {
+    if let (None, false, First::Superseded(how) | First::Ended { how, .. }) =
+        (spot, refused, &first)
+    {
         return Err(how.clone());
     }
     let gone_on = continuation::go_on(simulation, &first, then).await;

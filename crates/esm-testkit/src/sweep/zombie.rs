@@ -1,5 +1,7 @@
 //! A process that pauses, and wakes up when others have finished.
 
+use esm_core::ErrorKind;
+
 use super::Then;
 use super::continuation::{self, First};
 use super::end;
@@ -7,8 +9,8 @@ use super::simulation::{Process, Simulation};
 use crate::faults::Gate;
 
 /// The first process, without a lock, stops before an operation; another finishes, rolls back, or
-/// migrates by itself; then the first goes on. It may find everything done or stop, but it sets
-/// nothing back: the observer looks after its every operation.
+/// migrates by itself; then the first goes on. It may find everything done or stop, and says so; it
+/// sets nothing back: the observer looks after its every operation.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -39,6 +41,7 @@ pub(super) async fn simulate(
         // what a watch has seen is why the rest went wrong
         end::check_violations(simulation)?;
         met?;
+        check_woken(simulation, &woken).await?;
         // whoever comes next finds or makes everything right
         simulation.let_leases_pass().await;
         let last = continuation::start(simulation, "last", 3).await?;
@@ -47,6 +50,23 @@ pub(super) async fn simulate(
     };
     let verdict = verdict.await;
     verdict.map_err(|what| format!("{what}\nthe process that was paused: {woken:?}"))
+}
+
+/// What the process that was paused says must be so: that it succeeded, where everything is migrated;
+/// that another was faster; that it waited for its lock longer than the lease; that what it was to
+/// undo has ended.
+async fn check_woken(simulation: &Simulation<'_>, woken: &First) -> Result<(), String> {
+    let undoes = simulation.scenario.undone_after.is_some();
+    let kind = match woken {
+        First::Succeeded => return end::check(simulation).await,
+        First::Undone | First::Superseded(_) => return Ok(()),
+        First::Ended { kind, .. } => kind,
+    };
+    match kind {
+        Some(ErrorKind::LockLost) => Ok(()),
+        Some(ErrorKind::AlreadyExists | ErrorKind::NotFound) if undoes => Ok(()),
+        _ => Err("the process that was paused ends as it may not".to_owned()),
+    }
 }
 
 /// What another does while the first sleeps.

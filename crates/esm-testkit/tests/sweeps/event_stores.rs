@@ -3,12 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use esm_core::Result;
 use esm_core::id::{CommitId, StoreId, StreamId};
 use esm_core::store::{
     Append, Capabilities, CellKind, Close, EventStore, Fence, Page, PageLimit, ReadFrom,
     StoreLimits, Tail,
 };
+use esm_core::{Error, ErrorKind, Result};
 use esm_testkit::memory::MemoryEventStore;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) enum Defect {
     ClosesAtAnyTail,
     /// Does not look at the tail that an append expects.
     AppendsAtAnyTail,
+    /// Takes it for corruption when an append does not find the tail that it expects.
+    TakesConflictsForCorruption,
     /// Acknowledges what applications append to what was a migration's target, and keeps nothing.
     LosesAppendsToTargets,
     /// Acknowledges a Fence, and keeps nothing.
@@ -117,6 +119,11 @@ impl EventStore for Broken {
         if self.defect == Defect::LosesAppendsToTargets && of_application {
             let (count, kind) = (append.events.len(), append.kind());
             return Ok(acknowledged(expected, append.commit, count, kind));
+        }
+        if self.defect == Defect::TakesConflictsForCorruption
+            && self.inner.tail(stream).await? != *expected
+        {
+            return Err(Error::new(ErrorKind::Corrupt, "the tail is another"));
         }
         let at = self.landing(stream, expected, Defect::AppendsAtAnyTail);
         self.inner.append(stream, &at.await?, append).await

@@ -25,6 +25,9 @@ const LOST: &str = "order/1: an acknowledged event is lost";
 /// What is told of a target that was given up and is there.
 const LEFT_OVER: &str = "streams are left over";
 
+/// What is told of a process that was paused, and ends neither as done nor as superseded.
+const ENDS_WRONGLY: &str = "the process that was paused ends as it may not";
+
 /// The migration of one small stream.
 fn migration() -> Scenario {
     let object: ObjectId = "order/1".parse().expect("a name");
@@ -154,6 +157,7 @@ fn a_zombie_sweep_rejects_what_is_broken() {
         (OfStreams::AppendsAtAnyTail, "I4: "),
         (OfStreams::ClosesAtAnyTail, "R17: "),
         (OfStreams::DiscardsAllTargets, "I5: "),
+        (OfStreams::TakesConflictsForCorruption, ENDS_WRONGLY),
     ] {
         rejects(Sweep::of_zombies, defect, told);
     }
