@@ -76,10 +76,11 @@ pub(crate) fn with_phases() -> Result<Scenario> {
     }))
 }
 
-/// The cutover waits for a window, while commands are looked for and the progress is written down.
+/// The cutover waits for a window, while commands are looked for, the progress is written down, and
+/// the lock is renewed.
 pub(crate) fn with_a_window() -> Result<Scenario> {
     Ok(identity()?.describe(|builder| {
-        let opens = "2024-01-01T00:00:05Z".parse().expect("a time");
+        let opens = "2024-01-01T00:00:25Z".parse().expect("a time");
         builder.cutover(|cutover| cutover.not_before(opens))
     }))
 }
