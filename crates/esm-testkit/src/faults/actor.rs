@@ -75,7 +75,8 @@ pub struct Crashed;
 /// // a call on something of your own, counted and disturbed as those on the traits
 /// let plan = FaultPlan::new().with(At::Named("mails.send", 0), Fault::FailAfter);
 /// let process = plan.actor("app");
-/// let call = Call { name: "mails.send", key: "eve".into(), effect: Effect::Write };
+/// let (name, key, effect) = ("mails.send", "eve".into(), Effect::Write);
+/// let call = Call { name, key, effect, once: true };
 /// let started: Started = process.begin(call).await?;
 /// assert!(process.end(started, Ok(())).await.is_err());
 /// # Ok::<(), esm_core::Error>(())

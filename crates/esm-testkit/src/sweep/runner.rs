@@ -12,7 +12,7 @@ use super::end;
 use super::simulation::Simulation;
 use super::{Scenario, Spot, SpotFault, Then};
 use crate::faults::{At, FaultPlan, Gate};
-use crate::tap::Operation;
+use crate::tap::{Call, Operation};
 
 /// A scenario with a fault at each of its operations.
 ///
@@ -58,7 +58,8 @@ pub struct Sweep {
 pub struct Outcome {
     /// Number of operations of the run without faults.
     pub operations: u64,
-    /// Number of runs.
+    /// Number of runs that were made: where the first process survives its fault and succeeds, one for
+    /// all the ways to go on.
     pub runs: usize,
     /// The number of those in which nothing happened: a process that pauses has no lock, may need
     /// fewer operations, and then never comes to the one where it would. Where another fault does
@@ -168,9 +169,8 @@ impl Sweep {
     pub fn spots(&self) -> Vec<Spot> {
         let mut spots = Vec::new();
         for reached in self.clean() {
-            let (operation, effect) = (reached.of_actor, reached.call.effect);
-            let faults = self.faults.iter().copied();
-            for fault in faults.filter(|fault| !self.thinned || fault.matters_at(effect)) {
+            let operation = reached.of_actor;
+            for fault in self.faults_of(&reached.call) {
                 let thens = self.thens.iter().copied();
                 spots.extend(thens.map(|then| Spot {
                     operation,
@@ -187,6 +187,13 @@ impl Sweep {
         spots.into_iter().step_by(self.every).collect()
     }
 
+    /// The faults that are put at such a call.
+    fn faults_of(&self, call: &Call) -> impl Iterator<Item = SpotFault> {
+        let faults = self.faults.iter().copied();
+        let wanted = |fault: &SpotFault| !self.thinned || fault.matters_at(call.effect);
+        faults.filter(move |fault| fault.can_happen_to(call) && wanted(fault))
+    }
+
     /// This spot with every fault of the process that goes on after it.
     fn pairs(&self, first: Spot) -> Vec<Spot> {
         let run = self.run(Some(first), u64::MAX);
@@ -194,8 +201,7 @@ impl Sweep {
         let goes_on = goes_on.filter(|operation| operation.actor == first.then.goes_on());
         let mut spots = Vec::new();
         for reached in goes_on {
-            let faults = self.faults.iter().copied();
-            for fault in faults.filter(|f| !self.thinned || f.matters_at(reached.call.effect)) {
+            for fault in self.faults_of(&reached.call) {
                 let again = Some((reached.of_actor, fault));
                 spots.push(Spot { again, ..first });
             }
@@ -203,13 +209,15 @@ impl Sweep {
         spots
     }
 
-    /// Runs all spots, side by side.
+    /// Runs all spots, side by side. Where nobody goes on after a fault, because the first process
+    /// comes to its end, the ways to go on are one and the same run, which is made once.
     pub fn all(&self) -> Outcome {
         let spots = self.spots();
+        let ways_to_go_on = |one: &Spot, other: &Spot| other.with(one.then) == *one;
+        let alike: Vec<_> = spots.chunk_by(ways_to_go_on).collect();
         let next = AtomicUsize::new(0);
         let outcome = Mutex::new(Outcome {
             operations: self.clean().len() as u64,
-            runs: spots.len(),
             ..Outcome::default()
         });
         // generous: an end is wanted, not a quick one
@@ -218,11 +226,8 @@ impl Sweep {
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    while let Some(spot) = spots.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let run = self.run(Some(*spot), limit);
-                        if let Ok(mut outcome) = outcome.lock() {
-                            outcome.add(*spot, run);
-                        }
+                    while let Some(alike) = alike.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        self.run_alike(alike, limit, &outcome);
                     }
                 });
             }
@@ -232,6 +237,21 @@ impl Sweep {
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         outcome.failures.sort();
         outcome
+    }
+
+    /// Runs spots that differ in how they go on, as long as anybody does.
+    fn run_alike(&self, spots: &[Spot], limit: u64, outcome: &Mutex<Outcome>) {
+        for spot in spots {
+            let run = self.run(Some(*spot), limit);
+            let mut operations = run.operations.iter();
+            let goes_on = operations.any(|operation| operation.actor == spot.then.goes_on());
+            if let Ok(mut outcome) = outcome.lock() {
+                outcome.add(*spot, run);
+            }
+            if !goes_on {
+                break;
+            }
+        }
     }
 
     /// Runs one spot; answers what was wrong, and the log of its operations.
@@ -328,17 +348,18 @@ fn words(panic: &(dyn Any + Send)) -> String {
 
 /// What is wrong where a fault was to happen and did not: the operations are others than those by
 /// which it was told.
-const UNREACHED: &str = "nothing happened: the process does not come to that operation";
+const UNREACHED: &str =
+    "nothing happened: the process does not come to that operation, or it cannot be made twice";
 
-/// Whether the processes came to the operations where something was to happen.
+/// Whether the processes came to the operations where something was to happen, and it could.
 fn is_reached(spot: Spot, operations: &[Operation]) -> bool {
-    let came_to = |actor: &str, number: u64| {
-        let mut operations = operations.iter();
-        operations.any(|o| o.actor == actor && o.of_actor == number)
+    let happened = |actor: &str, number: u64, fault: SpotFault| {
+        let mut of_actor = operations.iter().filter(|o| o.actor == actor);
+        of_actor.any(|o| o.of_actor == number && fault.can_happen_to(&o.call))
     };
     let again = spot.again;
-    came_to("first-1", spot.operation)
-        && again.is_none_or(|(number, _)| came_to(spot.then.goes_on(), number))
+    happened("first-1", spot.operation, spot.fault)
+        && again.is_none_or(|(number, fault)| happened(spot.then.goes_on(), number, fault))
 }
 
 async fn simulate(
@@ -371,6 +392,7 @@ impl Outcome {
         for operation in &run.operations {
             *self.reached.entry(operation.call.name).or_default() += 1;
         }
+        self.runs += 1;
         self.unreached += usize::from(!run.reached);
         if let Err(what) = run.verdict {
             self.failures.push((spot, what));

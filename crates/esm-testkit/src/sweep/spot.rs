@@ -6,7 +6,7 @@ use std::str::FromStr;
 use esm_core::{Error, Result};
 
 use crate::faults::{Fault, Gate, Interjection};
-use crate::tap::Effect;
+use crate::tap::{Call, Effect};
 
 /// One run of a sweep. Written as it is replayed: `12:after:other`, and with a second fault
 /// `12:after:other:5:before`.
@@ -79,6 +79,13 @@ pub enum Then {
     Rival,
 }
 
+impl Spot {
+    /// This spot, but that it goes on so.
+    pub(super) fn with(self, then: Then) -> Self {
+        Self { then, ..self }
+    }
+}
+
 impl SpotFault {
     const NAMES: [(Self, &str); 7] = [
         (Self::CrashBefore, "before"),
@@ -101,6 +108,11 @@ impl SpotFault {
 
     /// The faults of the sweep of pairs: those that end a process.
     pub const ENDS: [Self; 2] = [Self::CrashBefore, Self::CrashAfter];
+
+    /// Whether this fault can happen to such a call.
+    pub(super) fn can_happen_to(self, call: &Call) -> bool {
+        self != Self::Duplicate || !call.once
+    }
 
     /// Whether this fault at such a call leaves what no other fault leaves.
     pub(super) fn matters_at(self, effect: Effect) -> bool {

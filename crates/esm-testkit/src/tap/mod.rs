@@ -121,6 +121,8 @@ pub struct Call {
     pub key: String,
     /// Whether it can change the storage.
     pub effect: Effect,
+    /// Whether it cannot be made twice: it is no request of its own, or consumes what it is made on.
+    pub once: bool,
 }
 
 impl Call {
@@ -129,6 +131,7 @@ impl Call {
             name,
             key: key.to_string(),
             effect: Effect::Read,
+            once: false,
         }
     }
 
@@ -137,6 +140,10 @@ impl Call {
             effect: Effect::Write,
             ..Self::read(name, key)
         }
+    }
+
+    pub(crate) fn once(self) -> Self {
+        Self { once: true, ..self }
     }
 }
 
@@ -174,7 +181,8 @@ pub trait Tap: Debug + Clone + Send + Sync + 'static {
     /// Before the call. An error is the caller's answer, and the call is not made.
     fn begin(&self, call: Call) -> impl Future<Output = Result<Self::Started>> + Send;
 
-    /// Whether the call is to be made twice. The caller gets the first answer.
+    /// Whether the call is to be made twice. The caller gets the first answer. Not asked of calls that
+    /// cannot be.
     fn twice(&self, started: &Self::Started) -> bool;
 
     /// After the call; what it returns is the caller's answer.
@@ -199,11 +207,10 @@ macro_rules! tapped {
     }};
 }
 
-/// As [`tapped!`], for calls that cannot be made twice: they are no requests of their own, or
-/// consume what they are made on.
+/// As [`tapped!`], for calls that cannot be made twice.
 macro_rules! tapped_once {
     ($tap:expr, $call:expr, $invoke:expr) => {{
-        let started = $crate::tap::Tap::begin(&$tap, $call).await?;
+        let started = $crate::tap::Tap::begin(&$tap, $call.once()).await?;
         let result = $invoke.await;
         $crate::tap::Tap::end(&$tap, started, result).await
     }};
@@ -218,7 +225,7 @@ fn tapped_stream<'a, T: Tap, I: Send + 'a>(
     list: impl FnOnce() -> BoxStream<'a, Result<I>> + Send + 'a,
 ) -> BoxStream<'a, Result<I>> {
     stream::once(async move {
-        let started = tap.begin(call).await?;
+        let started = tap.begin(call.once()).await?;
         let end = stream::once(async move { tap.end(started, Ok(())).await });
         let error_at_end = end.filter_map(|result| ready(result.err().map(Err)));
         Ok::<_, Error>(list().chain(error_at_end))

@@ -5,6 +5,7 @@ mod backups;
 mod event_stores;
 mod records;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use esm_core::event::Event;
 use esm_core::id::ObjectId;
 use esm_testkit::memory::MemoryWorld;
-use esm_testkit::sweep::{Disturbance, Place, Scenario, Spot, Sweep, Then, chaos};
+use esm_testkit::sweep::{Disturbance, Place, Scenario, Spot, SpotFault, Sweep, Then, chaos};
 use esm_testkit::tap::TappedBackups;
 use esm_testkit::{environment, events};
 
@@ -259,4 +260,46 @@ fn a_fault_that_does_not_happen_is_a_failure() {
         .one(spot)
         .expect_err("it does not happen");
     assert!(what.starts_with("nothing happened"), "{what}");
+}
+
+/// Nor has a duplicate of what cannot be made twice; so none is put there.
+#[test]
+fn what_cannot_be_made_twice_is_not_duplicated() {
+    let sweep = Sweep::of_crashes(backed_up());
+    let spots = sweep.spots().into_iter();
+    let duplicates = spots.filter(|spot| spot.fault == SpotFault::Duplicate);
+    let duplicated: BTreeSet<_> = duplicates.map(|spot| spot.operation).collect();
+    let mut once = BTreeSet::new();
+    for operation in sweep.clean() {
+        let call = operation.call;
+        assert_ne!(
+            duplicated.contains(&operation.of_actor),
+            call.once,
+            "{call:?}"
+        );
+        if call.once && once.insert(call.name) {
+            let spot = format!("{}:twice:other", operation.of_actor);
+            let nothing = sweep.one(spot.parse().expect("a spot"));
+            let what = nothing.expect_err("it is not made twice");
+            assert!(what.starts_with("nothing happened"), "{what}");
+        }
+    }
+    let [section, events] = ["backups.section", "backups.events"];
+    assert!(once.contains(section) && once.contains(events), "{once:?}");
+}
+
+/// Where the first process comes to its end in spite of the fault, nobody goes on, and the ways to
+/// go on are the same run.
+#[test]
+fn a_run_that_nobody_goes_on_with_is_made_once() {
+    let sweep = crashes(migration());
+    let (mut runs, mut repeated) = (BTreeSet::new(), 0);
+    for spot in sweep.spots() {
+        let log = sweep.one(spot).expect("nothing is wrong");
+        let is_new = runs.insert((spot.operation, spot.fault, log));
+        repeated += usize::from(!is_new);
+    }
+    let outcome = sweep.all();
+    assert!(outcome.failures.is_empty() && repeated > 0, "{outcome}");
+    assert_eq!((outcome.runs, outcome.unreached), (runs.len(), 0));
 }
