@@ -24,6 +24,7 @@ enum Defect {
     RestartsTokensAtARelease,
     RestartsTokensAtABreak,
     NeverExpires,
+    ExpiresTooEarly,
     CountsFromTheAcquisition,
     RenewsForEverybody,
     HidesALoss,
@@ -44,6 +45,11 @@ struct Tokens {
     /// The tokens begin anew behind this one.
     base: u64,
     given_up: bool,
+}
+
+/// Most of a lease: more than half of it.
+fn too_short(lease: Duration) -> Duration {
+    lease * 7 / 10
 }
 
 #[derive(Debug)]
@@ -117,7 +123,7 @@ impl LockProvider for Broken {
 
     async fn try_acquire(&self, name: &LockName, request: &LockRequest) -> Result<LockAttempt> {
         let name = &self.lock(name);
-        let mut request = request.clone();
+        let (lease, mut request) = (request.lease, request.clone());
         let held = self.inner.inspect(name).await?.filter(|info| info.held);
         match (self.defect, held) {
             (Defect::GrantsToEverybody, Some(info)) => {
@@ -134,9 +140,14 @@ impl LockProvider for Broken {
             }
             (Defect::ForgetsTheMigration, _) => request.migration = None,
             (Defect::NeverExpires, _) => request.lease = Duration::from_secs(1_000_000_000),
+            (Defect::ExpiresTooEarly, _) => request.lease = too_short(request.lease),
             _ => {}
         }
         let mut attempt = self.inner.try_acquire(name, &request).await?;
+        if let (Defect::ExpiresTooEarly, LockAttempt::Acquired(grant)) = (self.defect, &mut attempt)
+        {
+            grant.lease = lease;
+        }
         if let (true, LockAttempt::Acquired(grant)) = (self.has_wrong_tokens(), &mut attempt) {
             grant.token = self.acquired(grant.token);
         }
@@ -146,6 +157,11 @@ impl LockProvider for Broken {
     async fn renew(&self, grant: &LockGrant) -> Result<()> {
         match self.defect {
             Defect::RenewsForEverybody => Ok(()),
+            Defect::ExpiresTooEarly => {
+                let mut grant = grant.clone();
+                grant.lease = too_short(grant.lease);
+                self.inner.renew(&grant).await
+            }
             Defect::CountsFromTheAcquisition => match self.inner.inspect(&grant.name).await? {
                 Some(info) if info.token == grant.token => Ok(()),
                 _ => self.inner.renew(grant).await,
@@ -262,6 +278,7 @@ fn every_defect_is_rejected_by_its_case() {
             Defect::CountsFromTheAcquisition,
             "a_renewed_lock_stays_held",
         ),
+        (Defect::ExpiresTooEarly, "a_renewed_lock_stays_held"),
         (Defect::RenewsForEverybody, "a_loser_notices_its_loss"),
         (
             Defect::HidesALoss,
