@@ -1,27 +1,13 @@
 //! Closes and Fences.
 
+use esm_core::ErrorKind;
 use esm_core::event::Revision;
 use esm_core::store::{CellKind, Close, EventStore, Tail};
-use esm_core::{ErrorKind, Result};
 
+use super::refused::{ensure_closed, ensure_conflict};
 use crate::conformance::fixtures::{append, close, commit, fence, present, read_all, stream};
 use crate::conformance::verdict::{ensure, ensure_eq, ensure_err};
-use crate::conformance::{EventStoreHarness, Failure, Verdict};
-
-fn ensure_closed<T: std::fmt::Debug>(answer: Result<T>, by: &Close, what: &str) -> Verdict {
-    match answer {
-        Err(error) => match error.kind() {
-            ErrorKind::Closed(found) => {
-                ensure_eq!(**found, *by, "the Close that {what} is told of");
-                Ok(())
-            }
-            kind => Err(Failure::new(format!(
-                "{what}: found {kind:?}, wanted Closed"
-            ))),
-        },
-        Ok(tail) => Err(Failure::new(format!("{what} succeeded: {tail:?}"))),
-    }
-}
+use crate::conformance::{EventStoreHarness, Verdict};
 
 /// Without the capability a Fence is refused, and nothing is written.
 async fn ensure_unsupported(store: &dyn EventStore) -> Verdict {
@@ -79,11 +65,11 @@ pub async fn the_same_close_succeeds_again(harness: &dyn EventStoreHarness) -> V
 pub async fn a_close_at_an_old_tail_conflicts(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other, id) = (harness.open().await, harness.open().await, stream()?);
     let old = store.append(&id, &Tail::default(), append(0..1)?).await?;
-    let tail = other.append(&id, &old, append(1..2)?).await?;
+    let tail = other.append(&id, &old, append(1..3)?).await?;
     let answer = store
         .close(&id, &old, commit(), close(&*store, Revision(1))?)
         .await;
-    ensure_err!(answer, ErrorKind::Conflict { .. }, "a Close at an old tail");
+    ensure_conflict(&answer, Revision(3), "a Close at an old tail")?;
     ensure_eq!(store.tail(&id).await?, tail, "tail after the conflict");
     Ok(())
 }
@@ -183,9 +169,9 @@ pub async fn a_fence_at_an_old_tail_conflicts(harness: &dyn EventStoreHarness) -
         return ensure_unsupported(&*store).await;
     }
     let old = store.append(&id, &Tail::default(), append(0..1)?).await?;
-    other.append(&id, &old, append(1..2)?).await?;
+    other.append(&id, &old, append(1..3)?).await?;
     let answer = store.fence(&id, &old, commit(), fence()?).await;
-    ensure_err!(answer, ErrorKind::Conflict { .. }, "a Fence at an old tail");
+    ensure_conflict(&answer, Revision(3), "a Fence at an old tail")?;
     let (tail, own, by) = (store.tail(&id).await?, commit(), fence()?);
     let fenced = store.fence(&id, &tail, own, by.clone()).await?;
     let again = other.fence(&id, &tail, own, by).await?;
@@ -208,11 +194,8 @@ pub async fn a_fence_between_verification_and_close(harness: &dyn EventStoreHarn
         .await?;
     let by = close(&*migrator, verified.next_revision())?;
     let answer = migrator.close(&id, &verified, commit(), by).await;
-    ensure_err!(
-        answer,
-        ErrorKind::Conflict { .. },
-        "a Close over a Fence that it has not seen"
-    );
+    let what = "a Close over a Fence that it has not seen";
+    ensure_conflict(&answer, Revision(5), what)?;
     ensure_eq!(migrator.tail(&id).await?, fenced, "tail after both");
     Ok(())
 }

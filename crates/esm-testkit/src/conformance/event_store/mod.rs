@@ -6,6 +6,7 @@ mod contents;
 mod discarding;
 mod racing;
 mod reading;
+mod refused;
 
 use super::EventStoreHarness;
 
