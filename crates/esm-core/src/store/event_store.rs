@@ -198,7 +198,8 @@ pub trait EventStore: Send + Sync + Debug + 'static {
     /// - `Ambiguous` when the outcome is unknown and the store could not find out itself.
     ///
     /// # Idempotence
-    /// The very same append, with its commit id, at the same tail succeeds again if it succeeded.
+    /// The very same append, with its commit id, at the same tail succeeds again if it succeeded,
+    /// also when others, or a Close, came after it.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the outcome unknown, as after `Ambiguous`.

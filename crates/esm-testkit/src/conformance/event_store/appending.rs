@@ -4,11 +4,11 @@ use bytes::Bytes;
 use esm_core::ErrorKind;
 use esm_core::event::Revision;
 use esm_core::id::StreamId;
-use esm_core::store::{Append, Tail};
+use esm_core::store::{Append, PageLimit, ReadFrom, Tail};
 
 use super::refused::ensure_conflict;
 use crate::conformance::fixtures::{
-    append, commit, event, mixed_stream, present, read_all, stream,
+    append, commit, event, events, mixed_stream, present, read_all, stream,
 };
 use crate::conformance::verdict::{ensure, ensure_eq, ensure_err};
 use crate::conformance::{EventStoreHarness, Verdict};
@@ -205,19 +205,20 @@ pub async fn writes_outlive_their_handle(harness: &dyn EventStoreHarness) -> Ver
     Ok(())
 }
 
-/// A write to one stream is none to another, however alike their names are.
+/// A write to one stream is none to another, nor is it read there, however alike their names are.
 pub async fn streams_do_not_disturb_each_other(harness: &dyn EventStoreHarness) -> Verdict {
     let store = harness.open().await;
     let (a, b) = (StreamId::new("stream")?, StreamId::new("stream.1")?);
     let tail_a = store.append(&a, &Tail::default(), append(0..1)?).await?;
     let tail_b = store.append(&b, &Tail::default(), append(5..8)?).await?;
-    ensure_eq!(store.tail(&a).await?, tail_a, "tail of the one");
-    ensure_eq!(store.tail(&b).await?, tail_b, "tail of the other");
-    ensure_eq!(
-        read_all(&*store, &b).await?[0].events[0].event,
-        event(5)?,
-        "first event"
-    );
+    for (id, tail, own) in [(&a, tail_a, events(0..1)?), (&b, tail_b, events(5..8)?)] {
+        ensure_eq!(store.tail(id).await?, tail, "tail of {id}");
+        let cells = read_all(&*store, id).await?;
+        let found: Vec<_> = cells.into_iter().flat_map(|cell| cell.events).collect();
+        ensure_eq!(found, own, "events of {id}");
+        let beyond = store.read(id, ReadFrom::Seq(1), PageLimit::default());
+        ensure_eq!(beyond.await?.cells, [], "cells beyond the end of {id}");
+    }
     Ok(())
 }
 

@@ -50,6 +50,24 @@ pub async fn nothing_follows_a_close(harness: &dyn EventStoreHarness) -> Verdict
     Ok(())
 }
 
+/// Idempotence of `append`, also after a Close: who got no answer learns that the write stands
+/// (R10), and does not repeat it in the target.
+pub async fn what_stands_before_a_close_succeeds_again(harness: &dyn EventStoreHarness) -> Verdict {
+    let (store, other, id) = (harness.open().await, harness.open().await, stream()?);
+    let before = store.append(&id, &Tail::default(), append(0..2)?).await?;
+    let again = append(2..3)?;
+    let tail = store.append(&id, &before, again.clone()).await?;
+    let by = close(&*store, Revision(3))?;
+    let closed = other.close(&id, &tail, commit(), by).await?;
+    for handle in [&store, &other, &harness.open().await] {
+        let repeated = handle.append(&id, &before, again.clone()).await?;
+        ensure_eq!(repeated.last, tail.last, "tail of a repeated append");
+    }
+    ensure_eq!(store.tail(&id).await?, closed, "tail of the closed stream");
+    ensure_eq!(read_all(&*other, &id).await?.len(), 3, "number of cells");
+    Ok(())
+}
+
 /// Idempotence of `close`.
 pub async fn the_same_close_succeeds_again(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other, id) = (harness.open().await, harness.open().await, stream()?);

@@ -40,6 +40,7 @@ macro_rules! __event_store_cases {
             the_first_cell_is_always_in_the_page
             a_page_knows_the_end
             nothing_follows_a_close
+            what_stands_before_a_close_succeeds_again
             the_same_close_succeeds_again
             a_close_at_an_old_tail_conflicts
             a_close_counts_its_events

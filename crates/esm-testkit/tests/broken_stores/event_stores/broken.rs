@@ -56,6 +56,11 @@ pub(super) enum Defect {
     StopsWritersByAFence,
     ChecksThenCloses,
     CutsExtensions,
+    ReadsTheNeighbour,
+    ReadsOnIntoTheNeighbour,
+    WritesBehindAClose,
+    TakesItsOwnFenceForAnothers,
+    ForgetsWhatStandsBeforeAClose,
 }
 
 #[derive(Debug)]
@@ -63,6 +68,8 @@ pub(super) struct Broken {
     pub(super) inner: MemoryEventStore,
     pub(super) defect: Defect,
     pub(super) tails: Mutex<BTreeMap<StreamId, Tail>>,
+    /// What was written after a Close.
+    pub(super) behind: Mutex<BTreeMap<StreamId, Vec<Cell>>>,
 }
 
 impl Broken {
@@ -91,6 +98,32 @@ impl Broken {
             }
             _ => error,
         })
+    }
+
+    /// Another stream, where there is one.
+    fn neighbour(&self, stream: &StreamId) -> Option<StreamId> {
+        let mut streams = self.inner.stream_ids().into_iter();
+        streams.find(|other| other != stream)
+    }
+
+    fn written_behind(&self, stream: &StreamId) -> Vec<Cell> {
+        let behind = self.behind.lock().expect("nobody panics here");
+        behind.get(stream).cloned().unwrap_or_default()
+    }
+
+    /// Writes at whatever tail there is, although the caller is told what it should be.
+    fn write_behind(&self, stream: &StreamId, close: &Tail, append: Append) {
+        let mut behind = self.behind.lock().expect("nobody panics here");
+        let cells = behind.entry(stream.clone()).or_default();
+        let last = cells.last().map(|cell| Tail::after(cell.header.clone()));
+        let (commit, kind) = (append.commit, append.kind());
+        let count = append.events.len() as u64;
+        let header = last
+            .as_ref()
+            .unwrap_or(close)
+            .next_header(commit, count, kind);
+        let events = append.events;
+        cells.push(Cell { header, events });
     }
 
     fn spoil(&self, cell: &mut Cell) {
@@ -166,7 +199,10 @@ impl EventStore for Broken {
             let last = page.cells.into_iter().last();
             return Ok(last.map_or(tail, |cell| Tail::after(cell.header)));
         }
-        Ok(tail)
+        match self.written_behind(stream).pop() {
+            Some(cell) => Ok(Tail::after(cell.header)),
+            None => Ok(tail),
+        }
     }
 
     async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
@@ -176,7 +212,16 @@ impl EventStore for Broken {
             }
             from => from,
         };
-        let mut page = self.inner.read(&self.name(stream), from, limit).await?;
+        let neighbour = self.neighbour(stream);
+        let stream = match &neighbour {
+            Some(other) if self.has(Defect::ReadsTheNeighbour) => other,
+            _ => &self.name(stream),
+        };
+        let mut page = self.inner.read(stream, from, limit).await?;
+        page.cells.extend(self.written_behind(stream));
+        if let (Defect::ReadsOnIntoTheNeighbour, Some(other)) = (self.defect, &neighbour) {
+            page.cells.extend(self.inner.snapshot(other));
+        }
         if self.has(Defect::LeavesOutControlCells) {
             page.cells
                 .retain(|cell| matches!(cell.header.kind, CellKind::Data { .. }));
@@ -231,6 +276,12 @@ impl EventStore for Broken {
                     };
                     return Err(Error::new(ErrorKind::Closed(Box::new(close)), "closed"));
                 }
+            }
+            Defect::WritesBehindAClose if actual.close().is_some() => {
+                self.write_behind(stream, &actual, append.clone());
+            }
+            Defect::ForgetsWhatStandsBeforeAClose if actual.close().is_some() => {
+                actual.check_expected(expected)?;
             }
             Defect::TakesItsOwnWriteForAnothers => actual.check_expected(expected)?,
             Defect::StopsWritersByAFence
@@ -305,6 +356,9 @@ impl EventStore for Broken {
     ) -> Result<Tail> {
         let stream = &self.name(stream);
         let actual = self.inner.tail(stream).await?;
+        if self.has(Defect::TakesItsOwnFenceForAnothers) {
+            actual.check_expected(expected)?;
+        }
         let expected = match self.has(Defect::FencesAtAnyTail) {
             true => &actual,
             false => expected,

@@ -38,6 +38,7 @@ impl EventStoreHarness for Harness {
             inner,
             defect: self.defect,
             tails: Mutex::default(),
+            behind: Mutex::default(),
         })
     }
 }
@@ -134,6 +135,23 @@ fn every_defect_is_rejected_by_its_case() {
         (Defect::StopsWritersByAFence, "a_fence_is_stepped_over"),
         (Defect::ChecksThenCloses, "one_of_appends_and_closes_wins"),
         (Defect::CutsExtensions, "streams_do_not_disturb_each_other"),
+        (
+            Defect::ReadsTheNeighbour,
+            "streams_do_not_disturb_each_other",
+        ),
+        (
+            Defect::ReadsOnIntoTheNeighbour,
+            "streams_do_not_disturb_each_other",
+        ),
+        (Defect::WritesBehindAClose, "nothing_follows_a_close"),
+        (
+            Defect::TakesItsOwnFenceForAnothers,
+            "a_fence_at_an_old_tail_conflicts",
+        ),
+        (
+            Defect::ForgetsWhatStandsBeforeAClose,
+            "what_stands_before_a_close_succeeds_again",
+        ),
     ];
     assert_rejected(event_store::CASES, &defects, Harness::boxed);
 }
