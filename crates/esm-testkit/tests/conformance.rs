@@ -62,6 +62,10 @@ impl BackupHarness for Memory {
     async fn corrupt(&self, id: &BackupId) -> bool {
         self.world.backups.corrupt(id)
     }
+
+    async fn truncate(&self, id: &BackupId) -> bool {
+        self.world.backups.truncate(id)
+    }
 }
 
 mod event_store {

@@ -69,6 +69,16 @@ impl Place {
             .unwrap()
     }
 
+    /// The blob of a backup's events.
+    async fn events_of(&self, id: &BackupId) -> BlobClient {
+        let names = names(self).await;
+        let folder = format!("/backups/{id}/");
+        let events = names
+            .iter()
+            .find(|name| name.starts_with(&folder) && name.ends_with(".events.ndjson.zst"));
+        blob(self, events.expect("the backup's events are there")).await
+    }
+
     /// The requests that were sent since this was last asked: `METHOD what`, where `what` is the
     /// operation that the query names, if it does.
     pub(crate) fn requests(&self) -> Vec<String> {
@@ -194,17 +204,17 @@ impl BackupHarness for Place {
     }
 
     async fn corrupt(&self, id: &BackupId) -> bool {
-        let names = names(self).await;
-        let folder = format!("/backups/{id}/");
-        let events = names
-            .iter()
-            .find(|name| name.starts_with(&folder) && name.ends_with(".events.ndjson.zst"));
-        let events = blob(self, events.expect("the backup's events are there")).await;
-        change(&events, |bytes| {
+        change(&self.events_of(id).await, |bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
         })
         .await;
+        true
+    }
+
+    async fn truncate(&self, id: &BackupId) -> bool {
+        let events = self.events_of(id).await;
+        change(&events, |bytes| bytes.truncate(bytes.len() / 2)).await;
         true
     }
 }

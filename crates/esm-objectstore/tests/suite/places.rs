@@ -94,6 +94,22 @@ impl<P: Place> Timed<P> {
         let options = OpenOptions::new().with_environment(environment);
         self.place.store(options).await
     }
+
+    /// Changes what stands in the file of a backup's events.
+    async fn damage(&self, id: &BackupId, change: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let (objects, root) = self.place.objects();
+        let found: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();
+        let events = found.into_iter().map(|object| object.location).find(|key| {
+            key.as_ref().contains(&format!("backups/{id}/"))
+                && key.as_ref().ends_with(".events.ndjson.zst")
+        });
+        let key = events.expect("the backup's events are there");
+        let bytes = objects.get(&key).await.unwrap().bytes().await.unwrap();
+        let mut bytes = bytes.to_vec();
+        change(&mut bytes);
+        objects.put(&key, bytes.into()).await.unwrap();
+        true
+    }
 }
 
 #[async_trait]
@@ -128,18 +144,15 @@ impl<P: Place> BackupHarness for Timed<P> {
     }
 
     async fn corrupt(&self, id: &BackupId) -> bool {
-        let (objects, root) = self.place.objects();
-        let found: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();
-        let events = found.into_iter().map(|object| object.location).find(|key| {
-            key.as_ref().contains(&format!("backups/{id}/"))
-                && key.as_ref().ends_with(".events.ndjson.zst")
-        });
-        let key = events.expect("the backup's events are there");
-        let bytes = objects.get(&key).await.unwrap().bytes().await.unwrap();
-        let mut bytes = bytes.to_vec();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        objects.put(&key, bytes.into()).await.unwrap();
-        true
+        self.damage(id, |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        })
+        .await
+    }
+
+    async fn truncate(&self, id: &BackupId) -> bool {
+        self.damage(id, |bytes| bytes.truncate(bytes.len() / 2))
+            .await
     }
 }

@@ -146,6 +146,10 @@ pub trait LockHarness: Send + Sync {
 ///     async fn corrupt(&self, id: &BackupId) -> bool {
 ///         self.0.corrupt(id)
 ///     }
+///
+///     async fn truncate(&self, id: &BackupId) -> bool {
+///         self.0.truncate(id)
+///     }
 /// }
 ///
 /// for case in backup::CASES {
@@ -162,4 +166,8 @@ pub trait BackupHarness: Send + Sync {
     /// Changes a byte of this backup's stored events behind the provider's back. Answers whether
     /// it could; where it cannot, [`not_tested`](crate::not_tested()) is told.
     async fn corrupt(&self, id: &BackupId) -> bool;
+
+    /// Cuts off the end of this backup's stored events behind the provider's back. Answers as
+    /// [`corrupt`](Self::corrupt).
+    async fn truncate(&self, id: &BackupId) -> bool;
 }

@@ -73,6 +73,19 @@ impl MemoryBackups {
         true
     }
 
+    /// Cuts off the last section of a backup, as a disk that was full would where it is noticed
+    /// least; for tests of what meets it. Answers whether there was a section.
+    pub fn truncate(&self, id: &BackupId) -> bool {
+        let mut stored = self.stored.lock();
+        let Some(backup) = stored.get_mut(id) else {
+            return false;
+        };
+        let begins = |item: &BackupItem| matches!(item, BackupItem::Section(_));
+        let last = backup.items.iter().rposition(begins);
+        backup.items.truncate(last.unwrap_or(backup.items.len()));
+        last.is_some()
+    }
+
     fn check_free(&self, id: &BackupId) -> Result<()> {
         match self.stored.lock().contains_key(id) {
             true => Err(taken(id)),

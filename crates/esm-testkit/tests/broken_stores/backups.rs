@@ -39,12 +39,17 @@ enum Defect {
     LosesWhatIsFarBehind,
     TakesTheNameAtTheBeginning,
     IsAwayWhenAskedForNothing,
+    TakesWhatIsThereForAll,
+    ReadsOnWhereTheLastReaderStopped,
+    TakesDamageForAFailureThatPasses,
 }
 
 #[derive(Debug, Clone)]
 struct Broken {
     inner: MemoryBackups,
     begun: Arc<Mutex<BTreeSet<BackupId>>>,
+    /// What this process has read.
+    read: Arc<Mutex<BTreeSet<BackupId>>>,
     defect: Defect,
 }
 
@@ -111,9 +116,18 @@ impl BackupProvider for Broken {
     }
 
     async fn open(&self, id: &BackupId) -> Result<Box<dyn BackupReader>> {
-        let inner = self.inner.open(&self.id(id)).await?;
+        let mut inner = self.inner.open(&self.id(id)).await?;
+        let first = self
+            .read
+            .lock()
+            .expect("nobody panics here")
+            .insert(id.clone());
+        if self.has(Defect::ReadsOnWhereTheLastReaderStopped) && !first {
+            while inner.next().await?.is_some() {}
+        }
         Ok(Box::new(Reader {
             inner,
+            sections: 0,
             defect: self.defect,
         }))
     }
@@ -204,6 +218,8 @@ impl BackupWriter for Writer {
 #[derive(Debug)]
 struct Reader {
     inner: Box<dyn BackupReader>,
+    /// How many have begun.
+    sections: u64,
     defect: Defect,
 }
 
@@ -214,8 +230,16 @@ impl BackupReader for Reader {
     }
 
     async fn next(&mut self) -> Result<Option<BackupItem>> {
-        match (self.inner.next().await, self.defect) {
+        let item = self.inner.next().await;
+        self.sections += u64::from(matches!(item, Ok(Some(BackupItem::Section(_)))));
+        let short = self.sections < self.manifest().sections;
+        match (item, self.defect) {
             (Err(_), Defect::ChecksNoChecksum) => Ok(None),
+            (Err(_), Defect::TakesWhatIsThereForAll) if short => Ok(None),
+            // who hears this tries again, for ever
+            (Err(_), Defect::TakesDamageForAFailureThatPasses) => {
+                Err(Error::new(ErrorKind::Unavailable, "no answer"))
+            }
             (item, _) => item,
         }
     }
@@ -228,6 +252,7 @@ impl Harness {
         Box::new(Self(Broken {
             inner: MemoryBackups::new(),
             begun: Arc::default(),
+            read: Arc::default(),
             defect,
         }))
     }
@@ -236,11 +261,18 @@ impl Harness {
 #[async_trait]
 impl BackupHarness for Harness {
     async fn open(&self) -> Arc<dyn BackupProvider> {
-        Arc::new(self.0.clone())
+        Arc::new(Broken {
+            read: Arc::default(),
+            ..self.0.clone()
+        })
     }
 
     async fn corrupt(&self, id: &BackupId) -> bool {
         self.0.inner.corrupt(id)
+    }
+
+    async fn truncate(&self, id: &BackupId) -> bool {
+        self.0.inner.truncate(id)
     }
 }
 
@@ -280,6 +312,15 @@ fn every_defect_is_rejected_by_its_case() {
         (
             Defect::IsAwayWhenAskedForNothing,
             "a_missing_backup_is_not_found",
+        ),
+        (Defect::TakesWhatIsThereForAll, "a_missing_end_is_noticed"),
+        (
+            Defect::TakesDamageForAFailureThatPasses,
+            "a_damaged_backup_replaces_nothing",
+        ),
+        (
+            Defect::ReadsOnWhereTheLastReaderStopped,
+            "a_restore_brings_back_what_was_backed_up",
         ),
     ];
     assert_rejected(backup::CASES, &defects, Harness::boxed);

@@ -1,5 +1,8 @@
 //! The suite of backup providers: see [`backup_conformance!`](crate::backup_conformance).
 
+mod damage;
+mod restoring;
+
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
 use esm_core::document::ObjectDocument;
@@ -15,6 +18,9 @@ use futures::TryStreamExt as _;
 use super::fixtures::{event, migration, odd_events, present};
 use super::verdict::{ensure, ensure_eq, ensure_err};
 use super::{BackupHarness, Failure, Verdict};
+
+pub use damage::*;
+pub use restoring::*;
 
 crate::__backup_cases!(__conformance_table!(dyn BackupHarness));
 
@@ -36,6 +42,9 @@ macro_rules! __backup_cases {
             all_backups_are_listed_once
             a_deleted_backup_is_gone
             corruption_is_noticed
+            a_missing_end_is_noticed
+            a_restore_brings_back_what_was_backed_up
+            a_damaged_backup_replaces_nothing
             odd_backup_names_do_not_collide
         ] }
     };
@@ -54,6 +63,9 @@ macro_rules! __backup_cases {
 /// #     }
 /// #     async fn corrupt(&self, id: &esm_core::id::BackupId) -> bool {
 /// #         self.0.corrupt(id)
+/// #     }
+/// #     async fn truncate(&self, id: &esm_core::id::BackupId) -> bool {
+/// #         self.0.truncate(id)
 /// #     }
 /// # }
 /// use esm_testkit::memory::MemoryBackups;
@@ -412,21 +424,6 @@ pub async fn a_deleted_backup_is_gone(harness: &dyn BackupHarness) -> Verdict {
         manifest,
         "manifest of another"
     );
-    Ok(())
-}
-
-/// Guarantee 3: a changed byte is `Corrupt` at the latest at the end of reading.
-pub async fn corruption_is_noticed(harness: &dyn BackupHarness) -> Verdict {
-    let (provider, id) = (harness.open().await, id("spoiled")?);
-    make(&*provider, &id, &sections()?).await?;
-    read(&*provider, &id).await?;
-    if !harness.corrupt(&id).await {
-        crate::not_tested("a backup with a changed byte", "the harness changes none");
-        return Ok(());
-    }
-    let found = read(&*harness.open().await, &id).await;
-    let found = found.map(|sections| sections.len());
-    ensure_err!(found, ErrorKind::Corrupt, "a backup with a changed byte");
     Ok(())
 }
 

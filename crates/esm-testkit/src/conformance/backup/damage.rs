@@ -1,0 +1,43 @@
+//! Backups that were damaged behind the provider's back.
+
+use esm_core::ErrorKind;
+use esm_core::id::BackupId;
+
+use super::{id, make, read, sections};
+use crate::conformance::verdict::ensure_err;
+use crate::conformance::{BackupHarness, Failure, Verdict};
+
+/// A finished backup, which could be read.
+async fn finished(harness: &dyn BackupHarness) -> Result<BackupId, Failure> {
+    let (provider, id) = (harness.open().await, id("spoiled")?);
+    make(&*provider, &id, &sections()?).await?;
+    read(&*provider, &id).await?;
+    Ok(id)
+}
+
+async fn ensure_corrupt(harness: &dyn BackupHarness, id: &BackupId, what: &str) -> Verdict {
+    let found = read(&*harness.open().await, id).await;
+    let found = found.map(|sections| sections.len());
+    ensure_err!(found, ErrorKind::Corrupt, "{what}");
+    Ok(())
+}
+
+/// Guarantee 3: a changed byte is `Corrupt` at the latest at the end of reading.
+pub async fn corruption_is_noticed(harness: &dyn BackupHarness) -> Verdict {
+    let (id, what) = (finished(harness).await?, "a backup with a changed byte");
+    if !harness.corrupt(&id).await {
+        crate::not_tested(what, "the harness changes none");
+        return Ok(());
+    }
+    ensure_corrupt(harness, &id, what).await
+}
+
+/// Guarantee 3: so is an end that is not there, wherever the rest ends.
+pub async fn a_missing_end_is_noticed(harness: &dyn BackupHarness) -> Verdict {
+    let (id, what) = (finished(harness).await?, "a backup without its end");
+    if !harness.truncate(&id).await {
+        crate::not_tested(what, "the harness cuts off none");
+        return Ok(());
+    }
+    ensure_corrupt(harness, &id, what).await
+}
