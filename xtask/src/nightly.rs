@@ -7,7 +7,8 @@ use crate::command;
 /// Options of `cargo xtask nightly`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Number of random cases of each property, of which a build tries 256
+    /// Number of random cases of a property, of which a build tries 256; where a case is dear, a
+    /// fixed part of it: a half to a twentieth
     #[arg(long, default_value_t = 4096)]
     cases: u32,
     /// Arguments for nextest, e.g. `-p esm-core pairs::identity`; without any, everything runs

@@ -158,6 +158,32 @@ pub fn cells(cells: Range<usize>, events: Range<usize>) -> impl Strategy<Value =
     })
 }
 
+/// proptest's configuration for a property whose cases are dear: one in so many of those that are
+/// tried by default, or that `PROPTEST_CASES` asks for.
+///
+/// A number of cases that stands in a test would be tried whatever is asked for.
+///
+/// ```
+/// use esm_testkit::strategies;
+/// use proptest::prelude::*;
+///
+/// assert_eq!(strategies::one_in(1).cases, ProptestConfig::default().cases);
+/// assert_eq!(strategies::one_in(u32::MAX).cases, 1);
+/// proptest!(strategies::one_in(8), |(cells in strategies::cells(0..5, 1..4))| {
+///     prop_assert!(cells.len() < 5);
+/// });
+/// ```
+///
+/// # Panics
+/// For one in none.
+pub fn one_in(many: u32) -> ProptestConfig {
+    let all = ProptestConfig::default();
+    ProptestConfig {
+        cases: all.cases.div_ceil(many),
+        ..all
+    }
+}
+
 /// What happens to an object: what stands there at the beginning, and what applications append
 /// while it is migrated and after.
 ///

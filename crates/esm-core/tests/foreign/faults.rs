@@ -153,7 +153,7 @@ impl Applications {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(strategies::one_in(4))]
 
     #[test]
     fn applications_are_told_what_is_so(

@@ -6,8 +6,8 @@ use esm_core::event::Revision;
 use esm_core::foreign::{CloseProof, Entry, ForeignEventStore, NativeStore, Profile};
 use esm_core::id::StreamId;
 use esm_core::store::{Append, Cell, EventStore, Fence, PageLimit, ReadFrom, Tail};
-use esm_testkit::environment;
 use esm_testkit::memory::MemoryNativeStore;
+use esm_testkit::{environment, strategies};
 use proptest::prelude::*;
 
 use super::fixture::{event, open, stream};
@@ -127,7 +127,7 @@ async fn check(all: &[Cell], fresh: impl AsyncFn() -> Arc<ForeignEventStore>, id
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(strategies::one_in(20))]
 
     #[test]
     fn cells_are_the_same_wherever_reading_begins(writes in writes(), indexed: bool) {

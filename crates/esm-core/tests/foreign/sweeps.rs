@@ -96,9 +96,8 @@ fn profiles() -> impl Strategy<Value = Profile> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
         max_shrink_iters: 400,
-        ..ProptestConfig::default()
+        ..strategies::one_in(5)
     })]
 
     /// Two migrators, writers of old and new schemas, and native calls that go wrong wherever they

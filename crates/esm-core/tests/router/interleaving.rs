@@ -10,6 +10,7 @@ use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
 use esm_core::store::{Append, CellEvent, Close, EventStore, Origin, Tail};
 use esm_core::{ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan, Gate};
+use esm_testkit::strategies;
 use proptest::prelude::*;
 use tokio::task::JoinSet;
 
@@ -205,7 +206,7 @@ async fn run(delays: Vec<u64>) -> Result<()> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(strategies::one_in(4))]
 
     /// R7 to R12: whatever the order, every acknowledged event is there exactly once, in the order
     /// of its writer, over two cutovers.

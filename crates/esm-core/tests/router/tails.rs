@@ -7,6 +7,7 @@ use esm_core::id::ObjectId;
 use esm_core::router::{ExpectedRevision, ReadPosition, RecordedEvent, TailOptions};
 use esm_core::{Error, ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan};
+use esm_testkit::strategies;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use proptest::prelude::*;
@@ -292,7 +293,7 @@ async fn follow(steps: Vec<Step>, pages: usize) -> Result<()> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(strategies::one_in(4))]
 
     /// Every event that applications append, exactly once and in order, over any number of Closes,
     /// and nothing of what migrations copy.

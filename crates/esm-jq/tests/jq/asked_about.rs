@@ -97,7 +97,7 @@ static EVENTS: LazyLock<Vec<esm_core::event::Event>> = LazyLock::new(|| {
 });
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(4)))]
     #[test]
     fn what_is_told_of_a_program_is_true(program in program()) {
         let transformer = compile(&program);

@@ -7,8 +7,8 @@ mod event_store;
 mod lock;
 mod records;
 
+use esm_testkit::strategies;
 use futures::FutureExt as _;
-use proptest::prelude::*;
 use proptest_state_machine::prop_state_machine;
 
 use self::backups::Backups;
@@ -21,7 +21,7 @@ fn at_once<T>(call: impl Future<Output = T>) -> T {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(strategies::one_in(2))]
 
     #[test]
     fn the_event_store_is_its_model(sequential 1..60 => Streams);

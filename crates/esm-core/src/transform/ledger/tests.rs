@@ -44,7 +44,7 @@ fn record(fates: &[Result<Mapped, Failure>]) -> Ledger {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(4)))]
 
     #[test]
     fn it_balances_and_counts_every_output(fates in fates()) {
