@@ -1,9 +1,13 @@
 //! Each public type, trait, function and macro of the testkit has an example: who writes a provider
-//! or tests a migration learns it from them. The cases of a suite are shown by the suite's macro.
+//! or tests a migration learns it from them. The cases of a suite, and their list, are shown by the
+//! suite's macro and by the example of its module.
 
 use super::Source;
 
 const TESTKIT: &str = "crates/esm-testkit/src/";
+
+/// What makes a module the one of a suite: the list of its cases.
+const SUITE: &str = "_cases!(__conformance_table!(";
 
 /// What begins an item that is to be shown.
 const ITEMS: &[&str] = &[
@@ -18,8 +22,18 @@ const ITEMS: &[&str] = &[
 
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let testkit = |source: &&Source| source.is("rs") && source.name().starts_with(TESTKIT);
-    let sources = sources.iter().filter(testkit);
-    sources.flat_map(without_example).collect()
+    let sources: Vec<_> = sources.iter().filter(testkit).collect();
+    let items = sources.iter().flat_map(|source| without_example(source));
+    let suites = sources
+        .iter()
+        .filter_map(|source| suite_without_example(source));
+    items.chain(suites).collect()
+}
+
+fn suite_without_example(source: &Source) -> Option<String> {
+    let line = source.text.lines().position(|line| line.contains(SUITE))?;
+    let shown = source.text.lines().any(|line| line.starts_with("//! ```"));
+    (!shown).then(|| source.at(line, "a suite's module has no example"))
 }
 
 /// What stands before an item.
@@ -73,6 +87,13 @@ mod tests {
             1
         );
         assert_eq!(wrong("/// A.\n#[macro_export]\nmacro_rules! a {\n"), 1);
+    }
+
+    #[test]
+    fn a_suite_without_an_example_is_found() {
+        let cases = "crate::__lock_cases!(__conformance_table!(dyn LockHarness));\n";
+        assert_eq!(wrong(cases), 1);
+        assert_eq!(wrong(&format!("//! ```\n//! ```\n\n{cases}")), 0);
     }
 
     #[test]

@@ -2,6 +2,25 @@
 //!
 //! A journal is a typed view over versioned records: the durable record of a migration. The cases
 //! migrate streams in memory and keep the journals, and all other records, in what is tested.
+//!
+//! ```
+//! # struct Mine(esm_testkit::memory::MemoryRecords);
+//! # #[async_trait::async_trait]
+//! # impl esm_testkit::conformance::RecordsHarness for Mine {
+//! #     async fn open(&self) -> std::sync::Arc<dyn esm_core::store::Records> {
+//! #         std::sync::Arc::new(self.0.clone())
+//! #     }
+//! # }
+//! use esm_testkit::conformance::{journal, run_case};
+//! use esm_testkit::memory::MemoryRecords;
+//!
+//! // `Mine` is a `RecordsHarness`: its documentation shows one
+//! for case in journal::CASES {
+//!     let mine = Mine(MemoryRecords::new());
+//!     let verdict = run_case(async { (case.run)(&mine).await });
+//!     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+//! }
+//! ```
 
 use std::sync::Arc;
 

@@ -1,4 +1,28 @@
 //! The suite of lock providers: see [`lock_conformance!`](crate::lock_conformance).
+//!
+//! ```
+//! # struct Mine(esm_testkit::memory::MemoryLocks, esm_testkit::SteppedClock);
+//! # #[async_trait::async_trait]
+//! # impl esm_testkit::conformance::LockHarness for Mine {
+//! #     async fn open(&self) -> std::sync::Arc<dyn esm_core::store::LockProvider> {
+//! #         std::sync::Arc::new(self.0.clone())
+//! #     }
+//! #     async fn pass(&self, duration: std::time::Duration) {
+//! #         self.1.advance(duration);
+//! #     }
+//! # }
+//! use esm_testkit::SteppedClock;
+//! use esm_testkit::conformance::{lock, run_case};
+//! use esm_testkit::memory::MemoryLocks;
+//!
+//! // `Mine` is a `LockHarness`: its documentation shows one
+//! for case in lock::CASES {
+//!     let clock = SteppedClock::new();
+//!     let mine = Mine(MemoryLocks::new(std::sync::Arc::new(clock.clone())), clock);
+//!     let verdict = run_case(async { (case.run)(&mine).await });
+//!     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+//! }
+//! ```
 
 use std::sync::Arc;
 

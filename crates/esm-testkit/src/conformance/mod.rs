@@ -1,7 +1,8 @@
 //! Conformance suites: what every provider must pass.
 //!
-//! Each case checks one promise of a trait of [`esm_core::store`]; its documentation cites the
-//! guarantee's number. A harness gives each case a fresh storage, and as many handles on it as the
+//! Each case checks one promise of a trait of [`esm_core::store`], and its documentation says which:
+//! by its number where it is a numbered guarantee or a rule of the protocol (R4), in words where it
+//! is what a method says of itself. A harness gives each case a fresh storage, and as many handles on it as the
 //! case wants: a handle stands for a process, so two of them share nothing but the storage.
 //!
 //! ```

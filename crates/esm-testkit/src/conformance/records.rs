@@ -1,4 +1,23 @@
 //! The suite of versioned records: see [`records_conformance!`](crate::records_conformance).
+//!
+//! ```
+//! # struct Mine(esm_testkit::memory::MemoryRecords);
+//! # #[async_trait::async_trait]
+//! # impl esm_testkit::conformance::RecordsHarness for Mine {
+//! #     async fn open(&self) -> std::sync::Arc<dyn esm_core::store::Records> {
+//! #         std::sync::Arc::new(self.0.clone())
+//! #     }
+//! # }
+//! use esm_testkit::conformance::{records, run_case};
+//! use esm_testkit::memory::MemoryRecords;
+//!
+//! // `Mine` is a `RecordsHarness`: its documentation shows one
+//! for case in records::CASES {
+//!     let mine = Mine(MemoryRecords::new());
+//!     let verdict = run_case(async { (case.run)(&mine).await });
+//!     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+//! }
+//! ```
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

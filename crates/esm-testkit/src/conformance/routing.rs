@@ -3,6 +3,25 @@
 //! A routing table is a typed view over versioned records. It needs of them what their own suite
 //! checks; this one checks that nothing else is needed, and that it is enough for everybody who
 //! publishes and reads phases at the same time.
+//!
+//! ```
+//! # struct Mine(esm_testkit::memory::MemoryRecords);
+//! # #[async_trait::async_trait]
+//! # impl esm_testkit::conformance::RecordsHarness for Mine {
+//! #     async fn open(&self) -> std::sync::Arc<dyn esm_core::store::Records> {
+//! #         std::sync::Arc::new(self.0.clone())
+//! #     }
+//! # }
+//! use esm_testkit::conformance::{routing, run_case};
+//! use esm_testkit::memory::MemoryRecords;
+//!
+//! // `Mine` is a `RecordsHarness`: its documentation shows one
+//! for case in routing::CASES {
+//!     let mine = Mine(MemoryRecords::new());
+//!     let verdict = run_case(async { (case.run)(&mine).await });
+//!     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+//! }
+//! ```
 
 use std::sync::Arc;
 

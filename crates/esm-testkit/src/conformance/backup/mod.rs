@@ -1,4 +1,29 @@
 //! The suite of backup providers: see [`backup_conformance!`](crate::backup_conformance).
+//!
+//! ```
+//! # struct Mine(esm_testkit::memory::MemoryBackups);
+//! # #[async_trait::async_trait]
+//! # impl esm_testkit::conformance::BackupHarness for Mine {
+//! #     async fn open(&self) -> std::sync::Arc<dyn esm_core::store::BackupProvider> {
+//! #         std::sync::Arc::new(self.0.clone())
+//! #     }
+//! #     async fn corrupt(&self, id: &esm_core::id::BackupId) -> bool {
+//! #         self.0.corrupt(id)
+//! #     }
+//! #     async fn truncate(&self, id: &esm_core::id::BackupId) -> bool {
+//! #         self.0.truncate(id)
+//! #     }
+//! # }
+//! use esm_testkit::conformance::{backup, run_case};
+//! use esm_testkit::memory::MemoryBackups;
+//!
+//! // `Mine` is a `BackupHarness`: its documentation shows one
+//! for case in backup::CASES {
+//!     let mine = Mine(MemoryBackups::new());
+//!     let verdict = run_case(async { (case.run)(&mine).await });
+//!     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+//! }
+//! ```
 
 mod damage;
 mod restoring;

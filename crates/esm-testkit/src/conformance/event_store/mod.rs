@@ -1,4 +1,24 @@
 //! The suite of event stores: see [`event_store_conformance!`](crate::event_store_conformance).
+//!
+//! ```
+//! # struct Mine(esm_testkit::memory::MemoryWorld);
+//! # #[async_trait::async_trait]
+//! # impl esm_testkit::conformance::EventStoreHarness for Mine {
+//! #     async fn open(&self) -> std::sync::Arc<dyn esm_core::store::EventStore> {
+//! #         self.0.event_store()
+//! #     }
+//! # }
+//! use esm_testkit::environment;
+//! use esm_testkit::conformance::{event_store, run_case};
+//! use esm_testkit::memory::MemoryWorld;
+//!
+//! // `Mine` is an `EventStoreHarness`: its documentation shows one
+//! for case in event_store::CASES {
+//!     let mine = Mine(MemoryWorld::new(environment(1)));
+//!     let verdict = run_case(async { (case.run)(&mine).await });
+//!     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+//! }
+//! ```
 
 mod appending;
 mod closing;
