@@ -29,8 +29,26 @@ const READ_AHEAD: usize = 1;
 /// Pages that were mapped and wait to be used.
 const MAPPED_AHEAD: usize = 1;
 
-/// Pages with more events than this are transformed on a thread for long computations.
+/// Pages with more events than this are transformed on a thread for long computations. Smaller ones
+/// are not: it would cost more than it saves, and runs could not be repeated exactly.
 const INLINE_EVENTS: usize = 64;
+
+/// Transforms the events of a page: so many that it takes long, on a thread for long computations.
+///
+/// # Errors
+/// `Corrupt` when it panics there.
+pub(crate) async fn transform<T: Send + 'static>(
+    events: usize,
+    page: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    if events <= INLINE_EVENTS {
+        return Ok(page());
+    }
+    let transformed = tokio::task::spawn_blocking(page).await;
+    transformed.map_err(|panic| {
+        Error::corrupt("transforming a page of events panicked").with_source(panic)
+    })
+}
 
 /// A page of cells whose headers were checked.
 #[derive(Debug)]
@@ -279,16 +297,8 @@ impl Reading {
         };
         let (segment, object) = (Arc::clone(&self.segment), given.object.clone());
         let began = given.meter.now();
-        let mapped = match events <= INLINE_EVENTS {
-            true => map_page(&mapper, &object, &segment, page),
-            false => {
-                tokio::task::spawn_blocking(move || map_page(&mapper, &object, &segment, page))
-                    .await
-                    .map_err(|panic| {
-                        Error::corrupt("transforming a page of events panicked").with_source(panic)
-                    })?
-            }
-        };
+        let mapping = move || map_page(&mapper, &object, &segment, page);
+        let mapped = transform(events, mapping).await?;
         given.meter.count(Stage::Transform, began);
         Ok(Some(mapped))
     }
@@ -329,7 +339,7 @@ impl Mapping {
 }
 
 impl CheckedPage {
-    fn event_count(&self) -> usize {
+    pub(crate) fn event_count(&self) -> usize {
         self.cells.iter().map(|c| c.events.len()).sum()
     }
 }

@@ -18,7 +18,7 @@ use crate::migration::options::{PlannedMigration, Scope};
 use crate::migration::plan::{Estimates, MigrationPlan, PlanDepth, SchemaReport};
 use crate::migration::report::{ObjectFailure, Statistics};
 use crate::migration::reverse::{self, Standing, WayBackFindings};
-use crate::migration::scan::CellScan;
+use crate::migration::scan::{CellScan, transform};
 use crate::migration::service::MigrationService;
 use crate::migration::status::Step;
 use crate::migration::triage::is_up_to_date;
@@ -244,10 +244,7 @@ impl Planner {
                 from,
                 room,
             };
-            let scanned = tokio::task::spawn_blocking(move || scan.scan(page));
-            let scanned = scanned.await.map_err(|panic| {
-                Error::corrupt("transforming a page of events panicked").with_source(panic)
-            })?;
+            let scanned = transform(page.event_count(), move || scan.scan(page)).await?;
             room -= scanned.events;
             total.merge(scanned);
         }
