@@ -123,7 +123,6 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/migration/plan.rs",
             "crates/esm-core/src/migration/planner/*.rs",
             "crates/esm-core/src/migration/report.rs",
-            "crates/esm-core/src/migration/run_methods.rs",
         ],
         tests: &["--test=saga", "--test=retired", "--test=unfenced"],
         filter: None,

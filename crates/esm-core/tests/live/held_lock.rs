@@ -73,11 +73,8 @@ impl Process {
 }
 
 fn is_lost(held: &HeldLock) -> bool {
-    let answer = held.ensure_held().map_err(|error| error.kind().clone());
-    match answer {
-        Ok(()) => false,
-        Err(kind) => kind == ErrorKind::LockLost,
-    }
+    let answer = held.ensure_held();
+    answer.is_err_and(|error| *error.kind() == ErrorKind::LockLost)
 }
 
 /// Three quarters of a lease: the rest is for a write that is under way.
