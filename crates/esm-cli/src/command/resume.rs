@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use esm_core::id::MigrationId;
 use esm_core::migration::{ControlAction, MigrationService, MigrationStatus};
-use esm_core::{Error, Result};
+use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
@@ -19,7 +19,8 @@ use crate::session::Session;
 /// One that is paused, and that a process works on, is told to go on.
 ///
 /// Its plan is in its journal, the jq program included: nothing has to be given again. One whose
-/// process died is taken over when its lock has run out.
+/// process died is taken over when its lock has run out. Of several, one that cannot be resumed
+/// keeps none of the others waiting.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -55,13 +56,6 @@ impl Resume {
             Some(migration) => vec![migration],
             None => unfinished(&service).await?,
         };
-        if migrations.is_empty() {
-            let nothing = Nothing { resumed: [] };
-            session
-                .output()
-                .result(&nothing, |_, _| "nothing to resume".to_owned())?;
-            return Ok(Exit::Success);
-        }
         if migrations.len() > 1 && !self.all {
             let names: Vec<_> = migrations.iter().map(ToString::to_string).collect();
             return Err(Error::invalid(format!(
@@ -70,15 +64,43 @@ impl Resume {
             ))
             .with_hint("name one of them, or add --all"));
         }
-        let mut exit = Exit::Success;
+        let mut exits = Vec::new();
         for migration in migrations {
             session.interrupt().check()?;
-            let ended = self.resume(session, &service, migration).await?;
-            if exit == Exit::Success {
-                exit = ended;
+            match self.resume(session, &service, migration).await {
+                Ok(exit) => exits.push(exit),
+                Err(error) if self.was_ended_by_another(&service, migration, &error).await => {}
+                Err(error) if self.all && *error.kind() != ErrorKind::Cancelled => {
+                    exits.push(session.output().fail(&error));
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(exit)
+        if exits.is_empty() {
+            let nothing = Nothing { resumed: [] };
+            session
+                .output()
+                .result(&nothing, |_, _| "nothing to resume".to_owned())?;
+        }
+        let failed = exits.into_iter().find(|exit| *exit != Exit::Success);
+        Ok(failed.unwrap_or(Exit::Success))
+    }
+
+    /// Whether another process has ended a migration since it was found unfinished: then there is
+    /// nothing to do. One that was named is to be there.
+    async fn was_ended_by_another(
+        &self,
+        service: &MigrationService,
+        migration: MigrationId,
+        error: &Error,
+    ) -> bool {
+        use ErrorKind::{AlreadyExists, Fenced, LockHeld};
+        if self.migration.is_some() || !matches!(error.kind(), AlreadyExists | Fenced | LockHeld(_))
+        {
+            return false;
+        }
+        let status = service.status(migration).await;
+        status.is_ok_and(|state| state.status.is_terminal())
     }
 
     async fn resume(

@@ -1,5 +1,6 @@
 //! A migration that runs in one process is steered and watched from others.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Child;
 
 use serde_json::Value;
@@ -34,6 +35,23 @@ fn watch(esm: &Esm, wanted: impl Fn(&Value) -> bool) -> Value {
         let seen: Value = serde_json::from_str(&ran.stdout).expect("a document");
         if wanted(&seen) {
             return seen;
+        }
+    }
+}
+
+/// The migration of an object, as soon as it waits for the command to cut over.
+fn waits_for_its_command(esm: &Esm, object: &str) -> String {
+    loop {
+        let migrations = esm.run(&["status", "-o", "json"]).succeeded().json();
+        let migrations = migrations["migrations"].as_array().expect("migrations");
+        let of_object = |seen: &&Value| seen["plan"]["scope"]["objects"][0] == object;
+        let Some(found) = migrations.iter().find(of_object) else {
+            continue;
+        };
+        let migration = found["migration"].as_str().expect("an id");
+        let seen = esm.run(&["watch", migration, "--once", "-o", "json"]);
+        if seen.succeeded().json()["progress"]["waiting_for"] == "the command to cut over" {
+            return migration.to_owned();
         }
     }
 }
@@ -99,6 +117,66 @@ fn a_cutover_waits_for_its_command() {
     ended(child).succeeded();
     let over = esm.run(&["cutover"]);
     assert_eq!(over.code, Some(3), "{}", over.stderr);
+}
+
+#[test]
+fn one_that_ends_while_its_lock_is_waited_for_leaves_nothing_to_resume() {
+    let (esm, at_work) = begun(20, &["--cutover", "manual"]);
+    let status = esm.run(&["status", "-o", "json"]).succeeded().json();
+    let migration = &status["migrations"][0]["migration"];
+    let migration = migration.as_str().expect("an id");
+    let waiting = |arguments: &[&str]| {
+        let log = ["--log", "debug", "--progress", "off"];
+        let mut child = esm.command(&[arguments, &log].concat()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("waiting for the lock") {
+            line.clear();
+            assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended");
+        }
+        // its pipe stays open, and empty
+        let rest = std::thread::spawn(move || {
+            let mut rest = String::new();
+            said.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        move || {
+            let mut ran = ended(child);
+            ran.stderr = rest.join().unwrap();
+            ran
+        }
+    };
+    let (found, named) = (waiting(&["resume"]), waiting(&["resume", migration]));
+    esm.run(&["cutover"]).succeeded();
+    ended(at_work).succeeded();
+    found().succeeded().printed("nothing to resume");
+    named().failed(5, &["has ended"]);
+}
+
+#[test]
+fn one_that_another_works_on_keeps_no_other_from_being_resumed() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(2, 20));
+    let begin = |order| {
+        let migrate = ["migrate", order, "--cutover=manual", "--progress=off"];
+        let child = esm.command(&migrate).spawn().expect("esm starts");
+        (child, waits_for_its_command(&esm, order))
+    };
+    let (at_work, migration) = begin("order/00000");
+    let (mut killed, other) = begin("order/00001");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    esm.run(&["lock", "break", "object order/00001", "--yes"])
+        .succeeded();
+
+    let resume = ["resume", "--all", "--lock-timeout=0s", "--progress=off"];
+    let resumed = esm.command(&resume).spawn().expect("esm starts");
+    esm.run(&["cutover", &other]).succeeded();
+    ended(resumed)
+        .failed(5, &["lock object order/00000 is held"])
+        .printed("migrated 1 object");
+    esm.run(&["cutover", &migration]).succeeded();
+    ended(at_work).succeeded();
 }
 
 #[test]
