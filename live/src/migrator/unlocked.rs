@@ -54,7 +54,11 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         let migration = service
             .resume(state.migration)
             .transform_with(transformation::up()?);
-        settle(migration.execute().await)?;
+        match migration.execute().await {
+            // it has ended since it was found
+            Err(error) if *error.kind() == ErrorKind::AlreadyExists => println!("{error:?}"),
+            ended => settle(ended)?,
+        }
     }
     Ok(())
 }
