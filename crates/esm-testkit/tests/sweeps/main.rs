@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use esm_core::event::Event;
 use esm_core::id::ObjectId;
@@ -38,6 +39,10 @@ fn migration() -> Scenario {
 
 fn backed_up() -> Scenario {
     migration().describe(|migration| migration.backup(|backup| backup))
+}
+
+fn archived() -> Scenario {
+    migration().describe(|migration| migration.close_books(|books| books.archive(|backup| backup)))
 }
 
 /// Where a migration meets a defect.
@@ -81,6 +86,23 @@ impl Defective for LosesWhatIsListed {
         let tap = backups::LosesWhatIsListed(world.backups.clone());
         Place {
             backups: Arc::new(TappedBackups::new(world.backups(), tap)),
+            ..world.into()
+        }
+    }
+}
+
+/// Backups that forget events.
+#[derive(Debug, Clone, Copy)]
+struct ForgetsWhatWasRead;
+
+impl Defective for ForgetsWhatWasRead {
+    fn place(self, world: MemoryWorld) -> Place {
+        let forgetful = backups::ForgetsWhatWasRead {
+            inner: world.backups(),
+            read: AtomicBool::new(false),
+        };
+        Place {
+            backups: Arc::new(forgetful),
             ..world.into()
         }
     }
@@ -220,9 +242,23 @@ fn chaos_rejects(defect: impl Defective, fault: &str, told: &str) {
 /// What is wrong without any fault is told before anything is swept.
 #[test]
 fn what_is_broken_for_everybody_is_not_swept() {
-    let sweep = crashes(LosesWhatIsListed.meets(backed_up()));
-    let told = told_by(|| drop(sweep.all()));
-    assert!(told.starts_with("without any fault: I9: "), "{told}");
+    for (scenario, told) in [
+        (LosesWhatIsListed.meets(backed_up()), "I9: no backup"),
+        (ForgetsWhatWasRead.meets(backed_up()), "I9: no backup"),
+        (
+            ForgetsWhatWasRead.meets(archived()),
+            "the archive of order/1 is not its closed stream",
+        ),
+        (
+            OfRecords::ClosesNoBooks.meets(archived()),
+            "the books of order/1 are open",
+        ),
+    ] {
+        let sweep = crashes(scenario);
+        let what = told_by(|| drop(sweep.all()));
+        let expected = format!("without any fault: {told}");
+        assert!(what.starts_with(&expected), "{told}: {what}");
+    }
 }
 
 /// What it panics with.
