@@ -193,18 +193,22 @@ struct Heartbeat {
 impl Heartbeat {
     async fn run(self) {
         let clock = Arc::clone(&self.environment.clock);
+        let mut pause = self.every;
         loop {
-            clock.sleep(self.every).await;
+            clock.sleep(pause).await;
             let sent_at = clock.monotonic();
             // a renewal that hangs must not outlive the lease
             let renewal = tokio::select! {
                 renewal = self.provider.renew(&self.grant) => Some(renewal),
                 () = clock.sleep(self.every) => None,
             };
+            // a busy store must not take the lock away with two slow answers
+            pause = self.every / 5;
             match renewal {
                 Some(Ok(())) => {
                     self.valid_until
                         .store(millis(sent_at + self.patience), Ordering::Release);
+                    pause = self.every;
                 }
                 Some(Err(e)) if *e.kind() == ErrorKind::LockLost => {
                     warn!(lock = %self.grant.name, "the lock was taken away");
