@@ -61,27 +61,42 @@ impl MigrationService {
                     .conclude_run(context, Ended::stopped(Step::RollBack, error))
                     .await;
             }
-            let (ended, too_late) = self.undo(&context).await;
-            let Some(reason) = too_late else {
+            if let Some(ended) = self.undo_unless_too_late(&context).await {
                 return self.conclude_undo(context, ended, None).await;
-            };
-            let refused = JournalEntry::RollBackRefused {
-                reason: reason.clone(),
-            };
-            let recorded = context.journal.lock().await.append(refused).await;
-            if let Err(error) = recorded {
-                return self
-                    .conclude_run(context, Ended::stopped(Step::RollBack, error))
-                    .await;
             }
-            context
-                .steering
-                .conclude(&RunEnd::UndoRefused(reason))
-                .await;
-            context.steering.end_undo();
         }
     }
 
+    /// Goes on with an undo; one that is refused, because the pivot is behind, goes forward.
+    pub(super) async fn drive_from_undo(&self, context: Box<Context>) -> MigrationResult {
+        context.steering.begin_undo();
+        match self.undo_unless_too_late(&context).await {
+            Some(ended) => self.conclude_undo(context, ended, None).await,
+            None => self.drive(context).await,
+        }
+    }
+
+    /// Undoes it. Where that comes too late the refusal is recorded, nothing has ended, and it can
+    /// go forward.
+    async fn undo_unless_too_late(&self, context: &Context) -> Option<Ended> {
+        let (ended, too_late) = self.undo(context).await;
+        let Some(reason) = too_late else {
+            return Some(ended);
+        };
+        let refused = JournalEntry::RollBackRefused {
+            reason: reason.clone(),
+        };
+        let recorded = context.journal.lock().await.append(refused).await;
+        if let Err(error) = recorded {
+            return Some(Ended::stopped(Step::RollBack, error));
+        }
+        let refused = RunEnd::UndoRefused(reason);
+        context.steering.conclude(&refused).await;
+        context.steering.end_undo();
+        None
+    }
+
+    /// Undoes it; where that comes too late, that is how it ends.
     pub(super) async fn drive_undo(&self, context: Box<Context>) -> MigrationResult {
         context.steering.begin_undo();
         let (ended, too_late) = self.undo(&context).await;

@@ -78,11 +78,13 @@ impl MigrationService {
     ) -> Result<MigrationResult> {
         async {
             let (context, rolling_back) = self.take_over(migration, &options).await?;
-            match rolling_back {
-                // once it is being undone, it can only be undone
-                true => Ok(self.drive_undo(context).boxed().await),
-                false => Ok(self.drive(context).boxed().await),
-            }
+            // an undo needs no transformer, so there may be none to go forward with
+            let can_go_forward = self.check_resumed(&context.plan, &options, false).is_ok();
+            Ok(match (rolling_back, can_go_forward) {
+                (false, _) => self.drive(context).boxed().await,
+                (true, true) => self.drive_from_undo(context).boxed().await,
+                (true, false) => self.drive_undo(context).boxed().await,
+            })
         }
         .instrument(info_span!("migration", %migration))
         .await

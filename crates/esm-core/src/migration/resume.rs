@@ -72,7 +72,8 @@ impl ResumeBuilder {
 
     run_methods!();
 
-    /// Goes on from wherever the migration stands: with its undo, where that was begun. One that was
+    /// Goes on from wherever the migration stands: with its undo, where that was begun; an undo that
+    /// comes too late, because every source is closed, gives way to the migration. One that was
     /// paused by a command stays paused until another says otherwise.
     ///
     /// # Errors

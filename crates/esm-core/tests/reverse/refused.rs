@@ -115,6 +115,37 @@ async fn an_undo_after_the_pivot_is_refused_with_the_way_to_do_it() {
     assert_eq!(w.lines("order/1").await, ["Old v1 order/1-0"]);
 }
 
+/// Wherever the process that undoes it dies: it says so itself, or its successor finds out.
+#[tokio::test(start_paused = true)]
+async fn an_undo_after_the_pivot_gives_way_when_it_is_resumed() {
+    let mut undo_was_begun = false;
+    for number in 0.. {
+        let w = World::new(&[("order/1", &["Old"])]).await;
+        w.plan
+            .inject(At::Named("event_store.close", 0), Fault::CrashAfter);
+        let undoer = At::OfActor("undoer".to_owned(), number);
+        w.plan.inject(undoer, Fault::CrashBefore);
+        let migrating = w.migration("order/1").transform(up());
+        let died = tokio::time::timeout(Duration::from_secs(5), migrating.execute()).await;
+        assert!(died.is_err());
+        let next = w.next_process();
+        let migration = unfinished(&next).await.unwrap().migration;
+        let undoer = w.plan.actor("undoer").migration_service(&w.storage);
+        let undoing = undoer.roll_back(migration).execute();
+        let undone = tokio::time::timeout(Duration::from_secs(300), undoing).await;
+        let status = next.status(migration).await.unwrap().status;
+        undo_was_begun |= status == MigrationStatus::RollingBack;
+        let finished = next.resume(migration).transform(up()).execute().await;
+        w.succeeded(finished);
+        w.succeeded(next.roll_back(migration).down(down()).execute().await);
+        assert_eq!(w.lines("order/1").await, ["Old v1 order/1-0"]);
+        if undone.is_ok() {
+            break;
+        }
+    }
+    assert!(undo_was_begun);
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_its_window_a_migration_is_final_and_the_error_says_how_to_go_back_all_the_same() {
     let w = World::new(&[("order/1", &["Old"])]).await;
