@@ -1,7 +1,5 @@
 //! `esm resume`
 
-use std::time::Duration;
-
 use esm_core::id::MigrationId;
 use esm_core::migration::{ControlAction, MigrationService, MigrationStatus};
 use esm_core::{Error, ErrorKind, Result};
@@ -10,6 +8,7 @@ use serde::Serialize;
 
 use super::migration_args::LockArgs;
 use super::steer;
+use crate::args::Span;
 use crate::exit::Exit;
 use crate::migration::{self, Description, Wanted, service};
 use crate::session::Session;
@@ -37,12 +36,13 @@ pub(crate) struct Resume {
     /// Leave a migration paused that was paused with `esm pause`: take it over, and wait.
     #[arg(long)]
     stay_paused: bool,
+    /// How long to wait for the answer of a process that works on it. The command stands all the
+    /// same.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    wait: Span,
     #[command(flatten)]
     lock: LockArgs,
 }
-
-/// How long a process that works on the migration has to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Serialize)]
 struct Nothing {
@@ -114,7 +114,7 @@ impl Resume {
             let told = (ControlAction::Resume, None);
             let receipt = steer::send(service, migration, told).await?;
             if seen.is_at_work() {
-                return steer::report(session, migration, &receipt, PATIENCE).await;
+                return steer::report(session, migration, &receipt, self.wait.0).await;
             }
         }
         let wanted = match seen.state.status {
