@@ -178,7 +178,7 @@ async fn a_signature_that_expires() {
     let store = place.store().await;
     let history = placed(&client(&store)).await;
 
-    let soon = Environment::system().clock.now() + Duration::from_secs(8);
+    let soon = Environment::system().clock.now() + Duration::from_secs(15);
     let expiry = soon.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let expiring = Signature {
         expiry: &expiry,

@@ -18,30 +18,40 @@ fn begun(events: usize, options: &[&str]) -> (Esm, Child) {
     let esm = Esm::new();
     esm.import(&order(events));
     let migrate = [&["migrate", "--all", "--progress", "off"], options].concat();
-    let child = esm.command(&migrate).spawn().expect("esm starts");
-    watch(&esm, |seen| seen["progress"].is_object());
+    let mut child = esm.command(&migrate).spawn().expect("esm starts");
+    while !look(&esm).is_some_and(|seen| seen["progress"].is_object()) {
+        is_at_work(&mut child);
+    }
     (esm, child)
+}
+
+fn is_at_work(child: &mut Child) {
+    let ended = child.try_wait().expect("a state");
+    assert!(ended.is_none(), "esm ended by itself: {ended:?}");
+}
+
+/// What is seen of the migration that is on; nothing before it is planned.
+fn look(esm: &Esm) -> Option<Value> {
+    let ran = esm.run(&["watch", "--once", "--output", "json"]);
+    match ran.code {
+        Some(3) => None,
+        _ => Some(ran.succeeded().json()),
+    }
 }
 
 /// Looks until it is as wanted; the test's own time limit ends a wait for what never comes.
 fn watch(esm: &Esm, wanted: impl Fn(&Value) -> bool) -> Value {
     loop {
-        let ran = esm.run(&["watch", "--once", "--output", "json"]);
-        if ran.code == Some(3) {
-            // not planned yet
-            continue;
-        }
-        ran.succeeded();
-        let seen: Value = serde_json::from_str(&ran.stdout).expect("a document");
-        if wanted(&seen) {
+        if let Some(seen) = look(esm).filter(&wanted) {
             return seen;
         }
     }
 }
 
 /// The migration of an object, as soon as it waits for the command to cut over.
-fn waits_for_its_command(esm: &Esm, object: &str) -> String {
+fn waits_for_its_command(esm: &Esm, object: &str, child: &mut Child) -> String {
     loop {
+        is_at_work(child);
         let migrations = esm.run(&["status", "-o", "json"]).succeeded().json();
         let migrations = migrations["migrations"].as_array().expect("migrations");
         let of_object = |seen: &&Value| seen["plan"]["scope"]["objects"][0] == object;
@@ -159,8 +169,9 @@ fn one_that_another_works_on_keeps_no_other_from_being_resumed() {
     esm.import(&orders::sorted(2, 20));
     let begin = |order| {
         let migrate = ["migrate", order, "--cutover=manual", "--progress=off"];
-        let child = esm.command(&migrate).spawn().expect("esm starts");
-        (child, waits_for_its_command(&esm, order))
+        let mut child = esm.command(&migrate).spawn().expect("esm starts");
+        let migration = waits_for_its_command(&esm, order, &mut child);
+        (child, migration)
     };
     let (at_work, migration) = begin("order/00000");
     let (mut killed, other) = begin("order/00001");
@@ -171,7 +182,7 @@ fn one_that_another_works_on_keeps_no_other_from_being_resumed() {
 
     let resume = ["resume", "--all", "--lock-timeout=0s", "--progress=off"];
     let resumed = esm.command(&resume).spawn().expect("esm starts");
-    esm.run(&["cutover", &other]).succeeded();
+    esm.run(&["cutover", &other, "--wait=10m"]).succeeded();
     ended(resumed)
         .failed(5, &["lock object order/00000 is held"])
         .printed("migrated 1 object");

@@ -78,7 +78,8 @@ fn runtime() -> &'static Runtime {
     })
 }
 
-fn in_ci() -> bool {
+/// Whether this is continuous integration, where every server must be had.
+pub(super) fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
 }
 
