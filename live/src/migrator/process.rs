@@ -15,6 +15,9 @@ use crate::process::Process;
 use crate::transformation;
 use crate::world::World;
 
+/// Applications may be faster often: not everybody leaves the Close its turn.
+const ATTEMPTS: [&str; 2] = ["--cutover-attempts", "100000"];
+
 /// How long a migrator holds its lock without renewing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lease {
@@ -28,7 +31,7 @@ pub(crate) enum Lease {
 impl Lease {
     /// The options of `esm`, where locks are leases of Azure's or not.
     fn options(self, of_azure: bool) -> Vec<&'static str> {
-        let mut options = vec!["--lock-timeout", "30s"];
+        let mut options = vec!["--lock-timeout", "2m"];
         if self == Self::Short {
             let (lease, heartbeat) = match of_azure {
                 true => ("15s", "3s"),
@@ -67,6 +70,12 @@ pub(crate) enum End {
     Killed,
 }
 
+impl End {
+    /// What `esm` ends with when another holder has taken over, or when it could not renew its lock
+    /// in time: a machine that is busy enough is enough for that.
+    pub(crate) const REPLACED: Self = Self::Exit(5);
+}
+
 impl Migrator {
     /// Starts the migration of all objects.
     pub(crate) fn migrate(world: &World, name: &str, lease: Lease) -> Result<Self> {
@@ -79,6 +88,8 @@ impl Migrator {
             "always",
             "--transform",
             program,
+            ATTEMPTS[0],
+            ATTEMPTS[1],
         ];
         Self::esm(world, name, &migrate, lease)
     }
@@ -93,8 +104,7 @@ impl Migrator {
         Self::esm(world, name, &["rollback", migration], Lease::Short)
     }
 
-    /// Starts rolling a migration back that has ended. Applications may be faster often: nothing
-    /// asks them to leave the Close its turn.
+    /// Starts rolling a migration back that has ended.
     pub(crate) fn reverse(
         world: &World,
         name: &str,
@@ -103,9 +113,8 @@ impl Migrator {
     ) -> Result<Self> {
         let program = transformation::path_down();
         let program = program.to_str().context("the path is no text")?;
-        let attempts = ["--cutover-attempts", "100000"];
         let rollback = ["rollback", migration, "--down", program];
-        Self::esm(world, name, &[&rollback[..], &attempts].concat(), lease)
+        Self::esm(world, name, &[&rollback[..], &ATTEMPTS].concat(), lease)
     }
 
     /// Starts the migration of all objects, slow, and waiting for the command to cut over.
@@ -123,14 +132,15 @@ impl Migrator {
         Self::esm(
             world,
             name,
-            &[&described[..], &waiting].concat(),
+            &[&described[..], &waiting, &ATTEMPTS].concat(),
             Lease::Usual,
         )
     }
 
-    /// Starts giving a command to the migration that is on.
+    /// Starts giving a command to the migration that is on, whose process may be slow to answer.
     pub(crate) fn tell(world: &World, name: &str, command: &[&str]) -> Result<Self> {
-        Self::start(world, name, Self::program(world)?.args(command))
+        let wait = ["--wait", "10m"];
+        Self::start(world, name, Self::program(world)?.args(command).args(wait))
     }
 
     fn esm(world: &World, name: &str, arguments: &[&str], lease: Lease) -> Result<Self> {
@@ -224,15 +234,22 @@ impl Migrator {
     }
 
     /// Waits for it to end well.
-    pub(crate) async fn succeed(mut self, world: &World) -> Result<()> {
+    pub(crate) async fn succeed(self, world: &World) -> Result<()> {
+        let replaced = self.succeed_unless_replaced(world).await?;
+        ensure!(!replaced, "it has lost its lock");
+        Ok(())
+    }
+
+    /// Waits for it to end well, or with the loss of its lock: answers whether it lost it.
+    pub(crate) async fn succeed_unless_replaced(mut self, world: &World) -> Result<bool> {
         let end = self.ended().await?;
         let name = self.process.name();
         ensure!(
-            end == End::Exit(0),
+            matches!(end, End::Exit(0) | End::REPLACED),
             "{name} ended with {end:?}:\n{}",
             self.printed(world)
         );
-        Ok(())
+        Ok(end == End::REPLACED)
     }
 
     /// What it printed.

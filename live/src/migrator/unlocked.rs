@@ -46,6 +46,8 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             // where `esm` looks for the program when it resumes what this one began
             .annotate("esm.transform.name", transformation::NAME)
             .annotate("esm.transform.jq", transformation::program()?)
+            // nothing tells applications to leave a Close its turn
+            .cutover(|cutover| cutover.attempts(100_000))
             .on_failure(OnFailure::Continue);
         return settle(migration.execute().await);
     }

@@ -1,19 +1,14 @@
 //! Applications in processes of their own, and waiting for what they do.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
 use super::World;
-use crate::process::{Process, Speech, say};
+use crate::process::{PATIENCE, Process, Speech, say};
 use crate::workload::Edition;
 use crate::writer::{Part, Report};
-
-/// How long no application may get an answer before that is a failure: a guard against hanging.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// How applications write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,10 +211,8 @@ impl<'a> Fleet<'a> {
                     return Ok(());
                 }
             }
-            let changed = tokio::time::timeout(SILENCE, seen.changed()).await;
-            changed.with_context(|| {
-                format!("no application had an answer for {} s", SILENCE.as_secs())
-            })??;
+            let changed = tokio::time::timeout(PATIENCE, seen.changed()).await;
+            changed.context("no application has an answer")??;
         }
     }
 }

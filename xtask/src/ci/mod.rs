@@ -61,10 +61,11 @@ fn clippy() -> Result<()> {
     ]))
 }
 
-/// Rounds in a directory, and one of each kind on Azure's blob storage.
+/// Rounds in a directory, and one of each kind on Azure's blob storage; there no more at once than
+/// the emulator, which has one thread, answers in time.
 fn chaos() -> Result<()> {
     command::run(xtask("chaos").args(["--", "--rounds=8"]))?;
-    command::run(xtask("chaos").args(["--", "--azurite", "--rounds=6", "--jobs=6"]))
+    command::run(xtask("chaos").args(["--", "--azurite", "--rounds=6", "--jobs=3"]))
 }
 
 fn doc() -> Result<()> {
