@@ -14,7 +14,7 @@ use super::service::MigrationService;
 use super::status::{MigrationStatus, Step};
 use super::steering::RunEnd;
 use super::undo::UndoRun;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 
 /// What a run, or an undo, came to.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ struct Ended {
     single: Option<ObjectReport>,
     /// Where it stopped, and why, if it did.
     stopped: Option<(Step, Error)>,
+    /// Whether this was an undo that came too late, and the refusal is recorded: it can go forward.
+    refused: bool,
 }
 
 impl Ended {
@@ -50,7 +52,6 @@ impl MigrationService {
             let Some(told) = context.steering.undo().filter(|_| ended.stopped.is_some()) else {
                 return self.conclude_run(context, ended).await;
             };
-            context.steering.begin_undo();
             let intent = JournalEntry::RollingBack {
                 reason: told.reason,
                 cancels: told.cancels,
@@ -61,46 +62,26 @@ impl MigrationService {
                     .conclude_run(context, Ended::stopped(Step::RollBack, error))
                     .await;
             }
-            if let Some(ended) = self.undo_unless_too_late(&context).await {
-                return self.conclude_undo(context, ended, None).await;
+            let ended = self.undo(&context).await;
+            if !ended.refused {
+                return self.conclude_undo(context, ended).await;
             }
         }
     }
 
-    /// Goes on with an undo; one that is refused, because the pivot is behind, goes forward.
+    /// Goes on with an undo; one that is refused goes forward.
     pub(super) async fn drive_from_undo(&self, context: Box<Context>) -> MigrationResult {
-        context.steering.begin_undo();
-        match self.undo_unless_too_late(&context).await {
-            Some(ended) => self.conclude_undo(context, ended, None).await,
-            None => self.drive(context).await,
+        let ended = self.undo(&context).await;
+        match ended.refused {
+            true => self.drive(context).await,
+            false => self.conclude_undo(context, ended).await,
         }
     }
 
-    /// Undoes it. Where that comes too late the refusal is recorded, nothing has ended, and it can
-    /// go forward.
-    async fn undo_unless_too_late(&self, context: &Context) -> Option<Ended> {
-        let (ended, too_late) = self.undo(context).await;
-        let Some(reason) = too_late else {
-            return Some(ended);
-        };
-        let refused = JournalEntry::RollBackRefused {
-            reason: reason.clone(),
-        };
-        let recorded = context.journal.lock().await.append(refused).await;
-        if let Err(error) = recorded {
-            return Some(Ended::stopped(Step::RollBack, error));
-        }
-        let refused = RunEnd::UndoRefused(reason);
-        context.steering.conclude(&refused).await;
-        context.steering.end_undo();
-        None
-    }
-
-    /// Undoes it; where that comes too late, that is how it ends.
+    /// Undoes it; where that is refused, that is how it ends.
     pub(super) async fn drive_undo(&self, context: Box<Context>) -> MigrationResult {
-        context.steering.begin_undo();
-        let (ended, too_late) = self.undo(&context).await;
-        self.conclude_undo(context, ended, too_late).await
+        let ended = self.undo(&context).await;
+        self.conclude_undo(context, ended).await
     }
 
     /// Works through the scope. The loss of the lock ends it at once, wherever it is: what was under
@@ -126,29 +107,33 @@ impl MigrationService {
             statistics,
             single,
             stopped,
+            refused: false,
         }
     }
 
-    /// Undoes what has not passed its pivot; tells why, when that is nothing.
-    async fn undo(&self, context: &Context) -> (Ended, Option<String>) {
+    /// Undoes what has not passed its pivot. Where that is nothing, it is refused.
+    async fn undo(&self, context: &Context) -> Ended {
+        context.steering.begin_undo();
         let mut undo = UndoRun::new(context);
         let error = tokio::select! {
             ended = undo.run().boxed() => ended.err(),
             lost = context.stop.lost() => Some(lost),
         };
-        let reason = error
-            .as_ref()
-            .filter(|_| undo.too_late)
-            .map(ToString::to_string);
-        let ended = Ended {
+        let mut ended = Ended {
             statistics: undo.statistics,
-            single: None,
             stopped: error.map(|error| (Step::RollBack, error)),
+            ..Ended::default()
         };
-        (ended, reason)
+        if let Some((_, why)) = ended.stopped.as_ref().filter(|_| undo.too_late) {
+            match refuse_undo(context, why.to_string()).await {
+                Ok(()) => ended.refused = true,
+                Err(unwritten) => ended.stopped = Some((Step::RollBack, unwritten)),
+            }
+        }
+        ended
     }
 
-    async fn conclude_run(&self, context: Box<Context>, mut ended: Ended) -> MigrationResult {
+    async fn conclude_run(&self, context: Box<Context>, ended: Ended) -> MigrationResult {
         let statistics = &ended.statistics;
         let single = ended.stopped.is_some() && context.plan.scope.single().is_some();
         let undone = undone(statistics).filter(|_| single);
@@ -157,57 +142,30 @@ impl MigrationService {
             (None, _) => finished(Outcome::Completed, statistics),
             (Some((step, error)), None) => stopped(*step, error),
         };
-        if let Some((_, error)) = &ended.stopped
-            && *error.kind() != ErrorKind::Cancelled
-        {
-            let failed = HookEvent::of(context.migration(), HookPoint::Failed).with_error(error);
-            // a hook cannot veto what has happened
-            let _ = context.call_hooks_with(failed).await;
-        }
         let end = match (undone, &ended.stopped) {
             (Some(_), _) => Some(RunEnd::Undone),
             (_, None) => Some(RunEnd::Completed),
             _ => None,
         };
-        let (status, error) = self.conclude(&context, entry, ended.stopped.take()).await;
-        let faults = context.reporter.finish(status).await;
-        ended.statistics.callback_panics = faults.panics;
-        ended.statistics.callbacks_blocked = faults.blocked;
-        ended.statistics.hook_faults = context.hook_faults.load(Ordering::Relaxed);
-        self.end(context, status, ended, (end, error)).await
+        self.end(context, ended, (entry, end)).await
     }
 
-    async fn conclude_undo(
-        &self,
-        context: Box<Context>,
-        mut ended: Ended,
-        too_late: Option<String>,
-    ) -> MigrationResult {
+    async fn conclude_undo(&self, context: Box<Context>, ended: Ended) -> MigrationResult {
         let cancelling = context.journal.lock().await.state().cancelling;
         let outcome = match undone(&ended.statistics) {
             Some(Outcome::RolledBack) | None if cancelling => Outcome::Cancelled,
             undone => undone.unwrap_or(Outcome::RolledBack),
         };
-        let entry = match (&ended.stopped, &too_late) {
-            (None, _) => finished(outcome, &ended.statistics),
-            (Some(_), Some(reason)) => JournalEntry::RollBackRefused {
-                reason: reason.clone(),
-            },
-            (Some((step, error)), None) => stopped(*step, error),
+        let (entry, end) = match &ended.stopped {
+            None => (finished(outcome, &ended.statistics), Some(RunEnd::Undone)),
+            Some((step, error)) => (stopped(*step, error), None),
         };
         if ended.stopped.is_none() {
             let undone = HookEvent::of(context.migration(), HookPoint::RolledBack);
             // a hook cannot veto what has happened
             let _ = context.call_hooks_with(undone).await;
         }
-        let end = match (&ended.stopped, too_late) {
-            (None, _) => Some(RunEnd::Undone),
-            (Some(_), Some(reason)) => Some(RunEnd::UndoRefused(reason)),
-            (Some(_), None) => None,
-        };
-        let (status, error) = self.conclude(&context, entry, ended.stopped.take()).await;
-        context.reporter.finish(status).await;
-        self.end(context, status, ended, (end, error)).await
+        self.end(context, ended, (entry, end)).await
     }
 
     /// Writes the last record. A holder that was fenced off, or that cannot write, ends all the
@@ -232,10 +190,22 @@ impl MigrationService {
     async fn end(
         &self,
         mut context: Box<Context>,
-        status: MigrationStatus,
-        ended: Ended,
-        (end, error): (Option<RunEnd>, Option<Error>),
+        mut ended: Ended,
+        (entry, end): (JournalEntry, Option<RunEnd>),
     ) -> MigrationResult {
+        if let Some((_, error)) = &ended.stopped
+            && *error.kind() != ErrorKind::Cancelled
+        {
+            let failed = HookEvent::of(context.migration(), HookPoint::Failed).with_error(error);
+            // a hook cannot veto what has happened
+            let _ = context.call_hooks_with(failed).await;
+        }
+        let (status, error) = self.conclude(&context, entry, ended.stopped.take()).await;
+        let faults = context.reporter.finish(status).await;
+        let mut statistics = ended.statistics;
+        statistics.callback_panics = faults.panics;
+        statistics.callbacks_blocked = faults.blocked;
+        statistics.hook_faults = context.hook_faults.load(Ordering::Relaxed);
         if let Some(end) = &end {
             context.steering.conclude(end).await;
         }
@@ -243,7 +213,6 @@ impl MigrationService {
         if let Some(lock) = context.stop.lock.take() {
             self.release(lock).await;
         }
-        let statistics = ended.statistics;
         info!(%status, migrated = statistics.migrated, failed = statistics.failed, "ended");
         MigrationResult {
             migration: context.plan.migration,
@@ -255,6 +224,18 @@ impl MigrationService {
             error,
         }
     }
+}
+
+/// Records that the pivot is behind: nothing has ended, and it can go forward.
+async fn refuse_undo(context: &Context, reason: String) -> Result<()> {
+    let refused = JournalEntry::RollBackRefused {
+        reason: reason.clone(),
+    };
+    context.journal.lock().await.append(refused).await?;
+    let refused = RunEnd::UndoRefused(reason);
+    context.steering.conclude(&refused).await;
+    context.steering.end_undo();
+    Ok(())
 }
 
 /// How an undo ended, if there was anything to undo.

@@ -1,7 +1,7 @@
 //! The migrator's side of its control log: hears commands, answers them, and lets the work know.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -32,9 +32,17 @@ pub(crate) struct Steering {
 struct Work {
     past_the_pivot: AtomicBool,
     undoing: AtomicBool,
+    /// The command to undo it that was refused, though the log may not say so yet.
+    refused: Mutex<Option<Undo>>,
     /// Objects that are driven, and of them those that rest because they are paused.
     driven: AtomicU64,
     resting: AtomicU64,
+}
+
+impl Work {
+    fn refused(&self) -> MutexGuard<'_, Option<Undo>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Counts something while it is there.
@@ -138,8 +146,10 @@ impl Steering {
         self.work.undoing.store(true, Ordering::Release);
     }
 
-    /// The undo was refused: it goes forward after all.
+    /// The undo was refused: it goes forward after all. Where the log cannot be told so, the command
+    /// stands there still, and must not undo it again and again.
     pub(crate) fn end_undo(&self) {
+        *self.work.refused() = self.desired.borrow().undo.clone();
         self.work.undoing.store(false, Ordering::Release);
     }
 
@@ -158,10 +168,11 @@ impl Steering {
 
     /// That it is to be undone, unless it is being undone.
     pub(crate) fn undo(&self) -> Option<Undo> {
-        match self.work.undoing.load(Ordering::Acquire) {
-            true => None,
-            false => self.desired.borrow().undo.clone(),
+        if self.work.undoing.load(Ordering::Acquire) {
+            return None;
         }
+        let told = self.desired.borrow().undo.clone()?;
+        (self.work.refused().as_ref() != Some(&told)).then_some(told)
     }
 
     pub(crate) fn paused_by(&self) -> Option<String> {

@@ -9,6 +9,7 @@ mod cutover;
 mod fixture;
 mod held_lock;
 mod hooks;
+mod late_undo;
 mod lock_loss;
 mod phases;
 mod throttle;

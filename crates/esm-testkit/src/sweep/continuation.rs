@@ -119,11 +119,11 @@ pub(super) async fn finish(simulation: &Simulation<'_>, by: &Process) -> Result<
         if state.status != MigrationStatus::RollingBack {
             return Ok(ended);
         }
-        // the fault came into an undo, which has ended now: what was undone is migrated anew, and
-        // where the pivot was behind the undo was refused, and it goes forward
+        // the fault came into an undo, which has ended now: what was undone is migrated anew; where
+        // the pivot was behind the undo was refused, and it went forward
         match is_undone(simulation, &ended) {
             true => by.begin(scenario).await,
-            false => by.resume(scenario, state.migration).execute().await,
+            false => Ok(ended),
         }
     };
     success(simulation, by.actor.run(work).await, "going on")

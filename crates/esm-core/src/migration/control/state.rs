@@ -94,6 +94,13 @@ pub struct TrackedCommand {
     pub answer: Option<Answer>,
 }
 
+impl TrackedCommand {
+    /// Whether its answer is the last.
+    fn is_settled(&self) -> bool {
+        matches!(self.answer, Some(Answer::Refused { .. } | Answer::Done))
+    }
+}
+
 /// What the records of a control log come to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -127,11 +134,11 @@ impl ControlState {
         let answer = None;
         self.commands.push(TrackedCommand { command, answer });
         while self.commands.len() > REMEMBERED {
-            // an open one is never forgotten
-            let Some(answered) = self.commands.iter().position(|c| c.answer.is_some()) else {
+            // one that is open, or that may be taken back, is never forgotten
+            let Some(settled) = self.commands.iter().position(TrackedCommand::is_settled) else {
                 return;
             };
-            self.commands.remove(answered);
+            self.commands.remove(settled);
         }
     }
 
@@ -140,8 +147,7 @@ impl ControlState {
             return;
         };
         let first = tracked.answer.is_none();
-        let over = matches!(tracked.answer, Some(Answer::Refused { .. } | Answer::Done));
-        if over || (!first && *answer == Answer::Accepted) {
+        if tracked.is_settled() || (!first && *answer == Answer::Accepted) {
             return;
         }
         tracked.answer = Some(answer.clone());
@@ -192,15 +198,14 @@ pub fn judge(desired: &Desired, situation: Situation, action: &ControlAction) ->
             Ok(()) => Answer::Done,
             Err(error) => refused(error.to_string()),
         },
+        // heard during an undo too: one that is refused goes forward, and is not to wait then
+        ControlAction::Resume if desired.paused_by.is_some() => Answer::Done,
         _ if undoing => refused("the migration is being undone".to_owned()),
         ControlAction::Pause => match &desired.paused_by {
             Some(by) => refused(format!("it is paused already, by {by}")),
             None => Answer::Accepted,
         },
-        ControlAction::Resume => match desired.paused_by {
-            Some(_) => Answer::Done,
-            None => refused("it is not paused".to_owned()),
-        },
+        ControlAction::Resume => refused("it is not paused".to_owned()),
         ControlAction::Cancel { .. } | ControlAction::RollBack { .. } => {
             match situation.past_the_pivot {
                 true => refused(

@@ -220,6 +220,19 @@ fn commands_are_open_until_they_are_answered_and_accepted_until_they_are_done() 
     assert_eq!(first, Some(&ControlAction::Pause));
 }
 
+/// It may be taken back yet: were it forgotten, it would stand for ever.
+#[test]
+fn an_accepted_command_is_not_forgotten() {
+    let mut state = state(&[command(1, cancel()), answer(1, Answer::Accepted)]);
+    for number in 2..600 {
+        state.apply(&command(number, ControlAction::Set(slow())));
+        state.apply(&answer(number, Answer::Done));
+    }
+    assert_eq!(state.commands.len(), 256);
+    state.apply(&answer(1, refused()));
+    assert_eq!(state.desired.undo, None);
+}
+
 #[test]
 fn of_many_commands_the_oldest_answered_ones_are_forgotten_and_open_ones_never() {
     let mut state = ControlState::default();

@@ -132,15 +132,9 @@ impl JournalState {
                 self.rolling_back = Some(reason.clone());
                 self.cancelling = *cancels;
             }
-            JournalEntry::RollBackRefused { reason } => {
+            JournalEntry::RollBackRefused { .. } => {
                 self.rolling_back = None;
                 self.cancelling = false;
-                let (step, requested) = (Step::RollBack, false);
-                self.stopped = Some(Stopped {
-                    step,
-                    requested,
-                    reason: reason.clone(),
-                });
             }
             JournalEntry::Finished {
                 outcome,

@@ -1,0 +1,147 @@
+//! Commands to undo what can only go forward, given when nobody was there to hear them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use esm_core::migration::{Answer, HookPoint, MigrationService, MigrationStatus};
+use esm_core::store::{Record, RecordCollection, RecordKey, Records};
+use esm_core::{Error, ErrorKind, Result};
+use esm_testkit::memory::MemoryRecords;
+use futures::TryStreamExt as _;
+use futures::stream::BoxStream;
+use tokio::sync::Notify;
+
+use crate::fixture::{Fixture, LONG, ids};
+
+/// Records that take so many answers to commands, and then none.
+#[derive(Debug)]
+struct FewAnswers {
+    inner: MemoryRecords,
+    left: AtomicUsize,
+}
+
+#[async_trait]
+impl Records for FewAnswers {
+    async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
+        self.inner.latest(key).await
+    }
+
+    async fn get(&self, key: &RecordKey, number: u64) -> Result<Option<Record>> {
+        self.inner.get(key, number).await
+    }
+
+    async fn put(&self, key: &RecordKey, number: u64, body: Bytes) -> Result<()> {
+        let one_less = |left: usize| left.checked_sub(1);
+        let order = Ordering::Relaxed;
+        if matches!(key, RecordKey::Control(_))
+            && self.left.fetch_update(order, order, one_less).is_err()
+        {
+            return Err(Error::new(ErrorKind::PermissionDenied, "no more answers"));
+        }
+        self.inner.put(key, number, body).await
+    }
+
+    fn list(&self, collection: RecordCollection) -> BoxStream<'_, Result<RecordKey>> {
+        self.inner.list(collection)
+    }
+}
+
+/// A migration whose process died when everything was closed.
+async fn closed_and_dead(f: &Fixture) {
+    let closed = Arc::new(Notify::new());
+    let told = Arc::clone(&closed);
+    let running = f.begin(|migration| {
+        migration.hooks(|hooks| {
+            hooks
+                .timeout(LONG)
+                .on(HookPoint::AfterCutover, "dies", move |_| {
+                    told.notify_one();
+                    std::future::pending()
+                })
+        })
+    });
+    closed.notified().await;
+    running.kill().await;
+}
+
+/// How often the undo of the only migration was begun, by its journal.
+async fn undos(f: &Fixture) -> usize {
+    let records = &f.world.records;
+    let journals = records.list(RecordCollection::Journals);
+    let journals: Vec<_> = journals.try_collect().await.unwrap();
+    let bodies = records.snapshot(&journals[0]);
+    let begun = |body: &&Bytes| body.windows(12).any(|part| part == b"rolling_back");
+    bodies.iter().filter(begun).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_stands_when_it_is_resumed_is_refused_once() {
+    let f = Fixture::with_events(30).await;
+    closed_and_dead(&f).await;
+    let control = f.control().await;
+    let cancel = control.cancel("too late").await.unwrap();
+    let resumed = f.service.resume(f.migration().await).execute().await;
+    assert!(resumed.unwrap().is_success());
+    let answer = cancel.answer(LONG).await.unwrap();
+    assert!(matches!(answer, Some(Answer::Refused { .. })), "{answer:?}");
+    assert_eq!((undos(&f).await, f.read().await), (1, ids(0..30)));
+}
+
+/// The refusal cannot be written down, so the command stands for ever.
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_taken_back_does_not_undo_it_again_and_again() {
+    let f = Fixture::with_events(30).await;
+    closed_and_dead(&f).await;
+    let control = f.control().await;
+    let cancel = control.cancel("too late").await.unwrap();
+    let records = FewAnswers {
+        inner: f.world.records.clone(),
+        left: AtomicUsize::new(1),
+    };
+    let service =
+        MigrationService::new(f.world.event_store(), Arc::new(records), f.world.locks()).unwrap();
+    let service = service.with_environment(f.world.environment.clone());
+    let resumed = service.resume(f.migration().await).execute().await;
+    assert!(resumed.unwrap().is_success());
+    let answer = cancel.answer(Duration::ZERO).await.unwrap();
+    assert_eq!(answer, Some(Answer::Accepted));
+    assert_eq!((undos(&f).await, f.read().await), (1, ids(0..30)));
+}
+
+/// Who says that a paused migration is to go on wants it to go on also when an undo stands, which
+/// is refused then.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_paused_too_goes_on_when_it_is_told_to() {
+    let f = Fixture::with_events(30).await;
+    closed_and_dead(&f).await;
+    let control = f.control().await;
+    control.pause().await.unwrap();
+    control.cancel("too late").await.unwrap();
+    control.resume().await.unwrap();
+    let resumed = f.service.resume(f.migration().await).execute().await;
+    assert!(resumed.unwrap().is_success());
+    assert_eq!(f.read().await, ids(0..30));
+}
+
+/// Who undoes it hears that it failed, as who migrates does.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_refused_calls_the_hook_for_failures() {
+    let f = Fixture::with_events(30).await;
+    closed_and_dead(&f).await;
+    let migration = f.migration().await;
+    let failures = Arc::new(AtomicUsize::default());
+    let count = Arc::clone(&failures);
+    let undo = f.service.roll_back(migration).hooks(|hooks| {
+        hooks.on(HookPoint::Failed, "counts", move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Ok(()))
+        })
+    });
+    let refused = undo.execute().await.unwrap();
+    assert_eq!(refused.status, MigrationStatus::Failed);
+    assert_eq!(*refused.error.unwrap().kind(), ErrorKind::Stuck);
+    assert_eq!(failures.load(Ordering::Relaxed), 1);
+}
