@@ -171,7 +171,8 @@ impl Protocol {
                 };
                 let rolling_back = state.rolling_back.is_some();
                 let asked = run.undo;
-                // once it is being undone, it can only be undone
+                // once it is being undone, it can only be undone, or refused
+                run.told |= rolling_back && !asked;
                 run.undo |= rolling_back;
                 match (asked && !rolling_back, state.plan.is_some()) {
                     (true, _) => self.record(world, run, Entry::RollingBack),

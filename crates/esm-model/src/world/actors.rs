@@ -20,7 +20,8 @@ pub struct Run {
     pub migration: u8,
     /// Whether it undoes the migration.
     pub undo: bool,
-    /// Whether it does so because it was told to: if that is refused, it goes forward again.
+    /// Whether it does so because it was told to, or because an earlier run was: if that is refused,
+    /// it goes forward.
     pub told: bool,
     /// The epoch that it has claimed; 0 before.
     pub epoch: u8,

@@ -62,6 +62,18 @@ fn ends(scope: &Scope) -> Vec<Wanted> {
         (scope.undo && crowded, "an undo is refused", |_, world| {
             any_ends(world, Entry::RollBackRefused)
         }),
+        (
+            scope.undo && crowded && scope.budget.runs > 2,
+            "an undo that another has begun is refused, and goes forward",
+            |_, world| {
+                world.journals.iter().any(|journal| {
+                    journal.windows(3).any(|three| {
+                        (three[0].entry, three[1].entry) == (Entry::Claim, Entry::RollBackRefused)
+                            && three[1].epoch == three[2].epoch
+                    })
+                })
+            },
+        ),
         (again, "a second attempt is begun", |_, world| {
             streams(world).any(|stream| stream.origin().is_some_and(|origin| origin.attempt > 0))
         }),
