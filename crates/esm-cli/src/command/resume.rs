@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::migration_args::LockArgs;
 use super::steer;
 use crate::args::Span;
-use crate::exit::Exit;
+use crate::exit::{Exit, is_broken_pipe};
 use crate::migration::{self, Description, Wanted, service};
 use crate::session::Session;
 
@@ -70,7 +70,7 @@ impl Resume {
             match self.resume(session, &service, migration).await {
                 Ok(exit) => exits.push(exit),
                 Err(error) if self.was_ended_by_another(&service, migration, &error).await => {}
-                Err(error) if self.all && *error.kind() != ErrorKind::Cancelled => {
+                Err(error) if self.all && !ends_all(&error) => {
                     exits.push(session.output().fail(&error));
                 }
                 Err(error) => return Err(error),
@@ -134,6 +134,11 @@ impl Resume {
         watch.end();
         migration::finish(session, &ended?, wanted)
     }
+}
+
+/// Whether an error is no migration's own: then it ends the command.
+fn ends_all(error: &Error) -> bool {
+    *error.kind() == ErrorKind::Cancelled || is_broken_pipe(error)
 }
 
 /// The migrations that have not ended, oldest first.
