@@ -70,8 +70,11 @@ impl Resume {
             match self.resume(session, &service, migration).await {
                 Ok(exit) => exits.push(exit),
                 Err(error) if self.was_ended_by_another(&service, migration, &error).await => {}
-                Err(error) if self.all && !ends_all(&error) => {
+                Err(error) if self.all && *error.kind() != ErrorKind::Cancelled => {
                     exits.push(session.output().fail(&error));
+                    if is_broken_pipe(&error) {
+                        break;
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -134,11 +137,6 @@ impl Resume {
         watch.end();
         migration::finish(session, &ended?, wanted)
     }
-}
-
-/// Whether an error is no migration's own: then it ends the command.
-fn ends_all(error: &Error) -> bool {
-    *error.kind() == ErrorKind::Cancelled || is_broken_pipe(error)
 }
 
 /// The migrations that have not ended, oldest first.

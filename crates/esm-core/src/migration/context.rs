@@ -95,11 +95,20 @@ impl Context {
                 p.waiting_for = Some(format!("being resumed; paused by {by}"));
             });
             self.stop.or(desired.changed()).await;
-            self.check()?;
+            if self.check().is_err() {
+                break;
+            }
         }
         self.reporter
             .update(|p| (p.status, p.waiting_for) = (status, None));
-        Ok(())
+        self.check()
+    }
+
+    /// An undo was refused: it hears again what concerns going forward, and says that it does.
+    pub(crate) fn go_forward(&self) {
+        self.steering.end_undo();
+        self.reporter
+            .update(|p| p.status = MigrationStatus::InProgress);
     }
 
     /// Waits this long, or until something else is desired; it is said what for.

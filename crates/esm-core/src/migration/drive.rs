@@ -66,16 +66,18 @@ impl MigrationService {
             if !ended.refused {
                 return self.conclude_undo(context, ended).await;
             }
+            context.go_forward();
         }
     }
 
     /// Goes on with an undo; one that is refused goes forward.
     pub(super) async fn drive_from_undo(&self, context: Box<Context>) -> MigrationResult {
         let ended = self.undo(&context).await;
-        match ended.refused {
-            true => self.drive(context).await,
-            false => self.conclude_undo(context, ended).await,
+        if !ended.refused {
+            return self.conclude_undo(context, ended).await;
         }
+        context.go_forward();
+        self.drive(context).await
     }
 
     /// Undoes it; where that is refused, that is how it ends.
@@ -232,9 +234,10 @@ async fn refuse_undo(context: &Context, reason: String) -> Result<()> {
         reason: reason.clone(),
     };
     context.journal.lock().await.append(refused).await?;
-    let refused = RunEnd::UndoRefused(reason);
-    context.steering.conclude(&refused).await;
-    context.steering.end_undo();
+    if context.plan.scope.single().is_some() {
+        context.steering.past_the_pivot();
+    }
+    context.steering.refuse_undo(reason).await;
     Ok(())
 }
 

@@ -32,16 +32,22 @@ pub(crate) struct Steering {
 struct Work {
     past_the_pivot: AtomicBool,
     undoing: AtomicBool,
-    /// The command to undo it that was refused, though the log may not say so yet.
-    refused: Mutex<Option<Undo>>,
+    /// What was to be undone and was refused, and why, where the log does not say so yet.
+    refused: Mutex<Option<(Undo, String)>>,
     /// Objects that are driven, and of them those that rest because they are paused.
     driven: AtomicU64,
     resting: AtomicU64,
 }
 
 impl Work {
-    fn refused(&self) -> MutexGuard<'_, Option<Undo>> {
+    fn refused(&self) -> MutexGuard<'_, Option<(Undo, String)>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why this was refused, if it was.
+    fn refusal(&self, told: &Undo) -> Option<String> {
+        let refused = self.refused().clone();
+        refused.and_then(|(undo, why)| (undo == *told).then_some(why))
     }
 }
 
@@ -141,15 +147,22 @@ impl Steering {
         }
     }
 
-    /// The same for an undo: from here on it hears nothing that concerns going forward.
+    /// It is being undone: from here on it hears nothing that concerns going forward, but that it
+    /// need not rest.
     pub(crate) fn begin_undo(&self) {
         self.work.undoing.store(true, Ordering::Release);
     }
 
-    /// The undo was refused: it goes forward after all. Where the log cannot be told so, the command
-    /// stands there still, and must not undo it again and again.
+    /// Answers those who wanted it undone. Where the log cannot be told so, the command stands there
+    /// still: it must not undo it again and again, and is answered later.
+    pub(crate) async fn refuse_undo(&self, reason: String) {
+        self.conclude(&RunEnd::UndoRefused(reason.clone())).await;
+        let standing = self.desired.borrow().undo.clone();
+        *self.work.refused() = standing.map(|undo| (undo, reason));
+    }
+
+    /// It goes forward after all.
     pub(crate) fn end_undo(&self) {
-        *self.work.refused() = self.desired.borrow().undo.clone();
         self.work.undoing.store(false, Ordering::Release);
     }
 
@@ -172,7 +185,7 @@ impl Steering {
             return None;
         }
         let told = self.desired.borrow().undo.clone()?;
-        (self.work.refused().as_ref() != Some(&told)).then_some(told)
+        self.work.refusal(&told).is_none().then_some(told)
     }
 
     pub(crate) fn paused_by(&self) -> Option<String> {
@@ -253,6 +266,7 @@ impl Steward {
             self.answer(command.id, answer).await;
         }
         self.settle_pauses().await;
+        self.settle_refusal().await;
         let desired = &self.log.state().desired;
         self.desired.send_if_modified(|told| {
             let differs = told != desired;
@@ -303,6 +317,20 @@ impl Steward {
             .collect();
         for command in paused {
             self.answer(command, Answer::Done).await;
+        }
+    }
+
+    /// What was refused, and could not be answered then.
+    async fn settle_refusal(&mut self) {
+        let state = self.log.state();
+        let standing = state.desired.undo.as_ref();
+        let Some(reason) = standing.and_then(|undo| self.work.refusal(undo)) else {
+            return;
+        };
+        let undoing = state.accepted().filter(|command| undoes(&command.action));
+        let undoing: Vec<_> = undoing.map(|command| command.id).collect();
+        for command in undoing {
+            self.answer(command, refused(&reason)).await;
         }
     }
 

@@ -24,7 +24,7 @@ pub struct WatchedMigration {
     pub progress: Option<Progress>,
     /// What it was told.
     pub desired: Desired,
-    /// The newest commands, oldest first.
+    /// The newest commands, and older ones that are not settled; oldest first.
     pub commands: Vec<TrackedCommand>,
 }
 

@@ -1,12 +1,13 @@
 //! Commands to undo what can only go forward, given when nobody was there to hear them.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use esm_core::migration::{Answer, HookPoint, MigrationService, MigrationStatus};
+use esm_core::migration::{Answer, HookPoint, MigrationControl, MigrationService, MigrationStatus};
 use esm_core::store::{Record, RecordCollection, RecordKey, Records};
 use esm_core::{Error, ErrorKind, Result};
 use esm_testkit::memory::MemoryRecords;
@@ -16,11 +17,28 @@ use tokio::sync::Notify;
 
 use crate::fixture::{Fixture, LONG, ids};
 
-/// Records that take so many answers to commands, and then none.
+/// Records that do not take some of the answers to commands.
 #[derive(Debug)]
 struct FewAnswers {
     inner: MemoryRecords,
-    left: AtomicUsize,
+    answers: AtomicUsize,
+    /// Which, counted from 0.
+    denied: Range<usize>,
+}
+
+impl FewAnswers {
+    /// A process that cannot write these answers down.
+    fn service(f: &Fixture, denied: Range<usize>) -> MigrationService {
+        let records = Self {
+            inner: f.world.records.clone(),
+            answers: AtomicUsize::default(),
+            denied,
+        };
+        let world = &f.world;
+        MigrationService::new(world.event_store(), Arc::new(records), world.locks())
+            .unwrap()
+            .with_environment(world.environment.clone())
+    }
 }
 
 #[async_trait]
@@ -34,12 +52,10 @@ impl Records for FewAnswers {
     }
 
     async fn put(&self, key: &RecordKey, number: u64, body: Bytes) -> Result<()> {
-        let one_less = |left: usize| left.checked_sub(1);
-        let order = Ordering::Relaxed;
         if matches!(key, RecordKey::Control(_))
-            && self.left.fetch_update(order, order, one_less).is_err()
+            && (self.denied).contains(&self.answers.fetch_add(1, Ordering::Relaxed))
         {
-            return Err(Error::new(ErrorKind::PermissionDenied, "no more answers"));
+            return Err(Error::new(ErrorKind::PermissionDenied, "not this answer"));
         }
         self.inner.put(key, number, body).await
     }
@@ -50,7 +66,7 @@ impl Records for FewAnswers {
 }
 
 /// A migration whose process died when everything was closed.
-async fn closed_and_dead(f: &Fixture) {
+async fn closed_and_dead(f: &Fixture) -> MigrationControl {
     let closed = Arc::new(Notify::new());
     let told = Arc::clone(&closed);
     let running = f.begin(|migration| {
@@ -65,6 +81,7 @@ async fn closed_and_dead(f: &Fixture) {
     });
     closed.notified().await;
     running.kill().await;
+    f.control().await
 }
 
 /// How often the undo of the only migration was begun, by its journal.
@@ -80,8 +97,7 @@ async fn undos(f: &Fixture) -> usize {
 #[tokio::test(start_paused = true)]
 async fn one_that_stands_when_it_is_resumed_is_refused_once() {
     let f = Fixture::with_events(30).await;
-    closed_and_dead(&f).await;
-    let control = f.control().await;
+    let control = closed_and_dead(&f).await;
     let cancel = control.cancel("too late").await.unwrap();
     let resumed = f.service.resume(f.migration().await).execute().await;
     assert!(resumed.unwrap().is_success());
@@ -94,16 +110,9 @@ async fn one_that_stands_when_it_is_resumed_is_refused_once() {
 #[tokio::test(start_paused = true)]
 async fn one_that_cannot_be_taken_back_does_not_undo_it_again_and_again() {
     let f = Fixture::with_events(30).await;
-    closed_and_dead(&f).await;
-    let control = f.control().await;
+    let control = closed_and_dead(&f).await;
     let cancel = control.cancel("too late").await.unwrap();
-    let records = FewAnswers {
-        inner: f.world.records.clone(),
-        left: AtomicUsize::new(1),
-    };
-    let service =
-        MigrationService::new(f.world.event_store(), Arc::new(records), f.world.locks()).unwrap();
-    let service = service.with_environment(f.world.environment.clone());
+    let service = FewAnswers::service(&f, 1..usize::MAX);
     let resumed = service.resume(f.migration().await).execute().await;
     assert!(resumed.unwrap().is_success());
     let answer = cancel.answer(Duration::ZERO).await.unwrap();
@@ -111,13 +120,36 @@ async fn one_that_cannot_be_taken_back_does_not_undo_it_again_and_again() {
     assert_eq!((undos(&f).await, f.read().await), (1, ids(0..30)));
 }
 
+/// The refusal could not be written down at first: that is made up for while it goes forward.
+#[tokio::test(start_paused = true)]
+async fn one_that_could_not_be_taken_back_is_answered_later() {
+    let f = Fixture::with_events(30).await;
+    let control = closed_and_dead(&f).await;
+    let cancel = Arc::new(control.cancel("too late").await.unwrap());
+    let service = FewAnswers::service(&f, 1..2);
+    let waits = Arc::clone(&cancel);
+    let resumed = service.resume(f.migration().await).hooks(|hooks| {
+        let is_forward = hooks.timeout(LONG);
+        is_forward.on(HookPoint::Started, "waits for the answer", move |_| {
+            let waits = Arc::clone(&waits);
+            async move {
+                match waits.done(LONG).await {
+                    Ok(Some(Answer::Refused { reason })) if reason.contains("forward") => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
+            }
+        })
+    });
+    assert!(resumed.execute().await.unwrap().is_success());
+    assert_eq!(undos(&f).await, 1);
+}
+
 /// Who says that a paused migration is to go on wants it to go on also when an undo stands, which
 /// is refused then.
 #[tokio::test(start_paused = true)]
 async fn one_that_is_paused_too_goes_on_when_it_is_told_to() {
     let f = Fixture::with_events(30).await;
-    closed_and_dead(&f).await;
-    let control = f.control().await;
+    let control = closed_and_dead(&f).await;
     control.pause().await.unwrap();
     control.cancel("too late").await.unwrap();
     control.resume().await.unwrap();

@@ -6,7 +6,7 @@ use super::command::{Answer, Command, ControlAction, ControlEntry};
 use super::settings::{Settings, SettingsChange};
 use crate::id::CommandId;
 
-/// Commands that are remembered one by one; of older ones only what they came to.
+/// Commands that are remembered one by one; of older ones that are settled only what they came to.
 const REMEMBERED: usize = 256;
 
 /// What a migration is to do, by all commands that it accepted.
@@ -107,7 +107,7 @@ impl TrackedCommand {
 pub struct ControlState {
     /// The number that the next record gets.
     pub next_number: u64,
-    /// The newest commands, oldest first.
+    /// The newest commands, and older ones that are not settled; oldest first.
     pub commands: Vec<TrackedCommand>,
     /// What the accepted ones come to.
     pub desired: Desired,

@@ -71,7 +71,7 @@ pub enum JournalEntry {
         /// Why.
         reason: String,
     },
-    /// It is to be undone; from here on nothing else.
+    /// It is to be undone: nothing else until that has ended or was refused.
     RollingBack {
         /// Why.
         reason: String,
@@ -79,7 +79,7 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         cancels: bool,
     },
-    /// The undo was refused, because the pivot was behind: from here on only forward.
+    /// The undo was refused, because the pivot was behind: it can only go forward.
     RollBackRefused {
         /// Why.
         reason: String,
