@@ -1,3 +1,4 @@
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use esm_core::ErrorKind;
@@ -117,6 +118,25 @@ async fn before_the_pivot_it_is_cancelled_or_rolled_back_without_a_trace() {
         f.append(400).await;
         assert_eq!(f.read().await, ids(0..401));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_rests_says_so_no_longer_when_it_is_cancelled() {
+    let f = Fixture::with_events(400).await;
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&waits);
+    let running = f.begin(|m| {
+        m.limits(slowly(50))
+            .progress(|p| p.on_progress(move |p| told.lock().unwrap().push(p.waiting_for.clone())))
+    });
+    let control = f.control().await;
+    control.pause().await.unwrap().done(LONG).await.unwrap();
+    control.cancel("not today").await.unwrap();
+    assert_eq!(running.result().await.status, MigrationStatus::Cancelled);
+    let waits = waits.lock().unwrap();
+    let rested = Some("being resumed; paused by eve".to_owned());
+    assert!(waits.contains(&rested));
+    assert_eq!(waits.last(), Some(&None));
 }
 
 #[tokio::test(start_paused = true)]

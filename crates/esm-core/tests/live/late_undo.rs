@@ -10,6 +10,7 @@ use bytes::Bytes;
 use esm_core::migration::{Answer, HookPoint, MigrationControl, MigrationService, MigrationStatus};
 use esm_core::store::{Record, RecordCollection, RecordKey, Records};
 use esm_core::{Error, ErrorKind, Result};
+use esm_testkit::faults::{At, Fault, FaultPlan};
 use esm_testkit::memory::MemoryRecords;
 use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
@@ -120,27 +121,56 @@ async fn one_that_cannot_be_taken_back_does_not_undo_it_again_and_again() {
     assert_eq!((undos(&f).await, f.read().await), (1, ids(0..30)));
 }
 
-/// The refusal could not be written down at first: that is made up for while it goes forward.
+/// A process that resumes it begins to undo it, as it was told to, and dies.
+async fn dies_before_it_refuses(f: &Fixture) {
+    let migration = f.migration().await;
+    // behind the claim, what the command is answered, and the beginning of the undo
+    let at = At::Named("records.put", 3);
+    let plan = FaultPlan::new().with(at, Fault::CrashBefore);
+    let process = plan.actor("another").migration_service(&f.world);
+    let resumed = process.resume(migration).execute();
+    let died = tokio::time::timeout(Duration::from_secs(300), resumed).await;
+    assert!(died.is_err());
+    let status = f.operator.status(migration).await.unwrap().status;
+    assert_eq!(status, MigrationStatus::RollingBack);
+}
+
+/// The refusal could not be written down at first: that is made up for while it goes forward, and
+/// hears commands again.
 #[tokio::test(start_paused = true)]
 async fn one_that_could_not_be_taken_back_is_answered_later() {
     let f = Fixture::with_events(30).await;
     let control = closed_and_dead(&f).await;
-    let cancel = Arc::new(control.cancel("too late").await.unwrap());
-    let service = FewAnswers::service(&f, 1..2);
-    let waits = Arc::clone(&cancel);
+    let cancel = control.cancel("too late").await.unwrap();
+    dies_before_it_refuses(&f).await;
+    let service = FewAnswers::service(&f, 0..1);
+    let go_on = Arc::new(Notify::new());
+    let waits = Arc::clone(&go_on);
     let resumed = service.resume(f.migration().await).hooks(|hooks| {
-        let is_forward = hooks.timeout(LONG);
-        is_forward.on(HookPoint::Started, "waits for the answer", move |_| {
-            let waits = Arc::clone(&waits);
-            async move {
-                match waits.done(LONG).await {
-                    Ok(Some(Answer::Refused { reason })) if reason.contains("forward") => Ok(()),
-                    other => Err(format!("{other:?}")),
+        hooks
+            .timeout(LONG)
+            .on(HookPoint::Started, "waits", move |_| {
+                let waits = Arc::clone(&waits);
+                async move {
+                    waits.notified().await;
+                    Ok(())
                 }
-            }
-        })
+            })
     });
-    assert!(resumed.execute().await.unwrap().is_success());
+    let resumed = tokio::spawn(resumed.execute());
+    let answer = cancel.done(LONG).await.unwrap();
+    assert!(matches!(answer, Some(Answer::Refused { .. })), "{answer:?}");
+    let again = control.cancel("again").await.unwrap();
+    let answer = again.answer(LONG).await.unwrap();
+    assert!(matches!(answer, Some(Answer::Refused { .. })), "{answer:?}");
+    let seen = f.observe(|_| true).await;
+    assert_eq!(seen.state.status, MigrationStatus::InProgress);
+    let paused = control.pause().await.unwrap();
+    let answer = paused.answer(LONG).await.unwrap();
+    assert_eq!(answer, Some(Answer::Accepted));
+    control.resume().await.unwrap();
+    go_on.notify_one();
+    assert!(resumed.await.unwrap().unwrap().is_success());
     assert_eq!(undos(&f).await, 1);
 }
 
