@@ -88,10 +88,8 @@ impl Migrator {
             "always",
             "--transform",
             program,
-            ATTEMPTS[0],
-            ATTEMPTS[1],
         ];
-        Self::esm(world, name, &migrate, lease)
+        Self::esm(world, name, &[&migrate[..], &ATTEMPTS].concat(), lease)
     }
 
     /// Starts going on with what was not finished.
@@ -235,21 +233,26 @@ impl Migrator {
 
     /// Waits for it to end well.
     pub(crate) async fn succeed(self, world: &World) -> Result<()> {
-        let replaced = self.succeed_unless_replaced(world).await?;
-        ensure!(!replaced, "it has lost its lock");
+        self.end_as(world, &[End::Exit(0)]).await?;
         Ok(())
     }
 
     /// Waits for it to end well, or with the loss of its lock: answers whether it lost it.
-    pub(crate) async fn succeed_unless_replaced(mut self, world: &World) -> Result<bool> {
+    pub(crate) async fn succeed_unless_replaced(self, world: &World) -> Result<bool> {
+        let end = self.end_as(world, &[End::Exit(0), End::REPLACED]).await?;
+        Ok(end == End::REPLACED)
+    }
+
+    /// Waits for it to end in one of these ways.
+    pub(crate) async fn end_as(mut self, world: &World, ways: &[End]) -> Result<End> {
         let end = self.ended().await?;
         let name = self.process.name();
         ensure!(
-            matches!(end, End::Exit(0) | End::REPLACED),
+            ways.contains(&end),
             "{name} ended with {end:?}:\n{}",
             self.printed(world)
         );
-        Ok(end == End::REPLACED)
+        Ok(end)
     }
 
     /// What it printed.

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::migration_args::LockArgs;
 use super::steer;
-use crate::args::Span;
 use crate::exit::{Exit, is_broken_pipe};
 use crate::migration::{self, Description, Wanted, service};
 use crate::session::Session;
@@ -36,10 +35,8 @@ pub(crate) struct Resume {
     /// Leave a migration paused that was paused with `esm pause`: take it over, and wait.
     #[arg(long)]
     stay_paused: bool,
-    /// How long to wait for the answer of a process that works on it. The command stands all the
-    /// same.
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
-    wait: Span,
+    #[command(flatten)]
+    patience: steer::Patience,
     #[command(flatten)]
     lock: LockArgs,
 }
@@ -117,7 +114,7 @@ impl Resume {
             let told = (ControlAction::Resume, None);
             let receipt = steer::send(service, migration, told).await?;
             if seen.is_at_work() {
-                return steer::report(session, migration, &receipt, self.wait.0).await;
+                return steer::report(session, migration, &receipt, &self.patience).await;
             }
         }
         let wanted = match seen.state.status {

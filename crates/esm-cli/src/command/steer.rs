@@ -1,7 +1,5 @@
 //! `esm pause`, `esm cancel`, `esm cutover`, `esm set`: commands to a migration that runs elsewhere.
 
-use std::time::Duration;
-
 use esm_core::id::MigrationId;
 use esm_core::migration::{Answer, Command, CommandReceipt, ControlAction, MigrationService};
 use esm_core::{Error, Result};
@@ -19,12 +17,19 @@ use crate::session::Session;
 pub(crate) struct Addressee {
     /// The migration; may be left out when only one is not finished.
     migration: Option<MigrationId>,
-    /// How long to wait for an answer. The command stands all the same.
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
-    wait: Span,
+    #[command(flatten)]
+    patience: Patience,
     /// Who says so, for the record; the user's and the machine's name if it is left out.
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
+}
+
+/// How long the answer of a process that works on a migration is waited for.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Patience {
+    /// How long to wait for an answer. The command stands all the same.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    wait: Span,
 }
 
 /// Pause a migration that runs: it stops at its next safe point and stays there.
@@ -147,7 +152,7 @@ impl Addressee {
             None => the_only_one(&service).await?,
         };
         let receipt = send(&service, migration, (action, self.author.clone())).await?;
-        report(session, migration, &receipt, self.wait.0).await
+        report(session, migration, &receipt, &self.patience).await
     }
 }
 
@@ -190,9 +195,9 @@ pub(crate) async fn report(
     session: &Session,
     migration: MigrationId,
     receipt: &CommandReceipt,
-    patience: Duration,
+    patience: &Patience,
 ) -> Result<Exit> {
-    let answer = receipt.answer(patience).await?;
+    let answer = receipt.answer(patience.wait.0).await?;
     let told = Told {
         migration,
         command: &receipt.command,

@@ -123,6 +123,13 @@ fn collect(directory: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
     }
 }
 
+/// It has not ended.
+#[track_caller]
+pub(crate) fn is_at_work(child: &mut Child) {
+    let ended = child.try_wait().expect("a state");
+    assert!(ended.is_none(), "esm ended by itself: {ended:?}");
+}
+
 impl Ran {
     pub(crate) fn new(output: Output) -> Self {
         Self {

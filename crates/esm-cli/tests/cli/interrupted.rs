@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::process::{Child, Command};
 
-use crate::esm::{Esm, Ran};
+use crate::esm::{self, Esm, Ran};
 use crate::orders;
 
 /// Feeds events of one object until some were written, and leaves standard input open.
@@ -17,8 +17,7 @@ fn half_imported(esm: &Esm) -> Child {
         .expect("esm reads");
     // two cells of 500 events, a document, a marker: then it waits for more
     while cells(esm) < 2 {
-        let ended = child.try_wait().expect("a state");
-        assert!(ended.is_none(), "esm ended by itself: {ended:?}");
+        esm::is_at_work(&mut child);
         std::thread::yield_now();
     }
     child
@@ -66,7 +65,7 @@ fn an_interrupt_stops_at_a_safe_point_and_says_how_to_go_on() {
             "run the same command again to go on",
         ],
     );
-    ran.printed("imported\t1,000");
+    ran.printed("imported\t1,000").printed("events read\t1,200");
 
     esm.import(&orders::sorted(1, 1_200));
     assert_eq!(esm.export(), orders::sorted(1, 1_200));
@@ -93,8 +92,7 @@ fn half_migrated(esm: &Esm, orders: usize) -> Child {
     let mut child = esm.start(&[&migrate[..], &slow, &lease].concat());
     // each migrated order has a cell and a Close more
     while cells(esm) < orders + orders / 4 {
-        let ended = child.try_wait().expect("a state");
-        assert!(ended.is_none(), "esm ended by itself: {ended:?}");
+        esm::is_at_work(&mut child);
         std::thread::yield_now();
     }
     child

@@ -5,7 +5,7 @@ use std::process::Child;
 
 use serde_json::Value;
 
-use crate::esm::{Esm, Ran};
+use crate::esm::{Esm, Ran, is_at_work};
 use crate::orders;
 
 /// One order with this many events.
@@ -23,11 +23,6 @@ fn begun(events: usize, options: &[&str]) -> (Esm, Child) {
         is_at_work(&mut child);
     }
     (esm, child)
-}
-
-fn is_at_work(child: &mut Child) {
-    let ended = child.try_wait().expect("a state");
-    assert!(ended.is_none(), "esm ended by itself: {ended:?}");
 }
 
 /// What is seen of the migration that is on; nothing before it is planned.

@@ -141,7 +141,7 @@ pub struct LockOptions {
     pub timeout: Duration,
     /// How long the lock holds without a renewal.
     pub lease: Duration,
-    /// How often it is renewed.
+    /// How often it is renewed; a renewal that failed is repeated after a fifth of that.
     pub heartbeat: Duration,
 }
 
@@ -171,7 +171,7 @@ impl LockOptions {
         self
     }
 
-    /// Renews the lock this often.
+    /// Renews the lock this often, and again after a fifth of that where it failed.
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Duration) -> Self {
         self.heartbeat = heartbeat;
