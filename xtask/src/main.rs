@@ -46,8 +46,8 @@ enum Task {
     Live(live::Options),
     /// Kills, freezes and doubles migrators at random while applications write, and checks the same
     Chaos(live::Options),
-    /// Checks what neither the compiler nor clippy does: file sizes, names, links, lints, numbering
-    Tidy,
+    /// Checks what neither the compiler nor clippy does: file sizes, names, links, lints, numbering, words
+    Tidy(tidy::Options),
     /// Checks which crate depends on which, and that esm-core knows no network
     Layering,
     /// Writes the demo's sample, `examples/orders.ndjson`, anew
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Live(options) => live::live(&options),
         Task::Chaos(options) => live::chaos(&options),
-        Task::Tidy => tidy::run(),
+        Task::Tidy(options) => tidy::run(&options),
         Task::Layering => layering::run(),
         Task::Sample => sample::run(),
     };

@@ -25,7 +25,7 @@ const STAGES: &[Stage] = &[
     Stage::new("fmt", || {
         command::run(command::cargo().args(["fmt", "--all", "--check"]))
     }),
-    Stage::new("tidy", tidy::run),
+    Stage::new("tidy", || tidy::run(&tidy::Options::default())),
     Stage::new("layering", layering::run),
     Stage::new("clippy", clippy),
     Stage::new("test", || command::run(&mut xtask("test"))),

@@ -6,9 +6,11 @@ mod links;
 mod lints;
 mod names;
 mod newlines;
+mod prose;
 mod readme;
 mod sizes;
 mod source;
+mod words;
 
 use anyhow::{Result, bail};
 
@@ -26,15 +28,37 @@ const CHECKS: &[Check] = &[
     newlines::check,
     readme::check,
     sizes::check,
+    words::check,
 ];
 
-/// Runs every check and tells all that is wrong.
-pub(crate) fn run() -> Result<()> {
+/// Options of `cargo xtask tidy`.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Only list old words below this path, with what to write instead; `.` searches everything
+    #[arg(long, value_name = "PATH")]
+    words: Option<String>,
+}
+
+/// Runs every check and reports all that is wrong.
+pub(crate) fn run(options: &Options) -> Result<()> {
     let sources = source::all()?;
+    if let Some(path) = &options.words {
+        return list_words(&sources, path);
+    }
     let wrong: Vec<String> = CHECKS.iter().flat_map(|check| check(&sources)).collect();
     if !wrong.is_empty() {
         bail!("untidy:\n  {}", wrong.join("\n  "));
     }
     println!("tidy: {} text files", sources.len());
     Ok(())
+}
+
+fn list_words(sources: &[Source], path: &str) -> Result<()> {
+    let hits = words::below(sources, path);
+    if hits.is_empty() {
+        println!("tidy: no old words below {path}");
+        return Ok(());
+    }
+    println!("{}", hits.join("\n"));
+    bail!("{} old words below {path}", hits.len())
 }
