@@ -1,8 +1,8 @@
 //! Objects as commands see them: their documents, and the chain of streams behind them.
 
-use esm_core::chain::{self, ChainEnd};
-use esm_core::document::ObjectDocument;
 use esm_core::id::StreamRef;
+use esm_core::object::ObjectDocument;
+use esm_core::object::chain::{self, ChainEnd};
 use esm_core::{Error, ErrorKind, Result};
 
 use crate::session::Session;

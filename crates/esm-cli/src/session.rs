@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use esm_core::clock::Environment;
-use esm_core::document::Documents;
+use esm_core::object::Documents;
 use esm_core::router::ObjectClient;
-use esm_core::routing::RoutingTable;
+use esm_core::router::RoutingTable;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records, StoreLimits, Stores};
 use esm_core::{Error, ErrorKind, Result};
 use esm_objectstore::OpenOptions;

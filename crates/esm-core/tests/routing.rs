@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use esm_core::id::{MigrationId, ObjectId, StoreId, StreamId, StreamRef};
 use esm_core::migration::MigrationPhase;
-use esm_core::routing::{RoutingEntry, RoutingTable, next_entry};
+use esm_core::protocol::routing::{RoutingEntry, next_entry};
+use esm_core::router::RoutingTable;
 use esm_core::store::{RecordKey, Records};
 use esm_core::{ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};

@@ -6,7 +6,7 @@
 
 use esm_core::id::{MigrationId, StoreId, StreamId, StreamRef};
 use esm_core::migration::MigrationPhase::{self, BookClosed, Cutover, DualRead, DualWrite, Normal};
-use esm_core::routing::{RoutingEntry, next_entry};
+use esm_core::protocol::routing::{RoutingEntry, next_entry};
 use stateright::{Model, Property};
 use uuid::Uuid;
 

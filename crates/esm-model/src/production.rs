@@ -6,8 +6,6 @@
 
 use std::collections::HashMap;
 
-use esm_core::chain::ChainEnd;
-use esm_core::document::ObjectDocument;
 use esm_core::event::Revision;
 use esm_core::id::{
     CommitId, Epoch, HolderId, MigrationId, ObjectId, StoreId, StreamId, StreamName, StreamRef,
@@ -16,6 +14,8 @@ use esm_core::migration::{
     self, Action, BulkOptions, CopyOptions, JournalEntry, JournalRecord, JournalState, Observed,
     Outcome, PlannedMigration, UndoAction, Verified,
 };
+use esm_core::object::ChainEnd;
+use esm_core::object::ObjectDocument;
 use esm_core::store::{self, Tail};
 use jiff::Timestamp;
 use uuid::Uuid;

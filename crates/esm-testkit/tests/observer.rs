@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use esm_core::Result;
-use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, Revision};
 use esm_core::id::{MigrationId, ObjectId, StreamId, StreamName, StreamRef};
+use esm_core::object::ObjectDocument;
 use esm_core::store::{
     Append, CellEvent, Close, EventStore as _, Fence, Origin, RecordKey, Records as _,
     RecordsExt as _, Tail,

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
+use esm_core::RollingHash;
 use esm_core::event::{Event, Position};
 use esm_core::id::StreamId;
-use esm_core::verify::RollingHash;
 
 use super::chain::{Chain, Link};
 use super::{Images, Way};

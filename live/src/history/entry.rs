@@ -1,8 +1,8 @@
 //! A line of a history.
 
+use esm_core::RollingHash;
 use esm_core::event::Position;
 use esm_core::id::{EventId, ObjectId};
-use esm_core::verify::RollingHash;
 use serde::{Deserialize, Serialize};
 
 use crate::workload::Batch;

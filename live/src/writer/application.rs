@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use esm_bench::counting::Counts;
 use esm_core::ErrorKind;
+use esm_core::RollingHash;
 use esm_core::clock::Environment;
 use esm_core::event::{Event, Position};
 use esm_core::id::ObjectId;
 use esm_core::router::{AppendError, Appended, ExpectedRevision, ObjectClient, ReadPosition};
-use esm_core::verify::RollingHash;
 use futures::TryStreamExt as _;
 
 use super::Part;

@@ -9,13 +9,13 @@ use azure_core::http::{Context, Method, Request};
 use azure_storage_blob::models::BlobContainerClientListBlobsOptions;
 use azure_storage_blob::{BlobClient, BlobContainerClient};
 use esm_azure::{Connection, OpenOptions, Store};
+use esm_core::RollingHash;
 use esm_core::clock::Environment;
 use esm_core::id::{BackupId, EventId, StreamId, StreamRef};
 use esm_core::store::{
     BackupDraft, BackupKind, BackupProvider, BackupSection, BackupSettings, EventStore,
     LockProvider, PageLimit, ReadFrom, Records, SectionSummary,
 };
-use esm_core::verify::RollingHash;
 use esm_testkit::conformance::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};
 use esm_testkit::containers::{self, Azurite};
 use futures::TryStreamExt as _;

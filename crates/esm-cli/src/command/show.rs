@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use esm_core::Result;
-use esm_core::chain::{self, ChainEnd};
-use esm_core::document::ObjectDocument;
 use esm_core::event::Revision;
 use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationPhase;
+use esm_core::object::ObjectDocument;
+use esm_core::object::chain::{self, ChainEnd};
 use esm_core::router::accepted_unchanged;
 use esm_core::store::{Close, EventStoreExt as _, Origin, Tail};
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! The store as an import sees it: which sequences of an object it has, and where they stand.
 
-use esm_core::chain::ChainEnd;
 use esm_core::event::{Event, Position, Revision};
 use esm_core::id::{ObjectId, StreamId};
+use esm_core::object::ChainEnd;
 use esm_core::router::{ExpectedRevision, ObjectClient, ObjectReader, ReadPosition, Translation};
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use esm_core::document::{ObjectDocument, TerminatedStream, TerminationReason};
+use esm_core::RollingHash;
 use esm_core::event::{Event, Revision};
 use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationService;
+use esm_core::object::{ObjectDocument, TerminatedStream, TerminationReason};
 use esm_core::transform::Mapper;
-use esm_core::verify::RollingHash;
 use esm_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use tokio::sync::Mutex;

@@ -1,11 +1,11 @@
 //! Reading a backup, and comparing it on the way with what it says of itself.
 
+use crate::RollingHash;
 use crate::error::{Error, Result};
 use crate::id::BackupId;
 use crate::store::{
     BackupItem, BackupManifest, BackupProvider, BackupReader, BackupSection, SectionSummary,
 };
-use crate::verify::RollingHash;
 
 /// What a backup holds, in 48 bytes however much it is: equal for what was written and what is read
 /// back exactly if the same sections hold the same events in the same order.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 
-use super::options::BackupOptions;
-use super::progress::{BackupStage, Monitor};
-use super::service::BackupService;
-use super::write::{Subject, fresh_id, write_verified};
+use crate::backup::options::BackupOptions;
+use crate::backup::progress::{BackupStage, Monitor};
+use crate::backup::service::BackupService;
+use crate::backup::write::{Subject, fresh_id, write_verified};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ObjectId;
-use crate::migration::Scope;
+use crate::protocol::planned::Scope;
 use crate::router::ObjectReader;
 use crate::store::{BackupDraft, BackupKind, BackupManifest};
 

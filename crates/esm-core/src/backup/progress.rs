@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, ObjectId};
-use crate::migration::{ProgressOptions, Reporter, Stamped};
+use crate::progress::{ProgressOptions, Reporter, Stamped};
 
 /// What is being done to a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::service::BackupService;
+use crate::backup::service::BackupService;
 use crate::error::{Error, Result};
 use crate::id::{BackupId, ObjectId};
 use crate::store::{BackupKind, BackupManifest};

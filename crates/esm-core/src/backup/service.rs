@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::checked::CheckedReader;
-use super::progress::{BackupProgress, BackupStage, Watch, refuse_cancelled};
-use super::write::read_through;
+use crate::backup::checked::CheckedReader;
+use crate::backup::progress::{BackupProgress, BackupStage, Watch, refuse_cancelled};
+use crate::backup::write::read_through;
 use crate::clock::Environment;
 use crate::error::{ErrorKind, Result};
 use crate::id::BackupId;
-use crate::migration::ProgressOptions;
+use crate::progress::ProgressOptions;
 use crate::router::ObjectReader;
 use crate::store::{
     BackupItem, BackupManifest, BackupProvider, BackupSection, Records, SectionSummary, Stores,

@@ -3,19 +3,19 @@
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
-use super::checked::{CheckedReader, Contents};
-use super::progress::{BackupStage, Monitor};
+use crate::RollingHash;
+use crate::backup::checked::{CheckedReader, Contents};
+use crate::backup::progress::{BackupStage, Monitor};
 use crate::clock::Environment;
-use crate::document::ObjectDocument;
+use crate::cutover::source::scan::CellScan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::{BackupId, MigrationId, ObjectId, StreamRef};
-use crate::migration::CellScan;
+use crate::object::ObjectDocument;
 use crate::store::{
     BackupDraft, BackupItem, BackupKind, BackupManifest, BackupProvider, BackupSection,
     BackupWriter, Cell, ReadFrom, SectionSummary, Stores,
 };
-use crate::verify::RollingHash;
 
 /// How many streams are read ahead of the one that is written; each holds at most a few pages.
 const STREAMS_AHEAD: usize = 3;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::clock::Environment;
-use crate::document::{Documents, ObjectDocument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamId, StreamRef};
+use crate::object::{Documents, ObjectDocument};
 use crate::store::{EventStore, Records};
 
 /// Makes an object of a stream that an application wrote: gives it a document that names the stream

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::mark::{Mark, MarkedCell};
-use super::native::{Entry, Recorded};
-use super::place::{Place, native_commit};
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::foreign::mark::{Mark, MarkedCell};
+use crate::foreign::native::{Entry, Recorded};
+use crate::foreign::place::{Place, native_commit};
 use crate::id::{CommitId, EventId, EventType, StreamId};
 use crate::store::{Cell, CellEvent, CellHeader, CellKind};
 

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::native::Entry;
 use crate::error::{Error, Result};
 use crate::event::{Event, Metadata, MetadataValue, SchemaVersion};
+use crate::foreign::native::Entry;
 use crate::id::{EventId, EventType};
 
 /// The member of the metadata that is esm's.

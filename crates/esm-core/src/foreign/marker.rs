@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::native::{CloseProof, NativeStore, SliceLimit};
-use super::self_test::{Finding, Tested};
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::foreign::native::{CloseProof, NativeStore, SliceLimit};
+use crate::foreign::self_test::{Finding, Tested};
 use crate::id::{EventId, EventType, StoreId, StreamId};
 
 const STREAM: &str = "esm-store";

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use super::native::Recorded;
-use super::place::Place;
+use crate::foreign::native::Recorded;
+use crate::foreign::place::Place;
 use crate::id::StreamId;
 use crate::store::ReadFrom;
 

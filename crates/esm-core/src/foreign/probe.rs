@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::cell::CLOSE;
-use super::native::{CloseProof, Entry, NativeStore, Recorded, SliceLimit};
-use super::self_test::{Trial, found, refusal};
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, SchemaVersion};
+use crate::foreign::cell::CLOSE;
+use crate::foreign::native::{CloseProof, Entry, NativeStore, Recorded, SliceLimit};
+use crate::foreign::self_test::{Trial, found, refusal};
 use crate::id::{EventId, EventType, StreamId};
 use crate::store::Shortcoming;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::native::{CloseProof, NativeStore};
-use super::probe::Probe;
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign::native::{CloseProof, NativeStore};
+use crate::foreign::probe::Probe;
 use crate::id::StreamId;
 use crate::store::Shortcoming;
 

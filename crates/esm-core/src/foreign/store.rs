@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::cell;
-use super::marker::{self, Marker, SelfTest};
-use super::native::{NativeStore, Profile};
-use super::self_test::{Finding, Tested, self_test, still_keeps};
-use super::streams::{Streams, refused};
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign::cell;
+use crate::foreign::marker::{self, Marker, SelfTest};
+use crate::foreign::native::{NativeStore, Profile};
+use crate::foreign::self_test::{Finding, Tested, self_test, still_keeps};
+use crate::foreign::streams::{Streams, refused};
 use crate::id::{CommitId, StoreId, StreamId};
 use crate::store::{
     Append, Capabilities, CellEvent, CellKind, Close, EventStore, Fence, Page, PageLimit, ReadFrom,

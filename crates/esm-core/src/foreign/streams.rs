@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::cell::{self, Assembler};
-use super::mark::Mark;
-use super::native::{NativeStore, Recorded, Slice, SliceLimit};
-use super::place::{Place, entries_of, native_commit};
-use super::places::{Bookmark, Places, Run};
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign::cell::{self, Assembler};
+use crate::foreign::mark::Mark;
+use crate::foreign::native::{NativeStore, Recorded, Slice, SliceLimit};
+use crate::foreign::place::{Place, entries_of, native_commit};
+use crate::foreign::places::{Bookmark, Places, Run};
 use crate::id::StreamId;
 use crate::store::{Cell, CellHeader, Page, PageLimit, ReadFrom, Tail};
 

@@ -18,90 +18,53 @@
 //! | `step/` | a file for each step of the saga |
 //! | `plan`, `planner`, `progress`, `report`, `accepted` | what users are told |
 
-mod accepted;
-mod attempt;
-mod batch;
-mod builder;
-mod checks;
-mod context;
-mod control;
-mod cutover;
-mod decide;
-mod describe;
-mod drive;
-mod held_lock;
-mod hooks;
-mod in_flight;
-mod journal;
-mod lifecycle;
-mod lock_scope;
-mod meter;
-mod object;
-mod options;
-pub mod phase;
-mod phases;
-mod plan;
-mod planner;
-mod progress;
-mod publish;
-mod readiness;
-mod report;
-mod resume;
-mod reverse;
-mod run;
-mod run_methods;
-mod scan;
-mod segment;
+pub(crate) mod control;
+pub(crate) mod describe;
+pub(crate) mod journal;
+pub(crate) mod limits;
+pub(crate) mod lock;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod run;
 mod service;
-mod status;
-mod steering;
-mod step;
-mod throttle;
-mod triage;
-mod undo;
-mod watch;
+pub(crate) mod step;
 
-pub use builder::MigrationBuilder;
-pub use checks::{ComparedStreams, VerificationCheck};
-pub use control::{
-    Answer, Command, CommandReceipt, ControlAction, ControlEntry, ControlRecord, ControlState,
-    Desired, Limit, MigrationControl, Settings, SettingsChange, Situation, TrackedCommand, Undo,
-    judge as judge_command,
+pub use crate::cutover::checks::{ComparedStreams, VerificationCheck};
+pub use crate::cutover::meter::StageTimes;
+pub use crate::cutover::source::down::NO_DOWN;
+pub use crate::protocol::control::{
+    Answer, Command, ControlAction, ControlEntry, ControlRecord, ControlState, Desired, Limit,
+    Settings, SettingsChange, Situation, TrackedCommand, Undo, judge as judge_command,
 };
-pub use cutover::{CutoverMode, CutoverOptions};
-pub use decide::{
+pub use crate::protocol::decisions::{
     Action, Observed, TargetState, UndoAction, Verified, next as decide, undo as decide_undo,
 };
-pub use describe::{BookClosingOptions, VerifyOptions};
-pub use held_lock::{HeldLock, LockDemand};
-pub use hooks::{HookEvent, HookPoint, Hooks};
-pub use journal::{
+pub use crate::protocol::gate::{CutoverMode, CutoverOptions};
+pub use crate::protocol::journal::{
     Batch, IllegalRecord, JournalEntry, JournalRecord, JournalState, Outcome, Stopped,
     VerifiedCheckpoint,
 };
-pub use meter::StageTimes;
-pub use options::{
-    BookClosing, BulkOptions, CopyOptions, LockOptions, MigrationStrategy, OnFailure,
-    PlannedMigration, Scope,
+pub use crate::protocol::phase::{self, MigrationPhase, PhaseSignal};
+pub use crate::protocol::planned::{
+    BookClosing, BulkOptions, CopyOptions, MigrationStrategy, OnFailure, PlannedMigration, Scope,
 };
-pub use phase::{MigrationPhase, PhaseSignal};
-pub use phases::PublishPhases;
-pub use plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};
-pub use progress::{Progress, ProgressCallback, ProgressOptions};
-pub use report::{
-    MigrationResult, ObjectFailure, ObjectFate, ObjectReport, Statistics, VerificationResult,
+pub use crate::protocol::reversal::{Reverses, WayBack};
+pub use crate::protocol::routing::PublishPhases;
+pub use crate::protocol::statistics::{
+    ObjectFailure, ObjectFate, ObjectReport, Statistics, VerificationResult,
 };
-pub use resume::ResumeBuilder;
-pub use reverse::{NO_DOWN, Reverses, RollBackBuilder, RollBackPlan, WayBack, WayBackFindings};
+pub use crate::protocol::status::{MigrationStatus, Step};
+pub use control::{CommandReceipt, ControlOptions, MigrationControl, WatchedMigration};
+pub use describe::builder::MigrationBuilder;
+pub use describe::options::{BookClosingOptions, VerifyOptions};
+pub use describe::resume::ResumeBuilder;
+pub use describe::rollback::{RollBackBuilder, RollBackPlan};
+pub use limits::hooks::{HookEvent, HookPoint, Hooks};
+pub use limits::throttle::{ThrottleOptions, ThrottleReason};
+pub use lock::held_lock::{HeldLock, LockDemand};
+pub use lock::options::LockOptions;
+pub use plan::plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};
+pub use plan::way_back::WayBackFindings;
+pub use report::progress::{Progress, ProgressCallback, ProgressOptions};
+pub use report::result::MigrationResult;
 pub use service::{MigrationService, MigrationState};
-pub use status::{MigrationStatus, Step};
-pub use steering::ControlOptions;
-pub use throttle::{ThrottleOptions, ThrottleReason};
-pub use watch::WatchedMigration;
-
-// what a restore shares with a migration
-pub(crate) use attempt::{Attempt, Sight};
-pub(crate) use options::generation_name;
-pub(crate) use progress::{Reporter, Stamped};
-pub(crate) use scan::CellScan;
-pub(crate) use step::roll_back::{Undoer, Undone};

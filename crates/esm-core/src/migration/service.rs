@@ -6,17 +6,18 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
-use super::builder::MigrationBuilder;
-use super::journal::{Journal, JournalState};
-use super::lock_scope::lock_name;
-use super::options::{PlannedMigration, Scope};
-use super::report::Statistics;
-use super::resume::ResumeBuilder;
-use super::reverse::RollBackBuilder;
-use super::status::{MigrationStatus, Step};
 use crate::clock::Environment;
 use crate::error::{Error, Result};
 use crate::id::{HolderId, MigrationId, ObjectId, ObjectName};
+use crate::migration::describe::builder::MigrationBuilder;
+use crate::migration::describe::resume::ResumeBuilder;
+use crate::migration::describe::rollback::RollBackBuilder;
+use crate::migration::journal::Journal;
+use crate::migration::lock::scope::lock_name;
+use crate::protocol::journal::JournalState;
+use crate::protocol::planned::{PlannedMigration, Scope};
+use crate::protocol::statistics::Statistics;
+use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{
     BackupProvider, LockInfo, LockProvider, RecordCollection, RecordKey, Records, Stores,
 };

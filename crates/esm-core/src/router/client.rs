@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use futures::stream::BoxStream;
 
-use super::cache::RouteCache;
-use super::counted::Counted;
-use super::events::{ReadPosition, RecordedEvent};
-use super::phases::{PhaseOptions, Phases, Subscription};
-use super::reader::{LoadedObject, ObjectReader};
-use super::statistics::{ClientStatistics, Counters};
-use super::tail::{TailOptions, tail};
-use super::transformers::Transformers;
-use crate::chain::{ChainEnd, follow_all};
 use crate::clock::Environment;
 use crate::error::Result;
 use crate::id::ObjectId;
-use crate::routing::RoutingTable;
+use crate::object::ChainEnd;
+use crate::object::chain::follow_all;
+use crate::router::append::counted::Counted;
+use crate::router::phases::cache::RouteCache;
+use crate::router::phases::known::{PhaseOptions, Phases, Subscription};
+use crate::router::phases::table::RoutingTable;
+use crate::router::read::events::{ReadPosition, RecordedEvent};
+use crate::router::read::reader::{LoadedObject, ObjectReader};
+use crate::router::read::tail::{TailOptions, tail};
+use crate::router::statistics::{ClientStatistics, Counters};
+use crate::router::transformers::Transformers;
 use crate::store::{EventStore, PageLimit, Records, Stores};
 use crate::transform::EventTransformer;
 

@@ -20,37 +20,24 @@
 //! | read events with their positions | [`ObjectReader::read`] |
 //! | follow an object live | [`ObjectClient::tail`] |
 //!
-//! [`ChainEnd::translate`]: crate::chain::ChainEnd::translate
+//! [`ChainEnd::translate`]: crate::object::ChainEnd::translate
 
 mod append;
-mod appending;
-mod batches;
-mod cache;
 mod client;
-mod counted;
-mod creating;
-mod dual_read;
-mod events;
-mod fold;
-mod mirror;
-mod phases;
-mod reader;
-mod retired;
-mod route;
-mod send;
+pub(crate) mod phases;
+mod read;
 mod statistics;
-mod tail;
 mod transformers;
-mod translation;
 
-pub use append::{AmbiguousAppend, AppendError, Appended, ExpectedRevision};
-pub use batches::batches;
+pub use crate::object::Translation;
+pub use append::batches::batches;
+pub use append::outcome::{AmbiguousAppend, AppendError, Appended, ExpectedRevision};
+pub use append::retired::accepted_unchanged;
 pub use client::ObjectClient;
-pub use events::{ReadPosition, RecordedEvent};
-pub use fold::Folded;
-pub use phases::{DualReads, Mirroring, PhaseOptions};
-pub use reader::{LoadedObject, ObjectReader};
-pub use retired::accepted_unchanged;
+pub use phases::known::{DualReads, Mirroring, PhaseOptions};
+pub use phases::table::RoutingTable;
+pub use read::events::{ReadPosition, RecordedEvent};
+pub use read::fold::Folded;
+pub use read::reader::{LoadedObject, ObjectReader};
+pub use read::tail::TailOptions;
 pub use statistics::ClientStatistics;
-pub use tail::TailOptions;
-pub use translation::Translation;

@@ -9,10 +9,10 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::document::ObjectDocument;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::id::{BackupId, MigrationId, ObjectId, StreamRef};
+use crate::object::ObjectDocument;
 
 /// Why a backup was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub struct BackupSection {
 pub struct SectionSummary {
     /// Number of events.
     pub events: u64,
-    /// The rolling hash over them, in hex: see [`crate::verify::RollingHash`].
+    /// The rolling hash over them, in hex: see [`crate::RollingHash`].
     pub hash: String,
 }
 

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt as _};
 
-use super::capabilities::{Capabilities, StoreLimits};
-use super::cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
 use crate::id::{CommitId, StoreId, StreamId};
+use crate::store::capabilities::{Capabilities, StoreLimits};
+use crate::store::cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin};
 
 /// The observed end of a stream. A stream without cells does not exist; it is empty.
 ///

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use super::{
+use crate::error::{Error, Result};
+use crate::id::{CommitId, StoreId, StreamId};
+use crate::store::{
     Append, Capabilities, Close, EventStore, Fence, Page, PageLimit, ReadFrom, Record,
     RecordCollection, RecordKey, Records, StoreLimits, Tail,
 };
-use crate::error::{Error, Result};
-use crate::id::{CommitId, StoreId, StreamId};
 
 fn refused(what: &str) -> Error {
     Error::unsupported(format!("a read-only store was asked to {what}"))

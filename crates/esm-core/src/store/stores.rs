@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{EventStore, ReadOnlyEventStore, StoreLimits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StoreId, StreamRef};
+use crate::store::{EventStore, ReadOnlyEventStore, StoreLimits};
 
 const ADD_IT: &str = "add the store with that id to the configuration and try again";
 

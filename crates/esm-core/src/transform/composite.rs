@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::composition::{Flow, composed_fingerprint};
-use super::{EventTransformer, TransformContext, TransformError, Transformed};
 use crate::event::{Event, Schema};
 use crate::id::Fingerprint;
+use crate::transform::composition::{Flow, composed_fingerprint};
+use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 
 /// Chooses by (type, schema version) among several transformers.
 ///

@@ -1,9 +1,9 @@
 //! What transformers made of transformers share: a composed identity, and events on their way
 //! through several of them.
 
-use super::{Mapper, TransformError, Transformed};
 use crate::event::Event;
 use crate::id::Fingerprint;
+use crate::transform::{Mapper, TransformError, Transformed};
 
 /// The identity of something made of these parts, in this order. Of one length, however many parts.
 pub(crate) fn composed_fingerprint<'a>(

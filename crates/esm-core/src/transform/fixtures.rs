@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{EventTransformer, FunctionTransformer, Mapped, Mapper, Transformed};
 use crate::event::{Event, Revision, Schema, SchemaVersion};
 use crate::id::{EventId, EventType, ObjectId};
+use crate::transform::{EventTransformer, FunctionTransformer, Mapped, Mapper, Transformed};
 
 pub(super) fn object() -> ObjectId {
     "order/1".parse().unwrap()

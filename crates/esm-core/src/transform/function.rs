@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{EventTransformer, TransformContext, TransformError, Transformed};
 use crate::error::Result;
 use crate::event::{Event, Schema};
 use crate::id::Fingerprint;
+use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 
 type Function = dyn Fn(&Event, &TransformContext<'_>) -> Result<Transformed, TransformError>
     + Send

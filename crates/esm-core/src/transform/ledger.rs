@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::mapper::{Failure, Fate, Mapped};
 use crate::event::{Event, Schema};
+use crate::transform::mapper::{Failure, Fate, Mapped};
 
 /// What became of the events of a source, counted.
 ///

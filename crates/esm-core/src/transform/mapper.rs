@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventTransformer, TransformContext, TransformError, Transformed};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Revision, Schema};
 use crate::id::{EventId, Fingerprint, ObjectId};
+use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 
 /// What became of one source event.
 #[derive(Debug, Clone, PartialEq, Eq)]

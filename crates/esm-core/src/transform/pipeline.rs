@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::composition::{Flow, composed_fingerprint};
-use super::{EventTransformer, TransformContext, TransformError, Transformed};
 use crate::event::{Event, Schema};
 use crate::id::Fingerprint;
+use crate::transform::composition::{Flow, composed_fingerprint};
+use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 
 /// Stages in sequence: each is applied to every output of the one before whose schema it handles.
 ///

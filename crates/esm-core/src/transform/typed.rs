@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{FunctionTransformer, TransformError, Transformed};
 use crate::error::Result;
 use crate::event::{Event, Schema};
+use crate::transform::{FunctionTransformer, TransformError, Transformed};
 
 /// What a typed closure may return: `New`, an `Option` of it (`None` drops), a `Vec` of it (several
 /// split, none drops), or a `Result` of any of these.

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use esm_core::backup::{BackupService, RestoreOptions, RestoreTarget};
-use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, Revision};
 use esm_core::id::{BackupId, ObjectId, StreamId};
+use esm_core::object::ObjectDocument;
 use esm_core::router::ExpectedRevision;
 use esm_core::store::{Append, CellKind, EventStore as _, Tail};
 use esm_core::{Error, ErrorKind};

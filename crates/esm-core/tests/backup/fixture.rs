@@ -1,10 +1,10 @@
 //! A world with objects, and a service over it.
 
 use esm_core::backup::{BackupOptions, BackupService};
-use esm_core::document::ObjectDocument;
 use esm_core::event::Event;
 use esm_core::id::{BackupId, ObjectId, StreamId};
 use esm_core::migration::Scope;
+use esm_core::object::ObjectDocument;
 use esm_core::store::CellHeader;
 use esm_testkit::environment;
 use esm_testkit::memory::MemoryWorld;

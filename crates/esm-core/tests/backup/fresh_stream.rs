@@ -1,9 +1,9 @@
 //! Restoring into a fresh stream of the same object.
 
 use esm_core::backup::{RestoreOptions, RestoreTarget, Restored};
-use esm_core::document::TerminationReason;
 use esm_core::event::{Event, Position, Revision, Schema, SchemaVersion};
 use esm_core::id::{BackupId, Fingerprint, ObjectId};
+use esm_core::object::TerminationReason;
 use esm_core::router::{ExpectedRevision, ObjectReader, ReadPosition, Translation};
 use esm_core::store::CellKind;
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};

@@ -2,9 +2,9 @@
 
 use esm_core::ErrorKind;
 use esm_core::backup::{BackupOptions, RestoreOptions, RestoreTarget};
-use esm_core::document::TerminationReason;
 use esm_core::event::Revision;
 use esm_core::id::{ObjectId, StreamId, StreamRef};
+use esm_core::object::TerminationReason;
 use esm_core::store::EventStore as _;
 use futures::stream;
 use serde_json::json;
@@ -22,7 +22,7 @@ async fn a_new_object_has_the_events_and_the_users_fields() {
     let f = Fixture::new();
     let object = f.object("order/1", 5).await;
     let extra = ("owner".to_owned(), json!({"team": 7}));
-    let documents = esm_core::document::Documents::new(f.world.records());
+    let documents = esm_core::object::Documents::new(f.world.records());
     documents
         .update(&object, |d| {
             d.extra.insert(extra.0.clone(), extra.1.clone()).is_none()

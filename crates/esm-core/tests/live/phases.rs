@@ -1,7 +1,7 @@
 use esm_core::Result;
 use esm_core::id::{MigrationId, ObjectId};
 use esm_core::migration::{Answer, MigrationPhase, MigrationResult, PublishPhases};
-use esm_core::routing::RoutingTable;
+use esm_core::router::RoutingTable;
 use esm_testkit::faults::{At, Fault, FaultPlan};
 
 use crate::fixture::{Fixture, LONG, slowly};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use esm_core::ErrorKind;
 use esm_core::event::Revision;
 use esm_core::id::ObjectId;
-use esm_core::known_stores::KnownStores;
+use esm_core::object::KnownStores;
 use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_core::store::EventStore;
 use esm_core::transform::Identity;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, Position, Schema, SchemaVersion};
 use esm_core::id::{EventType, MigrationId, ObjectId, StreamRef};
 use esm_core::migration::{
     MigrationBuilder, MigrationResult, MigrationService, MigrationState, RollBackBuilder,
 };
+use esm_core::object::ObjectDocument;
 use esm_core::router::ObjectClient;
 use esm_core::store::{EventStore, Stores};
 use esm_core::transform::{EventTransformer as _, FunctionTransformer, Transformed};

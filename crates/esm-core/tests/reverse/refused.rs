@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use esm_core::document::{Documents, TerminatedStream};
 use esm_core::event::Revision;
 use esm_core::migration::{MigrationStatus, RollBackPlan};
+use esm_core::object::{Documents, TerminatedStream};
 use esm_core::{Error, ErrorKind};
 
 use crate::fixture::{World, down, event, schema, unfinished, up};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use esm_core::event::{Event, Revision, Schema};
 use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationPhase;
-use esm_core::routing::{RoutingEntry, RoutingTable};
 use esm_core::store::{
     Append, CellEvent, CellHeader, Close, EventStore as _, Fence, Origin, ReadFrom, Restores, Tail,
 };
 use esm_core::transform::{EventTransformer, Mapper};
 use esm_core::{ErrorKind, Result};
+use esm_core::{protocol::routing::RoutingEntry, router::RoutingTable};
 use esm_testkit::memory::{MemoryEventStore, MemoryWorld};
 
 use super::fixture::*;

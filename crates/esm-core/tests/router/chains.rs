@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use esm_core::document::TerminationReason;
 use esm_core::event::Revision;
+use esm_core::object::TerminationReason;
 use esm_core::router::{ExpectedRevision, ObjectReader, ReadPosition, Translation};
 use esm_core::store::{Append, Close, EventStore as _, Origin, RecordKey, RecordsExt as _, Tail};
 use esm_core::{ErrorKind, Result};

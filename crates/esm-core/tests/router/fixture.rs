@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use esm_core::Result;
-use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, Position, Revision, Schema};
 use esm_core::id::{Fingerprint, MigrationId, ObjectId, StoreId, StreamId, StreamName, StreamRef};
+use esm_core::object::ObjectDocument;
 use esm_core::router::{AppendError, Appended, ObjectClient, ObjectReader, ReadPosition};
 use esm_core::store::{Append, CellEvent, Close, EventStore, Origin, PageLimit, Stores, Tail};
 use esm_testkit::memory::{MemoryEventStore, MemoryWorld};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use esm_core::Result;
 use esm_core::id::ObjectId;
 use esm_core::migration::MigrationPhase;
+use esm_core::router::RoutingTable;
 use esm_core::router::{ExpectedRevision, ObjectClient, PhaseOptions};
-use esm_core::routing::RoutingTable;
 use esm_testkit::Rule;
 use esm_testkit::faults::{At, Fault, FaultPlan};
 

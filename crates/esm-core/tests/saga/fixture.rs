@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use esm_core::Result;
-use esm_core::document::ObjectDocument;
 use esm_core::id::{MigrationId, ObjectId, ObjectName};
 use esm_core::migration::{MigrationBuilder, MigrationResult, MigrationService, MigrationStatus};
+use esm_core::object::ObjectDocument;
 use esm_testkit::faults::{At, Fault, FaultPlan, Gate};
 use esm_testkit::memory::MemoryWorld;
 use esm_testkit::observe::Observer;

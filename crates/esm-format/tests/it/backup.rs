@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::samples;
+use esm_core::RollingHash;
 use esm_core::store::{BackupDraft, BackupManifest, Compression, SectionSummary};
-use esm_core::verify::RollingHash;
 use esm_core::{Error, ErrorKind};
 use esm_format::backup::{BackupDecoder, BackupEncoder, decode_manifest, encode_manifest};
 use tokio::io::AsyncWrite;

@@ -2,13 +2,13 @@
 
 use crate::strategies;
 use bytes::Bytes;
+use esm_core::RollingHash;
 use esm_core::event::{Event, Revision};
 use esm_core::id::{BackupId, ObjectId, StreamRef};
 use esm_core::store::{
     BackupDraft, BackupItem, BackupKind, BackupManifest, BackupSection, BackupSettings, CellEvent,
     SectionSummary,
 };
-use esm_core::verify::RollingHash;
 use esm_format::backup::{BackupDecoder, BackupEncoder, decode_manifest, encode_manifest};
 use esm_format::{cell, cloudevent};
 use proptest::collection::vec;

@@ -1,8 +1,8 @@
 //! One fixed cell of each kind and a backup, with every field set somewhere.
 
-use esm_core::document::ObjectDocument;
 use esm_core::event::{Event, MetadataValue, Revision, Schema, SchemaVersion};
 use esm_core::id::{BackupId, CommitId, Fingerprint, MigrationId, StoreId, StreamId, StreamRef};
+use esm_core::object::ObjectDocument;
 use esm_core::store::{
     BackupContent, BackupDraft, BackupKind, BackupSection, BackupSettings, Cell, CellEvent,
     CellHeader, CellKind, Close, Compression, Fence, Origin,

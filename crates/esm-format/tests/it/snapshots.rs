@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::samples;
+use esm_core::RollingHash;
 use esm_core::event::Revision;
 use esm_core::store::{BackupItem, Cell, SectionSummary};
-use esm_core::verify::RollingHash;
 use esm_format::backup::{
     BackupDecoder, BackupEncoder, EVENTS_FILE, MANIFEST_FILE, SECTIONS_FILE, decode_manifest,
     encode_manifest,

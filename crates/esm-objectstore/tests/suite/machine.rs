@@ -205,7 +205,7 @@ async fn back_up(store: &Store, environment: &Environment) -> Result<()> {
         .map(|event| event.event)
         .collect();
     writer.events(&events).await?;
-    let hash = esm_core::verify::RollingHash::of(&events).to_string();
+    let hash = esm_core::RollingHash::of(&events).to_string();
     writer
         .end(esm_core::store::SectionSummary { events: 1, hash })
         .await?;

@@ -25,11 +25,11 @@
 use std::sync::Arc;
 
 use esm_core::clock::Environment;
-use esm_core::document::ObjectDocument;
 use esm_core::id::{HolderId, MigrationId, ObjectId, StreamId, StreamRef};
 use esm_core::migration::{
     JournalRecord, JournalState, MigrationResult, MigrationService, MigrationStatus, Outcome,
 };
+use esm_core::object::ObjectDocument;
 use esm_core::store::{EventStore as _, RecordCollection, RecordKey, RecordsExt as _, Tail};
 use esm_core::{Error, ErrorKind};
 use futures::TryStreamExt as _;

@@ -29,8 +29,8 @@ use esm_core::ErrorKind;
 use esm_core::clock::Environment;
 use esm_core::id::{MigrationId, ObjectId, StoreId, StreamId, StreamRef};
 use esm_core::migration::MigrationPhase;
-use esm_core::routing::{RoutingEntry, RoutingTable};
 use esm_core::store::{RecordKey, Records};
+use esm_core::{protocol::routing::RoutingEntry, router::RoutingTable};
 
 use super::fixtures::migration;
 use super::race::race;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use esm_core::RollingHash;
 use esm_core::event::Event;
 use esm_core::id::BackupId;
 use esm_core::store::{
     BackupChecksums, BackupDraft, BackupItem, BackupManifest, BackupProvider, BackupReader,
     BackupSection, BackupWriter, SectionSummary,
 };
-use esm_core::verify::RollingHash;
 use esm_core::{Error, ErrorKind, Result};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use esm_core::backup::BackupService;
 use esm_core::clock::Environment;
-use esm_core::document::ObjectDocument;
 use esm_core::event::Event;
 use esm_core::id::{ObjectId, StoreId, StreamId, StreamRef};
 use esm_core::migration::MigrationService;
+use esm_core::object::ObjectDocument;
 use esm_core::router::{AppendError, Appended, ExpectedRevision, ObjectClient, ReadPosition};
 use esm_core::store::{
     Append, BackupProvider, CellKind, Close, EventStore, LockProvider, RecordKey, Records,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use esm_core::document::ObjectDocument;
 use esm_core::id::{ObjectId, StoreId, StreamId, StreamRef};
+use esm_core::object::ObjectDocument;
 use esm_core::store::{RecordKey, Records, RecordsExt as _};
 
 use super::streams::Stream;

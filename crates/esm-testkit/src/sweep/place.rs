@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use esm_core::Result;
 use esm_core::clock::Environment;
-use esm_core::document::ObjectDocument;
 use esm_core::event::Event;
 use esm_core::foreign::{ForeignEventStore, NativeStore};
 use esm_core::id::{BackupId, ObjectId, StreamId};
+use esm_core::object::ObjectDocument;
 use esm_core::store::{
     BackupProvider, Cell, EventStore, EventStoreExt as _, PageLimit, ReadFrom, RecordKey, Records,
     RecordsExt as _,

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::backup::BackupService;
-use crate::chain;
-use crate::document::{ObjectDocument, TerminatedStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamRef};
+use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::store::BackupSection;
 
 /// How often a document is created whose creation has an unknown outcome.

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::place::{Place, exists};
-use super::sink::undone;
 use crate::backup::Monitor;
+use crate::backup::restore::place::{Place, exists};
+use crate::backup::restore::sink::undone;
 use crate::clock::Environment;
+use crate::cutover::attempt::Sight;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
 use crate::id::StreamRef;
-use crate::migration::Sight;
 use crate::store::{CellHeader, Close};
 
 /// Closes that writers may be faster than, or whose fate is unknown, before it is given up.

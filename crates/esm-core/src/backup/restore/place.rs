@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::request::RestoreTarget;
 use crate::backup::BackupService;
-use crate::chain;
-use crate::document::{ObjectDocument, TerminatedStream};
+use crate::backup::restore::request::RestoreTarget;
+use crate::cutover::attempt::Attempt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamRef};
-use crate::migration::{Attempt, generation_name};
+use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::protocol::planned::generation_name;
 use crate::store::{
     BackupManifest, BackupSection, EventStore, EventStoreExt as _, Origin, Stores, Tail,
 };

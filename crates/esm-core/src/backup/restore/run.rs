@@ -1,14 +1,14 @@
 //! A backup into streams, section by section.
 
-use super::place::{Found, Place};
-use super::request::{RestoreOptions, RestoreTarget, Restored, RestoredAll};
-use super::section::{SectionRun, undo};
 use crate::backup::checked::CheckedReader;
 use crate::backup::progress::Watch;
+use crate::backup::restore::place::{Found, Place};
+use crate::backup::restore::request::{RestoreOptions, RestoreTarget, Restored, RestoredAll};
+use crate::backup::restore::section::{SectionRun, undo};
 use crate::backup::{BackupService, BackupStage, Monitor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, ObjectId};
-use crate::migration::Undone;
+use crate::protocol::decisions::Undone;
 use crate::store::{BackupItem, BackupSection};
 
 /// Which sections are restored, and where.

@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::document::{Restoration, help};
-use super::pivot::cut_over;
-use super::place::{Found, Place, fingerprint};
-use super::request::{ReplacedStream, RestoreOptions, RestoreTarget, Restored};
-use super::sink::Sink;
+use crate::RollingHash;
+use crate::backup::restore::document::{Restoration, help};
+use crate::backup::restore::pivot::cut_over;
+use crate::backup::restore::place::{Found, Place, fingerprint};
+use crate::backup::restore::request::{ReplacedStream, RestoreOptions, RestoreTarget, Restored};
+use crate::backup::restore::sink::Sink;
 use crate::backup::{BackupService, Monitor};
-use crate::document::TerminatedStream;
+use crate::cutover::source::scan::CellScan;
+use crate::cutover::undo::Undoer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision};
 use crate::id::{BackupId, Fingerprint, ObjectId, StreamRef};
-use crate::migration::{CellScan, Undoer, Undone};
+use crate::object::TerminatedStream;
+use crate::protocol::decisions::Undone;
 use crate::store::{BackupManifest, BackupSection, Close, EventStore, ReadFrom, SectionSummary};
-use crate::verify::RollingHash;
 
 /// The restore of one section.
 #[derive(Debug)]

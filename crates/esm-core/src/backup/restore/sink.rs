@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::request::RestoreOptions;
+use crate::backup::restore::request::RestoreOptions;
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision};

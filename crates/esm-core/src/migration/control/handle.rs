@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::{Answer, Command, ControlAction, ControlEntry};
-use super::log::ControlLog;
-use super::settings::SettingsChange;
-use super::state::ControlState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{CommandId, MigrationId};
+use crate::migration::control::log::ControlLog;
 use crate::migration::service::{MigrationService, unknown};
+use crate::protocol::control::{
+    Answer, Command, ControlAction, ControlEntry, ControlState, SettingsChange,
+};
 
 /// Gives commands to a migration that runs, in this process or in any other.
 ///

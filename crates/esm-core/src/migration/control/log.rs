@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::command::{ControlEntry, ControlRecord};
-use super::state::ControlState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MigrationId;
+use crate::protocol::control::{ControlEntry, ControlRecord, ControlState};
 use crate::store::{RecordKey, Records, RecordsExt as _, decode};
 
 /// Appends that others may be faster than before it is given up.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::record::{JournalEntry, JournalRecord};
-use super::state::JournalState;
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Epoch, HolderId, MigrationId};
+use crate::protocol::journal::{JournalEntry, JournalRecord, JournalState};
 use crate::store::{RecordKey, Records, RecordsExt as _};
 
 /// A journal that this process reads, and, once it has claimed it, appends to.

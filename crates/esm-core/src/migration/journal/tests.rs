@@ -7,17 +7,20 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::*;
+use crate::RollingHash;
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
 use crate::id::{CommitId, Epoch, HolderId, MigrationId, StoreId, StreamRef};
-use crate::migration::options::{
+use crate::protocol::journal::{
+    IllegalRecord, JournalEntry, JournalRecord, JournalState, Outcome, VerifiedCheckpoint,
+};
+use crate::protocol::planned::{
     BulkOptions, CopyOptions, MigrationStrategy, PlannedMigration, Scope,
 };
-use crate::migration::status::{MigrationStatus, Step};
+use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{Record, RecordCollection, RecordKey, Records};
 use crate::transform::Ledger;
-use crate::verify::RollingHash;
 use uuid::Uuid;
 
 fn plan() -> Box<PlannedMigration> {

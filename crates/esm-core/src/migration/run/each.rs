@@ -2,18 +2,19 @@
 
 use tracing::warn;
 
+use crate::cutover::undo::undo;
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
-use crate::migration::context::Context;
-use crate::migration::hooks::{HookEvent, HookPoint};
-use crate::migration::journal::JournalEntry;
-use crate::migration::object::ObjectRun;
-use crate::migration::options::Scope;
-use crate::migration::report::ObjectReport;
-use crate::migration::status::Step;
+use crate::migration::limits::hooks::{HookEvent, HookPoint};
+use crate::migration::run::context::Context;
+use crate::migration::run::object::ObjectRun;
+use crate::migration::run::triage::{Triage, triage};
 use crate::migration::step::close_books::OpenBooks;
-use crate::migration::step::roll_back::{Undone, undo};
-use crate::migration::triage::{Triage, triage};
+use crate::protocol::decisions::Undone;
+use crate::protocol::journal::JournalEntry;
+use crate::protocol::planned::Scope;
+use crate::protocol::statistics::ObjectReport;
+use crate::protocol::status::Step;
 
 /// What became of one object of a batch.
 pub(super) struct Done {
@@ -34,11 +35,11 @@ pub(super) async fn look_up(context: &Context, object: &ObjectId) -> Result<Tria
     context.safe_point().await?;
     let triage = triage(context, object).await?;
     if context.plan.scope.single().is_none() && !matches!(triage, Triage::UpToDate(_)) {
-        let name = crate::migration::lock_scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
+        let name = crate::migration::lock::scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
         if let Some(info) = context.locks.inspect(&name).await?.filter(|info| info.held)
             && context.is_at_work(&info).await?
         {
-            return Err(crate::migration::held_lock::held(info));
+            return Err(crate::migration::lock::held_lock::held(info));
         }
     }
     Ok(triage)

@@ -7,8 +7,8 @@ use futures::stream;
 pub(crate) use crate::backup::Subject;
 use crate::backup::{Monitor, fresh_id, write_verified};
 use crate::error::Result;
-use crate::migration::context::Context;
-use crate::migration::status::Step;
+use crate::migration::run::context::Context;
+use crate::protocol::status::Step;
 use crate::store::{BackupDraft, BackupHandle, BackupKind, BackupProvider, BackupSettings};
 
 /// Writes one backup of several streams, verifies it by reading it again, and answers its handle.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::back_up::{Subject, back_up};
-use super::cut_over::stamp_books;
+use crate::cutover::close::stamp_books;
 use crate::error::{Error, Result};
 use crate::id::{ObjectId, StreamRef};
-use crate::migration::context::Context;
-use crate::migration::status::Step;
+use crate::migration::run::context::Context;
+use crate::migration::step::back_up::{Subject, back_up};
+use crate::protocol::status::Step;
 use crate::store::{BackupHandle, BackupKind};
 
 /// A stream that this migration closed and whose books are open.
@@ -52,7 +52,7 @@ pub(crate) async fn close_books(
         });
     }
     let archive = back_up(context, &provider, BackupKind::Archive, settings, &subjects).await?;
-    super::super::batch::for_each_concurrent(
+    crate::migration::limits::concurrent::for_each_concurrent(
         || context.steering.settings().concurrency,
         open,
         |books| record(context, books, &archive),

@@ -1,9 +1,8 @@
-//! The steps of the saga, a file each.
+//! step
 
-pub(super) mod analyse;
-pub(super) mod back_up;
-pub(super) mod close_books;
-pub(super) mod copy;
-pub(super) mod cut_over;
-pub(super) mod roll_back;
-pub(super) mod verify;
+pub(crate) mod back_up;
+pub(crate) mod close_books;
+pub(crate) mod phases;
+pub(crate) mod pin;
+pub(crate) mod readiness;
+pub(crate) mod standing;

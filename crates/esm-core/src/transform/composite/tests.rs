@@ -1,7 +1,7 @@
-use super::super::fixtures::*;
-use super::super::{Fate, Mapper};
 use super::*;
 use crate::event::Revision;
+use crate::transform::fixtures::*;
+use crate::transform::{Fate, Mapper};
 
 fn tagging(id: &str, handled: Option<Schema>) -> super::super::FunctionTransformer {
     let tag = id.to_owned();

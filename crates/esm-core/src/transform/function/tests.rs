@@ -1,5 +1,5 @@
-use super::super::fixtures::*;
 use super::*;
+use crate::transform::fixtures::*;
 
 fn build(id: &str) -> Result<FunctionTransformer> {
     FunctionTransformer::for_all(id, 3, |_, _| Ok(Transformed::Unchanged))

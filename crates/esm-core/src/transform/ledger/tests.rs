@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::fixtures::*;
 use super::*;
 use crate::event::Revision;
+use crate::transform::fixtures::*;
 
 fn failure(rule: &str, revision: u64) -> Failure {
     Failure {

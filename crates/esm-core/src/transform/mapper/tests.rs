@@ -2,10 +2,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 
-use super::super::fixtures::*;
-use super::super::{FunctionTransformer, Identity};
 use super::*;
 use crate::error::Result;
+use crate::transform::fixtures::*;
+use crate::transform::{FunctionTransformer, Identity};
 
 fn failure(transformer: impl EventTransformer, event: &Event) -> Failure {
     Mapper::new(Arc::new(transformer))

@@ -1,6 +1,6 @@
-use super::super::fixtures::*;
-use super::super::{Fate, Identity, Mapper};
 use super::*;
+use crate::transform::fixtures::*;
+use crate::transform::{Fate, Identity, Mapper};
 
 fn dropped(rule: &str) -> Fate {
     Fate::Dropped {

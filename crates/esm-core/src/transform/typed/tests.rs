@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::super::fixtures::*;
-use super::super::{EventTransformer as _, Fate, Mapper};
 use super::*;
 use crate::event::Revision;
+use crate::transform::fixtures::*;
+use crate::transform::{EventTransformer as _, Fate, Mapper};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Old {

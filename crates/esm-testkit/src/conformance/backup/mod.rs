@@ -29,15 +29,15 @@ mod damage;
 mod restoring;
 
 use esm_core::ErrorKind;
+use esm_core::RollingHash;
 use esm_core::clock::Environment;
-use esm_core::document::ObjectDocument;
 use esm_core::event::Event;
 use esm_core::id::{BackupId, ObjectId, StoreId, StreamId, StreamRef};
+use esm_core::object::ObjectDocument;
 use esm_core::store::{
     BackupContent, BackupDraft, BackupItem, BackupKind, BackupManifest, BackupProvider,
     BackupSection, BackupSettings, BackupWriter, SectionSummary,
 };
-use esm_core::verify::RollingHash;
 use futures::TryStreamExt as _;
 
 use super::fixtures::{event, migration, odd_events, present};

@@ -1,0 +1,512 @@
+//! Step 5: an independent second pass over all events. It always runs and always gates the cutover.
+
+use std::collections::VecDeque;
+
+use crate::RollingHash;
+use crate::cutover::attempt::Attempt;
+use crate::cutover::checks::ComparedStreams;
+use crate::cutover::source::scan::{CellScan, MappedEvent, SourceScan};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, MetadataValue, Revision};
+use crate::migration::run::context::Context;
+use crate::protocol::decisions::Verified;
+use crate::protocol::journal::{JournalEntry, VerifiedCheckpoint};
+use crate::protocol::statistics::VerificationResult;
+use crate::protocol::status::{MigrationStatus, Step};
+use crate::store::{CellEvent, CellHeader, ReadFrom};
+use crate::transform::Ledger;
+
+/// Source events between two checkpoints in the journal of a single object's migration.
+const CHECKPOINT_EVERY: u64 = 250_000;
+
+/// How far two streams were found to agree; goes on from there when the source has grown.
+#[derive(Debug, Clone)]
+pub(crate) struct Progressed {
+    source_seq: u64,
+    source_events: Revision,
+    target_events: Revision,
+    /// Over the re-transformed source.
+    source_hash: RollingHash,
+    /// Over the re-read target.
+    target_hash: RollingHash,
+    ledger: Ledger,
+    pub(crate) source_bytes: u64,
+    pub(crate) target_bytes: u64,
+    custom_checks: Vec<String>,
+    /// Where the source ended when the checks passed.
+    checked: Option<Revision>,
+    checkpointed: Revision,
+    /// Whether a verification has come to its end, and its checks passed.
+    complete: bool,
+}
+
+impl Progressed {
+    pub(crate) fn start() -> Self {
+        Self {
+            source_seq: 0,
+            source_events: Revision::START,
+            target_events: Revision::START,
+            source_hash: RollingHash::new(),
+            target_hash: RollingHash::new(),
+            ledger: Ledger::new(),
+            source_bytes: 0,
+            target_bytes: 0,
+            custom_checks: Vec::new(),
+            checked: None,
+            checkpointed: Revision::START,
+            complete: false,
+        }
+    }
+
+    /// Goes on from a checkpoint of an earlier holder, where it is of this attempt.
+    pub(crate) fn resume(attempt: &Attempt, checkpoint: Option<&VerifiedCheckpoint>) -> Self {
+        let of_this = checkpoint.filter(|c| c.is_of(&attempt.source, &attempt.target));
+        let Some(checkpoint) = of_this else {
+            return Self::start();
+        };
+        Self {
+            source_seq: checkpoint.source_seq,
+            source_events: checkpoint.source_events,
+            target_events: checkpoint.target_events,
+            source_hash: checkpoint.hash,
+            target_hash: checkpoint.hash,
+            ledger: checkpoint.ledger.clone(),
+            source_bytes: checkpoint.source_bytes,
+            target_bytes: checkpoint.target_bytes,
+            custom_checks: Vec::new(),
+            checked: None,
+            checkpointed: checkpoint.source_events,
+            complete: false,
+        }
+    }
+
+    /// Where to go on comparing: at a cell of the source, where that is all that is copied.
+    fn place(&self, attempt: &Attempt) -> ReadFrom {
+        match attempt.originals {
+            Some(_) => ReadFrom::Revision(self.source_events),
+            None => ReadFrom::Seq(self.source_seq),
+        }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    pub(crate) fn verified(&self) -> Verified {
+        Verified {
+            source_events: self.source_events,
+            target_events: self.target_events,
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(crate) fn result(&self, attempt: &Attempt) -> VerificationResult {
+        VerificationResult {
+            source: attempt.source.clone(),
+            target: attempt.target.clone(),
+            source_events: self.source_events,
+            target_events: self.target_events,
+            ledger: self.ledger.clone(),
+            hash: self.target_hash,
+            custom_checks: self.custom_checks.clone(),
+        }
+    }
+
+    fn checkpoint(&self, attempt: &Attempt) -> VerifiedCheckpoint {
+        VerifiedCheckpoint {
+            source: attempt.source.clone(),
+            target: attempt.target.clone(),
+            source_seq: self.source_seq,
+            source_events: self.source_events,
+            target_events: self.target_events,
+            hash: self.target_hash,
+            ledger: self.ledger.clone(),
+            source_bytes: self.source_bytes,
+            target_bytes: self.target_bytes,
+        }
+    }
+}
+
+/// Compares the source, transformed again, with the target, read again, from where `progressed`
+/// stands to this source event; writers may have appended more meanwhile. After an error
+/// `progressed` is of no use.
+///
+/// # Errors
+/// `VerificationFailed`, naming the revision and what differs; `TransformFailed`; those of the
+/// store.
+pub(crate) async fn verify(
+    context: &Context,
+    attempt: &Attempt,
+    progressed: &mut Progressed,
+    (source_end, unhurried): (Revision, bool),
+) -> Result<()> {
+    context.reporter.update(|p| {
+        p.status = MigrationStatus::Verifying;
+        p.step = Step::Verify;
+        p.object = Some(attempt.object.clone());
+    });
+    progressed.complete = false;
+    let extent = Extent {
+        source_end,
+        target_end: None,
+        unhurried,
+    };
+    compare(context, attempt, progressed, extent).await?;
+    let since = progressed
+        .checked
+        .map(|at| progressed.source_events.0 - at.0);
+    // what is compared in the last round, event by event, is not asked about again
+    if since.is_none_or(|events| events > context.plan.copy.final_round) {
+        run_checks(context, attempt, progressed).await?;
+        progressed.checked = Some(progressed.source_events);
+    }
+    progressed.complete = true;
+    Ok(())
+}
+
+/// As [`verify`], of a migration that has passed its pivot: what the Close counts, without checks.
+pub(crate) async fn verify_closed(
+    context: &Context,
+    attempt: &Attempt,
+    source_events: Revision,
+    target_events: Revision,
+) -> Result<Progressed> {
+    let mut progressed = Progressed::start();
+    let extent = Extent {
+        source_end: source_events,
+        target_end: Some(target_events),
+        unhurried: true,
+    };
+    compare(context, attempt, &mut progressed, extent).await?;
+    Ok(progressed)
+}
+
+/// What is compared.
+struct Extent {
+    source_end: Revision,
+    /// Where the target's own later life is not to be compared.
+    target_end: Option<Revision>,
+    /// Whether the limits hold.
+    unhurried: bool,
+}
+
+async fn compare(
+    context: &Context,
+    attempt: &Attempt,
+    progressed: &mut Progressed,
+    extent: Extent,
+) -> Result<()> {
+    let Extent {
+        source_end,
+        target_end,
+        unhurried,
+    } = extent;
+    let mut source = SourceScan::start(context, attempt, progressed.place(attempt));
+    let mut target = TargetReader::start(attempt, progressed.target_events);
+    while let Some(page) = source.next().await? {
+        match unhurried {
+            true => context.pace(page.amount()).await?,
+            false => context.check()?,
+        }
+        let before = progressed.source_events;
+        let goes_beyond = page.events.last().is_some_and(|e| e.revision >= source_end);
+        for event in page
+            .events
+            .into_iter()
+            // of a cell that was compared in part
+            .skip_while(|e| e.revision < before)
+            .take_while(|e| e.revision < source_end)
+        {
+            compare_event(attempt, progressed, event, &mut target).await?;
+        }
+        let compared = |h: &&CellHeader| h.next_revision() <= source_end;
+        if let Some(last) = page.headers.iter().rfind(compared) {
+            progressed.source_seq = last.seq + 1;
+        }
+        let count = progressed.source_events.0 - before.0;
+        context.reporter.update(|p| p.events_verified += count);
+        if goes_beyond {
+            break;
+        }
+        checkpoint(context, attempt, progressed).await?;
+    }
+    if progressed.source_events != source_end {
+        let what = format!("the source ends before its revision {source_end}");
+        return Err(failed(attempt, &what));
+    }
+    target.refuse_more(attempt, progressed, target_end).await?;
+    balance(attempt, progressed)
+}
+
+async fn compare_event(
+    attempt: &Attempt,
+    progressed: &mut Progressed,
+    event: MappedEvent,
+    target: &mut TargetReader,
+) -> Result<()> {
+    if event.revision != progressed.source_events {
+        let expected = progressed.source_events;
+        let what = format!("expected revision {expected}, found {}", event.revision);
+        return Err(failed(attempt, &what));
+    }
+    let mapped = event.mapped?;
+    for output in &mapped.outputs {
+        let at = format!(
+            "source revision {}, target revision {}",
+            event.revision, progressed.target_events
+        );
+        let Some((revision, found)) = target.next().await? else {
+            return Err(failed(attempt, &format!("the target ends too early: {at}")));
+        };
+        if revision != progressed.target_events {
+            return Err(failed(attempt, &format!("found revision {revision}: {at}")));
+        }
+        if found.source_revision != Some(event.revision) {
+            let says = found
+                .source_revision
+                .map_or("none".to_owned(), |r| r.to_string());
+            return Err(failed(
+                attempt,
+                &format!("its source revision is {says}: {at}"),
+            ));
+        }
+        if let Some(difference) = difference(output, &found.event) {
+            return Err(failed(attempt, &format!("{difference}: {at}")));
+        }
+        progressed.source_hash.add(output);
+        progressed.target_hash.add(&found.event);
+        progressed.target_bytes += found.event.approximate_size();
+        progressed.target_events = progressed.target_events.plus(1);
+    }
+    progressed.source_bytes += event.bytes;
+    progressed.source_events = event.revision.plus(1);
+    progressed.ledger.record_schema(&event.schema, &mapped);
+    Ok(())
+}
+
+fn failed(attempt: &Attempt, what: &str) -> Error {
+    let message = format!(
+        "{} does not equal {} transformed: {what}",
+        attempt.target, attempt.source
+    );
+    Error::new(ErrorKind::VerificationFailed, message).with_hint(
+        "nothing was cut over; a transformer that is not deterministic fails here; roll back, mend \
+         it, and migrate again",
+    )
+}
+
+/// The ledger, the hashes and the counts must say the same as the comparison.
+fn balance(attempt: &Attempt, progressed: &Progressed) -> Result<()> {
+    let ledger = &progressed.ledger;
+    let balanced = ledger.balances()
+        && ledger.source == progressed.source_events.0
+        && ledger.outputs == progressed.target_events.0
+        && progressed.source_hash == progressed.target_hash;
+    match balanced {
+        true => Ok(()),
+        false => Err(failed(attempt, "the ledger does not balance")),
+    }
+}
+
+/// What differs between two events, in words; nothing when they are equal.
+fn difference(expected: &Event, found: &Event) -> Option<String> {
+    if expected == found {
+        return None;
+    }
+    let field = |name: &str, a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| {
+        Some(format!("{name} differs: expected {a:?}, found {b:?}"))
+    };
+    if expected.id != found.id {
+        return field("id", &expected.id.as_str(), &found.id.as_str());
+    }
+    if expected.event_type != found.event_type {
+        return field(
+            "type",
+            &expected.event_type.as_str(),
+            &found.event_type.as_str(),
+        );
+    }
+    if expected.schema_version != found.schema_version {
+        return field(
+            "schema version",
+            &expected.schema_version.0,
+            &found.schema_version.0,
+        );
+    }
+    if expected.time != found.time {
+        return field("time", &expected.time, &found.time);
+    }
+    if expected.content_type != found.content_type {
+        return field("content type", &expected.content_type, &found.content_type);
+    }
+    if expected.metadata != found.metadata {
+        let changed = expected
+            .metadata
+            .iter()
+            .find(|(k, v)| found.metadata.get(k) != Some(*v));
+        let key = changed.map(|(k, _)| k.to_owned()).or_else(|| {
+            found
+                .metadata
+                .iter()
+                .map(|(k, _)| k.to_owned())
+                .find(|k| expected.metadata.get(k).is_none())
+        })?;
+        let value = |e: &Event| {
+            e.metadata
+                .get(&key)
+                .map(|v: &MetadataValue| format!("{v:?}"))
+        };
+        return field(
+            &format!("metadata {key:?}"),
+            &value(expected),
+            &value(found),
+        );
+    }
+    let same = expected
+        .payload
+        .iter()
+        .zip(&found.payload)
+        .take_while(|(a, b)| a == b)
+        .count();
+    Some(format!(
+        "payload differs from byte {same} on: expected {} bytes, found {}",
+        expected.payload.len(),
+        found.payload.len()
+    ))
+}
+
+async fn checkpoint(
+    context: &Context,
+    attempt: &Attempt,
+    progressed: &mut Progressed,
+) -> Result<()> {
+    let since = progressed.source_events.0 - progressed.checkpointed.0;
+    if since < CHECKPOINT_EVERY || context.plan.scope.single().is_none() {
+        return Ok(());
+    }
+    progressed.checkpointed = progressed.source_events;
+    let checkpoint = Box::new(progressed.checkpoint(attempt));
+    context
+        .journal
+        .lock()
+        .await
+        .append(JournalEntry::Verified { checkpoint })
+        .await
+}
+
+async fn run_checks(
+    context: &Context,
+    attempt: &Attempt,
+    progressed: &mut Progressed,
+) -> Result<()> {
+    progressed.custom_checks.clear();
+    for check in &context.checks {
+        context.safe_point().await?;
+        let streams = ComparedStreams::new(&context.stores, attempt, progressed.verified());
+        if let Err(reason) = check.check(&streams).await {
+            let what = format!("check {:?} says: {reason}", check.name());
+            return Err(failed(attempt, &what));
+        }
+        progressed.custom_checks.push(check.name().to_owned());
+    }
+    Ok(())
+}
+
+/// The target's events, one by one.
+struct TargetReader {
+    cells: CellScan,
+    from: Revision,
+    waiting: VecDeque<(Revision, CellEvent)>,
+}
+
+impl TargetReader {
+    fn start(attempt: &Attempt, from: Revision) -> Self {
+        let store = &attempt.target_store;
+        let cells = CellScan::start(store, &attempt.target, ReadFrom::Revision(from));
+        Self {
+            cells,
+            from,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<(Revision, CellEvent)>> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Ok(Some(event));
+            }
+            let Some(page) = self.cells.next().await? else {
+                return Ok(None);
+            };
+            for cell in page.cells {
+                let first = cell.header.first_revision;
+                let events = cell.events.into_iter().enumerate();
+                self.waiting.extend(
+                    events
+                        .map(|(index, event)| (first.plus(index as u64), event))
+                        .filter(|(revision, _)| *revision >= self.from),
+                );
+            }
+        }
+    }
+
+    /// After the last source event the target must end too: at `end` where its own later life is
+    /// not to be compared. Another migrator may have copied more, of source events that this
+    /// comparison has not seen.
+    async fn refuse_more(
+        &mut self,
+        attempt: &Attempt,
+        progressed: &Progressed,
+        end: Option<Revision>,
+    ) -> Result<()> {
+        let end_differs = end.is_some_and(|end| end != progressed.target_events);
+        let more = match end {
+            Some(_) => None,
+            None => self.next().await?,
+        };
+        let stray = more.is_some_and(|(_, event)| {
+            event
+                .source_revision
+                .is_none_or(|revision| revision < progressed.source_events)
+        });
+        match end_differs || stray {
+            true => {
+                let count = progressed.target_events;
+                Err(failed(
+                    attempt,
+                    &format!("the target does not end after {count} events"),
+                ))
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{EventId, EventType};
+
+    #[test]
+    fn a_mismatch_says_what_differs() -> Result<()> {
+        let mut expected = Event::new(EventId::new("1")?, EventType::new("T")?, "{\"a\":1}");
+        expected.metadata.insert("k", "v")?;
+        let mut found = expected.clone();
+        assert_eq!(difference(&expected, &found), None);
+        found.payload = "{\"a\":2}".into();
+        assert_eq!(
+            difference(&expected, &found).as_deref(),
+            Some("payload differs from byte 5 on: expected 7 bytes, found 7")
+        );
+        found = expected.clone();
+        found.metadata.insert("extra", "x")?;
+        assert!(difference(&expected, &found).is_some_and(|d| d.contains("metadata \"extra\"")));
+        found = expected.clone();
+        found.time = Some("now".to_owned());
+        assert!(difference(&expected, &found).is_some_and(|d| d.starts_with("time differs")));
+        Ok(())
+    }
+}

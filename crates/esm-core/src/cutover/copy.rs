@@ -1,0 +1,312 @@
+//! Step 4: copy and transform, in cells that carry their cursor.
+
+use std::collections::BTreeSet;
+
+use tracing::{Instrument as _, debug_span};
+
+use crate::cutover::attempt::{Attempt, Sight};
+use crate::cutover::meter::Stage;
+use crate::cutover::schemas::{
+    SchemaChanges, analyse, record, refuse_failures, refuse_too_large, refuse_unsaid,
+};
+use crate::cutover::source::retired as reverse;
+use crate::cutover::source::scan::{MappedEvent, MappedPage, SourceScan};
+use crate::error::{Error, Result};
+use crate::event::{Event, Revision, Schema};
+use crate::migration::run::context::Context;
+use crate::protocol::status::{MigrationStatus, Step};
+use crate::store::{Append, CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
+use crate::transform::Ledger;
+
+/// Source events that may be dropped in a row before a cell records it.
+const CURSOR_EVERY: u64 = 65_536;
+
+/// What a copying run came to.
+#[derive(Debug, Default)]
+pub(crate) struct Copied {
+    pub(crate) cells: u64,
+    /// What a look would show now, as far as this run has seen to it: it read the source to its end
+    /// and wrote the target's last cell. Absent where only the store can tell, and where there is
+    /// more to do.
+    pub(crate) seen: Option<Sight>,
+}
+
+/// Copies from `from` to the end of the source; within the limits that it was given, if it is
+/// unhurried.
+///
+/// Whenever the target turns out to have moved on, this ends with that error: the target's own
+/// cursor then tells where to go on. It also ends, without an error, when it finds a schema retired
+/// that the target's first cell does not name: the attempt then knows it.
+///
+/// # Errors
+/// `TransformFailed`, `TooLarge`; `Conflict` and `Ambiguous`, after which the world must be looked
+/// at again; those of the store.
+pub(crate) async fn copy(
+    context: &Context,
+    attempt: &mut Attempt,
+    sight: Sight,
+    (from, unhurried): (Revision, bool),
+) -> Result<Copied> {
+    context.reporter.update(|p| {
+        p.status = MigrationStatus::InProgress;
+        p.step = Step::Copy;
+        p.object = Some(attempt.object.clone());
+    });
+    // from the first cell, also where that one holds no events: it says what is retired already
+    let begin = match from {
+        Revision::START => ReadFrom::Seq(0),
+        _ => ReadFrom::Revision(from),
+    };
+    let mut scan = SourceScan::start(context, attempt, begin);
+    let mut first = scan.next().await?;
+    if sight.target_tail.is_empty() {
+        match attempt.originals.clone() {
+            Some(originals) => {
+                context.reporter.update(|p| p.step = Step::Analyse);
+                reverse::learn_retired(context, attempt, &originals).await?;
+                context.reporter.update(|p| p.step = Step::Copy);
+            }
+            None => learn_retired(context, attempt, first.as_ref()).await?,
+        }
+    }
+    let mut end = SourceEnd::from(&sight);
+    let mut copier = Copier::new(context, attempt, sight.target_tail, from);
+    while let Some(page) = first.take() {
+        end.pass(attempt, &page.headers);
+        match unhurried {
+            true => context.pace(page.amount()).await?,
+            false => context.check()?,
+        }
+        copier.page(page).await?;
+        if let Some(schema) = copier.newly_retired {
+            let cells = copier.cells;
+            attempt.retired.insert(schema);
+            return Ok(Copied { cells, seen: None });
+        }
+        first = scan.next().await?;
+    }
+    let (cells, target_tail) = copier.finish().await?;
+    let origin = sight.origin.or_else(|| Some(attempt.origin(context)));
+    let seen = end.tail.map(|source_tail| Sight {
+        target_tail,
+        origin,
+        source_tail,
+        fenced: end.fenced,
+    });
+    Ok(Copied { cells, seen })
+}
+
+/// The end of the source as the cells show that are read. Every control cell between the tail that
+/// was looked at and the new one is among them (R4).
+struct SourceEnd {
+    /// Absent in a store whose tails have tokens: cells do not tell them.
+    tail: Option<Tail>,
+    fenced: bool,
+}
+
+impl SourceEnd {
+    fn from(sight: &Sight) -> Self {
+        let tail = &sight.source_tail;
+        Self {
+            tail: tail.token.is_empty().then(|| tail.clone()),
+            fenced: sight.fenced,
+        }
+    }
+
+    fn pass(&mut self, attempt: &Attempt, headers: &[CellHeader]) {
+        let is_fence = |h: &CellHeader| matches!(&h.kind, CellKind::Fence(f) if f.target == attempt.target.stream);
+        self.fenced |= headers.iter().any(is_fence);
+        if let (Some(tail), Some(last)) = (&mut self.tail, headers.last()) {
+            *tail = Tail::after(last.clone());
+        }
+    }
+}
+
+/// The target's first cell names the retired schemas (R11): those that the transformation declares,
+/// those that it was seen to change or drop (in the only page of a short source, in the analysis of
+/// a long one), and those that were retired in the source already, but for what it makes anew. It
+/// also names those of them that are accepted as they are: by the plan, or, where they are only
+/// inherited, as in the source.
+async fn learn_retired(
+    context: &Context,
+    attempt: &mut Attempt,
+    first: Option<&MappedPage>,
+) -> Result<()> {
+    let found = changes(context, attempt, first).await?;
+    if let Some(schema) = &found.reused {
+        refuse_unsaid(context, schema)?;
+    }
+    let declared = context.mapper.transformer().retired_schemas();
+    let own: BTreeSet<Schema> = declared.into_iter().chain(found.retired).collect();
+    let before = first.and_then(|page| page.headers.first()?.origin());
+    let inherited = before.into_iter().flat_map(|origin| &origin.retired);
+    let inherited = inherited.filter(|schema| !found.made.contains(schema));
+    attempt.retired.extend(own.iter().chain(inherited).cloned());
+
+    let policy = context.plan.on_retired.unwrap_or_default();
+    let accepts = |schema: &&Schema| match before {
+        Some(before) if before.retired.contains(schema) && !own.contains(schema) => {
+            before.accepted.contains(schema)
+        }
+        _ => policy == OnRetired::AcceptUnchanged,
+    };
+    attempt.accepted = attempt.retired.iter().filter(accepts).cloned().collect();
+    Ok(())
+}
+
+async fn changes(
+    context: &Context,
+    attempt: &Attempt,
+    first: Option<&MappedPage>,
+) -> Result<SchemaChanges> {
+    let mut found = SchemaChanges::default();
+    let Some(page) = first else { return Ok(found) };
+    if page.at_end || context.is_identity() {
+        page.events.iter().for_each(|event| found.record(event));
+        return Ok(found);
+    }
+    context.reporter.update(|p| p.step = Step::Analyse);
+    found = analyse(context, attempt).await?;
+    context.reporter.update(|p| p.step = Step::Copy);
+    Ok(found)
+}
+
+struct Copier<'a> {
+    context: &'a Context,
+    attempt: &'a Attempt,
+    tail: Tail,
+    /// What the target's last cell says.
+    recorded: Revision,
+    /// What it is complete for with what is pending.
+    cursor: Revision,
+    pending: Vec<CellEvent>,
+    pending_bytes: u64,
+    failures: Ledger,
+    /// A schema that this attempt's first cell does not name and that is retired all the same: an
+    /// event that was appended since the analysis. The next attempt must name it (R11).
+    newly_retired: Option<Schema>,
+    cells: u64,
+}
+
+impl<'a> Copier<'a> {
+    fn new(context: &'a Context, attempt: &'a Attempt, tail: Tail, from: Revision) -> Self {
+        Self {
+            context,
+            attempt,
+            tail,
+            recorded: from,
+            cursor: from,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            failures: Ledger::new(),
+            newly_retired: None,
+            cells: 0,
+        }
+    }
+
+    async fn page(&mut self, page: MappedPage) -> Result<()> {
+        let (mut events, mut bytes) = (0, 0);
+        for event in page.events {
+            events += 1;
+            bytes += event.bytes;
+            let revision = event.revision;
+            if revision != self.cursor {
+                let found = format!("expected revision {}, found {revision}", self.cursor);
+                return Err(Error::corrupt(format!("{}: {found}", self.attempt.source)));
+            }
+            match event.mapped {
+                Ok(mapped) if self.failures.failed.is_empty() => {
+                    if mapped.reuses(&event.schema) {
+                        refuse_unsaid(self.context, &event.schema)?;
+                    }
+                    if mapped.retires() && !self.attempt.retired.contains(&event.schema) {
+                        self.newly_retired = Some(event.schema);
+                        return Ok(());
+                    }
+                    self.push(revision, mapped.outputs).await?;
+                }
+                // once an event has failed nothing more is written, only counted
+                mapped => {
+                    let limits = self.attempt.target_store.limits();
+                    let fail_fast = self.context.plan.copy.fail_fast;
+                    record(
+                        &mut self.failures,
+                        MappedEvent { mapped, ..event },
+                        limits,
+                        fail_fast,
+                    )?;
+                    self.cursor = revision.plus(1);
+                }
+            }
+        }
+        self.context.reporter.update(|p| {
+            p.events_copied += events;
+            p.bytes_copied += bytes;
+        });
+        Ok(())
+    }
+
+    async fn push(&mut self, revision: Revision, outputs: Vec<Event>) -> Result<()> {
+        let bytes: u64 = outputs.iter().map(Event::approximate_size).sum();
+        let limits = self.attempt.target_store.limits();
+        if let Some(first) = outputs.first() {
+            refuse_too_large(&first.schema(), revision, outputs.len(), bytes, limits)?;
+        }
+        let settings = self.context.steering.settings();
+        let overflows = self.pending.len() + outputs.len() > settings.cell_events
+            || self.pending_bytes + bytes > settings.cell_bytes;
+        let silent = self.cursor.0 - self.recorded.0 >= CURSOR_EVERY;
+        if (overflows && !self.pending.is_empty()) || (silent && self.pending.is_empty()) {
+            self.flush().await?;
+        }
+        self.pending_bytes += bytes;
+        self.pending
+            .extend(outputs.into_iter().map(|event| CellEvent {
+                event,
+                source_revision: Some(revision),
+            }));
+        self.cursor = revision.plus(1);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let events = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
+        let append = Append {
+            commit: self.context.environment.commit_id(),
+            origin: self
+                .tail
+                .is_empty()
+                .then(|| self.attempt.origin(self.context)),
+            cursor: Some(self.cursor),
+            events,
+        };
+        let span = debug_span!(
+            "batch",
+            cursor = self.cursor.0,
+            events = append.events.len()
+        );
+        let target = &self.attempt.target.stream;
+        let began = self.context.meter.now();
+        self.tail = self
+            .attempt
+            .target_store
+            .append(target, &self.tail, append)
+            .instrument(span)
+            .await?;
+        let took = self.context.meter.count(Stage::Append, began);
+        self.context.throttle.appended(took);
+        self.recorded = self.cursor;
+        self.cells += 1;
+        Ok(())
+    }
+
+    /// Writes what is left. The first cell is written also for an empty source (R2).
+    async fn finish(mut self) -> Result<(u64, Tail)> {
+        refuse_failures(&self.failures)?;
+        if self.tail.is_empty() || self.cursor > self.recorded {
+            self.flush().await?;
+        }
+        Ok((self.cells, self.tail))
+    }
+}

@@ -1,0 +1,166 @@
+//! Step 3: look at all events of the source before the first is copied.
+
+use std::collections::BTreeSet;
+
+use crate::cutover::attempt::Attempt;
+use crate::cutover::source::scan::{MappedEvent, SourceScan};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Schema};
+use crate::migration::run::context::Context;
+use crate::store::{ReadFrom, StoreLimits};
+use crate::transform::Ledger;
+
+/// Which schemas a transformation was seen to take away and to make.
+#[derive(Debug, Default)]
+pub(crate) struct SchemaChanges {
+    /// Schemas of events that were changed or dropped.
+    pub(crate) retired: BTreeSet<Schema>,
+    /// Schemas that changed events have now.
+    pub(crate) made: BTreeSet<Schema>,
+    /// A schema that changed events keep.
+    pub(crate) reused: Option<Schema>,
+}
+
+impl SchemaChanges {
+    pub(crate) fn record(&mut self, event: &MappedEvent) {
+        let Ok(mapped) = &event.mapped else { return };
+        if !mapped.retires() {
+            return;
+        }
+        if !self.retired.contains(&event.schema) {
+            self.retired.insert(event.schema.clone());
+        }
+        self.made.extend(mapped.outputs.iter().map(Event::schema));
+        if self.reused.is_none() && mapped.reuses(&event.schema) {
+            self.reused = Some(event.schema.clone());
+        }
+    }
+}
+
+/// Transforms the whole source without writing anything: finds what fails, what is too large, and
+/// which schemas are retired (R11), which the target's first cell must name.
+///
+/// # Errors
+/// `TransformFailed`, `TooLarge`; those of the store.
+pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<SchemaChanges> {
+    let mut scan = SourceScan::start(context, attempt, ReadFrom::Seq(0));
+    let mut ledger = Ledger::new();
+    let mut changes = SchemaChanges::default();
+    while let Some(page) = scan.next().await? {
+        context.pace(page.amount()).await?;
+        for event in page.events {
+            changes.record(&event);
+            record(
+                &mut ledger,
+                event,
+                attempt.target_store.limits(),
+                context.plan.copy.fail_fast,
+            )?;
+        }
+    }
+    refuse_failures(&ledger)?;
+    Ok(changes)
+}
+
+/// Records what became of an event.
+///
+/// # Errors
+/// `TransformFailed` at the first failure where that is wanted; `TooLarge`.
+pub(crate) fn record(
+    ledger: &mut Ledger,
+    event: MappedEvent,
+    limits: StoreLimits,
+    fail_fast: bool,
+) -> Result<()> {
+    match event.mapped {
+        Ok(mapped) => {
+            let bytes: u64 = mapped.outputs.iter().map(Event::approximate_size).sum();
+            refuse_too_large(
+                &event.schema,
+                event.revision,
+                mapped.outputs.len(),
+                bytes,
+                limits,
+            )?;
+            ledger.record_schema(&event.schema, &mapped);
+        }
+        Err(failure) if fail_fast => return Err(failure.into()),
+        Err(failure) => ledger.record_failure(failure),
+    }
+    Ok(())
+}
+
+/// R11: where changed events keep their schema, old code's appends cannot be told from new code's,
+/// so what becomes of them is for a person to say.
+///
+/// # Errors
+/// `Invalid` where the plan does not say it.
+pub(crate) fn refuse_unsaid(context: &Context, schema: &Schema) -> Result<()> {
+    match context.plan.on_retired {
+        Some(_) => Ok(()),
+        None => Err(unsaid(schema).with_hint(format!(
+            "{CHOOSE}; the migration was begun, so roll it back first"
+        ))),
+    }
+}
+
+/// The answer to a description that leaves open what becomes of a retired schema that outputs keep.
+pub(crate) fn unsaid(schema: &Schema) -> Error {
+    Error::invalid(format!(
+        "changed events keep their type and schema version, so appends of old code cannot be told \
+         from those of new code: {schema}"
+    ))
+    .with_hint(CHOOSE)
+}
+
+const CHOOSE: &str = "let the transformation give them a new type or schema version; or choose \
+                      with on_retired whether appends of it are refused or accepted unchanged";
+
+/// R3: all outputs of one source event must fit into one cell.
+pub(crate) fn refuse_too_large(
+    schema: &Schema,
+    revision: crate::event::Revision,
+    outputs: usize,
+    bytes: u64,
+    limits: StoreLimits,
+) -> Result<()> {
+    if bytes <= limits.max_cell_bytes && outputs as u64 <= limits.max_cell_events {
+        return Ok(());
+    }
+    let message = format!(
+        "the outputs of one event do not fit into one cell: {outputs} events, {bytes} bytes of at \
+         most {} and {}: {schema} at revision {revision}",
+        limits.max_cell_events, limits.max_cell_bytes
+    );
+    Err(Error::new(ErrorKind::TooLarge, message)
+        .with_hint("split the event into less, or raise the limits of the store"))
+}
+
+/// Where failures were collected, it stops all the same.
+///
+/// # Errors
+/// `TransformFailed`, with the counts by rule and the first failures.
+pub(crate) fn refuse_failures(ledger: &Ledger) -> Result<()> {
+    if ledger.failed.is_empty() {
+        return Ok(());
+    }
+    let total: u64 = ledger.failed.values().sum();
+    let rules: Vec<_> = ledger
+        .failed
+        .iter()
+        .map(|(rule, n)| format!("{rule}: {n}"))
+        .collect();
+    let first: Vec<_> = ledger
+        .failures
+        .iter()
+        .take(10)
+        .map(ToString::to_string)
+        .collect();
+    let message = format!(
+        "{total} events cannot be transformed ({}); the first: {}",
+        rules.join(", "),
+        first.join("; ")
+    );
+    Err(Error::new(ErrorKind::TransformFailed, message)
+        .with_hint("mend the transformation; nothing was cut over"))
+}

@@ -1,0 +1,127 @@
+//! The originals, and the numbering of the restored history.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use crate::cutover::source::down::Down;
+use crate::cutover::source::scan::CellScan;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Revision, Schema};
+use crate::id::{Fingerprint, MigrationId, StreamRef};
+use crate::store::{Cell, CellKind, EventStore, EventStoreExt as _, ReadFrom, Restores, Stores};
+use crate::transform::Mapper;
+
+/// What a reverse migration restores of one object.
+#[derive(Debug)]
+pub(crate) struct Originals {
+    /// The migration that is reversed.
+    pub(crate) migration: MigrationId,
+    /// S.
+    pub(crate) stream: StreamRef,
+    pub(crate) store: Arc<dyn EventStore>,
+    /// N: the number of the originals.
+    pub(crate) events: Revision,
+    /// T: what S was closed to.
+    pub(crate) continuation: StreamRef,
+    continuation_store: Arc<dyn EventStore>,
+    /// M: the number of events that T had then.
+    pub(crate) continuation_events: Revision,
+    /// Whether the migration changed nothing, so that every event may go back as it is.
+    pub(crate) unchanged: bool,
+    known: OnceCell<Arc<BTreeSet<Schema>>>,
+}
+
+impl Originals {
+    pub(crate) fn new(
+        stores: &Stores,
+        entry: &crate::object::TerminatedStream,
+        unchanged: bool,
+    ) -> Result<Self> {
+        Ok(Self {
+            migration: entry.migration,
+            stream: entry.stream.clone(),
+            store: Arc::clone(stores.of(&entry.stream)?),
+            events: entry.events,
+            continuation: entry.continuation.clone(),
+            continuation_store: Arc::clone(stores.of(&entry.continuation)?),
+            continuation_events: entry.continuation_events,
+            unchanged,
+            known: OnceCell::new(),
+        })
+    }
+
+    /// What the first cell of the target says of them.
+    pub(crate) fn restores(&self, down: Fingerprint) -> Restores {
+        Restores {
+            migration: self.migration,
+            originals: self.stream.clone(),
+            events: self.events,
+            source_from: self.continuation_events,
+            down,
+        }
+    }
+
+    /// The place in the restored history of the source's event at this revision.
+    pub(crate) fn restored(&self, source: Revision) -> Revision {
+        let since = source.0.saturating_sub(self.continuation_events.0);
+        self.events.plus(since)
+    }
+
+    /// The revision in the source of what stands here in the restored history; nothing for an
+    /// original.
+    pub(crate) fn in_source(&self, restored: Revision) -> Option<Revision> {
+        let since = restored.0.checked_sub(self.events.0)?;
+        Some(self.continuation_events.plus(since))
+    }
+
+    /// Applies this `down` to the source's events, and refuses those that need one and have none.
+    ///
+    /// # Errors
+    /// Those of the store, where the originals' schemas must be read.
+    pub(crate) async fn down(&self, down: &Mapper) -> Result<Mapper> {
+        if self.unchanged {
+            return Ok(down.clone());
+        }
+        let known = self.known.get_or_try_init(|| self.read_known()).await?;
+        Ok(down.over(|transformer| Arc::new(Down::new(transformer, Arc::clone(known)))))
+    }
+
+    /// The schemas that old code knows: those of the originals, but for what the migration changed or
+    /// dropped. Of such a schema the source may hold events in their new form.
+    async fn read_known(&self) -> Result<Arc<BTreeSet<Schema>>> {
+        let mut known = BTreeSet::new();
+        let mut cells = CellScan::start(&self.store, &self.stream, ReadFrom::Seq(0));
+        while let Some(page) = cells.next().await? {
+            for cell in &page.cells {
+                self.refuse_deleted(cell)?;
+                for event in &cell.events {
+                    let schema = event.event.schema();
+                    if !known.contains(&schema) {
+                        known.insert(schema);
+                    }
+                }
+            }
+        }
+        let target = &self.continuation_store;
+        let origin = target.origin(&self.continuation.stream).await?;
+        let retired = origin.map(|origin| origin.retired).unwrap_or_default();
+        known.retain(|schema| !retired.contains(schema));
+        Ok(Arc::new(known))
+    }
+
+    /// # Errors
+    /// `Gone` for a cell whose events were deleted on purpose.
+    pub(crate) fn refuse_deleted(&self, cell: &Cell) -> Result<()> {
+        if cell.header.kind != CellKind::Tombstone || cell.header.count == 0 {
+            return Ok(());
+        }
+        let message = format!(
+            "the originals were deleted on purpose, from revision {} on: {}",
+            cell.header.first_revision, self.stream
+        );
+        Err(Error::new(ErrorKind::Gone, message)
+            .with_hint("restore an archive or a backup of them"))
+    }
+}

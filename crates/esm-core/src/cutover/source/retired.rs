@@ -1,0 +1,79 @@
+//! The schemas that a restored stream retires (R11).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::cutover::attempt::Attempt;
+use crate::cutover::schemas::{SchemaChanges, record, refuse_failures};
+use crate::cutover::source::originals::Originals;
+use crate::cutover::source::scan::SourceScan;
+use crate::cutover::source::segment::whole_continuation;
+use crate::error::Result;
+use crate::event::{Revision, Schema};
+use crate::migration::run::context::Context;
+use crate::store::{EventStoreExt as _, OnRetired};
+use crate::transform::Ledger;
+
+/// Analyses what would be copied beside the originals, before anything is written, and finds the
+/// schemas that the restored stream retires: what `down` declares, and what it changes, drops or
+/// refuses of the whole stream that goes back, also of the events that stem from the originals, because
+/// those are what new code writes; and what was retired in the originals' own stream. What the
+/// migration that is reversed had retired may be appended again.
+///
+/// A schema that `down` changes and keeps is accepted as it is: it is old code's own.
+///
+/// # Errors
+/// `TransformFailed`, naming the first event that needs a `down` and has none; `TooLarge`; those of the
+/// store.
+pub(crate) async fn learn_retired(
+    context: &Context,
+    attempt: &mut Attempt,
+    originals: &Arc<Originals>,
+) -> Result<()> {
+    let (changes, reused) = analyse(context, attempt, originals).await?;
+    let declared = context.mapper.transformer().retired_schemas();
+    let own: BTreeSet<_> = declared.into_iter().chain(changes.retired).collect();
+    let before = originals.store.origin(&originals.stream.stream).await?;
+    let (retired, accepted) = before.map_or_else(Default::default, |b| (b.retired, b.accepted));
+    let inherited = retired.difference(&changes.made);
+    attempt.retired.extend(own.iter().chain(inherited).cloned());
+    let all = context.plan.on_retired == Some(OnRetired::AcceptUnchanged);
+    let accepts = |schema: &&Schema| match own.contains(*schema) {
+        true => all || reused.contains(*schema),
+        false => accepted.contains(*schema),
+    };
+    attempt.accepted = attempt.retired.iter().filter(accepts).cloned().collect();
+    Ok(())
+}
+
+/// What `down` does to schemas, and those of them that it keeps.
+async fn analyse(
+    context: &Context,
+    attempt: &Attempt,
+    originals: &Arc<Originals>,
+) -> Result<(SchemaChanges, BTreeSet<Schema>)> {
+    let (mut changes, mut reused) = (SchemaChanges::default(), BTreeSet::new());
+    let mut ledger = Ledger::new();
+    let segment = whole_continuation(attempt, originals);
+    let mut scan = SourceScan::over(context, attempt, vec![segment]);
+    let mut at = Revision::START;
+    while let Some(page) = scan.next().await? {
+        context.pace(page.amount()).await?;
+        for event in page.events {
+            let stems_from_originals = at < originals.continuation_events;
+            at = at.plus(1);
+            changes.record(&event);
+            if event.mapped.as_ref().is_ok_and(|m| m.reuses(&event.schema)) {
+                reused.insert(event.schema.clone());
+            }
+            if !stems_from_originals {
+                let limits = attempt.target_store.limits();
+                record(&mut ledger, event, limits, context.plan.copy.fail_fast)?;
+            } else if event.mapped.is_err() {
+                changes.retired.insert(event.schema);
+            }
+        }
+    }
+    refuse_failures(&ledger)?;
+    Ok((changes, reused))
+}

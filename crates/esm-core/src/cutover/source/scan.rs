@@ -1,0 +1,381 @@
+//! Reading a stream ahead of its use, checked and transformed on the way, in constant memory.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::cutover::attempt::Attempt;
+use crate::cutover::meter::{Meter, Stage};
+use crate::cutover::source::segment::{Segment, segments};
+use crate::error::{Error, Result};
+use crate::event::{Revision, Schema};
+use crate::id::{CommitId, ObjectId, StreamRef};
+use crate::migration::run::context::Context;
+use crate::store::{Cell, CellHeader, EventStore, PageLimit, ReadFrom};
+use crate::transform::{Failure, Mapped, Mapper};
+
+/// How much is read at once. What is in memory at the same time is at most this many times
+/// (1 being read + [`READ_AHEAD`] + 1 being mapped + [`MAPPED_AHEAD`] + 1 in use).
+const PAGE: PageLimit = PageLimit {
+    cells: 8,
+    bytes: 1 << 20,
+};
+
+/// Pages that were read and wait to be mapped.
+const READ_AHEAD: usize = 1;
+
+/// Pages that were mapped and wait to be used.
+const MAPPED_AHEAD: usize = 1;
+
+/// Pages with more events than this are transformed on a thread for long computations. Smaller ones
+/// are not: it would cost more than it saves, and runs could not be repeated exactly.
+const INLINE_EVENTS: usize = 64;
+
+/// Transforms the events of a page: so many that it takes long, on a thread for long computations.
+///
+/// # Errors
+/// `Corrupt` when it panics there.
+pub(crate) async fn transform<T: Send + 'static>(
+    events: usize,
+    page: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    if events <= INLINE_EVENTS {
+        return Ok(page());
+    }
+    let transformed = tokio::task::spawn_blocking(page).await;
+    transformed.map_err(|panic| {
+        Error::corrupt("transforming a page of events panicked").with_source(panic)
+    })
+}
+
+/// A page of cells whose headers were checked.
+#[derive(Debug)]
+pub(crate) struct CheckedPage {
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) at_end: bool,
+}
+
+/// Reads the cells of a stream in order and checks that each follows the one before.
+pub(crate) struct CellScan {
+    pages: mpsc::Receiver<Result<CheckedPage>>,
+    _reader: AbortOnDropHandle<()>,
+}
+
+impl CellScan {
+    pub(crate) fn start(store: &Arc<dyn EventStore>, stream: &StreamRef, from: ReadFrom) -> Self {
+        Self::metered(store, stream, from, None)
+    }
+
+    fn metered(
+        store: &Arc<dyn EventStore>,
+        stream: &StreamRef,
+        from: ReadFrom,
+        meter: Option<&Arc<Meter>>,
+    ) -> Self {
+        let (sender, pages) = mpsc::channel(READ_AHEAD);
+        let reader = Reader {
+            store: Arc::clone(store),
+            stream: stream.clone(),
+            from,
+            follows: Follows::default(),
+            meter: meter.cloned(),
+        };
+        let task = tokio::spawn(async move { reader.send_to(sender).await });
+        Self {
+            pages,
+            _reader: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// The next page; none at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Result<Option<CheckedPage>> {
+        self.pages.recv().await.transpose()
+    }
+}
+
+struct Reader {
+    store: Arc<dyn EventStore>,
+    stream: StreamRef,
+    from: ReadFrom,
+    follows: Follows,
+    meter: Option<Arc<Meter>>,
+}
+
+impl Reader {
+    async fn send_to(mut self, sender: mpsc::Sender<Result<CheckedPage>>) {
+        loop {
+            let page = self.page().await;
+            let goes_on = matches!(&page, Ok(Some(page)) if !page.at_end);
+            let Some(page) = page.transpose() else { return };
+            if sender.send(page).await.is_err() || !goes_on {
+                return;
+            }
+        }
+    }
+
+    async fn page(&mut self) -> Result<Option<CheckedPage>> {
+        let began = self.meter.as_ref().map(|meter| meter.now());
+        let page = self
+            .store
+            .read(&self.stream.stream, self.from, PAGE)
+            .await?;
+        if let (Some(meter), Some(began)) = (&self.meter, began) {
+            meter.count(Stage::Read, began);
+        }
+        for cell in &page.cells {
+            self.follows
+                .check(&cell.header)
+                .map_err(|e| e.context(format!("stream {}", self.stream)))?;
+        }
+        let Some(last) = page.cells.last() else {
+            return Ok(None);
+        };
+        self.from = ReadFrom::Seq(last.header.seq + 1);
+        Ok(Some(CheckedPage {
+            cells: page.cells,
+            at_end: page.at_end,
+        }))
+    }
+}
+
+/// Whether cells follow each other: numbers, revisions, commits and the chain of control cells.
+#[derive(Debug, Default)]
+struct Follows {
+    last: Option<(u64, Revision, CommitId, Option<u64>)>,
+}
+
+impl Follows {
+    fn check(&mut self, header: &CellHeader) -> Result<()> {
+        let first = header.seq == 0;
+        let fits = match &self.last {
+            Some((seq, revision, commit, control)) => {
+                header.seq == seq + 1
+                    && header.first_revision == *revision
+                    && header.previous == Some(*commit)
+                    && header.last_control == *control
+            }
+            None => {
+                !first || header.first_revision == Revision::START && header.last_control.is_none()
+            }
+        };
+        if !fits {
+            return Err(Error::corrupt(format!(
+                "cell {} does not follow the one before it: the cell's numbers, its predecessor's \
+                 commit id or its last control cell differ",
+                header.seq
+            )));
+        }
+        self.last = Some((
+            header.seq,
+            header.next_revision(),
+            header.commit,
+            header.control_so_far(),
+        ));
+        Ok(())
+    }
+}
+
+/// A source event and what it became.
+#[derive(Debug)]
+pub(crate) struct MappedEvent {
+    /// Its number in what is copied: its revision in the source where that is all.
+    pub(crate) revision: Revision,
+    pub(crate) schema: Schema,
+    /// Size of the source event, uncompressed.
+    pub(crate) bytes: u64,
+    pub(crate) mapped: std::result::Result<Mapped, Failure>,
+}
+
+/// A page of source events and what they became.
+#[derive(Debug)]
+pub(crate) struct MappedPage {
+    pub(crate) events: Vec<MappedEvent>,
+    /// The headers of the cells of the stream that is to be closed, in order.
+    pub(crate) headers: Vec<CellHeader>,
+    pub(crate) at_end: bool,
+}
+
+impl MappedPage {
+    /// Number of events, and their bytes.
+    pub(crate) fn amount(&self) -> (u64, u64) {
+        let bytes = self.events.iter().map(|event| event.bytes).sum();
+        (self.events.len() as u64, bytes)
+    }
+}
+
+/// Reads and transforms the events of a source in order, ahead of their use.
+pub(crate) struct SourceScan {
+    pages: mpsc::Receiver<Result<MappedPage>>,
+    _mapping: AbortOnDropHandle<()>,
+}
+
+impl SourceScan {
+    /// Begins at this place of what the attempt copies: at a cell of the source, or at a revision,
+    /// before which the events of its cell are left out.
+    pub(crate) fn start(context: &Context, attempt: &Attempt, from: ReadFrom) -> Self {
+        Self::over(context, attempt, segments(attempt, from))
+    }
+
+    /// Reads these segments, one after the other.
+    pub(crate) fn over(context: &Context, attempt: &Attempt, segments: Vec<Segment>) -> Self {
+        let (sender, pages) = mpsc::channel(MAPPED_AHEAD);
+        let mapping = Mapping {
+            segments: segments.into(),
+            reading: None,
+            given: Given {
+                mapper: context.mapper.clone(),
+                meter: Arc::clone(&context.meter),
+                object: attempt.object.clone(),
+            },
+        };
+        let task = tokio::spawn(async move { mapping.send_to(sender).await });
+        Self {
+            pages,
+            _mapping: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// The next page; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<MappedPage>> {
+        self.pages.recv().await.transpose()
+    }
+}
+
+struct Mapping {
+    segments: VecDeque<Segment>,
+    reading: Option<Reading>,
+    given: Given,
+}
+
+/// What the mapping of all segments shares.
+struct Given {
+    mapper: Mapper,
+    meter: Arc<Meter>,
+    object: ObjectId,
+}
+
+/// A segment that is being read.
+struct Reading {
+    segment: Arc<Segment>,
+    cells: CellScan,
+    /// What its events go through; absent until there is one.
+    mapper: Option<Mapper>,
+    end: Revision,
+}
+
+impl Reading {
+    fn start(segment: Segment, meter: &Arc<Meter>) -> Self {
+        let (store, stream) = (&segment.store, &segment.stream);
+        Self {
+            cells: CellScan::metered(store, stream, segment.from, Some(meter)),
+            mapper: None,
+            end: segment.first(),
+            segment: Arc::new(segment),
+        }
+    }
+
+    async fn next(&mut self, given: &Given) -> Result<Option<MappedPage>> {
+        let Some(page) = self.cells.next().await? else {
+            self.segment.check_end(self.end)?;
+            return Ok(None);
+        };
+        self.segment.check(&page)?;
+        if let Some(last) = page.cells.last() {
+            self.end = last.header.next_revision();
+        }
+        let events = page.event_count();
+        let mapper = match &self.mapper {
+            Some(mapper) => mapper.clone(),
+            // nothing to map, so what that takes need not be known
+            None if events == 0 => given.mapper.clone(),
+            None => {
+                let mapper = self.segment.mapper(&given.mapper).await?;
+                self.mapper.insert(mapper).clone()
+            }
+        };
+        let (segment, object) = (Arc::clone(&self.segment), given.object.clone());
+        let began = given.meter.now();
+        let mapping = move || map_page(&mapper, &object, &segment, page);
+        let mapped = transform(events, mapping).await?;
+        given.meter.count(Stage::Transform, began);
+        Ok(Some(mapped))
+    }
+}
+
+impl Mapping {
+    async fn send_to(mut self, sender: mpsc::Sender<Result<MappedPage>>) {
+        loop {
+            let Some(page) = self.page().await.transpose() else {
+                return;
+            };
+            let goes_on = page.is_ok();
+            if sender.send(page).await.is_err() || !goes_on {
+                return;
+            }
+        }
+    }
+
+    async fn page(&mut self) -> Result<Option<MappedPage>> {
+        loop {
+            let reading = match &mut self.reading {
+                Some(reading) => reading,
+                None => match self.segments.pop_front() {
+                    Some(segment) => {
+                        let reading = Reading::start(segment, &self.given.meter);
+                        self.reading.insert(reading)
+                    }
+                    None => return Ok(None),
+                },
+            };
+            if let Some(mut page) = reading.next(&self.given).await? {
+                page.at_end &= self.segments.is_empty();
+                return Ok(Some(page));
+            }
+            self.reading = None;
+        }
+    }
+}
+
+impl CheckedPage {
+    pub(crate) fn event_count(&self) -> usize {
+        self.cells.iter().map(|c| c.events.len()).sum()
+    }
+}
+
+fn map_page(
+    mapper: &Mapper,
+    object: &ObjectId,
+    segment: &Segment,
+    page: CheckedPage,
+) -> MappedPage {
+    let mut events = Vec::with_capacity(page.event_count());
+    let mut headers = Vec::with_capacity(page.cells.len());
+    for cell in page.cells {
+        let first = cell.header.first_revision;
+        for (index, cell_event) in cell.events.into_iter().enumerate() {
+            let revision = first.plus(index as u64);
+            if revision < segment.first() {
+                continue;
+            }
+            let event = cell_event.event;
+            let (schema, bytes) = (event.schema(), event.approximate_size());
+            let mapped = mapper.map_owned(object, revision, event);
+            events.push(MappedEvent {
+                revision: segment.number(revision),
+                schema,
+                bytes,
+                mapped,
+            });
+        }
+        if segment.is_of_source() {
+            headers.push(cell.header);
+        }
+    }
+    MappedPage {
+        events,
+        headers,
+        at_end: page.at_end,
+    }
+}

@@ -1,0 +1,155 @@
+//! What is refused of a description before anything is touched.
+
+use std::sync::Arc;
+
+use crate::cutover::schemas::unsaid;
+use crate::error::{Error, Result};
+use crate::id::{StreamId, StreamName};
+use crate::migration::describe::builder::MigrationBuilder;
+use crate::migration::plan::plan::PlanDepth;
+use crate::migration::plan::planner::Planner;
+use crate::object::{ChainEnd, Documents, ObjectDocument};
+use crate::protocol::planned::{MigrationStrategy, PlannedMigration, Scope};
+
+/// What is looked at of a migration before it begins: events of a stream, and objects of several.
+const FORESEEN_EVENTS: u64 = 256;
+const FORESEEN_OBJECTS: usize = 32;
+
+impl MigrationBuilder {
+    pub(super) fn check_strategy(&self) -> Result<()> {
+        match self.strategy {
+            MigrationStrategy::CopyAndTransform => Ok(()),
+            other => Err(
+                Error::unsupported(format!("strategy is not built yet: {other:?}"))
+                    .with_hint("use CopyAndTransform"),
+            ),
+        }
+    }
+
+    /// Objects that are in another store than the home store are asked about when they are met.
+    pub(super) fn check_stores(&self) -> Result<()> {
+        let home = self.service.stores.home();
+        home.capabilities().ensure_source()?;
+        let target = self.target_store.as_ref().unwrap_or(home);
+        target.capabilities().ensure_target()
+    }
+
+    pub(super) fn check_scope(&self) -> Result<()> {
+        if let Scope::Objects(objects) = &self.scope {
+            if objects.is_empty() {
+                return Err(Error::invalid("no object to migrate"));
+            }
+            let mut seen = std::collections::HashSet::new();
+            if let Some(twice) = objects.iter().find(|o| !seen.insert(*o)) {
+                return Err(Error::invalid(format!("object is named twice: {twice}")));
+            }
+        }
+        if self.scope.single().is_none() && (self.source.is_some() || self.target.is_some()) {
+            return Err(Error::invalid(
+                "from_stream and to_stream are for a single object",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_numbers(&self) -> Result<()> {
+        let positive = [
+            ("cell events", self.copy.cell_events as u64),
+            ("cell bytes", self.copy.cell_bytes),
+            ("concurrency", self.bulk.concurrency as u64),
+            ("batch", self.bulk.batch_objects as u64),
+        ];
+        if let Some((what, _)) = positive.iter().find(|(_, n)| *n == 0) {
+            return Err(Error::invalid(format!("{what} must not be 0")));
+        }
+        self.run.check(&self.limits, &self.cutover)?;
+        let limits = self.service.stores.limits();
+        if self.copy.cell_events as u64 > limits.max_cell_events
+            || self.copy.cell_bytes > limits.max_cell_bytes
+        {
+            let message = format!(
+                "cells are larger than the store accepts: {} events and {} bytes of at most {} \
+                 and {}",
+                self.copy.cell_events,
+                self.copy.cell_bytes,
+                limits.max_cell_events,
+                limits.max_cell_bytes
+            );
+            return Err(Error::invalid(message));
+        }
+        let lock = &self.run.lock;
+        match lock.heartbeat.is_zero() || lock.heartbeat * 2 > lock.lease {
+            true => Err(Error::invalid(format!(
+                "the lock's heartbeat must be more than 0 and at most half of its lease: {:?} of \
+                 {:?}",
+                lock.heartbeat, lock.lease
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Checks what can be checked of a single object before anything is touched; answers what it
+    /// looked at.
+    pub(super) async fn check_object(
+        &self,
+        plan: &PlannedMigration,
+    ) -> Result<Option<(ObjectDocument, ChainEnd)>> {
+        let Some(object) = plan.scope.single() else {
+            return Ok(None);
+        };
+        let documents = Documents::new(Arc::clone(&self.service.records));
+        let document = documents.load(object).await?.document;
+        let end =
+            crate::object::chain::follow_in(&self.service.stores, document.active.clone()).await?;
+        if let Some(source) = plan.source.as_ref().filter(|s| **s != end.stream) {
+            let message = format!("not the active stream of {object}: {source}");
+            return Err(Error::invalid(message)
+                .with_hint(format!("the active stream is {}", end.stream.stream)));
+        }
+        let source_store = self.service.stores.of(&end.stream)?;
+        source_store.capabilities().ensure_source()?;
+        let same = plan
+            .target
+            .as_ref()
+            .is_some_and(|target| is_same(target, &end.stream.stream));
+        match same {
+            true => Err(
+                Error::invalid(format!("the target is the source: {}", end.stream.stream))
+                    .with_hint("give the target another name"),
+            ),
+            false => Ok(Some((document, end))),
+        }
+    }
+
+    /// R11: where changed events keep their schema, `on_retired` must be chosen. Most
+    /// transformations show it by the first events that they are given, so it is known before
+    /// anything is touched; an event that shows it only later stops its object before the first
+    /// cell of the target is written.
+    pub(super) async fn check_choice(
+        &self,
+        plan: &PlannedMigration,
+        single: Option<(ObjectDocument, ChainEnd)>,
+    ) -> Result<()> {
+        if plan.on_retired.is_some() || self.run.transformer.is_none() {
+            return Ok(());
+        }
+        let events_per_stream = FORESEEN_EVENTS;
+        let depth = PlanDepth::Sample { events_per_stream };
+        let planner = Planner::new(&self.service, plan.clone(), &self.run, depth);
+        let reused = match single {
+            Some((document, end)) => planner.reused(document, &end).await,
+            None => planner.reused_by_the_first(FORESEEN_OBJECTS).await,
+        };
+        match reused {
+            Some(schema) => Err(unsaid(&schema)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a logical name names this stream: its id, or its id without the suffix.
+fn is_same(name: &StreamName, stream: &StreamId) -> bool {
+    let id = stream.as_str();
+    let logical = id.rsplit_once('.').map_or(id, |(logical, _)| logical);
+    name.as_str() == id || name.as_str() == logical
+}

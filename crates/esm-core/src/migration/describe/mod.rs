@@ -1,0 +1,8 @@
+//! describe
+
+pub(crate) mod builder;
+pub(crate) mod checks;
+pub(crate) mod options;
+pub(crate) mod resume;
+pub(crate) mod rollback;
+pub(crate) mod run_methods;

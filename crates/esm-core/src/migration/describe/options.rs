@@ -1,0 +1,161 @@
+//! The parts of a description: backup, books, verification, and what a run needs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::backup::BackupOptions;
+use crate::cutover::checks::{ComparedStreams, FunctionCheck, VerificationCheck};
+use crate::error::{Error, Result};
+use crate::id::Fingerprint;
+use crate::migration::control::steering::ControlOptions;
+use crate::migration::limits::hooks::Hooks;
+use crate::migration::limits::throttle::ThrottleOptions;
+use crate::migration::lock::options::LockOptions;
+use crate::migration::report::progress::ProgressOptions;
+use crate::protocol::control::SettingsChange;
+use crate::protocol::gate::CutoverOptions;
+use crate::protocol::planned::PlannedMigration;
+use crate::protocol::reversal::Reverses;
+use crate::store::BackupProvider;
+use crate::transform::{EventTransformer, Identity};
+
+/// What a run needs that no journal can keep.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunOptions {
+    pub(crate) transformer: Option<Arc<dyn EventTransformer>>,
+    /// The way back that is declared beforehand.
+    pub(crate) down: Option<Arc<dyn EventTransformer>>,
+    pub(crate) backups: Option<Arc<dyn BackupProvider>>,
+    pub(crate) archives: Option<Arc<dyn BackupProvider>>,
+    pub(crate) checks: Vec<Arc<dyn VerificationCheck>>,
+    pub(crate) lock: LockOptions,
+    pub(crate) progress: ProgressOptions,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) undo: bool,
+    pub(crate) hooks: Hooks,
+    pub(crate) throttle: ThrottleOptions,
+    pub(crate) control: ControlOptions,
+}
+
+impl RunOptions {
+    /// Refuses hooks, limits and a cutover that a run cannot begin with.
+    ///
+    /// # Errors
+    /// `Invalid`, naming what is wrong.
+    pub(crate) fn check(&self, limits: &SettingsChange, cutover: &CutoverOptions) -> Result<()> {
+        if *limits != SettingsChange::default() {
+            limits.check()?;
+        }
+        if let Some(fault) = cutover.fault() {
+            return Err(Error::invalid(fault));
+        }
+        self.hooks.check()
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.transformer
+            .as_ref()
+            .map_or_else(|| Identity.fingerprint(), |t| t.fingerprint())
+    }
+
+    /// The identity of what this transformer makes of the events of a planned migration: of one that
+    /// reverses another, it is the `down`.
+    pub(crate) fn fingerprint_for(&self, plan: &PlannedMigration) -> Fingerprint {
+        let given = self.fingerprint();
+        match &plan.reverses {
+            Some(reverses) => Reverses {
+                down: given,
+                ..reverses.clone()
+            }
+            .fingerprint(),
+            None => given,
+        }
+    }
+}
+
+/// Whether and how to close the books of the closed stream.
+#[derive(Debug, Clone, Default)]
+pub struct BookClosingOptions {
+    pub(super) archive: Option<BackupOptions>,
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) unsupported: Option<&'static str>,
+}
+
+impl BookClosingOptions {
+    /// Writes and verifies an archive of the closed stream.
+    #[must_use]
+    pub fn archive(mut self, options: impl FnOnce(BackupOptions) -> BackupOptions) -> Self {
+        self.archive = Some(options(BackupOptions::default()));
+        self
+    }
+
+    /// The user's own words in the terminated stream's entry.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Writes a snapshot. Not built yet: refused as `Unsupported`.
+    #[must_use]
+    pub fn snapshot(mut self) -> Self {
+        self.unsupported = Some("snapshots at book closing");
+        self
+    }
+
+    /// Deletes the closed stream. Not built yet: refused as `Unsupported`.
+    #[must_use]
+    pub fn delete_source(mut self) -> Self {
+        self.unsupported = Some("deletion at book closing");
+        self
+    }
+}
+
+/// What the verification does beyond comparing all events, which it always does.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    pub(in crate::migration) checks: Vec<Arc<dyn VerificationCheck>>,
+}
+
+impl VerifyOptions {
+    /// Compares the counts: mapped and dropped events together are the source's. Always done; said
+    /// here for the reader of the code.
+    #[must_use]
+    pub fn counts(self) -> Self {
+        self
+    }
+
+    /// Compares the content of all events. Always done; said here for the reader of the code.
+    #[must_use]
+    pub fn checksums(self) -> Self {
+        self
+    }
+
+    /// Asks a function of your own, which can read both streams: when all was compared, and again
+    /// before a Close when more than
+    /// [`final_round`](super::MigrationBuilder::final_round) events came since. The last ones are
+    /// compared event by event alone, or writers would always be faster.
+    #[must_use]
+    pub fn custom<F, Fut>(self, name: impl Into<String>, check: F) -> Self
+    where
+        F: Fn(ComparedStreams) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = std::result::Result<(), String>> + Send + 'static,
+    {
+        let check = Arc::new(move |streams| {
+            Box::pin(check(streams)) as futures::future::BoxFuture<'static, _>
+        });
+        self.check(FunctionCheck {
+            name: name.into(),
+            check,
+        })
+    }
+
+    /// Asks a check of your own, which can read both streams.
+    #[must_use]
+    pub fn check(mut self, check: impl VerificationCheck) -> Self {
+        self.checks.push(Arc::new(check));
+        self
+    }
+}

@@ -1,0 +1,264 @@
+//! Going easy on the storage: rates, requests under way, latencies, and the user's own reasons.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::control::Settings;
+
+/// Why a migration does not go faster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ThrottleReason {
+    /// [`Settings::events_per_second`].
+    EventsPerSecond,
+    /// [`Settings::bytes_per_second`].
+    BytesPerSecond,
+    /// [`Settings::requests_in_flight`].
+    RequestsInFlight,
+    /// [`Settings::target_latency_ms`].
+    TargetLatency,
+    /// [`Settings::observed_latency_ms`].
+    ObservedLatency,
+    /// What the user's own function says.
+    Told(String),
+}
+
+impl fmt::Display for ThrottleReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EventsPerSecond => "the limit of events per second",
+            Self::BytesPerSecond => "the limit of bytes per second",
+            Self::RequestsInFlight => "the limit of requests under way",
+            Self::TargetLatency => "the target answers slowly",
+            Self::ObservedLatency => "applications' appends take long",
+            Self::Told(reason) => reason,
+        })
+    }
+}
+
+type HoldFn = dyn Fn() -> Option<String> + Send + Sync;
+type LatencyFn = dyn Fn() -> Option<Duration> + Send + Sync;
+
+/// What a run is told about its surroundings by functions of the user's own. They are asked often,
+/// from within the run: they must answer at once. One that panics counts as silent.
+#[derive(Clone, Default)]
+pub struct ThrottleOptions {
+    hold: Option<Arc<HoldFn>>,
+    observed: Option<Arc<LatencyFn>>,
+}
+
+impl ThrottleOptions {
+    /// Copying and comparing wait while this answers a reason.
+    #[must_use]
+    pub fn hold_while(mut self, hold: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.hold = Some(Arc::new(hold));
+        self
+    }
+
+    /// How long the appends of applications take now; see [`Settings::observed_latency_ms`].
+    #[must_use]
+    pub fn observe_appends(
+        mut self,
+        latency: impl Fn() -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        self.observed = Some(Arc::new(latency));
+        self
+    }
+}
+
+impl fmt::Debug for ThrottleOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThrottleOptions")
+            .field("hold", &self.hold.is_some())
+            .field("observed", &self.observed.is_some())
+            .finish()
+    }
+}
+
+/// Idle time that may be made up for.
+const BURST: Duration = Duration::from_millis(100);
+/// How long it waits before it looks again whether a reason still holds.
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
+/// A page is copied all the same after this many looks at a slow storage: it may be slow for reasons
+/// of its own, and only an append tells.
+const LONGEST_LATENCY_WAIT: Duration = Duration::from_secs(1);
+
+/// How fast a run may go: over all its objects.
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    options: ThrottleOptions,
+    pace: Mutex<Pace>,
+}
+
+#[derive(Debug, Default)]
+struct Pace {
+    /// When the next event, and the next byte, is due.
+    events_at: Duration,
+    bytes_at: Duration,
+    /// Smoothed over the last appends.
+    append: Option<Duration>,
+}
+
+/// Until when to wait, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) until: Duration,
+    pub(crate) reason: ThrottleReason,
+}
+
+impl Throttle {
+    pub(crate) fn new(options: ThrottleOptions) -> Self {
+        Self {
+            options,
+            pace: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the last append to a target took.
+    pub(crate) fn appended(&self, took: Duration) {
+        let mut pace = self.lock();
+        let smoothed = pace.append.map_or(took, |before| (before * 3 + took) / 4);
+        pace.append = Some(smoothed);
+    }
+
+    /// Counts events and bytes, and tells until when they should be waited for.
+    pub(crate) fn reserve(
+        &self,
+        now: Duration,
+        settings: &Settings,
+        (events, bytes): (u64, u64),
+    ) -> Option<Wait> {
+        let mut pace = self.lock();
+        let events = due(
+            &mut pace.events_at,
+            now,
+            events,
+            settings.events_per_second.get(),
+        );
+        let bytes = due(
+            &mut pace.bytes_at,
+            now,
+            bytes,
+            settings.bytes_per_second.get(),
+        );
+        let slow = pace
+            .append
+            .filter(|took| settings.target_latency().is_some_and(|most| *took > most));
+        let observed = (self.observed())
+            .filter(|took| settings.observed_latency().is_some_and(|most| *took > most));
+        let latency = |took: Duration| now + (took * 4).min(LONGEST_LATENCY_WAIT);
+        [
+            (Some(events), ThrottleReason::EventsPerSecond),
+            (Some(bytes), ThrottleReason::BytesPerSecond),
+            (slow.map(latency), ThrottleReason::TargetLatency),
+            (observed.map(latency), ThrottleReason::ObservedLatency),
+        ]
+        .into_iter()
+        .filter_map(|(until, reason)| until.map(|until| Wait { until, reason }))
+        .max_by_key(|wait| wait.until)
+        .filter(|wait| wait.until > now)
+    }
+
+    /// Forgets what was reserved: another rate holds from now on.
+    pub(crate) fn reset(&self) {
+        let mut pace = self.lock();
+        (pace.events_at, pace.bytes_at) = (Duration::ZERO, Duration::ZERO);
+    }
+
+    /// The user's own reason to wait.
+    pub(crate) fn told(&self) -> Option<ThrottleReason> {
+        let hold = self.options.hold.as_ref()?;
+        let told = catch_unwind(AssertUnwindSafe(|| hold())).ok().flatten();
+        told.map(ThrottleReason::Told)
+    }
+
+    fn observed(&self) -> Option<Duration> {
+        let observed = self.options.observed.as_ref()?;
+        catch_unwind(AssertUnwindSafe(|| observed())).ok().flatten()
+    }
+}
+
+/// When this much more is due at a rate, and counts it.
+fn due(at: &mut Duration, now: Duration, amount: u64, rate: Option<u64>) -> Duration {
+    let Some(rate) = rate else {
+        return Duration::ZERO;
+    };
+    let takes = Duration::from_secs_f64(amount as f64 / rate as f64);
+    *at = (*at).max(now.saturating_sub(BURST)) + takes;
+    *at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::control::Limit;
+    use proptest::prelude::*;
+
+    fn at_most(events: u64) -> Settings {
+        Settings {
+            events_per_second: Limit::At(events),
+            ..Settings::default()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn over_any_time_no_more_passes_than_the_rate_and_one_burst_allow(
+            pages in prop::collection::vec((1..500u64, 0..300u64), 1..60),
+            rate in 1..2000u64,
+        ) {
+            let throttle = Throttle::new(ThrottleOptions::default());
+            let (mut now, mut passed) = (Duration::from_secs(5), 0);
+            let start = now;
+            for (events, idle) in pages {
+                now += Duration::from_millis(idle);
+                if let Some(wait) = throttle.reserve(now, &at_most(rate), (events, 0)) {
+                    prop_assert_eq!(wait.reason, ThrottleReason::EventsPerSecond);
+                    now = wait.until;
+                }
+                passed += events;
+                let allowed = (now - start + BURST).as_secs_f64() * rate as f64;
+                prop_assert!(passed as f64 <= allowed + 1e-3 * rate as f64, "{passed} of {allowed}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_slows_it_is_named() {
+        let slow = Settings {
+            target_latency_ms: Limit::At(10),
+            ..Settings::default()
+        };
+        let throttle =
+            Throttle::new(ThrottleOptions::default().hold_while(|| Some("lunch".into())));
+        let now = Duration::from_secs(1);
+        assert_eq!(throttle.reserve(now, &slow, (1, 1)), None);
+        throttle.appended(Duration::from_millis(40));
+        let wait = throttle.reserve(now, &slow, (1, 1)).unwrap();
+        assert_eq!(wait.reason, ThrottleReason::TargetLatency);
+        assert_eq!(wait.until, now + Duration::from_millis(160));
+        assert_eq!(throttle.told(), Some(ThrottleReason::Told("lunch".into())));
+    }
+
+    #[test]
+    fn a_function_that_panics_is_silent() {
+        let options = ThrottleOptions::default()
+            .hold_while(|| panic!("in a hold"))
+            .observe_appends(|| panic!("in a latency"));
+        let throttle = Throttle::new(options);
+        assert_eq!(throttle.told(), None);
+        assert_eq!(
+            throttle.reserve(Duration::ZERO, &Settings::default(), (1, 1)),
+            None
+        );
+    }
+}

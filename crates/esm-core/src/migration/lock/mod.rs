@@ -1,0 +1,5 @@
+//! lock
+
+pub(crate) mod held_lock;
+pub(crate) mod options;
+pub(crate) mod scope;

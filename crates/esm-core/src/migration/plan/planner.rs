@@ -1,0 +1,358 @@
+//! Making plans: the same steps as a migration's, over stores that cannot be written to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::scanned::{PageScan, Scanned};
+use crate::cutover::source::scan::{CellScan, transform};
+use crate::error::{Error, Result};
+use crate::event::{Revision, Schema};
+use crate::id::{ObjectId, StreamRef};
+use crate::migration::describe::options::RunOptions;
+use crate::migration::plan::plan::{Estimates, MigrationPlan, PlanDepth, SchemaReport};
+use crate::migration::plan::way_back::WayBackFindings;
+use crate::migration::run::triage::is_up_to_date;
+use crate::migration::service::MigrationService;
+use crate::migration::step::standing as reverse;
+use crate::migration::step::standing::Standing;
+use crate::object::chain;
+use crate::object::{ChainEnd, Documents, ObjectDocument};
+use crate::protocol::planned::{PlannedMigration, Scope};
+use crate::protocol::statistics::{ObjectFailure, Statistics};
+use crate::protocol::status::Step;
+use crate::store::{ReadFrom, ReadOnlyRecords, Stores, Tail};
+use crate::transform::{EventTransformer, Identity, Ledger, Mapper};
+
+/// Makes plans: the same steps as a migration's, over stores that cannot be written to.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    pub(super) stores: Stores,
+    pub(super) documents: Documents,
+    pub(super) mapper: Mapper,
+    /// The way back that is declared.
+    pub(super) down: Option<Mapper>,
+    pub(super) planned: PlannedMigration,
+    pub(super) depth: PlanDepth,
+}
+
+/// What was found out about one object.
+struct Findings {
+    digest: [u8; 32],
+    up_to_date: bool,
+    events: u64,
+    scanned: Scanned,
+    /// Why it cannot be migrated.
+    blocked: Option<ObjectFailure>,
+    /// What stops it: that, or the first event that fails.
+    problem: Option<Error>,
+}
+
+/// What is looked at of an object.
+struct Stretch {
+    stream: StreamRef,
+    /// Events before this one are left out.
+    from: Revision,
+    mapper: Mapper,
+    /// Events that are copied as they are, and not looked at.
+    originals: u64,
+}
+
+impl Planner {
+    pub(crate) fn new(
+        service: &MigrationService,
+        planned: PlannedMigration,
+        options: &RunOptions,
+        depth: PlanDepth,
+    ) -> Self {
+        let transformer: Arc<dyn EventTransformer> = options
+            .transformer
+            .clone()
+            .unwrap_or_else(|| Arc::new(Identity));
+        Self {
+            stores: service.stores.read_only(),
+            documents: Documents::new(Arc::new(ReadOnlyRecords::new(Arc::clone(&service.records)))),
+            mapper: Mapper::new(transformer).checking_determinism(),
+            down: options.down.clone().map(Mapper::new),
+            planned,
+            depth,
+        }
+    }
+
+    pub(crate) async fn plan(self) -> Result<MigrationPlan> {
+        Ok(self.survey().await?.0)
+    }
+
+    /// The plan, and what would stop it first.
+    pub(crate) async fn survey(self) -> Result<(MigrationPlan, Option<Error>)> {
+        let mut plan = self.empty();
+        let mut total = Scanned::default();
+        let mut problem = None;
+        let mut sources = [0; 32];
+        let concurrency = self.planned.bulk.concurrency.max(1);
+        let objects = self.objects();
+        let mut findings = objects
+            .map_ok(|object| self.object(object))
+            .try_buffered(concurrency)
+            .boxed();
+        while let Some(found) = findings.try_next().await? {
+            // order must not matter: objects are listed in no promised order
+            sources
+                .iter_mut()
+                .zip(found.digest)
+                .for_each(|(sum, byte)| *sum ^= byte);
+            if found.up_to_date {
+                plan.up_to_date += 1;
+                continue;
+            }
+            if let Some(blocked) = found.blocked {
+                plan.blocked += 1;
+                plan.blockers.push(blocked);
+                plan.blockers.truncate(Statistics::MAX_NAMED);
+            }
+            problem = problem.or(found.problem);
+            plan.objects += 1;
+            plan.events += found.events;
+            total.merge(found.scanned);
+        }
+        drop(findings);
+        plan.sources = blake3::Hash::from_bytes(sources).to_hex().to_string();
+        self.fill(&mut plan, total);
+        Ok((plan, problem))
+    }
+
+    fn objects(&self) -> futures::stream::BoxStream<'_, Result<ObjectId>> {
+        match &self.planned.scope {
+            Scope::Objects(objects) => {
+                futures::stream::iter(objects.iter().cloned().map(Ok)).boxed()
+            }
+            Scope::Name(name) => self.documents.objects(Some(name.clone())),
+            Scope::All => self.documents.objects(None),
+        }
+    }
+
+    /// A schema that changed events of an object keep (R11), as far as it is looked at. What cannot
+    /// be read shows nothing: whoever migrates it is told.
+    pub(crate) async fn reused(&self, document: ObjectDocument, end: &ChainEnd) -> Option<Schema> {
+        first_reused(self.findings(document, end).await)
+    }
+
+    /// The same of the first objects of the scope.
+    pub(crate) async fn reused_by_the_first(&self, objects: usize) -> Option<Schema> {
+        self.objects()
+            .take(objects)
+            .map(|object| async { self.object(object?).await })
+            .buffered(self.planned.bulk.concurrency.max(1))
+            .filter_map(|findings| std::future::ready(first_reused(findings)))
+            .boxed()
+            .next()
+            .await
+    }
+
+    async fn object(&self, object: ObjectId) -> Result<Findings> {
+        let document = self.documents.load(&object).await?.document;
+        let end = chain::follow_in(&self.stores, document.active.clone()).await?;
+        self.findings(document, &end).await
+    }
+
+    async fn findings(&self, mut document: ObjectDocument, end: &ChainEnd) -> Result<Findings> {
+        let object = document.object.clone();
+        chain::refuse_deleted(&object, end)?;
+        chain::follow_all(&mut document, end);
+        let mut findings = Findings {
+            digest: digest(&object, &end.stream, &end.tail),
+            up_to_date: false,
+            events: end.tail.next_revision().0,
+            scanned: Scanned::default(),
+            blocked: None,
+            problem: None,
+        };
+        match self.stretch(&document, &end.tail).await {
+            Ok(None) => findings.up_to_date = true,
+            Ok(Some(stretch)) => {
+                findings.scanned = self.scan(&object, &stretch).await?;
+                findings.events = findings.events - stretch.from.0 + stretch.originals;
+                let failures = &findings.scanned.ledger.failures;
+                let failure = failures.first().cloned().map(Error::from);
+                findings.problem = failure.map(|failure| failure.context(&object));
+            }
+            Err(e) if reverse::blocks(&e) => {
+                let mut named = Statistics::default();
+                named.name_failure(&object, Step::Analyse, &e);
+                findings.blocked = named.failures.pop();
+                findings.problem = Some(e);
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(findings)
+    }
+
+    /// What is to be looked at; nothing where there is nothing to do.
+    async fn stretch(&self, document: &ObjectDocument, tail: &Tail) -> Result<Option<Stretch>> {
+        let stream = document.active.clone();
+        let Some(reverses) = &self.planned.reverses else {
+            let (stores, planned) = (&self.stores, &self.planned);
+            let done = !planned.again && is_up_to_date(stores, planned, document, &stream).await?;
+            return Ok((!done).then(|| Stretch {
+                stream,
+                from: Revision::START,
+                mapper: self.mapper.clone(),
+                originals: 0,
+            }));
+        };
+        let standing = reverse::standing(&self.stores, reverses, document, tail).await?;
+        let Standing::Restore(originals) = standing else {
+            return Ok(None);
+        };
+        let from = originals.continuation_events;
+        let mapper = match tail.next_revision() > from {
+            true => originals.down(&self.mapper).await?,
+            false => self.mapper.clone(),
+        };
+        Ok(Some(Stretch {
+            stream,
+            from,
+            mapper,
+            originals: originals.events.0,
+        }))
+    }
+
+    async fn scan(&self, object: &ObjectId, stretch: &Stretch) -> Result<Scanned> {
+        let limit = match self.depth {
+            PlanDepth::Nothing => return Ok(Scanned::default()),
+            PlanDepth::Sample { events_per_stream } => events_per_stream,
+            PlanDepth::All => u64::MAX,
+        };
+        let (stream, from) = (&stretch.stream, stretch.from);
+        let begin = match from {
+            Revision::START => ReadFrom::Seq(0),
+            _ => ReadFrom::Revision(from),
+        };
+        let mut cells = CellScan::start(self.stores.of(stream)?, stream, begin);
+        let mut total = Scanned::originals(stretch.originals);
+        let mut room = limit;
+        while room > 0 {
+            let Some(page) = cells.next().await? else {
+                break;
+            };
+            let scan = PageScan {
+                mapper: stretch.mapper.clone(),
+                down: self.down.clone(),
+                object: object.clone(),
+                from,
+                room,
+            };
+            let scanned = transform(page.event_count(), move || scan.scan(page)).await?;
+            room -= scanned.events;
+            total.merge(scanned);
+        }
+        let options = &self.planned.copy;
+        let by_events = total.ledger.outputs.div_ceil(options.cell_events as u64);
+        let by_bytes = total.target_bytes.div_ceil(options.cell_bytes);
+        total.cells = by_events.max(by_bytes).max(1);
+        Ok(total)
+    }
+
+    fn empty(&self) -> MigrationPlan {
+        MigrationPlan {
+            format: MigrationPlan::FORMAT,
+            planned: self.planned.clone(),
+            depth: self.depth,
+            objects: 0,
+            up_to_date: 0,
+            events: 0,
+            sampled_events: 0,
+            bytes: 0,
+            schemas: Vec::new(),
+            earliest: None,
+            latest: None,
+            ledger: Ledger::new(),
+            estimates: Estimates::default(),
+            prerequisites: Vec::new(),
+            risks: Vec::new(),
+            reversibility: String::new(),
+            way_back: WayBackFindings::default(),
+            blocked: 0,
+            blockers: Vec::new(),
+            sources: String::new(),
+        }
+    }
+
+    fn fill(&self, plan: &mut MigrationPlan, total: Scanned) {
+        plan.sampled_events = total.events;
+        plan.bytes = total.bytes;
+        plan.earliest = total.earliest.map(|(_, text)| text);
+        plan.latest = total.latest.map(|(_, text)| text);
+        plan.ledger = total.ledger;
+        plan.schemas = total
+            .schemas
+            .into_iter()
+            .map(|(schema, findings)| SchemaReport { schema, findings })
+            .collect();
+        plan.estimates = self.estimates(plan, total.cells, total.target_bytes);
+        plan.prerequisites = self.prerequisites();
+        plan.risks = match self.planned.reverses {
+            Some(_) => self.risks_of_reversing(plan),
+            None => self.risks(plan),
+        };
+        plan.way_back = total.way_back;
+        plan.way_back.settle(&known(plan));
+        plan.reversibility = plan.way_back.describe(&self.planned.way_back);
+    }
+
+    fn estimates(&self, plan: &MigrationPlan, cells: u64, target_bytes: u64) -> Estimates {
+        let batches = match self.planned.scope.single() {
+            Some(_) => u64::from(self.planned.backup.is_some()),
+            None => plan
+                .objects
+                .div_ceil(self.planned.bulk.batch_objects.max(1) as u64),
+        };
+        let copies = u64::from(self.planned.backup.is_some())
+            + u64::from(
+                self.planned
+                    .close_books
+                    .as_ref()
+                    .is_some_and(|b| b.archive.is_some()),
+            );
+        // lock, claim, plan, terminal record, release; for each object its cells, Close, document
+        const SHARED: u64 = 5;
+        // and where originals are restored, their pin
+        let own = 2 + u64::from(self.planned.reverses.is_some());
+        Estimates {
+            writes: SHARED + batches + cells + own * plan.objects,
+            cells,
+            target_bytes,
+            backup_bytes: copies * plan.bytes,
+        }
+    }
+}
+
+fn first_reused(findings: Result<Findings>) -> Option<Schema> {
+    findings.ok()?.scanned.ledger.reused.pop_first()
+}
+
+/// What old code knows: the schemas of the sources that are neither changed nor dropped.
+fn known(plan: &MigrationPlan) -> BTreeSet<Schema> {
+    let schemas = plan.schemas.iter().map(|report| &report.schema);
+    schemas
+        .filter(|schema| !plan.ledger.retired.contains(schema))
+        .cloned()
+        .collect()
+}
+
+/// Identifies where an object's active stream ends.
+fn digest(object: &ObjectId, stream: &StreamRef, tail: &Tail) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    let mut field = |bytes: &[u8]| {
+        hash.update(&(bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    field(object.to_string().as_bytes());
+    field(stream.to_string().as_bytes());
+    if let Some(last) = &tail.last {
+        field(&last.seq.to_le_bytes());
+        field(last.commit.as_uuid().as_bytes());
+    }
+    *hash.finalize().as_bytes()
+}

@@ -1,0 +1,149 @@
+//! What a plan counts of the events that it looks at.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::cutover::source::scan::CheckedPage;
+use crate::event::{Event, Revision, Schema};
+use crate::id::ObjectId;
+use crate::migration::plan::plan::SchemaFindings;
+use crate::migration::plan::way_back::WayBackFindings;
+use crate::transform::{Fate, Ledger, Mapper};
+
+#[derive(Debug, Default)]
+pub(super) struct Scanned {
+    pub(super) events: u64,
+    pub(super) bytes: u64,
+    pub(super) target_bytes: u64,
+    pub(super) cells: u64,
+    pub(super) schemas: BTreeMap<Schema, SchemaFindings>,
+    pub(super) earliest: Option<(Timestamp, String)>,
+    pub(super) latest: Option<(Timestamp, String)>,
+    pub(super) ledger: Ledger,
+    pub(super) way_back: WayBackFindings,
+}
+
+/// What is done with a page.
+pub(super) struct PageScan {
+    pub(super) mapper: Mapper,
+    pub(super) down: Option<Mapper>,
+    pub(super) object: ObjectId,
+    /// Events before this one are left out.
+    pub(super) from: Revision,
+    /// Most events that are looked at.
+    pub(super) room: u64,
+}
+
+impl PageScan {
+    pub(super) fn scan(&self, page: CheckedPage) -> Scanned {
+        let mut scanned = Scanned::default();
+        for cell in page.cells {
+            let first = cell.header.first_revision;
+            for (index, cell_event) in cell.events.iter().enumerate() {
+                let revision = first.plus(index as u64);
+                if revision < self.from {
+                    continue;
+                }
+                if scanned.events == self.room {
+                    return scanned;
+                }
+                scanned.add(self, revision, &cell_event.event);
+            }
+        }
+        scanned
+    }
+}
+
+impl Scanned {
+    /// Of events that are copied as they are, and not looked at.
+    pub(super) fn originals(number: u64) -> Self {
+        let ledger = Ledger {
+            source: number,
+            unchanged: number,
+            outputs: number,
+            ..Ledger::new()
+        };
+        Self {
+            ledger,
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, scan: &PageScan, revision: Revision, event: &Event) {
+        let bytes = event.approximate_size();
+        self.events += 1;
+        self.bytes += bytes;
+        let schema = event.schema();
+        let mapped = scan.mapper.map(&scan.object, revision, event);
+        let found = self.schemas.entry(schema.clone()).or_default();
+        found.events += 1;
+        found.bytes += bytes;
+        match &mapped {
+            Ok(mapped) => match mapped.fate {
+                Fate::Unchanged => {}
+                Fate::Changed | Fate::Split => found.changed += 1,
+                Fate::Dropped { .. } => found.dropped += 1,
+            },
+            Err(_) => found.failed += 1,
+        }
+        match mapped {
+            Ok(mapped) => {
+                self.target_bytes += mapped
+                    .outputs
+                    .iter()
+                    .map(Event::approximate_size)
+                    .sum::<u64>();
+                self.ledger.record_schema(&schema, &mapped);
+                let at = (&scan.object, revision);
+                self.way_back.record(scan.down.as_ref(), at, &mapped);
+            }
+            Err(failure) => self.ledger.record_failure(failure),
+        }
+        self.add_time(event.time.as_deref());
+    }
+
+    fn add_time(&mut self, text: Option<&str>) {
+        let Some(text) = text else { return };
+        // a time that is none is kept like any other text, but has no place in a range
+        let Ok(time) = text.parse::<Timestamp>() else {
+            return;
+        };
+        let entry = (time, text.to_owned());
+        if self
+            .earliest
+            .as_ref()
+            .is_none_or(|(earliest, _)| time < *earliest)
+        {
+            self.earliest = Some(entry.clone());
+        }
+        if self
+            .latest
+            .as_ref()
+            .is_none_or(|(latest, _)| time > *latest)
+        {
+            self.latest = Some(entry);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.events += other.events;
+        self.bytes += other.bytes;
+        self.target_bytes += other.target_bytes;
+        self.cells += other.cells;
+        for (schema, found) in other.schemas {
+            let mine = self.schemas.entry(schema).or_default();
+            mine.events += found.events;
+            mine.bytes += found.bytes;
+            mine.changed += found.changed;
+            mine.dropped += found.dropped;
+            mine.failed += found.failed;
+        }
+        let earliest = self.earliest.take().into_iter().chain(other.earliest);
+        self.earliest = earliest.min_by_key(|(time, _)| *time);
+        let latest = self.latest.take().into_iter().chain(other.latest);
+        self.latest = latest.max_by_key(|(time, _)| *time);
+        self.ledger.merge(&other.ledger);
+        self.way_back.merge(other.way_back);
+    }
+}

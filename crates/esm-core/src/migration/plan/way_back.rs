@@ -1,0 +1,162 @@
+//! What a plan finds out about the way back of a migration.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Revision, Schema};
+use crate::id::ObjectId;
+use crate::protocol::reversal::WayBack;
+use crate::transform::{Failure, Mapped, Mapper};
+
+/// Whether, and until which event, a migration can be undone after its pivot.
+///
+/// The originals are restored as they were, whatever they are. What matters is the events that are
+/// appended after the cutover: those in a schema that the migration makes must be turned back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WayBackFindings {
+    /// The schemas that the migration makes and that old code does not know: their events need a
+    /// `down`.
+    #[serde(default)]
+    pub needs_down: BTreeSet<Schema>,
+    /// Of them, those that the plan's `down` does not handle; all of them where it has none.
+    #[serde(default)]
+    pub not_covered: BTreeSet<Schema>,
+    /// The first event of the migration's making that the `down` fails on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl WayBackFindings {
+    /// Records what became of a source event.
+    pub(crate) fn record(
+        &mut self,
+        down: Option<&Mapper>,
+        (object, revision): (&ObjectId, Revision),
+        mapped: &Mapped,
+    ) {
+        if !mapped.retires() {
+            return;
+        }
+        for output in &mapped.outputs {
+            let schema = output.schema();
+            let handled = down.filter(|down| down.transformer().handles(&schema));
+            if handled.is_none() {
+                self.not_covered.insert(schema.clone());
+            }
+            self.needs_down.insert(schema);
+            if let Some(down) = handled.filter(|_| self.failure.is_none()) {
+                self.failure = back(down, object, revision, output);
+            }
+        }
+    }
+
+    pub(crate) fn merge(&mut self, next: Self) {
+        self.needs_down.extend(next.needs_down);
+        self.not_covered.extend(next.not_covered);
+        self.failure = self.failure.take().or(next.failure);
+    }
+
+    /// Leaves out what old code knows: schemas of the sources that are neither changed nor dropped.
+    pub(crate) fn settle(&mut self, known: &BTreeSet<Schema>) {
+        self.needs_down.retain(|schema| !known.contains(schema));
+        self.not_covered.retain(|schema| !known.contains(schema));
+    }
+
+    /// Until when it can be undone after its pivot, in words.
+    pub(crate) fn describe(&self, way_back: &WayBack) -> String {
+        let window = match way_back.window {
+            Some(window) => format!(", for {window:?} after its end; from then on it is final"),
+            None => String::new(),
+        };
+        let until = if let Some(failure) = &self.failure {
+            format!("until the first event is appended that its down fails on, such as: {failure}")
+        } else if !self.not_covered.is_empty() {
+            let schemas: Vec<_> = self.not_covered.iter().map(ToString::to_string).collect();
+            format!(
+                "until the first event is appended that needs a down transformation and has none, of: {}",
+                schemas.join(", ")
+            )
+        } else if self.needs_down.is_empty() {
+            "with every event that is appended since, as it is".to_owned()
+        } else {
+            "with every event that is appended since, through its down".to_owned()
+        };
+        format!(
+            "before a source is closed without a trace; after that by migrating back, which restores \
+             the originals, {until}{window}"
+        )
+    }
+}
+
+fn back(down: &Mapper, object: &ObjectId, revision: Revision, output: &Event) -> Option<Failure> {
+    down.map(object, revision, output).err()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::id::{EventId, EventType};
+    use crate::transform::{
+        EventTransformer, Fate, FunctionTransformer, TransformError, Transformed,
+    };
+
+    fn event(event_type: &str) -> Event {
+        let event_type = EventType::new(event_type).unwrap();
+        Event::new(EventId::new("7").unwrap(), event_type, "{}")
+    }
+
+    fn found(down: Option<&dyn Fn() -> FunctionTransformer>) -> WayBackFindings {
+        let down = down.map(|down| Mapper::new(Arc::new(down()) as Arc<dyn EventTransformer>));
+        let mut findings = WayBackFindings::default();
+        let object: ObjectId = "order/1".parse().unwrap();
+        let changed = Mapped {
+            outputs: vec![event("New"), event("Known")],
+            fate: Fate::Split,
+        };
+        let same = Mapped {
+            outputs: vec![event("Same")],
+            fate: Fate::Unchanged,
+        };
+        for mapped in [changed, same] {
+            findings.record(down.as_ref(), (&object, Revision(2)), &mapped);
+        }
+        findings.settle(&[event("Known").schema()].into());
+        findings
+    }
+
+    #[test]
+    fn what_is_made_anew_needs_a_down_that_handles_it_and_succeeds() {
+        let new = BTreeSet::from([event("New").schema()]);
+        let without = found(None);
+        assert_eq!((&without.needs_down, &without.not_covered), (&new, &new));
+        let forever = WayBack::default();
+        assert!(without.describe(&forever).contains("until the first event"));
+
+        let drops = || {
+            let schemas = [event("New").schema()];
+            FunctionTransformer::new("d", 1, schemas, |_, _| Ok(Transformed::dropped("d"))).unwrap()
+        };
+        let with = found(Some(&drops));
+        assert_eq!(with.needs_down, new);
+        assert!(with.not_covered.is_empty() && with.failure.is_none());
+        let week = WayBack {
+            window: Some(Duration::from_secs(7)),
+            ..forever
+        };
+        assert!(with.describe(&week).contains("for 7s after its end"));
+
+        let fails = || {
+            FunctionTransformer::for_all("f", 1, |_, _| Err(TransformError::new("f", "no")))
+                .unwrap()
+        };
+        let failing = found(Some(&fails)).failure.unwrap();
+        assert_eq!(
+            (failing.revision, failing.message.as_str()),
+            (Revision(2), "no")
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! What applications appended to a migration's targets as old code writes it (R11).
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Schema;
+use crate::id::{MigrationId, ObjectId};
+use crate::migration::service::{MigrationService, unknown};
+use crate::object::Documents;
+use crate::protocol::planned::{PlannedMigration, Scope};
+use crate::router::accepted_unchanged;
+use crate::store::OnRetired;
+
+impl MigrationService {
+    /// How many events of each retired schema applications have appended to the targets of a
+    /// migration, where its plan says [`OnRetired::AcceptUnchanged`] (R11): those of its own and
+    /// those that it inherited. Goes up for as long as old code runs; at 0 for a schema, nobody has
+    /// written it since the cutover.
+    ///
+    /// Reads all targets, a page at a time; nothing for a migration that refuses. Writes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown migration; those of the stores.
+    pub async fn accepted_unchanged(
+        &self,
+        migration: MigrationId,
+    ) -> Result<BTreeMap<Schema, u64>> {
+        let journal = self.journal(migration).await?;
+        let state = journal.state();
+        if state.next_number == 0 {
+            return Err(unknown(migration));
+        }
+        let mut counts = BTreeMap::new();
+        let accepts = |plan: &PlannedMigration| plan.on_retired == Some(OnRetired::AcceptUnchanged);
+        let Some(plan) = state.plan.as_deref().filter(|plan| accepts(plan)) else {
+            return Ok(counts);
+        };
+        let documents = Documents::new(self.records.clone());
+        let mut objects = match &plan.scope {
+            Scope::Objects(objects) => {
+                futures::stream::iter(objects.iter().cloned().map(Ok)).boxed()
+            }
+            Scope::Name(name) => documents.objects(Some(name.clone())),
+            Scope::All => documents.objects(None),
+        };
+        while let Some(object) = objects.next().await {
+            let found = self.accepted_by(&documents, migration, &object?).await?;
+            for (schema, events) in found {
+                *counts.entry(schema).or_default() += events;
+            }
+        }
+        Ok(counts)
+    }
+
+    async fn accepted_by(
+        &self,
+        documents: &Documents,
+        migration: MigrationId,
+        object: &ObjectId,
+    ) -> Result<BTreeMap<Schema, u64>> {
+        let document = match documents.load(object).await {
+            Ok(found) => found.document,
+            Err(gone) if is_gone(&gone) => return Ok(BTreeMap::new()),
+            Err(error) => return Err(error),
+        };
+        let mut terminated = document.terminated.iter();
+        let Some(entry) = terminated.find(|entry| entry.migration == migration) else {
+            return Ok(BTreeMap::new());
+        };
+        let target = &entry.continuation;
+        accepted_unchanged(self.stores.of(target)?, &target.stream).await
+    }
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted)
+}

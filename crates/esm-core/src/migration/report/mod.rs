@@ -1,0 +1,5 @@
+//! report
+
+pub(crate) mod accepted;
+pub(crate) mod progress;
+pub(crate) mod result;

@@ -1,0 +1,268 @@
+//! Driving a run to its end, or its undo, and recording how it ended.
+
+use std::sync::atomic::Ordering;
+
+use futures::FutureExt as _;
+use tracing::{info, warn};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::migration::control::steering::RunEnd;
+use crate::migration::limits::hooks::{HookEvent, HookPoint};
+use crate::migration::report::result::MigrationResult;
+use crate::migration::run::context::Context;
+use crate::migration::run::scope::Run;
+use crate::migration::run::undo::UndoRun;
+use crate::migration::service::MigrationService;
+use crate::protocol::journal::{JournalEntry, Outcome};
+use crate::protocol::statistics::{ObjectReport, Statistics};
+use crate::protocol::status::{MigrationStatus, Step};
+
+/// What a run, or an undo, came to.
+#[derive(Debug, Default)]
+struct Ended {
+    statistics: Statistics,
+    single: Option<ObjectReport>,
+    /// Where it stopped, and why, if it did.
+    stopped: Option<(Step, Error)>,
+    /// Whether this was an undo that came too late, and the refusal is recorded: it can go forward.
+    refused: bool,
+}
+
+impl Ended {
+    fn stopped(step: Step, error: Error) -> Self {
+        let stopped = Some((step, error));
+        Self {
+            stopped,
+            ..Self::default()
+        }
+    }
+}
+
+impl MigrationService {
+    /// Runs it to its end; or, when a command says so meanwhile, undoes it. An undo that is refused,
+    /// because the pivot is behind, goes forward again.
+    pub(super) async fn drive(&self, context: Box<Context>) -> MigrationResult {
+        let started = HookEvent::of(context.migration(), HookPoint::Started);
+        if let Err(veto) = context.call_hooks_with(started).await {
+            return self
+                .conclude_run(context, Ended::stopped(Step::AcquireLock, veto))
+                .await;
+        }
+        loop {
+            let ended = self.run(&context).await;
+            let Some(told) = context.steering.undo().filter(|_| ended.stopped.is_some()) else {
+                return self.conclude_run(context, ended).await;
+            };
+            let intent = JournalEntry::RollingBack {
+                reason: told.reason,
+                cancels: told.cancels,
+            };
+            let recorded = context.journal.lock().await.append(intent).await;
+            if let Err(error) = recorded {
+                return self
+                    .conclude_run(context, Ended::stopped(Step::RollBack, error))
+                    .await;
+            }
+            let ended = self.undo(&context).await;
+            if !ended.refused {
+                return self.conclude_undo(context, ended).await;
+            }
+            context.go_forward();
+        }
+    }
+
+    /// Goes on with an undo; one that is refused goes forward.
+    pub(super) async fn drive_from_undo(&self, context: Box<Context>) -> MigrationResult {
+        let ended = self.undo(&context).await;
+        if !ended.refused {
+            return self.conclude_undo(context, ended).await;
+        }
+        context.go_forward();
+        self.drive(context).await
+    }
+
+    /// Undoes it; where that is refused, that is how it ends.
+    pub(super) async fn drive_undo(&self, context: Box<Context>) -> MigrationResult {
+        let ended = self.undo(&context).await;
+        self.conclude_undo(context, ended).await
+    }
+
+    /// Works through the scope. The loss of the lock ends it at once, wherever it is: what was under
+    /// way is as after a crash.
+    async fn run(&self, context: &Context) -> Ended {
+        let begun = context.journal.lock().await.state().batch.clone();
+        let mut run = Run::new(context);
+        let ended = tokio::select! {
+            ended = run.run(begun).boxed() => ended,
+            lost = context.stop.lost() => Err(lost),
+        };
+        let Run {
+            statistics,
+            single,
+            failure,
+            ..
+        } = run;
+        let stopped = match ended {
+            Err(error) => Some((Step::Copy, error)),
+            Ok(()) => failure,
+        };
+        Ended {
+            statistics,
+            single,
+            stopped,
+            refused: false,
+        }
+    }
+
+    /// Undoes what has not passed its pivot. Where that is nothing, it is refused.
+    async fn undo(&self, context: &Context) -> Ended {
+        context.steering.begin_undo();
+        let mut undo = UndoRun::new(context);
+        let error = tokio::select! {
+            ended = undo.run().boxed() => ended.err(),
+            lost = context.stop.lost() => Some(lost),
+        };
+        let mut ended = Ended {
+            statistics: undo.statistics,
+            stopped: error.map(|error| (Step::RollBack, error)),
+            ..Ended::default()
+        };
+        if let Some((_, why)) = ended.stopped.as_ref().filter(|_| undo.too_late) {
+            match refuse_undo(context, why.to_string()).await {
+                Ok(()) => ended.refused = true,
+                Err(unwritten) => ended.stopped = Some((Step::RollBack, unwritten)),
+            }
+        }
+        ended
+    }
+
+    async fn conclude_run(&self, context: Box<Context>, ended: Ended) -> MigrationResult {
+        let statistics = &ended.statistics;
+        let single = ended.stopped.is_some() && context.plan.scope.single().is_some();
+        let undone = undone(statistics).filter(|_| single);
+        let entry = match (&ended.stopped, undone) {
+            (Some(_), Some(outcome)) => finished(outcome, statistics),
+            (None, _) => finished(Outcome::Completed, statistics),
+            (Some((step, error)), None) => stopped(*step, error),
+        };
+        let end = match (undone, &ended.stopped) {
+            (Some(_), _) => Some(RunEnd::Undone),
+            (_, None) => Some(RunEnd::Completed),
+            _ => None,
+        };
+        self.end(context, ended, (entry, end)).await
+    }
+
+    async fn conclude_undo(&self, context: Box<Context>, ended: Ended) -> MigrationResult {
+        let cancelling = context.journal.lock().await.state().cancelling;
+        let outcome = match undone(&ended.statistics) {
+            Some(Outcome::RolledBack) | None if cancelling => Outcome::Cancelled,
+            undone => undone.unwrap_or(Outcome::RolledBack),
+        };
+        let (entry, end) = match &ended.stopped {
+            None => (finished(outcome, &ended.statistics), Some(RunEnd::Undone)),
+            Some((step, error)) => (stopped(*step, error), None),
+        };
+        if ended.stopped.is_none() {
+            let undone = HookEvent::of(context.migration(), HookPoint::RolledBack);
+            // a hook cannot veto what has happened
+            let _ = context.call_hooks_with(undone).await;
+        }
+        self.end(context, ended, (entry, end)).await
+    }
+
+    /// Writes the last record. A holder that was fenced off, or that cannot write, ends all the
+    /// same: whoever comes next finds out from the streams.
+    async fn conclude(
+        &self,
+        context: &Context,
+        entry: JournalEntry,
+        stopped: Option<(Step, Error)>,
+    ) -> (MigrationStatus, Option<Error>) {
+        let error = stopped.map(|(_, error)| error);
+        let mut journal = context.journal.lock().await;
+        match journal.append(entry).await {
+            Ok(()) => (journal.state().status(), error),
+            Err(unwritten) => {
+                warn!(error = %unwritten, "the end could not be recorded");
+                (MigrationStatus::Failed, Some(error.unwrap_or(unwritten)))
+            }
+        }
+    }
+
+    async fn end(
+        &self,
+        mut context: Box<Context>,
+        mut ended: Ended,
+        (entry, end): (JournalEntry, Option<RunEnd>),
+    ) -> MigrationResult {
+        if let Some((_, error)) = &ended.stopped
+            && *error.kind() != ErrorKind::Cancelled
+        {
+            let failed = HookEvent::of(context.migration(), HookPoint::Failed).with_error(error);
+            // a hook cannot veto what has happened
+            let _ = context.call_hooks_with(failed).await;
+        }
+        let (status, error) = self.conclude(&context, entry, ended.stopped.take()).await;
+        let faults = context.reporter.finish(status).await;
+        let mut statistics = ended.statistics;
+        statistics.callback_panics = faults.panics;
+        statistics.callbacks_blocked = faults.blocked;
+        statistics.hook_faults = context.hook_faults.load(Ordering::Relaxed);
+        if let Some(end) = &end {
+            context.steering.conclude(end).await;
+        }
+        context.steering.publish_last().await;
+        if let Some(lock) = context.stop.lock.take() {
+            self.release(lock).await;
+        }
+        info!(%status, migrated = statistics.migrated, failed = statistics.failed, "ended");
+        MigrationResult {
+            migration: context.plan.migration,
+            elapsed: context.reporter.elapsed(),
+            plan: context.plan,
+            status,
+            statistics,
+            object: ended.single,
+            error,
+        }
+    }
+}
+
+/// Records that the pivot is behind: nothing has ended, and it can go forward.
+async fn refuse_undo(context: &Context, reason: String) -> Result<()> {
+    let refused = JournalEntry::RollBackRefused {
+        reason: reason.clone(),
+    };
+    context.journal.lock().await.append(refused).await?;
+    if context.plan.scope.single().is_some() {
+        context.steering.past_the_pivot();
+    }
+    context.steering.refuse_undo(reason).await;
+    Ok(())
+}
+
+/// How an undo ended, if there was anything to undo.
+fn undone(statistics: &Statistics) -> Option<Outcome> {
+    match (statistics.abandoned, statistics.rolled_back) {
+        (0, 0) => None,
+        (0, _) => Some(Outcome::RolledBack),
+        _ => Some(Outcome::Abandoned),
+    }
+}
+
+fn finished(outcome: Outcome, statistics: &Statistics) -> JournalEntry {
+    JournalEntry::Finished {
+        outcome,
+        statistics: Box::new(statistics.clone()),
+    }
+}
+
+fn stopped(step: Step, error: &Error) -> JournalEntry {
+    let requested = matches!(error.kind(), ErrorKind::Cancelled);
+    JournalEntry::Stopped {
+        step,
+        requested,
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,484 @@
+//! Driving one object from wherever it stands to the end of its migration.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use tracing::{Instrument as _, debug, info_span};
+
+use crate::cutover::attempt::{Attempt, Sight};
+use crate::cutover::{close, compare, copy, undo};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Revision, Schema};
+use crate::id::ObjectId;
+use crate::migration::limits::hooks::HookPoint;
+use crate::migration::run::context::Context;
+use crate::migration::run::triage::Triage;
+use crate::migration::step::phases::{self, Published};
+use crate::migration::step::pin as reverse;
+use crate::migration::step::readiness::Readiness;
+use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::protocol::decisions::{self, Action, Observed, TargetState};
+use crate::protocol::phase::MigrationPhase;
+use crate::protocol::statistics::{ObjectFate, ObjectReport};
+use crate::protocol::status::Step;
+use crate::store::Tail;
+
+/// Looks that may fail or find nothing to do in a row before it is given up.
+const PATIENCE: u32 = 12;
+
+/// The migration of one object.
+#[derive(Debug)]
+pub(crate) struct ObjectRun<'a> {
+    context: &'a Context,
+    object: &'a ObjectId,
+    /// The step that is being done: where a failure happened.
+    pub(crate) step: Step,
+    /// The attempt that is on: what an undo must undo.
+    pub(crate) attempt: Option<Attempt>,
+    cells: u64,
+    lost_closes: u64,
+    first_lost: Option<Duration>,
+    /// What a look would show now, as far as the last action has seen to it.
+    seen: Option<Sight>,
+    /// When this run wrote the Close.
+    closed_at: Option<Duration>,
+    /// From the Close until the document followed.
+    redirected: Duration,
+    readiness: Readiness,
+    published: Published,
+}
+
+/// How an attempt ended.
+enum AttemptEnd {
+    Migrated(Box<compare::Progressed>),
+    Fenced,
+}
+
+/// What one turn came to.
+enum Turn {
+    /// Something was done.
+    GoOn,
+    /// There was nothing to do now.
+    Wait,
+    End(AttemptEnd),
+}
+
+impl<'a> ObjectRun<'a> {
+    pub(crate) fn new(context: &'a Context, object: &'a ObjectId) -> Self {
+        let step = Step::Copy;
+        Self {
+            context,
+            object,
+            step,
+            attempt: None,
+            cells: 0,
+            lost_closes: 0,
+            first_lost: None,
+            seen: None,
+            closed_at: None,
+            redirected: Duration::ZERO,
+            readiness: Readiness::default(),
+            published: Published::default(),
+        }
+    }
+
+    /// Brings the object to the end of its migration, but for the archive.
+    ///
+    /// # Errors
+    /// Everything that stops it; [`step`](Self::step) says where.
+    pub(crate) async fn run(&mut self, triage: Triage) -> Result<ObjectReport> {
+        let span = info_span!("object", object = %self.object);
+        async {
+            match triage {
+                Triage::UpToDate(stream) => {
+                    Ok(ObjectReport::up_to_date(self.object.clone(), stream))
+                }
+                Triage::Finish(entry, generation) => self.finish(&entry, generation).await,
+                Triage::Migrate(document, tail) => self.migrate(&document, *tail).await,
+            }
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn migrate(&mut self, document: &ObjectDocument, tail: Tail) -> Result<ObjectReport> {
+        let source = document.active.clone();
+        let generation = document.terminated.len();
+        let mut retired = BTreeSet::new();
+        let mut tail = Some(tail);
+        loop {
+            let seen = tail.take();
+            let mut attempt = match &seen {
+                Some(tail) => {
+                    let source = (source.clone(), tail);
+                    Attempt::at(self.context, document, source, generation).await?
+                }
+                None => {
+                    let source = source.clone();
+                    Attempt::current(self.context, document, source, generation).await?
+                }
+            };
+            attempt.retired = std::mem::take(&mut retired);
+            if attempt.number > 0 {
+                undo::discard_fenced(self.context, &attempt).await?;
+                // it may be the undo of another holder that fenced it: then there is no next
+                self.context.ensure_in_charge().await?;
+            }
+            if let Some(originals) = &attempt.originals {
+                reverse::pin(self.context, self.object, originals).await?;
+            }
+            self.seen = first_sight(self.context, &attempt, seen).await;
+            self.attempt = Some(attempt.clone());
+            self.readiness = std::mem::take(&mut self.readiness).next_attempt();
+            self.published = Published::default();
+            match self.drive(&mut attempt).await? {
+                AttemptEnd::Migrated(progressed) => {
+                    return Ok(self.report(&attempt, &progressed));
+                }
+                AttemptEnd::Fenced => retired = attempt.retired,
+            }
+        }
+    }
+
+    /// Looks, decides, does the one thing, and looks again, until the attempt has ended.
+    async fn drive(&mut self, attempt: &mut Attempt) -> Result<AttemptEnd> {
+        let _driven = self.context.steering.driven();
+        let checkpoint = self.context.journal.lock().await.state().checkpoint.clone();
+        let mut progressed = compare::Progressed::resume(attempt, checkpoint.as_deref());
+        let mut fruitless = 0;
+        loop {
+            // boxed, so that the futures of many objects stay small
+            let turn = self.turn(attempt, &mut progressed).boxed().await;
+            let trouble = match turn {
+                Ok(Turn::End(end)) => return Ok(end),
+                Ok(Turn::GoOn) => {
+                    fruitless = 0;
+                    continue;
+                }
+                Ok(Turn::Wait) => Error::new(
+                    ErrorKind::Unavailable,
+                    "the streams did not settle: the target is ahead of the source",
+                ),
+                Err(e) if wants_another_look(&e) => e,
+                Err(e) if tells_of_a_fence(&e) && is_fenced(attempt).await => {
+                    return Ok(AttemptEnd::Fenced);
+                }
+                Err(e) => return Err(e),
+            };
+            debug!(error = %trouble, "looking again");
+            fruitless += 1;
+            if fruitless > PATIENCE {
+                return Err(trouble);
+            }
+            self.pause(fruitless).await;
+        }
+    }
+
+    async fn pause(&self, round: u32) {
+        let base = Duration::from_millis(5 << round.min(8));
+        let environment = &self.context.environment;
+        environment.clock.sleep(environment.jittered(base)).await;
+    }
+
+    async fn turn(
+        &mut self,
+        attempt: &mut Attempt,
+        progressed: &mut compare::Progressed,
+    ) -> Result<Turn> {
+        let context = self.context;
+        context.safe_point().await?;
+        let sight = match self.seen.take() {
+            Some(seen) => seen,
+            None => attempt.look().await?,
+        };
+        adopt_retired(attempt, &sight);
+        let names_source = self.document_names_source(attempt, &sight).await?;
+        let compared = progressed.verified();
+        let verified = Some(compared).filter(|_| progressed.is_complete());
+        let compared = (compared.source_events, verified);
+        let observed = attempt.observed(context, &sight, compared, names_source)?;
+        self.report_lag(&observed);
+        match decisions::next(&observed) {
+            Action::Copy { from } => {
+                self.step = Step::Copy;
+                let (events, phase) = (observed.source_events, MigrationPhase::DualWrite);
+                self.published.reach(context, attempt, events, phase).await;
+                let unhurried = !self.readiness.is_reached();
+                let copied = copy::copy(context, attempt, sight, (from, unhurried)).await?;
+                self.cells += copied.cells;
+                self.seen = copied.seen;
+                Ok(Turn::GoOn)
+            }
+            Action::Verify { to } => self.verify(attempt, sight, progressed, to).await,
+            Action::Close { target_events, .. } => {
+                self.step = Step::CutOver;
+                let (readiness, published) = (&mut self.readiness, &mut self.published);
+                let events = observed.source_events;
+                match readiness
+                    .permit(context, attempt, published, events)
+                    .await?
+                {
+                    true => self.close(attempt, sight, target_events).await,
+                    false => Ok(Turn::GoOn),
+                }
+            }
+            Action::FollowClose | Action::CloseBooks => {
+                self.past_the_pivot(attempt, &sight, progressed).await
+            }
+            Action::Superseded => self.superseded(attempt, &sight).await,
+            Action::NextAttempt => Ok(Turn::End(AttemptEnd::Fenced)),
+            Action::FenceAttempt => {
+                undo::fence(context, attempt, &sight).await?;
+                Ok(Turn::GoOn)
+            }
+            Action::LookAgain => Ok(Turn::Wait),
+        }
+    }
+
+    async fn verify(
+        &mut self,
+        attempt: &Attempt,
+        sight: Sight,
+        progressed: &mut compare::Progressed,
+        to: Revision,
+    ) -> Result<Turn> {
+        self.step = Step::Verify;
+        let before = progressed.verified();
+        // an error in the middle leaves what was verified before
+        let mut next = progressed.clone();
+        let unhurried = !self.readiness.is_reached();
+        compare::verify(self.context, attempt, &mut next, (to, unhurried)).await?;
+        let moved = next.verified() != before || !progressed.is_complete();
+        *progressed = next;
+        // after a short comparison the world is most likely as it was, and the Close finds out
+        let events = to.0.saturating_sub(before.source_events.0);
+        if moved && events <= self.context.plan.copy.final_round {
+            self.seen = Some(sight);
+        }
+        Ok(match moved {
+            true => Turn::GoOn,
+            // the same again, and still it does not permit the Close
+            false => Turn::Wait,
+        })
+    }
+
+    /// Asked only of a closed source that this run has not just closed itself: before that it does
+    /// not matter.
+    async fn document_names_source(&self, attempt: &Attempt, sight: &Sight) -> Result<bool> {
+        if sight.source_tail.close().is_none() || self.closed_at.is_some() {
+            return Ok(true);
+        }
+        let document = self.context.documents.load(self.object).await?.document;
+        Ok(document.active == attempt.source)
+    }
+
+    async fn close(
+        &mut self,
+        attempt: &Attempt,
+        sight: Sight,
+        target_events: Revision,
+    ) -> Result<Turn> {
+        match close::close(self.context, attempt, &sight, target_events).await {
+            Ok(source_tail) => {
+                self.closed_at = Some(self.context.meter.now());
+                self.seen = Some(Sight {
+                    source_tail,
+                    ..sight
+                });
+                Ok(Turn::GoOn)
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => {
+                self.lost_closes += 1;
+                self.context.reporter.update(|p| p.lost_close_attempts += 1);
+                self.give_up_in_time(attempt)?;
+                self.pause(u32::try_from(self.lost_closes.min(6)).unwrap_or(6))
+                    .await;
+                Ok(Turn::GoOn)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// R6: attempts that writers keep beating are bounded, in number and in time.
+    fn give_up_in_time(&mut self, attempt: &Attempt) -> Result<()> {
+        let options = &self.context.plan.cutover;
+        let now = self.context.meter.now();
+        let first = *self.first_lost.get_or_insert(now);
+        let late = options
+            .give_up_after
+            .is_some_and(|most| now.saturating_sub(first) >= most);
+        if self.lost_closes < options.attempts && !late {
+            return Ok(());
+        }
+        let message = format!(
+            "writers were faster than {} attempts to close {}",
+            self.lost_closes, attempt.source
+        );
+        Err(Error::new(ErrorKind::Stuck, message)
+            .with_hint("the source is untouched; resume when there is less traffic"))
+    }
+
+    fn report_lag(&self, observed: &Observed) {
+        let TargetState::Copied { cursor, .. } = observed.target_state else {
+            return;
+        };
+        let lag = observed.source_events.0.saturating_sub(cursor.0);
+        self.context.reporter.update(|p| p.lag = Some(lag));
+    }
+
+    /// The source is closed to our target and the document follows. Another holder may have done
+    /// a part of it: then the proof is made again from the closed streams.
+    async fn past_the_pivot(
+        &mut self,
+        attempt: &Attempt,
+        sight: &Sight,
+        progressed: &compare::Progressed,
+    ) -> Result<Turn> {
+        let Some(close) = sight.source_tail.close() else {
+            return Ok(Turn::Wait);
+        };
+        self.step = Step::CutOver;
+        if self.context.plan.scope.single().is_some() {
+            self.context.steering.past_the_pivot();
+        }
+        let source = &attempt.source;
+        match self.closed_at {
+            Some(at) => {
+                close::follow_own_close(self.context, self.object, source, close).await?;
+                self.redirected = self.context.meter.now().saturating_sub(at);
+            }
+            None => {
+                close::follow_close(self.context, self.object, source).await?;
+            }
+        }
+        let events = close.events;
+        phases::end(self.context, attempt, events, MigrationPhase::BookClosed).await;
+        self.context
+            .call_hooks(HookPoint::AfterCutover, attempt)
+            .await?;
+        let counted = decisions::Verified {
+            source_events: attempt.to_copy(close.events),
+            target_events: close.target_events,
+        };
+        if progressed.verified() == counted {
+            return Ok(Turn::End(AttemptEnd::Migrated(Box::new(
+                progressed.clone(),
+            ))));
+        }
+        self.step = Step::Verify;
+        let (n, m) = (counted.source_events, counted.target_events);
+        let progressed = compare::verify_closed(self.context, attempt, n, m).await?;
+        Ok(Turn::End(AttemptEnd::Migrated(Box::new(progressed))))
+    }
+
+    /// R5: finish the winner's document, then discard the own target.
+    async fn superseded(&mut self, attempt: &Attempt, sight: &Sight) -> Result<Turn> {
+        let context = self.context;
+        chain::help(&context.stores, &context.documents, self.object).await?;
+        undo::discard(attempt).await?;
+        self.attempt = None;
+        let winner = sight.source_tail.close().map(|c| c.migration.to_string());
+        Err(Error::new(
+            ErrorKind::Fenced,
+            format!(
+                "another migration has moved {} first: {}",
+                self.object,
+                winner.unwrap_or_default()
+            ),
+        ))
+    }
+
+    /// This migration closed the stream in an earlier run: what is left is done, and the proof is
+    /// made again.
+    async fn finish(&mut self, entry: &TerminatedStream, generation: u64) -> Result<ObjectReport> {
+        let stores = &self.context.stores;
+        let document = self.context.documents.load(self.object).await?.document;
+        let originals = self.context.originals(&document)?;
+        let attempt = Attempt {
+            object: self.object.clone(),
+            source: entry.stream.clone(),
+            target: entry.continuation.clone(),
+            source_store: Arc::clone(stores.of(&entry.stream)?),
+            target_store: Arc::clone(stores.of(&entry.continuation)?),
+            generation,
+            number: 0,
+            retired: BTreeSet::new(),
+            accepted: BTreeSet::new(),
+            originals,
+        };
+        self.step = Step::CutOver;
+        close::follow_close(self.context, self.object, &attempt.source).await?;
+        let closed = MigrationPhase::BookClosed;
+        phases::end(self.context, &attempt, entry.events, closed).await;
+        self.step = Step::Verify;
+        let (n, m) = (attempt.to_copy(entry.events), entry.continuation_events);
+        let progressed = compare::verify_closed(self.context, &attempt, n, m).await?;
+        Ok(self.report(&attempt, &progressed))
+    }
+
+    fn report(&self, attempt: &Attempt, progressed: &compare::Progressed) -> ObjectReport {
+        ObjectReport {
+            object: self.object.clone(),
+            fate: ObjectFate::Migrated,
+            source: Some(attempt.source.clone()),
+            target: attempt.target.clone(),
+            verification: Some(progressed.result(attempt)),
+            ledger: progressed.ledger().clone(),
+            source_bytes: progressed.source_bytes,
+            target_bytes: progressed.target_bytes,
+            cells: self.cells,
+            lost_close_attempts: self.lost_closes,
+            redirected: self.redirected,
+        }
+    }
+}
+
+/// Of a migration that has only just begun nobody has begun the target: what triage saw of the
+/// source serves, and should the target be there all the same, the first append to it finds out.
+async fn first_sight(context: &Context, attempt: &Attempt, source: Option<Tail>) -> Option<Sight> {
+    if attempt.number > 0 || context.is_resumed().await {
+        return None;
+    }
+    Some(Sight {
+        target_tail: Tail::default(),
+        origin: None,
+        source_tail: source?,
+        fenced: false,
+    })
+}
+
+/// Whether the world must be looked at again after this error: it says nothing about what is to be
+/// done next, or says that it has changed.
+fn wants_another_look(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Conflict { actual: Some(_) }
+            | ErrorKind::Closed(_)
+            | ErrorKind::Unavailable
+            | ErrorKind::Ambiguous
+    )
+}
+
+/// Whether an error may have come of another's undo: that one fences the source, and then discards
+/// the target, which this one may have written to behind its back (R17).
+fn tells_of_a_fence(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Fenced | ErrorKind::Gone | ErrorKind::VerificationFailed
+    )
+}
+
+async fn is_fenced(attempt: &Attempt) -> bool {
+    attempt.look().await.is_ok_and(|sight| sight.fenced)
+}
+
+/// A target that was begun says itself which schemas are retired; unless this attempt knows more.
+fn adopt_retired(attempt: &mut Attempt, sight: &Sight) {
+    let Some(origin) = &sight.origin else { return };
+    let known: &BTreeSet<Schema> = &attempt.retired;
+    if known.is_subset(&origin.retired) {
+        attempt.retired.clone_from(&origin.retired);
+    }
+}

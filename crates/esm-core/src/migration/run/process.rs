@@ -1,0 +1,356 @@
+//! The life of a run: lock, journal, work, last record, release.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span, warn};
+
+use crate::cutover::meter::Meter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{LockName, MigrationId};
+use crate::migration::control::log::ControlLog;
+use crate::migration::control::progress_record::ProgressRecord;
+use crate::migration::control::steering::Steering;
+use crate::migration::describe::options::RunOptions;
+use crate::migration::journal::Journal;
+use crate::migration::limits::hooks::{HookEvent, HookPoint};
+use crate::migration::limits::in_flight::{Requests, limited};
+use crate::migration::limits::throttle::Throttle;
+use crate::migration::lock::held_lock::{HeldLock, LockDemand, held};
+use crate::migration::lock::options::LockOptions;
+use crate::migration::lock::scope::{lock_name, wider_locks};
+use crate::migration::report::progress::Reporter;
+use crate::migration::report::result::MigrationResult;
+use crate::migration::run::context::{Context, Stop};
+use crate::migration::service::{MigrationService, unknown};
+use crate::object::{Documents, KnownStores};
+use crate::protocol::journal::{JournalEntry, JournalState};
+use crate::protocol::planned::PlannedMigration;
+use crate::transform::{EventTransformer, Identity, Mapper};
+
+impl MigrationService {
+    /// Executes a plan that was checked already.
+    pub(crate) async fn execute(
+        &self,
+        plan: PlannedMigration,
+        options: RunOptions,
+    ) -> Result<MigrationResult> {
+        let migration = plan.migration;
+        async {
+            self.refuse_if_unfinished(&plan, &options).await?;
+            let hooks = &options.hooks;
+            let planned = HookEvent::of(migration, HookPoint::Planned);
+            let hook_faults = hooks.call(&self.environment, planned).await?;
+            let reporter = Reporter::start(options.progress.clone(), &self.environment, migration);
+            let lock = self.lock(&plan, &options).await?;
+            let mut journal = self.journal(migration).await?;
+            let begun = async {
+                self.announce_target_store(&plan).await?;
+                journal.claim().await?;
+                journal
+                    .append(JournalEntry::Planned {
+                        plan: Box::new(plan.clone()),
+                    })
+                    .await
+            };
+            if let Err(e) = begun.await {
+                self.release(lock).await;
+                return Err(e);
+            }
+            let context = self
+                .context((plan, false), &options, reporter, lock, journal)
+                .await;
+            context.hook_faults.store(hook_faults, Ordering::Relaxed);
+            Ok(self.drive(context).boxed().await)
+        }
+        .instrument(info_span!("migration", %migration))
+        .await
+    }
+
+    /// Goes on with an unfinished migration.
+    pub(crate) async fn resume_run(
+        &self,
+        migration: MigrationId,
+        options: RunOptions,
+    ) -> Result<MigrationResult> {
+        async {
+            let (context, rolling_back) = self.take_over(migration, &options).await?;
+            // an undo needs no transformer, so there may be none to go forward with
+            let can_go_forward = self.check_resumed(&context.plan, &options, false).is_ok();
+            Ok(match (rolling_back, can_go_forward) {
+                (false, _) => self.drive(context).boxed().await,
+                (true, true) => self.drive_from_undo(context).boxed().await,
+                (true, false) => self.drive_undo(context).boxed().await,
+            })
+        }
+        .instrument(info_span!("migration", %migration))
+        .await
+    }
+
+    /// Undoes an unfinished migration.
+    pub(crate) async fn roll_back_run(
+        &self,
+        migration: MigrationId,
+        reason: &str,
+        options: RunOptions,
+    ) -> Result<MigrationResult> {
+        async {
+            let (context, rolling_back) = self.take_over(migration, &options).await?;
+            if !rolling_back {
+                let entry = JournalEntry::RollingBack {
+                    reason: reason.to_owned(),
+                    cancels: false,
+                };
+                let recorded = context.journal.lock().await.append(entry).await;
+                if let Err(error) = recorded {
+                    self.release(context.stop.lock).await;
+                    return Err(error);
+                }
+            }
+            Ok(self.drive_undo(context).boxed().await)
+        }
+        .instrument(info_span!("migration", %migration))
+        .await
+    }
+
+    /// Takes the lock and the journal of an unfinished migration.
+    async fn take_over(
+        &self,
+        migration: MigrationId,
+        options: &RunOptions,
+    ) -> Result<(Box<Context>, bool)> {
+        let mut journal = self.journal(migration).await?;
+        let plan = resumable(migration, journal.state())?;
+        let undoing = options.undo || journal.state().rolling_back.is_some();
+        self.check_resumed(&plan, options, undoing)?;
+        let reporter = Reporter::start(options.progress.clone(), &self.environment, migration);
+        let lock = self.lock(&plan, options).await?;
+        if let Err(e) = journal.claim().await {
+            self.release(lock).await;
+            return Err(e);
+        }
+        // another may have ended an undo, refused, since it was read: an undo needs no transformer,
+        // but going forward does
+        let rolling_back = journal.state().rolling_back.is_some();
+        if let Err(e) = self.check_resumed(&plan, options, options.undo || rolling_back) {
+            self.release(lock).await;
+            return Err(e);
+        }
+        let resumed = (plan, true);
+        let context = self.context(resumed, options, reporter, lock, journal);
+        Ok((context.await, rolling_back))
+    }
+
+    /// R13: the home store names the target's store before anything is copied, so certainly before
+    /// the pivot.
+    async fn announce_target_store(&self, plan: &PlannedMigration) -> Result<()> {
+        let home = self.stores.home().id();
+        match plan.target_store.filter(|store| *store != home) {
+            Some(store) => KnownStores::new(Arc::clone(&self.records)).add(store).await,
+            None => Ok(()),
+        }
+    }
+
+    fn check_resumed(
+        &self,
+        plan: &PlannedMigration,
+        options: &RunOptions,
+        undoing: bool,
+    ) -> Result<()> {
+        if plan.store != self.stores.home().id() {
+            let message = format!("the migration belongs to another store: {}", plan.store);
+            return Err(Error::new(ErrorKind::PlanOutdated, message));
+        }
+        if let Some(store) = plan.target_store {
+            self.stores.get(store)?;
+        }
+        if !undoing {
+            self.stores.home().capabilities().ensure_source()?;
+        }
+        let given = options.fingerprint_for(plan);
+        // an undo transforms nothing, so it needs no transformer
+        let free = undoing && options.transformer.is_none();
+        if free || plan.fingerprint == given {
+            return Ok(());
+        }
+        let message = format!(
+            "another transformation than the migration began with: expected {}, got {given}",
+            plan.fingerprint
+        );
+        Err(Error::new(ErrorKind::PlanOutdated, message).with_hint(
+            "resume it with its own transformation, or roll it back and begin a new one",
+        ))
+    }
+
+    /// A migration of the same scope that has not ended is to be resumed or rolled back first.
+    async fn refuse_if_unfinished(
+        &self,
+        plan: &PlannedMigration,
+        options: &RunOptions,
+    ) -> Result<()> {
+        for wider in wider_locks(&plan.scope)? {
+            tokio::select! {
+                free = self.wait_until_free(&wider, &options.lock) => free?,
+                () = options.cancel.cancelled() => return Err(stopped_waiting()),
+            }
+        }
+        let Some(info) = self.locks.inspect(&lock_name(&plan.scope)?).await? else {
+            return Ok(());
+        };
+        let Some(earlier) = info.migration else {
+            return Ok(());
+        };
+        let journal = self.journal(earlier).await?;
+        let state = journal.state();
+        if state.plan.is_none() || state.outcome.is_some() {
+            return Ok(());
+        }
+        let since = state
+            .started_at
+            .map_or(String::new(), |at| format!(" since {at}"));
+        let message = format!(
+            "a migration of {} is not finished: {earlier}, {} by {}{since}",
+            plan.scope,
+            state.status(),
+            info.holder
+        );
+        let kind = match info.held {
+            true => ErrorKind::LockHeld(Box::new(info)),
+            false => ErrorKind::AlreadyExists,
+        };
+        Err(Error::new(kind, message).with_hint(format!(
+            "if it runs, wait for it; else resume it or roll it back: {earlier}"
+        )))
+    }
+
+    /// Waits for the holder of a wider lock, as long as for the own lock. Who has only just come
+    /// cannot tell a lock that is renewed from one whose holder died, until a lease has passed; but
+    /// a migration that has ended is not at work, also where its lock was never released.
+    async fn wait_until_free(&self, lock: &LockName, options: &LockOptions) -> Result<()> {
+        let clock = &self.environment.clock;
+        let deadline = clock.monotonic() + options.timeout;
+        loop {
+            let seen = self.locks.inspect(lock).await?;
+            let Some(info) = seen.filter(|info| info.held) else {
+                return Ok(());
+            };
+            if let Some(migration) = info.migration
+                && self.journal(migration).await?.state().outcome.is_some()
+            {
+                return Ok(());
+            }
+            if clock.monotonic() >= deadline {
+                return Err(held(info));
+            }
+            let pause = (options.lease / 10).min(Duration::from_secs(1));
+            clock.sleep(pause.max(Duration::from_millis(10))).await;
+        }
+    }
+
+    async fn lock(&self, plan: &PlannedMigration, options: &RunOptions) -> Result<HeldLock> {
+        let demand = LockDemand {
+            name: lock_name(&plan.scope)?,
+            holder: self.holder.clone(),
+            migration: Some(plan.migration),
+            options: options.lock,
+        };
+        let acquiring = HeldLock::acquire(Arc::clone(&self.locks), &self.environment, demand);
+        tokio::select! {
+            lock = acquiring => lock,
+            () = options.cancel.cancelled() => Err(stopped_waiting()),
+        }
+    }
+
+    async fn context(
+        &self,
+        (plan, resumed): (PlannedMigration, bool),
+        options: &RunOptions,
+        reporter: Reporter,
+        lock: HeldLock,
+        journal: Journal,
+    ) -> Box<Context> {
+        let transformer: Arc<dyn EventTransformer> = options
+            .transformer
+            .clone()
+            .unwrap_or_else(|| Arc::new(Identity));
+        if let Some(object) = plan.scope.single() {
+            reporter.update(|p| {
+                p.object = Some(object.clone());
+                p.objects_total = Some(1);
+            });
+        }
+        let (reporter, meter) = (
+            Arc::new(reporter),
+            Meter::new(self.environment.clock.clone()),
+        );
+        let (records, requests) = (&self.records, Arc::new(Requests::default()));
+        let log = ControlLog::new(Arc::clone(records), plan.migration);
+        let progress = ProgressRecord::new(
+            Arc::clone(records),
+            plan.migration,
+            Arc::clone(&reporter),
+            Arc::clone(&meter),
+            Arc::clone(&requests),
+        );
+        let control = (options.control, resumed);
+        let steering = Steering::begin(&plan, &self.environment, log, control, progress).await;
+        requests.limit(steering.settings().requests_in_flight);
+        Box::new(Context {
+            stores: limited(&self.stores, &requests),
+            steering,
+            throttle: Throttle::new(options.throttle.clone()),
+            requests,
+            meter,
+            hooks: options.hooks.clone(),
+            hook_faults: AtomicU64::new(0),
+            phases_swept: AtomicBool::new(false),
+            documents: Documents::new(Arc::clone(&self.records)),
+            records: Arc::clone(&self.records),
+            locks: Arc::clone(&self.locks),
+            backups: options.backups.clone().or_else(|| self.backups.clone()),
+            archives: options.archives.clone().or_else(|| self.backups.clone()),
+            environment: self.environment.clone(),
+            mapper: Mapper::new(transformer),
+            plan,
+            checks: options.checks.clone(),
+            reporter,
+            stop: Stop {
+                requested: options.cancel.clone(),
+                lock: Some(lock),
+                taken_over: CancellationToken::new(),
+            },
+            journal: Mutex::new(journal),
+        })
+    }
+
+    pub(super) async fn release(&self, lock: impl Into<Option<HeldLock>>) {
+        let Some(lock) = lock.into() else { return };
+        if let Err(error) = lock.release().await {
+            // it expires by itself
+            warn!(%error, "the lock could not be released");
+        }
+    }
+}
+
+fn stopped_waiting() -> Error {
+    Error::new(ErrorKind::Cancelled, "stopped while waiting for the lock")
+}
+
+fn resumable(migration: MigrationId, state: &JournalState) -> Result<PlannedMigration> {
+    if state.next_number == 0 {
+        return Err(unknown(migration));
+    }
+    if state.outcome.is_some() {
+        let message = format!("the migration has ended, {}: {migration}", state.status());
+        return Err(Error::new(ErrorKind::AlreadyExists, message)
+            .with_hint("there is nothing to resume; begin a new migration"));
+    }
+    state.plan.as_deref().cloned().ok_or_else(|| {
+        Error::not_found(format!("nothing was planned yet in migration {migration}"))
+            .with_hint("begin a new migration")
+    })
+}

@@ -1,0 +1,96 @@
+//! Where an object stands before anything is done about it.
+
+use crate::cutover::undo;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ObjectId, StreamRef};
+use crate::migration::run::context::Context;
+use crate::migration::step::standing as reverse;
+use crate::migration::step::standing::Standing;
+use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::protocol::planned::PlannedMigration;
+use crate::store::{EventStoreExt as _, Stores, Tail};
+
+/// Where an object stands before this run does anything about it.
+#[derive(Debug, Clone)]
+pub(crate) enum Triage {
+    /// It is to be migrated from its active stream, which had this tail.
+    Migrate(Box<ObjectDocument>, Box<Tail>),
+    /// This migration has passed its pivot, at this depth of the chain; something may be left to do.
+    Finish(Box<TerminatedStream>, u64),
+    /// Its active stream went through this transformation already.
+    UpToDate(StreamRef),
+}
+
+/// Finds out where an object stands, and helps its document on if it has fallen behind.
+///
+/// # Errors
+/// `NotFound`; `Deleted`; `PlanOutdated` when the planned source is not the active stream;
+/// `Unsupported` when its store cannot close streams while they are written to.
+pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triage> {
+    let (document, end) = chain::help(&context.stores, &context.documents, object).await?;
+    let migration = context.migration();
+    let mut terminated = (0..).zip(&document.terminated);
+    if let Some((generation, entry)) = terminated.find(|(_, t)| t.migration == migration) {
+        return Ok(Triage::Finish(Box::new(entry.clone()), generation));
+    }
+    if !document.terminated.is_empty() && context.is_resumed().await {
+        undo::discard_superseded(context, &document).await?;
+    }
+    if let Some(planned) = context.plan.source.as_ref().filter(|s| **s != end.stream) {
+        let message = format!("the active stream is not {planned} but {}", end.stream);
+        return Err(Error::new(ErrorKind::PlanOutdated, message).with_hint("make a new plan"));
+    }
+    if needs_nothing(context, &document, &end.tail).await? {
+        return Ok(Triage::UpToDate(end.stream));
+    }
+    let source_store = context.stores.of(&end.stream)?;
+    source_store.capabilities().ensure_source()?;
+    Ok(Triage::Migrate(Box::new(document), Box::new(end.tail)))
+}
+
+/// Whether there is nothing to do for an object whose active stream has this tail.
+///
+/// # Errors
+/// Those of [`reverse::standing`].
+pub(crate) async fn needs_nothing(
+    context: &Context,
+    document: &ObjectDocument,
+    tail: &Tail,
+) -> Result<bool> {
+    let (stores, plan) = (&context.stores, &context.plan);
+    match &plan.reverses {
+        Some(reverses) => {
+            let standing = reverse::standing(stores, reverses, document, tail).await?;
+            Ok(!matches!(standing, Standing::Restore(_)))
+        }
+        None => Ok(!plan.again && is_up_to_date(stores, plan, document, &document.active).await?),
+    }
+}
+
+/// Whether the active stream went through this very transformation, and is where the plan wants it:
+/// so says the document, or, where only a helper wrote it, the first cell of the stream.
+pub(crate) async fn is_up_to_date(
+    stores: &Stores,
+    plan: &PlannedMigration,
+    document: &ObjectDocument,
+    active: &StreamRef,
+) -> Result<bool> {
+    if plan.target_store.is_some_and(|store| store != active.store) {
+        return Ok(false);
+    }
+    let Some(entry) = document
+        .terminated
+        .iter()
+        .rfind(|t| t.continuation == *active)
+    else {
+        return Ok(false);
+    };
+    let went_through = match &entry.fingerprint {
+        Some(fingerprint) => Some(fingerprint.clone()),
+        None => {
+            let origin = stores.of(active)?.origin(&active.stream).await?;
+            origin.map(|origin| origin.fingerprint)
+        }
+    };
+    Ok(went_through.as_ref() == Some(&plan.fingerprint))
+}

@@ -1,0 +1,204 @@
+//! Undoing a whole migration before its pivots.
+
+use futures::StreamExt as _;
+
+use crate::cutover::attempt::Attempt;
+use crate::cutover::close::follow_close;
+use crate::cutover::undo::{self, undo};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ObjectId, StreamRef};
+use crate::migration::run::context::Context;
+use crate::migration::run::triage::needs_nothing;
+use crate::migration::step::close_books::{OpenBooks, close_books};
+use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::protocol::decisions::Undone;
+use crate::protocol::planned::Scope;
+use crate::protocol::statistics::Statistics;
+use crate::protocol::status::Step;
+use crate::store::Tail;
+
+/// The undo of all objects of a migration that have not passed their pivot.
+#[derive(Debug)]
+pub(crate) struct UndoRun<'a> {
+    context: &'a Context,
+    pub(crate) statistics: Statistics,
+    /// Whether there was nothing to undo, because every pivot was behind.
+    pub(crate) too_late: bool,
+    /// Objects that were left as they are: open, and nothing was begun.
+    untouched: u64,
+    /// The first object's that could not be undone.
+    failure: Option<Error>,
+    /// Books of migrated objects that are open still: at most those of the last batch.
+    open: Vec<OpenBooks>,
+}
+
+impl<'a> UndoRun<'a> {
+    pub(crate) fn new(context: &'a Context) -> Self {
+        Self {
+            context,
+            statistics: Statistics::default(),
+            too_late: false,
+            untouched: 0,
+            failure: None,
+            open: Vec::new(),
+        }
+    }
+
+    /// Fences and discards what was begun. What has passed its pivot stays migrated, and what was
+    /// left to do for it is done: nobody will come back for it.
+    ///
+    /// A migration all of whose objects have passed their pivots is not undone at all: it can be
+    /// finished. One with an object that cannot be migrated must be able to end too.
+    ///
+    /// # Errors
+    /// `Stuck` when every object has passed its pivot, or when something could not be fenced.
+    pub(crate) async fn run(&mut self) -> Result<()> {
+        let batch = self.context.journal.lock().await.state().batch.clone();
+        // A paused holder that wakes up finds the claim in the journal before it closes anything,
+        // so what was not begun by now never will be: see `Context::ensure_in_charge`. The objects
+        // of the last batch are fenced all the same, which stops such a holder earlier.
+        let at_work = batch.map(|b| b.objects).unwrap_or_default();
+        match &self.context.plan.scope {
+            Scope::Objects(objects) => {
+                for object in objects {
+                    self.object(object, true).await?;
+                }
+            }
+            Scope::Name(_) | Scope::All => {
+                for object in &at_work {
+                    self.object(object, true).await?;
+                }
+                self.rest(&at_work).await?;
+            }
+        }
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
+        match self.statistics.migrated {
+            0 => Ok(()),
+            migrated if self.undone() == 0 && self.untouched == 0 => {
+                self.too_late = true;
+                Err(too_late(migrated))
+            }
+            _ => self.close_books().await,
+        }
+    }
+
+    fn undone(&self) -> u64 {
+        self.statistics.rolled_back + self.statistics.abandoned
+    }
+
+    /// Closes the books of what stays migrated. Who undoes may not know the archive's provider:
+    /// then they stay open.
+    async fn close_books(&mut self) -> Result<()> {
+        if self.context.archives.is_none() {
+            return Ok(());
+        }
+        if let Some(archive) = close_books(self.context, &self.open).await? {
+            self.statistics.name_archive(&archive);
+        }
+        Ok(())
+    }
+
+    /// Objects of earlier batches: fenced only where something was begun.
+    async fn rest(&mut self, done: &[ObjectId]) -> Result<()> {
+        let name = match &self.context.plan.scope {
+            Scope::Name(name) => Some(name.clone()),
+            _ => None,
+        };
+        let documents = self.context.documents.clone();
+        let mut objects = documents.objects(name);
+        while let Some(object) = objects.next().await {
+            let object = object?;
+            if !done.contains(&object) {
+                self.object(&object, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Undoes one of several objects; one that cannot be undone does not keep the others.
+    async fn object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
+        match self.undo_object(object, always_fence).await {
+            Err(error) if self.context.ends_the_run(&error) => Err(error),
+            Err(error) => {
+                self.statistics.name_failure(object, Step::RollBack, &error);
+                self.failure.get_or_insert(error);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn undo_object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
+        let context = self.context;
+        let (document, end) = match chain::help(&context.stores, &context.documents, object).await {
+            Ok(found) => found,
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        if let Some(entry) = closed_by(&document, context) {
+            return self.finish(object, &entry.stream).await;
+        }
+        undo::discard_superseded(context, &document).await?;
+        let generation = document.terminated.len();
+        let active = document.active.clone();
+        let attempt = Attempt::current(context, &document, active, generation).await?;
+        if context.plan.reverses.is_some() && attempt.originals.is_none() {
+            // the migration that is reversed did not move it, so nothing can have been begun
+            return Ok(());
+        }
+        if attempt.number > 0 {
+            undo::discard_fenced(context, &attempt).await?;
+        }
+        let target_tail = attempt.target_store.tail(&attempt.target.stream).await?;
+        let begun = !target_tail.is_empty();
+        if !begun && (!always_fence || attempt.number > 0) {
+            self.untouched += u64::from(!self.is_done(&document, &end.tail).await?);
+            return Ok(());
+        }
+        match undo(context, &attempt).await? {
+            Undone::TooLate => self.finish(object, &attempt.source).await?,
+            undone => self.statistics.add_undone(undone),
+        }
+        Ok(())
+    }
+
+    /// An object that has passed its pivot: its document gets what only this migration knows.
+    async fn finish(&mut self, object: &ObjectId, source: &StreamRef) -> Result<()> {
+        self.statistics.migrated += 1;
+        let document = follow_close(self.context, object, source).await?;
+        let entry = document.terminated(source);
+        let books = self.context.plan.close_books.as_ref();
+        let archived = books.is_some_and(|books| books.archive.is_some());
+        if archived && entry.is_some_and(|entry| entry.books_closed_at.is_none()) {
+            let (object, stream) = (object.clone(), source.clone());
+            self.open.push(OpenBooks { object, stream });
+        }
+        Ok(())
+    }
+
+    /// Whether this migration would leave the object as it is.
+    async fn is_done(&self, document: &ObjectDocument, tail: &Tail) -> Result<bool> {
+        match needs_nothing(self.context, document, tail).await {
+            // one that it cannot reverse, because another has moved it on: it can never be finished
+            Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => Ok(false),
+            done => done,
+        }
+    }
+}
+
+/// The entry of the stream that this migration closed.
+fn closed_by<'d>(document: &'d ObjectDocument, context: &Context) -> Option<&'d TerminatedStream> {
+    let mut entries = document.terminated.iter();
+    entries.find(|entry| entry.migration == context.migration())
+}
+
+fn too_late(migrated: u64) -> Error {
+    let message =
+        format!("the sources were closed already, so there is only forward: {migrated} objects");
+    Error::new(ErrorKind::Stuck, message).with_hint(
+        "resume the migration to finish it, then roll it back: that migrates its objects back and \
+         restores the originals",
+    )
+}

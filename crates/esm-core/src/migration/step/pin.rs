@@ -1,0 +1,33 @@
+//! Keeping the originals from being deleted while they are copied.
+
+use crate::cutover::source::originals::Originals;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::ObjectId;
+use crate::migration::run::context::Context;
+
+/// Pins the originals in the object's document, before anything is copied (R18). A pin is void when
+/// its migration's journal has ended.
+///
+/// # Errors
+/// `NotFound` when the document no longer names them; those of the records.
+pub(crate) async fn pin(context: &Context, object: &ObjectId, originals: &Originals) -> Result<()> {
+    let migration = context.migration();
+    let mut found = false;
+    let pinning = context.documents.update(object, |document| {
+        let entries = document.terminated.iter_mut().rev();
+        let entry = entries.into_iter().find(|e| e.stream == originals.stream);
+        found = entry.is_some();
+        entry.is_some_and(|entry| entry.pins.insert(migration))
+    });
+    pinning.await?;
+    match found {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::NotFound,
+            format!(
+                "the document no longer names the originals: {}",
+                originals.stream
+            ),
+        )),
+    }
+}

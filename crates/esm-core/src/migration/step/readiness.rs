@@ -1,0 +1,121 @@
+//! Between a verified target and the Close: hooks, phases, and waiting for the command or the window.
+
+use std::time::Duration;
+
+use crate::cutover::attempt::Attempt;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Revision;
+use crate::migration::limits::hooks::HookPoint;
+use crate::migration::run::context::Context;
+use crate::migration::step::phases::Published;
+use crate::protocol::gate::{Gate, gate};
+use crate::protocol::phase::MigrationPhase;
+
+/// How long a source that waits to be closed is left alone before it is caught up with again.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// How far an attempt is on its way to the Close. Each stage is entered once in a run.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness {
+    /// When all was copied and compared for the first time.
+    ready_since: Option<Duration>,
+    announced: bool,
+    /// Points whose hooks were called: once for each object and run, however many attempts it takes.
+    called: [bool; 3],
+}
+
+impl Readiness {
+    /// Whether all was copied and compared before: from there on nothing is throttled.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.ready_since.is_some()
+    }
+
+    /// The same for the next attempt at the object.
+    pub(crate) fn next_attempt(self) -> Self {
+        Self {
+            called: self.called,
+            ..Self::default()
+        }
+    }
+
+    /// Calls the hooks of a point unless they were called before; tells whether there were any.
+    async fn call(
+        &mut self,
+        context: &Context,
+        attempt: &Attempt,
+        point: HookPoint,
+    ) -> Result<bool> {
+        let index = match point {
+            HookPoint::Verified => 0,
+            HookPoint::Ready => 1,
+            _ => 2,
+        };
+        if self.called[index] {
+            return Ok(false);
+        }
+        let called = context.call_hooks(point, attempt).await?;
+        self.called[index] = true;
+        Ok(called)
+    }
+
+    /// Whether the source may be closed at once, by what was just seen of it. `false`: time has
+    /// passed, so it must be looked at again.
+    ///
+    /// # Errors
+    /// `Cancelled` for a veto, `Stuck` when the time to cut over is over; those of a safe point.
+    pub(crate) async fn permit(
+        &mut self,
+        context: &Context,
+        attempt: &Attempt,
+        published: &mut Published,
+        source_events: Revision,
+    ) -> Result<bool> {
+        let clock = &context.environment.clock;
+        let ready_since = match self.ready_since {
+            Some(since) => since,
+            None => {
+                let now = clock.monotonic();
+                self.ready_since = Some(now);
+                let phase = MigrationPhase::DualRead;
+                published
+                    .reach(context, attempt, source_events, phase)
+                    .await;
+                let verified = self.call(context, attempt, HookPoint::Verified).await?;
+                let ready = self.call(context, attempt, HookPoint::Ready).await?;
+                if verified || ready || published.is_begun() {
+                    return Ok(false);
+                }
+                now
+            }
+        };
+        let mode = context.plan.cutover.mode;
+        let told = context.steering.told_to_cut_over();
+        let ready_for = clock.monotonic().saturating_sub(ready_since);
+        match gate(mode, told, clock.now(), ready_for) {
+            Gate::Open => {}
+            Gate::Wait(what) => {
+                context.wait_for(what, ROUND).await?;
+                return Ok(false);
+            }
+            Gate::TooLate(why) => return Err(too_late(attempt, &why)),
+        }
+        if !self.announced {
+            self.announced = true;
+            let phase = MigrationPhase::Cutover;
+            published
+                .reach(context, attempt, source_events, phase)
+                .await;
+            let asked = self
+                .call(context, attempt, HookPoint::BeforeCutover)
+                .await?;
+            return Ok(!asked && !published.is_begun());
+        }
+        Ok(true)
+    }
+}
+
+fn too_late(attempt: &Attempt, why: &str) -> Error {
+    let message = format!("{why}: {}", attempt.object);
+    Error::new(ErrorKind::Stuck, message)
+        .with_hint("the source is untouched; resume to try again, or roll back")
+}

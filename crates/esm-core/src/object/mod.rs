@@ -1,0 +1,21 @@
+//! Objects: the document that names an object's streams, the chain of Closes that links them, and
+//! the stores that they may be in.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `document` | the object document: which stream is active, which came before |
+//! | `chain` | following Closes to the stream that is active now |
+//! | `translation` | where a position in an older stream is now |
+//! | `known_stores` | the stores that streams of a home store may continue in |
+
+pub mod chain;
+mod document;
+mod known_stores;
+mod translation;
+
+pub use chain::ChainEnd;
+pub use document::{
+    Documents, ObjectDocument, TerminatedStream, TerminationReason, VersionedDocument,
+};
+pub use known_stores::KnownStores;
+pub use translation::Translation;

@@ -1,0 +1,236 @@
+//! What a migration is to do: the durable part of its plan.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Fingerprint, MigrationId, ObjectId, ObjectName, StoreId, StreamName, StreamRef};
+use crate::protocol::control::SettingsChange;
+use crate::protocol::gate::CutoverOptions;
+use crate::protocol::reversal::{Reverses, WayBack};
+use crate::protocol::routing::PublishPhases;
+use crate::store::{BackupSettings, OnRetired};
+
+/// How a stream is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MigrationStrategy {
+    /// Copies and transforms every event into a fresh stream, then cuts over.
+    #[default]
+    CopyAndTransform,
+    /// Transforms on read. Not built yet: refused as `Unsupported`.
+    LazyTransform,
+    /// Towards a fresh stream under the same logical name. Not built yet: refused as
+    /// `Unsupported`.
+    InPlaceTransform,
+}
+
+/// Which objects are migrated.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// These.
+    Objects(Vec<ObjectId>),
+    /// All of this name.
+    Name(ObjectName),
+    /// All of the store.
+    All,
+}
+
+impl Scope {
+    /// The only object, if it is one.
+    pub fn single(&self) -> Option<&ObjectId> {
+        match self {
+            Self::Objects(objects) if objects.len() == 1 => objects.first(),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Objects(objects) => match objects.as_slice() {
+                [only] => only.fmt(f),
+                many => write!(f, "{} objects", many.len()),
+            },
+            Self::Name(name) => write!(f, "all objects named {name}"),
+            Self::All => f.write_str("all objects"),
+        }
+    }
+}
+
+/// What to do when an object of several fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Finish what is under way, begin nothing more.
+    #[default]
+    Stop,
+    /// Go on with the others; the report names the failures, and the whole is no success.
+    Continue,
+}
+
+/// How events are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CopyOptions {
+    /// Most events in a target cell. A source event's outputs stay together all the same.
+    pub cell_events: usize,
+    /// Most bytes in a target cell, uncompressed, as far as one source event's outputs allow.
+    pub cell_bytes: u64,
+    /// Whether to stop at the first event that fails. If not, failures are collected to the end of
+    /// the stream, and then it stops all the same.
+    pub fail_fast: bool,
+    /// Most source events that are left to copy and compare when the source is to be closed. More
+    /// are caught up with before, while writers go on.
+    #[serde(default = "final_round", skip_serializing_if = "is_final_round")]
+    pub final_round: u64,
+}
+
+fn final_round() -> u64 {
+    1024
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde wants"
+)]
+fn is_final_round(events: &u64) -> bool {
+    *events == final_round()
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self {
+            cell_events: 512,
+            cell_bytes: 1 << 20,
+            fail_fast: true,
+            final_round: final_round(),
+        }
+    }
+}
+
+/// How several objects are migrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BulkOptions {
+    /// How many objects are worked on at the same time.
+    pub concurrency: usize,
+    /// How many objects share a journal record, a backup and an archive.
+    pub batch_objects: usize,
+    /// What to do when one fails.
+    pub on_failure: OnFailure,
+}
+
+impl Default for BulkOptions {
+    fn default() -> Self {
+        Self {
+            concurrency: 16,
+            batch_objects: 256,
+            on_failure: OnFailure::Stop,
+        }
+    }
+}
+
+/// How books are closed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BookClosing {
+    /// Write and verify an archive of the closed stream, like this.
+    pub archive: Option<BackupSettings>,
+    /// The user's own words for the terminated stream.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What a migration does, as its journal keeps it. Whoever resumes it does exactly this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedMigration {
+    /// The migration.
+    pub migration: MigrationId,
+    /// When it was planned.
+    pub created_at: Timestamp,
+    /// The store that the sources are in.
+    pub store: StoreId,
+    /// Which objects.
+    pub scope: Scope,
+    /// The source that a single object must still have when it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<StreamRef>,
+    /// The target's logical name; absent means `{name}-{key}-v{generation}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<StreamName>,
+    /// The store that the targets go to; absent means where the sources are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_store: Option<StoreId>,
+    /// How.
+    pub strategy: MigrationStrategy,
+    /// The transformation.
+    pub fingerprint: Fingerprint,
+    /// How events are copied.
+    pub copy: CopyOptions,
+    /// How several objects are migrated.
+    pub bulk: BulkOptions,
+    /// What becomes of appends of the schemas that this migration retires; where nobody said it,
+    /// they are refused (R11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_retired: Option<OnRetired>,
+    /// When a source that is ready may be closed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cutover: CutoverOptions,
+    /// Whether phases are published to applications.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub phases: PublishPhases,
+    /// The limits that it begins with.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub throttle: SettingsChange,
+    /// Whether to back up first, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupSettings>,
+    /// Whether to close the books, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close_books: Option<BookClosing>,
+    /// Whether a failure before the pivot is undone at once.
+    pub rollback_on_failure: bool,
+    /// Whether to migrate objects whose active stream went through the same transformation
+    /// already.
+    pub again: bool,
+    /// The migration that this one reverses, if it is the undo of one after its pivot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverses: Option<Reverses>,
+    /// What was said beforehand of undoing this one after its pivot.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub way_back: WayBack,
+    /// The user's own words; the command line keeps here what it needs to resume.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl PlannedMigration {
+    /// The logical name of the target of an object with this many terminated streams.
+    pub(crate) fn target_name(
+        &self,
+        object: &ObjectId,
+        terminated: usize,
+    ) -> crate::Result<StreamName> {
+        if let Some(name) = &self.target {
+            return Ok(name.clone());
+        }
+        generation_name(object, terminated)
+    }
+}
+
+/// The logical name of an object's stream that follows this many terminated ones:
+/// `{name}-{key}-v{generation}`.
+pub(crate) fn generation_name(object: &ObjectId, terminated: usize) -> crate::Result<StreamName> {
+    let version = format!("-v{}", terminated + 2);
+    let mut base = format!("{}-{}", object.name(), object.key());
+    while base.len() + version.len() > StreamName::MAX_BYTES {
+        base.pop();
+    }
+    StreamName::new(base + &version)
+}

@@ -1,0 +1,78 @@
+//! Creating objects.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ObjectId, StreamId, StreamRef};
+use crate::object::{Documents, ObjectDocument};
+use crate::router::client::ObjectClient;
+use crate::router::read::reader::LoadedObject;
+use crate::store::Tail;
+
+/// How often a document is put again whose creation has an unknown outcome.
+const TRIES: u32 = 6;
+
+impl ObjectClient {
+    /// Creates an object without events, or loads the one that exists.
+    ///
+    /// # Idempotence
+    /// May be repeated, by anybody: all get the same object.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub async fn create(&self, object: &ObjectId) -> Result<LoadedObject> {
+        match self.put_document(self.reader.documents(), object).await? {
+            Some(created) => Ok(created),
+            None => self.load(object).await,
+        }
+    }
+
+    /// Creates the document of a new object; nothing when it has one.
+    pub(in crate::router) async fn put_document(
+        &self,
+        documents: &Documents,
+        object: &ObjectId,
+    ) -> Result<Option<LoadedObject>> {
+        let home = self.reader.stores().home().id();
+        let stream = StreamRef::new(home, StreamId::first(object));
+        let created_at = self.environment.clock.now();
+        let document = ObjectDocument::new(object.clone(), stream, created_at);
+        let created = LoadedObject {
+            document,
+            tail: Tail::default(),
+        };
+        for round in 0..TRIES {
+            match documents.create(&created.document).await {
+                Ok(()) => return Ok(Some(created)),
+                Err(error) if error.may_have_applied() => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Conflict { .. }) => {
+                    if round == 0 {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            // an answer was lost: the conflict may be with ourselves
+            self.back_off(round).await;
+            match documents.find(object).await? {
+                // where two create the very same, the first append decides
+                Some(found) if found.document == created.document => return Ok(Some(created)),
+                Some(_) => return Ok(None),
+                None => {}
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Ambiguous,
+            format!("creating has an unknown outcome: {object}"),
+        )
+        .with_hint("create it again: that is safe"))
+    }
+}
+
+/// An unknown outcome of creating the object leaves none of appending to it.
+pub(in crate::router) fn not_appended(error: Error) -> Error {
+    match error.may_have_applied() {
+        true => Error::new(ErrorKind::Unavailable, "object could not be created")
+            .with_source(error)
+            .with_hint("nothing was appended: try again"),
+        false => error,
+    }
+}

@@ -1,0 +1,43 @@
+//! Where an append goes.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::id::{StreamId, StreamRef};
+use crate::router::append::retired::Retired;
+use crate::router::read::reader::LoadedObject;
+use crate::store::{Stores, Tail};
+
+/// The stream that an object's appends go to, as it was last seen.
+#[derive(Debug, Clone)]
+pub(in crate::router) struct Route {
+    pub(in crate::router) stream: StreamRef,
+    /// Depth of the stream in the object's chain of Closes.
+    pub(in crate::router) generation: u64,
+    pub(in crate::router) tail: Tail,
+    /// Absent where nothing is retired.
+    pub(in crate::router) retired: Option<Arc<Retired>>,
+}
+
+impl Route {
+    /// The route to an object that was just loaded.
+    pub(in crate::router) async fn to(stores: &Stores, loaded: &LoadedObject) -> Result<Self> {
+        let stream = loaded.stream().clone();
+        // an object's first stream is nobody's target
+        let retired = match stream.stream == StreamId::first(&loaded.document.object) {
+            true => None,
+            false => Retired::of(stores, &stream, &loaded.tail).await?,
+        };
+        Ok(Self {
+            stream,
+            generation: loaded.document.terminated.len() as u64,
+            tail: loaded.tail.clone(),
+            retired: retired.map(Arc::new),
+        })
+    }
+
+    /// The route after an own append.
+    pub(in crate::router) fn after(self, tail: Tail) -> Self {
+        Self { tail, ..self }
+    }
+}

@@ -1,0 +1,286 @@
+//! Reading events along a chain of streams.
+
+use std::collections::HashSet;
+
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Position, Revision};
+use crate::id::{ObjectId, StreamRef};
+use crate::object::chain::ensure_continues;
+use crate::router::read::reader::{ObjectReader, locate};
+use crate::store::{Cell, CellKind, Close, Page, ReadFrom};
+
+/// Where to begin reading.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ReadPosition {
+    /// At the first event of the stream at the end of the chain.
+    #[default]
+    Start,
+    /// At this position: the first event read is the one that stands there.
+    At(Position),
+}
+
+/// An event and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// The place before it; its own revision.
+    pub position: Position,
+    /// The event.
+    pub event: Event,
+}
+
+impl RecordedEvent {
+    /// The place after it: where to read on, and what an append expects that knows this event as
+    /// the last.
+    pub fn next(&self) -> Position {
+        Position {
+            stream: self.position.stream.clone(),
+            revision: self.position.revision.plus(1),
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Find out where to begin.
+    Begin(ObjectId, ReadPosition),
+    /// Read a page of an open or closed stream.
+    Page(Place),
+    /// Go over a Close that was read.
+    Cross(StreamRef, Close),
+    /// Nothing more for now.
+    End(Place),
+}
+
+/// Where reading stands in a stream.
+#[derive(Debug, Clone)]
+pub(in crate::router) struct Place {
+    pub(in crate::router) stream: StreamRef,
+    from: ReadFrom,
+    /// Events before this one are not wanted.
+    first: Revision,
+    /// The next event that was not read yet.
+    pub(in crate::router) next: Revision,
+    /// Nothing was read yet, and everything from the beginning is wanted: a Close leads to the
+    /// beginning of its target instead.
+    from_start: bool,
+}
+
+impl Place {
+    fn start(stream: StreamRef) -> Self {
+        Self {
+            stream,
+            from: ReadFrom::Seq(0),
+            first: Revision::START,
+            next: Revision::START,
+            from_start: true,
+        }
+    }
+
+    fn at(stream: StreamRef, revision: Revision) -> Self {
+        Self {
+            stream,
+            from: ReadFrom::Revision(revision),
+            first: revision,
+            next: revision,
+            from_start: false,
+        }
+    }
+}
+
+/// Reads along a chain, a page at a time.
+///
+/// After an error it stands where it stood before, and may be asked again.
+#[derive(Debug)]
+pub(in crate::router) struct Reading {
+    reader: ObjectReader,
+    met: HashSet<StreamRef>,
+    step: Step,
+}
+
+pub(in crate::router) fn read(
+    reader: ObjectReader,
+    object: ObjectId,
+    from: ReadPosition,
+) -> BoxStream<'static, Result<RecordedEvent>> {
+    let reading = Reading::new(reader, object, from);
+    stream::try_unfold(reading, |mut reading| async move {
+        let events = reading.next().await?;
+        Ok::<_, Error>(events.map(|events| (events, reading)))
+    })
+    .map_ok(|events| stream::iter(events).map(Ok))
+    .try_flatten()
+    .boxed()
+}
+
+impl Reading {
+    pub(in crate::router) fn new(
+        reader: ObjectReader,
+        object: ObjectId,
+        from: ReadPosition,
+    ) -> Self {
+        Self {
+            reader,
+            met: HashSet::new(),
+            step: Step::Begin(object, from),
+        }
+    }
+
+    /// From the beginning of this stream, which an object's document names as the active one.
+    pub(in crate::router) fn from_start(reader: ObjectReader, active: StreamRef) -> Self {
+        Self {
+            reader,
+            met: HashSet::from([active.clone()]),
+            step: Step::Page(Place::start(active)),
+        }
+    }
+
+    /// Where it stands, if it has come to the end.
+    pub(in crate::router) fn end(&self) -> Option<&Place> {
+        match &self.step {
+            Step::End(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// At the end: the next call looks for more.
+    pub(in crate::router) fn go_on(&mut self) {
+        if let Step::End(place) = &self.step {
+            self.step = Step::Page(place.clone());
+        }
+    }
+
+    /// The events of one page, none at a turn, nothing at the end.
+    pub(in crate::router) async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>> {
+        match self.step.clone() {
+            Step::End(_) => Ok(None),
+            Step::Begin(object, from) => {
+                self.begin(&object, from).await?;
+                Ok(Some(Vec::new()))
+            }
+            Step::Cross(closed, close) => {
+                let target = self.cross(&closed, &close).await?;
+                if !close.continues {
+                    return Err(replaced(&closed, close));
+                }
+                self.enter(Place::at(target, close.target_events))?;
+                Ok(Some(Vec::new()))
+            }
+            Step::Page(place) => self.page(place).await.map(Some),
+        }
+    }
+
+    async fn begin(&mut self, object: &ObjectId, from: ReadPosition) -> Result<()> {
+        let document = self.reader.documents().load(object).await?.document;
+        let place = match from {
+            ReadPosition::Start => Place::start(document.active),
+            ReadPosition::At(at) => {
+                let stream = match locate(&document, &at.stream) {
+                    Ok(stream) => stream,
+                    // the document may not know the newest streams yet
+                    Err(_) => locate(&self.reader.load(object).await?.document, &at.stream)?,
+                };
+                Place::at(stream, at.revision)
+            }
+        };
+        self.enter(place)
+    }
+
+    fn enter(&mut self, place: Place) -> Result<()> {
+        if !self.met.insert(place.stream.clone()) {
+            return Err(Error::corrupt(format!(
+                "a chain of closed streams is a circle at {}",
+                place.stream
+            )));
+        }
+        self.step = Step::Page(place);
+        Ok(())
+    }
+
+    /// The stream that a Close leads to.
+    async fn cross(&self, closed: &StreamRef, close: &Close) -> Result<StreamRef> {
+        let Some(target) = &close.target else {
+            let message = format!("the object was deleted: its stream was {closed}");
+            return Err(Error::new(ErrorKind::Deleted, message));
+        };
+        ensure_continues(self.reader.stores(), closed, close, target).await?;
+        Ok(target.clone())
+    }
+
+    async fn page(&mut self, place: Place) -> Result<Vec<RecordedEvent>> {
+        let store = self.reader.stores().of(&place.stream)?;
+        let limit = self.reader.page();
+        let page = (store.read(&place.stream.stream, place.from, limit)).await?;
+        let mut close = close_in(&page);
+        if place.from_start && close.is_none() && !page.at_end {
+            // a long stream says only at its end whether it is closed
+            close = store.tail(&place.stream.stream).await?.close().cloned();
+        }
+        if place.from_start
+            && let Some(close) = &close
+        {
+            let target = self.cross(&place.stream, close).await?;
+            self.enter(Place::start(target))?;
+            return Ok(Vec::new());
+        }
+        let events = wanted(&place, &page.cells)?;
+        let mut place = place;
+        if let Some(last) = page.cells.last() {
+            place.from = ReadFrom::Seq(last.header.seq + 1);
+            place.from_start = false;
+            place.next = place.next.max(last.header.next_revision());
+        }
+        self.step = match close {
+            Some(close) => Step::Cross(place.stream, close),
+            None if page.at_end || page.cells.is_empty() => Step::End(place),
+            None => Step::Page(place),
+        };
+        Ok(events)
+    }
+}
+
+fn close_in(page: &Page) -> Option<Close> {
+    match page.cells.last().map(|cell| &cell.header.kind) {
+        Some(CellKind::Close(close)) => Some(close.clone()),
+        _ => None,
+    }
+}
+
+fn wanted(place: &Place, cells: &[Cell]) -> Result<Vec<RecordedEvent>> {
+    let mut events = Vec::new();
+    for cell in cells {
+        let header = &cell.header;
+        if header.kind == CellKind::Tombstone && header.next_revision() > place.first {
+            return Err(gone(place, cell));
+        }
+        for (revision, copied) in (header.first_revision.0..).zip(&cell.events) {
+            if revision < place.first.0 {
+                continue;
+            }
+            events.push(RecordedEvent {
+                position: Position {
+                    stream: place.stream.stream.clone(),
+                    revision: Revision(revision),
+                },
+                event: copied.event.clone(),
+            });
+        }
+    }
+    Ok(events)
+}
+
+fn gone(place: &Place, cell: &Cell) -> Error {
+    let message = format!(
+        "events were deleted on purpose: {} from revision {} on, of {}",
+        cell.header.count, cell.header.first_revision, place.stream
+    );
+    Error::new(ErrorKind::Gone, message).with_hint("read from the start, or restore an archive")
+}
+
+fn replaced(closed: &StreamRef, close: Close) -> Error {
+    let message = format!("a restored backup took the place of {closed}");
+    Error::new(ErrorKind::Closed(Box::new(close)), message)
+        .with_hint("positions mean nothing in what was restored: read the object from its start")
+}

@@ -1,0 +1,204 @@
+//! Loading and reading objects, without ever writing.
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+
+use crate::error::{Error, Result};
+use crate::event::Position;
+use crate::id::{ObjectId, StreamId, StreamRef};
+use crate::object::chain::{follow_all, follow_in, refuse_deleted};
+use crate::object::{ChainEnd, Documents, ObjectDocument, Translation};
+use crate::router::read::events::{self, ReadPosition, RecordedEvent};
+use crate::store::{PageLimit, Records, Stores, Tail};
+
+/// Loads and reads objects. Never writes, not even to help a document that has fallen behind (R12):
+/// for readers and read-only commands.
+///
+/// # Example
+/// ```
+/// # use std::sync::Arc;
+/// # use esm_core::store::{EventStore, Records};
+/// use esm_core::router::{ObjectReader, ReadPosition};
+/// use futures::TryStreamExt as _;
+///
+/// # async fn example(store: Arc<dyn EventStore>, records: Arc<dyn Records>) -> esm_core::Result<()> {
+/// let reader = ObjectReader::new(records, store);
+/// let mut events = reader.read(&"order/123".parse()?, ReadPosition::Start);
+/// while let Some(recorded) = events.try_next().await? {
+///     println!("{} {}", recorded.position, recorded.event.event_type);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ObjectReader {
+    stores: Stores,
+    documents: Documents,
+    page: PageLimit,
+}
+
+/// An object as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedObject {
+    /// Its document, which names the stream at the end of the chain, also where the stored one has
+    /// fallen behind.
+    pub document: ObjectDocument,
+    /// The tail of that stream.
+    pub tail: Tail,
+}
+
+impl LoadedObject {
+    /// The stream that appends go to.
+    pub fn stream(&self) -> &StreamRef {
+        &self.document.active
+    }
+
+    /// The end of that stream: what an append expects that knows all events. An object without
+    /// events is at revision 0.
+    pub fn position(&self) -> Position {
+        Position {
+            stream: self.document.active.stream.clone(),
+            revision: self.tail.next_revision(),
+        }
+    }
+}
+
+impl ObjectReader {
+    /// Reads from these records and event stores. A single store is enough where streams never move
+    /// to another.
+    pub fn new(records: Arc<dyn Records>, stores: impl Into<Stores>) -> Self {
+        Self {
+            stores: stores.into(),
+            documents: Documents::new(records),
+            page: PageLimit::default(),
+        }
+    }
+
+    /// Reads pages of this size.
+    #[must_use]
+    pub fn with_pages(mut self, limit: PageLimit) -> Self {
+        self.page = limit;
+        self
+    }
+
+    /// The event stores.
+    pub fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// The object documents.
+    pub fn documents(&self) -> &Documents {
+        &self.documents
+    }
+
+    pub(in crate::router) fn page(&self) -> PageLimit {
+        self.page
+    }
+
+    /// An object's document and the end of its chain, following every Close that the document does
+    /// not know of yet.
+    ///
+    /// # Errors
+    /// - `NotFound` for an unknown object, `Deleted` for one that was deleted.
+    /// - `UnknownStore` when the chain leads to a store that is not known here, or to a stream that
+    ///   does not say that it continues the closed one (R13).
+    /// - `Corrupt` when the chain meets a stream twice.
+    pub async fn load(&self, object: &ObjectId) -> Result<LoadedObject> {
+        Ok(self.follow(object).await?.0)
+    }
+
+    /// [`load`](Self::load), and what was followed on the way.
+    pub(in crate::router) async fn follow(
+        &self,
+        object: &ObjectId,
+    ) -> Result<(LoadedObject, ChainEnd)> {
+        let mut document = self.documents.load(object).await?.document;
+        let end = follow_in(&self.stores, document.active.clone()).await?;
+        refuse_deleted(object, &end)?;
+        follow_all(&mut document, &end);
+        let tail = end.tail.clone();
+        Ok((LoadedObject { document, tail }, end))
+    }
+
+    /// The chain of an object's streams from this one to the end: read once, it
+    /// [translates](ChainEnd::translate) any number of positions.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); `NotFound` also when the stream is none of the object's.
+    pub async fn chain(&self, object: &ObjectId, from: &StreamId) -> Result<ChainEnd> {
+        let (loaded, end) = self.follow(object).await?;
+        self.chain_of(&loaded, end, from).await
+    }
+
+    pub(in crate::router) async fn chain_of(
+        &self,
+        loaded: &LoadedObject,
+        end: ChainEnd,
+        from: &StreamId,
+    ) -> Result<ChainEnd> {
+        let from = locate(&loaded.document, from)?;
+        let known = end.closes.iter().any(|(closed, _)| *closed == from);
+        match known || end.stream == from {
+            true => Ok(from_there(end, &from)),
+            false => follow_in(&self.stores, from).await,
+        }
+    }
+
+    /// Where a position lies now. For more than one of the same object, see [`chain`](Self::chain).
+    ///
+    /// # Errors
+    /// As [`chain`](Self::chain).
+    pub async fn translate(&self, object: &ObjectId, position: &Position) -> Result<Translation> {
+        let chain = self.chain(object, &position.stream).await?;
+        let translated = chain.translate(&position.stream, position.revision);
+        translated.ok_or_else(|| not_of(object, &position.stream))
+    }
+
+    /// Reads an object's events in order, from a position to the end.
+    ///
+    /// # Guarantees
+    /// 1. Every event that was acknowledged before the stream is first polled and stands at or
+    ///    after the position is in it, exactly once, in order.
+    /// 2. Reading over a migration goes on in the target where the closed stream ended (R14): a
+    ///    position in an older stream gives the rest of its history as it was, then what came since.
+    ///    [`ReadPosition::Start`] reads the stream at the end of the chain from its beginning, all
+    ///    of it transformed.
+    /// 3. Memory holds one page, however many events there are.
+    ///
+    /// A position beyond the end reads nothing. Events that are appended while reading may be read
+    /// or not.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), at the first poll or where a Close is met; `Gone` for an event that
+    /// was deleted; `Closed` when a restored backup took the stream's place: load it anew.
+    pub fn read(
+        &self,
+        object: &ObjectId,
+        from: ReadPosition,
+    ) -> BoxStream<'static, Result<RecordedEvent>> {
+        events::read(self.clone(), object.clone(), from)
+    }
+}
+
+fn from_there(mut chain: ChainEnd, from: &StreamRef) -> ChainEnd {
+    let before = chain.closes.iter().position(|(closed, _)| closed == from);
+    chain.closes.drain(..before.unwrap_or(chain.closes.len()));
+    chain
+}
+
+/// The stream of an object that has this id.
+pub(in crate::router) fn locate(document: &ObjectDocument, stream: &StreamId) -> Result<StreamRef> {
+    let terminated = document.terminated.iter().rev().map(|t| &t.stream);
+    [&document.active]
+        .into_iter()
+        .chain(terminated)
+        .find(|known| known.stream == *stream)
+        .cloned()
+        .ok_or_else(|| not_of(&document.object, stream))
+}
+
+fn not_of(object: &ObjectId, stream: &StreamId) -> Error {
+    Error::not_found(format!("{object} has no stream {stream}"))
+        .with_hint("load the object and use a position that it gave")
+}

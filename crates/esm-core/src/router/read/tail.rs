@@ -1,0 +1,142 @@
+//! Following an object's events as they come.
+
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+
+use crate::clock::Environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::ObjectId;
+use crate::router::read::events::{ReadPosition, Reading, RecordedEvent};
+use crate::router::read::reader::ObjectReader;
+
+/// How a tail looks for new events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TailOptions {
+    pub(in crate::router) shortest: Duration,
+    pub(in crate::router) longest: Duration,
+    pub(in crate::router) patience: u32,
+}
+
+impl Default for TailOptions {
+    /// Looks again after about 50 ms, then ever more slowly up to every two seconds; bears ten
+    /// failures in a row.
+    fn default() -> Self {
+        Self {
+            shortest: Duration::from_millis(50),
+            longest: Duration::from_secs(2),
+            patience: 10,
+        }
+    }
+}
+
+impl TailOptions {
+    /// About how long to wait right after an event, and at most when none comes.
+    #[must_use]
+    pub fn pauses(mut self, shortest: Duration, longest: Duration) -> Self {
+        (self.shortest, self.longest) = (shortest, longest);
+        self
+    }
+
+    /// How many looks in a row may fail because the storage is unavailable.
+    #[must_use]
+    pub fn patience(mut self, failures: u32) -> Self {
+        self.patience = failures;
+        self
+    }
+}
+
+struct Tailing {
+    reading: Reading,
+    reader: ObjectReader,
+    environment: Environment,
+    options: TailOptions,
+    pause: Duration,
+    failures: u32,
+    /// Whether where it began was seen to be a place in the stream.
+    checked: bool,
+}
+
+pub(in crate::router) fn tail(
+    reader: ObjectReader,
+    environment: Environment,
+    options: TailOptions,
+    object: ObjectId,
+    from: ReadPosition,
+) -> BoxStream<'static, Result<RecordedEvent>> {
+    let tailing = Tailing {
+        reading: Reading::new(reader.clone(), object, from),
+        reader,
+        environment,
+        options,
+        pause: options.shortest,
+        failures: 0,
+        checked: false,
+    };
+    stream::try_unfold(tailing, |mut tailing| async move {
+        let events = tailing.next().await?;
+        Ok::<_, Error>(Some((events, tailing)))
+    })
+    .map_ok(|events| stream::iter(events).map(Ok))
+    .try_flatten()
+    .boxed()
+}
+
+impl Tailing {
+    /// The next events, whenever they come.
+    async fn next(&mut self) -> Result<Vec<RecordedEvent>> {
+        loop {
+            match self.look().await {
+                Ok(events) if events.is_empty() => self.failures = 0,
+                Ok(events) => {
+                    (self.failures, self.pause) = (0, self.options.shortest);
+                    self.checked = true;
+                    return Ok(events);
+                }
+                Err(error) if *error.kind() == ErrorKind::Unavailable => {
+                    self.failures += 1;
+                    if self.failures > self.options.patience {
+                        return Err(error);
+                    }
+                    self.wait().await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What is there now; waits where that is nothing.
+    async fn look(&mut self) -> Result<Vec<RecordedEvent>> {
+        if let Some(events) = self.reading.next().await? {
+            return Ok(events);
+        }
+        self.refuse_beyond().await?;
+        self.wait().await;
+        self.reading.go_on();
+        Ok(Vec::new())
+    }
+
+    /// A place beyond the end never comes about if the stream is closed before it.
+    async fn refuse_beyond(&mut self) -> Result<()> {
+        let Some(place) = self.reading.end().filter(|_| !self.checked) else {
+            return Ok(());
+        };
+        let store = self.reader.stores().of(&place.stream)?;
+        let end = store.tail(&place.stream.stream).await?.next_revision();
+        if place.next > end {
+            return Err(Error::invalid(format!(
+                "a position beyond the end: revision {} of {}, which has {end} events",
+                place.next, place.stream
+            ))
+            .with_hint("use a position that a read or an append gave"));
+        }
+        self.checked = true;
+        Ok(())
+    }
+
+    async fn wait(&mut self) {
+        let pause = self.environment.jittered(self.pause);
+        self.environment.clock.sleep(pause).await;
+        self.pause = (self.pause * 2).min(self.options.longest);
+    }
+}

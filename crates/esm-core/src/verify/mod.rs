@@ -1,5 +1,0 @@
-//! Verification: the proof that nothing was lost.
-
-mod rolling_hash;
-
-pub use rolling_hash::RollingHash;
