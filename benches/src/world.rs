@@ -29,13 +29,13 @@ impl World {
     /// On a local directory, as everybody gets it.
     pub(crate) async fn on_disk(directory: &std::path::Path) -> Result<Self> {
         let address = directory.to_string_lossy();
-        Self::over(Store::open_or_create(&address, OpenOptions::new()).await?)
+        Self::over(esm_objectstore::open_or_create(&address, OpenOptions::new()).await?)
     }
 
     /// Over any object store.
     pub(crate) async fn over_objects(objects: Arc<dyn ObjectStore>) -> Result<Self> {
         let options = OpenOptions::new();
-        Self::over(Store::from_object_store_or_create(objects, "", options).await?)
+        Self::over(esm_objectstore::open_or_create_with_client(objects, "", options).await?)
     }
 
     fn over(store: Store) -> Result<Self> {

@@ -80,7 +80,12 @@ impl Container {
         &self.environment
     }
 
-    /// A key in words.
+    /// Returns where the container is, for messages; without credentials.
+    pub(crate) fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// Returns a key and its container, for messages.
     pub(crate) fn place(&self, key: &Key) -> String {
         format!("{key} in {}", self.location)
     }

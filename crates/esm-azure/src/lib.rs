@@ -1,17 +1,18 @@
 //! Event streams, records, locks and backups on Azure Blob Storage, with Microsoft's SDK.
 //!
-//! A [`Connection`] says which account and by whom; [`Store::open`] takes it with an address
-//! `az://container/prefix`, and gives what esm-core works on: an
+//! A [`Connection`] is an account with credentials; [`open`] takes it with an address
+//! `az://container/prefix`, and returns a [`Store`], which hands out what esm-core works on: an
 //! [`EventStore`](esm_core::store::EventStore), [`Records`](esm_core::store::Records), a
 //! [`LockProvider`](esm_core::store::LockProvider) and a
 //! [`BackupProvider`](esm_core::store::BackupProvider).
 //!
 //! ```no_run
 //! # async fn example() -> esm_core::Result<()> {
-//! use esm_azure::{Connection, OpenOptions, Store};
+//! use esm_azure::{Connection, OpenOptions};
 //!
 //! let connection = Connection::from_connection_string("UseDevelopmentStorage=true")?;
-//! let store = Store::open_or_create(&connection, "az://events/shop", OpenOptions::new()).await?;
+//! let store =
+//!     esm_azure::open_or_create(&connection, "az://events/shop", OpenOptions::new()).await?;
 //! let events = store.event_store();
 //! assert_eq!(events.id(), store.id());
 //! # Ok(())
@@ -29,10 +30,10 @@ mod container;
 mod failure;
 mod lock;
 mod objects;
+mod open;
 mod records;
-mod store;
 mod upload;
 
 pub use connection::Connection;
-pub use esm_cells::OpenOptions;
-pub use store::Store;
+pub use esm_cells::{OpenOptions, Store};
+pub use open::{is_address, open, open_or_create};

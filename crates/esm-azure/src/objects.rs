@@ -118,6 +118,10 @@ pub(crate) fn is_leased(state: Option<azure_storage_blob::models::LeaseState>) -
 
 #[async_trait]
 impl Objects for BlobObjects {
+    fn location(&self) -> &str {
+        self.container.location()
+    }
+
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<Bytes>> {
         match self.container.read(key, range).await {
             Ok(found) => Ok(found.map(|found| found.body)),

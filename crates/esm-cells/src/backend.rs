@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use esm_core::clock::Environment;
+use esm_core::store::StoreLimits;
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
 use crate::key::Key;
 use crate::layout::Layout;
 use crate::objects::{Objects, Upload, WriteFailure};
+use crate::options::OpenOptions;
 
 /// How often a conditional write is sent before esm gives up.
 const CREATE_ATTEMPTS: u32 = 6;
@@ -25,10 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 pub struct Backend {
     objects: Arc<dyn Objects>,
     layout: Layout,
-    /// The location for messages, without secrets.
-    location: String,
-    read_only: bool,
-    environment: Environment,
+    options: OpenOptions,
 }
 
 /// What came of creating an object.
@@ -43,27 +42,19 @@ pub enum Creation {
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Backend")
-            .field("location", &self.location)
-            .field("read_only", &self.read_only)
+            .field("location", &self.location())
+            .field("read_only", &self.is_read_only())
             .finish_non_exhaustive()
     }
 }
 
 impl Backend {
-    /// The objects below a root. `location` is how messages name it, without secrets.
-    pub fn new(
-        objects: Arc<dyn Objects>,
-        root: Key,
-        location: String,
-        read_only: bool,
-        environment: Environment,
-    ) -> Self {
+    /// Creates the backend of a store whose keys all begin with `root`, which may be empty.
+    pub fn new(objects: Arc<dyn Objects>, root: Key, options: OpenOptions) -> Self {
         Self {
             objects,
             layout: Layout::new(root),
-            location,
-            read_only,
-            environment,
+            options,
         }
     }
 
@@ -72,31 +63,43 @@ impl Backend {
         &self.layout
     }
 
-    /// Where it is, for messages; without secrets.
+    /// Returns where the store is, for messages; without credentials.
     pub fn location(&self) -> &str {
-        &self.location
+        self.objects.location()
     }
 
-    /// Where time, ids and pauses come from.
+    /// Returns the source of time, ids and pauses.
     pub fn environment(&self) -> &Environment {
-        &self.environment
+        &self.options.environment
     }
 
-    /// A key in words: the key and the store that it is in.
+    /// Returns the limits that appends must keep.
+    pub(crate) fn limits(&self) -> StoreLimits {
+        self.options.limits
+    }
+
+    /// Returns a key and its store, for messages.
     pub fn place(&self, key: &Key) -> String {
-        format!("{key} in {}", self.location)
+        format!("{key} in {}", self.location())
     }
 
-    /// Refuses to write to a store that was opened for reading.
+    /// Returns whether the store was opened for reading only.
+    pub fn is_read_only(&self) -> bool {
+        self.options.read_only
+    }
+
+    /// Refuses to write to a store that was opened for reading only.
+    ///
+    /// # Errors
+    /// `Unsupported`.
     pub fn check_writable(&self) -> Result<()> {
-        match self.read_only {
-            false => Ok(()),
-            true => Err(Error::unsupported(format!(
-                "store was opened read-only: {}",
-                self.location
-            ))
-            .with_hint("open the store for writing")),
+        if !self.is_read_only() {
+            return Ok(());
         }
+        Err(
+            Error::unsupported(format!("store was opened read-only: {}", self.location()))
+                .with_hint("open the store for writing"),
+        )
     }
 
     /// A whole object; nothing when there is none.
@@ -177,9 +180,9 @@ impl Backend {
                 }
                 None => {}
             }
-            self.environment
+            self.environment()
                 .clock
-                .sleep(self.environment.jittered(pause))
+                .sleep(self.environment().jittered(pause))
                 .await;
             pause *= 2;
             attempt += 1;
@@ -197,9 +200,9 @@ impl Backend {
             if let Ok(found) = self.get(key).await {
                 return Ok(found);
             }
-            self.environment
+            self.environment()
                 .clock
-                .sleep(self.environment.jittered(pause))
+                .sleep(self.environment().jittered(pause))
                 .await;
             pause *= 2;
         }

@@ -44,16 +44,19 @@ impl Marker {
         }
     }
 
-    /// Reads the marker of a store that has one of these layouts, or makes the place a store of
-    /// the first of them.
+    /// Reads the marker of a store that has one of these layouts, or creates a store of the first
+    /// of them. A read-only backend creates nothing.
     ///
     /// # Errors
-    /// As [`read`](Self::read), but for an absent store. `Unsupported` when the storage fails the
-    /// self-test.
+    /// As [`read`](Self::read); `NotFound` only if the backend is read-only. `Unsupported` when the
+    /// storage fails the self-test.
     pub async fn read_or_create(backend: &Backend, layouts: &[&str]) -> Result<Self> {
         let key = backend.layout().marker();
         if let Some(bytes) = backend.get(&key).await? {
             return Self::decode(&bytes, layouts, &key, backend);
+        }
+        if backend.is_read_only() {
+            return Err(Self::absent(backend).await);
         }
         self_test(backend).await?;
         let environment = backend.environment();

@@ -22,6 +22,9 @@ use crate::key::Key;
 /// Each names the key and the store, and holds no secrets.
 #[async_trait]
 pub trait Objects: Send + Sync + Debug + 'static {
+    /// Returns where the objects are, for messages; without credentials.
+    fn location(&self) -> &str;
+
     /// An object, or a part of it: what there is of the range. Nothing when there is no object.
     /// May repeat its request.
     ///

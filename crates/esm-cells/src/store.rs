@@ -12,47 +12,53 @@ use crate::backup::ObjectBackups;
 use crate::event_store::ObjectEventStore;
 use crate::lock::ObjectLocks;
 use crate::marker::Marker;
-use crate::options::OpenOptions;
 use crate::records::ObjectRecords;
 
-/// The layout in which streams, records, locks and backups are numbered objects that are created
-/// only if absent, and nothing else is asked of the storage.
+/// Name of the layout in which streams, records, locks and backups are numbered objects, each
+/// created only if absent. It needs no other feature of a storage.
 pub const LAYOUT: &str = "esm-cells";
 
-/// An open store of the layout [`LAYOUT`], over any [`Objects`](crate::Objects).
+/// An open store: the streams, records, locks and backups of one place.
 ///
-/// Cheap to clone; what it hands out is shared.
+/// Providers open it: `esm_objectstore::open`, `esm_azure::open`, or a provider of your own over
+/// [`Objects`](crate::Objects). Cloning is cheap; clones share what they have learned about the
+/// store.
 #[derive(Clone)]
 pub struct Store {
     location: String,
     marker: Arc<Marker>,
-    events: Arc<ObjectEventStore>,
+    events: Arc<dyn EventStore>,
     records: Arc<dyn Records>,
     locks: Arc<dyn LockProvider>,
-    backups: Arc<ObjectBackups>,
+    backups: Arc<dyn BackupProvider>,
 }
 
 impl Store {
-    /// Opens the store that is there; makes one where there is none, if `create` says so and the
-    /// options do not say read-only.
+    /// Opens a store that exists, of the layout [`LAYOUT`].
     ///
     /// # Errors
-    /// Those of [`Marker::read`] and [`Marker::read_or_create`].
-    pub async fn open(backend: Arc<Backend>, options: OpenOptions, create: bool) -> Result<Self> {
-        let marker = match create && !options.read_only {
-            true => Marker::read_or_create(&backend, &[LAYOUT]).await?,
-            false => Marker::read(&backend, &[LAYOUT]).await?,
-        };
-        Ok(Self::of(backend, marker, &options))
+    /// Those of [`Marker::read`].
+    pub async fn open(backend: Arc<Backend>) -> Result<Self> {
+        let marker = Marker::read(&backend, &[LAYOUT]).await?;
+        Ok(Self::new(backend, marker))
     }
 
-    /// The store whose marker was read already. Of another layout than [`LAYOUT`] what differs has
-    /// to be replaced.
-    pub fn of(backend: Arc<Backend>, marker: Marker, options: &OpenOptions) -> Self {
-        let events = ObjectEventStore::new(Arc::clone(&backend), marker.store, options.limits);
+    /// Opens a store, or creates one of the layout [`LAYOUT`] where there is none. Concurrent
+    /// callers get the same store.
+    ///
+    /// # Errors
+    /// Those of [`Marker::read_or_create`].
+    pub async fn open_or_create(backend: Arc<Backend>) -> Result<Self> {
+        let marker = Marker::read_or_create(&backend, &[LAYOUT]).await?;
+        Ok(Self::new(backend, marker))
+    }
+
+    /// Creates the handle of a store whose marker has been read. A provider with a layout of its
+    /// own then replaces what differs from [`LAYOUT`].
+    pub fn new(backend: Arc<Backend>, marker: Marker) -> Self {
         Self {
             location: backend.location().to_owned(),
-            events: Arc::new(events),
+            events: Arc::new(ObjectEventStore::new(Arc::clone(&backend), marker.store)),
             records: Arc::new(ObjectRecords::new(Arc::clone(&backend))),
             locks: Arc::new(ObjectLocks::new(Arc::clone(&backend))),
             backups: Arc::new(ObjectBackups::new(backend)),
@@ -60,53 +66,53 @@ impl Store {
         }
     }
 
-    /// The same store with these records.
+    /// Replaces the records.
     #[must_use]
     pub fn with_records(mut self, records: Arc<dyn Records>) -> Self {
         self.records = records;
         self
     }
 
-    /// The same store with these locks.
+    /// Replaces the locks.
     #[must_use]
     pub fn with_locks(mut self, locks: Arc<dyn LockProvider>) -> Self {
         self.locks = locks;
         self
     }
 
-    /// The store's layout, as its marker says.
-    pub fn layout(&self) -> &str {
-        &self.marker.layout
-    }
-
-    /// The store's random identity: names of buckets lie, this does not.
+    /// Returns the stable id from the store's marker; it survives renaming the bucket.
     pub fn id(&self) -> StoreId {
         self.marker.store
     }
 
-    /// Where it is, for people; without credentials.
+    /// Returns where the store is, for messages; without credentials.
     pub fn location(&self) -> &str {
         &self.location
     }
 
-    /// Its streams.
-    pub fn event_store(&self) -> Arc<dyn EventStore> {
-        Arc::clone(&self.events) as _
+    /// Returns the name of the store's layout, from its marker.
+    pub fn layout(&self) -> &str {
+        &self.marker.layout
     }
 
-    /// Its versioned records.
+    /// Returns the streams.
+    pub fn event_store(&self) -> Arc<dyn EventStore> {
+        Arc::clone(&self.events)
+    }
+
+    /// Returns the versioned records: documents, journals, routing.
     pub fn records(&self) -> Arc<dyn Records> {
         Arc::clone(&self.records)
     }
 
-    /// Its locks.
+    /// Returns the locks.
     pub fn locks(&self) -> Arc<dyn LockProvider> {
         Arc::clone(&self.locks)
     }
 
-    /// Its backups and archives.
+    /// Returns the backups and archives.
     pub fn backups(&self) -> Arc<dyn BackupProvider> {
-        Arc::clone(&self.backups) as _
+        Arc::clone(&self.backups)
     }
 }
 

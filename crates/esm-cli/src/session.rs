@@ -8,11 +8,11 @@ use esm_core::router::ObjectClient;
 use esm_core::router::RoutingTable;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records, StoreLimits, Stores};
 use esm_core::{Error, ErrorKind, Result};
-use esm_objectstore::OpenOptions;
+use esm_objectstore::{OpenOptions, Store};
 
 use crate::args::Global;
 use crate::interrupt::Interrupt;
-use crate::opened::Store;
+use crate::opened;
 use crate::output::Output;
 use crate::progress::{Progress, ProgressMode, Unit};
 
@@ -255,8 +255,8 @@ async fn connect(
         .with_limits(limits)
         .with_environment(environment.clone());
     match access {
-        Access::Read => Store::open(address, options.read_only()).await,
-        Access::Write => Store::open(address, options).await,
-        Access::Create => Store::open_or_create(address, options).await,
+        Access::Read => opened::open(address, options.read_only()).await,
+        Access::Write => opened::open(address, options).await,
+        Access::Create => opened::open_or_create(address, options).await,
     }
 }

@@ -37,10 +37,10 @@ pub(crate) struct ClientObjects {
 }
 
 impl ClientObjects {
-    pub(crate) fn new(clients: &Clients, location: String) -> Self {
+    pub(crate) fn new(clients: Clients, location: String) -> Self {
         Self {
-            objects: Arc::clone(&clients.objects),
-            writes: Arc::clone(&clients.writes),
+            objects: clients.objects,
+            writes: clients.writes,
             location,
         }
     }
@@ -80,6 +80,10 @@ impl fmt::Debug for ClientObjects {
 
 #[async_trait]
 impl Objects for ClientObjects {
+    fn location(&self) -> &str {
+        &self.location
+    }
+
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<Bytes>> {
         let options = GetOptions::new().with_range(range.map(GetRange::Bounded));
         let path = path(key);

@@ -1,16 +1,16 @@
 //! Event streams, records, locks and backups over any object store.
 //!
-//! [`Store::open`] takes an address, [`Store::from_object_store`] a client, and both give what
-//! esm-core works on: an [`EventStore`](esm_core::store::EventStore),
+//! [`open`] takes an address, [`open_with_client`] a client, and both return a [`Store`], which
+//! hands out what esm-core works on: an [`EventStore`](esm_core::store::EventStore),
 //! [`Records`](esm_core::store::Records), a [`LockProvider`](esm_core::store::LockProvider) and a
 //! [`BackupProvider`](esm_core::store::BackupProvider).
 //!
 //! ```
 //! # #[tokio::main]
 //! # async fn main() -> esm_core::Result<()> {
-//! use esm_objectstore::{OpenOptions, Store};
+//! use esm_objectstore::OpenOptions;
 //!
-//! let store = Store::open_or_create("memory:", OpenOptions::new()).await?;
+//! let store = esm_objectstore::open_or_create("memory:", OpenOptions::new()).await?;
 //! let events = store.event_store();
 //! assert_eq!(events.id(), store.id());
 //! # Ok(())
@@ -30,10 +30,10 @@ mod client;
 mod failure;
 mod local;
 mod location;
+mod open;
 #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
 mod remote;
-mod store;
 
-pub use esm_cells::OpenOptions;
+pub use esm_cells::{OpenOptions, Store};
 pub use location::local_directory;
-pub use store::Store;
+pub use open::{open, open_or_create, open_or_create_with_client, open_with_client};

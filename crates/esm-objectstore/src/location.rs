@@ -29,7 +29,7 @@ pub(crate) enum Location {
 /// Clients of a location.
 pub(crate) struct Clients {
     pub(crate) objects: Arc<dyn ObjectStore>,
-    /// Without retries of its own: see [`crate::backend::Backend`].
+    /// For conditional writes; does not retry.
     pub(crate) writes: Arc<dyn ObjectStore>,
     pub(crate) root: Path,
 }
@@ -167,15 +167,13 @@ fn has_scheme(text: &str) -> bool {
     })
 }
 
-/// A client of a local directory, made where there is none: what [`Store::open`] works on, with
-/// writes that survive a loss of power. For who puts a decorator over it and gives it to
-/// [`Store::from_object_store`].
+/// Returns a client of a local directory, which is created if it is missing.
+///
+/// It is the client that [`open`](crate::open) uses, whose writes survive a loss of power. Wrap it
+/// and pass it to [`open_with_client`](crate::open_with_client).
 ///
 /// # Errors
-/// `Invalid` when it is no directory; `PermissionDenied`, `StorageFull`, `Unavailable`.
-///
-/// [`Store::open`]: crate::Store::open
-/// [`Store::from_object_store`]: crate::Store::from_object_store
+/// `Invalid` when the path is no directory; `PermissionDenied`, `StorageFull`, `Unavailable`.
 pub async fn local_directory(path: impl Into<PathBuf>) -> Result<Arc<dyn ObjectStore>> {
     Ok(open_directory(path.into(), true).await?.objects)
 }

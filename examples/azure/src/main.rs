@@ -28,12 +28,12 @@ async fn main() -> Result<()> {
     let directory = tempfile::tempdir()
         .map_err(|e| Error::invalid("no temporary directory can be made").with_source(e))?;
     let home = directory.path().join("shop");
-    let home = esm_objectstore::Store::open_or_create(
+    let home = esm_objectstore::open_or_create(
         &home.display().to_string(),
         esm_objectstore::OpenOptions::new(),
     )
     .await?;
-    let azure = esm_azure::Store::open_or_create(&connection, &address, OpenOptions::new()).await?;
+    let azure = esm_azure::open_or_create(&connection, &address, OpenOptions::new()).await?;
     println!(
         "from {} to {}, {}",
         home.location(),

@@ -11,7 +11,7 @@ use esm_core::store::{
 };
 use esm_core::{ErrorKind, Result};
 use esm_library_examples::Shop;
-use esm_objectstore::{OpenOptions, Store};
+use esm_objectstore::OpenOptions;
 use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
 
@@ -102,7 +102,7 @@ impl BackupWriter for TwofoldWriter {
 async fn main() -> Result<()> {
     let shop = Shop::in_memory().await?;
     let order = shop.place_order(1003, "Zoë").await?;
-    let elsewhere = Store::open_or_create("memory:", OpenOptions::new()).await?;
+    let elsewhere = esm_objectstore::open_or_create("memory:", OpenOptions::new()).await?;
     let twofold: Arc<dyn BackupProvider> = Arc::new(Twofold {
         near: shop.store.backups(),
         far: elsewhere.backups(),

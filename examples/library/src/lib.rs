@@ -44,7 +44,7 @@ impl Shop {
     /// # Errors
     /// Those of opening a store.
     pub async fn in_memory() -> Result<Self> {
-        let store = Store::open_or_create("memory:", OpenOptions::new()).await?;
+        let store = esm_objectstore::open_or_create("memory:", OpenOptions::new()).await?;
         let environment = Environment::system();
         Ok(Self {
             orders: ObjectClient::new(store.records(), store.event_store(), environment),

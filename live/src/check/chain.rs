@@ -8,10 +8,10 @@ use esm_core::id::{ObjectId, StreamId};
 use esm_core::store::{
     CellKind, Close, EventStore, EventStoreExt as _, Origin, PageLimit, ReadFrom,
 };
+use esm_objectstore::Store;
 use futures::TryStreamExt as _;
 
 use super::{Images, Way};
-use crate::world::Store;
 
 /// An object's streams.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Link {
 
 impl Chain {
     pub(super) async fn read(store: &Store, object: &ObjectId) -> Result<Self> {
-        let events = Arc::clone(&store.event_store);
+        let events = store.event_store();
         let mut links = vec![Link::read(&events, StreamId::first(object), 0).await?];
         while let Some(close) = links.last().and_then(|link| link.close.clone()) {
             let target = close.target.context("the object was deleted")?;

@@ -11,18 +11,18 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use esm_core::event::{Event, Revision};
 use esm_core::id::ObjectId;
 use esm_core::router::{ObjectReader, ReadPosition};
 use esm_core::transform::Mapper;
+use esm_objectstore::Store;
 use futures::TryStreamExt as _;
 
 use crate::history::{Answer, Attempt, Told};
 use crate::transformation;
-use crate::world::{Store, World};
+use crate::world::World;
 use chain::Chain;
 
 /// What was found right.
@@ -194,10 +194,7 @@ impl Look<'_> {
     /// What an application reads now: all of the stream at the chain's end, which the document
     /// names.
     async fn read(&self, chain: &Chain) -> Result<Vec<Event>> {
-        let reader = ObjectReader::new(
-            Arc::clone(&self.store.records),
-            Arc::clone(&self.store.event_store),
-        );
+        let reader = ObjectReader::new(self.store.records(), self.store.event_store());
         let document = reader.documents().load(self.images.object).await?.document;
         let end = chain.end();
         ensure!(

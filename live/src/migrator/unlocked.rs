@@ -38,7 +38,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let store = Storage::named(&options.store);
     let store = store.open(OpenOptions::new()).await?;
     let locks = Arc::new(GenerousLocks::default());
-    let service = MigrationService::new(store.event_store, store.records, locks)?;
+    let service = MigrationService::new(store.event_store(), store.records(), locks)?;
     if !options.resume {
         let migration = service
             .migrate_all()

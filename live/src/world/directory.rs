@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use esm_core::id::ObjectId;
 use esm_core::migration::MigrationService;
-use esm_objectstore::OpenOptions;
+use esm_objectstore::{OpenOptions, Store};
 use esm_testkit::containers::Azurite;
 
-use super::{Storage, Store};
+use super::Storage;
 use crate::process::Warden;
 use crate::workload;
 use crate::writer::{Application, Part};
@@ -113,9 +113,9 @@ impl World {
     pub(crate) async fn migrations(&self) -> Result<MigrationService> {
         let store = self.look().await?;
         Ok(MigrationService::new(
-            store.event_store,
-            store.records,
-            store.locks,
+            store.event_store(),
+            store.records(),
+            store.locks(),
         )?)
     }
 

@@ -6,4 +6,4 @@ mod storage;
 
 pub(crate) use directory::{Size, World};
 pub(crate) use fleet::{Fleet, Pace};
-pub(crate) use storage::{Storage, Store};
+pub(crate) use storage::Storage;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use esm_azure::Connection;
 use esm_bench::counting::{CountingObjectStore, Counts};
-use esm_core::store::{EventStore, LockProvider, Records};
-use esm_objectstore::{OpenOptions, local_directory};
+use esm_objectstore::{OpenOptions, Store, local_directory};
 use esm_testkit::containers::Azurite;
 use tokio::process::Command;
 
@@ -20,14 +19,6 @@ pub(crate) struct Storage {
     address: String,
     /// In whose environment nobody has put the credentials.
     credentials: Option<String>,
-}
-
-/// A store, as everybody here takes it.
-#[derive(Debug)]
-pub(crate) struct Store {
-    pub(crate) event_store: Arc<dyn EventStore>,
-    pub(crate) records: Arc<dyn Records>,
-    pub(crate) locks: Arc<dyn LockProvider>,
 }
 
 impl Storage {
@@ -60,7 +51,7 @@ impl Storage {
 
     /// Whether locks are leases, which are not as short as one likes.
     pub(crate) fn has_leases(&self) -> bool {
-        esm_azure::Store::is_address(&self.address)
+        esm_azure::is_address(&self.address)
     }
 
     /// Gives a program the credentials that it needs.
@@ -74,11 +65,10 @@ impl Storage {
     pub(crate) async fn open(&self, options: OpenOptions) -> Result<Store> {
         if self.has_leases() {
             let connection = self.connection()?;
-            let store = esm_azure::Store::open(&connection, &self.address, options);
-            return Ok(store.await?.into());
+            let store = esm_azure::open(&connection, &self.address, options);
+            return Ok(store.await?);
         }
-        let store = esm_objectstore::Store::open(&self.address, options).await?;
-        Ok(store.into())
+        Ok(esm_objectstore::open(&self.address, options).await?)
     }
 
     /// Opens the store, or makes it, and counts the requests of a directory's.
@@ -86,13 +76,13 @@ impl Storage {
         let options = OpenOptions::new();
         if self.has_leases() {
             let connection = self.connection()?;
-            let store = esm_azure::Store::open_or_create(&connection, &self.address, options);
-            return Ok(store.await?.into());
+            let store = esm_azure::open_or_create(&connection, &self.address, options);
+            return Ok(store.await?);
         }
         let directory = local_directory(Path::new(&self.address)).await?;
         let counted = Arc::new(CountingObjectStore::new(directory, counts.clone()));
-        let store = esm_objectstore::Store::from_object_store_or_create(counted, "", options);
-        Ok(store.await?.into())
+        let store = esm_objectstore::open_or_create_with_client(counted, "", options);
+        Ok(store.await?)
     }
 
     fn connection(&self) -> Result<Connection> {
@@ -100,25 +90,5 @@ impl Storage {
             Some(credentials) => Connection::from_connection_string(credentials)?,
             None => Connection::from_environment()?,
         })
-    }
-}
-
-impl From<esm_objectstore::Store> for Store {
-    fn from(store: esm_objectstore::Store) -> Self {
-        Self {
-            event_store: store.event_store(),
-            records: store.records(),
-            locks: store.locks(),
-        }
-    }
-}
-
-impl From<esm_azure::Store> for Store {
-    fn from(store: esm_azure::Store) -> Self {
-        Self {
-            event_store: store.event_store(),
-            records: store.records(),
-            locks: store.locks(),
-        }
     }
 }

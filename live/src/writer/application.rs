@@ -50,7 +50,7 @@ impl Application {
         let counts = Counts::new();
         let store = storage.open_counted(&counts).await?;
         let environment = Environment::system();
-        let client = ObjectClient::new(store.records, store.event_store, environment.clone());
+        let client = ObjectClient::new(store.records(), store.event_store(), environment.clone());
         let client = part.of(client)?;
         Ok(Self {
             client,

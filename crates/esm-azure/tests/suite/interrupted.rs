@@ -185,7 +185,7 @@ async fn a_signature_that_expires() {
         ..Signature::default()
     };
     let expiring = expiring.connection(&place.azurite);
-    let expiring = Store::open(&expiring, &place.address, OpenOptions::new()).await;
+    let expiring = esm_azure::open(&expiring, &place.address, OpenOptions::new()).await;
     let expiring = expiring.unwrap();
     let records = expiring.records();
     let plan = in_the_middle(move || {
@@ -389,7 +389,7 @@ async fn a_container_that_is_deleted() {
     let name = format!("gone-{}", Environment::system().uuid_v4());
     let account = connection(&azurite, &azurite.url());
     let address = format!("az://{name}");
-    let there = Store::open_or_create(&account, &address, OpenOptions::new());
+    let there = esm_azure::open_or_create(&account, &address, OpenOptions::new());
     let there = there.await.unwrap();
     let home = MemoryWorld::new(Environment::system());
     let stores = Stores::new(home.event_store()).with(there.event_store());

@@ -1,6 +1,6 @@
 //! Opening stores: found, made, refused, and why.
 
-use esm_azure::{Connection, OpenOptions, Store};
+use esm_azure::{Connection, OpenOptions};
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
 use esm_core::store::RecordKey;
@@ -10,7 +10,7 @@ use crate::place::{Place, connection, container, fresh_address};
 use crate::signature::Signature;
 
 async fn refused(connection: &Connection, address: &str) -> esm_core::Error {
-    let opened = Store::open_or_create(connection, address, OpenOptions::new()).await;
+    let opened = esm_azure::open_or_create(connection, address, OpenOptions::new()).await;
     let error = opened.unwrap_err();
     let shown = format!("{error:?}");
     assert!(!shown.contains("sig="), "{shown}");
@@ -23,10 +23,10 @@ async fn a_store_is_made_once_and_found_again() {
     let Some(place) = Place::fresh().await else {
         return;
     };
-    let absent = Store::open(&place.connection, &place.address, OpenOptions::new()).await;
+    let absent = esm_azure::open(&place.connection, &place.address, OpenOptions::new()).await;
     assert_eq!(absent.unwrap_err().kind(), &ErrorKind::NotFound);
     let made = place.store().await;
-    let found = Store::open(&place.connection, &place.address, OpenOptions::new()).await;
+    let found = esm_azure::open(&place.connection, &place.address, OpenOptions::new()).await;
     let found = found.unwrap();
     assert_eq!(
         (found.id(), found.location()),
@@ -42,11 +42,11 @@ async fn a_container_is_made_where_there_is_none_by_several_at_once() {
     };
     let address = format!("az://made-{}/a/b", Environment::system().uuid_v4());
     let read_only = OpenOptions::new().read_only();
-    let absent = Store::open_or_create(&place.connection, &address, read_only).await;
+    let absent = esm_azure::open_or_create(&place.connection, &address, read_only).await;
     let error = absent.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::NotFound, "{error:?}");
     let made =
-        (0..4).map(|_| Store::open_or_create(&place.connection, &address, OpenOptions::new()));
+        (0..4).map(|_| esm_azure::open_or_create(&place.connection, &address, OpenOptions::new()));
     let made = futures::future::try_join_all(made).await.unwrap();
     assert!(made.iter().all(|store| store.id() == made[0].id()));
 }
@@ -66,7 +66,7 @@ async fn a_store_of_the_common_layout_is_opened_as_such() {
         .build()
         .unwrap();
     let prefix = place.address.strip_prefix("az://esm-test/").unwrap();
-    let other = esm_objectstore::Store::from_object_store_or_create(
+    let other = esm_objectstore::open_or_create_with_client(
         std::sync::Arc::new(client),
         prefix,
         OpenOptions::new(),
@@ -101,11 +101,8 @@ async fn a_store_that_was_made_here_is_refused_by_who_knows_no_leases() {
         .build()
         .unwrap();
     let prefix = place.address.strip_prefix("az://esm-test/").unwrap();
-    let opened = esm_objectstore::Store::from_object_store(
-        std::sync::Arc::new(client),
-        prefix,
-        OpenOptions::new(),
-    );
+    let opened =
+        esm_objectstore::open_with_client(std::sync::Arc::new(client), prefix, OpenOptions::new());
     let error = opened.await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Unsupported, "{error:?}");
     assert!(error.to_string().contains("esm-azure"), "{error}");
@@ -139,7 +136,7 @@ async fn a_signature_is_enough_and_says_what_it_lacks() {
     };
     let whole = Signature::default().connection(&azurite);
     let address = fresh_address();
-    let store = Store::open_or_create(&whole, &address, OpenOptions::new())
+    let store = esm_azure::open_or_create(&whole, &address, OpenOptions::new())
         .await
         .unwrap();
 
@@ -148,11 +145,11 @@ async fn a_signature_is_enough_and_says_what_it_lacks() {
         ..Signature::default()
     };
     let reads = reads.connection(&azurite);
-    let found = Store::open(&reads, &address, OpenOptions::new().read_only())
+    let found = esm_azure::open(&reads, &address, OpenOptions::new().read_only())
         .await
         .unwrap();
     assert_eq!(found.id(), store.id());
-    let writing = Store::open(&reads, &address, OpenOptions::new())
+    let writing = esm_azure::open(&reads, &address, OpenOptions::new())
         .await
         .unwrap();
     let error = writing
@@ -187,7 +184,7 @@ async fn a_clock_that_is_wrong_is_hinted_at() {
     };
     let connection = connection(&azurite, &azurite.url());
     let options = OpenOptions::new().with_environment(environment);
-    let error = Store::open(&connection, &fresh_address(), options)
+    let error = esm_azure::open(&connection, &fresh_address(), options)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::PermissionDenied, "{error:?}");
@@ -227,7 +224,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
     let nobody = Connection::with_account_key("http://127.0.0.1:1/account", "account", "a2V5");
     let clock = crate::clock::BriskClock::new();
     let options = OpenOptions::new().with_environment(clock.environment());
-    let opened = Store::open_or_create(&nobody.unwrap(), "az://events", options).await;
+    let opened = esm_azure::open_or_create(&nobody.unwrap(), "az://events", options).await;
     let error = opened.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Unavailable, "{error:?}");
     assert!(!format!("{error:?}").contains("sig="), "{error:?}");

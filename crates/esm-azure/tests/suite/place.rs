@@ -64,7 +64,7 @@ impl Place {
     }
 
     pub(crate) async fn store_with(&self, options: OpenOptions) -> Store {
-        Store::open_or_create(&self.connection, &self.address, options)
+        esm_azure::open_or_create(&self.connection, &self.address, options)
             .await
             .unwrap()
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use esm_azure::{Connection, OpenOptions, Store};
+use esm_azure::{Connection, OpenOptions};
 use esm_core::store::RecordKey;
 use esm_testkit::containers::{self, Azurite};
 use tracing_subscriber::filter::LevelFilter;
@@ -37,7 +37,7 @@ impl<'a> MakeWriter<'a> for Log {
 /// A request that succeeds, one that fails, and one that is refused.
 async fn requests(connection: &Connection) {
     let address = fresh_address();
-    let opened = Store::open_or_create(connection, &address, OpenOptions::new()).await;
+    let opened = esm_azure::open_or_create(connection, &address, OpenOptions::new()).await;
     let Ok(store) = opened else {
         println!("{opened:?}");
         return;

@@ -315,7 +315,7 @@ async fn a_container_that_is_not_there_and_may_not_be_made_is_told() {
         1,
         Spoil::Instead(403, "AuthorizationFailure", ""),
     );
-    let opened = Store::open_or_create(
+    let opened = esm_azure::open_or_create(
         &place.connection,
         "az://not-there-and-not-made",
         OpenOptions::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{AsyncRawResponse, Context, Request};
-use esm_azure::{OpenOptions, Store};
+use esm_azure::OpenOptions;
 use esm_testkit::containers::{self, Azurite};
 use esm_testkit::sweep::{Place, Scenario, Sweep};
 use esm_testkit::{Rule, Rules, events};
@@ -56,7 +56,8 @@ fn scenario(azurite: Azurite, real_time: Handle) -> Scenario {
             let account = account.with_policy(Arc::new(InRealTime(real_time.clone())));
             async move {
                 let address = fresh_address();
-                let store = Store::open_or_create(&account, &address, OpenOptions::new()).await?;
+                let store =
+                    esm_azure::open_or_create(&account, &address, OpenOptions::new()).await?;
                 Ok(Place {
                     event_store: store.event_store(),
                     records: store.records(),

@@ -27,7 +27,7 @@ impl ObjectEventStore {
             expected.check_expected(expected)?;
         }
         let header = cell.header.clone();
-        let body = encode(cell, self.limits)
+        let body = encode(cell, self.backend.limits())
             .await
             .map_err(|e| e.context(format!("stream {stream}")))?;
         let key = self.backend.layout().cell(stream, header.seq);

@@ -25,7 +25,6 @@ pub(super) const INLINE_BYTES: usize = 16 << 10;
 pub(crate) struct ObjectEventStore {
     pub(super) backend: Arc<Backend>,
     pub(super) id: StoreId,
-    pub(super) limits: StoreLimits,
     /// The last cell of a stream that this process has seen.
     pub(super) known: Known<StreamId>,
     /// Where the next page of a stream begins that is being read page by page.
@@ -33,11 +32,10 @@ pub(crate) struct ObjectEventStore {
 }
 
 impl ObjectEventStore {
-    pub(crate) fn new(backend: Arc<Backend>, id: StoreId, limits: StoreLimits) -> Self {
+    pub(crate) fn new(backend: Arc<Backend>, id: StoreId) -> Self {
         Self {
             backend,
             id,
-            limits,
             known: Known::default(),
             next_page: Known::default(),
         }
@@ -135,7 +133,7 @@ impl EventStore for ObjectEventStore {
     }
 
     fn limits(&self) -> StoreLimits {
-        self.limits
+        self.backend.limits()
     }
 
     fn capabilities(&self) -> Capabilities {

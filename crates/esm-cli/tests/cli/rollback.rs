@@ -10,7 +10,7 @@ use esm_core::clock::Environment;
 use esm_core::event::Event;
 use esm_core::id::{EventId, EventType, ObjectId};
 use esm_core::router::{ExpectedRevision, ObjectClient};
-use esm_objectstore::{OpenOptions, Store, local_directory};
+use esm_objectstore::{OpenOptions, local_directory};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -227,7 +227,8 @@ async fn write(
     (stop, begun): (&CancellationToken, Sender<()>),
 ) -> Vec<String> {
     let directory = local_directory(store).await.expect("a directory");
-    let store = Store::from_object_store_or_create(Arc::new(directory), "", OpenOptions::new());
+    let store =
+        esm_objectstore::open_or_create_with_client(Arc::new(directory), "", OpenOptions::new());
     let store = store.await.expect("a store");
     let environment = Environment::system();
     let client = ObjectClient::new(store.records(), store.event_store(), environment.clone());

@@ -26,7 +26,8 @@ impl Place {
         let interceptor = Interceptor::before(&server.url()).await.unwrap();
         let client = s3::client_at(&interceptor.url(), &server);
         let prefix = format!("answers/{}", Environment::system().uuid_v4());
-        let store = Store::from_object_store_or_create(client, &prefix, OpenOptions::new()).await;
+        let store =
+            esm_objectstore::open_or_create_with_client(client, &prefix, OpenOptions::new()).await;
         Some(Self {
             interceptor,
             store: store.unwrap(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use esm_core::id::StreamId;
 use esm_core::store::{Append, EventStore, PageLimit, ReadFrom, RecordCollection, RecordKey, Tail};
 use esm_core::{Error, ErrorKind, Result};
-use esm_objectstore::{OpenOptions, Store};
+use esm_objectstore::OpenOptions;
 use esm_testkit::event;
 use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
@@ -25,7 +25,7 @@ impl World {
             stream: StreamId::new("s").unwrap(),
         };
         let options = OpenOptions::new();
-        Store::from_object_store_or_create(Arc::clone(&world.objects) as _, "p", options)
+        esm_objectstore::open_or_create_with_client(Arc::clone(&world.objects) as _, "p", options)
             .await
             .unwrap();
         world.append(Tail::default(), count).await;
@@ -46,7 +46,7 @@ impl World {
     /// A process that has just started.
     async fn open(&self) -> Arc<dyn EventStore> {
         let options = OpenOptions::new();
-        Store::from_object_store(Arc::clone(&self.objects) as _, "p", options)
+        esm_objectstore::open_with_client(Arc::clone(&self.objects) as _, "p", options)
             .await
             .unwrap()
             .event_store()
@@ -233,8 +233,13 @@ async fn a_stream_discarded_by_another_process_is_empty() {
 #[tokio::test]
 async fn damaged_records_are_named_and_foreign_objects_are_left_alone() {
     let objects = Arc::new(InMemory::new());
-    let open =
-        || Store::from_object_store_or_create(Arc::clone(&objects) as _, "", OpenOptions::new());
+    let open = || {
+        esm_objectstore::open_or_create_with_client(
+            Arc::clone(&objects) as _,
+            "",
+            OpenOptions::new(),
+        )
+    };
     let records = open().await.unwrap().records();
     // names that are cut in storage
     let long = format!("{}/{}", "Ä".repeat(200), "ключ ".repeat(50));

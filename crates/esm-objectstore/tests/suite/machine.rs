@@ -134,7 +134,7 @@ async fn a_directory_without_permission_is_told_and_left_alone() {
     };
     set_mode(folder.path(), 0o555);
     refused(
-        Store::open_or_create(address, OpenOptions::new())
+        esm_objectstore::open_or_create(address, OpenOptions::new())
             .await
             .unwrap_err(),
     );
@@ -142,13 +142,13 @@ async fn a_directory_without_permission_is_told_and_left_alone() {
     std::fs::create_dir(&path).unwrap();
     set_mode(&path, 0o555);
     refused(
-        Store::open_or_create(address, OpenOptions::new())
+        esm_objectstore::open_or_create(address, OpenOptions::new())
             .await
             .unwrap_err(),
     );
     set_mode(&path, 0o755);
 
-    let store = Store::open_or_create(address, OpenOptions::new())
+    let store = esm_objectstore::open_or_create(address, OpenOptions::new())
         .await
         .unwrap();
     let environment = Environment::system();
@@ -171,7 +171,7 @@ async fn a_directory_without_permission_is_told_and_left_alone() {
             .unwrap_err(),
     );
     // a store that cannot be written to can be read
-    let reader = Store::open(address, OpenOptions::new().read_only())
+    let reader = esm_objectstore::open(address, OpenOptions::new().read_only())
         .await
         .unwrap();
     assert_eq!(reader.event_store().tail(&stream).await.unwrap(), tail);
@@ -218,7 +218,7 @@ async fn a_full_disk_is_told_and_what_was_written_stays() {
     let Some(disk) = small_disk("machine::a_full_disk_is_told_and_what_was_written_stays") else {
         return;
     };
-    let store = Store::open_or_create(disk.to_str().unwrap(), OpenOptions::new())
+    let store = esm_objectstore::open_or_create(disk.to_str().unwrap(), OpenOptions::new())
         .await
         .unwrap();
     let environment = Environment::system();
@@ -261,7 +261,7 @@ async fn a_read_only_mount_is_told_and_can_be_read() {
         return;
     };
     let address = disk.to_str().unwrap();
-    let store = Store::open_or_create(address, OpenOptions::new())
+    let store = esm_objectstore::open_or_create(address, OpenOptions::new())
         .await
         .unwrap();
     let remount = Command::new("mount")
@@ -278,7 +278,7 @@ async fn a_read_only_mount_is_told_and_can_be_read() {
         error.hint().is_some_and(|hint| hint.contains("read-only")),
         "{error:?}"
     );
-    let reader = Store::open(address, OpenOptions::new().read_only())
+    let reader = esm_objectstore::open(address, OpenOptions::new().read_only())
         .await
         .unwrap();
     assert!(

@@ -8,7 +8,7 @@ use esm_core::event::Revision;
 use esm_core::id::{CommitId, HolderId, LockName, StreamId};
 use esm_core::store::{Append, LockRequest, PageLimit, ReadFrom, RecordKey, Tail};
 use esm_core::{Error, ErrorKind};
-use esm_objectstore::{OpenOptions, Store, local_directory};
+use esm_objectstore::{OpenOptions, local_directory};
 use esm_testkit::event;
 use object_store::prefix::PrefixStore;
 
@@ -19,7 +19,9 @@ fn text(path: &Path) -> &str {
 }
 
 async fn refused(address: &str) -> Error {
-    let error = Store::open(address, OpenOptions::new()).await.unwrap_err();
+    let error = esm_objectstore::open(address, OpenOptions::new())
+        .await
+        .unwrap_err();
     assert!(error.hint().is_some(), "{error}");
     error
 }
@@ -28,14 +30,16 @@ async fn refused(address: &str) -> Error {
 async fn a_directory_is_made_and_found_again_with_the_same_id() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b c");
-    let made = Store::open_or_create(text(&path), OpenOptions::new())
+    let made = esm_objectstore::open_or_create(text(&path), OpenOptions::new())
         .await
         .unwrap();
     let url = format!("file://{}", text(&path).replace(' ', "%20"));
     for address in [text(&path), &url] {
-        let found = Store::open(address, OpenOptions::new()).await.unwrap();
+        let found = esm_objectstore::open(address, OpenOptions::new())
+            .await
+            .unwrap();
         assert_eq!(found.id(), made.id());
-        let again = Store::open_or_create(address, OpenOptions::new())
+        let again = esm_objectstore::open_or_create(address, OpenOptions::new())
             .await
             .unwrap();
         assert_eq!(again.id(), made.id());
@@ -48,11 +52,13 @@ async fn a_directory_is_the_same_store_under_a_decorator() {
     let path = folder.path().join("a/b");
     let directory = local_directory(&path).await.unwrap();
     let decorated = Arc::new(PrefixStore::new(directory, "below"));
-    let made = Store::from_object_store_or_create(decorated, "", OpenOptions::new())
+    let made = esm_objectstore::open_or_create_with_client(decorated, "", OpenOptions::new())
         .await
         .unwrap();
     let below = path.join("below");
-    let found = Store::open(text(&below), OpenOptions::new()).await.unwrap();
+    let found = esm_objectstore::open(text(&below), OpenOptions::new())
+        .await
+        .unwrap();
     assert_eq!(found.id(), made.id());
 }
 
@@ -73,7 +79,7 @@ async fn what_is_no_store_is_told_apart() {
     let full = refused(text(folder.path())).await;
     assert!(full.to_string().contains("other things"), "{full}");
     let below = file.join("below");
-    let made = Store::open_or_create(text(&below), OpenOptions::new()).await;
+    let made = esm_objectstore::open_or_create(text(&below), OpenOptions::new()).await;
     assert_eq!(made.unwrap_err().kind(), &ErrorKind::Invalid);
     assert_eq!(refused("memory:").await.kind(), &ErrorKind::NotFound);
 }
@@ -82,7 +88,7 @@ async fn what_is_no_store_is_told_apart() {
 async fn another_layout_and_a_newer_format_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = text(folder.path());
-    Store::open_or_create(path, OpenOptions::new())
+    esm_objectstore::open_or_create(path, OpenOptions::new())
         .await
         .unwrap();
     let marker = folder.path().join("esm.json");
@@ -108,8 +114,10 @@ async fn another_layout_and_a_newer_format_are_refused_by_name() {
         assert_ne!(changed, good);
         std::fs::write(&marker, &changed).unwrap();
         for error in [
-            Store::open(path, OpenOptions::new()).await.unwrap_err(),
-            Store::open_or_create(path, OpenOptions::new())
+            esm_objectstore::open(path, OpenOptions::new())
+                .await
+                .unwrap_err(),
+            esm_objectstore::open_or_create(path, OpenOptions::new())
                 .await
                 .unwrap_err(),
         ] {
@@ -127,7 +135,7 @@ async fn many_that_make_a_store_at_once_make_one() {
     let all = (0..16).map(|_| {
         let path = path.clone();
         tokio::spawn(async move {
-            let store = Store::open_or_create(&path, OpenOptions::new()).await;
+            let store = esm_objectstore::open_or_create(&path, OpenOptions::new()).await;
             store.unwrap().id()
         })
     });
@@ -140,8 +148,11 @@ async fn many_that_make_a_store_at_once_make_one() {
 async fn a_storage_that_lets_two_create_the_same_object_fails_the_self_test() {
     let objects = Scripted::new();
     objects.fail(2, Op::Put, "esm-self-test", Fault::Lawless);
-    let made =
-        Store::from_object_store_or_create(Arc::clone(&objects) as _, "", OpenOptions::new());
+    let made = esm_objectstore::open_or_create_with_client(
+        Arc::clone(&objects) as _,
+        "",
+        OpenOptions::new(),
+    );
     let error = made.await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Unsupported);
     assert!(error.hint().is_some());
@@ -183,7 +194,7 @@ async fn a_store_that_is_opened_read_only_is_never_written_to() {
         at: jiff::Timestamp::UNIX_EPOCH,
     };
     {
-        let store = Store::open_or_create(path, OpenOptions::new())
+        let store = esm_objectstore::open_or_create(path, OpenOptions::new())
             .await
             .unwrap();
         let events = store.event_store();
@@ -210,8 +221,8 @@ async fn a_store_that_is_opened_read_only_is_never_written_to() {
 
     let before = snapshot(folder.path());
     for open in [
-        Store::open(path, OpenOptions::new().read_only()).await,
-        Store::open_or_create(path, OpenOptions::new().read_only()).await,
+        esm_objectstore::open(path, OpenOptions::new().read_only()).await,
+        esm_objectstore::open_or_create(path, OpenOptions::new().read_only()).await,
     ] {
         let store = open.unwrap();
         let events = store.event_store();
@@ -255,11 +266,14 @@ async fn a_store_that_is_opened_read_only_is_never_written_to() {
     assert_eq!(snapshot(folder.path()), before);
 
     let missing = folder.path().join("missing");
-    let refused = Store::open_or_create(text(&missing), OpenOptions::new().read_only()).await;
+    let refused =
+        esm_objectstore::open_or_create(text(&missing), OpenOptions::new().read_only()).await;
     assert_eq!(refused.unwrap_err().kind(), &ErrorKind::NotFound);
     assert!(!missing.exists());
 
     // and a writer cleans up
-    Store::open(path, OpenOptions::new()).await.unwrap();
+    esm_objectstore::open(path, OpenOptions::new())
+        .await
+        .unwrap();
     assert!(!staging.exists());
 }

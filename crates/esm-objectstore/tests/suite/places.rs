@@ -38,7 +38,7 @@ impl Memory {
 impl Place for Memory {
     async fn store(&self, options: OpenOptions) -> Store {
         let objects = Arc::clone(&self.0) as _;
-        Store::from_object_store_or_create(objects, "a/prefix", options)
+        esm_objectstore::open_or_create_with_client(objects, "a/prefix", options)
             .await
             .unwrap()
     }
@@ -60,7 +60,7 @@ impl Directory {
 #[async_trait]
 impl Place for Directory {
     async fn store(&self, options: OpenOptions) -> Store {
-        Store::open_or_create(self.0.path().to_str().unwrap(), options)
+        esm_objectstore::open_or_create(self.0.path().to_str().unwrap(), options)
             .await
             .unwrap()
     }

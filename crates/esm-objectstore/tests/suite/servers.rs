@@ -21,7 +21,7 @@ struct Bucket {
 impl Place for Bucket {
     async fn store(&self, options: OpenOptions) -> Store {
         let objects = Arc::clone(&self.objects);
-        Store::from_object_store_or_create(objects, &self.prefix, options)
+        esm_objectstore::open_or_create_with_client(objects, &self.prefix, options)
             .await
             .unwrap()
     }
@@ -68,16 +68,18 @@ async fn by_address(scheme: &str) {
         "{scheme}://esm-test/suite/{}",
         Environment::system().uuid_v4()
     );
-    let made = Store::open_or_create(&address, OpenOptions::new())
+    let made = esm_objectstore::open_or_create(&address, OpenOptions::new())
         .await
         .unwrap();
-    let found = Store::open(&address, OpenOptions::new()).await.unwrap();
+    let found = esm_objectstore::open(&address, OpenOptions::new())
+        .await
+        .unwrap();
     assert_eq!(
         (found.id(), found.location()),
         (made.id(), address.as_str())
     );
 
-    let elsewhere = Store::open(&format!("{address}/x"), OpenOptions::new())
+    let elsewhere = esm_objectstore::open(&format!("{address}/x"), OpenOptions::new())
         .await
         .unwrap_err();
     assert_eq!(elsewhere.kind(), &ErrorKind::NotFound);
@@ -87,8 +89,10 @@ async fn by_address(scheme: &str) {
     );
     let missing = format!("{scheme}://esm-no-such-bucket/prefix");
     for error in [
-        Store::open(&missing, OpenOptions::new()).await.unwrap_err(),
-        Store::open_or_create(&missing, OpenOptions::new())
+        esm_objectstore::open(&missing, OpenOptions::new())
+            .await
+            .unwrap_err(),
+        esm_objectstore::open_or_create(&missing, OpenOptions::new())
             .await
             .unwrap_err(),
     ] {
@@ -179,7 +183,7 @@ mod azure {
     use std::sync::Arc;
 
     use esm_core::ErrorKind;
-    use esm_objectstore::{OpenOptions, Store};
+    use esm_objectstore::OpenOptions;
     use esm_testkit::containers::{self, Azurite};
     use object_store::ObjectStore;
 
@@ -223,7 +227,8 @@ mod azure {
     async fn a_wrong_key_is_a_missing_permission_and_told_nobody() {
         let wrong = "c2VjcmV0";
         if super::is_inside() {
-            let opened = Store::open_or_create("az://esm-test/x", OpenOptions::new()).await;
+            let opened =
+                esm_objectstore::open_or_create("az://esm-test/x", OpenOptions::new()).await;
             let error = opened.unwrap_err();
             assert_eq!(error.kind(), &ErrorKind::PermissionDenied, "{error:?}");
             assert!(error.hint().is_some() && !format!("{error:?}").contains(wrong));

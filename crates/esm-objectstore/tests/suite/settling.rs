@@ -29,9 +29,10 @@ impl World {
         let objects = Scripted::new();
         let environment = environment(7);
         let options = OpenOptions::new().with_environment(environment.clone());
-        let store = Store::from_object_store_or_create(Arc::clone(&objects) as _, "", options)
-            .await
-            .unwrap();
+        let store =
+            esm_objectstore::open_or_create_with_client(Arc::clone(&objects) as _, "", options)
+                .await
+                .unwrap();
         objects.asked();
         let stream = StreamId::new("order-1.ab").unwrap();
         Self {
@@ -45,7 +46,7 @@ impl World {
     /// Another process with the same storage.
     async fn other(&self) -> Store {
         let options = OpenOptions::new().with_environment(environment(8));
-        Store::from_object_store(Arc::clone(&self.objects) as _, "", options)
+        esm_objectstore::open_with_client(Arc::clone(&self.objects) as _, "", options)
             .await
             .unwrap()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use esm_core::id::ObjectId;
 use esm_core::migration::{MigrationService, MigrationState, MigrationStatus};
 use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
-use esm_objectstore::{OpenOptions, Store};
+use esm_objectstore::OpenOptions;
 use esm_testkit::faults::{At, Fault, FaultPlan, Gate};
 use esm_testkit::memory::MemoryLocks;
 use esm_testkit::{environment, event};
@@ -17,7 +17,7 @@ use object_store::path::Path;
 async fn process(objects: &Arc<dyn ObjectStore>, seed: u64, plan: &FaultPlan) -> MigrationService {
     let environment = environment(seed);
     let options = OpenOptions::default().with_environment(environment.clone());
-    let store = Store::from_object_store_or_create(Arc::clone(objects), "", options)
+    let store = esm_objectstore::open_or_create_with_client(Arc::clone(objects), "", options)
         .await
         .unwrap();
     let actor = plan.actor(format!("process {seed}"));
@@ -34,7 +34,7 @@ async fn process(objects: &Arc<dyn ObjectStore>, seed: u64, plan: &FaultPlan) ->
 async fn client(objects: &Arc<dyn ObjectStore>) -> ObjectClient {
     let environment = environment(77);
     let options = OpenOptions::default().with_environment(environment.clone());
-    let store = Store::from_object_store_or_create(Arc::clone(objects), "", options)
+    let store = esm_objectstore::open_or_create_with_client(Arc::clone(objects), "", options)
         .await
         .unwrap();
     ObjectClient::new(store.records(), store.event_store(), environment)
