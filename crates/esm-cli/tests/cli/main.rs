@@ -2,6 +2,7 @@
 
 mod backups;
 mod bad_input;
+mod compatibility;
 mod esm;
 mod export;
 mod import;
