@@ -1,67 +1,30 @@
-//! The command line: what all commands share. Each command's own arguments stand in its file.
+//! The global options, and the types of argument values.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use esm_core::id::ObjectId;
 use esm_core::{Error, Result};
 
-use crate::command::Command;
 use crate::output::OutputFormat;
 use crate::progress::ProgressMode;
 
-const AFTER_HELP: &str = "\
-Getting started:
-  export ESM_STORE=file:///tmp/esm-demo
-  esm import orders.ndjson            # creates the store, one object for each source and subject
-  esm list                            # which objects there are
-  esm plan --all --transform v2.jq    # what a migration would do; writes nothing
-  esm migrate --all --transform v2.jq # copy, transform, verify, cut over
-  esm export --all > migrated.ndjson
-
-Exit codes:
-  0    done, or nothing to do
-  1    failed otherwise
-  2    wrong arguments or wrong input
-  3    not found
-  4    exists already, or changed in the meantime (also: a plan that is out of date)
-  5    locked: another process is at work, or took over
-  6    verification found a difference; nothing was cut over
-  7    a transformation failed on an event; nothing was cut over
-  8    storage does not answer, refuses, or is full
-  9    stored data is corrupt
-  130  stopped on request (Ctrl-C, SIGTERM); what is done is kept, `esm resume` goes on
-
-Of several objects that fail, the first one's failure decides.";
-
-/// Event stream management: move and transform event streams with zero downtime.
-///
-/// Streams live in a store: a local directory or a bucket, given by --store or ESM_STORE.
-#[derive(Debug, Parser)]
-#[command(name = "esm", version, after_help = AFTER_HELP, max_term_width = 100)]
-#[command(propagate_version = true, infer_subcommands = true)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    pub(crate) global: Global,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-/// What every command understands.
+/// Options that every command accepts.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The store: file:///path, memory:, s3://bucket/prefix, gs://bucket/prefix or
+    /// URL of the store: file:///path, memory:, s3://bucket/prefix, gs://bucket/prefix or
     /// az://container/prefix.
     ///
-    /// Credentials come from the usual environment variables of the provider (AWS_…, GOOGLE_…,
+    /// Credentials are read from the usual environment variables of the provider (AWS_…, GOOGLE_…,
     /// AZURE_STORAGE_…).
     #[arg(long, global = true, env = "ESM_STORE", value_name = "URL")]
     pub(crate) store: Option<String>,
 
-    /// Another store that streams of this one have moved to, or may move to; may be given several
-    /// times, and as a list with spaces in the variable.
+    /// URL of another store that streams of this store have moved to, or may move to. Repeatable;
+    /// the variable takes a list separated by spaces.
     #[arg(
         long = "other-store",
         global = true,
@@ -71,17 +34,17 @@ pub(crate) struct Global {
     #[arg(value_delimiter = ' ')]
     pub(crate) other_stores: Vec<String>,
 
-    /// How results are printed: for people or for programs.
+    /// Output format.
     #[arg(long, short, global = true, env = "ESM_OUTPUT", value_name = "FORMAT")]
     #[arg(value_enum, default_value_t = OutputFormat::Text)]
     pub(crate) output: OutputFormat,
 
-    /// How progress is shown, on standard error.
+    /// Progress display, on standard error.
     #[arg(long, global = true, env = "ESM_PROGRESS", value_name = "MODE")]
     #[arg(value_enum, default_value_t = ProgressMode::Auto)]
     pub(crate) progress: ProgressMode,
 
-    /// What is logged to standard error: a level, or target=level pairs.
+    /// Log filter: a level, or target=level pairs. Logs go to standard error.
     #[arg(
         long,
         global = true,
@@ -91,30 +54,30 @@ pub(crate) struct Global {
     )]
     pub(crate) log: String,
 
-    /// How log lines look.
+    /// Log format.
     #[arg(long, global = true, env = "ESM_LOG_FORMAT", value_name = "FORMAT")]
     #[arg(value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 
-    /// The largest event that is accepted, as a line: bytes, or with KiB, MiB, GiB.
+    /// Maximum size of an event, as a line of NDJSON: bytes, or with KiB, MiB, GiB.
     #[arg(long, global = true, env = "ESM_MAX_EVENT_SIZE", value_name = "SIZE")]
     #[arg(default_value = "8MiB")]
     pub(crate) max_event_size: Size,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Readable text.
     Text,
-    /// A JSON object a line.
+    /// A JSON object per line.
     Json,
 }
 
-/// Reads an object's id, and says how to write one where it is none.
+/// Parses an object id.
 ///
 /// # Errors
-/// The reason and the hint in one text, which is all that clap shows.
+/// The message and the hint in one text: clap shows nothing else of an error.
 pub(crate) fn object(text: &str) -> Result<ObjectId, String> {
     text.parse().map_err(|error: Error| match error.hint() {
         Some(hint) => format!("{error}; {hint}"),
@@ -132,7 +95,7 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
             Error::invalid(format!(
-                "not a size; write bytes, or a number with KiB, MiB or GiB: {text:?}"
+                "not a size, expected bytes or a number with KiB, MiB or GiB: {text:?}"
             ))
         };
         let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -161,7 +124,7 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
             Error::invalid(format!(
-                "not a duration; write it like 45s, 10m, 2h or 30d: {text:?}"
+                "not a duration, expected for example 45s, 10m, 2h or 30d: {text:?}"
             ))
         };
         let span: jiff::Span = text.parse().map_err(|_| wrong())?;
@@ -175,6 +138,11 @@ impl FromStr for Span {
 /// A `key=value` pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pair(pub(crate) String, pub(crate) String);
+
+/// The pairs as a map. If a key is repeated, the last value wins.
+pub(crate) fn map(pairs: &[Pair]) -> BTreeMap<String, String> {
+    pairs.iter().map(|p| (p.0.clone(), p.1.clone())).collect()
+}
 
 impl FromStr for Pair {
     type Err = Error;
@@ -192,12 +160,6 @@ impl FromStr for Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        use clap::CommandFactory as _;
-        Arguments::command().debug_assert();
-    }
 
     #[test]
     fn sizes_are_read() {

@@ -1,4 +1,4 @@
-//! The backup service of the library, over a session's stores, telling a command's progress.
+//! The library's backup service on a session's stores, with a progress display.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use esm_core::store::BackupProvider;
 use crate::progress::Progress;
 use crate::session::Session;
 
-/// Works on the session's objects and these backups; stops at a safe point when it is interrupted.
+/// The service for the session's objects and the given backups. It stops at a safe point on an
+/// interrupt.
 pub(crate) fn service(
     session: &Session,
     backups: &Arc<dyn BackupProvider>,

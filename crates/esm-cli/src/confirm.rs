@@ -1,4 +1,4 @@
-//! Asking before something that cannot be taken back.
+//! Confirmation of commands that cannot be undone.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -7,15 +7,15 @@ use esm_core::{Error, Result};
 use crate::exit;
 use crate::output::Output;
 
-/// Asks a question; only `y` or `yes` is a yes.
+/// Asks a question on the terminal; returns `true` for `y` or `yes`.
 ///
 /// # Errors
-/// `Invalid` where nobody can be asked: then `--yes` must say it.
+/// `Invalid` if standard input is no terminal, or the output is JSON.
 pub(crate) fn confirmed(output: &Output, question: &str) -> Result<bool> {
     if output.is_json() || !std::io::stdin().is_terminal() {
         return Err(
-            Error::invalid("this wants a confirmation, and nobody can be asked")
-                .with_hint("add --yes if you are sure"),
+            Error::invalid("confirmation required, and standard input is no terminal")
+                .with_hint("add --yes to confirm"),
         );
     }
     let mut err = std::io::stderr().lock();

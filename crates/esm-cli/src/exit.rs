@@ -8,32 +8,32 @@ use esm_core::{Error, ErrorKind};
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done, or there was nothing to do.
+    /// Success, or nothing to do.
     Success,
-    /// Failed in a way that has no number of its own.
+    /// Any failure without a code of its own.
     Failure,
-    /// The arguments or the input are wrong.
+    /// Invalid arguments or invalid input.
     Usage,
-    /// What was asked for does not exist.
+    /// Not found.
     NotFound,
-    /// It exists already, or has changed in the meantime.
+    /// Already exists, or changed concurrently.
     Conflict,
-    /// A lock is held by another, or was lost to another.
+    /// A lock is held by another process, or was lost to one.
     Locked,
     /// A verification found a difference.
     Unverified,
-    /// A transformation failed on an event.
+    /// The transformation failed on an event.
     Transform,
-    /// The storage does not answer, refuses, or is full.
+    /// The storage is unavailable, denies access, or is full.
     Storage,
-    /// Stored data contradicts itself.
+    /// Stored data is corrupt.
     Corrupt,
-    /// Stopped on request; the state is resumable.
+    /// Stopped on request; the command can be resumed.
     Interrupted,
 }
 
 impl Exit {
-    /// The number that the process ends with.
+    /// The exit code of the process.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -81,7 +81,7 @@ impl From<&ErrorKind> for Exit {
     }
 }
 
-/// The name of a kind in JSON, stable.
+/// The stable name of an error kind in JSON.
 pub(crate) fn kind_name(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "not_found",
@@ -111,7 +111,7 @@ pub(crate) fn kind_name(kind: &ErrorKind) -> &'static str {
     }
 }
 
-/// An error of the operating system as one of esm's, with what was being done.
+/// Converts an error of the operating system; `what` names the operation.
 pub(crate) fn io(what: impl std::fmt::Display, error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -126,7 +126,7 @@ pub(crate) fn io(what: impl std::fmt::Display, error: io::Error) -> Error {
     Error::new(kind, format!("{what}: {error}")).with_source(error)
 }
 
-/// Whether whoever read our output has gone: no failure of ours.
+/// Whether the reader of the output closed the pipe, which is not a failure.
 pub(crate) fn is_broken_pipe(error: &Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
@@ -138,12 +138,14 @@ pub(crate) fn is_broken_pipe(error: &Error) -> bool {
     false
 }
 
-/// Prints what clap has to say; asking for help or the version is a success.
+/// Prints an error, the help or the version from clap. Only the error is a failure.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    let printed = error.print().is_ok();
-    match (error.use_stderr(), printed) {
-        (true, _) => Exit::Usage.into(),
-        (false, _) => Exit::Success.into(),
+    // nothing else can be done if the terminal is gone
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        Exit::Success.into()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A file or standard input, as lines, with progress.
+//! Lines of a file or of standard input, with a progress display.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use tokio::io::{AsyncRead, ReadBuf};
 use crate::exit;
 use crate::progress::Progress;
 
-/// Where lines come from.
+/// A source of lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Standard input.
     Stdin,
-    /// A file, or anything else that has a path.
+    /// A file, or anything else with a path.
     Path(std::path::PathBuf),
 }
 
 impl Place {
-    /// Reads `-` as standard input.
+    /// `-` is standard input, anything else a path.
     pub(crate) fn new(text: &str) -> Self {
         match text {
             "-" => Self::Stdin,
@@ -30,7 +30,7 @@ impl Place {
         }
     }
 
-    /// The size of a regular file: one that can be read twice.
+    /// The size of a regular file, which can be read twice; `None` for anything else.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a directory.
@@ -41,14 +41,14 @@ impl Place {
         let found = tokio::fs::metadata(path).await;
         let found = found.map_err(|e| exit::io(format_args!("reading {}", path.display()), e))?;
         if found.is_dir() {
-            let message = format!("not a file but a directory: {}", path.display());
+            let message = format!("is a directory, not a file: {}", path.display());
             return Err(esm_core::Error::invalid(message));
         }
         Ok(found.is_file().then_some(found.len()))
     }
 }
 
-/// An opened place.
+/// An opened source of lines.
 #[derive(Debug)]
 pub(crate) struct Input {
     lines: LineReader,
@@ -57,10 +57,11 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Opens a place; lines have at most this many bytes. Progress is shown as `what`.
+    /// Opens a source whose lines have at most `max_line_bytes`. `progress` starts the display, given
+    /// the total size.
     ///
     /// # Errors
-    /// `NotFound` and others of the operating system.
+    /// `NotFound` and other errors of the operating system.
     pub(crate) async fn open(
         place: &Place,
         max_line_bytes: u64,
@@ -90,17 +91,17 @@ impl Input {
     /// The next line that is not blank.
     ///
     /// # Errors
-    /// Naming the line.
+    /// Those of reading and decompressing, with the number of the line.
     pub(crate) async fn next(&mut self) -> Result<Option<Line<'_>>> {
         self.lines.next().await
     }
 
-    /// Shows how far the reading is.
+    /// Updates the progress display.
     pub(crate) fn tell(&self) {
         self.progress.at(self.read.load(Ordering::Relaxed));
     }
 
-    /// Takes the progress away.
+    /// Removes the progress display.
     pub(crate) fn end(&self) {
         self.progress.end();
     }

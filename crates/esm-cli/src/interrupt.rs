@@ -1,4 +1,4 @@
-//! Ctrl-C: the first stops at a safe point, the second at once.
+//! Ctrl-C: the first one stops at a safe point, the second one immediately.
 
 use esm_core::{Error, ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
@@ -6,39 +6,39 @@ use tokio_util::sync::CancellationToken;
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// Whether the user wants to stop.
+/// Whether the user requested to stop.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
     token: CancellationToken,
 }
 
 impl Interrupt {
-    /// Listens for SIGINT and SIGTERM from now on.
+    /// Starts to listen for SIGINT and SIGTERM.
     pub(crate) fn listen(output: &Output) -> Self {
         let token = CancellationToken::new();
         tokio::spawn(wait(token.clone(), output.clone()));
         Self { token }
     }
 
-    /// The token that commands hand on.
+    /// The token that is cancelled on a request to stop.
     pub(crate) fn token(&self) -> &CancellationToken {
         &self.token
     }
 
-    /// Whether to stop.
+    /// Whether a stop was requested.
     pub(crate) fn requested(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Stops a loop that has nothing to tidy up.
+    /// Fails if a stop was requested, to leave a loop that needs no clean-up.
     ///
     /// # Errors
-    /// `Cancelled` when the user wants to stop.
+    /// `Cancelled`.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.requested() {
-            true => Err(Error::new(ErrorKind::Cancelled, "stopped on request")),
-            false => Ok(()),
+        if self.requested() {
+            return Err(Error::new(ErrorKind::Cancelled, "stopped on request"));
         }
+        Ok(())
     }
 }
 
@@ -46,15 +46,15 @@ async fn wait(token: CancellationToken, output: Output) {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
-            tracing::warn!(%error, "signals cannot be received; Ctrl-C ends the process at once");
+            tracing::warn!(%error, "cannot listen for signals; Ctrl-C ends the process immediately");
             return;
         }
     };
     signals.next().await;
     token.cancel();
-    output.note("stopping at a safe point; press Ctrl-C again to stop at once");
+    output.note("stopping at a safe point; press Ctrl-C again to stop immediately");
     signals.next().await;
-    output.note("stopped at once; what was acknowledged is durable, run the same command again");
+    output.note("stopped immediately; acknowledged events are durable; run the same command again");
     std::process::exit(i32::from(Exit::Interrupted.code()));
 }
 

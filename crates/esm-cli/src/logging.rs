@@ -1,4 +1,4 @@
-//! `tracing` to stderr, by `--log` or `ESM_LOG`.
+//! Logs on standard error, filtered by `--log` or `ESM_LOG`.
 
 use std::io::IsTerminal as _;
 
@@ -10,12 +10,14 @@ use crate::args::{Global, LogFormat};
 /// Starts logging.
 ///
 /// # Errors
-/// `Invalid` for a filter that cannot be read.
+/// `Invalid` for a filter that cannot be parsed.
 pub(crate) fn start(global: &Global) -> Result<()> {
     let filter = EnvFilter::try_new(&global.log).map_err(|e| {
-        Error::invalid(format!("log filter cannot be read: {:?}", global.log))
+        Error::invalid(format!("invalid log filter: {:?}", global.log))
             .with_source(e)
-            .with_hint("write a level or target=level pairs, for example --log info,esm_core=debug")
+            .with_hint(
+                "expected a level or target=level pairs, for example --log info,esm_core=debug",
+            )
     })?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,40 +1,66 @@
-//! The `esm` command: migrate event streams with zero downtime, from the command line.
+//! `esm`: event stream management from the command line.
 //!
-//! Thin over the libraries: each command is a file in `command/` that turns arguments into calls
-//! and what comes back into a report. What a command decides beyond that lives beside it: `import/`
-//! (a file into many streams in bounded memory), `output/` (tables, lines, JSON, errors).
+//! Migrates event streams with zero downtime: copies and transforms the events of an object into a
+//! new stream, verifies the copy, and cuts over while applications continue to append. Also imports,
+//! exports, backs up and inspects the streams of a store.
+//!
+//! It is an operator's tool. It makes no decision of the protocol: those are in `esm_core`, and a
+//! program that appends or reads events uses `esm_core::router`. It runs no server and keeps no
+//! state outside of the store: several processes of it can work on one store, on one machine or many.
+//!
+//! ```console
+//! $ export ESM_STORE=file:///tmp/esm-demo
+//! $ esm import orders.ndjson
+//! imported 2,168 events of 320 objects
+//! $ esm plan --all --transform v2.jq         # writes nothing
+//! $ esm migrate --all --transform v2.jq
+//! migrated 320 objects in 2.1 s
+//! $ esm verify --all
+//! equal: 2,368 events of 320 objects match their transformed sources
+//! ```
+//!
+//! # Modules
+//!
+//! A module uses only modules further down in this list.
+//!
+//! - `cli`: the top-level command line; opens the store and runs a command.
+//! - `command`: a file per command. It turns arguments into calls and results into a report.
+//! - `migration`, `import`, `backup`: what several commands share about migrations, imports, backups.
+//! - `selection`, `events`: the objects that a command works on, and their events in order.
+//! - `session`: the opened stores, and how to communicate with the user.
+//! - `args`, `input`, `progress`, `interrupt`, `confirm`, `logging`: parts of the terminal.
+//! - `output`, `exit`: text and JSON, errors and exit codes.
 
 mod args;
 mod backup;
+mod cli;
 mod command;
 mod confirm;
-mod difference;
+mod events;
 mod exit;
 mod import;
 mod input;
 mod interrupt;
 mod logging;
 mod migration;
-mod objects;
 mod opened;
 mod output;
 mod progress;
 mod selection;
 mod session;
 mod sorted;
-mod stream;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::Arguments;
+use crate::cli::Arguments;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 
-/// Threads that wait for the disk or compute. The system's allocator keeps memory for each thread
-/// that ever freed an event, so more of them than are of use cost memory and no time is won.
+/// Threads for blocking disk access and computations. More would not be faster, and the system's
+/// allocator retains memory for every thread that ever freed an event.
 const BLOCKING_THREADS: usize = 8;
 
 fn main() -> ExitCode {
@@ -56,12 +82,12 @@ fn main() -> ExitCode {
     };
     let exit = runtime.block_on(async {
         let interrupt = Interrupt::listen(&output);
-        match command::run(arguments, output.clone(), interrupt).await {
+        match arguments.run(output.clone(), interrupt).await {
             Ok(exit) => exit,
             Err(error) => output.fail(&error),
         }
     });
-    // a blocked read of a terminal must not keep the process alive
+    // a blocked read from a terminal must not keep the process alive
     runtime.shutdown_background();
     Exit::into(exit)
 }

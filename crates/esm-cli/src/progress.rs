@@ -1,4 +1,4 @@
-//! Progress on standard error: a bar on a terminal, a line now and then elsewhere.
+//! Progress on standard error: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,27 +9,27 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::{self, Output};
 
-/// How progress is shown.
+/// Mode of the progress display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
-    /// A bar on a terminal, lines elsewhere, nothing with `--output json`.
+    /// A bar on a terminal, lines elsewhere, nothing with --output json.
     Auto,
-    /// A bar.
+    /// A progress bar.
     Bar,
     /// A line every five seconds.
     Lines,
-    /// Nothing.
+    /// No progress.
     Off,
 }
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-/// Shows how far something is.
+/// A progress display.
 #[derive(Debug, Clone)]
-pub(crate) struct Progress(Shown);
+pub(crate) struct Progress(Display);
 
 #[derive(Debug, Clone)]
-enum Shown {
+enum Display {
     Bar(ProgressBar),
     Lines(Arc<Mutex<Lines>>),
     Nothing,
@@ -47,7 +47,7 @@ struct Lines {
 }
 
 impl Progress {
-    /// Begins to show: `what` is done, in what is counted; `total` where it is known.
+    /// Starts to display the progress of `what`, counted in `unit`, of `total` if it is known.
     pub(crate) fn begin(
         mode: ProgressMode,
         output: &Output,
@@ -62,63 +62,63 @@ impl Progress {
             asked => asked,
         };
         Self(match mode {
-            ProgressMode::Auto | ProgressMode::Off => Shown::Nothing,
-            ProgressMode::Bar => Shown::Bar(bar(what, unit, total)),
+            ProgressMode::Auto | ProgressMode::Off => Display::Nothing,
+            ProgressMode::Bar => Display::Bar(bar(what, unit, total)),
             ProgressMode::Lines => {
-                Shown::Lines(Arc::new(Mutex::new(Lines::new(what, unit, total))))
+                Display::Lines(Arc::new(Mutex::new(Lines::new(what, unit, total))))
             }
         })
     }
 
-    /// That many are done now.
+    /// Sets how much is done.
     pub(crate) fn at(&self, done: u64) {
         match &self.0 {
-            Shown::Bar(bar) => bar.set_position(done),
-            Shown::Lines(lines) => {
+            Display::Bar(bar) => bar.set_position(done),
+            Display::Lines(lines) => {
                 let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
                 lines.done = done;
-                lines.tell();
+                lines.print_if_due();
             }
-            Shown::Nothing => (),
+            Display::Nothing => (),
         }
     }
 
-    /// That many there are in all, where it is known only now.
+    /// Sets the total, if it is known only now.
     pub(crate) fn total(&self, total: Option<u64>) {
         match (&self.0, total) {
-            (Shown::Bar(bar), Some(total)) => bar.set_length(total),
-            (Shown::Lines(lines), Some(_)) => {
+            (Display::Bar(bar), Some(total)) => bar.set_length(total),
+            (Display::Lines(lines), Some(_)) => {
                 lines.lock().unwrap_or_else(PoisonError::into_inner).total = total;
             }
             _ => (),
         }
     }
 
-    /// What it is about at the moment.
+    /// Sets the message beside the figures.
     pub(crate) fn about(&self, message: &str) {
         match &self.0 {
-            Shown::Bar(bar) => bar.set_message(message.to_owned()),
-            Shown::Lines(lines) => {
+            Display::Bar(bar) => bar.set_message(message.to_owned()),
+            Display::Lines(lines) => {
                 let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
                 message.clone_into(&mut lines.message);
-                lines.tell();
+                lines.print_if_due();
             }
-            Shown::Nothing => (),
+            Display::Nothing => (),
         }
     }
 
-    /// Takes it away.
+    /// Removes the display.
     pub(crate) fn end(&self) {
-        if let Shown::Bar(bar) = &self.0 {
+        if let Display::Bar(bar) = &self.0 {
             bar.finish_and_clear();
         }
     }
 }
 
-/// What progress is counted in.
+/// Unit of the figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Bytes of the input.
+    /// Bytes of input.
     Bytes,
     /// Events.
     Events,
@@ -169,7 +169,7 @@ impl Lines {
         }
     }
 
-    fn tell(&mut self) {
+    fn print_if_due(&mut self) {
         let now = Instant::now();
         if now < self.next {
             return;

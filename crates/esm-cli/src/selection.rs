@@ -1,7 +1,8 @@
-//! Which objects a command works on.
+//! The objects that a command works on.
 
 use esm_core::Result;
 use esm_core::id::{ObjectId, ObjectName};
+use esm_core::migration::{MigrationBuilder, MigrationService};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
@@ -9,37 +10,49 @@ use crate::args;
 use crate::session::Session;
 use crate::sorted::Sorted;
 
-/// Objects, all of a name, or all.
+/// Named objects, all objects of a name, or all objects.
 #[derive(Debug, Clone, clap::Args)]
 #[group(id = "selection", required = true, multiple = false)]
 pub(crate) struct Selection {
-    /// The objects, name/key.
+    /// Objects, as name/key.
     #[arg(value_name = "OBJECT", value_parser = args::object, group = "selection")]
-    pub(crate) objects: Vec<ObjectId>,
+    objects: Vec<ObjectId>,
     /// All objects of this name (`order` of `order/123`).
     #[arg(long, value_name = "NAME", group = "selection")]
-    pub(crate) name: Option<ObjectName>,
+    name: Option<ObjectName>,
     /// All objects of the store.
     #[arg(long, group = "selection")]
-    pub(crate) all: bool,
+    all: bool,
 }
 
-/// Objects, as they come.
+/// A stream of objects.
 pub(crate) type Objects<'a> = BoxStream<'a, Result<ObjectId>>;
 
 impl Selection {
-    /// The objects that were named, or as the store lists them: in constant memory.
-    pub(crate) fn listed<'a>(&self, session: &'a Session) -> Objects<'a> {
-        match self.objects.is_empty() {
-            true => session.documents().objects(self.name.clone()),
-            false => futures::stream::iter(self.objects.clone().into_iter().map(Ok)).boxed(),
+    /// Begins to describe the migration of the objects.
+    pub(crate) fn migrate(&self, service: &MigrationService) -> MigrationBuilder {
+        match &self.name {
+            Some(name) => service.migrate_named(name.clone()),
+            None if self.all => service.migrate_all(),
+            None => service.migrate_many(self.objects.iter().cloned()),
         }
     }
 
-    /// The objects that were named, or all in the order of their names: in few bytes each.
+    /// The named objects in the given order, or those of the store in listing order. Uses constant
+    /// memory.
+    pub(crate) fn listed<'a>(&self, session: &'a Session) -> Objects<'a> {
+        if self.objects.is_empty() {
+            session.documents().objects(self.name.clone())
+        } else {
+            futures::stream::iter(self.objects.clone().into_iter().map(Ok)).boxed()
+        }
+    }
+
+    /// The named objects in the given order, or those of the store sorted by name. Uses a few bytes
+    /// of memory per object.
     ///
     /// # Errors
-    /// What listing fails with; `Cancelled`.
+    /// Those of listing the objects; `Cancelled`.
     pub(crate) async fn sorted<'a>(&self, session: &'a Session) -> Result<Objects<'a>> {
         let mut listed = self.listed(session);
         if !self.objects.is_empty() {

@@ -1,12 +1,14 @@
-//! An opened store and what every command needs beside it.
+//! The opened stores of a command, and how it communicates with the user.
 
 use std::sync::Arc;
 
 use esm_core::clock::Environment;
 use esm_core::object::Documents;
-use esm_core::router::ObjectClient;
 use esm_core::router::RoutingTable;
-use esm_core::store::{BackupProvider, EventStore, LockProvider, Records, StoreLimits, Stores};
+use esm_core::router::{ObjectClient, ObjectReader};
+use esm_core::store::{
+    BackupProvider, EventStore, LockProvider, PageLimit, Records, StoreLimits, Stores,
+};
 use esm_core::{Error, ErrorKind, Result};
 use esm_objectstore::{OpenOptions, Store};
 
@@ -16,18 +18,34 @@ use crate::opened;
 use crate::output::Output;
 use crate::progress::{Progress, ProgressMode, Unit};
 
-/// What a command may do to the store.
+/// Access that a command has to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Nothing is written, not even a hint.
+    /// Writes nothing, not even hints.
     Read,
-    /// Writes to a store that exists.
+    /// Writes to an existing store.
     Write,
-    /// Makes a store where there is none.
+    /// Creates the store if it does not exist.
     Create,
 }
 
-/// How progress is shown.
+impl Access {
+    /// This access to a store that must exist.
+    fn to_existing(self) -> Self {
+        match self {
+            Self::Read => Self::Read,
+            Self::Write | Self::Create => Self::Write,
+        }
+    }
+}
+
+/// Page size of reads. A command holds a few pages in memory.
+const PAGE: PageLimit = PageLimit {
+    cells: 4,
+    bytes: 1 << 20,
+};
+
+/// How progress is displayed.
 #[derive(Debug, Clone)]
 pub(crate) struct ProgressSettings {
     mode: ProgressMode,
@@ -35,13 +53,13 @@ pub(crate) struct ProgressSettings {
 }
 
 impl ProgressSettings {
-    /// Begins to show progress as the user asked.
+    /// Starts to display progress in the requested mode.
     pub(crate) fn progress(&self, what: &str, unit: Unit, total: Option<u64>) -> Progress {
         Progress::begin(self.mode, &self.output, what, unit, total)
     }
 }
 
-/// An opened store, and how to talk to the user.
+/// The opened stores, and how to communicate with the user.
 #[derive(Debug)]
 pub(crate) struct Session {
     global: Global,
@@ -56,10 +74,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the store that the user named.
+    /// Opens the store of the global options, and the other stores.
     ///
     /// # Errors
-    /// `Invalid` where none is named; `NotFound` where there is none; what opening fails with.
+    /// `Invalid` if no store is named; `NotFound` if it does not exist; those of the provider.
     pub(crate) async fn open(
         global: Global,
         output: Output,
@@ -71,12 +89,8 @@ impl Session {
         let records = store.records();
         let mut stores = Stores::new(store.event_store());
         for other in global.other_stores.iter().filter(|url| !url.is_empty()) {
-            let access = match access {
-                Access::Read => Access::Read,
-                _ => Access::Write,
-            };
-            let opened = connect(&global, other, access, &environment).await;
-            let opened = opened.map_err(|e| e.context("another store cannot be opened"))?;
+            let opened = connect(&global, other, access.to_existing(), &environment).await;
+            let opened = opened.map_err(|e| e.context("cannot open the other store"))?;
             stores = stores.with(opened.event_store());
         }
         Ok(Self {
@@ -92,10 +106,10 @@ impl Session {
         })
     }
 
-    /// Where backups are: at an address of their own, or in the store itself.
+    /// The backups at a URL; without one, those in the store itself.
     ///
     /// # Errors
-    /// What opening fails with.
+    /// Those of opening the store at the URL.
     pub(crate) async fn backups_at(
         &self,
         address: Option<&str>,
@@ -106,28 +120,28 @@ impl Session {
         };
         let store = connect(&self.global, address, access, &self.environment).await;
         Ok(store
-            .map_err(|e| e.context("backups cannot be reached"))?
+            .map_err(|e| e.context("cannot open the store of backups"))?
             .backups())
     }
 
-    /// A store that streams are to move to, and its address without secrets.
+    /// The store that streams move to, and its location without secrets.
     ///
     /// # Errors
-    /// What opening fails with.
+    /// Those of opening the store.
     pub(crate) async fn target_at(
         &self,
         address: &str,
         access: Access,
     ) -> Result<(Arc<dyn EventStore>, String)> {
         let store = connect(&self.global, address, access, &self.environment).await;
-        let store = store.map_err(|e| e.context("the store to move to cannot be opened"))?;
+        let store = store.map_err(|e| e.context("cannot open the target store"))?;
         Ok((store.event_store(), store.location().to_owned()))
     }
 
-    /// Opens the store for reading, if there is one.
+    /// Opens the store for reading; returns `None` if it does not exist.
     ///
     /// # Errors
-    /// As [`open`](Self::open), but for an absent store.
+    /// As [`open`](Self::open), except for a missing store.
     pub(crate) async fn open_if_there(
         global: &Global,
         output: &Output,
@@ -146,31 +160,37 @@ impl Session {
         }
     }
 
-    /// Whether the store is a local directory or memory: a mistyped address costs nothing there.
+    /// Whether the store is a local directory or memory: creating one by a mistyped URL is cheap
+    /// there.
     pub(crate) fn is_local(global: &Global) -> bool {
         let store = global.store.as_deref().unwrap_or_default();
         !store.contains(':') || store.starts_with("file:") || store.starts_with("memory:")
     }
 
-    /// The address, without secrets.
+    /// The location of the store, without secrets.
     pub(crate) fn location(&self) -> &str {
         self.store.location()
     }
 
-    /// The event store where objects begin.
+    /// The home store, where objects are created.
     pub(crate) fn events(&self) -> &Arc<dyn EventStore> {
         self.stores.home()
     }
 
-    /// All event stores that are known.
+    /// All known event stores.
     pub(crate) fn stores(&self) -> &Stores {
         &self.stores
     }
 
-    /// What appends to objects and reads them, as applications do.
+    /// A client that appends to and reads objects, as applications use it.
     pub(crate) fn client(&self) -> ObjectClient {
         let (records, environment) = (Arc::clone(&self.records), self.environment.clone());
         ObjectClient::new(records, self.stores.clone(), environment)
+    }
+
+    /// A reader of objects that writes nothing.
+    pub(crate) fn reader(&self) -> ObjectReader {
+        ObjectReader::new(Arc::clone(&self.records), self.stores.clone()).with_pages(PAGE)
     }
 
     /// The versioned records.
@@ -188,17 +208,17 @@ impl Session {
         &self.locks
     }
 
-    /// Time and ids.
+    /// The clock and the source of ids.
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// Where results go.
+    /// The output for results and notes.
     pub(crate) fn output(&self) -> &Output {
         &self.output
     }
 
-    /// Whether the user wants to stop.
+    /// Whether the user requested to stop.
     pub(crate) fn interrupt(&self) -> &Interrupt {
         &self.interrupt
     }
@@ -213,8 +233,7 @@ impl Session {
         RoutingTable::new(Arc::clone(&self.records))
     }
 
-    /// How another command is told the same store, for people to copy; nothing where the
-    /// environment tells it.
+    /// The --store argument for a suggested command; empty if ESM_STORE already names the store.
     pub(crate) fn store_argument(&self) -> String {
         let store = self.global.store.as_deref().unwrap_or_default();
         match std::env::var("ESM_STORE") {
@@ -223,12 +242,12 @@ impl Session {
         }
     }
 
-    /// Begins to show progress as the user asked.
+    /// Starts to display progress in the requested mode.
     pub(crate) fn progress(&self, what: &str, unit: Unit, total: Option<u64>) -> Progress {
         self.progress_settings().progress(what, unit, total)
     }
 
-    /// How progress is shown, for those who outlive a borrow.
+    /// The settings of the progress display, for callers that outlive a borrow of the session.
     pub(crate) fn progress_settings(&self) -> ProgressSettings {
         ProgressSettings {
             mode: self.global.progress,
@@ -239,7 +258,7 @@ impl Session {
 
 fn address(global: &Global) -> Result<&str> {
     global.store.as_deref().ok_or_else(|| {
-        Error::invalid("no store was named")
+        Error::invalid("no store given")
             .with_hint("add --store URL or set ESM_STORE, for example ESM_STORE=file:///tmp/esm")
     })
 }

@@ -1,9 +1,9 @@
-//! The names of many objects, sorted, in little memory.
+//! Sorting the names of many objects in little memory.
 
 use esm_core::Result;
 use esm_core::id::ObjectId;
 
-/// Object names behind one another in one text: a name costs its length and eight bytes.
+/// Object names concatenated in one text: a name costs its length plus eight bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
     text: String,
@@ -17,11 +17,11 @@ impl Sorted {
         self.text.push_str(object.name().as_str());
         self.text.push('/');
         self.text.push_str(object.key().as_str());
-        // no name has a control character
+        // names contain no control characters
         self.text.push('\0');
     }
 
-    /// The objects in the order of their names, each once.
+    /// The objects sorted by name, without duplicates.
     pub(crate) fn into_objects(self) -> impl Iterator<Item = Result<ObjectId>> {
         let Self { text, mut starts } = self;
         starts.sort_unstable_by(|a, b| name(&text, *a).cmp(name(&text, *b)));

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod clock;
 mod cutover;
+mod difference;
 pub mod error;
 pub mod event;
 pub mod foreign;
@@ -16,5 +17,6 @@ pub mod router;
 pub mod store;
 pub mod transform;
 
+pub use difference::difference;
 pub use error::{Error, ErrorKind, Result};
 pub use rolling_hash::RollingHash;

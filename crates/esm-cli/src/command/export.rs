@@ -3,22 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use esm_core::event::Revision;
 use esm_core::{Error, ErrorKind, Result};
 use esm_format::ndjson::{LineWriter, Packing};
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
+use crate::events::{OpenedObject, line, open_all};
 use crate::exit::{self, Exit};
-use crate::output::count;
+use crate::output::counted;
 use crate::progress::{Progress, Unit};
 use crate::selection::Selection;
 use crate::session::Session;
-use crate::stream::{self, OpenedObject, line};
 
-/// Write objects' events as NDJSON of CloudEvents.
+/// Export events as NDJSON of CloudEvents.
 ///
-/// One object after another, in the order of their names, each from its active stream; `sequence`
-/// is the revision there. Never writes to the store.
+/// Exports the active stream of each object, sorted by object name; `sequence` is the revision of an
+/// event in that stream. Writes nothing to the store.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,21 +27,21 @@ Examples:
   esm export --all --to orders.ndjson.zst --compress zstd
   esm export --name order | jq -r .type | sort | uniq -c
 
-With --all the names are sorted in memory, about 40 bytes an object; --unsorted takes them as the
-store lists them, in constant memory.")]
+With --all, the names are sorted in memory, about 40 bytes per object.
+With --unsorted, objects are exported in listing order, in constant memory.")]
 pub(crate) struct Export {
     #[command(flatten)]
     selection: Selection,
-    /// The file to write, which must not exist; standard output if it is left out.
+    /// File to write, which must not exist; defaults to standard output.
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
-    /// Replace the file if it exists.
+    /// Replace an existing file.
     #[arg(long, requires = "to")]
     overwrite: bool,
-    /// How to compress; by the file's name if it is left out (.zst, .gz).
+    /// Compression; defaults to that of the file name (.zst, .gz).
     #[arg(long, value_name = "FORMAT")]
     compress: Option<Compress>,
-    /// Do not sort the objects.
+    /// Export objects in listing order.
     #[arg(long)]
     unsorted: bool,
 }
@@ -72,7 +73,7 @@ impl Export {
         };
         progress.end();
         if self.to.is_some() {
-            session.output().result(&done, |done, _| told(done))?;
+            session.output().result(&done, |done, _| text(done))?;
         } else {
             tracing::info!(objects = done.objects, events = done.events, "exported");
         }
@@ -95,11 +96,11 @@ impl Export {
         progress: &Progress,
     ) -> Result<Exported> {
         if !self.overwrite && tokio::fs::try_exists(path).await.unwrap_or(false) {
-            let message = format!("file exists already: {}", path.display());
+            let message = format!("file already exists: {}", path.display());
             return Err(Error::new(ErrorKind::AlreadyExists, message)
-                .with_hint("name another, or add --overwrite"));
+                .with_hint("choose another file, or add --overwrite"));
         }
-        // an export that is cut short must not look like a whole one
+        // an incomplete export must not look like a complete one
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
@@ -118,7 +119,7 @@ impl Export {
             Err(error) => Err(error),
         };
         if kept.is_err() {
-            // what cannot be removed is told by its name
+            // a file that cannot be removed is recognizable by its name
             let _ = tokio::fs::remove_file(&partial).await;
         }
         Ok(Exported {
@@ -134,24 +135,23 @@ impl Export {
         progress: &Progress,
     ) -> Result<Exported> {
         let mut done = Exported::default();
-        let objects = match self.unsorted {
-            true => self.selection.listed(session),
-            false => self.selection.sorted(session).await?,
+        let objects = if self.unsorted {
+            self.selection.listed(session)
+        } else {
+            self.selection.sorted(session).await?
         };
-        let mut opened = stream::open_all(session, objects);
+        let mut opened = open_all(session, objects);
         let mut buffer = Vec::new();
-        while let Some(OpenedObject {
-            object, mut events, ..
-        }) = opened.try_next().await?
-        {
-            while let Some(page) = events.next_page().await? {
+        while let Some(OpenedObject { object, mut events }) = opened.try_next().await? {
+            let mut revision = Revision::START;
+            while let Some(recorded) = events.try_next().await? {
                 session.interrupt().check()?;
-                for event in &page {
-                    writer.write(line(&object, event, &mut buffer)).await?;
-                }
-                done.events += page.len() as u64;
-                progress.at(done.events);
+                let line = line(&object, revision, &recorded.event, &mut buffer);
+                writer.write(line).await?;
+                revision = revision.plus(1);
+                progress.at(done.events + revision.0);
             }
+            done.events += revision.0;
             done.objects += 1;
         }
         drop(opened);
@@ -160,11 +160,11 @@ impl Export {
     }
 }
 
-fn told(done: &Exported) -> String {
+fn text(done: &Exported) -> String {
     format!(
-        "exported {} events of {} objects to {}",
-        count(done.events),
-        count(done.objects),
+        "exported {} of {} to {}",
+        counted(done.events, "event"),
+        counted(done.objects, "object"),
         done.file.as_deref().unwrap_or(Path::new("-")).display()
     )
 }

@@ -7,14 +7,13 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::objects;
 use crate::output::{Table, count};
 use crate::session::Session;
 
 /// List the objects of a store.
 ///
-/// Prints each as it is found, in no promised order, with its number of events and its active
-/// stream. With `--output json` each object is a JSON document in a line of its own.
+/// Prints each object as it is found, in no particular order, with its number of events and its
+/// active stream. With --output json, prints a JSON document per line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,16 +28,16 @@ pub(crate) struct List {
     /// Only objects whose key contains this text.
     #[arg(long, value_name = "TEXT")]
     contains: Option<String>,
-    /// Only objects that were migrated at least once.
+    /// Only migrated objects.
     #[arg(long, conflicts_with_all = ["not_migrated", "names_only"])]
     migrated: bool,
-    /// Only objects that were never migrated.
+    /// Only objects that were not migrated.
     #[arg(long, conflicts_with = "names_only")]
     not_migrated: bool,
-    /// At most this many.
+    /// Maximum number of objects.
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
-    /// Only the names, without reading each object: one request for many objects.
+    /// Print only the names, without reading each object: one request lists many objects.
     #[arg(long)]
     names_only: bool,
 }
@@ -51,9 +50,9 @@ struct Row {
     migrations: usize,
 }
 
-/// Objects that are looked at at the same time.
+/// Objects read concurrently.
 const CONCURRENCY: usize = 16;
-/// Rows that are printed at once, so that columns line up and memory does not grow.
+/// Rows printed at once, which limits memory and aligns the columns.
 const ROWS: usize = 100;
 
 impl List {
@@ -86,13 +85,12 @@ impl List {
 }
 
 async fn row(session: &Session, object: ObjectId) -> Result<Row> {
-    let document = session.documents().load(&object).await?.document;
-    let active = objects::active(session, &document).await?;
+    let loaded = session.reader().load(&object).await?;
     Ok(Row {
         object,
-        events: active.tail.next_revision(),
-        stream: active.stream.stream,
-        migrations: document.terminated.len(),
+        events: loaded.tail.next_revision(),
+        stream: loaded.document.active.stream,
+        migrations: loaded.document.terminated.len(),
     })
 }
 
@@ -102,9 +100,10 @@ async fn print_names(session: &Session, mut names: Rows<'_, ObjectId>) -> Result
     let output = session.output();
     while let Some(object) = names.try_next().await? {
         session.interrupt().check()?;
-        match output.is_json() {
-            true => output.lines(&serde_json::json!({ "object": object }).to_string())?,
-            false => output.lines(&object.to_string())?,
+        if output.is_json() {
+            output.json_line(&serde_json::json!({ "object": object }))?;
+        } else {
+            output.lines(&object.to_string())?;
         }
     }
     Ok(Exit::Success)
@@ -126,7 +125,7 @@ async fn print_rows(session: &Session, rows: Rows<'_, Row>) -> Result<Exit> {
         }
     }
     if !any {
-        session.output().note("no such objects");
+        session.output().note("no matching objects");
     }
     Ok(Exit::Success)
 }

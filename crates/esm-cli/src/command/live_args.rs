@@ -1,35 +1,40 @@
-//! Where the events go, when the cutover comes, and how fast it may go.
+//! The cutover, while applications continue to write.
 
 use clap::ValueEnum;
-use esm_core::migration::{CutoverMode, CutoverOptions, Limit, PublishPhases, SettingsChange};
+use esm_core::migration::{CutoverMode, CutoverOptions, MigrationBuilder, PublishPhases};
 use esm_core::{Error, Result};
 use jiff::Timestamp;
 
+use super::limit_args::LimitArgs;
 use crate::args::Span;
+use crate::migration::Places;
+use crate::session::{Access, Session};
 
-/// What concerns applications that go on writing meanwhile.
+/// Options that concern applications which write during the migration.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct LiveArgs {
-    /// Move the events into this store: a URL like that of --store. Documents, journal and locks
-    /// stay where they are. Applications must know it before: see --other-store.
+    /// Move the events into this store: a URL as for --store. Documents, journal and locks stay
+    /// where they are. Applications must know the store beforehand: see --other-store.
     #[arg(long, value_name = "URL", help_heading = "Cutover")]
-    pub(crate) to: Option<String>,
+    to: Option<String>,
     #[command(flatten)]
-    pub(crate) cutover: CutoverArgs,
-    /// Whose phases are published to applications.
-    #[arg(long, value_enum, default_value_t = Phases::Large, help_heading = "Cutover")]
-    pub(crate) phases: Phases,
+    cutover: CutoverArgs,
+    /// Streams whose migration phases are published to applications.
+    #[arg(long, value_enum, value_name = "STREAMS", default_value_t = Phases::Large)]
+    #[arg(help_heading = "Cutover")]
+    phases: Phases,
     #[command(flatten)]
-    pub(crate) limits: LimitArgs,
+    limits: LimitArgs,
 }
 
-/// When the cutover comes, and how long it is tried.
+/// When the cutover happens, and how long it is attempted.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CutoverArgs {
-    /// Cut over when everything is ready, or only when `esm cutover` says so.
-    #[arg(long, value_enum, default_value_t = When::Automatic, help_heading = "Cutover")]
+    /// Cut over as soon as the target is ready, or only on `esm cutover`.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Automatic)]
+    #[arg(help_heading = "Cutover")]
     cutover: When,
-    /// Do not cut over before this time, for example 2026-01-02T03:00:00Z.
+    /// Earliest time of the cutover, for example 2026-01-02T03:00:00Z.
     #[arg(
         long,
         value_name = "TIME",
@@ -37,7 +42,7 @@ pub(crate) struct CutoverArgs {
         help_heading = "Cutover"
     )]
     cutover_after: Option<Timestamp>,
-    /// Stop, with everything as it was, when it has not cut over by this time.
+    /// Latest time of the cutover. After it, the migration stops with the sources still active.
     #[arg(
         long,
         value_name = "TIME",
@@ -45,35 +50,36 @@ pub(crate) struct CutoverArgs {
         help_heading = "Cutover"
     )]
     cutover_before: Option<Timestamp>,
-    /// Stop, with everything as it was, when nobody said so within this time after it was ready.
+    /// Maximum wait for `esm cutover` once the target is ready. After it, the migration stops with
+    /// the sources still active.
     #[arg(long, value_name = "DURATION", help_heading = "Cutover")]
     cutover_wait: Option<Span>,
-    /// How often writers may be faster than the cutover before it stops.
+    /// Close attempts lost to concurrent appends before the migration stops.
     #[arg(long, value_name = "NUMBER", default_value_t = CutoverOptions::default().attempts)]
     #[arg(help_heading = "Cutover")]
     cutover_attempts: u64,
-    /// How long it tries to be faster than the writers before it stops.
+    /// How long to retry a cutover that loses to concurrent appends; defaults to unlimited.
     #[arg(long, value_name = "DURATION", help_heading = "Cutover")]
     give_up_after: Option<Span>,
 }
 
-/// When it cuts over.
+/// When the migration cuts over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum When {
-    /// As soon as it is ready.
+    /// As soon as the target is ready.
     Automatic,
-    /// When `esm cutover` says so; until then it keeps catching up.
+    /// On `esm cutover`; until then the target keeps catching up.
     Manual,
 }
 
-/// Whose phases are published.
+/// Streams whose phases are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Phases {
-    /// Streams of 10,000 events and more.
+enum Phases {
+    /// Streams of 10,000 events or more.
     Large,
-    /// All.
+    /// All streams.
     Always,
-    /// None.
+    /// No stream.
     Never,
 }
 
@@ -87,61 +93,63 @@ impl From<Phases> for PublishPhases {
     }
 }
 
-impl CutoverArgs {
-    /// When the cutover comes.
+impl LiveArgs {
+    /// Applies the options. The target store is opened as `access` allows.
     ///
     /// # Errors
-    /// `Invalid` for a time to wait where nothing is waited for.
-    pub(crate) fn options(&self) -> Result<CutoverOptions> {
-        let max_wait = self.cutover_wait.map(|wait| wait.0);
-        let mode = match (self.cutover, self.cutover_after) {
-            (When::Manual, _) => CutoverMode::Manual { max_wait },
-            (When::Automatic, _) if max_wait.is_some() => {
-                return Err(
-                    Error::invalid("--cutover-wait without --cutover manual").with_hint(
-                        "it cuts over as soon as it is ready, so there is nothing to wait for",
-                    ),
-                );
+    /// Those of [`CutoverArgs::options`]; those of opening the target store.
+    pub(super) async fn apply(
+        &self,
+        builder: MigrationBuilder,
+        session: &Session,
+        access: Access,
+    ) -> Result<MigrationBuilder> {
+        let cutover = self.cutover.options()?;
+        let builder = builder
+            .cutover(|_| cutover)
+            .phases(self.phases.into())
+            .limits(self.limits.change());
+        match &self.to {
+            Some(address) => {
+                let (store, location) = session.target_at(address, access).await?;
+                Ok(Places::target(builder.to_store(store), location))
             }
-            (When::Automatic, Some(from)) => CutoverMode::At {
-                from,
-                until: self.cutover_before,
-            },
-            (When::Automatic, None) => CutoverMode::Automatic,
-        };
-        let mut options = CutoverOptions::default().attempts(self.cutover_attempts);
-        options.mode = mode;
-        options.give_up_after = self.give_up_after.map(|time| time.0);
-        Ok(options)
+            None => Ok(builder),
+        }
     }
 }
 
-/// How fast it may go; each a number, or `unlimited`.
-#[derive(Debug, Clone, Copy, clap::Args)]
-#[command(next_help_heading = "Limits")]
-pub(crate) struct LimitArgs {
-    /// Events copied or compared in a second.
-    #[arg(long, value_name = "NUMBER")]
-    events_per_second: Option<Limit>,
-    /// Bytes of events copied or compared in a second.
-    #[arg(long, value_name = "NUMBER")]
-    bytes_per_second: Option<Limit>,
-    /// Requests to event stores that are under way at the same time.
-    #[arg(long, value_name = "NUMBER")]
-    requests_in_flight: Option<Limit>,
-    /// Slow down while appends to the new streams take longer than this many milliseconds.
-    #[arg(long, value_name = "MILLISECONDS")]
-    target_latency_ms: Option<Limit>,
-}
+impl CutoverArgs {
+    /// The options of the cutover.
+    ///
+    /// # Errors
+    /// `Invalid` for --cutover-wait with an automatic cutover.
+    pub(crate) fn options(&self) -> Result<CutoverOptions> {
+        let mut options = CutoverOptions::default().attempts(self.cutover_attempts);
+        options.mode = self.mode()?;
+        options.give_up_after = self.give_up_after.map(|time| time.0);
+        Ok(options)
+    }
 
-impl LimitArgs {
-    pub(crate) fn change(&self) -> SettingsChange {
-        SettingsChange {
-            events_per_second: self.events_per_second,
-            bytes_per_second: self.bytes_per_second,
-            requests_in_flight: self.requests_in_flight,
-            target_latency_ms: self.target_latency_ms,
-            ..SettingsChange::default()
+    fn mode(&self) -> Result<CutoverMode> {
+        let max_wait = self.cutover_wait.map(|wait| wait.0);
+        if self.cutover == When::Manual {
+            return Ok(CutoverMode::Manual { max_wait });
         }
+        if max_wait.is_some() {
+            return Err(
+                Error::invalid("--cutover-wait without --cutover manual").with_hint(
+                    "an automatic cutover does not wait; add --cutover manual, or leave out \
+                     --cutover-wait",
+                ),
+            );
+        }
+        Ok(match self.cutover_after {
+            Some(from) => CutoverMode::At {
+                from,
+                until: self.cutover_before,
+            },
+            None => CutoverMode::Automatic,
+        })
     }
 }

@@ -13,27 +13,30 @@ use crate::exit::Exit;
 use crate::output::{Facts, Table, duration};
 use crate::session::{Access, Session};
 
-/// Show who holds locks, and break one whose holder is dead.
+/// List locks, and break a lock whose holder is dead.
 ///
-/// Locks only keep two migrations from doing the same work; events are safe without them. A lock
-/// that is not renewed runs out by itself after its lease.
+/// Locks only prevent two migrations from doing the same work; events are safe without them. A lock
+/// that is not renewed expires after its lease.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   esm lock list
   esm lock break 'object order/123' --yes")]
 pub(crate) enum Lock {
-    /// List the locks that are held: holder, age, lease.
+    /// List held locks, with holder, age and lease.
+    #[command(after_help = "\
+Examples:
+  esm lock list")]
     List,
-    /// Take a lock away from its holder; it notices at its next renewal and stops.
+    /// Take a lock from its holder, which stops at its next renewal.
     #[command(after_help = "\
 Examples:
   esm lock break 'object order/123'        # asks first
   esm lock break 'object order/123' --yes")]
     Break {
-        /// The lock's name, as `esm lock list` shows it.
+        /// Name of the lock, as shown by `esm lock list`.
         name: LockName,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long, short)]
         yes: bool,
     },
@@ -57,7 +60,7 @@ struct Broken {
 }
 
 impl Lock {
-    /// What it may do to the store.
+    /// Access to the store.
     pub(crate) fn access(&self) -> Access {
         match self {
             Self::List => Access::Read,
@@ -79,7 +82,7 @@ async fn list(session: &Session) -> Result<Exit> {
     let locks = locks.into_iter().map(|lock| held(session, lock)).collect();
     session.output().result(&Locks { locks }, |all, terminal| {
         if all.locks.is_empty() {
-            return "no locks are held".to_owned();
+            return "no held locks".to_owned();
         }
         let mut table = Table::new(["lock", "holder", "age", "lease", "migration"]);
         for held in &all.locks {
@@ -103,12 +106,15 @@ async fn break_lock(session: &Session, name: &LockName, yes: bool) -> Result<Exi
     let found = session.locks().inspect(name).await?;
     let lock = found.filter(|lock| lock.held).ok_or_else(|| {
         Error::not_found(format!("lock is not held: {name}"))
-            .with_hint("`esm lock list` shows the locks that are held")
+            .with_hint("list held locks with `esm lock list`")
     })?;
     let held = held(session, lock);
     if !yes {
         session.output().note(&facts(&held).to_text(true));
-        if !confirmed(session.output(), "is the holder dead, and break its lock?")? {
+        if !confirmed(
+            session.output(),
+            "break the lock? only if its holder is dead",
+        )? {
             session.output().note("nothing was changed");
             return Ok(Exit::Success);
         }

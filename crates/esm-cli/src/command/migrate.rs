@@ -5,52 +5,55 @@ use std::path::{Path, PathBuf};
 use esm_core::migration::{MigrationBuilder, MigrationPlan};
 use esm_core::{Error, Result};
 
-use super::migration_args::{LockArgs, MigrationArgs};
+use super::lock_args::LockArgs;
+use super::migration_args::MigrationArgs;
 use crate::exit::{self, Exit};
-use crate::migration::{self, Description, Wanted, plan_exit, plan_text, service};
+use crate::migration::{self, Expected, as_planned, plan_exit, plan_text, service};
 use crate::session::{Access, Session};
 
-/// Migrate objects: back up, copy and transform, verify, cut over, close the books.
+/// Migrate objects: back up, copy, transform, verify, cut over.
 ///
-/// Until its cutover a stream's migration can be undone without a trace; from then on it can only
-/// be finished. Stopped or killed at any point, `esm resume` goes on. Objects that went through the
-/// same transformation already need nothing, so that the command can be run again.
+/// Until the cutover of a stream, its migration can be undone without a trace; afterwards it can
+/// only be completed. A migration that was stopped or killed is continued with `esm resume`. Objects
+/// that already have the transformation applied are skipped, so the command can be repeated.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   esm migrate order/123 --transform v2.jq
-  esm migrate --all --transform v2.jq --backup file:///var/backups/esm --close-books
+  esm migrate --all --transform v2.jq --backup file:///backups --close-books
   esm migrate --name order --transform v2.jq --keep-going --concurrency 32
-  esm migrate --all --transform v2.jq --dry-run          # the same as: esm plan
-  esm migrate --plan plan.json                           # as `esm plan --save plan.json` said
+  esm migrate --all --transform v2.jq --dry-run     # the same as: esm plan
+  esm migrate --plan plan.json                      # from: esm plan --save
 
-A program:
-  if .type == \"NoteTaken\" then empty                      # dropped
-  elif .type == \"OrderPlaced\" then .schemaversion = 2 | .data.customer_name = .data.customer
-  else . end                                              # as it is")]
+A jq program:
+  if .type == \"NoteTaken\" then empty                # dropped
+  elif .type == \"OrderPlaced\" then                  # changed
+    .schemaversion = 2 | .data.customer_name = .data.customer
+  else . end                                        # unchanged")]
 pub(crate) struct Migrate {
-    #[command(flatten)]
-    migration: MigrationArgs,
-    /// Do what this plan says, and only if nothing has changed since.
+    /// Execute this saved plan; refused if sources, options or store have changed since.
     #[arg(long, value_name = "FILE", group = "selection")]
     #[arg(conflicts_with_all = [
         "transform", "from_stream", "to_stream", "again", "on_retired", "no_backup", "backup_keep", "tags",
         "close_books", "with_rollback", "reversible_with", "reversible_for", "keep_going", "collect_failures", "to", "cutover",
     ])]
     plan: Option<PathBuf>,
-    /// Only show what would be done.
+    /// Only show the plan; write nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    migration: MigrationArgs,
     #[command(flatten)]
     lock: LockArgs,
 }
 
 impl Migrate {
-    /// What it may do to the store.
+    /// Access to the store.
     pub(crate) fn access(&self) -> Access {
-        match self.dry_run {
-            true => Access::Read,
-            false => Access::Write,
+        if self.dry_run {
+            Access::Read
+        } else {
+            Access::Write
         }
     }
 
@@ -60,21 +63,22 @@ impl Migrate {
             Some(path) => Some(read_plan(path).await?),
             None => None,
         };
-        let description = match &plan {
-            Some(plan) => Description::of_plan(&plan.planned),
-            None => self.migration.description().await?,
+        let access = if self.dry_run {
+            Access::Read
+        } else {
+            Access::Create
         };
-        let places = match self.dry_run {
-            true => Access::Read,
-            false => Access::Create,
+        let builder = match &plan {
+            Some(plan) => as_planned(session, &service, &plan.planned, access).await?,
+            None => self.migration.builder(session, &service, access).await?,
         };
-        let builder = description.builder(session, &service, places).await?;
         let builder = builder
-            .lock(|options| self.lock.over(options))
+            .lock(|options| self.lock.apply(options))
             .cancel_on(session.interrupt().token().clone());
-        match self.dry_run {
-            true => show(session, builder).await,
-            false => execute(session, builder, plan.as_ref()).await,
+        if self.dry_run {
+            show(session, builder).await
+        } else {
+            execute(session, builder, plan.as_ref()).await
         }
     }
 }
@@ -97,7 +101,7 @@ async fn execute(
         None => builder.execute().await,
     };
     watch.end();
-    migration::finish(session, &ended?, Wanted::Migrated)
+    migration::finish(session, &ended?, Expected::Migrated)
 }
 
 async fn read_plan(path: &Path) -> Result<MigrationPlan> {
@@ -106,6 +110,6 @@ async fn read_plan(path: &Path) -> Result<MigrationPlan> {
     let bytes = bytes.map_err(|e| exit::io(format_args!("reading the plan {shown}"), e))?;
     serde_json::from_slice(&bytes).map_err(|e| {
         Error::invalid(format!("not a plan: {shown}: {e}"))
-            .with_hint("make one with `esm plan … --save FILE`")
+            .with_hint("create a plan with `esm plan … --save FILE`")
     })
 }

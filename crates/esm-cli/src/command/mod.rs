@@ -1,19 +1,24 @@
 //! The commands: a file each, with its arguments, its run and its report.
+//!
+//! Arguments that several commands share have files of their own: `migration_args`, `backup_args`,
+//! `live_args`, `limit_args`, `lock_args`. Each applies its options to the library's builder itself.
 
 mod backup;
+mod backup_args;
 mod completions;
 mod export;
 mod import;
+mod limit_args;
 mod list;
 mod live_args;
 mod lock;
+mod lock_args;
 mod migrate;
 mod migration_args;
 mod plan;
 mod read;
 mod resume;
 mod rollback;
-mod run;
 mod show;
 mod status;
 mod steer;
@@ -21,34 +26,20 @@ mod store;
 mod verify;
 mod watch;
 
-use clap::Subcommand;
-
-pub(crate) use run::run;
-
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Import(import::Import),
-    Export(export::Export),
-    Plan(Box<plan::Plan>),
-    Migrate(Box<migrate::Migrate>),
-    Watch(watch::Watch),
-    Pause(steer::Pause),
-    Resume(resume::Resume),
-    Cutover(steer::Cutover),
-    Set(steer::Set),
-    Cancel(steer::Cancel),
-    Rollback(rollback::Rollback),
-    Status(status::Status),
-    Verify(verify::Verify),
-    List(list::List),
-    Show(show::Show),
-    Read(read::Read),
-    #[command(subcommand)]
-    Backup(backup::Backup),
-    #[command(subcommand)]
-    Lock(lock::Lock),
-    #[command(subcommand)]
-    Store(store::StoreCommand),
-    Completions(completions::Completions),
-}
+pub(crate) use backup::Backup;
+pub(crate) use completions::Completions;
+pub(crate) use export::Export;
+pub(crate) use import::Import;
+pub(crate) use list::List;
+pub(crate) use lock::Lock;
+pub(crate) use migrate::Migrate;
+pub(crate) use plan::Plan;
+pub(crate) use read::Read;
+pub(crate) use resume::Resume;
+pub(crate) use rollback::Rollback;
+pub(crate) use show::Show;
+pub(crate) use status::Status;
+pub(crate) use steer::{Cancel, Cutover, Pause, Set};
+pub(crate) use store::StoreCommand;
+pub(crate) use verify::Verify;
+pub(crate) use watch::Watch;

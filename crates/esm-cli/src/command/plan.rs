@@ -1,8 +1,8 @@
 //! `esm plan`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use esm_core::migration::PlanDepth;
+use esm_core::migration::{MigrationPlan, PlanDepth};
 use esm_core::{Error, Result};
 
 use super::migration_args::MigrationArgs;
@@ -10,33 +10,34 @@ use crate::exit::{self, Exit};
 use crate::migration::{plan_exit, plan_text, service};
 use crate::session::{Access, Session};
 
-/// Show what a migration would do: everything but writing.
+/// Show what a migration would do, without writing.
 ///
-/// All events are transformed, twice each: one that comes out differently the second time is
-/// refused. Ends with 7 when there are events that fail.
+/// Transforms every event twice, and refuses a transformation with different results. Exits with 7
+/// if the transformation fails on an event.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   esm plan order/123 --transform v2.jq
-  esm plan --all --transform v2.jq --backup file:///var/backups/esm --close-books
-  esm plan --all --transform v2.jq --sample 100         # the first 100 events of each stream
-  esm plan --all --transform v2.jq --save plan.json     # then: esm migrate --plan plan.json")]
+  esm plan --all --transform v2.jq --backup file:///backups --close-books
+  esm plan --all --transform v2.jq --sample 100     # 100 events per stream
+  esm plan --all --transform v2.jq --save plan.json
+  esm migrate --plan plan.json")]
 pub(crate) struct Plan {
-    #[command(flatten)]
-    migration: MigrationArgs,
-    /// Look only at the first events of each stream, this many.
+    /// Transform only this many events at the start of each stream.
     #[arg(long, value_name = "EVENTS")]
     sample: Option<u64>,
-    /// Save the plan, for `esm migrate --plan`; the file must not exist.
+    /// Save the plan for `esm migrate --plan`. The file must not exist.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    #[command(flatten)]
+    migration: MigrationArgs,
 }
 
 impl Plan {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
-        let description = self.migration.description().await?;
         let service = service(session)?;
-        let builder = description.builder(session, &service, Access::Read).await?;
+        let arguments = &self.migration;
+        let builder = arguments.builder(session, &service, Access::Read).await?;
         let depth = match self.sample {
             Some(events_per_stream) => PlanDepth::Sample { events_per_stream },
             None => PlanDepth::All,
@@ -53,13 +54,17 @@ impl Plan {
             }
         };
         if let Some(path) = &self.save {
-            let json = serde_json::to_vec_pretty(&plan)
-                .map_err(|e| Error::invalid("plan cannot be written as JSON").with_source(e))?;
-            let what = format!("saving the plan to {}", path.display());
-            let mut file = std::fs::File::create_new(path).map_err(|e| exit::io(&what, e))?;
-            std::io::Write::write_all(&mut file, &json).map_err(|e| exit::io(&what, e))?;
+            save(&plan, path)?;
         }
         session.output().result(&plan, plan_text)?;
         Ok(plan_exit(&plan))
     }
+}
+
+fn save(plan: &MigrationPlan, path: &Path) -> Result<()> {
+    let json = serde_json::to_vec_pretty(plan)
+        .map_err(|e| Error::invalid("cannot write the plan as JSON").with_source(e))?;
+    let failed = |e| exit::io(format_args!("saving the plan to {}", path.display()), e);
+    let mut file = std::fs::File::create_new(path).map_err(failed)?;
+    std::io::Write::write_all(&mut file, &json).map_err(failed)
 }

@@ -1,21 +1,22 @@
 //! `esm read`
 
 use esm_core::Result;
-use esm_core::event::Revision;
+use esm_core::event::{Event, Position, Revision};
 use esm_core::id::ObjectId;
+use esm_core::router::ReadPosition;
 use esm_format::ndjson::{LineWriter, Packing};
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::args;
+use crate::events::line;
 use crate::exit::Exit;
-use crate::objects;
-use crate::output::{Table, shortened};
+use crate::output::{Output, Table, shortened};
 use crate::session::Session;
-use crate::stream::{Events, Numbered, line};
 
 /// Read an object's events.
 ///
-/// For people a table with the beginning of each payload; with `--output json` each event as a
-/// line of CloudEvents JSON, complete.
+/// Prints a table with the start of each payload; with --output json, prints each event in full as a
+/// line of CloudEvents JSON.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,54 +24,62 @@ Examples:
   esm read order/123 --from 100 --limit 20
   esm read order/123 --output json | jq .data")]
 pub(crate) struct Read {
-    /// The object, name/key.
+    /// Object, as name/key.
     #[arg(value_parser = args::object)]
     object: ObjectId,
-    /// The first revision to read.
+    /// First revision to read.
     #[arg(long, value_name = "REVISION", default_value_t = 0)]
     from: u64,
-    /// At most this many events.
+    /// Maximum number of events.
     #[arg(long, value_name = "NUMBER")]
     limit: Option<u64>,
 }
 
-/// How much of a payload a table shows, in characters.
+/// Characters of a payload shown in a table.
 const SHOWN: usize = 60;
+/// Maximum events printed at once.
+const ROWS: usize = 1_000;
 
 impl Read {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
-        let document = session.documents().load(&self.object).await?.document;
-        let active = objects::active(session, &document).await?;
-        let mut events = Events::of(session, active.stream, Revision(self.from));
-        let mut left = self.limit.unwrap_or(u64::MAX);
-        let mut first = true;
-        while left > 0
-            && let Some(mut page) = events.next_page().await?
-        {
+        let reader = session.reader();
+        let active = reader.load(&self.object).await?.document.active;
+        let from = ReadPosition::At(Position {
+            stream: active.stream,
+            revision: Revision(self.from),
+        });
+        let limit = self.limit.unwrap_or(u64::MAX);
+        // the events of a page are ready at once: they are printed before the next page is read
+        let mut pages = reader
+            .read(&self.object, from)
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .map_ok(|recorded| recorded.event)
+            .try_ready_chunks(ROWS);
+        let mut next = Revision(self.from);
+        while let Some(page) = pages.try_next().await.map_err(|stopped| stopped.1)? {
             session.interrupt().check()?;
-            page.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-            left -= page.len() as u64;
-            self.print(session, &page, first).await?;
-            first = false;
+            self.print(session.output(), next, &page).await?;
+            next = next.plus(page.len() as u64);
         }
-        if first {
+        if next.0 == self.from {
             session.output().note("no events");
         }
         Ok(Exit::Success)
     }
 
-    async fn print(&self, session: &Session, page: &[Numbered], first: bool) -> Result<()> {
-        let output = session.output();
+    async fn print(&self, output: &Output, first: Revision, page: &[Event]) -> Result<()> {
+        let events = (first.0..).map(Revision).zip(page);
         if output.is_json() {
             let mut writer = LineWriter::new(tokio::io::stdout(), Packing::Plain);
             let mut buffer = Vec::new();
-            for event in page {
-                writer.write(line(&self.object, event, &mut buffer)).await?;
+            for (revision, event) in events {
+                let line = line(&self.object, revision, event, &mut buffer);
+                writer.write(line).await?;
             }
             return writer.finish().await;
         }
         let mut table = Table::new(["revision", "type", "version", "time", "data"]);
-        for (revision, event) in page {
+        for (revision, event) in events {
             table.row([
                 revision.to_string(),
                 event.event_type.to_string(),
@@ -79,6 +88,6 @@ impl Read {
                 shortened(&String::from_utf8_lossy(&event.payload), SHOWN),
             ]);
         }
-        output.table(&table, first)
+        output.table(&table, first.0 == self.from)
     }
 }

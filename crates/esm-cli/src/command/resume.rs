@@ -6,37 +6,36 @@ use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
-use super::migration_args::LockArgs;
-use super::steer;
+use super::lock_args::LockArgs;
+use super::steer::Patience;
 use crate::exit::{Exit, is_broken_pipe};
-use crate::migration::{self, Description, Wanted, service};
+use crate::migration::{self, Expected, report_answer, resumed, send, service};
 use crate::session::Session;
 
-/// Go on with a migration that was paused, stopped, killed, or failed.
+/// Resume a paused, stopped, failed or killed migration.
 ///
-/// One that is paused, and that a process works on, is told to go on.
-///
-/// Its plan is in its journal, the jq program included: nothing has to be given again. One whose
-/// process died is taken over when its lock has run out. Of several, one that cannot be resumed
-/// keeps none of the others waiting.
+/// The journal holds the plan with its jq program, so no option has to be repeated. If a process
+/// runs the paused migration, that process continues it. If the process died, this one takes over
+/// after the lease of the lock has expired. With --all, a migration that cannot be resumed does not
+/// prevent the others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  esm resume                       # the only one that is not finished
+  esm resume                       # the only unfinished migration
   esm resume 0192d3a0-7c1e-7aaa-8bbb-0123456789ab
   esm resume --all")]
 pub(crate) struct Resume {
-    /// The migration; may be left out when only one is not finished.
+    /// Migration id; defaults to the only unfinished migration.
     #[arg(conflicts_with = "all")]
     migration: Option<MigrationId>,
-    /// All that are not finished, one after another.
+    /// Resume all unfinished migrations, one after another.
     #[arg(long)]
     all: bool,
-    /// Leave a migration paused that was paused with `esm pause`: take it over, and wait.
+    /// Take over a paused migration without resuming it: it waits for the next command.
     #[arg(long)]
     stay_paused: bool,
     #[command(flatten)]
-    patience: steer::Patience,
+    patience: Patience,
     #[command(flatten)]
     lock: LockArgs,
 }
@@ -56,7 +55,7 @@ impl Resume {
         if migrations.len() > 1 && !self.all {
             let names: Vec<_> = migrations.iter().map(ToString::to_string).collect();
             return Err(Error::invalid(format!(
-                "several migrations are not finished: {}",
+                "several unfinished migrations: {}",
                 names.join(", ")
             ))
             .with_hint("name one of them, or add --all"));
@@ -86,8 +85,8 @@ impl Resume {
         Ok(failed.unwrap_or(Exit::Success))
     }
 
-    /// Whether another process has ended a migration since it was found unfinished: then there is
-    /// nothing to do. One that was named is to be there.
+    /// Whether another process has ended a migration since it was listed as unfinished, so that there
+    /// is nothing to do. Always `false` for a migration named by the user.
     async fn was_ended_by_another(
         &self,
         service: &MigrationService,
@@ -111,32 +110,31 @@ impl Resume {
     ) -> Result<Exit> {
         let seen = service.observe(migration).await?;
         if seen.desired.paused_by.is_some() && !self.stay_paused {
-            let told = (ControlAction::Resume, None);
-            let receipt = steer::send(service, migration, told).await?;
+            let receipt = send(service, migration, ControlAction::Resume, None).await?;
             if seen.is_at_work() {
-                return steer::report(session, migration, &receipt, &self.patience).await;
+                return report_answer(session, migration, &receipt, self.patience.wait()).await;
             }
         }
-        let wanted = match seen.state.status {
-            MigrationStatus::RollingBack => Wanted::Undone,
-            _ => Wanted::Migrated,
+        let expected = match seen.state.status {
+            MigrationStatus::RollingBack => Expected::Undone,
+            _ => Expected::Migrated,
         };
         let state = seen.state;
         let mut builder = service
             .resume(migration)
-            .lock(|options| self.lock.over(options))
+            .lock(|options| self.lock.apply(options))
             .cancel_on(session.interrupt().token().clone());
         if let Some(plan) = &state.plan {
-            builder = Description::of_plan(plan).resume(session, builder).await?;
+            builder = resumed(session, plan, builder).await?;
         }
         let (watch, options) = migration::watched(session, "resume");
         let ended = builder.progress(|_| options).execute().await;
         watch.end();
-        migration::finish(session, &ended?, wanted)
+        migration::finish(session, &ended?, expected)
     }
 }
 
-/// The migrations that have not ended, oldest first.
+/// Unfinished migrations, oldest first.
 async fn unfinished(service: &MigrationService) -> Result<Vec<MigrationId>> {
     let mut found: Vec<_> = service
         .active()

@@ -4,22 +4,24 @@ use std::path::PathBuf;
 
 use esm_core::Result;
 use esm_core::id::MigrationId;
-use esm_core::migration::{OnFailure, RollBackBuilder, RollBackPlan};
+use esm_core::migration::{MigrationService, OnFailure, RollBackBuilder, RollBackPlan};
 
-use super::live_args::{CutoverArgs, LimitArgs};
-use super::migration_args::LockArgs;
+use super::limit_args::LimitArgs;
+use super::live_args::CutoverArgs;
+use super::lock_args::LockArgs;
 use crate::exit::Exit;
-use crate::migration::{self, Program, Wanted, plan_exit, plan_text, service};
+use crate::migration::{self, Expected, Program, Role, plan_exit, plan_text, service};
 use crate::session::{Access, Session};
 
-/// Undo a migration, wherever it stands.
+/// Roll back a migration, finished or not.
 ///
-/// One that is not finished is undone as far as it has not cut over: without a trace. One that is
-/// finished is reversed: every object that it moved, and nothing else has moved since, gets a new
-/// stream with its original events, as they were, and then everything that was appended since. What
-/// old code does not know of that goes through --down; an event that needs it and has none is named
-/// before anything is touched. When it cuts over and how fast it goes is for that migration; an undo
-/// needs neither.
+/// An unfinished migration is undone without a trace; objects that already cut over remain migrated.
+///
+/// A finished migration is reversed by another migration: each object that it moved, and that no
+/// other migration has moved since, gets a new stream with its unchanged original events, followed by
+/// all events appended since. Appended events of new schemas are transformed with --down; if one of
+/// them needs it and --down is missing, the command fails before it writes. The options for cutover
+/// and limits apply to this case only.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,28 +29,30 @@ Examples:
   esm rollback 0192d3a0-7c1e-7aaa-8bbb-0123456789ab --down v1.jq --dry-run
   esm rollback 0192d3a0-7c1e-7aaa-8bbb-0123456789ab --down v1.jq
 
-A program for the way back:
+A jq program for --down:
   if .type == \"OrderPlaced\" and .schemaversion == 2
-  then .schemaversion = 1 | .data.customer = .data.customer_name | del(.data.customer_name)
-  else . end                                              # as it is")]
+  then .schemaversion = 1 | .data.customer = .data.customer_name
+    | del(.data.customer_name)
+  else . end                                        # unchanged")]
 pub(crate) struct Rollback {
-    /// The migration.
+    /// Migration id.
     migration: MigrationId,
-    /// A jq program that turns events which were appended after the migration into what old code
-    /// knows; the one of `migrate --reversible-with` if it is left out.
+    /// jq program that turns events appended after the migration back into the old schemas; defaults
+    /// to the program given to `migrate --reversible-with`.
     #[arg(long, value_name = "FILE.jq")]
     down: Option<PathBuf>,
-    /// Only show what would be done.
+    /// Only show the plan; write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Go on with the other objects when one cannot be reversed; without it nothing is touched then.
+    /// Continue with the other objects if one cannot be reversed. Without it, the command fails before
+    /// it writes.
     #[arg(long)]
     keep_going: bool,
-    /// Why, for its journal.
+    /// Reason, recorded in the journal.
     #[arg(
         long,
         value_name = "TEXT",
-        default_value = "asked for at the command line"
+        default_value = "requested on the command line"
     )]
     reason: String,
     #[command(flatten)]
@@ -60,11 +64,12 @@ pub(crate) struct Rollback {
 }
 
 impl Rollback {
-    /// What it may do to the store.
+    /// Access to the store.
     pub(crate) fn access(&self) -> Access {
-        match self.dry_run {
-            true => Access::Read,
-            false => Access::Write,
+        if self.dry_run {
+            Access::Read
+        } else {
+            Access::Write
         }
     }
 
@@ -76,44 +81,47 @@ impl Rollback {
         let (watch, options) = migration::watched(session, "roll back");
         let ended = builder.progress(|_| options).execute().await;
         watch.end();
-        migration::finish(session, &ended?, Wanted::Undone)
+        migration::finish(session, &ended?, Expected::Undone)
     }
 
     async fn describe(&self, session: &Session) -> Result<RollBackBuilder> {
         let service = service(session)?;
-        let program = match &self.down {
-            Some(path) => Some(Program::read(path).await?),
-            None => {
-                let plan = service.status(self.migration).await?.plan;
-                plan.and_then(|plan| Program::down_of_annotations(&plan.annotations))
-            }
-        };
+        let program = self.down(&service).await?;
         let cutover = self.cutover.options()?;
         let mut builder = service
             .roll_back(self.migration)
             .limits(self.limits.change())
             .cutover(|_| cutover)
             .reason(&self.reason)
-            .lock(|options| self.lock.over(options))
+            .lock(|options| self.lock.apply(options))
             .cancel_on(session.interrupt().token().clone());
         if self.keep_going {
             builder = builder.on_failure(OnFailure::Continue);
         }
         if let Some(program) = program {
             builder = builder.down_with(program.compile()?);
-            for (key, value) in program.annotations() {
+            // it is the transformation of the migration that reverses
+            for (key, value) in program.annotations(Role::Transform) {
                 builder = builder.annotate(key, value);
             }
         }
         Ok(builder)
+    }
+
+    async fn down(&self, service: &MigrationService) -> Result<Option<Program>> {
+        if let Some(path) = &self.down {
+            return Ok(Some(Program::read(path).await?));
+        }
+        let plan = service.status(self.migration).await?.plan;
+        Ok(plan.and_then(|plan| Program::of_plan(&plan.annotations, Role::Down)))
     }
 }
 
 fn show(session: &Session, plan: &RollBackPlan) -> Result<Exit> {
     session.output().result(plan, |plan, terminal| match plan {
         RollBackPlan::Undo { planned } => format!(
-            "it is not finished: what it has not cut over of {} would be undone without a trace\n\
-             nothing was written",
+            "the migration is unfinished: objects of {} that did not cut over would be undone \
+             without a trace\nnothing was written",
             planned.scope
         ),
         RollBackPlan::Reverse { plan } => plan_text(plan, terminal),

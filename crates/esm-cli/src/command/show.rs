@@ -14,31 +14,30 @@ use serde::Serialize;
 
 use crate::args;
 use crate::exit::Exit;
-use crate::objects;
 use crate::output::{Facts, Table, count};
 use crate::session::Session;
 
-/// Show an object: its document, its chain of streams, the phase it is in.
+/// Show an object: document, chain of streams, migration phase.
 ///
-/// What the streams say counts; where the document is behind them, that is shown too. Streams that
-/// accept events of retired schemas are read, and those events counted.
+/// The chain is read from the streams; the output shows if the document is behind. Streams that
+/// accept events of retired schemas are read in full to count those events.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   esm show order/123
   esm show order/123 --output json | jq .streams")]
 pub(crate) struct Show {
-    /// The object, name/key.
+    /// Object, as name/key.
     #[arg(value_parser = args::object)]
     object: ObjectId,
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct ShownObject {
     object: ObjectId,
     events: Revision,
     phase: MigrationPhase,
-    /// Whether the document names another stream than the one that is active.
+    /// Whether the document names a stream that is no longer the active one.
     document_is_behind: bool,
     streams: Vec<ShownStream>,
     document_version: u64,
@@ -57,7 +56,7 @@ struct ShownStream {
     closed_by: Option<MigrationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     continues_at: Option<Revision>,
-    /// Events of retired schemas that it accepted as they are, by schema.
+    /// Events of retired schemas that were stored unchanged, by schema.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     accepted_unchanged: BTreeMap<String, u64>,
 }
@@ -66,11 +65,11 @@ impl Show {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let found = session.documents().load(&self.object).await?;
         let document = found.document;
-        let oldest = objects::oldest(&document).clone();
-        let end = chain::follow_in(session.stores(), oldest).await?;
+        let first = document.first_stream().clone();
+        let end = chain::follow_in(session.stores(), first).await?;
         let generation = end.closes.len() as u64;
         let entry = session.routing().entry(&self.object, generation).await?;
-        let shown = Shown {
+        let shown = ShownObject {
             object: self.object.clone(),
             events: end.tail.next_revision(),
             phase: entry.map(|e| e.phase).unwrap_or_default(),
@@ -120,7 +119,7 @@ impl ShownStream {
     }
 }
 
-fn text(shown: &Shown, terminal: bool) -> String {
+fn text(shown: &ShownObject, terminal: bool) -> String {
     let mut facts = Facts::new();
     facts
         .add("object", &shown.object)
@@ -131,7 +130,7 @@ fn text(shown: &Shown, terminal: bool) -> String {
     if shown.document_is_behind {
         facts.add(
             "note",
-            "the document is behind the streams; the next append or migration mends it",
+            "the document is behind the streams; the next append or migration updates it",
         );
     }
     let mut table = Table::new(["stream", "state", "events", "cells", "closed by"]);

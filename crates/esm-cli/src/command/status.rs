@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use esm_core::Result;
 use esm_core::id::MigrationId;
-use esm_core::migration::MigrationState;
+use esm_core::migration::{MigrationService, MigrationState, Statistics};
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::migration::{next_step, service};
 use crate::output::{Facts, Table, count};
 use crate::session::Session;
 
-/// Show migrations: those that are not finished, all, or one.
+/// Show migrations: the unfinished ones, all, or one in detail.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -21,24 +21,24 @@ Examples:
   esm status --all --output json | jq '.migrations[] | {migration, status}'
   esm status 0192d3a0-7c1e-7aaa-8bbb-0123456789ab")]
 pub(crate) struct Status {
-    /// The migration.
+    /// Migration id.
     #[arg(conflicts_with = "all")]
     migration: Option<MigrationId>,
-    /// Those that have ended, too.
+    /// Include finished migrations.
     #[arg(long)]
     all: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct Migrations {
     migrations: Vec<MigrationState>,
 }
 
 #[derive(Debug, Serialize)]
-struct ShownOne {
+struct OneMigration {
     #[serde(flatten)]
     state: MigrationState,
-    /// Events of retired schemas that its targets accepted as they are, by schema.
+    /// Events of retired schemas that the targets stored unchanged, by schema.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     accepted_unchanged: BTreeMap<String, u64>,
 }
@@ -46,51 +46,66 @@ struct ShownOne {
 impl Status {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let service = service(session)?;
-        if let Some(migration) = self.migration {
-            let accepted = service.accepted_unchanged(migration).await?.into_iter();
-            let shown = ShownOne {
-                state: service.status(migration).await?,
-                accepted_unchanged: accepted.map(|(s, n)| (s.to_string(), n)).collect(),
-            };
-            session.output().result(&shown, one)?;
-            if !shown.state.status.is_terminal() {
-                session.output().note(&next_step(session, migration));
-            }
-            return Ok(Exit::Success);
+        match self.migration {
+            Some(migration) => show(session, &service, migration).await,
+            None => self.list(session, &service).await,
         }
-        let found = match self.all {
-            true => service.migrations(),
-            false => service.active(),
+    }
+
+    async fn list(&self, session: &Session, service: &MigrationService) -> Result<Exit> {
+        let found = if self.all {
+            service.migrations()
+        } else {
+            service.active()
         };
         let mut migrations: Vec<_> = found.try_collect().await?;
-        // ids are ordered by the time they were planned
+        // ids are ordered by the time of planning
         migrations.sort_by_key(|state| state.migration);
-        session
-            .output()
-            .result(&Shown { migrations }, |shown, terminal| {
-                match (shown.migrations.is_empty(), self.all) {
-                    (true, true) => "no migrations".to_owned(),
-                    (true, false) => {
-                        "no migration is unfinished; --all shows those that have ended".to_owned()
-                    }
-                    (false, _) => table(&shown.migrations).to_text(terminal),
-                }
-            })?;
+        let migrations = Migrations { migrations };
+        let none = if self.all {
+            "no migrations"
+        } else {
+            "no unfinished migrations; add --all to show finished ones"
+        };
+        session.output().result(&migrations, |shown, terminal| {
+            if shown.migrations.is_empty() {
+                none.to_owned()
+            } else {
+                table(&shown.migrations).to_text(terminal)
+            }
+        })?;
         Ok(Exit::Success)
     }
+}
+
+async fn show(
+    session: &Session,
+    service: &MigrationService,
+    migration: MigrationId,
+) -> Result<Exit> {
+    let accepted = service.accepted_unchanged(migration).await?.into_iter();
+    let shown = OneMigration {
+        state: service.status(migration).await?,
+        accepted_unchanged: accepted.map(|(s, n)| (s.to_string(), n)).collect(),
+    };
+    session.output().result(&shown, one)?;
+    if !shown.state.status.is_terminal() {
+        session.output().note(&next_step(session, migration));
+    }
+    Ok(Exit::Success)
 }
 
 fn table(migrations: &[MigrationState]) -> Table {
     let mut table = Table::new([
         "migration",
         "status",
-        "of",
+        "scope",
         "migrated",
         "failed",
-        "changed last",
+        "last change",
     ]);
     for state in migrations {
-        let number = |f: fn(&esm_core::migration::Statistics) -> u64| {
+        let number = |f: fn(&Statistics) -> u64| {
             state
                 .statistics
                 .as_ref()
@@ -113,56 +128,45 @@ fn table(migrations: &[MigrationState]) -> Table {
     table
 }
 
-fn one(shown: &ShownOne, terminal: bool) -> String {
+fn one(shown: &OneMigration, terminal: bool) -> String {
     let state = &shown.state;
+    let reverses = state.plan.as_ref().and_then(|p| p.reverses.as_ref());
     let mut facts = Facts::new();
     facts
         .add("migration", state.migration)
         .add("status", state.status)
-        .add_some("of", state.plan.as_ref().map(|p| &p.scope))
-        .add_some(
-            "rolls back",
-            (state.plan.as_ref())
-                .and_then(|p| p.reverses.as_ref())
-                .map(|reverses| reverses.migration),
-        )
-        .add_some("worked on by", state.holder.as_ref())
-        .add_some("begun", state.started_at)
-        .add_some("changed last", state.updated_at);
+        .add_some("scope", state.plan.as_ref().map(|p| &p.scope))
+        .add_some("rolls back", reverses.map(|reverses| reverses.migration))
+        .add_some("holder", state.holder.as_ref())
+        .add_some("started", state.started_at)
+        .add_some("last change", state.updated_at);
     if let Some((step, reason)) = &state.stopped {
         facts.add("stopped", format!("{step}: {reason}"));
     }
     if let Some(lock) = state.lock.as_ref().filter(|lock| lock.held) {
-        facts.add(
-            "lock",
-            format!("held by {} since {}", lock.holder, lock.acquired_at),
-        );
+        let (holder, since) = (&lock.holder, lock.acquired_at);
+        facts.add("lock", format!("held by {holder} since {since}"));
     }
     if let Some(statistics) = &state.statistics {
-        facts
-            .add("objects migrated", count(statistics.migrated))
-            .add("up to date already", count(statistics.up_to_date))
-            .add("failed", count(statistics.failed))
-            .add(
-                "events",
-                format!(
-                    "{} -> {}",
-                    count(statistics.ledger.source),
-                    count(statistics.ledger.outputs)
-                ),
-            );
-        for failure in &statistics.failures {
-            facts.add(
-                "failure",
-                format!("{}, {}: {}", failure.object, failure.step, failure.message),
-            );
-        }
+        add_statistics(&mut facts, statistics);
     }
     for (schema, events) in &shown.accepted_unchanged {
-        facts.add(
-            "accepted unchanged",
-            format!("{schema}: {}", count(*events)),
-        );
+        let events = count(*events);
+        facts.add("accepted unchanged", format!("{schema}: {events}"));
     }
     facts.to_text(terminal)
+}
+
+fn add_statistics(facts: &mut Facts, statistics: &Statistics) {
+    let ledger = &statistics.ledger;
+    let events = format!("{} -> {}", count(ledger.source), count(ledger.outputs));
+    facts
+        .add("objects migrated", count(statistics.migrated))
+        .add("already up to date", count(statistics.up_to_date))
+        .add("failed", count(statistics.failed))
+        .add("events", events);
+    for failure in &statistics.failures {
+        let (object, step) = (&failure.object, failure.step);
+        facts.add("failure", format!("{object}, {step}: {}", failure.message));
+    }
 }

@@ -1,41 +1,48 @@
-//! `esm pause`, `esm cancel`, `esm cutover`, `esm set`: commands to a migration that runs elsewhere.
+//! `esm pause`, `esm cancel`, `esm cutover`, `esm set`: commands to a migration that runs in another
+//! process.
 
+use std::time::Duration;
+
+use esm_core::Result;
 use esm_core::id::MigrationId;
-use esm_core::migration::{Answer, Command, CommandReceipt, ControlAction, MigrationService};
-use esm_core::{Error, Result};
-use futures::TryStreamExt as _;
-use serde::Serialize;
+use esm_core::migration::ControlAction;
 
-use super::live_args::LimitArgs;
+use super::limit_args::LimitArgs;
 use crate::args::Span;
 use crate::exit::Exit;
-use crate::migration::service;
+use crate::migration::{report_answer, send, service, the_only_one};
 use crate::session::Session;
 
-/// Which migration, and how long its answer is waited for.
+/// The migration that receives a command.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Addressee {
-    /// The migration; may be left out when only one is not finished.
+struct Addressee {
+    /// Migration id; defaults to the only unfinished migration.
     migration: Option<MigrationId>,
     #[command(flatten)]
     patience: Patience,
-    /// Who says so, for the record; the user's and the machine's name if it is left out.
+    /// Author of the command, recorded with it; defaults to user@host.
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
 }
 
-/// How long the answer of a process that works on a migration is waited for.
+/// How long to wait for the answer of the process that runs a migration.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Patience {
-    /// How long to wait for an answer. The command stands all the same.
+    /// Maximum wait for an answer. The command remains valid without one.
     #[arg(long, value_name = "DURATION", default_value = "10s")]
     wait: Span,
 }
 
-/// Pause a migration that runs: it stops at its next safe point and stays there.
+impl Patience {
+    pub(crate) fn wait(&self) -> Duration {
+        self.wait.0
+    }
+}
+
+/// Pause a running migration at its next safe point.
 ///
-/// It keeps its lock and what it has done. `esm resume` lets it go on. Paused it stays also when
-/// its process is killed and another takes over with `esm resume --stay-paused`.
+/// The migration keeps its lock and its progress. `esm resume` continues it. If its process is
+/// killed, another process can take over without resuming it: `esm resume --stay-paused`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -46,10 +53,10 @@ pub(crate) struct Pause {
     to: Addressee,
 }
 
-/// Cancel a migration that runs: it stops and takes back what it did.
+/// Cancel a running migration and undo it.
 ///
-/// Refused once the streams are closed; then let it finish, and roll it back. Where no process works
-/// on the migration, `esm rollback` undoes it.
+/// Refused after the streams were closed: let the migration complete, then roll it back. If no
+/// process runs the migration, undo it with `esm rollback`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,28 +64,35 @@ Examples:
 pub(crate) struct Cancel {
     #[command(flatten)]
     to: Addressee,
-    /// Why, for its journal.
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// Reason, recorded in the journal.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     reason: String,
 }
 
-/// Let a migration cut over that waits for it, or take that back.
+/// Start the cutover of a waiting migration, or withdraw the command.
+///
+/// A migration waits if it was started with --cutover manual or a cutover window.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   esm migrate --all --transform v2.jq --cutover manual &
   esm watch
   esm cutover
-  esm cutover --withdraw        # before it is done")]
+  esm cutover --withdraw        # as long as it has not cut over")]
 pub(crate) struct Cutover {
     #[command(flatten)]
     to: Addressee,
-    /// Do not cut over yet after all.
+    /// Withdraw the command: do not cut over yet.
     #[arg(long)]
     withdraw: bool,
 }
 
-/// Change how fast, and in which portions, a migration that runs works.
+/// Change limits and sizes of a running migration.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -89,20 +103,20 @@ pub(crate) struct Set {
     to: Addressee,
     #[command(flatten)]
     limits: LimitArgs,
-    /// Most events in a cell of the new stream.
-    #[arg(long, value_name = "NUMBER")]
+    /// Maximum events per cell of the new stream.
+    #[arg(long, value_name = "NUMBER", help_heading = "Tuning")]
     cell_events: Option<usize>,
-    /// Most bytes in a cell of the new stream.
-    #[arg(long, value_name = "NUMBER")]
+    /// Maximum bytes per cell of the new stream.
+    #[arg(long, value_name = "NUMBER", help_heading = "Tuning")]
     cell_bytes: Option<u64>,
-    /// Objects that are worked on at the same time.
-    #[arg(long, value_name = "NUMBER")]
+    /// Objects migrated concurrently.
+    #[arg(long, value_name = "NUMBER", help_heading = "Tuning")]
     concurrency: Option<usize>,
 }
 
 impl Pause {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
-        self.to.tell(session, ControlAction::Pause).await
+        self.to.send(session, ControlAction::Pause).await
     }
 }
 
@@ -110,18 +124,19 @@ impl Cancel {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let reason = self.reason.clone();
         self.to
-            .tell(session, ControlAction::Cancel { reason })
+            .send(session, ControlAction::Cancel { reason })
             .await
     }
 }
 
 impl Cutover {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
-        let action = match self.withdraw {
-            true => ControlAction::WithdrawCutOver,
-            false => ControlAction::CutOver,
+        let action = if self.withdraw {
+            ControlAction::WithdrawCutOver
+        } else {
+            ControlAction::CutOver
         };
-        self.to.tell(session, action).await
+        self.to.send(session, action).await
     }
 }
 
@@ -132,91 +147,18 @@ impl Set {
         change.cell_bytes = self.cell_bytes;
         change.concurrency = self.concurrency;
         change.check()?;
-        self.to.tell(session, ControlAction::Set(change)).await
+        self.to.send(session, ControlAction::Set(change)).await
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Told<'a> {
-    migration: MigrationId,
-    #[serde(flatten)]
-    command: &'a Command,
-    answer: Option<&'a Answer>,
-}
-
 impl Addressee {
-    async fn tell(&self, session: &Session, action: ControlAction) -> Result<Exit> {
+    async fn send(&self, session: &Session, action: ControlAction) -> Result<Exit> {
         let service = service(session)?;
         let migration = match self.migration {
             Some(migration) => migration,
             None => the_only_one(&service).await?,
         };
-        let receipt = send(&service, migration, (action, self.author.clone())).await?;
-        report(session, migration, &receipt, &self.patience).await
+        let receipt = send(&service, migration, action, self.author.as_deref()).await?;
+        report_answer(session, migration, &receipt, self.patience.wait()).await
     }
-}
-
-/// The migration that is not finished, where it is the only one.
-///
-/// # Errors
-/// `NotFound`; `Invalid` for several, naming them.
-pub(crate) async fn the_only_one(service: &MigrationService) -> Result<MigrationId> {
-    let states: Vec<_> = service.active().try_collect().await?;
-    match states.as_slice() {
-        [only] => Ok(only.migration),
-        [] => Err(Error::not_found("no migration is unfinished")
-            .with_hint("list those that have ended with `esm status --all`")),
-        several => {
-            let names: Vec<_> = several.iter().map(|s| s.migration.to_string()).collect();
-            let message = format!("several migrations are not finished: {}", names.join(", "));
-            Err(Error::invalid(message).with_hint("name one of them"))
-        }
-    }
-}
-
-/// Sends a command under the user's name.
-///
-/// # Errors
-/// `NotFound`; `AlreadyExists` for a migration that has ended.
-pub(crate) async fn send(
-    service: &MigrationService,
-    migration: MigrationId,
-    (action, author): (ControlAction, Option<String>),
-) -> Result<CommandReceipt> {
-    let author = author.unwrap_or_else(crate::migration::author);
-    service.control(migration).author(author).send(action).await
-}
-
-/// Waits for the answer and shows it.
-///
-/// # Errors
-/// Those of the records.
-pub(crate) async fn report(
-    session: &Session,
-    migration: MigrationId,
-    receipt: &CommandReceipt,
-    patience: &Patience,
-) -> Result<Exit> {
-    let answer = receipt.answer(patience.wait.0).await?;
-    let told = Told {
-        migration,
-        command: &receipt.command,
-        answer: answer.as_ref(),
-    };
-    let action = &receipt.command.action;
-    session.output().result(&told, |_, _| match &answer {
-        Some(answer) => format!("{action}: {answer}"),
-        None => format!("{action}: not answered yet"),
-    })?;
-    Ok(match answer {
-        Some(Answer::Refused { .. }) => Exit::Conflict,
-        Some(_) => Exit::Success,
-        None => {
-            session.output().note(
-                "the command stands: it is found by the process that works on the migration, or \
-                 resumes it",
-            );
-            Exit::Storage
-        }
-    })
 }

@@ -7,30 +7,34 @@ use esm_core::store::StoreLimits;
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
-use crate::args::Global;
 use crate::exit::Exit;
-use crate::interrupt::Interrupt;
-use crate::output::{Facts, Output, bytes, count};
+use crate::output::{Facts, bytes, count};
 use crate::session::{Access, Session};
 
-/// Create a store, or show what it is.
+/// Create or show a store.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   esm store init --store s3://bucket/prefix
   esm store show")]
 pub(crate) enum StoreCommand {
-    /// Create a store where there is none; one that is there is left as it is.
+    /// Create a store; does nothing if it exists.
     ///
-    /// Tries whether the storage keeps its promise: that of two that create the same file only one
-    /// succeeds.
+    /// Checks that the storage supports conditional creates: of two processes that create the same
+    /// file, exactly one succeeds.
+    #[command(after_help = "\
+Examples:
+  esm store init --store s3://bucket/prefix")]
     Init,
-    /// Show a store: its id, its limits, how many objects it has.
+    /// Show the id and the limits of a store, and its number of objects.
+    #[command(after_help = "\
+Examples:
+  esm store show")]
     Show,
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct ShownStore {
     store: String,
     id: StoreId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,20 +45,18 @@ struct Shown {
 }
 
 impl StoreCommand {
-    pub(crate) async fn run(
-        &self,
-        global: Global,
-        output: Output,
-        interrupt: Interrupt,
-    ) -> Result<Exit> {
-        let access = match self {
+    /// Access to the store.
+    pub(crate) fn access(&self) -> Access {
+        match self {
             Self::Init => Access::Create,
             Self::Show => Access::Read,
-        };
-        let session = Session::open(global, output, interrupt, access).await?;
+        }
+    }
+
+    pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let objects = match self {
             Self::Init => None,
-            Self::Show => Some(count_objects(&session).await?),
+            Self::Show => Some(count_objects(session).await?),
         };
         let StoreLimits {
             max_event_bytes,
@@ -62,7 +64,7 @@ impl StoreCommand {
             max_cell_events,
             ..
         } = session.events().limits();
-        let shown = Shown {
+        let shown = ShownStore {
             store: session.location().to_owned(),
             id: session.events().id(),
             objects,
@@ -85,14 +87,14 @@ async fn count_objects(session: &Session) -> Result<u64> {
         .await
 }
 
-fn text(shown: &Shown, terminal: bool) -> String {
+fn text(shown: &ShownStore, terminal: bool) -> String {
     let mut facts = Facts::new();
     facts
         .add("store", &shown.store)
         .add("id", shown.id)
         .add_some("objects", shown.objects.map(count))
-        .add("largest event", bytes(shown.max_event_bytes))
-        .add("largest cell", bytes(shown.max_cell_bytes))
-        .add("events in a cell", count(shown.max_cell_events));
+        .add("maximum event size", bytes(shown.max_event_bytes))
+        .add("maximum cell size", bytes(shown.max_cell_bytes))
+        .add("maximum events per cell", count(shown.max_cell_events));
     facts.to_text(terminal)
 }

@@ -7,16 +7,16 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::migration::{Compared, Mappers, compare, service};
-use crate::output::{ErrorReport, count};
+use crate::output::{ErrorReport, count, counted};
 use crate::progress::Unit;
 use crate::selection::Selection;
 use crate::session::Session;
 
-/// Verify again that migrated objects equal their transformed sources.
+/// Verify that migrated objects match their transformed sources.
 ///
-/// Reads the closed stream of each object's last migration, transforms it once more with the
-/// program that the journal kept, and compares event by event with the stream that it was migrated
-/// to. Ends with 6 when there is a difference.
+/// Reads the closed stream of each object's last migration, transforms it again with the jq program
+/// from the journal, and compares it with the target stream event by event. Exits with 6 if they
+/// differ.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +26,7 @@ Examples:
 pub(crate) struct Verify {
     #[command(flatten)]
     selection: Selection,
-    /// What this migration did, instead of the last one.
+    /// Verify this migration instead of the last one of each object.
     #[arg(long, value_name = "MIGRATION")]
     migration: Option<MigrationId>,
 }
@@ -34,15 +34,14 @@ pub(crate) struct Verify {
 #[derive(Debug, Serialize)]
 struct Verified {
     equal: bool,
-    /// Objects that were compared, and their target's events.
+    /// Compared objects, and the events of their targets.
     objects: u64,
     events: u64,
-    /// Objects that were never migrated.
     not_migrated: u64,
     different: u64,
-    /// The first that differ.
+    /// The first differences.
     differences: Vec<Difference>,
-    /// The object, if it was only one.
+    /// The object, if there is only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<Compared>,
 }
@@ -53,9 +52,10 @@ struct Difference {
     error: ErrorReport,
 }
 
-/// Objects that are compared at the same time, and differences that are named.
+/// Objects compared concurrently.
 const CONCURRENCY: usize = 4;
-const NAMED: usize = 100;
+/// Differences that are listed; the count is complete.
+const LISTED: usize = 100;
 
 impl Verify {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
@@ -87,9 +87,10 @@ impl Verify {
             verified.object = None;
         }
         session.output().result(&verified, text)?;
-        Ok(match verified.equal {
-            true => Exit::Success,
-            false => Exit::Unverified,
+        Ok(if verified.equal {
+            Exit::Success
+        } else {
+            Exit::Unverified
         })
     }
 
@@ -118,7 +119,7 @@ impl Verified {
                 self.objects += 1;
                 self.equal = false;
                 self.different += 1;
-                if self.differences.len() < NAMED {
+                if self.differences.len() < LISTED {
                     let error = ErrorReport::new(&error);
                     self.differences.push(Difference { object, error });
                 }
@@ -135,18 +136,18 @@ fn text(verified: &Verified, _terminal: bool) -> String {
         .iter()
         .map(|difference| difference.error.to_text())
         .collect();
-    lines.push(match (verified.equal, verified.objects) {
-        (true, 0) => "nothing to verify: never migrated".to_owned(),
-        (true, objects) => format!(
-            "equal: {} events of {} objects are what their sources transform to",
-            count(verified.events),
-            count(objects)
-        ),
-        (false, objects) => format!(
-            "DIFFERENT: {} of {} objects",
-            count(verified.different),
-            count(objects)
-        ),
-    });
+    lines.push(summary(verified));
     lines.join("\n")
+}
+
+fn summary(verified: &Verified) -> String {
+    let objects = counted(verified.objects, "object");
+    if !verified.equal {
+        return format!("DIFFERENT: {} of {objects}", count(verified.different));
+    }
+    if verified.objects == 0 {
+        return "nothing to verify: no object was migrated".to_owned();
+    }
+    let events = counted(verified.events, "event");
+    format!("equal: {events} of {objects} match their transformed sources")
 }

@@ -7,16 +7,15 @@ use esm_core::id::MigrationId;
 use esm_core::migration::{MigrationStatus, Progress, WatchedMigration};
 use futures::StreamExt as _;
 
-use super::steer::the_only_one;
 use crate::args::Span;
 use crate::exit::Exit;
-use crate::migration::service;
+use crate::migration::{service, the_only_one};
 use crate::output::{count, duration};
 use crate::session::Session;
 
-/// Watch a migration that runs in another process, until it has ended.
+/// Watch a migration that runs in another process until it ends.
 ///
-/// A line whenever something changed; with `--output json` a document a line.
+/// Prints a line for each change; with --output json, a JSON document per line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,12 +24,12 @@ Examples:
   esm watch --output json | jq .progress.lag
   esm watch --once")]
 pub(crate) struct Watch {
-    /// The migration; may be left out when only one is not finished.
+    /// Migration id; defaults to the only unfinished migration.
     migration: Option<MigrationId>,
-    /// How often to look.
+    /// Interval between polls.
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     every: Span,
-    /// Look once.
+    /// Print the current state and exit.
     #[arg(long)]
     once: bool,
 }
@@ -74,36 +73,44 @@ impl Watch {
     }
 }
 
-/// What can be seen, in a line.
+/// The state in one line.
 fn line(watched: &WatchedMigration) -> String {
     let state = &watched.state;
     let running = !state.status.is_terminal() && watched.is_at_work();
     let Some(progress) = watched.progress.as_ref().filter(|_| running) else {
-        let nobody = match state.status.is_terminal() {
-            true => "",
-            false if watched.is_at_work() => ", at work",
-            false => ", nobody works on it",
-        };
-        let why = match &state.stopped {
-            Some((step, reason)) => format!(": {step}: {reason}"),
-            None => String::new(),
-        };
-        return format!("{}{nobody}{why}", state.status);
+        return idle(watched);
     };
     let mut parts = vec![format!("{}, {}", progress.status, progress.step)];
     parts.extend(amounts(progress));
     if let Some(reason) = &progress.throttled_by {
-        parts.push(format!("slowed down by {reason}"));
+        parts.push(format!("throttled by {reason}"));
     }
     if let Some(what) = &progress.waiting_for {
-        parts.push(format!("waits for {what}"));
+        parts.push(format!("waiting for {what}"));
     }
     parts.join("; ")
 }
 
+/// The state of a migration that has ended, or that has published no progress.
+fn idle(watched: &WatchedMigration) -> String {
+    let state = &watched.state;
+    let process = if state.status.is_terminal() {
+        ""
+    } else if watched.is_at_work() {
+        ", running"
+    } else {
+        ", no process runs it"
+    };
+    let reason = match &state.stopped {
+        Some((step, reason)) => format!(": {step}: {reason}"),
+        None => String::new(),
+    };
+    format!("{}{process}{reason}", state.status)
+}
+
 fn amounts(progress: &Progress) -> Vec<String> {
     let mut parts = vec![format!(
-        "{} copied, {} compared",
+        "{} copied, {} verified",
         count(progress.events_copied),
         count(progress.events_verified)
     )];
@@ -121,7 +128,7 @@ fn amounts(progress: &Progress) -> Vec<String> {
     }
     if progress.lost_close_attempts > 0 {
         let lost = count(progress.lost_close_attempts);
-        parts.push(format!("writers were faster than {lost} closes"));
+        parts.push(format!("{lost} close attempts lost to concurrent appends"));
     }
     parts.push(format!("phase {}", progress.phase));
     parts

@@ -7,8 +7,6 @@ use esm_core::router::{ExpectedRevision, ObjectClient, ObjectReader, ReadPositio
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
-use crate::objects;
-
 /// What the store has of an object. Sequence k was event k of its first stream, before whatever
 /// migrations went over it.
 #[derive(Debug)]
@@ -41,7 +39,7 @@ impl State {
                 end: ExpectedRevision::NoStream,
             });
         };
-        let first = objects::oldest(&found.document).stream.clone();
+        let first = found.document.first_stream().stream.clone();
         let chain = reader.chain(object, &first).await?;
         Ok(Self {
             next: count(object, &chain)?,

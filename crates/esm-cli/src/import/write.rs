@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use esm_core::difference;
 use esm_core::event::Event;
 use esm_core::id::ObjectId;
 use esm_core::router::{ObjectClient, ObjectReader};
@@ -11,7 +12,6 @@ use futures::TryStreamExt as _;
 use super::lanes::{Batch, Pending};
 use super::line::Reading;
 use super::target::{State, is_settled_by_reading};
-use crate::difference::difference;
 
 /// A batch that is in the store.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ async fn compare(
             let message = format!("{message}: {} sequence {sequence}", batch.object);
             return Err(at(Error::corrupt(message)));
         };
-        if let Some(difference) = difference(&stored, given, ["stored", "given"]) {
+        if let Some(difference) = difference(given, &stored) {
             return Err(at(different(&batch.object, sequence, &difference)));
         }
     }

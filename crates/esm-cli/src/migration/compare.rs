@@ -1,22 +1,24 @@
-//! Source against target, long after the migration: invariant I4.
+//! Verification of a completed migration: the target against its source, transformed again
+//! (invariant I4).
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use esm_core::RollingHash;
-use esm_core::event::{Event, Revision};
+use esm_core::event::{Event, Position, Revision};
 use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationService;
 use esm_core::object::{ObjectDocument, TerminatedStream, TerminationReason};
+use esm_core::router::{ObjectReader, ReadPosition, RecordedEvent};
 use esm_core::transform::Mapper;
 use esm_core::{Error, ErrorKind, Result};
+use esm_core::{RollingHash, difference};
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use super::program::{Program, transformer};
-use crate::difference::difference;
+use super::program::transformation;
+use crate::interrupt::Interrupt;
 use crate::session::Session;
-use crate::stream::{Events, Numbered};
 
 /// A target that equals its transformed source.
 #[derive(Debug, Clone, Serialize)]
@@ -37,16 +39,16 @@ pub(crate) struct Mappers {
     known: Mutex<HashMap<MigrationId, Transformation>>,
 }
 
-/// What a migration did to events.
+/// How a migration transformed events.
 #[derive(Debug, Clone)]
 struct Transformation {
     mapper: Mapper,
-    /// The migration that it reversed: then the originals come first, and stay as they are.
+    /// The migration that it reversed. If any, the target begins with the unchanged originals.
     reverses: Option<MigrationId>,
 }
 
 impl Mappers {
-    /// The transformations that this service's journals name.
+    /// Reads the transformations from the service's journals.
     pub(crate) fn new(service: MigrationService) -> Self {
         Self {
             service,
@@ -59,34 +61,37 @@ impl Mappers {
         if let Some(transformation) = known.get(&migration) {
             return Ok(transformation.clone());
         }
+        let transformation = self.load(migration).await?;
+        known.insert(migration, transformation.clone());
+        Ok(transformation)
+    }
+
+    async fn load(&self, migration: MigrationId) -> Result<Transformation> {
         let state = self.service.status(migration).await?;
         let plan = state
             .plan
             .ok_or_else(|| Error::corrupt(format!("journal has no plan, migration {migration}")))?;
-        let program = Program::of_annotations(&plan.annotations);
-        let transformer = transformer(program.as_ref())?;
+        let transformer = transformation(&plan.annotations)?;
         let reverses = plan.reverses.as_ref();
         let planned = reverses.map_or(&plan.fingerprint, |reverses| &reverses.down);
         if transformer.fingerprint() != *planned {
             return Err(Error::unsupported(format!(
-                "the transformation of migration {migration} is not a jq program of its plan"
+                "the transformation is not a jq program of the plan, migration {migration}"
             ))
-            .with_hint("verify it with the program that migrated it"));
+            .with_hint("verify it with the program that migrated"));
         }
-        let transformation = Transformation {
-            mapper: Mapper::new(Arc::clone(&transformer)),
+        Ok(Transformation {
+            mapper: Mapper::new(transformer),
             reverses: reverses.map(|reverses| reverses.migration),
-        };
-        known.insert(migration, transformation.clone());
-        Ok(transformation)
+        })
     }
 }
 
-/// Transforms an object's closed stream once more and compares it with what its last migration
-/// (or the one that is asked for) wrote; nothing where there was none.
+/// Compares the target of an object's last migration (or of the given one) with its source,
+/// transformed again. Returns `None` if the object was not migrated.
 ///
 /// # Errors
-/// `VerificationFailed`, naming the first revision that differs and in what.
+/// `VerificationFailed`, with the first revision that differs, and how.
 pub(crate) async fn compare(
     session: &Session,
     mappers: &Mappers,
@@ -100,20 +105,21 @@ pub(crate) async fn compare(
         return Ok(None);
     };
     let Transformation { mapper, reverses } = mappers.of(closed.migration).await?;
-    let mut comparison = Comparison::new(session, &document.object, closed);
-    if let Some(reversed) = reverses {
-        comparison.originals(session, document, reversed).await?;
-    }
-    while let Some((revision, event)) = comparison.source.next(closed.events).await? {
-        session.interrupt().check()?;
-        let mapped = mapper
-            .map_owned(&document.object, revision, event)
-            .map_err(|failure| Error::from(failure).context(&document.object))?;
-        for expected in mapped.outputs {
-            comparison.expect(revision, &expected).await?;
+    let streams = Streams {
+        reader: session.reader(),
+        object: &document.object,
+    };
+    let mut comparison = Comparison::new(&streams, closed, session.interrupt());
+    let from = match reverses {
+        Some(reversed) => {
+            let restored = restored(document, reversed)?;
+            comparison.originals(&streams, restored).await?;
+            restored.continuation_events
         }
-    }
-    comparison.ended().await?;
+        None => Revision::START,
+    };
+    comparison.source(&streams, from, &mapper).await?;
+    comparison.end().await?;
     Ok(Some(Compared {
         object: document.object.clone(),
         migration: closed.migration,
@@ -125,113 +131,130 @@ pub(crate) async fn compare(
     }))
 }
 
+/// The closed stream whose originals a rollback of this migration restored.
+fn restored(document: &ObjectDocument, reversed: MigrationId) -> Result<&TerminatedStream> {
+    let mut entries = document.terminated.iter();
+    entries.find(|t| t.migration == reversed).ok_or_else(|| {
+        Error::corrupt(format!(
+            "document does not name the migration that was rolled back: {}, {reversed}",
+            document.object
+        ))
+    })
+}
+
+/// The streams of one object.
+struct Streams<'a> {
+    reader: ObjectReader,
+    object: &'a ObjectId,
+}
+
+type Events = BoxStream<'static, Result<RecordedEvent>>;
+
+impl Streams<'_> {
+    /// The events of one stream from one revision up to another, exclusively.
+    fn events(&self, stream: &StreamRef, from: Revision, to: Revision) -> Events {
+        let stream = stream.stream.clone();
+        let position = Position {
+            stream: stream.clone(),
+            revision: from,
+        };
+        let count = to.0.saturating_sub(from.0);
+        self.reader
+            .read(self.object, ReadPosition::At(position))
+            .take(usize::try_from(count).unwrap_or(usize::MAX))
+            // the reader continues in the next stream if this one is shorter
+            .try_take_while(move |event| std::future::ready(Ok(event.position.stream == stream)))
+            .boxed()
+    }
+}
+
 struct Comparison<'a> {
     object: &'a ObjectId,
     closed: &'a TerminatedStream,
-    source: Reader<'a>,
-    target: Reader<'a>,
+    interrupt: &'a Interrupt,
+    target: Events,
     hash: RollingHash,
 }
 
 impl<'a> Comparison<'a> {
-    fn new(session: &'a Session, object: &'a ObjectId, closed: &'a TerminatedStream) -> Self {
-        let reader = |stream| Reader::start(session, stream, Revision::START);
+    fn new(streams: &Streams<'a>, closed: &'a TerminatedStream, interrupt: &'a Interrupt) -> Self {
+        let to = closed.continuation_events;
         Self {
-            object,
+            object: streams.object,
             closed,
-            source: reader(&closed.stream),
-            target: reader(&closed.continuation),
+            interrupt,
+            target: streams.events(&closed.continuation, Revision::START, to),
             hash: RollingHash::new(),
         }
     }
 
-    /// R18: the target begins with the originals as they were, and goes on with what came to the
-    /// source after those.
-    async fn originals(
-        &mut self,
-        session: &'a Session,
-        document: &ObjectDocument,
-        reversed: MigrationId,
-    ) -> Result<()> {
-        let mut entries = document.terminated.iter();
-        let restored = entries.find(|t| t.migration == reversed).ok_or_else(|| {
-            Error::corrupt(format!(
-                "{} was rolled back from migration {reversed}, which its document does not name",
-                self.object
-            ))
-        })?;
-        let mut originals = Reader::start(session, &restored.stream, Revision::START);
-        while let Some((revision, event)) = originals.next(restored.events).await? {
-            session.interrupt().check()?;
-            self.expect(revision, &event).await?;
+    /// R18: the target begins with the unchanged originals, followed by what was appended to the
+    /// source since.
+    async fn originals(&mut self, streams: &Streams<'a>, from: &TerminatedStream) -> Result<()> {
+        let mut originals = streams.events(&from.stream, Revision::START, from.events);
+        while let Some(original) = originals.try_next().await? {
+            self.interrupt.check()?;
+            self.expect(original.position.revision, &original.event)
+                .await?;
         }
-        let since = restored.continuation_events;
-        self.source = Reader::start(session, &self.closed.stream, since);
+        Ok(())
+    }
+
+    async fn source(
+        &mut self,
+        streams: &Streams<'a>,
+        from: Revision,
+        mapper: &Mapper,
+    ) -> Result<()> {
+        let mut next = from;
+        let mut source = streams.events(&self.closed.stream, from, self.closed.events);
+        while let Some(RecordedEvent { position, event }) = source.try_next().await? {
+            self.interrupt.check()?;
+            let revision = position.revision;
+            let mapped = mapper
+                .map_owned(self.object, revision, event)
+                .map_err(|failure| Error::from(failure).context(self.object))?;
+            for expected in &mapped.outputs {
+                self.expect(revision, expected).await?;
+            }
+            next = revision.plus(1);
+        }
+        if next != self.closed.events {
+            let end = self.closed.events;
+            return Err(self.differs(&format!("the source ends at revision {next}, not {end}")));
+        }
         Ok(())
     }
 
     async fn expect(&mut self, source: Revision, expected: &Event) -> Result<()> {
-        let found = self.target.next(self.closed.continuation_events).await?;
-        let Some((revision, found)) = found else {
-            return Err(self.differs(format!(
-                "the target ends before the image of source revision {source}"
-            )));
+        let Some(found) = self.target.try_next().await? else {
+            return Err(self.differs(&format!("the target ends before source revision {source}")));
         };
-        self.hash.add(&found);
-        match difference(&found, expected, ["found", "expected"]) {
+        self.hash.add(&found.event);
+        match difference(expected, &found.event) {
             None => Ok(()),
-            Some(what) => Err(self.differs(format!(
-                "target revision {revision}, from source revision {source}: {what}"
+            Some(what) => Err(self.differs(&format!(
+                "target revision {}, source revision {source}: {what}",
+                found.position.revision
             ))),
         }
     }
 
-    async fn ended(&mut self) -> Result<()> {
-        match self.target.next(self.closed.continuation_events).await? {
+    async fn end(&mut self) -> Result<()> {
+        match self.target.try_next().await? {
             None => Ok(()),
-            Some((revision, _)) => Err(self.differs(format!(
-                "target revision {revision} stems from no source event"
+            Some(found) => Err(self.differs(&format!(
+                "target revision {} has no source event",
+                found.position.revision
             ))),
         }
     }
 
-    fn differs(&self, what: String) -> Error {
-        Error::new(
-            ErrorKind::VerificationFailed,
-            format!(
-                "target differs from its transformed source: {}: {what}",
-                self.object
-            ),
-        )
-    }
-}
-
-/// Events one by one, up to a count.
-#[derive(Debug)]
-struct Reader<'a> {
-    events: Events<'a>,
-    page: VecDeque<Numbered>,
-}
-
-impl<'a> Reader<'a> {
-    fn start(session: &'a Session, stream: &StreamRef, from: Revision) -> Self {
-        Self {
-            events: Events::of(session, stream.clone(), from),
-            page: VecDeque::new(),
-        }
-    }
-
-    async fn next(&mut self, count: Revision) -> Result<Option<Numbered>> {
-        if self.page.is_empty() {
-            match self.events.next_page().await? {
-                Some(page) => self.page = page.into(),
-                None => return Ok(None),
-            }
-        }
-        // what follows was appended after the cutover, or stands in the next stream
-        match self.page.front() {
-            Some((revision, _)) if *revision < count => Ok(self.page.pop_front()),
-            _ => Ok(None),
-        }
+    fn differs(&self, what: &str) -> Error {
+        let message = format!(
+            "target differs from its transformed source: {}: {what}",
+            self.object
+        );
+        Error::new(ErrorKind::VerificationFailed, message)
     }
 }

@@ -1,21 +1,24 @@
-//! Between the command line and the library's migrations.
+//! What commands share about migrations.
 //!
+//! - `service`: the library's service, and the progress display of a run;
 //! - `program`: a jq program, from a file or from a plan;
-//! - `description`: what is to be done, from arguments or from a plan that was saved or journalled;
-//! - `service`: the service, and how a run is watched;
-//! - `report`: what is shown of a run and of a plan;
-//! - `compare`: source against target, long after the migration.
+//! - `places`: other stores of a migration; rebuilding a migration from a plan, saved or journaled;
+//! - `control`: commands to a migration that runs in another process;
+//! - `report`, `show_plan`: output for runs and plans;
+//! - `compare`: verification of a completed migration.
 
 mod compare;
-mod description;
+mod control;
+mod places;
 mod program;
 mod report;
 mod service;
 mod show_plan;
 
 pub(crate) use compare::{Compared, Mappers, compare};
-pub(crate) use description::{Books, Description, Keeping};
-pub(crate) use program::Program;
-pub(crate) use report::{Wanted, finish, next_step};
-pub(crate) use service::{author, service, watched};
+pub(crate) use control::{report_answer, send, the_only_one};
+pub(crate) use places::{Places, as_planned, resumed};
+pub(crate) use program::{Program, Role};
+pub(crate) use report::{Expected, finish, next_step};
+pub(crate) use service::{service, watched};
 pub(crate) use show_plan::{plan_exit, plan_text};

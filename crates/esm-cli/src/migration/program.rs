@@ -1,40 +1,55 @@
-//! The jq program of a migration: read once, then kept in its plan, so that whoever resumes it
-//! needs no file.
+//! The jq program of a migration: read from a file once, then kept in the annotations of its plan, so
+//! that `resume` needs no file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use esm_core::migration::MigrationBuilder;
 use esm_core::transform::{EventTransformer, Identity};
 use esm_core::{Error, Result};
 use esm_jq::JqTransformer;
 
 use crate::exit;
 
-/// A jq program and what it is called.
+/// A jq program and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     name: String,
     text: String,
 }
 
-const NAME: &str = "esm.transform.name";
-const TEXT: &str = "esm.transform.jq";
-const DOWN_NAME: &str = "esm.down.name";
-const DOWN_TEXT: &str = "esm.down.jq";
+/// What a plan has a program for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The transformation.
+    Transform,
+    /// The way back that is declared beforehand.
+    Down,
+}
+
+impl Role {
+    /// Keys of the annotations with the program's name and text. Journals and saved plans hold them.
+    fn keys(self) -> [&'static str; 2] {
+        match self {
+            Self::Transform => ["esm.transform.name", "esm.transform.jq"],
+            Self::Down => ["esm.down.name", "esm.down.jq"],
+        }
+    }
+}
 
 impl Program {
     /// Reads a program from a file.
     ///
     /// # Errors
-    /// `NotFound` and others of the operating system; `Invalid` for one that is not UTF-8.
+    /// `NotFound` and other errors of the file system; `Invalid` if the file is not UTF-8.
     pub(crate) async fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let bytes = tokio::fs::read(path).await;
         let bytes = bytes.map_err(|e| exit::io(format_args!("reading {shown}"), e))?;
         let text = String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to();
-            Error::invalid(format!("jq program is not UTF-8, at byte {at}: {shown}"))
+            Error::invalid(format!("jq program is not UTF-8 at byte {at}: {shown}"))
         })?;
         let name = path.file_name().unwrap_or(path.as_os_str());
         Ok(Self {
@@ -43,39 +58,30 @@ impl Program {
         })
     }
 
-    /// The program of a plan; absent where events stay as they are.
-    pub(crate) fn of_annotations(annotations: &BTreeMap<String, String>) -> Option<Self> {
+    /// The program that a plan has for a role, if any.
+    pub(crate) fn of_plan(annotations: &BTreeMap<String, String>, role: Role) -> Option<Self> {
+        let [name, text] = role.keys();
         Some(Self {
-            text: annotations.get(TEXT)?.clone(),
-            name: annotations.get(NAME).cloned().unwrap_or_default(),
+            text: annotations.get(text)?.clone(),
+            name: annotations.get(name).cloned().unwrap_or_default(),
         })
     }
 
-    /// What a plan keeps of it.
-    pub(crate) fn annotations(&self) -> [(String, String); 2] {
-        [
-            (NAME.to_owned(), self.name.clone()),
-            (TEXT.to_owned(), self.text.clone()),
-        ]
+    /// The annotations that keep the program in a plan.
+    pub(crate) fn annotations(&self, role: Role) -> [(&'static str, &str); 2] {
+        let [name, text] = role.keys();
+        [(name, &self.name), (text, &self.text)]
     }
 
-    /// The program of the way back in a plan; absent where none was declared.
-    pub(crate) fn down_of_annotations(annotations: &BTreeMap<String, String>) -> Option<Self> {
-        Some(Self {
-            text: annotations.get(DOWN_TEXT)?.clone(),
-            name: annotations.get(DOWN_NAME).cloned().unwrap_or_default(),
+    /// Keeps the program in the plan of a migration.
+    pub(crate) fn annotate(&self, role: Role, builder: MigrationBuilder) -> MigrationBuilder {
+        let annotations = self.annotations(role).into_iter();
+        annotations.fold(builder, |builder, (key, value)| {
+            builder.annotate(key, value)
         })
     }
 
-    /// What a plan keeps of it where it is the program of the way back.
-    pub(crate) fn down_annotations(&self) -> [(String, String); 2] {
-        [
-            (DOWN_NAME.to_owned(), self.name.clone()),
-            (DOWN_TEXT.to_owned(), self.text.clone()),
-        ]
-    }
-
-    /// Compiles it.
+    /// Compiles the program.
     ///
     /// # Errors
     /// `Invalid`, with line and column.
@@ -84,12 +90,14 @@ impl Program {
     }
 }
 
-/// The transformer of an optional program.
+/// The transformation of a plan: its program, or the identity.
 ///
 /// # Errors
 /// Those of [`Program::compile`].
-pub(crate) fn transformer(program: Option<&Program>) -> Result<Arc<dyn EventTransformer>> {
-    match program {
+pub(crate) fn transformation(
+    annotations: &BTreeMap<String, String>,
+) -> Result<Arc<dyn EventTransformer>> {
+    match Program::of_plan(annotations, Role::Transform) {
         Some(program) => program.compile(),
         None => Ok(Arc::new(Identity)),
     }

@@ -1,4 +1,4 @@
-//! What is shown of a run.
+//! The report of a run.
 
 use std::fmt::Write as _;
 
@@ -9,12 +9,12 @@ use esm_core::transform::Ledger;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::output::{ErrorReport, Facts, bytes, count, duration};
+use crate::output::{ErrorReport, Facts, bytes, count, counted, duration};
 use crate::session::Session;
 
-/// A run as programs see it.
+/// The report as JSON.
 #[derive(Debug, Serialize)]
-struct Shown<'a> {
+struct RunReport<'a> {
     migration: MigrationId,
     success: bool,
     status: MigrationStatus,
@@ -26,12 +26,16 @@ struct Shown<'a> {
     elapsed_seconds: f64,
 }
 
-/// Shows how a run ended, and says how the process ends.
+/// Prints the report of a run; returns the exit code.
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub(crate) fn finish(session: &Session, result: &MigrationResult, wanted: Wanted) -> Result<Exit> {
-    let shown = Shown {
+pub(crate) fn finish(
+    session: &Session,
+    result: &MigrationResult,
+    expected: Expected,
+) -> Result<Exit> {
+    let report = RunReport {
         migration: result.migration,
         success: result.is_success(),
         status: result.status,
@@ -41,18 +45,18 @@ pub(crate) fn finish(session: &Session, result: &MigrationResult, wanted: Wanted
         elapsed_seconds: result.elapsed.as_secs_f64(),
     };
     let output = session.output();
-    output.result(&shown, |_, terminal| text(result, terminal))?;
+    output.result(&report, |_, terminal| text(result, terminal))?;
     let exit = match &result.error {
         Some(error) => error.kind().into(),
         None if result.is_success() => Exit::Success,
-        None if is_undone(result.status) => match wanted {
-            Wanted::Undone => Exit::Success,
-            // somebody else said so
-            Wanted::Migrated => Exit::Interrupted,
+        None if is_undone(result.status) => match expected {
+            Expected::Undone => Exit::Success,
+            // undone by another process
+            Expected::Migrated => Exit::Interrupted,
         },
         None => Exit::Failure,
     };
-    if let (Some(error), false) = (&result.error, output.is_json()) {
+    if let Some(error) = &result.error {
         output.note(&ErrorReport::new(error).to_text());
     }
     if !result.status.is_terminal() {
@@ -61,12 +65,12 @@ pub(crate) fn finish(session: &Session, result: &MigrationResult, wanted: Wanted
     Ok(exit)
 }
 
-/// What a command was to bring about.
+/// The outcome that a command is meant to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// Migrated objects.
+pub(crate) enum Expected {
+    /// The objects are migrated.
     Migrated,
-    /// Everything as it was.
+    /// The migration is undone.
     Undone,
 }
 
@@ -77,26 +81,24 @@ fn is_undone(status: MigrationStatus) -> bool {
     )
 }
 
-/// How to go on with a migration that has not ended.
+/// Suggests commands for a migration that has not ended.
 pub(crate) fn next_step(session: &Session, migration: MigrationId) -> String {
     let store = session.store_argument();
-    format!(
-        "go on with:    esm resume {migration}{store}\nor undo with:  esm rollback {migration}{store}"
-    )
+    format!("continue:  esm resume {migration}{store}\nundo:      esm rollback {migration}{store}")
 }
 
 fn text(result: &MigrationResult, terminal: bool) -> String {
     let statistics = &result.statistics;
     if result.was_up_to_date() && result.plan.reverses.is_some() {
         return format!(
-            "nothing to do: {} rolled back already, or not moved by it",
-            objects(statistics.up_to_date)
+            "nothing to do: {} already rolled back, or not moved by the migration",
+            counted(statistics.up_to_date, "object")
         );
     }
     if result.was_up_to_date() {
         return format!(
-            "nothing to do: {} went through this transformation already",
-            objects(statistics.up_to_date)
+            "nothing to do: {} already transformed",
+            counted(statistics.up_to_date, "object")
         );
     }
     let mut text = headline(result);
@@ -115,30 +117,33 @@ fn headline(result: &MigrationResult) -> String {
     let mut text = match result.status {
         MigrationStatus::RolledBack => format!("rolled back after {time}"),
         MigrationStatus::Abandoned => {
-            format!("abandoned after {time}: the store cannot fence a source, so targets are kept")
+            format!("abandoned after {time}: the store cannot fence a source, so targets remain")
         }
         MigrationStatus::Completed if result.plan.reverses.is_some() => format!(
             "rolled back {} in {time}: the originals are restored",
-            objects(statistics.migrated)
+            counted(statistics.migrated, "object")
         ),
         MigrationStatus::Completed => {
-            format!("migrated {} in {time}", objects(statistics.migrated))
+            format!(
+                "migrated {} in {time}",
+                counted(statistics.migrated, "object")
+            )
         }
         other => format!(
             "{other} after {time}: {} migrated so far",
-            objects(statistics.migrated)
+            counted(statistics.migrated, "object")
         ),
     };
     let undone = is_undone(result.status);
     let cut_over = statistics.migrated * u64::from(undone);
     let up_to_date = match result.plan.reverses {
-        Some(_) => "not moved by it, or rolled back already",
-        None => "up to date already",
+        Some(_) => "already rolled back, or not moved by the migration",
+        None => "already up to date",
     };
     for (number, what) in [
         (
             cut_over,
-            "cut over already and stay migrated; roll it back again to migrate them back",
+            "already cut over and remain migrated; roll back again to reverse them",
         ),
         (statistics.up_to_date, up_to_date),
         (statistics.failed, "FAILED"),
@@ -146,7 +151,7 @@ fn headline(result: &MigrationResult) -> String {
         (statistics.abandoned, "abandoned"),
         (
             statistics.created_meanwhile,
-            "created meanwhile, in the old schema",
+            "created during the migration, in the old schema",
         ),
     ] {
         if number > 0 {
@@ -189,15 +194,12 @@ fn facts(result: &MigrationResult) -> Facts {
         facts.add("writers redirected for", format!("at most {longest}"));
     }
     if statistics.lost_close_attempts > 0 {
-        facts.add(
-            "closes that writers beat",
-            count(statistics.lost_close_attempts),
-        );
+        facts.add("close attempts lost", count(statistics.lost_close_attempts));
     }
     facts
 }
 
-/// What became of the source events, as facts.
+/// Adds the numbers of transformed, dropped and failed events.
 pub(super) fn add_ledger(facts: &mut Facts, ledger: &Ledger) {
     if ledger.source == 0 {
         return;
@@ -220,12 +222,5 @@ pub(super) fn add_ledger(facts: &mut Facts, ledger: &Ledger) {
     }
     for (rule, number) in &ledger.failed {
         facts.add("  failed", format!("{} by {rule}", count(*number)));
-    }
-}
-
-fn objects(number: u64) -> String {
-    match number {
-        1 => "1 object".to_owned(),
-        _ => format!("{} objects", count(number)),
     }
 }

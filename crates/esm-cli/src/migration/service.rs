@@ -1,19 +1,19 @@
-//! The library's service, and a run that is watched.
+//! The library's migration service, and the progress display of a run.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use esm_core::Result;
 use esm_core::id::HolderId;
-use esm_core::migration::{MigrationService, Progress as Run, ProgressOptions};
+use esm_core::migration::{MigrationService, Progress as RunProgress, ProgressOptions};
 
 use crate::output::count;
 use crate::progress::{Progress, Unit};
-use crate::session::Session;
+use crate::session::{ProgressSettings, Session};
 
-/// The service on the session's store.
+/// The service on the session's stores.
 ///
 /// # Errors
-/// None that a user can meet.
+/// Those of [`MigrationService::new`].
 pub(crate) fn service(session: &Session) -> Result<MigrationService> {
     let service = MigrationService::new(
         session.stores().clone(),
@@ -26,8 +26,8 @@ pub(crate) fn service(session: &Session) -> Result<MigrationService> {
         .with_holder(holder(session)?))
 }
 
-/// `user@host`, for people who wonder who gave a command.
-pub(crate) fn author() -> String {
+/// `user@host`: the author of commands.
+pub(super) fn author() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     let user = variable("USER").or_else(|| variable("USERNAME"));
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
@@ -39,43 +39,44 @@ pub(crate) fn author() -> String {
     format!("{user}@{}", host.unwrap_or_else(|| "host".to_owned()))
 }
 
-/// `user@host:pid:nonce`, for people who wonder who holds a lock.
+/// `user@host:pid:nonce`: the holder of locks.
 fn holder(session: &Session) -> Result<HolderId> {
     let nonce = session.environment().uuid_v4().simple().to_string();
     let text = format!("{}:{}:{}", author(), std::process::id(), &nonce[..8]);
-    // names come from outside; what is no holder is replaced by what surely is one
+    // user and host may contain characters that a holder's name must not
     HolderId::new(&text).or_else(|_| HolderId::new(format!("process {}", std::process::id())))
 }
 
-/// Shows a run's progress: objects of many, events of one.
+/// Displays the progress of a run: in objects, or in events if there is only one object.
 pub(crate) fn watched(session: &Session, what: &'static str) -> (Watch, ProgressOptions) {
     let watch = Watch {
-        session: session.progress_settings(),
+        settings: session.progress_settings(),
         what,
-        shown: Arc::default(),
+        display: Arc::default(),
     };
     let seen = watch.clone();
     let options = ProgressOptions::default().on_progress(move |run| seen.show(run));
     (watch, options)
 }
 
-/// A run that is watched.
+/// The progress display of a run; it starts with the first update.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
-    session: crate::session::ProgressSettings,
+    settings: ProgressSettings,
     what: &'static str,
-    shown: Arc<Mutex<Option<Progress>>>,
+    display: Arc<Mutex<Option<Progress>>>,
 }
 
 impl Watch {
-    fn show(&self, run: &Run) {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let single = run.objects_total == Some(1);
-        let (unit, total, done) = match single {
-            true => (Unit::Events, run.events_total, run.events_verified),
-            false => (Unit::Objects, run.objects_total, run.objects_done),
+    fn show(&self, run: &RunProgress) {
+        let mut display = self.display.lock().unwrap_or_else(PoisonError::into_inner);
+        let (unit, total, done) = if run.objects_total == Some(1) {
+            (Unit::Events, run.events_total, run.events_verified)
+        } else {
+            (Unit::Objects, run.objects_total, run.objects_done)
         };
-        let progress = shown.get_or_insert_with(|| self.session.progress(self.what, unit, total));
+        let progress =
+            display.get_or_insert_with(|| self.settings.progress(self.what, unit, total));
         progress.total(total);
         let mut about = format!(
             "{}: {} copied, {} verified",
@@ -84,19 +85,19 @@ impl Watch {
             count(run.events_verified)
         );
         if let Some(reason) = &run.throttled_by {
-            about += &format!(", slowed down by {reason}");
+            about += &format!(", throttled by {reason}");
         }
         if let Some(what) = &run.waiting_for {
-            about += &format!(", waits for {what}");
+            about += &format!(", waiting for {what}");
         }
         progress.about(&about);
         progress.at(done);
     }
 
-    /// Takes the progress away.
+    /// Removes the display.
     pub(crate) fn end(&self) {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(progress) = &*shown {
+        let display = self.display.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(progress) = &*display {
             progress.end();
         }
     }

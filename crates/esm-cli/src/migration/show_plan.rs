@@ -1,4 +1,4 @@
-//! What is shown of a plan.
+//! The report of a plan.
 
 use std::fmt::Write as _;
 
@@ -6,52 +6,67 @@ use esm_core::migration::{MigrationPlan, PlanDepth};
 
 use super::report::add_ledger;
 use crate::exit::Exit;
-use crate::output::{Facts, Table, bytes, count};
+use crate::output::{Facts, Table, bytes, count, counted};
 
-/// How a command ends that made a plan: a plan with events that fail cannot be executed.
+/// Failing events and blocked objects that are listed; the counts are complete.
+const LISTED: usize = 20;
+
+/// The exit code of a command that made a plan.
 pub(crate) fn plan_exit(plan: &MigrationPlan) -> Exit {
-    match plan.is_executable() {
-        true => Exit::Success,
-        false if plan.ledger.failed.is_empty() => Exit::Conflict,
-        false => Exit::Transform,
+    if plan.is_executable() {
+        Exit::Success
+    } else if plan.ledger.failed.is_empty() {
+        Exit::Conflict
+    } else {
+        Exit::Transform
     }
 }
 
-/// A plan for people.
+/// A plan as text.
 pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> String {
-    if plan.is_empty() && plan.planned.reverses.is_some() {
-        return format!(
-            "nothing to do: {} objects are rolled back already, or it did not move them",
-            count(plan.up_to_date)
-        );
-    }
     if plan.is_empty() {
-        return format!(
-            "nothing to do: {} objects went through this transformation already",
-            count(plan.up_to_date)
-        );
+        return nothing_to_do(plan);
     }
     let mut text = facts(plan).to_text(terminal);
     if !plan.schemas.is_empty() {
         let _ = write!(text, "\n\n{}", schemas(plan).to_text(terminal));
     }
-    for failure in plan.ledger.failures.iter().take(20) {
-        let _ = write!(text, "\nfails: {failure}");
-    }
-    for blocked in plan.blockers.iter().take(20) {
-        let _ = write!(text, "\ncannot: {}: {}", blocked.object, blocked.message);
-    }
-    for (what, sentences) in [("given", &plan.prerequisites), ("risk", &plan.risks)] {
-        for sentence in sentences {
-            let _ = write!(text, "\n{what}: {sentence}");
-        }
-    }
-    let _ = write!(text, "\nundo: {}", plan.reversibility);
-    match plan.is_executable() {
-        true => text.push_str("\nnothing was written"),
-        false => text.push_str("\nthis plan cannot be executed; nothing was written"),
-    }
+    let failures = plan.ledger.failures.iter().map(ToString::to_string);
+    add_list(&mut text, "failing events", failures.take(LISTED));
+    let blockers = plan.blockers.iter();
+    let blockers = blockers.map(|b| format!("{}: {}", b.object, b.message));
+    add_list(&mut text, "blocked objects", blockers.take(LISTED));
+    add_list(&mut text, "assumptions", plan.prerequisites.iter().cloned());
+    add_list(&mut text, "risks", plan.risks.iter().cloned());
+    let reversibility = std::iter::once(plan.reversibility.clone());
+    add_list(&mut text, "reversibility", reversibility);
+    text.push_str(if plan.is_executable() {
+        "\n\nnothing was written"
+    } else {
+        "\n\nthis plan cannot be executed; nothing was written"
+    });
     text
+}
+
+fn nothing_to_do(plan: &MigrationPlan) -> String {
+    let why = match plan.planned.reverses {
+        Some(_) => "already rolled back, or not moved by the migration",
+        None => "already transformed",
+    };
+    format!(
+        "nothing to do: {} {why}",
+        counted(plan.up_to_date, "object")
+    )
+}
+
+fn add_list(text: &mut String, heading: &str, items: impl Iterator<Item = String>) {
+    let mut items = items.peekable();
+    if items.peek().is_some() {
+        let _ = write!(text, "\n\n{heading}:");
+    }
+    for item in items {
+        let _ = write!(text, "\n- {item}");
+    }
 }
 
 fn facts(plan: &MigrationPlan) -> Facts {
@@ -64,26 +79,28 @@ fn facts(plan: &MigrationPlan) -> Facts {
         .add(what, &plan.planned.scope)
         .add("objects", count(plan.objects));
     if plan.up_to_date > 0 {
-        facts.add("up to date already", count(plan.up_to_date));
+        facts.add("already up to date", count(plan.up_to_date));
     }
     match plan.depth {
         PlanDepth::All => {}
         PlanDepth::Sample { .. } => {
-            facts.add("events in all", count(plan.events));
-            facts.add(
-                "looked at",
-                format!("a sample of {}", count(plan.sampled_events)),
-            );
+            facts.add("events in total", count(plan.events));
+            facts.add("events sampled", count(plan.sampled_events));
         }
         PlanDepth::Nothing => {
-            facts.add("events in all", count(plan.events));
+            facts.add("events in total", count(plan.events));
         }
     }
     add_ledger(&mut facts, &plan.ledger);
     facts.add("bytes", bytes(plan.bytes));
     if let (Some(earliest), Some(latest)) = (&plan.earliest, &plan.latest) {
-        facts.add("time", format!("{earliest} to {latest}"));
+        facts.add("time range", format!("{earliest} to {latest}"));
     }
+    add_estimates(&mut facts, plan);
+    facts
+}
+
+fn add_estimates(facts: &mut Facts, plan: &MigrationPlan) {
     let estimates = &plan.estimates;
     facts.add(
         "to write",
@@ -98,7 +115,6 @@ fn facts(plan: &MigrationPlan) -> Facts {
         let size = bytes(estimates.backup_bytes);
         facts.add("to back up", format!("{size} before compression"));
     }
-    facts
 }
 
 fn schemas(plan: &MigrationPlan) -> Table {

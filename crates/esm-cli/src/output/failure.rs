@@ -1,4 +1,4 @@
-//! Errors, for people and for programs.
+//! The report of an error, as text and as JSON.
 
 use esm_core::{Error, ErrorKind};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::exit::{self, Exit};
 
-/// An error as it is shown: `{"kind", "message", "hint", "causes", "exit_code", …}`.
+/// An error as it is reported: `{"kind", "message", "hint", "causes", "exit_code", …}`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ErrorReport {
     kind: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct ErrorReport {
 }
 
 impl ErrorReport {
-    /// What is shown of an error.
+    /// The report of an error.
     pub(crate) fn new(error: &Error) -> Self {
         let lock = match error.kind() {
             ErrorKind::LockHeld(info) => serde_json::to_value(info).ok(),
@@ -39,12 +39,12 @@ impl ErrorReport {
         }
     }
 
-    /// One line of JSON: `{"error": …}`.
+    /// A line of JSON: `{"error": …}`.
     pub(crate) fn to_json(&self) -> String {
         json!({ "error": self }).to_string()
     }
 
-    /// Lines for people: the error, what caused it, how to mend it.
+    /// Lines of text: the error, its causes, and the hint.
     pub(crate) fn to_text(&self) -> String {
         let mut text = format!("error: {}", self.message);
         for cause in &self.causes {
@@ -63,7 +63,7 @@ fn causes(error: &Error) -> Vec<String> {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         let text = cause.to_string();
-        // many errors repeat their source's text; people need it once
+        // many errors repeat the text of their source
         if !shown.contains(&text) {
             causes.push(text.clone());
             shown = text;

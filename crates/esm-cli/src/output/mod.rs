@@ -1,4 +1,4 @@
-//! What the user sees: text for people, JSON for programs, errors for both.
+//! Output: text for people, JSON for programs, errors for both.
 
 mod failure;
 mod table;
@@ -7,5 +7,5 @@ mod writer;
 
 pub(crate) use failure::ErrorReport;
 pub(crate) use table::{Facts, Table};
-pub(crate) use units::{bytes, count, duration, shortened};
+pub(crate) use units::{bytes, count, counted, duration, shortened};
 pub(crate) use writer::{Output, OutputFormat};

@@ -1,4 +1,4 @@
-//! Tables and lists of facts: drawn on a terminal, tab-separated elsewhere.
+//! Tables and lists of facts: aligned on a terminal, tab-separated elsewhere.
 
 use comfy_table::{ContentArrangement, presets};
 
@@ -23,11 +23,12 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The table as text; elsewhere than on a terminal a line a row, cells separated by tabs.
+    /// The table as text; if not on a terminal, a line per row with tabs between the cells.
     pub(crate) fn to_text(&self, terminal: bool) -> String {
-        match terminal {
-            true => self.drawn(),
-            false => self.separated(),
+        if terminal {
+            self.drawn()
+        } else {
+            self.separated()
         }
     }
 
@@ -53,12 +54,12 @@ impl Table {
     }
 }
 
-/// What is known of one thing: a name and a value a line.
+/// Facts about one thing, each with a name and a value.
 #[derive(Debug, Default)]
 pub(crate) struct Facts(Vec<(String, String)>);
 
 impl Facts {
-    /// Nothing is known.
+    /// An empty list.
     pub(crate) fn new() -> Self {
         Self::default()
     }
@@ -69,7 +70,7 @@ impl Facts {
         self
     }
 
-    /// Adds a fact if it is known.
+    /// Adds a fact if it has a value.
     pub(crate) fn add_some(&mut self, name: &str, value: Option<impl ToString>) -> &mut Self {
         match value {
             Some(value) => self.add(name, value),
@@ -77,13 +78,16 @@ impl Facts {
         }
     }
 
-    /// The facts as lines: values aligned on a terminal, after a tab elsewhere.
+    /// The facts as text, a line each: aligned on a terminal, separated by a tab elsewhere.
     pub(crate) fn to_text(&self, terminal: bool) -> String {
         let width = self.0.iter().map(|(n, _)| n.chars().count()).max();
         let width = width.unwrap_or(0) + 2;
-        let line = |(name, value): &(String, String)| match terminal {
-            true => format!("{name:width$}{value}"),
-            false => format!("{name}\t{value}"),
+        let line = |(name, value): &(String, String)| {
+            if terminal {
+                format!("{name:width$}{value}")
+            } else {
+                format!("{name}\t{value}")
+            }
         };
         self.0.iter().map(line).collect::<Vec<_>>().join("\n")
     }

@@ -10,16 +10,16 @@ use super::failure::ErrorReport;
 use super::table::Table;
 use crate::exit::{self, Exit};
 
-/// How results are printed.
+/// Format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
     /// Tables on a terminal, tab-separated lines elsewhere.
     Text,
-    /// One JSON document on standard output; an error is one on standard error.
+    /// A JSON document on standard output; an error is one on standard error.
     Json,
 }
 
-/// Where results, notes and errors go.
+/// The output of results, notes and errors.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
     format: OutputFormat,
@@ -27,7 +27,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Prints in this format.
+    /// Output in this format.
     pub(crate) fn new(format: OutputFormat) -> Self {
         Self {
             format,
@@ -35,15 +35,15 @@ impl Output {
         }
     }
 
-    /// Whether programs read the output.
+    /// Whether the format is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.format == OutputFormat::Json
     }
 
-    /// Prints a result: as JSON, or as the text that is made for people.
+    /// Prints a result: as JSON, or as the text that `text` makes of it.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Those of writing to standard output.
     pub(crate) fn result<T: Serialize>(
         &self,
         value: &T,
@@ -59,43 +59,47 @@ impl Output {
         self.lines(&text)
     }
 
-    /// Prints a JSON document in a line of its own, for results that come one after another.
+    /// Prints a JSON document on one line, for results that are printed one by one.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Those of writing to standard output.
     pub(crate) fn json_line<T: Serialize>(&self, value: &T) -> Result<()> {
         self.lines(&serde_json::to_string(value).map_err(unwritable)?)
     }
 
-    /// Prints rows; where lines follow those of another table, without the heading again.
+    /// Prints a table. If it continues another one (not `first`), tab-separated lines have no second
+    /// heading.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Those of writing to standard output.
     pub(crate) fn table(&self, table: &Table, first: bool) -> Result<()> {
         let text = table.to_text(self.terminal);
-        match first || self.terminal {
-            true => self.lines(&text),
-            false => self.lines(text.split_once('\n').map_or("", |(_, rows)| rows)),
+        if first || self.terminal {
+            self.lines(&text)
+        } else {
+            self.lines(text.split_once('\n').map_or("", |(_, rows)| rows))
         }
     }
 
-    /// A number in a table: grouped for people, plain where programs cut columns.
+    /// A number in a table: formatted on a terminal, plain elsewhere.
     pub(crate) fn number(&self, number: u64, grouped: fn(u64) -> String) -> String {
-        match self.terminal {
-            true => grouped(number),
-            false => number.to_string(),
+        if self.terminal {
+            grouped(number)
+        } else {
+            number.to_string()
         }
     }
 
-    /// Prints text to standard output, with a newline at its end if it has none.
+    /// Prints text to standard output, and a newline if it does not end with one.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Those of writing to standard output.
     pub(crate) fn lines(&self, text: &str) -> Result<()> {
         let mut out = std::io::stdout().lock();
-        let end: &[u8] = match text.is_empty() || text.ends_with('\n') {
-            true => b"",
-            false => b"\n",
+        let end: &[u8] = if text.is_empty() || text.ends_with('\n') {
+            b""
+        } else {
+            b"\n"
         };
         out.write_all(text.as_bytes())
             .and_then(|()| out.write_all(end))
@@ -103,15 +107,15 @@ impl Output {
             .map_err(|e| exit::io("writing to standard output", e))
     }
 
-    /// Tells people something on standard error; programs are not told.
+    /// Prints a note on standard error, unless the format is JSON.
     pub(crate) fn note(&self, text: &str) {
         if !self.is_json() {
-            // nobody is left to be told that standard error is closed
+            // a closed standard error cannot be reported
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         }
     }
 
-    /// Reports an error on standard error, and says how the process ends.
+    /// Reports an error on standard error, and returns the exit code.
     pub(crate) fn fail(&self, error: &Error) -> Exit {
         if exit::is_broken_pipe(error) {
             return Exit::Success;
@@ -127,5 +131,5 @@ impl Output {
 }
 
 fn unwritable(error: serde_json::Error) -> Error {
-    Error::invalid("result cannot be written as JSON").with_source(error)
+    Error::invalid("cannot write the result as JSON").with_source(error)
 }

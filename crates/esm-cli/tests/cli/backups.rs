@@ -98,10 +98,12 @@ fn a_restore_takes_the_place_of_the_active_stream_and_says_what_it_leaves_behind
     let replace = ["backup", "restore", id, "--replace"];
     esm.run(&replace)
         .succeeded()
-        .printed("restored 3 events of 1 objects")
-        .printed("2 events came after the backup");
+        .printed("restored 3 events of 1 object")
+        .printed("2 events appended after the backup");
     assert_eq!(esm.export(), first_three);
-    esm.run(&replace).succeeded().printed("1 of them had been");
+    esm.run(&replace)
+        .succeeded()
+        .printed("1 of them already restored");
 }
 
 #[test]
@@ -110,16 +112,17 @@ fn a_damaged_backup_is_noticed() {
     esm.import(&orders::sorted(2, 30));
     let backup = created(&esm, &["--all", "--backup", &esm.url("backups")]);
     let id = backup["id"].as_str().unwrap();
-    // whichever of the files with contents it is: the largest holds the events
+    // the largest file holds the events
     let mut largest = None;
     let mut waiting = vec![esm.path("backups")];
     while let Some(directory) = waiting.pop() {
         for entry in std::fs::read_dir(directory).unwrap() {
             let entry = entry.unwrap();
             let size = entry.metadata().unwrap().len();
-            match entry.path().is_dir() {
-                true => waiting.push(entry.path()),
-                false => largest = largest.max(Some((size, entry.path()))),
+            if entry.path().is_dir() {
+                waiting.push(entry.path());
+            } else {
+                largest = largest.max(Some((size, entry.path())));
             }
         }
     }
@@ -161,7 +164,7 @@ fn retention_decides_what_may_go() {
     esm.run(&["backup", "prune"]).failed(2, &["--yes"]);
     esm.run(&["backup", "prune", "--yes"])
         .succeeded()
-        .printed("deleted 1 backups");
+        .printed("deleted 1 backup");
     esm.run(&["backup", "prune", "--yes"])
         .succeeded()
         .printed("nothing to prune");

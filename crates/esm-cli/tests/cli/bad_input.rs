@@ -67,7 +67,7 @@ fn an_event_over_the_limit() {
 }
 
 #[test]
-fn another_event_where_one_stands_already() {
+fn another_event_in_the_place_of_a_stored_one() {
     let esm = Esm::new();
     esm.import(&orders::sorted(2, 3));
     let before = esm.files();
@@ -78,7 +78,7 @@ fn another_event_where_one_stands_already() {
         &[
             "line 2",
             "another event stands at order/00000 sequence 1",
-            "data stored",
+            "payload differs from byte",
         ],
     );
     assert_eq!(esm.files(), before);
@@ -113,7 +113,7 @@ fn stores_that_cannot_be_opened() {
     let mut unnamed = esm.command(&["list"]);
     let ran = unnamed.env_remove("ESM_STORE").output().unwrap();
     let ran = crate::esm::Ran::new(ran);
-    ran.failed(2, &["no store was named", "ESM_STORE"]);
+    ran.failed(2, &["no store given", "ESM_STORE"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(crate) struct Esm {
     directory: TempDir,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -32,7 +32,7 @@ impl Esm {
         self.directory.path().join(name)
     }
 
-    /// Writes a file into the directory, and answers its path as an argument.
+    /// Writes a file into the directory; returns its path as an argument.
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         std::fs::write(&path, content).expect("the file can be written");
@@ -111,14 +111,11 @@ fn collect(directory: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
     };
     for entry in entries {
         let path = entry.expect("an entry").path();
-        match path.is_dir() {
-            true => collect(&path, files),
-            false => {
-                // a file that is just being renamed is gone in between
-                if let Ok(content) = std::fs::read(&path) {
-                    files.push((path, content));
-                }
-            }
+        if path.is_dir() {
+            collect(&path, files);
+        } else if let Ok(content) = std::fs::read(&path) {
+            // a file that is being renamed at this time cannot be read
+            files.push((path, content));
         }
     }
 }

@@ -21,7 +21,7 @@ fn to_a_file_packed_as_its_name_says_and_never_over_another() {
     assert_eq!(unpacked, lines.as_bytes());
 
     esm.run(&["export", "--all", "--to", to])
-        .failed(4, &["exists already", "--overwrite"]);
+        .failed(4, &["already exists", "--overwrite"]);
     let compress = [
         "export",
         "order/00001",

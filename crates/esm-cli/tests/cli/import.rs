@@ -26,7 +26,7 @@ fn interleaved_objects_come_out_in_order() {
 }
 
 #[test]
-fn gzip_and_zstd_are_told_by_their_content() {
+fn gzip_and_zstd_are_detected_by_their_content() {
     let lines = orders::sorted(3, 3);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(lines.as_bytes()).unwrap();

@@ -98,7 +98,7 @@ fn half_migrated(esm: &Esm, orders: usize) -> Child {
     child
 }
 
-/// What a migration that nothing interrupted comes to.
+/// The result of a migration that was not interrupted.
 fn migrated(orders: usize) -> String {
     let esm = Esm::new();
     esm.import(&orders::sorted(orders, 5));

@@ -24,7 +24,7 @@ fn list_finds_objects() {
 }
 
 #[test]
-fn show_tells_document_and_streams() {
+fn show_prints_document_and_streams() {
     let esm = Esm::new();
     esm.import(&orders::sorted(1, 2));
     let shown = esm.run(&["show", "order/00000", "--output", "json"]).json();
@@ -89,7 +89,7 @@ fn completions_for_every_shell() {
 }
 
 #[test]
-fn every_command_has_help_with_an_example_and_stands_in_the_docs() {
+fn every_command_has_help_with_an_example_and_is_in_the_docs() {
     let esm = Esm::new();
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
     let docs = std::fs::read_to_string(docs).unwrap();
@@ -114,8 +114,63 @@ fn every_command_has_help_with_an_example_and_stands_in_the_docs() {
     assert!(count >= 9, "{count}");
 }
 
-/// What the page on operations says to type is understood: each command runs, and finds nothing to
-/// do, on a store where nothing is going on.
+/// Examples are copied from the help: none is wrapped on a terminal of 80 columns.
+#[test]
+fn examples_fit_on_a_terminal() {
+    let esm = Esm::new();
+    let pages: &[&[&str]] = &[
+        &[],
+        &["export"],
+        &["plan"],
+        &["migrate"],
+        &["watch"],
+        &["pause"],
+        &["resume"],
+        &["cutover"],
+        &["set"],
+        &["cancel"],
+        &["rollback"],
+        &["status"],
+        &["verify"],
+        &["list"],
+        &["show"],
+        &["read"],
+        &["lock"],
+        &["lock", "list"],
+        &["lock", "break"],
+        &["store"],
+        &["store", "init"],
+        &["store", "show"],
+        &["completions"],
+        &["backup"],
+        &["backup", "create"],
+        &["backup", "list"],
+        &["backup", "show"],
+        &["backup", "verify"],
+        &["backup", "restore"],
+        &["backup", "delete"],
+        &["backup", "prune"],
+        &["import"],
+    ];
+    for page in pages {
+        let help = esm.run(&[page, &["--help"][..]].concat());
+        let help = &help.succeeded().stdout;
+        let heading = if page.is_empty() {
+            "Getting started:"
+        } else {
+            "Examples:"
+        };
+        let examples = help.split(heading).nth(1);
+        let examples = examples.unwrap_or_else(|| panic!("no examples: {page:?}"));
+        for line in examples.lines() {
+            let width = line.chars().count();
+            assert!(width <= 80, "{page:?}: {width} columns: {line}");
+        }
+    }
+}
+
+/// Each command on the page on operations is understood, and does nothing on a store without
+/// migrations.
 #[test]
 fn every_command_of_the_page_on_operations_is_understood() {
     let esm = Esm::new();

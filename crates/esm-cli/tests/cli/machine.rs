@@ -70,7 +70,7 @@ impl<'a> Unprivileged<'a> {
 }
 
 #[test]
-fn a_directory_without_permission_is_told_and_left_alone() {
+fn a_directory_without_permission_is_reported_and_left_alone() {
     let esm = Esm::new();
     let user = Unprivileged::new(&esm);
     let file = esm.file("orders", orders::sorted(2, 3));
@@ -98,7 +98,7 @@ fn a_directory_without_permission_is_told_and_left_alone() {
         user.run(&arguments)
             .failed(8, &[esm.path("store").to_str().unwrap(), "permission"]);
     }
-    // what only reads goes on
+    // reading commands still work
     let exported = user.run(&["export", "--all"]);
     assert_eq!(exported.succeeded().stdout, orders::sorted(2, 3));
     user.run(&["plan", "--all"]).succeeded();
@@ -107,7 +107,7 @@ fn a_directory_without_permission_is_told_and_left_alone() {
     folders.iter().for_each(|folder| set_mode(folder, 0o755));
     user.run(&["migrate", "--all"]).succeeded();
 
-    // what may not be read is told, not taken for absent
+    // a permission error is reported as such, not as an absent store
     set_mode(&esm.path("store/documents"), 0o000);
     user.run(&["show", "order/00000"])
         .failed(8, &["permission"]);
@@ -175,7 +175,7 @@ fn large_lines() -> String {
 }
 
 #[test]
-fn a_full_disk_is_told_and_what_was_written_stays() {
+fn a_full_disk_is_reported_and_what_was_written_stays() {
     let esm = Esm::new();
     esm.file("small", orders::sorted(3, 3));
     esm.file("large", large_lines());
@@ -219,7 +219,7 @@ fn a_full_disk_is_told_and_what_was_written_stays() {
 }
 
 #[test]
-fn a_read_only_mount_is_told_and_can_be_read() {
+fn a_read_only_mount_is_reported_and_can_be_read() {
     let esm = Esm::new();
     esm.file("small", orders::sorted(3, 3));
     esm.file("more", orders::sorted(3, 4));

@@ -172,9 +172,9 @@ fn what_was_imported_before_a_migration_is_known_after_it() {
     let changed = orders::sorted(3, 5).replacen("\"number\": 2,", "\"number\": 9,", 1);
     let file = esm.file("changed", changed);
     esm.run(&["import", &file])
-        .failed(4, &["line 3", "sequence 2", "data"]);
+        .failed(4, &["line 3", "sequence 2", "payload differs"]);
 
-    // new events go on behind the migrated ones, but not in a schema that was retired (R11)
+    // new events follow the migrated ones, but not in a retired schema (R11)
     let file = esm.file("old", orders::line("00001", 5));
     esm.run(&["import", &file])
         .failed(2, &["line 1", "retired", "NoteTaken"]);
@@ -287,7 +287,7 @@ fn an_event_that_fails_stops_it_and_it_is_rolled_back() {
         .printed("rolled back");
     esm.run(&["status"])
         .succeeded()
-        .printed("no migration is unfinished");
+        .printed("no unfinished migrations");
     esm.run(&["resume"])
         .succeeded()
         .printed("nothing to resume");

@@ -64,16 +64,18 @@ impl Migrated {
         self.esm.import(&line);
     }
 
-    /// What was exported before must stand there still, and beside it these types of events.
+    /// Checks that every line of the earlier export is still there, and beside it events of these
+    /// types.
     #[track_caller]
     fn restored(&self, added: &[&str]) {
         let after = self.esm.export();
         let (mut old, mut new) = (self.before.lines(), Vec::new());
         let mut next = old.next();
         for line in after.lines() {
-            match next == Some(line) {
-                true => next = old.next(),
-                false => new.push(line),
+            if next == Some(line) {
+                next = old.next();
+            } else {
+                new.push(line);
             }
         }
         assert_eq!(next, None, "an original is missing or has changed");
@@ -131,7 +133,7 @@ fn a_way_back_that_was_declared_is_used_and_shown_in_the_plan() {
     let plan = ["plan", "--all", "--transform", &up];
     esm.run(&plan)
         .succeeded()
-        .printed("undo: ")
+        .printed("reversibility:\n- ")
         .printed("until the first event");
     let with = [
         &plan[..],
@@ -157,7 +159,7 @@ fn when_its_time_is_over_it_is_final() {
 }
 
 #[test]
-fn one_that_was_moved_on_is_named_and_keeps_the_others_unless_told_otherwise() {
+fn one_that_was_moved_on_is_named_and_keeps_the_others_without_keep_going() {
     let m = migrated(&[]);
     let moved = ["migrate", "order/00001", "-o", "json"];
     let moved = m.esm.run(&moved).succeeded().json();
@@ -219,8 +221,8 @@ fn nothing_is_lost_while_applications_write() {
     m.esm.run(&["verify", "--all"]).succeeded().printed("equal");
 }
 
-/// Appends to the orders in turn until it is told to stop, or refused; answers what was acknowledged.
-/// A busy application, but not one that leaves the Close no moment: that one is beaten for ever (R6).
+/// Appends to the orders in turn until it is stopped or refused; returns the acknowledged events.
+/// A busy application, but one with pauses: without any, no Close would ever win (R6).
 async fn write(
     store: &Path,
     event_type: &str,

@@ -75,7 +75,7 @@ fn it_is_paused_slowed_down_hurried_and_goes_on() {
     let line = esm.run(&["watch", "--once"]);
     assert!(
         line.stdout
-            .contains("waits for being resumed; paused by eve"),
+            .contains("waiting for being resumed; paused by eve"),
         "{}",
         line.stdout
     );

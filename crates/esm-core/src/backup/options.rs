@@ -27,6 +27,14 @@ impl BackupOptions {
         Self::default()
     }
 
+    /// The options that lead to these settings, without a provider.
+    pub(crate) fn of_settings(settings: &BackupSettings) -> Self {
+        Self {
+            settings: settings.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Where it goes; the service's provider unless told.
     #[must_use]
     pub fn provider(mut self, provider: Arc<dyn BackupProvider>) -> Self {

@@ -127,6 +127,14 @@ impl MigrationService {
         MigrationBuilder::new(self.clone(), Scope::All)
     }
 
+    /// Begins to describe the migration of a plan, for
+    /// [`execute_plan`](MigrationBuilder::execute_plan). A plan holds no code and no connections:
+    /// the transformers, the target store, and the providers of backup and archive must be given
+    /// again.
+    pub fn migrate_as_planned(&self, plan: &PlannedMigration) -> MigrationBuilder {
+        MigrationBuilder::of_plan(self.clone(), plan)
+    }
+
     /// Begins to describe how an unfinished migration is resumed: it needs the same transformation
     /// again.
     pub fn resume(&self, migration: MigrationId) -> ResumeBuilder {

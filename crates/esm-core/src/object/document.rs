@@ -94,6 +94,12 @@ impl ObjectDocument {
         }
     }
 
+    /// The oldest stream that the document names.
+    pub fn first_stream(&self) -> &StreamRef {
+        let terminated = self.terminated.first().map(|t| &t.stream);
+        terminated.unwrap_or(&self.active)
+    }
+
     /// The entry of a terminated stream.
     pub fn terminated(&self, stream: &StreamRef) -> Option<&TerminatedStream> {
         self.terminated.iter().rev().find(|t| &t.stream == stream)

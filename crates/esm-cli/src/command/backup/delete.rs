@@ -3,8 +3,8 @@
 use esm_core::id::BackupId;
 use esm_core::{Error, ErrorKind, Result};
 
-use super::Place;
-use super::report::{Shown, ShownBackups};
+use super::place::BackupPlace;
+use super::report::{ShownBackup, ShownBackups};
 use crate::confirm::confirmed;
 use crate::exit::Exit;
 use crate::session::{Access, Session};
@@ -15,40 +15,32 @@ use crate::session::{Access, Session};
 Examples:
   esm backup delete backup-20260102T030405Z-1a2b3c4d --yes")]
 pub(crate) struct Delete {
-    /// The backup.
+    /// Backup id.
     id: BackupId,
     #[command(flatten)]
-    place: Place,
-    /// Delete it although it is to be kept for longer.
+    place: BackupPlace,
+    /// Delete the backup even if its retention has not expired.
     #[arg(long)]
     despite_retention: bool,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     yes: bool,
 }
 
 impl Delete {
     pub(super) fn access(&self) -> Access {
-        match self.place.address {
-            Some(_) => Access::Read,
-            None => Access::Write,
-        }
+        self.place.access_to_change()
     }
 
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
-        let backups = session
-            .backups_at(self.place.address.as_deref(), Access::Write)
-            .await?;
-        let backup = Shown::from(backups.manifest(&self.id).await?);
+        let backups = self.place.open(session, Access::Write).await?;
+        let backup = ShownBackup::from(backups.manifest(&self.id).await?);
         let now = session.environment().clock.now();
         let kept = backup.keep_until.is_none_or(|until| until > now);
         if kept && !self.despite_retention {
-            let until = backup
-                .keep_until
-                .map_or_else(|| "for ever".to_owned(), |t| format!("until {t}"));
-            let message = format!("backup is to be kept {until}: {}", self.id);
+            let message = format!("backup is retained {}: {}", backup.retained(), self.id);
             return Err(Error::new(ErrorKind::Conflict { actual: None }, message)
-                .with_hint("add --despite-retention to delete it all the same"));
+                .with_hint("add --despite-retention to delete it"));
         }
         if !self.yes {
             session.output().note(&backup.text(true));

@@ -1,65 +1,55 @@
 //! `esm backup prune`
 
 use esm_core::Result;
-use esm_core::store::BackupKind;
-use futures::TryStreamExt as _;
+use esm_core::store::{BackupKind, BackupProvider};
+use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::Place;
-use super::report::{Shown, ShownBackups};
+use super::place::BackupPlace;
+use super::report::ShownBackups;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
+use crate::output::counted;
 use crate::session::{Access, Session};
 
-/// Delete the backups whose time to be kept is over.
+/// Delete backups whose retention has expired.
 ///
-/// Those that are to be kept for ever are never pruned; archives only with --archives.
+/// Backups with unlimited retention are never pruned; archives are pruned only with --archives.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   esm backup prune --dry-run
-  esm backup prune --yes --backup file:///var/backups/esm")]
+  esm backup prune --yes --backup file:///backups")]
 pub(crate) struct Prune {
     #[command(flatten)]
-    place: Place,
-    /// Archives of closed streams too.
+    place: BackupPlace,
+    /// Include archives of closed streams.
     #[arg(long)]
     archives: bool,
-    /// Only show what would be deleted.
+    /// Only show which backups would be deleted.
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     yes: bool,
 }
 
 impl Prune {
     pub(super) fn access(&self) -> Access {
-        match (&self.place.address, self.dry_run) {
-            (None, false) => Access::Write,
-            _ => Access::Read,
+        if self.dry_run {
+            Access::Read
+        } else {
+            self.place.access_to_change()
         }
     }
 
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
-        let access = match self.dry_run {
-            true => Access::Read,
-            false => Access::Write,
+        let access = if self.dry_run {
+            Access::Read
+        } else {
+            Access::Write
         };
-        let backups = session
-            .backups_at(self.place.address.as_deref(), access)
-            .await?;
-        let now = session.environment().clock.now();
-        let mut over: Vec<Shown> = backups
-            .list()
-            .map_ok(Shown::from)
-            .try_filter(|b| {
-                let wanted = self.archives || b.kind == BackupKind::Backup;
-                std::future::ready(wanted && b.keep_until.is_some_and(|until| until <= now))
-            })
-            .try_collect()
-            .await?;
-        over.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-        let over = ShownBackups { backups: over };
+        let backups = self.place.open(session, access).await?;
+        let over = self.expired(session, &*backups).await?;
         if over.backups.is_empty() {
             session
                 .output()
@@ -81,9 +71,25 @@ impl Prune {
             session.interrupt().check()?;
             backups.delete(&backup.id).await?;
         }
-        session
-            .output()
-            .result(&over, |o, _| format!("deleted {} backups", o.backups.len()))?;
+        session.output().result(&over, |over, _| deleted(over))?;
         Ok(Exit::Success)
     }
+
+    async fn expired(
+        &self,
+        session: &Session,
+        backups: &dyn BackupProvider,
+    ) -> Result<ShownBackups> {
+        let now = session.environment().clock.now();
+        let expired = backups.list().try_filter(|b| {
+            let wanted = self.archives || b.kind == BackupKind::Backup;
+            let until = b.settings.keep_until;
+            std::future::ready(wanted && until.is_some_and(|until| until <= now))
+        });
+        ShownBackups::collect(expired.boxed()).await
+    }
+}
+
+fn deleted(over: &ShownBackups) -> String {
+    format!("deleted {}", counted(over.backups.len() as u64, "backup"))
 }

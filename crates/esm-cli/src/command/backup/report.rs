@@ -1,17 +1,20 @@
-//! How backups are shown.
+//! The report of backups.
 
 use std::collections::BTreeMap;
 
+use esm_core::Result;
 use esm_core::id::{BackupId, MigrationId, ObjectId};
 use esm_core::store::{BackupKind, BackupManifest, Compression};
+use futures::TryStreamExt as _;
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::output::{Facts, Table, bytes, count};
+use crate::output::{Facts, Table, bytes, count, counted};
 
-/// What is shown of a backup.
+/// A backup as it is reported.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Shown {
+pub(super) struct ShownBackup {
     pub(super) id: BackupId,
     pub(super) kind: BackupKind,
     pub(super) created_at: Timestamp,
@@ -28,13 +31,13 @@ pub(super) struct Shown {
     pub(super) tags: BTreeMap<String, String>,
 }
 
-/// Several backups.
+/// Several backups, oldest first.
 #[derive(Debug, Serialize)]
 pub(super) struct ShownBackups {
-    pub(super) backups: Vec<Shown>,
+    pub(super) backups: Vec<ShownBackup>,
 }
 
-impl From<BackupManifest> for Shown {
+impl From<BackupManifest> for ShownBackup {
     fn from(manifest: BackupManifest) -> Self {
         Self {
             id: manifest.id,
@@ -55,12 +58,12 @@ impl From<BackupManifest> for Shown {
     }
 }
 
-impl Shown {
-    /// What it was made of.
+impl ShownBackup {
+    /// The backed up objects.
     fn of(&self) -> String {
         match (&self.first_object, self.sections) {
             (Some(object), 1) => object.to_string(),
-            (_, sections) => format!("{} objects", count(sections)),
+            (_, sections) => counted(sections, "object"),
         }
     }
 
@@ -72,9 +75,10 @@ impl Shown {
         }
     }
 
-    fn kept(&self) -> String {
+    /// The retention: `until` a time, or `indefinitely`.
+    pub(super) fn retained(&self) -> String {
         self.keep_until
-            .map_or_else(|| "for ever".to_owned(), |t| format!("until {t}"))
+            .map_or_else(|| "indefinitely".to_owned(), |t| format!("until {t}"))
     }
 
     /// One backup as lines.
@@ -83,9 +87,9 @@ impl Shown {
         facts
             .add("backup", &self.id)
             .add("kind", self.kind())
-            .add("of", self.of())
+            .add("objects", self.of())
             .add("created", self.created_at)
-            .add("kept", self.kept())
+            .add("retained", self.retained())
             .add("events", count(self.events))
             .add("size", bytes(self.uncompressed_bytes))
             .add("stored", bytes(self.stored_bytes))
@@ -99,13 +103,23 @@ impl Shown {
 }
 
 impl ShownBackups {
-    /// The backups as a table, oldest first.
+    /// Collects and sorts backups.
+    ///
+    /// # Errors
+    /// Those of listing them.
+    pub(super) async fn collect(backups: BoxStream<'_, Result<BackupManifest>>) -> Result<Self> {
+        let mut backups: Vec<_> = backups.map_ok(ShownBackup::from).try_collect().await?;
+        backups.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        Ok(Self { backups })
+    }
+
+    /// The backups as a table.
     pub(super) fn text(&self, terminal: bool) -> String {
         if self.backups.is_empty() {
             return "no backups".to_owned();
         }
         let mut table = Table::new([
-            "backup", "kind", "of", "events", "stored", "created", "kept",
+            "backup", "kind", "objects", "events", "stored", "created", "retained",
         ]);
         for backup in &self.backups {
             table.row([
@@ -115,7 +129,7 @@ impl ShownBackups {
                 backup.events.to_string(),
                 bytes(backup.stored_bytes),
                 backup.created_at.to_string(),
-                backup.kept(),
+                backup.retained(),
             ]);
         }
         table.to_text(terminal)

@@ -8,69 +8,67 @@ use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
-use super::Place;
+use super::place::BackupPlace;
 use crate::args;
 use crate::backup;
 use crate::exit::Exit;
-use crate::output::count;
+use crate::output::{count, counted};
 use crate::progress::Unit;
 use crate::session::{Access, Session};
 
-/// Restore objects of a backup as new objects, or into fresh streams; never onto a stream that lives.
+/// Restore objects of a backup as new objects, or into new streams.
 ///
-/// A restored object appears when it is complete and compared with the backup. A restore that was
-/// interrupted is run again.
+/// Never writes to an existing stream. A restored object becomes visible when it is complete and
+/// verified against the backup. Repeat the command to continue an interrupted restore.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  esm backup restore ID --as order/123-restored        # the only object of the backup
+  esm backup restore ID --as order/123-restored       # backup of one object
   esm backup restore ID --object order/123 --as order/123-restored
-  esm backup restore ID --as-name restored             # all, as restored/…
-  esm backup restore ID --object order/123 --replace   # in the place of its active stream
-  esm backup restore ID --backup URL --store NEW       # all, as they were, into a new store")]
+  esm backup restore ID --as-name restored            # all, as restored/…
+  esm backup restore ID --object order/123 --replace  # as its new active stream
+  esm backup restore ID --backup URL --store NEW      # all, to another store")]
 pub(crate) struct Restore {
-    /// The backup.
+    /// Backup id.
     id: BackupId,
     #[command(flatten)]
-    place: Place,
-    /// Only this object; may be given several times.
+    place: BackupPlace,
+    /// Restore only this object. Repeatable; defaults to all objects of the backup.
     #[arg(long = "object", value_name = "OBJECT", value_parser = args::object)]
     objects: Vec<ObjectId>,
-    /// The new object.
+    /// Restore as this new object.
     #[arg(long = "as", value_name = "OBJECT", value_parser = args::object)]
     #[arg(conflicts_with = "as_name")]
     as_object: Option<ObjectId>,
-    /// The name of the new objects; their keys stay.
+    /// Restore as new objects of this name, with unchanged keys.
     #[arg(long, value_name = "NAME")]
     as_name: Option<ObjectName>,
-    /// Into a fresh stream of each object that exists, in the place of its active one, which is
-    /// closed and kept. Events that came after the backup stay in the closed stream.
+    /// Restore into a new stream of each existing object, and close its active stream. Events appended
+    /// after the backup remain in the closed stream.
     #[arg(long, conflicts_with_all = ["as_object", "as_name"])]
     replace: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct Restored {
     backup: BackupId,
     objects: u64,
-    /// Of them, those that an earlier run had restored.
+    /// Objects that an earlier run had restored.
     already: u64,
     events: u64,
-    /// Events of replaced streams that came after the backup.
+    /// Events of replaced streams that were appended after the backup.
     left_behind: u64,
 }
 
 impl Restore {
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
-        let backups = session
-            .backups_at(self.place.address.as_deref(), Access::Read)
-            .await?;
+        let backups = self.place.open(session, Access::Read).await?;
         let progress = session.progress("restore", Unit::Events, None);
         let service = backup::service(session, &backups, &progress);
         let restored = self.restore(&service).await;
         progress.end();
         let restored = restored?;
-        let shown = Shown {
+        let shown = Restored {
             backup: self.id.clone(),
             objects: restored.objects,
             already: restored.already,
@@ -89,14 +87,14 @@ impl Restore {
             .await
             .map_err(|error| match error.kind() {
                 ErrorKind::AlreadyExists => error.with_hint(
-                    "restore it under another name with --as or --as-name, or in the place of its \
-                     active stream with --replace",
+                    "restore it under another name with --as or --as-name, or replace its active \
+                     stream with --replace",
                 ),
                 _ => error,
             })
     }
 
-    /// Whether every object that is asked for is in the backup, and one name stands for one.
+    /// Checks that the backup contains every requested object, and that --as names only one object.
     async fn check(&self, service: &BackupService) -> Result<()> {
         let mut missing: HashSet<&ObjectId> = self.objects.iter().collect();
         let mut chosen = 0_u64;
@@ -109,17 +107,18 @@ impl Restore {
             let message = format!("object is not in backup {}: {object}", self.id);
             return Err(Error::not_found(message));
         }
-        match self.as_object.is_some() && chosen > 1 {
-            true => Err(Error::invalid(format!(
-                "the backup holds several objects, and --as names one: {}",
+        if self.as_object.is_some() && chosen > 1 {
+            let message = format!(
+                "--as names one object, but the backup has several: {}",
                 self.id
-            ))
-            .with_hint("say which with --object, or restore all with --as-name")),
-            false => Ok(()),
+            );
+            return Err(Error::invalid(message)
+                .with_hint("select one with --object, or restore all with --as-name"));
         }
+        Ok(())
     }
 
-    /// Where an object of the backup goes; nothing if it is not asked for.
+    /// The target of an object of the backup; `None` if it is not requested.
     fn target(&self, object: &ObjectId) -> Option<RestoreTarget> {
         if !self.objects.is_empty() && !self.objects.contains(object) {
             return None;
@@ -137,22 +136,19 @@ impl Restore {
     }
 }
 
-fn text(shown: &Shown) -> String {
+fn text(shown: &Restored) -> String {
     let mut text = format!(
-        "restored {} events of {} objects",
-        count(shown.events),
-        count(shown.objects)
+        "restored {} of {}",
+        counted(shown.events, "event"),
+        counted(shown.objects, "object")
     );
     if shown.already > 0 {
-        text += &format!(
-            "; {} of them had been restored before",
-            count(shown.already)
-        );
+        text += &format!("; {} of them already restored", count(shown.already));
     }
     if shown.left_behind > 0 {
         text += &format!(
-            "; {} events came after the backup and stay in the closed streams",
-            count(shown.left_behind)
+            "; {} appended after the backup remain in the closed streams",
+            counted(shown.left_behind, "event")
         );
     }
     text

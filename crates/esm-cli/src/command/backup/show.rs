@@ -3,27 +3,28 @@
 use esm_core::Result;
 use esm_core::id::BackupId;
 
-use super::Place;
-use super::report::Shown;
+use super::place::BackupPlace;
+use super::report::ShownBackup;
 use crate::exit::Exit;
 use crate::session::{Access, Session};
 
-/// Show what a backup says of itself.
+/// Show the manifest of a backup.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  esm backup show backup-20260102T030405Z-1a2b3c4d --backup file:///backups")]
 pub(crate) struct Show {
-    /// The backup.
+    /// Backup id.
     id: BackupId,
     #[command(flatten)]
-    place: Place,
+    place: BackupPlace,
 }
 
 impl Show {
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
-        let backups = session
-            .backups_at(self.place.address.as_deref(), Access::Read)
-            .await?;
-        let shown = Shown::from(backups.manifest(&self.id).await?);
-        session.output().result(&shown, Shown::text)?;
+        let backups = self.place.open(session, Access::Read).await?;
+        let shown = ShownBackup::from(backups.manifest(&self.id).await?);
+        session.output().result(&shown, ShownBackup::text)?;
         Ok(Exit::Success)
     }
 }

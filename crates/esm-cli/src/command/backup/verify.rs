@@ -4,25 +4,25 @@ use esm_core::Result;
 use esm_core::id::BackupId;
 use serde::Serialize;
 
-use super::Place;
+use super::place::BackupPlace;
 use crate::backup;
 use crate::exit::Exit;
-use crate::output::count;
+use crate::output::counted;
 use crate::progress::Unit;
 use crate::session::{Access, Session};
 
-/// Read a whole backup and compare it with its checksums, counts and hashes.
+/// Verify the checksums, counts and hashes of a backup.
+///
+/// Reads the whole backup. Exits with 9 if it is damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Ends with 9 when the backup is damaged.
-
 Examples:
-  esm backup verify backup-20260102T030405Z-1a2b3c4d --backup file:///var/backups/esm")]
+  esm backup verify backup-20260102T030405Z-1a2b3c4d --backup file:///backups")]
 pub(crate) struct Verify {
-    /// The backup.
+    /// Backup id.
     id: BackupId,
     #[command(flatten)]
-    place: Place,
+    place: BackupPlace,
 }
 
 #[derive(Debug, Serialize)]
@@ -35,9 +35,7 @@ struct Sound {
 
 impl Verify {
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
-        let backups = session
-            .backups_at(self.place.address.as_deref(), Access::Read)
-            .await?;
+        let backups = self.place.open(session, Access::Read).await?;
         let events = backups.manifest(&self.id).await?.events;
         let progress = session.progress("verify", Unit::Events, Some(events));
         let verified = backup::service(session, &backups, &progress)
@@ -53,9 +51,9 @@ impl Verify {
         };
         session.output().result(&sound, |s, _| {
             format!(
-                "sound: {} events of {} objects",
-                count(s.events),
-                count(s.sections)
+                "sound: {} of {}",
+                counted(s.events, "event"),
+                counted(s.sections, "object")
             )
         })?;
         Ok(Exit::Success)

@@ -76,6 +76,28 @@ impl MigrationBuilder {
         }
     }
 
+    /// The description that a plan was made of, but for what a plan cannot hold.
+    pub(crate) fn of_plan(service: MigrationService, plan: &PlannedMigration) -> Self {
+        Self {
+            source: plan.source.as_ref().map(|source| source.stream.clone()),
+            target: plan.target.clone().map(Ok),
+            strategy: plan.strategy,
+            cutover: plan.cutover,
+            phases: plan.phases,
+            limits: plan.throttle,
+            copy: plan.copy,
+            bulk: plan.bulk,
+            backup: plan.backup.as_ref().map(BackupOptions::of_settings),
+            books: plan.close_books.as_ref().map(BookClosingOptions::of_plan),
+            rollback: plan.rollback_on_failure,
+            again: plan.again,
+            on_retired: plan.on_retired,
+            window: plan.way_back.window,
+            annotations: plan.annotations.clone(),
+            ..Self::new(service, plan.scope.clone())
+        }
+    }
+
     /// The stream that must be the active one; for a single object.
     pub fn from_stream(mut self, stream: StreamId) -> Self {
         self.source = Some(stream);

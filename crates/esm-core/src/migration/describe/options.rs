@@ -16,7 +16,7 @@ use crate::migration::lock::options::LockOptions;
 use crate::migration::report::progress::ProgressOptions;
 use crate::protocol::control::SettingsChange;
 use crate::protocol::gate::CutoverOptions;
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::planned::{BookClosing, PlannedMigration};
 use crate::protocol::reversal::Reverses;
 use crate::store::BackupProvider;
 use crate::transform::{EventTransformer, Identity};
@@ -84,10 +84,19 @@ pub struct BookClosingOptions {
 }
 
 impl BookClosingOptions {
+    /// The options that a plan was made of, but for the archive's provider.
+    pub(super) fn of_plan(books: &BookClosing) -> Self {
+        Self {
+            archive: books.archive.as_ref().map(BackupOptions::of_settings),
+            metadata: books.metadata.clone(),
+            unsupported: None,
+        }
+    }
+
     /// Writes and verifies an archive of the closed stream.
     #[must_use]
     pub fn archive(mut self, options: impl FnOnce(BackupOptions) -> BackupOptions) -> Self {
-        self.archive = Some(options(BackupOptions::default()));
+        self.archive = Some(options(self.archive.take().unwrap_or_default()));
         self
     }
 

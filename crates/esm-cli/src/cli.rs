@@ -1,0 +1,124 @@
+//! The command line as a whole: its commands, and what each is run against.
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use esm_core::Result;
+
+use crate::args::Global;
+use crate::command::{
+    Backup, Cancel, Completions, Cutover, Export, Import, List, Lock, Migrate, Pause, Plan, Read,
+    Resume, Rollback, Set, Show, Status, StoreCommand, Verify, Watch,
+};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::session::{Access, Session};
+
+const AFTER_HELP: &str = "\
+Getting started:
+  export ESM_STORE=file:///tmp/esm-demo
+  esm import orders.ndjson            # creates the store and its objects
+  esm list                            # lists the objects
+  esm plan --all --transform v2.jq    # shows what would happen; writes nothing
+  esm migrate --all --transform v2.jq # copies, transforms, verifies, cuts over
+  esm export --all > migrated.ndjson
+
+Exit codes:
+  0    success, or nothing to do
+  1    any other failure
+  2    invalid arguments or invalid input
+  3    not found
+  4    already exists, or changed concurrently (also: an outdated plan)
+  5    locked: another process holds the lock, or took over
+  6    verification found a difference; nothing was cut over
+  7    the transformation failed on an event; nothing was cut over
+  8    storage is unavailable, full, or denies access
+  9    stored data is corrupt
+  130  stopped on request (Ctrl-C, SIGTERM); completed work is kept,
+       `esm resume` continues
+
+If several objects fail, the first failure determines the exit code.";
+
+/// Event stream management: move and transform event streams with zero downtime.
+///
+/// Event streams live in a store: a local directory or a bucket. Select it with --store or
+/// ESM_STORE.
+#[derive(Debug, Parser)]
+#[command(name = "esm", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(propagate_version = true, infer_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Import(Import),
+    Export(Export),
+    Plan(Box<Plan>),
+    Migrate(Box<Migrate>),
+    Watch(Watch),
+    Pause(Pause),
+    Resume(Resume),
+    Cutover(Cutover),
+    Set(Set),
+    Cancel(Cancel),
+    Rollback(Rollback),
+    Status(Status),
+    Verify(Verify),
+    List(List),
+    Show(Show),
+    Read(Read),
+    #[command(subcommand)]
+    Backup(Backup),
+    #[command(subcommand)]
+    Lock(Lock),
+    #[command(subcommand)]
+    Store(StoreCommand),
+    Completions(Completions),
+}
+
+impl Arguments {
+    /// Runs the command, with the store opened as the command needs it.
+    ///
+    /// # Errors
+    /// Any error of the command; the caller reports it.
+    pub(crate) async fn run(self, output: Output, interrupt: Interrupt) -> Result<Exit> {
+        let Self { global, command } = self;
+        let open =
+            |access| Session::open(global.clone(), output.clone(), interrupt.clone(), access);
+        match command {
+            Command::Completions(command) => command.run(&mut Self::command(), &output),
+            Command::Import(command) => command.run(global, output, interrupt).await,
+            Command::Export(command) => command.run(&open(Access::Read).await?).await,
+            Command::Plan(command) => command.run(&open(Access::Read).await?).await,
+            Command::Migrate(command) => command.run(&open(command.access()).await?).await,
+            Command::Watch(command) => command.run(&open(Access::Read).await?).await,
+            Command::Pause(command) => command.run(&open(Access::Write).await?).await,
+            Command::Cutover(command) => command.run(&open(Access::Write).await?).await,
+            Command::Set(command) => command.run(&open(Access::Write).await?).await,
+            Command::Cancel(command) => command.run(&open(Access::Write).await?).await,
+            Command::Resume(command) => command.run(&open(Access::Write).await?).await,
+            Command::Rollback(command) => command.run(&open(command.access()).await?).await,
+            Command::Status(command) => command.run(&open(Access::Read).await?).await,
+            Command::Verify(command) => command.run(&open(Access::Read).await?).await,
+            Command::List(command) => command.run(&open(Access::Read).await?).await,
+            Command::Show(command) => command.run(&open(Access::Read).await?).await,
+            Command::Read(command) => command.run(&open(Access::Read).await?).await,
+            Command::Backup(command) => command.run(&open(command.access()).await?).await,
+            Command::Lock(command) => command.run(&open(command.access()).await?).await,
+            Command::Store(command) => command.run(&open(command.access()).await?).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}
