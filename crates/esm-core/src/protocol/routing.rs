@@ -96,7 +96,7 @@ impl PhaseIndex {
 /// `begin` describes: pure. Nothing when it is there.
 ///
 /// # Errors
-/// As [`RoutingTable::advance_to`], but for those of the records.
+/// As [`RoutingTable::advance_to`](crate::router::RoutingTable::advance_to), but for those of the records.
 pub fn next_entry(
     found: Option<RoutingEntry>,
     begin: &RoutingEntry,

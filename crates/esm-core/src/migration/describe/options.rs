@@ -144,7 +144,7 @@ impl VerifyOptions {
 
     /// Asks a function of your own, which can read both streams: when all was compared, and again
     /// before a Close when more than
-    /// [`final_round`](super::MigrationBuilder::final_round) events came since. The last ones are
+    /// [`final_round`](crate::migration::MigrationBuilder::final_round) events came since. The last ones are
     /// compared event by event alone, or writers would always be faster.
     #[must_use]
     pub fn custom<F, Fut>(self, name: impl Into<String>, check: F) -> Self

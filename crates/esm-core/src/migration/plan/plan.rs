@@ -66,9 +66,9 @@ pub struct Estimates {
     pub backup_bytes: u64,
 }
 
-/// What a migration would do. Made by [`MigrationBuilder::dry_run`](super::MigrationBuilder::dry_run),
+/// What a migration would do. Made by [`MigrationBuilder::dry_run`](crate::migration::MigrationBuilder::dry_run),
 /// kept as JSON, executed by
-/// [`MigrationBuilder::execute_plan`](super::MigrationBuilder::execute_plan).
+/// [`MigrationBuilder::execute_plan`](crate::migration::MigrationBuilder::execute_plan).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MigrationPlan {

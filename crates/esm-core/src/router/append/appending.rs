@@ -27,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 impl ObjectClient {
     /// Appends events, as one cell: all or none.
     ///
-    /// For more events than fit into a cell, see [`batches`](super::batches): append each at the
+    /// For more events than fit into a cell, see [`batches`](crate::router::batches): append each at the
     /// position that the one before returned.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub struct Appended {
 
 /// An append whose outcome is unknown: it may have happened, or may still happen.
 ///
-/// It holds the sent events. Give it to [`ObjectClient::settle`](super::ObjectClient::settle),
+/// It holds the sent events. Give it to [`ObjectClient::settle`](crate::router::ObjectClient::settle),
 /// which finds out and, where it did not happen, goes on appending; so no event is appended twice,
 /// also over a migration (R10). Appending the events again without it may do that. It does not
 /// outlive the process.

@@ -31,7 +31,7 @@ pub enum Mirroring {
     All,
 }
 
-/// Who answers [`fold`](super::ObjectClient::fold) while a migration asks for dual reads (R15).
+/// Who answers [`fold`](crate::router::ObjectClient::fold) while a migration asks for dual reads (R15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum DualReads {
@@ -82,7 +82,7 @@ impl PhaseOptions {
         self
     }
 
-    /// Polls only when told to, by [`refresh_phases`](super::ObjectClient::refresh_phases).
+    /// Polls only when told to, by [`refresh_phases`](crate::router::ObjectClient::refresh_phases).
     #[must_use]
     pub fn manual(mut self) -> Self {
         self.poll = None;

@@ -37,15 +37,15 @@ impl ObjectClient {
     ///    the source's events up to the position, and not more, however far the target has come
     ///    (R15). Only from one that is complete, or can be completed by the registered
     ///    transformation, and was not taken back; else from the source. See
-    ///    [`DualReads`](super::DualReads).
+    ///    [`DualReads`](crate::router::DualReads).
     /// 3. A shadow read never changes the answer, and delays it at most by its deadline.
     /// 4. Memory holds the state and one page.
     ///
-    /// No request more than [`ObjectReader::read`](super::ObjectReader::read) where no migration
+    /// No request more than [`ObjectReader::read`](crate::router::ObjectReader::read) where no migration
     /// asks for dual reads.
     ///
     /// # Errors
-    /// As [`ObjectReader::read`](super::ObjectReader::read).
+    /// As [`ObjectReader::read`](crate::router::ObjectReader::read).
     ///
     /// # Example
     /// ```
