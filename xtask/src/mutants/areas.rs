@@ -55,7 +55,7 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/object/chain.rs",
             "crates/esm-core/src/object/document.rs",
         ],
-        tests: &["--test=router"],
+        tests: &["--test=all"],
         filter: ROUTER,
     },
     Area {
@@ -66,8 +66,8 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/router/phases/table.rs",
             "crates/esm-core/src/migration/step/phases.rs",
         ],
-        tests: &["--test=routing", "--test=live"],
-        filter: None,
+        tests: &["--test=all"],
+        filter: Some("test(/^(routing|live)::/)"),
     },
     Area {
         name: "router",
@@ -79,7 +79,7 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/router/read/*.rs",
             "crates/esm-core/src/router/phases/*.rs",
         ],
-        tests: &["--test=router"],
+        tests: &["--test=all"],
         filter: ROUTER,
     },
     Area {
@@ -97,13 +97,7 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/migration/run/*.rs",
             "crates/esm-core/src/migration/step/*.rs",
         ],
-        tests: &[
-            "--lib",
-            "--test=saga",
-            "--test=live",
-            "--test=retired",
-            "--test=crash_sweep",
-        ],
+        tests: &["--lib", "--test=all"],
         filter: SAGA,
     },
     Area {
@@ -116,8 +110,8 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/migration/plan/*.rs",
             "crates/esm-core/src/migration/report/*.rs",
         ],
-        tests: &["--test=saga", "--test=retired", "--test=unfenced"],
-        filter: None,
+        tests: &["--test=all"],
+        filter: Some("test(/^saga::/)"),
     },
     Area {
         name: "steering",
@@ -132,32 +126,36 @@ pub(super) const AREAS: &[Area] = &[
             "crates/esm-core/src/migration/limits/throttle.rs",
             "crates/esm-core/src/migration/service.rs",
         ],
-        tests: &["--lib", "--test=live", "--test=saga"],
-        filter: None,
+        tests: &["--lib", "--test=all"],
+        filter: Some("kind(lib) or test(/^(live|saga)::/)"),
     },
     Area {
         name: "reverse",
         about: "the way back after the cutover",
         package: "esm-core",
         files: &["crates/esm-core/src/migration/reverse/*.rs"],
-        tests: &["--lib", "--test=reverse", "--test=crash_sweep"],
-        filter: Some("not binary(crash_sweep) or test(/^writers::reversal$/)"),
+        tests: &["--lib", "--test=all"],
+        filter: Some("kind(lib) or test(/^reverse::/) or test(/^crash_sweep::writers::reversal$/)"),
     },
     Area {
         name: "suites",
         about: "the conformance suites, judged by deliberately broken stores",
         package: "esm-testkit",
         files: &["crates/esm-testkit/src/conformance/**/*.rs"],
-        tests: &["--test=broken_stores", "--test=conformance"],
-        filter: None,
+        tests: &["--test=all"],
+        filter: Some("test(/^(broken_stores|conformance)::/)"),
     },
 ];
 
-const ROUTER: Option<&str> = Some("not test(/^(between|saga|stale_phases|live|interleaving)::/)");
+const ROUTER: Option<&str> = Some(
+    "test(/^router::/) and not test(/^router::(between|saga|stale_phases|live|interleaving)::/)",
+);
 
 /// Of the sweeps those of small scenarios.
 const SAGA: Option<&str> = Some(
-    "not binary(crash_sweep) or test(/^(writers|zombies)::(identity|undo|empty)$/) \
-     or test(/^thinned_crashes::(empty|dropping|undoing_itself)$/) \
-     or test(/^writers::(with_books|with_a_window|many_cells)$/)",
+    "kind(lib) or test(/^(saga|live|journal)::/) \
+     or test(/^crash_sweep::(operations|regressions)::/) \
+     or test(/^crash_sweep::(writers|zombies)::(identity|undo|empty)$/) \
+     or test(/^crash_sweep::thinned_crashes::(empty|dropping|undoing_itself)$/) \
+     or test(/^crash_sweep::writers::(with_books|with_a_window|many_cells)$/)",
 );

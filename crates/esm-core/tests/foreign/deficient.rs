@@ -195,7 +195,7 @@ async fn found(defect: Defect) -> Finding {
         assert!(refused.to_string().contains(&reason), "{refused}");
         assert_eq!(refused.hint(), Some(finding.shortcoming.hint()));
     }
-    // and where somebody goes on all the same, the store itself refuses
+    // and where a caller continues all the same, the store itself refuses
     let tail = store.tail(&id).await.unwrap();
     let close = esm_core::store::Close {
         target: None,

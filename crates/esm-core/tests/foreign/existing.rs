@@ -1,4 +1,4 @@
-//! Streams that applications wrote which never heard of esm.
+//! Streams of applications that do not know esm.
 
 use std::sync::Arc;
 
@@ -127,7 +127,7 @@ async fn a_long_stream_is_read_in_long_slices_and_its_tail_is_found_once() {
     assert_eq!(store.tail(&id).await.unwrap(), tail);
     assert_eq!(count() - before, 1);
 
-    // more came meanwhile: only they are looked at
+    // more came meanwhile: only they are read
     write(&kurrent, "order-1", 100);
     let before = count();
     let tail = store.tail(&id).await.unwrap();

@@ -30,7 +30,7 @@ async fn opened(native: &MemoryNativeStore, actor: &Actor) -> ForeignEventStore 
         .unwrap()
 }
 
-/// R10: who is told that it certainly did not happen appends the same event again.
+/// R10: a writer whose append certainly did not happen appends the same event again.
 #[tokio::test]
 async fn the_outcome_of_a_write_that_cannot_be_read_back_is_unknown() {
     let (native, plan) = (memory(), FaultPlan::new());
@@ -47,9 +47,8 @@ async fn the_outcome_of_a_write_that_cannot_be_read_back_is_unknown() {
     assert_eq!((tail.next_seq(), native.snapshot(&id).len()), (1, 1));
 }
 
-/// Whatever goes wrong while a store is opened for the first time, or whoever else opens it then:
-/// nothing wrong is found of it, nothing false is recorded, and all who are told an id are told the
-/// same.
+/// Whatever fails while a store is opened for the first time, and whichever process opens it then,
+/// no false finding is made or recorded, and all processes that get an id get the same.
 #[tokio::test(start_paused = true)]
 async fn a_store_can_be_opened_after_any_fault_of_an_opening() {
     let faults = |native: &MemoryNativeStore| {
@@ -141,7 +140,7 @@ impl Applications {
         attempt.acknowledged();
     }
 
-    /// Whether what stands there is what they were told, and each finds the same.
+    /// Whether the stored events match the outcomes that they got, and each finds the same.
     async fn check(self) -> Result<(), String> {
         let fresh = open(self.native.clone(), 5).await;
         let cells = cells(&fresh, &self.stream()).await;

@@ -60,7 +60,7 @@ struct State {
     writers: BTreeSet<&'static str>,
 }
 
-/// The user of applications that never heard of esm.
+/// The user of applications that do not know esm.
 pub(crate) const OLD: &str = "orders";
 
 /// The user of applications that look for a Close.

@@ -1,4 +1,4 @@
-//! Applications that go on appending by the native store's own client while their stream moves:
+//! Applications that continue to append by the native store's own client while their stream moves:
 //! nothing that was acknowledged to them is lost.
 
 use std::sync::Arc;
@@ -99,8 +99,8 @@ impl Shared {
         }
     }
 
-    /// Thinks between two appends, the longer the longer all takes: however busy the machine is, a
-    /// Close comes to find no append in its way.
+    /// Pauses between two appends, the longer the longer everything takes: however busy the machine is,
+    /// a Close finally finds no append in its way.
     async fn think(&self) {
         let clock = &self.environment.clock;
         let so_far = clock.monotonic() - self.began;

@@ -124,7 +124,7 @@ async fn a_stream_that_an_application_wrote_is_migrated_within_its_store() {
     let types: Vec<_> = copied.iter().map(|e| e.event.event_type.as_str()).collect();
     assert_eq!(types, ["Old", "Keep", "Split", "Split", "Old"]);
 
-    // an old writer is kept out, esm's client goes on, and so does a native writer that looked
+    // an old writer is kept out, esm's client continues, and so does a native writer that looked
     let old = world
         .kurrent
         .append("orders", SOURCE, Expected::Any, vec![]);
@@ -199,9 +199,10 @@ async fn an_undo_is_abandoned_where_a_fence_would_show_and_rolled_back_where_not
         let result = vetoed.execute().await.unwrap();
         let error = result.error.unwrap();
         assert_eq!(*error.kind(), ErrorKind::VerificationFailed);
-        let expected = match fence {
-            true => MigrationStatus::RolledBack,
-            false => MigrationStatus::Abandoned,
+        let expected = if fence {
+            MigrationStatus::RolledBack
+        } else {
+            MigrationStatus::Abandoned
         };
         assert_eq!(result.status, expected);
         // what native writers expect of the source is as it was, where they may expect it
@@ -220,7 +221,7 @@ async fn an_undo_is_abandoned_where_a_fence_would_show_and_rolled_back_where_not
 }
 
 /// I1, I4: a migrator out of the native store or back into it meets a fault at any of its calls, also
-/// of those on the native store, and another that knows nothing goes on.
+/// of those on the native store, and another that knows nothing continues.
 #[tokio::test(start_paused = true)]
 async fn a_migrator_between_stores_that_fails_anywhere_is_followed_by_another() {
     for back in [false, true] {
@@ -234,7 +235,7 @@ async fn a_migrator_between_stores_that_fails_anywhere_is_followed_by_another() 
     }
 }
 
-/// Answers whether there was such a call.
+/// Returns whether there was such a call.
 async fn moves_with(back: bool, fault: &Fault, at: u64) -> bool {
     let world = World::new(Adapter::new, TYPES).await;
     let object = || world.object.clone();
@@ -252,9 +253,12 @@ async fn moves_with(back: bool, fault: &Fault, at: u64) -> bool {
     let actor = plan.actor("first");
     let service = world.migrator(4, &actor).await;
     plan.inject(At::Operation(plan.log().len() + at), fault.clone());
-    let rules = || match back {
-        true => Rules::new::<&str>([]),
-        false => rules(),
+    let rules = || {
+        if back {
+            Rules::new::<&str>([])
+        } else {
+            rules()
+        }
     };
     let migration = service.migrate(object()).transform(rules());
     let migration = stores.iter().cloned().fold(migration, |m, s| m.to_store(s));
@@ -271,16 +275,13 @@ async fn moves_with(back: bool, fault: &Fault, at: u64) -> bool {
         assert!(resumed.is_success(), "{fault:?} at {at}: {resumed:?}");
     }
     let found = world.schemas(&stores).await;
-    match world.active().await == before {
+    if world.active().await == before {
         // it died before anything was planned
-        true => {
-            assert!(!finished && planned.is_empty(), "{fault:?} at {at}");
-            assert_eq!(found, schemas, "{fault:?} at {at}");
-        }
-        false => {
-            let expected = ["Old v2", "Keep v1", "Split v2", "Split v2", "Old v2"];
-            assert_eq!(found, expected, "{fault:?} at {at}");
-        }
+        assert!(!finished && planned.is_empty(), "{fault:?} at {at}");
+        assert_eq!(found, schemas, "{fault:?} at {at}");
+    } else {
+        let expected = ["Old v2", "Keep v1", "Split v2", "Split v2", "Old v2"];
+        assert_eq!(found, expected, "{fault:?} at {at}");
     }
     assert!(reached || finished, "{fault:?} at {at}");
     reached

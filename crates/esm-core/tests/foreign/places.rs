@@ -33,7 +33,7 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
     prop::collection::vec(write, 1..14)
 }
 
-/// Writes all; answers the number of events of each cell that was written.
+/// Writes all; returns the number of events of each cell that was written.
 async fn written(
     native: &MemoryNativeStore,
     store: &ForeignEventStore,

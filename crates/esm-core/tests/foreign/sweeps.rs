@@ -115,10 +115,9 @@ proptest! {
         let scenario = scenario.appended_meanwhile(object(), workload.appended);
         let scenario = on(profile, scenario.describe(move |migration| {
             let migration = migration.cells(cell_events, 1 << 20);
-            match rollback {
-                true => migration.with_rollback(),
-                false => migration,
-            }
+            if rollback { migration.with_rollback()
+} else { migration
+}
         }));
         if let Err(what) = chaos(&scenario, &disturbances) {
             return Err(TestCaseError::fail(what));

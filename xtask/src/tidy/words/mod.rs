@@ -22,7 +22,6 @@ const NOT_YET: &[&str] = &[
     "crates/esm-jq",
     "crates/esm-model",
     "crates/esm-objectstore",
-    "crates/esm-testkit",
     "examples",
     "live",
     "xtask",

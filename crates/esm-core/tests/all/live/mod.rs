@@ -1,0 +1,12 @@
+//! Migrations that are steered, watched and slowed down while applications write, on the fakes.
+
+mod commands;
+mod cutover;
+mod held_lock;
+mod hooks;
+mod late_undo;
+mod lock_loss;
+mod phases;
+mod running;
+mod throttle;
+mod writers;

@@ -1,0 +1,4 @@
+//! The routing table and its index, on the in-memory fakes.
+
+mod processes;
+mod table;

@@ -1,0 +1,11 @@
+//! The saga from end to end, on the in-memory fakes.
+
+mod bulk;
+mod callbacks;
+mod failures;
+mod forward;
+mod paused;
+mod planning;
+mod retired;
+mod takeover;
+mod unfenced;

@@ -1,0 +1,143 @@
+//! The contents of a plan, and what is refused before anything is touched.
+
+use esm_core::event::{Event, Revision, Schema};
+use esm_core::id::{BackupId, Fingerprint, StreamId};
+use esm_core::migration::{MigrationResult, MigrationStrategy, PlanDepth};
+use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+use esm_core::{ErrorKind, Result};
+
+use crate::world::{World, rules};
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_writes_nothing_and_its_plan_is_executed_while_it_fits() {
+    let world = World::with_order(&["Old", "Noise", "Keep", "Split"]).await;
+    let object = &world.order;
+    let (streams, records) = (
+        world.storage.event_store.stream_ids(),
+        world.storage.records.keys(),
+    );
+    let describe = || world.migrate(object).transform(rules());
+    let plan = describe().dry_run().await.unwrap();
+    assert_eq!((plan.objects, plan.events), (1, 4));
+    assert_eq!((plan.ledger.outputs, plan.ledger.dropped()), (4, 1));
+    assert_eq!(plan.schemas.len(), 4);
+    assert_eq!(plan.estimates.writes, 8);
+    assert_eq!(world.storage.event_store.stream_ids(), streams);
+    assert_eq!(world.storage.records.keys(), records);
+
+    let other = world.migrate(object).execute_plan(&plan).await.unwrap_err();
+    assert!(other.to_string().contains("transformation"), "{other}");
+    let other = describe()
+        .fail_fast(false)
+        .execute_plan(&plan)
+        .await
+        .unwrap_err();
+    assert!(other.to_string().contains("options"), "{other}");
+
+    let json = serde_json::to_string(&plan).unwrap();
+    let plan = serde_json::from_str(&json).unwrap();
+    let result = describe().execute_plan(&plan).await.unwrap();
+    assert!(result.is_success());
+    assert_eq!(result.migration, plan.migration());
+
+    let outdated = describe().execute_plan(&plan).await.unwrap_err();
+    assert_eq!(*outdated.kind(), ErrorKind::PlanOutdated);
+    let sampled = describe().again().depth(PlanDepth::Sample {
+        events_per_stream: 2,
+    });
+    let sampled = sampled.dry_run().await.unwrap();
+    assert_eq!((sampled.sampled_events, sampled.events), (2, 4));
+    assert!(!sampled.risks.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_work_is_refused_before_anything_is_touched() {
+    let world = World::with_order(&["A"]).await;
+    let object = &world.order;
+    let active = world.document(object).await.active.stream;
+    let refusal = |r: Result<MigrationResult>| r.map(drop).unwrap_err();
+    let migrate = || world.migrate(object);
+
+    let unknown = refusal(
+        world
+            .service
+            .migrate("order/none".parse().unwrap())
+            .execute()
+            .await,
+    );
+    assert_eq!(*unknown.kind(), ErrorKind::NotFound);
+    for strategy in [
+        MigrationStrategy::LazyTransform,
+        MigrationStrategy::InPlaceTransform,
+    ] {
+        let e = refusal(migrate().strategy(strategy).execute().await);
+        assert_eq!(*e.kind(), ErrorKind::Unsupported);
+    }
+    for refused in [
+        migrate().to_stream(active.as_str()),
+        migrate().to_stream("order-1"),
+        migrate().to_stream(""),
+        migrate().from_stream(StreamId::new("other").unwrap()),
+        migrate().concurrency(0),
+        migrate().cells(1_000_000, 1),
+        migrate().lock(|l| l.heartbeat(l.lease)),
+        migrate().backup(|b| b.id(BackupId::new("mine").unwrap())),
+        world.service.migrate_many([]),
+        world.service.migrate_many([object.clone(), object.clone()]),
+        world.service.migrate_all().to_stream("x"),
+    ] {
+        let description = format!("{refused:?}");
+        let e = refusal(refused.execute().await);
+        assert_eq!(*e.kind(), ErrorKind::Invalid, "{description}");
+    }
+    for unbuilt in [
+        migrate().close_books(|c| c.snapshot()),
+        migrate().close_books(|c| c.delete_source()),
+    ] {
+        assert_eq!(
+            *refusal(unbuilt.execute().await).kind(),
+            ErrorKind::Unsupported
+        );
+    }
+    assert_eq!(world.storage.event_store.stream_ids().len(), 1);
+    assert_eq!(world.storage.records.keys().len(), 1, "only the document");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r11_a_schema_that_is_changed_only_in_part_is_named_as_a_risk() {
+    /// Drops the first event and no other.
+    #[derive(Debug)]
+    struct DropFirst;
+    impl EventTransformer for DropFirst {
+        fn fingerprint(&self) -> Fingerprint {
+            Fingerprint::new("drop first@1").unwrap()
+        }
+        fn handles(&self, _: &Schema) -> bool {
+            true
+        }
+        fn transform(
+            &self,
+            _: &Event,
+            context: &TransformContext<'_>,
+        ) -> Result<Transformed, TransformError> {
+            Ok(match context.revision {
+                Revision::START => Transformed::dropped("first"),
+                _ => Transformed::Unchanged,
+            })
+        }
+    }
+    let world = World::with_order(&["A", "A", "B"]).await;
+    let object = &world.order;
+    let plan = world
+        .migrate(object)
+        .transform(DropFirst)
+        .dry_run()
+        .await
+        .unwrap();
+    let risk = plan
+        .risks
+        .iter()
+        .find(|r| r.contains("retired as a whole"))
+        .unwrap();
+    assert!(risk.ends_with(": A v1"), "{risk}");
+}
