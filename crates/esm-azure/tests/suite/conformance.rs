@@ -16,12 +16,6 @@ mod event_store {
 mod records {
     esm_testkit::records_conformance!(place!());
 }
-mod routing {
-    esm_testkit::routing_conformance!(place!());
-}
-mod journal {
-    esm_testkit::journal_conformance!(place!());
-}
 mod backup {
     esm_testkit::backup_conformance!(place!());
 }

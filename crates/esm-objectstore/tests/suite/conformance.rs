@@ -17,12 +17,6 @@ mod memory {
     mod backup {
         esm_testkit::backup_conformance!(super::Timed::new(super::Memory::new()));
     }
-    mod routing {
-        esm_testkit::routing_conformance!(super::Timed::new(super::Memory::new()));
-    }
-    mod journal {
-        esm_testkit::journal_conformance!(super::Timed::new(super::Memory::new()));
-    }
 }
 
 mod directory {
@@ -39,11 +33,5 @@ mod directory {
     }
     mod backup {
         esm_testkit::backup_conformance!(super::Timed::new(super::Directory::new()));
-    }
-    mod routing {
-        esm_testkit::routing_conformance!(super::Timed::new(super::Directory::new()));
-    }
-    mod journal {
-        esm_testkit::journal_conformance!(super::Timed::new(super::Directory::new()));
     }
 }

@@ -119,12 +119,6 @@ macro_rules! suites {
         mod backup {
             esm_testkit::backup_conformance!($place);
         }
-        mod routing {
-            esm_testkit::routing_conformance!($place);
-        }
-        mod journal {
-            esm_testkit::journal_conformance!($place);
-        }
     };
 }
 
