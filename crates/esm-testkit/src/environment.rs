@@ -1,4 +1,4 @@
-//! Time, ids and randomness that a test decides.
+//! Time, ids and randomness under a test's control.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,8 +41,8 @@ fn at(elapsed: Duration) -> Timestamp {
 
 /// A clock that runs on tokio's timer and whose wall clock starts at the beginning of 2024.
 ///
-/// Under `#[tokio::test(start_paused = true)]` no time passes but by [`advance`](Self::advance)
-/// and by waiting while every task waits: tokio then jumps to the next timer.
+/// Under `#[tokio::test(start_paused = true)]` time passes only by [`advance`](Self::advance) and
+/// while every task waits: then tokio jumps to the next timer.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -72,7 +72,7 @@ impl ManualClock {
         }
     }
 
-    /// Lets time pass at once. Only under tokio's paused time.
+    /// Lets this much time pass at once. Works only under tokio's paused time.
     pub async fn advance(&self, duration: Duration) {
         tokio::time::advance(duration).await;
     }
@@ -100,10 +100,10 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that stands still until it is told to go on; needs no paused time, so it serves tests
-/// that run on several threads.
+/// A clock whose time passes only when a test advances it. It needs no paused time, so it serves
+/// tests that run on several threads.
 ///
-/// A handle: clones are the same clock. Who sleeps on it waits until somebody advances it.
+/// A handle: clones are the same clock. A task that sleeps on it waits until the test advances it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -121,14 +121,14 @@ pub struct SteppedClock {
 }
 
 impl SteppedClock {
-    /// A clock that stands at the beginning of 2024.
+    /// A clock at the beginning of 2024.
     pub fn new() -> Self {
         Self {
             elapsed: Arc::new(watch::Sender::new(Duration::ZERO)),
         }
     }
 
-    /// Sets it forward, and wakes those whose time has come.
+    /// Advances the clock, and wakes the tasks whose sleep has ended.
     pub fn advance(&self, duration: Duration) {
         self.elapsed.send_modify(|elapsed| *elapsed += duration);
     }

@@ -6,8 +6,8 @@ use esm_core::event::Event;
 use esm_core::id::{EventId, EventType};
 use serde_json::json;
 
-/// An event of this id and type. Its payload is JSON that has the id too, so that no two of different
-/// ids are alike; another is a matter of `Event { payload: …, ..event("e1", "Placed") }`.
+/// Returns an event of this id and type. Its JSON payload contains the id, so events of different
+/// ids differ. For another payload write `Event { payload: …, ..event("e1", "Placed") }`.
 ///
 /// ```
 /// use esm_testkit::event;
@@ -18,7 +18,7 @@ use serde_json::json;
 /// ```
 ///
 /// # Panics
-/// When one of them is no valid name.
+/// When the id or the type is not valid.
 pub fn event(id: impl AsRef<str>, event_type: impl AsRef<str>) -> Event {
     let id = EventId::new(id).unwrap_or_else(|error| panic!("{error}"));
     let event_type = EventType::new(event_type).unwrap_or_else(|error| panic!("{error}"));
@@ -26,7 +26,7 @@ pub fn event(id: impl AsRef<str>, event_type: impl AsRef<str>) -> Event {
     Event::new(id, event_type, payload)
 }
 
-/// An [`event`] of each of these types, in order. Their ids are this prefix and a number.
+/// Returns an [`event`] of each of these types, in order. Their ids are this prefix and a number.
 ///
 /// ```
 /// use esm_testkit::{event, events};
@@ -36,7 +36,7 @@ pub fn event(id: impl AsRef<str>, event_type: impl AsRef<str>) -> Event {
 /// ```
 ///
 /// # Panics
-/// As [`event`], when they are taken.
+/// As [`event`], when the events are taken.
 pub fn events<T: AsRef<str>>(
     prefix: impl Display,
     types: impl IntoIterator<Item = T>,
@@ -45,7 +45,7 @@ pub fn events<T: AsRef<str>>(
     numbered.map(move |(number, event_type)| event(format!("{prefix}{number}"), event_type))
 }
 
-/// The ids of events, which can be compared with literals.
+/// Returns the ids of events as text, to be compared with literals.
 ///
 /// ```
 /// use esm_testkit::{events, ids};

@@ -1,4 +1,4 @@
-//! Answers that no local server gives: 403, 429, 503, 500 after the effect.
+//! Responses that no local server sends: 403, 429, 503, 500 after the effect.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// What a client gets instead of a server's answer.
+/// What a client gets instead of the server's response.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
@@ -30,19 +30,19 @@ use tokio::task::JoinSet;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// This status; the server never learns of the request.
+    /// This status. The request does not reach the server.
     Instead(u16),
-    /// This status; the server has done what was asked for.
+    /// This status. The server has handled the request.
     Afterwards(u16),
-    /// A broken connection; the server has done what was asked for.
+    /// A broken connection. The server has handled the request.
     Lost,
 }
 
-/// Stands before a server that speaks HTTP, hands requests on to it, and answers some of them as it
-/// was told. Ends when dropped.
+/// A proxy before a server that speaks HTTP. It forwards requests, and answers some of them by
+/// itself as a test has configured. It ends when it is dropped.
 ///
-/// Made for the servers of `containers`: what a provider makes of a status cannot be seen on a
-/// server that is never overloaded and forbids nothing.
+/// It is made for the servers of `containers`, which are never overloaded and forbid nothing: with
+/// it a test sees how a provider handles a status that they never send.
 ///
 /// ```no_run
 /// # async fn test(s3: &str) -> std::io::Result<()> {
@@ -70,10 +70,10 @@ struct Script {
 }
 
 impl Interceptor {
-    /// Before the server at this address, such as `http://127.0.0.1:9000`.
+    /// Starts a proxy before the server at this address, such as `http://127.0.0.1:9000`.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is free.
     pub async fn before(url: &str) -> io::Result<Self> {
         let server = url.trim_start_matches("http://").trim_end_matches('/');
         let server = server.to_owned();
@@ -89,23 +89,23 @@ impl Interceptor {
         })
     }
 
-    /// Where it answers: `http://127.0.0.1:PORT`.
+    /// Returns its address: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The next `times` requests of this method, to a path that contains this, are answered so.
+    /// Sends this response to the next `times` requests of this method, to a path that contains this.
     pub fn next(&self, times: usize, method: &str, path: &str, answer: Answer) {
         let one = (method.to_owned(), path.to_owned(), answer);
         lock(&self.state).next.extend(vec![one; times]);
     }
 
-    /// Whether all that was to be answered otherwise was.
+    /// Returns whether all configured responses were sent.
     pub fn is_done(&self) -> bool {
         lock(&self.state).next.is_empty()
     }
 
-    /// The requests so far, as `PUT /bucket/key`.
+    /// Returns the requests so far, as `PUT /bucket/key`.
     pub fn requests(&self) -> Vec<String> {
         lock(&self.state).seen.clone()
     }
@@ -129,13 +129,13 @@ async fn serve(listener: TcpListener, server: String, state: State) {
     while let Ok((client, _)) = listener.accept().await {
         let (server, state) = (server.clone(), Arc::clone(&state));
         connections.spawn(async move {
-            // a client that goes away, or a server that does, is what it looks like to the other
+            // a client or a server that disconnects is what the other side is to see
             let _ = exchange(client, &server, &state).await;
         });
     }
 }
 
-/// One request and its answer; the client then connects anew.
+/// Handles one request. The client then opens a new connection.
 async fn exchange(mut client: TcpStream, server: &str, state: &State) -> io::Result<()> {
     let Some(request) = Request::read(&mut client).await? else {
         return Ok(());
@@ -181,7 +181,7 @@ struct Request {
 }
 
 impl Request {
-    /// Nothing where the client has gone away without a request.
+    /// Returns nothing where the client has disconnected without a request.
     async fn read(client: &mut TcpStream) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
         let head = loop {
@@ -217,7 +217,7 @@ impl Request {
         }))
     }
 
-    /// As the server gets it: the connection ends with its answer.
+    /// The request as the server gets it: the connection ends with the response.
     fn handed_on(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         for line in &self.headers {

@@ -1,17 +1,51 @@
-//! In-memory fakes, fault injection, conformance suites and sweeps for esm.
+//! What esm is tested with, and what you test your own parts with: in-memory fakes, fault injection,
+//! conformance suites and sweeps.
 //!
-//! - [`World`] tests a transformation and its migration: begin here to test your own.
+//! It is for tests, as a dev-dependency: of a transformation and its migration, of a provider, of an
+//! adapter of your own event store, of an application that appends while its streams move. It is not
+//! for production: the fakes keep everything in memory, and time passes only when a test lets it.
+//! It has no benchmarks, and no real store: `containers` (a feature) starts local servers, never a
+//! cloud service.
+//!
+//! # A migration, tested
+//!
+//! [`World`] runs your transformation and migration again and again, with writers, crashes and lost
+//! responses, and checks the protocol's invariants after every storage operation:
+//!
+//! ```
+//! use esm_core::event::Event;
+//! use esm_testkit::{Rule, Rules, World, events};
+//!
+//! let two_instalments = Rules::new([("Paid", Rule::Split(2))]).declaring();
+//! World::new(two_instalments)
+//!     .object("order/1", events("e", ["Paid", "Paid"]))
+//!     .folds(|old: &[Event]| old.len(), |new: &[Event]| new.len() / 2, |old, new| old == new)
+//!     .runs(8)
+//!     .check();
+//! ```
+//!
+//! # What is where
+//!
+//! | you test | use |
+//! |---|---|
+//! | a transformation and its migration | [`World`] |
+//! | a provider: a store, lock, backup or records | the suites of [`conformance`] |
+//! | an adapter of your own event store | these suites, [`faults`] below it, [`sweep::Place`] |
+//! | code that uses the traits | the fakes of [`memory`], with [`faults`] and [`mod@record`] |
+//! | a saga, or one scenario of it | [`sweep`], [`sweep::chaos()`] |
+//! | a writer | [`observe::History`], [`record::RecordedClient`] |
+//! | a provider that speaks to a server | `containers`, [`intercept`] |
+//!
 //! - [`memory`] has a fake of every trait of [`esm_core::store`], and of native stores, small enough
 //!   to be read as the executable specification of the traits' numbered guarantees.
 //! - [`environment()`] makes time, ids and randomness deterministic; [`event()`] makes an event.
-//! - [`conformance`] has the suites that every provider must pass.
-//! - [`faults`] makes calls fail, lose their answers, happen twice, stall, or be the caller's last.
+//! - [`faults`] makes calls fail, lose their responses, happen twice, stall, or crash their caller.
 //! - [`observe`] checks the protocol's invariants after every operation, and histories.
-//! - [`sweep`] runs a migration again and again, with a fault at each of its operations.
 //! - [`strategies`] generates names, events, streams, workloads, transformations and faults.
-//! - [`mod@record`] writes down what is called, and counts it.
-//! - `containers` (a feature) has real servers to test against, and [`intercept`] gives the answers
-//!   that these never give.
+//! - [`tap`] decorates every trait once; [`faults`] and [`mod@record`] are taps.
+//! - [`intercept`] sends the responses that no local server sends.
+//!
+//! `docs/testing.md` shows each of them at work.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/testing.md")]

@@ -1,24 +1,25 @@
-//! What could not be tested, by name: never skipped in silence.
+//! Reports, by name, of what a run could not test.
 
 use std::io::Write as _;
 use std::path::Path;
 
-/// The variable that names the directory for what could not be tested.
+/// The variable that names the directory of the reports.
 const DIRECTORY: &str = "ESM_NOT_TESTED";
 
-/// Notes down that something was not tested, and why; call it instead of skipping in silence.
+/// Reports that something was not tested, and why. Call it instead of skipping a test silently.
 ///
-/// Where the variable `ESM_NOT_TESTED` names a directory, a file is written there: its name says
-/// what, its content why. Whoever runs the tests sets the variable and prints what is there in the
-/// end, as this project's `cargo xtask test` does. Without it, standard error is told, so that
-/// `cargo test` shows it also of a test that passes. nextest does not, so set the variable there.
+/// Where the variable `ESM_NOT_TESTED` names a directory, a file is written there. Its name is
+/// `what`, its content `why`. The caller of the tests sets the variable and prints the files at the
+/// end, as this project's `cargo xtask test` does. Without the variable the report goes to standard
+/// error, which `cargo test` shows even for a test that passes. nextest does not show it, so set
+/// the variable there.
 ///
 /// ```
-/// esm_testkit::not_tested("doc example", "nothing is missing; this shows how it is told");
+/// esm_testkit::not_tested("doc example", "nothing is missing; this shows a report");
 /// ```
 ///
 /// # Panics
-/// When the directory cannot be written to: else a run would look as if all had been tested.
+/// When the directory cannot be written to. Otherwise the run would look complete.
 pub fn not_tested(what: &str, why: &str) {
     match std::env::var_os(DIRECTORY) {
         Some(directory) => {
@@ -27,7 +28,7 @@ pub fn not_tested(what: &str, why: &str) {
                 panic!("cannot note down in {}: {error}", file.display());
             }
         }
-        // not by eprintln!, which the test harness swallows; who has closed it wants no telling
+        // not by eprintln!, which the test harness captures; a closed standard error is no failure
         None => drop(writeln!(std::io::stderr(), "not tested: {what}: {why}")),
     }
 }

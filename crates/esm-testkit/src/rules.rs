@@ -8,7 +8,7 @@ use esm_core::transform::{
     EventTransformer, Identity, TransformContext, TransformError, Transformed,
 };
 
-/// What becomes of events of a type.
+/// What a transformation does with events of a type.
 ///
 /// ```
 /// use esm_core::event::Revision;
@@ -24,20 +24,20 @@ use esm_core::transform::{
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
-    /// They stay as they are.
+    /// Leaves them as they are.
     Keep,
-    /// They are left out.
+    /// Drops them.
     Drop,
-    /// They get the next schema version, and a payload that wraps the old one.
+    /// Gives them the next schema version, and a payload that wraps the old one.
     Change,
-    /// They become this many events of the next schema version.
+    /// Splits each into this many events of the next schema version.
     Split(u8),
-    /// They cannot be transformed.
+    /// Fails on them.
     Fail,
 }
 
-/// A transformer whose rules are data: a [`Rule`] for some event types; others stay as they are.
-/// Deterministic, and its fingerprint says its rules.
+/// A transformer whose rules are data: a [`Rule`] for some event types. Events of other types stay
+/// as they are. It is deterministic, and its fingerprint contains its rules.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -59,10 +59,10 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// These rules for events of these types.
+    /// Returns these rules for events of these types.
     ///
     /// # Panics
-    /// When one is no valid type.
+    /// When one is not a valid type.
     pub fn new<T: AsRef<str>>(rules: impl IntoIterator<Item = (T, Rule)>) -> Self {
         let named = |name: T| EventType::new(name).unwrap_or_else(|error| panic!("{error}"));
         let rules = rules.into_iter().map(|(name, rule)| (named(name), rule));
@@ -78,8 +78,8 @@ impl Rules {
     }
 
     /// Declares version 1 of each type that is changed, split or dropped as
-    /// [retired](EventTransformer::retired_schemas), as a transformer of your own should: else a
-    /// stream that had no such event at the cutover takes one afterwards as it is.
+    /// [retired](EventTransformer::retired_schemas), as your own transformer should. Otherwise a
+    /// stream that had no such event at the cutover accepts one afterwards as it is.
     #[must_use]
     pub fn declaring(mut self) -> Self {
         self.declares = true;

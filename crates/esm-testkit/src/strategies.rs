@@ -22,7 +22,7 @@ use crate::faults::{At, Fault, FaultPlan};
 use crate::sweep::Disturbance;
 use crate::{Rule, Rules};
 
-/// The types that generated events have, so that a generated transformation meets them.
+/// The types of generated events, which generated transformations handle.
 pub const EVENT_TYPES: [&str; 4] = ["Placed", "Paid", "Shipped", "Größe/geändert 🛒"];
 
 /// Text that is a valid name: not empty, no control characters, at most 160 bytes.
@@ -132,7 +132,7 @@ pub fn event(id: EventId) -> impl Strategy<Value = Event> {
         )
 }
 
-/// The cells of a stream: as many as the first range allows, each with as many events as the
+/// The cells of a stream: their number is in the first range, the number of events of each in the
 /// second. All ids are different.
 ///
 /// ```
@@ -158,10 +158,10 @@ pub fn cells(cells: Range<usize>, events: Range<usize>) -> impl Strategy<Value =
     })
 }
 
-/// proptest's configuration for a property whose cases are dear: one in so many of those that are
-/// tried by default, or that `PROPTEST_CASES` asks for.
+/// proptest's configuration for a property whose cases are expensive: one case for every `one_in`
+/// of the default or of `PROPTEST_CASES`.
 ///
-/// A number of cases that stands in a test would be tried whatever is asked for.
+/// A fixed number in a test would ignore `PROPTEST_CASES`.
 ///
 /// ```
 /// use esm_testkit::strategies;
@@ -175,7 +175,7 @@ pub fn cells(cells: Range<usize>, events: Range<usize>) -> impl Strategy<Value =
 /// ```
 ///
 /// # Panics
-/// For one in none.
+/// When `one_in` is zero.
 pub fn one_in(many: u32) -> ProptestConfig {
     let all = ProptestConfig::default();
     ProptestConfig {
@@ -184,8 +184,8 @@ pub fn one_in(many: u32) -> ProptestConfig {
     }
 }
 
-/// What happens to an object: what stands there at the beginning, and what applications append
-/// while it is migrated and after.
+/// The history of an object: its events before the migration, and those that applications append
+/// during and after it.
 ///
 /// ```
 /// use esm_testkit::strategies;
@@ -202,14 +202,14 @@ pub fn one_in(many: u32) -> ProptestConfig {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
-    /// The cells of the stream at the beginning.
+    /// The cells of the stream before the migration.
     pub cells: Vec<Vec<Event>>,
-    /// What applications append, one by one and in this order.
+    /// The events that applications append, one by one and in this order.
     pub appended: Vec<Event>,
 }
 
-/// Workloads of so many cells at the beginning, of one to three events each, and so many events
-/// afterwards. All ids are different.
+/// Workloads with this many cells before the migration, of one to three events each, and this many
+/// events afterwards. All ids are different.
 ///
 /// ```
 /// use esm_testkit::strategies;
@@ -233,7 +233,7 @@ pub fn workload(cells: Range<usize>, appended: Range<usize>) -> impl Strategy<Va
     })
 }
 
-/// Transformations of generated events; none fails.
+/// Transformations of generated events. None of them fails.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -280,8 +280,8 @@ pub fn survivable_fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-/// A fault that needs nobody beside it: anything but a stall, which somebody must end, and an
-/// interjection, which says what to do meanwhile.
+/// A fault that needs no other process: not a stall, which another process must end, and not an
+/// interjection, which is a step of another process.
 ///
 /// ```
 /// use esm_testkit::faults::Fault;

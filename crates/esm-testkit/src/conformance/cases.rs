@@ -1,4 +1,4 @@
-//! How cases are listed and run.
+//! Lists and runs cases.
 
 use std::fmt;
 use std::future::Future;
@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use super::Verdict;
 
-/// One case of a suite, for those who run cases other than by the suite's macro.
+/// One case of a suite, for callers that do not use the suite's macro.
 ///
 /// ```
 /// use esm_testkit::conformance::{event_store, records};

@@ -44,7 +44,7 @@ pub(crate) fn append(numbers: std::ops::Range<u64>) -> Result<Append> {
     Ok(Append::events(commit(), events(numbers)?))
 }
 
-/// What a copier writes where everything was dropped: a cursor and no event.
+/// Returns what a copier writes where it dropped every event: a cursor and no event.
 pub(crate) fn cursor_only(cursor: u64) -> Append {
     Append {
         cursor: Some(Revision(cursor)),
@@ -81,9 +81,10 @@ pub(crate) async fn mixed_stream(store: &dyn EventStore, id: &StreamId) -> Resul
 }
 
 async fn eventless(store: &dyn EventStore, id: &StreamId, tail: &Tail) -> Result<Tail> {
-    match store.capabilities().fence {
-        true => store.fence(id, tail, commit(), fence()?).await,
-        false => store.append(id, tail, cursor_only(5)).await,
+    if store.capabilities().fence {
+        store.fence(id, tail, commit(), fence()?).await
+    } else {
+        store.append(id, tail, cursor_only(5)).await
     }
 }
 
@@ -121,7 +122,7 @@ pub(crate) async fn read_paged(
     }
 }
 
-/// Names that file systems, URLs and databases stumble over. Each has a near twin in the list.
+/// Returns names that file systems, URLs and databases confuse. Each has a similar one in the list.
 pub(crate) fn odd_names() -> Vec<String> {
     let mut names: Vec<String> = [
         "a",
@@ -184,7 +185,7 @@ pub(crate) fn odd_names() -> Vec<String> {
     names
 }
 
-/// Events with bytes, texts and fields that codecs stumble over.
+/// Returns events with bytes, texts and fields that codecs get wrong.
 pub(crate) fn odd_events() -> Result<Vec<Event>> {
     let payloads: Vec<Vec<u8>> = vec![
         Vec::new(),
@@ -238,7 +239,7 @@ pub(crate) fn odd_events() -> Result<Vec<Event>> {
     Ok(events)
 }
 
-/// Says what went wrong where a value was wanted.
+/// Returns the value, or a failure that names what is missing.
 pub(crate) fn present<T>(value: Option<T>, what: &str) -> Result<T, Failure> {
     value.ok_or_else(|| Failure::new(format!("missing: {what}")))
 }

@@ -1,4 +1,4 @@
-//! What a provider brings to its conformance suite.
+//! The harnesses that a provider implements for its conformance suites.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
 /// ```
 #[async_trait]
 pub trait EventStoreHarness: Send + Sync {
-    /// A handle on the storage, as a process gets it that has just started.
+    /// Opens a handle on the storage, as a process does that has just started.
     async fn open(&self) -> Arc<dyn EventStore>;
 }
 
@@ -63,7 +63,7 @@ pub trait EventStoreHarness: Send + Sync {
 /// ```
 #[async_trait]
 pub trait RecordsHarness: Send + Sync {
-    /// A handle on the storage, as a process gets it that has just started.
+    /// Opens a handle on the storage, as a process does that has just started.
     async fn open(&self) -> Arc<dyn Records>;
 }
 
@@ -110,18 +110,18 @@ pub trait RecordsHarness: Send + Sync {
 /// ```
 #[async_trait]
 pub trait LockHarness: Send + Sync {
-    /// A handle on the storage, as a process gets it that has just started. All handles share a
+    /// Opens a handle on the storage, as a process does that has just started. All handles share a
     /// clock.
     async fn open(&self) -> Arc<dyn LockProvider>;
 
-    /// The lease that the cases ask for: short where time passes for real, yet far longer than a
-    /// call takes.
+    /// Returns the lease of the cases: short where time passes for real, yet far longer than a call
+    /// takes. Defaults to a minute.
     fn lease(&self) -> Duration {
         Duration::from_secs(60)
     }
 
-    /// Lets this much time pass: sets a clock forward, such as a
-    /// [`SteppedClock`](crate::SteppedClock), or waits.
+    /// Lets this much time pass: advances a clock, such as a [`SteppedClock`](crate::SteppedClock),
+    /// or waits.
     async fn pass(&self, duration: Duration);
 }
 
@@ -160,14 +160,14 @@ pub trait LockHarness: Send + Sync {
 /// ```
 #[async_trait]
 pub trait BackupHarness: Send + Sync {
-    /// A handle on the storage, as a process gets it that has just started.
+    /// Opens a handle on the storage, as a process does that has just started.
     async fn open(&self) -> Arc<dyn BackupProvider>;
 
-    /// Changes a byte of this backup's stored events behind the provider's back. Answers whether
-    /// it could; where it cannot, [`not_tested`](crate::not_tested()) is told.
+    /// Changes a byte of this backup's stored events, bypassing the provider. Returns whether it
+    /// could. Otherwise [`not_tested`](crate::not_tested()) reports the case.
     async fn corrupt(&self, id: &BackupId) -> bool;
 
-    /// Cuts off the end of this backup's stored events behind the provider's back. Answers as
+    /// Cuts off the end of this backup's stored events, bypassing the provider. Returns the same as
     /// [`corrupt`](Self::corrupt).
     async fn truncate(&self, id: &BackupId) -> bool;
 }

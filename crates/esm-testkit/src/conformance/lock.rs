@@ -141,7 +141,7 @@ async fn ensure_held(
         LockAttempt::Held(info) => {
             let found = (&info.name, &info.holder, info.token, info.held);
             let wanted = (&grant.name, &grant.holder, grant.token, true);
-            ensure_eq!(found, wanted, "what an observer is told");
+            ensure_eq!(found, wanted, "what an observer gets");
             ensure!(
                 info.expires_in <= info.lease,
                 "more is left than the whole lease: {info:?}"
@@ -151,7 +151,8 @@ async fn ensure_held(
     }
 }
 
-/// Takes a lock over whose holder has stopped renewing it: guarantee 2 gives that a further lease.
+/// Takes a lock over whose holder has stopped renewing it. Guarantee 2 gives the holder a further
+/// lease.
 async fn take_over(
     harness: &dyn LockHarness,
     locks: &dyn LockProvider,
@@ -162,11 +163,11 @@ async fn take_over(
     acquire(harness, locks, by).await
 }
 
-/// Who asks for a free lock gets it, as asked.
+/// A free lock is acquired, with the requested lease.
 pub async fn a_free_lock_is_acquired(harness: &dyn LockHarness) -> Verdict {
     let (locks, request) = (harness.open().await, request(harness, "one")?);
     let LockAttempt::Acquired(grant) = locks.try_acquire(&name()?, &request).await? else {
-        return Err(Failure::new("a lock that nobody ever held is held"));
+        return Err(Failure::new("a lock that was never held is held"));
     };
     ensure_eq!(grant.name, name()?, "name in the grant");
     ensure_eq!(grant.holder, request.holder, "holder in the grant");
@@ -191,8 +192,8 @@ pub async fn a_free_lock_is_acquired(harness: &dyn LockHarness) -> Verdict {
     Ok(())
 }
 
-/// Guarantee 1: not by another process, not by another task of the same, nor by the same holder
-/// again.
+/// Guarantee 1: neither another process, nor another task of the same process, nor the same holder
+/// acquires it again.
 pub async fn a_held_lock_is_not_acquired(harness: &dyn LockHarness) -> Verdict {
     let (one, two) = (harness.open().await, harness.open().await);
     let grant = acquire(harness, &*one, "one").await?;
@@ -208,18 +209,18 @@ pub async fn a_held_lock_is_not_acquired(harness: &dyn LockHarness) -> Verdict {
     ensure_held(harness, &*harness.open().await, &grant).await
 }
 
-/// Guarantee 1: a lock is held until its lease ends, and a renewal counts from when it is made, over
-/// several leases.
+/// Guarantee 1: a lock is held until its lease ends, and a renewal counts from when it is made,
+/// over several leases.
 ///
-/// What is left of the lease at each renewal is for the calls: where time passes for real, they
-/// take some.
+/// The rest of the lease at each renewal is for the calls: where time passes for real, they take
+/// some.
 pub async fn a_renewed_lock_stays_held(harness: &dyn LockHarness) -> Verdict {
     let (one, two) = (harness.open().await, harness.open().await);
     let grant = acquire(harness, &*one, "one").await?;
     for _ in 0..4 {
         ensure_held(harness, &*two, &grant).await?;
         harness.pass(harness.lease() * 8 / 10).await;
-        // somebody must ask before the renewal: it would bring back what has expired
+        // another process must try before the renewal, which would bring back what has expired
         ensure_held(harness, &*two, &grant).await?;
         one.renew(&grant).await?;
         ensure_held(harness, &*two, &grant).await?;
@@ -240,7 +241,7 @@ pub async fn an_expired_lock_is_taken_over(harness: &dyn LockHarness) -> Verdict
     ensure_held(harness, &*harness.open().await, &second).await
 }
 
-/// `LockLost` is the answer to a renewal after another took over; the new holder is not disturbed.
+/// A renewal after a takeover fails with `LockLost`. The new holder is not disturbed.
 pub async fn a_loser_notices_its_loss(harness: &dyn LockHarness) -> Verdict {
     let (one, two) = (harness.open().await, harness.open().await);
     let first = acquire(harness, &*one, "one").await?;
@@ -258,7 +259,7 @@ pub async fn a_loser_notices_its_loss(harness: &dyn LockHarness) -> Verdict {
     Ok(())
 }
 
-/// A release frees at once, for every process.
+/// A release frees the lock at once, for every process.
 pub async fn a_released_lock_is_free(harness: &dyn LockHarness) -> Verdict {
     let (one, two) = (harness.open().await, harness.open().await);
     for _ in 0..3 {
@@ -314,7 +315,7 @@ pub async fn tokens_grow(harness: &dyn LockHarness) -> Verdict {
     Ok(())
 }
 
-/// Guarantee 1: of 16 that ask at once one acquires.
+/// Guarantee 1: of 16 concurrent attempts one acquires.
 pub async fn one_of_many_acquires(harness: &dyn LockHarness) -> Verdict {
     let mut handles = Vec::new();
     for _ in 0..16 {
@@ -344,7 +345,8 @@ pub async fn one_of_many_acquires(harness: &dyn LockHarness) -> Verdict {
     Ok(())
 }
 
-/// `inspect` gives the newest acquisition, held still or not; nothing when there was none.
+/// `inspect` returns the newest acquisition, whether still held or not; nothing when there was
+/// none.
 pub async fn a_released_lock_is_remembered(harness: &dyn LockHarness) -> Verdict {
     let (one, two) = (harness.open().await, harness.open().await);
     ensure_eq!(
@@ -354,7 +356,7 @@ pub async fn a_released_lock_is_remembered(harness: &dyn LockHarness) -> Verdict
     );
     let request = request(harness, "one")?;
     let LockAttempt::Acquired(grant) = one.try_acquire(&name()?, &request).await? else {
-        return Err(Failure::new("a lock that nobody ever held is held"));
+        return Err(Failure::new("a lock that was never held is held"));
     };
     one.release(&grant).await?;
     for locks in [one, two, harness.open().await] {
@@ -375,7 +377,7 @@ pub async fn a_released_lock_is_remembered(harness: &dyn LockHarness) -> Verdict
     Ok(())
 }
 
-/// `list` gives those that are held, and no other.
+/// `list` returns the locks that are held, and no others.
 pub async fn held_locks_are_listed(harness: &dyn LockHarness) -> Verdict {
     let (locks, mut grants) = (harness.open().await, Vec::new());
     for number in 0..5 {
@@ -398,7 +400,7 @@ pub async fn held_locks_are_listed(harness: &dyn LockHarness) -> Verdict {
     Ok(())
 }
 
-/// `break_lock` frees at once; the holder's next renewal answers `LockLost`.
+/// `break_lock` frees the lock at once. The holder's next renewal fails with `LockLost`.
 pub async fn a_broken_lock_is_free_and_its_holder_notices(harness: &dyn LockHarness) -> Verdict {
     let (holder, operator) = (harness.open().await, harness.open().await);
     let grant = acquire(harness, &*holder, "one").await?;
@@ -427,7 +429,7 @@ pub async fn only_the_named_holder_is_broken(harness: &dyn LockHarness) -> Verdi
     ensure_err!(
         answer,
         ErrorKind::NotFound,
-        "breaking a lock that nobody ever held"
+        "breaking a lock that was never held"
     );
     let grant = acquire(harness, &*one, "one").await?;
     let other = FencingToken(grant.token.0 + 1);
@@ -446,7 +448,7 @@ pub async fn only_the_named_holder_is_broken(harness: &dyn LockHarness) -> Verdi
     Ok(())
 }
 
-/// Looking is not touching: it neither prolongs nor frees.
+/// Reading a lock neither prolongs nor frees it.
 pub async fn inspecting_changes_nothing(harness: &dyn LockHarness) -> Verdict {
     let (one, two) = (harness.open().await, harness.open().await);
     let grant = acquire(harness, &*one, "one").await?;
@@ -461,7 +463,7 @@ pub async fn inspecting_changes_nothing(harness: &dyn LockHarness) -> Verdict {
     Ok(())
 }
 
-/// Any valid name works, and no two names are one lock.
+/// Every valid name works, and no two names are one lock.
 pub async fn odd_locks_do_not_collide(harness: &dyn LockHarness) -> Verdict {
     let locks = harness.open().await;
     for odd in odd_names() {

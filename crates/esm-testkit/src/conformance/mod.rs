@@ -1,9 +1,10 @@
-//! Conformance suites: what every provider must pass.
+//! Conformance suites, which every provider must pass.
 //!
-//! Each case checks one promise of a trait of [`esm_core::store`], and its documentation says which:
-//! by its number where it is a numbered guarantee or a rule of the protocol (R4), in words where it
-//! is what a method says of itself. A harness gives each case a fresh storage, and as many handles on it as the
-//! case wants: a handle stands for a process, so two of them share nothing but the storage.
+//! Each case checks one promise of a trait of [`esm_core::store`]. Its documentation cites the
+//! promise: by its number where it is a numbered guarantee or a rule of the protocol (R4),
+//! otherwise in the words of the method. A harness gives each case a fresh storage, and as many
+//! handles on it as the case needs. A handle represents a process, so two of them share nothing but
+//! the storage.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -34,10 +35,8 @@ mod verdict;
 
 pub mod backup;
 pub mod event_store;
-pub mod journal;
 pub mod lock;
 pub mod records;
-pub mod routing;
 
 pub use cases::{Case, run_case};
 pub use harness::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};

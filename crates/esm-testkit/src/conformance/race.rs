@@ -1,4 +1,4 @@
-//! Many at once.
+//! Tasks that race.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-/// Runs this many tasks that start at the same moment, and gives their results in no order.
+/// Runs this many tasks that start together, and returns their results in no particular order.
 pub(crate) async fn race<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,

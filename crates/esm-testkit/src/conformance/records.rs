@@ -103,7 +103,7 @@ async fn listed(
     Ok(keys)
 }
 
-/// Nothing is there before the first put.
+/// Nothing can be read before the first put.
 pub async fn a_missing_record_is_none(harness: &dyn RecordsHarness) -> Verdict {
     let records = harness.open().await;
     for key in [
@@ -134,7 +134,7 @@ pub async fn a_missing_record_is_none(harness: &dyn RecordsHarness) -> Verdict {
     Ok(())
 }
 
-/// Guarantees 2 and 3: every version can be read for ever, by every handle.
+/// Guarantees 2 and 3: every handle can always read every version.
 pub async fn versions_are_kept(harness: &dyn RecordsHarness) -> Verdict {
     let (writer, key) = (harness.open().await, document()?);
     for (number, body) in (0..).zip(["a", "b", "b", ""]) {
@@ -155,7 +155,7 @@ pub async fn versions_are_kept(harness: &dyn RecordsHarness) -> Verdict {
     Ok(())
 }
 
-/// Guarantee 1: a taken number answers `Conflict`, and nothing changes.
+/// Guarantee 1: a put of a taken number fails with `Conflict`, and nothing changes.
 pub async fn a_taken_number_conflicts(harness: &dyn RecordsHarness) -> Verdict {
     let (one, two, key) = (harness.open().await, harness.open().await, document()?);
     one.put(&key, 0, Bytes::from("first")).await?;
@@ -183,7 +183,7 @@ pub async fn a_taken_number_conflicts(harness: &dyn RecordsHarness) -> Verdict {
     Ok(())
 }
 
-/// Guarantee 2: a put that is not the next answers `Conflict`, and writes nothing.
+/// Guarantee 2: a put of a number that is not the next fails with `Conflict`, and writes nothing.
 pub async fn a_gap_is_refused(harness: &dyn RecordsHarness) -> Verdict {
     let (records, key) = (harness.open().await, document()?);
     let answer = records.put(&key, 1, Bytes::from("x")).await;
@@ -211,7 +211,7 @@ pub async fn a_gap_is_refused(harness: &dyn RecordsHarness) -> Verdict {
     Ok(())
 }
 
-/// Guarantee 4: no handle sees an old version as the newest, whoever put last.
+/// Guarantee 4: no handle sees an old version as the newest, whichever handle put last.
 pub async fn the_newest_is_exact_for_everybody(harness: &dyn RecordsHarness) -> Verdict {
     let (one, two, key) = (harness.open().await, harness.open().await, document()?);
     for number in 0..40 {
@@ -232,7 +232,7 @@ pub async fn the_newest_is_exact_for_everybody(harness: &dyn RecordsHarness) -> 
     Ok(())
 }
 
-/// Guarantee 4, for a process that knows nothing of the record.
+/// Guarantee 4, for a process that has not read the record before.
 pub async fn a_fresh_handle_finds_a_far_version(harness: &dyn RecordsHarness) -> Verdict {
     let (records, key) = (harness.open().await, RecordKey::Journal(migration()));
     for number in 0..150_u64 {
@@ -250,7 +250,7 @@ pub async fn a_fresh_handle_finds_a_far_version(harness: &dyn RecordsHarness) ->
     Ok(())
 }
 
-/// Guarantee 1: of 16 puts of the same number one succeeds, and it is the one that is there.
+/// Guarantee 1: of 16 puts of the same number one succeeds, and that one is stored.
 pub async fn one_of_many_puts_wins(harness: &dyn RecordsHarness) -> Verdict {
     let mut handles = Vec::new();
     for _ in 0..RACERS {
@@ -272,7 +272,7 @@ pub async fn one_of_many_puts_wins(harness: &dyn RecordsHarness) -> Verdict {
             let conflict = matches!(error.kind(), ErrorKind::Conflict { .. });
             ensure!(
                 conflict,
-                "a loser got another answer than Conflict: {error:?}"
+                "a loser got another error than Conflict: {error:?}"
             );
         }
         let newest = present(handles[0].latest(&key).await?, "the winner's version")?;
@@ -322,7 +322,7 @@ async fn increment(records: &dyn Records, key: &RecordKey) -> Verdict {
             }
         };
         let body = Bytes::from((count + 1).to_string());
-        // gives the others a chance between the read and the write, however fast the storage is
+        // gives other tasks a chance between the read and the write, however fast the storage is
         tokio::task::yield_now().await;
         match records.put(key, next, body).await {
             Ok(()) => return Ok(()),
@@ -332,10 +332,10 @@ async fn increment(records: &dyn Records, key: &RecordKey) -> Verdict {
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Failure::new("others were faster 10,000 times in a row"))
+    Err(Failure::new("concurrent puts won 10,000 times in a row"))
 }
 
-/// A body comes back to the byte.
+/// A body is preserved to the byte.
 pub async fn bodies_survive(harness: &dyn RecordsHarness) -> Verdict {
     let (records, key) = (harness.open().await, RecordKey::Index);
     let bodies = [
@@ -356,7 +356,7 @@ pub async fn bodies_survive(harness: &dyn RecordsHarness) -> Verdict {
     Ok(())
 }
 
-/// Keys of different kinds and of look-alike objects.
+/// Keys of different kinds and of objects with similar names.
 fn look_alikes() -> Result<Vec<RecordKey>, Failure> {
     let mut objects: BTreeSet<ObjectId> = BTreeSet::new();
     for text in [
@@ -381,7 +381,7 @@ fn look_alikes() -> Result<Vec<RecordKey>, Failure> {
     Ok(keys)
 }
 
-/// Any valid name works, and no two keys are one record.
+/// Every valid name works, and no two keys are one record.
 pub async fn keys_do_not_collide(harness: &dyn RecordsHarness) -> Verdict {
     let (records, keys) = (harness.open().await, look_alikes()?);
     for key in &keys {
@@ -400,7 +400,7 @@ pub async fn keys_do_not_collide(harness: &dyn RecordsHarness) -> Verdict {
     Ok(())
 }
 
-/// Each key once, of the right kind and name, however many versions it has.
+/// Lists each key once, of the right kind and name, however many versions it has.
 pub async fn collections_list_each_key_once(harness: &dyn RecordsHarness) -> Verdict {
     let (records, keys) = (harness.open().await, look_alikes()?);
     for key in &keys {

@@ -1,8 +1,8 @@
-//! What a case found.
+//! The verdict of a case.
 
 use std::fmt;
 
-/// What a case found: nothing, or what is wrong.
+/// The verdict of a case: success, or a failure.
 ///
 /// ```
 /// use esm_testkit::conformance::Verdict;
@@ -16,7 +16,7 @@ use std::fmt;
 /// ```
 pub type Verdict = Result<(), Failure>;
 
-/// Which promise a provider broke, for people.
+/// The promise that a provider broke, for people.
 ///
 /// ```
 /// use esm_testkit::conformance::Failure;
@@ -74,7 +74,7 @@ macro_rules! ensure_eq {
     };
 }
 
-/// Wants this kind of error; anything else is a failure.
+/// Requires this kind of error; anything else is a failure.
 macro_rules! ensure_err {
     ($result:expr, $kind:pat, $($message:tt)+) => {
         match &$result {

@@ -1,4 +1,4 @@
-//! Azure blobs.
+//! Azurite, a server for Azure's blobs.
 
 use std::path::Path;
 
@@ -7,17 +7,18 @@ use testcontainers_modules::azurite::{Azurite as Image, BLOB_PORT};
 
 use super::docker;
 use super::program::{self, Package};
-use super::server::{Server, Shared, put};
+use super::server::{Server, put};
+use super::shared::Shared;
 
-/// The container that the server has, which [`Azurite::container`] tells.
+/// The container in the server, returned by [`Azurite::container`].
 const CONTAINER: &str = "esm-test";
 
-/// The account that every Azurite has. It is published and protects nothing.
+/// The account of every Azurite. Its key is public and protects nothing.
 const ACCOUNT: &str = "devstoreaccount1";
 const KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
-/// Everything that the account may, until the end of the century: signed once with its key.
+/// Grants every permission of the account until the end of the century. Signed once with the key.
 const SAS: &str = "sv=2020-12-06&ss=b&srt=sco&sp=rwdlacup&se=2100-01-01T00%3A00%3A00Z\
     &spr=https%2Chttp&sig=V%2BoqF7bpTh3VkYykrEwJcmRCflpEaJrIbD3m5UUC0Bw%3D";
 
@@ -44,7 +45,7 @@ pub struct Azurite {
     address: String,
 }
 
-/// An Azurite, or nothing where none can be had; see [the module](super).
+/// Returns an Azurite, or nothing where none can be started; see [the module](super).
 ///
 /// ```no_run
 /// # async fn test() {
@@ -55,7 +56,7 @@ pub struct Azurite {
 /// ```
 ///
 /// # Panics
-/// In continuous integration, where none can be had.
+/// In continuous integration, where none can be started.
 pub async fn azurite() -> Option<Azurite> {
     static SHARED: Shared<Kind> = Shared::new();
     let address = SHARED.address().await?;
@@ -63,37 +64,37 @@ pub async fn azurite() -> Option<Azurite> {
 }
 
 impl Azurite {
-    /// Where it answers: `http://127.0.0.1:PORT`.
+    /// Returns its address: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The endpoint of the account's blobs: `http://127.0.0.1:PORT/devstoreaccount1`.
+    /// Returns the endpoint of the account's blobs: `http://127.0.0.1:PORT/devstoreaccount1`.
     pub fn endpoint(&self) -> String {
         format!("{}/{ACCOUNT}", self.url())
     }
 
-    /// The account's name.
+    /// Returns the account's name.
     pub fn account(&self) -> &'static str {
         ACCOUNT
     }
 
-    /// The account's key.
+    /// Returns the account's key.
     pub fn key(&self) -> &'static str {
         KEY
     }
 
-    /// A shared access signature for everything in the account, as a query without `?`.
+    /// Returns a shared access signature for the whole account, as a query without `?`.
     pub fn sas(&self) -> &'static str {
         SAS
     }
 
-    /// The container that it has; a test takes a prefix of its own in it.
+    /// Returns its container. Each test uses its own prefix in it.
     pub fn container(&self) -> &'static str {
         CONTAINER
     }
 
-    /// The account as a connection string.
+    /// Returns the account as a connection string.
     pub fn connection_string(&self) -> String {
         format!(
             "DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={};",
@@ -129,9 +130,9 @@ impl Server for Kind {
     async fn prepare(address: &str) -> Result<(), String> {
         let path = format!("/{ACCOUNT}/{CONTAINER}?restype=container&{SAS}");
         match put(address, &path).await? {
-            // there is one: of an earlier test of this run
+            // it exists already: an earlier test of this run has created it
             201 | 409 => Ok(()),
-            status => Err(format!("the container is answered by {status}")),
+            status => Err(format!("creating the container returned {status}")),
         }
     }
 }

@@ -8,26 +8,26 @@ use tokio::net::TcpStream;
 
 use super::keeper::Keeper;
 use super::program;
-use super::run::ready;
-use super::server::Server;
+use super::server::{Server, ready};
 
-/// Whether Docker answers, and its program is there, which removes containers in the end.
+/// Returns whether Docker responds and its program, which removes the containers at the end, is
+/// there.
 pub(super) fn answers() -> Result<(), String> {
     let arguments = ["version", "--format", "{{.Server.Version}}"];
     tokio::task::block_in_place(|| program::answers("docker", &arguments))
 }
 
-/// Starts a server in a container that ends with the anchor.
+/// Starts a server in a container, which is removed when the anchor ends.
 pub(super) async fn contained<S: Server>(keeper: &Keeper) -> Result<String, String> {
     let name = format!("esm-test-{}-{}", S::NAME, Environment::system().uuid_v4());
-    // before there is one, so that at no moment a kill leaves it behind
+    // before the container exists, so that a kill never leaves one behind
     keeper.remove_container_in_the_end(&name)?;
     let address = S::container(&name).await?;
     ready::<S>(&address, || Ok(())).await?;
     Ok(address)
 }
 
-/// Starts a container of this name; answers where this port of its is reached.
+/// Starts a container of this name, and returns the address of this port.
 pub(super) async fn start<I: Image>(
     image: impl Into<ContainerRequest<I>>,
     name: &str,
@@ -43,14 +43,15 @@ pub(super) async fn start<I: Image>(
     let (host, port) = reached
         .await
         .map_err(|error: testcontainers::TestcontainersError| error.to_string())?;
-    // it serves the whole run, and is removed when that has ended
+    // it serves the whole run, and is removed when the run has ended
     std::mem::forget(container);
     Ok(near(&host, port).await)
 }
 
-/// Where a published port is reached: on this machine's loopback, if the engine is here. The name
-/// that the engine's client finds may be an address of version 6, where nothing listens, or, in a
-/// container, the bridge's, which is no loopback to whoever insists on TLS anywhere else.
+/// Returns the address of a published port: on this machine's loopback, if the engine runs here.
+/// The name that the engine's client resolves may be an IPv6 address where nothing listens, or, in
+/// a container, the bridge's address, which is no loopback for a client that requires TLS
+/// elsewhere.
 async fn near(host: &str, port: u16) -> String {
     let loopback = format!("127.0.0.1:{port}");
     match TcpStream::connect(&loopback).await {

@@ -1,4 +1,4 @@
-//! Ending what was started, when that which it was started for has ended.
+//! Ends servers when the process that they were started for has ended.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -23,7 +23,7 @@ while kill -0 "$anchor" 2>/dev/null && kill -0 "$server" 2>/dev/null; do sleep 1
 /// Starts small shell scripts that outlive this process and end with the anchor.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    /// The process whose end ends everything.
+    /// The process that the servers end with.
     pub(super) anchor: u32,
 }
 
@@ -52,8 +52,8 @@ impl Keeper {
         spawn(self.script(AFTERWARDS).args(command)).map(drop)
     }
 
-    /// In a process group of its own, so that what ends the tests does not end it, and holding
-    /// nothing that others wait for the end of.
+    /// Runs the script in its own process group, so that a signal to the tests does not end it, and
+    /// without file handles that others wait for.
     fn script(&self, script: &str) -> Command {
         use std::os::unix::process::CommandExt as _;
         let mut shell = Command::new("sh");

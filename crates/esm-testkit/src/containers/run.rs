@@ -1,17 +1,16 @@
-//! The run that servers are started for, and finding or starting one.
+//! The run that shares servers: finds a server, or starts it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::keeper::Keeper;
 use super::server::Server;
 use super::{docker, program};
 
-/// What servers are started for and end with: a run of nextest, else this process.
+/// The owner of servers: a run of nextest, or else this process.
 #[derive(Debug)]
 pub(super) struct Run {
-    /// What is shared within the run.
+    /// The directory that the run shares.
     directory: PathBuf,
     keeper: Keeper,
 }
@@ -19,7 +18,7 @@ pub(super) struct Run {
 impl Run {
     /// The run that this process belongs to.
     pub(super) fn current() -> Self {
-        // nextest starts every test as a process of its own, and is the parent of each
+        // nextest starts every test as its own process, and is the parent of each
         let (name, anchor) = match std::env::var("NEXTEST_RUN_ID") {
             Ok(id) => (id, std::os::unix::process::parent_id()),
             Err(_) => {
@@ -38,19 +37,19 @@ impl Run {
         }
     }
 
-    /// What tests of this run know of a kind of server.
+    /// The state of a kind of server, shared by the tests of this run.
     pub(super) fn directory(&self, kind: &str) -> PathBuf {
         self.directory.join(kind)
     }
 
-    /// The address of this run's server of a kind; starts it if no test before has.
+    /// Returns the address of this run's server of a kind. Starts it if no earlier test has.
     ///
     /// # Errors
-    /// Why there is none, also when a test before could not start one.
+    /// Why there is none, even when an earlier test failed to start it.
     pub(super) async fn server<S: Server>(self) -> Result<String, String> {
         let directory = self.directory(S::NAME);
         let made = fs::create_dir_all(&directory).and_then(|()| lock(&directory));
-        // one test starts it, the others wait for that; a process that is killed gives it back
+        // one test starts it, the others wait; the lock of a killed process is released
         let _locked = made.map_err(|error| format!("{}: {error}", directory.display()))?;
         let (address, failure) = (directory.join("address"), directory.join("failure"));
         if let Ok(why) = fs::read_to_string(&failure) {
@@ -87,35 +86,7 @@ impl Run {
 /// Waits until this process alone has the directory, for as long as the file is open.
 fn lock(directory: &Path) -> std::io::Result<File> {
     let file = File::create(directory.join("lock"))?;
-    // another process may wait for what this one does meanwhile
+    // meanwhile another process may wait for this one
     tokio::task::block_in_place(|| file.lock())?;
     Ok(file)
-}
-
-/// Waits until a server is as tests expect it.
-///
-/// # Errors
-/// What is wrong with it after a long time; what `has_ended` says.
-pub(super) async fn ready<S: Server>(
-    address: &str,
-    mut has_ended: impl FnMut() -> Result<(), String>,
-) -> Result<(), String> {
-    let mut wrong = String::new();
-    for _ in 0..1200 {
-        has_ended()?;
-        match S::prepare(address).await {
-            Ok(()) => return Ok(()),
-            Err(why) => wrong = why,
-        }
-        pause().await;
-    }
-    Err(format!("it is not ready after a minute: {wrong}"))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a real server's time, which no clock of a test decides"
-)]
-pub(super) async fn pause() {
-    tokio::time::sleep(Duration::from_millis(50)).await;
 }

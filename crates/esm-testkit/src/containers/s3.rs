@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::program::{self, Package};
-use super::server::{Server, Shared, put};
+use super::server::{Server, put};
+use super::shared::Shared;
 
-/// The bucket that the server has, which [`S3::bucket`] tells.
+/// The bucket in the server, returned by [`S3::bucket`].
 const BUCKET: &str = "esm-test";
 
 /// Makes moto's conditional writes atomic, which they are on a real S3.
@@ -40,7 +41,7 @@ pub struct S3 {
     address: String,
 }
 
-/// An S3, or nothing where none can be had; see [the module](super).
+/// Returns an S3, or nothing where none can be started; see [the module](super).
 ///
 /// ```no_run
 /// # async fn test() {
@@ -50,7 +51,7 @@ pub struct S3 {
 /// ```
 ///
 /// # Panics
-/// In continuous integration, where none can be had.
+/// In continuous integration, where none can be started.
 pub async fn s3() -> Option<S3> {
     static SHARED: Shared<Kind> = Shared::new();
     let address = SHARED.address().await?;
@@ -58,17 +59,17 @@ pub async fn s3() -> Option<S3> {
 }
 
 impl S3 {
-    /// Its endpoint: `http://127.0.0.1:PORT`.
+    /// Returns its endpoint: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Its region.
+    /// Returns its region.
     pub fn region(&self) -> &'static str {
         "us-east-1"
     }
 
-    /// The bucket that it has; a test takes a prefix of its own in it.
+    /// Returns its bucket. Each test uses its own prefix in it.
     pub fn bucket(&self) -> &'static str {
         BUCKET
     }
@@ -99,7 +100,7 @@ impl Server for Kind {
     async fn prepare(address: &str) -> Result<(), String> {
         match put(address, &format!("/{BUCKET}")).await? {
             200 => Ok(()),
-            status => Err(format!("the bucket is answered by {status}")),
+            status => Err(format!("creating the bucket returned {status}")),
         }
     }
 }

@@ -3,8 +3,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::keeper::Keeper;
-use super::run::{Run, pause};
-use super::server::{Server, exchange, in_ci};
+use super::run::Run;
+use super::server::{Server, exchange, pause};
+use super::shared::in_ci;
 use super::{docker, program};
 
 /// Something whose end servers wait for.
@@ -35,20 +36,20 @@ impl Anchor {
 
 impl Drop for Anchor {
     fn drop(&mut self) {
-        // where it was killed already, both say so
+        // where it was killed already, both report that
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Waits until nobody answers there; nextest ends a test that waits in vain.
+/// Waits until nothing listens there. nextest ends a test that waits in vain.
 async fn is_gone(address: &str) {
     while exchange(address, b"").await.is_ok() {
         pause().await;
     }
 }
 
-/// By the machine's own program, whether or not Docker answers.
+/// Starts the machine's own program, whether or not Docker responds.
 async fn by_program<S: Server>() {
     let directory = tempfile::tempdir().expect("there is room");
     let mut anchor = Anchor::new();
@@ -66,7 +67,8 @@ async fn by_program<S: Server>() {
     is_gone(&address).await;
 }
 
-/// Whether the machine lacks the program that installs it or, as without a network, what that needs.
+/// Returns whether the machine lacks the installer or, as without a network, what the installer
+/// needs.
 fn cannot_be_had(why: &str) -> bool {
     why.contains("cannot be run") || why.contains("cannot install") && !in_ci()
 }

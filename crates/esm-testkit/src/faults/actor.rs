@@ -18,8 +18,8 @@ use super::{
 use crate::memory::MemoryWorld;
 use crate::tap::{Call, Effect, Operation, Outcome, Tap};
 
-/// A simulated process: gives out decorated stores, and crashes when the plan says so. A handle:
-/// clones are the same process.
+/// A simulated process: gives out decorated stores, and crashes where the plan requires it. A
+/// handle: clones are the same process.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -44,7 +44,7 @@ pub struct Actor {
     crashed: CancellationToken,
 }
 
-/// The process ended before its work did.
+/// The process crashed before its work was done.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -65,14 +65,14 @@ pub struct Actor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crashed;
 
-/// A call that was begun.
+/// A call that has begun.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// use esm_testkit::faults::{At, Fault, FaultPlan, Started};
 /// use esm_testkit::tap::{Call, Effect, Tap as _};
 ///
-/// // a call on something of your own, counted and disturbed as those on the traits
+/// // a call on your own trait, counted and disturbed as those on the traits of esm
 /// let plan = FaultPlan::new().with(At::Named("mails.send", 0), Fault::FailAfter);
 /// let process = plan.actor("app");
 /// let (name, key, effect) = ("mails.send", "eve".into(), Effect::Write);
@@ -88,8 +88,16 @@ pub struct Started {
     fault: Option<Fault>,
 }
 
+impl FaultPlan {
+    /// Returns a simulated process of this name, whose calls this plan counts. An actor that has
+    /// crashed stays crashed: the process that starts next is another actor.
+    pub fn actor(&self, name: impl Into<String>) -> Actor {
+        Actor::new(name.into(), self.clone())
+    }
+}
+
 impl Actor {
-    pub(super) fn new(name: String, plan: FaultPlan) -> Self {
+    fn new(name: String, plan: FaultPlan) -> Self {
         Self {
             name,
             plan,
@@ -97,37 +105,38 @@ impl Actor {
         }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// This store, as the process sees it.
+    /// Returns this store as the process sees it.
     pub fn event_store(&self, inner: Arc<dyn EventStore>) -> Arc<dyn EventStore> {
         Arc::new(FaultyEventStore::new(inner, self.clone()))
     }
 
-    /// These records, as the process sees them.
+    /// Returns these records as the process sees them.
     pub fn records(&self, inner: Arc<dyn Records>) -> Arc<dyn Records> {
         Arc::new(FaultyRecords::new(inner, self.clone()))
     }
 
-    /// This lock provider, as the process sees it.
+    /// Returns this lock provider as the process sees it.
     pub fn locks(&self, inner: Arc<dyn LockProvider>) -> Arc<dyn LockProvider> {
         Arc::new(FaultyLocks::new(inner, self.clone()))
     }
 
-    /// This backup provider, as the process sees it.
+    /// Returns this backup provider as the process sees it.
     pub fn backups(&self, inner: Arc<dyn BackupProvider>) -> Arc<dyn BackupProvider> {
         Arc::new(FaultyBackups::new(inner, self.clone()))
     }
 
-    /// This native store, as the process sees it: what it opens on it meets the faults from below.
+    /// Returns this native store as the process sees it: the faults hit below the event store built
+    /// on it.
     pub fn native_store(&self, inner: Arc<dyn NativeStore>) -> Arc<dyn NativeStore> {
         Arc::new(FaultyNativeStore::new(inner, self.clone()))
     }
 
-    /// The migration service of the process, over these stores and their time.
+    /// Returns the migration service of the process, over the stores and the time of this world.
     pub fn migration_service(&self, world: &MemoryWorld) -> MigrationService {
         let (store, records) = (world.event_store(), world.records());
         let service = MigrationService::new(
@@ -140,7 +149,7 @@ impl Actor {
         service.with_environment(world.environment.clone())
     }
 
-    /// The backup service of the process, over these stores and their time.
+    /// Returns the backup service of the process, over the stores and the time of this world.
     pub fn backup_service(&self, world: &MemoryWorld) -> BackupService {
         let (store, records) = (world.event_store(), world.records());
         let (store, records) = (self.event_store(store), self.records(records));
@@ -148,7 +157,8 @@ impl Actor {
             .with_environment(world.environment.clone())
     }
 
-    /// What an application of the process uses, over these stores and their time.
+    /// Returns the client of an application in this process, over the stores and the time of this
+    /// world.
     pub fn client(&self, world: &MemoryWorld) -> ObjectClient {
         let (store, records) = (world.event_store(), world.records());
         let (store, records) = (self.event_store(store), self.records(records));
@@ -160,7 +170,7 @@ impl Actor {
         self.crashed.cancelled().await;
     }
 
-    /// Whether it has crashed.
+    /// Returns whether it has crashed.
     pub fn has_crashed(&self) -> bool {
         self.crashed.is_cancelled()
     }
@@ -170,7 +180,7 @@ impl Actor {
         self.crashed.cancel();
     }
 
-    /// Runs the process: to the end of its work, or until it crashes, when its future is dropped.
+    /// Runs the process until its work is done, or until it crashes and its future is dropped.
     ///
     /// # Errors
     /// When it crashed.

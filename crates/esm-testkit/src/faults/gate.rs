@@ -1,8 +1,8 @@
-//! A gate that holds an actor up.
+//! A gate that stalls an actor.
 
 use tokio_util::sync::CancellationToken;
 
-/// Holds up whoever reaches it until it is opened. A handle: clones are the same gate.
+/// Stalls every call that reaches it, until it is opened. A handle: clones are the same gate.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -30,22 +30,22 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A closed gate.
+    /// Returns a closed gate.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Waits until somebody stands before it.
+    /// Waits until a call has reached it.
     pub async fn reached(&self) {
         self.reached.cancelled().await;
     }
 
-    /// Whether somebody stands, or stood, before it.
+    /// Returns whether a call has reached it.
     pub fn is_reached(&self) -> bool {
         self.reached.is_cancelled()
     }
 
-    /// Lets everybody through, now and later.
+    /// Lets every call through, now and later.
     pub fn open(&self) {
         self.opened.cancel();
     }

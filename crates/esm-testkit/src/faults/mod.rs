@@ -1,10 +1,10 @@
-//! Faults: calls that fail, lose their answer, happen twice, stall, or are the caller's last.
+//! Faults: calls that fail, lose their response, happen twice, stall, or crash their caller.
 //!
 //! A [`FaultPlan`] counts every call of every actor on every trait. A test first runs without
 //! faults to learn how many calls there are, then again and again with a fault at each of them.
 //!
-//! A crash is a call that never returns, and neither does any later one of that actor; the test
-//! drops the actor's future, see [`Actor::run`]. Nothing is repaired by a drop.
+//! A crash is a call that never returns, and neither does any later one of that actor. The test
+//! drops the actor's future, see [`Actor::run`]. A drop repairs nothing.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -20,13 +20,13 @@
 //!     .with(At::OfActor("one".into(), 0), Fault::CrashAfter)
 //!     .with(At::OfActor("two".into(), 0), Fault::Stall(gate.clone()));
 //!
-//! // one crashes, and what it did stands
+//! // one crashes, and its write stays
 //! let one = plan.actor("one");
 //! let records = one.records(Arc::new(stored.clone()));
 //! let ended = one.run(records.put(&RecordKey::Index, 0, "by one".into())).await;
 //! assert!(matches!(ended, Err(Crashed)));
 //!
-//! // two stands before its call until the gate opens, and comes too late
+//! // two stalls before its call until the gate opens, and comes too late
 //! let records = plan.actor("two").records(Arc::new(stored.clone()));
 //! let late = tokio::spawn(async move { records.put(&RecordKey::Index, 0, "by two".into()).await });
 //! gate.reached().await;
@@ -79,7 +79,7 @@ pub type FaultyEventStore = TappedEventStore<Actor>;
 ///
 /// let plan = FaultPlan::new().with(At::Named("records.put", 0), Fault::Duplicate);
 /// let records = FaultyRecords::new(Arc::new(MemoryRecords::new()), plan.actor("app"));
-/// // made twice: the second conflicts, and its answer is lost
+/// // made twice: the second conflicts, and its result is lost
 /// assert!(records.put(&RecordKey::Index, 0, "{}".into()).await.is_ok());
 /// # Ok::<(), esm_core::Error>(())
 /// # }).unwrap();
@@ -122,7 +122,7 @@ pub type FaultyLocks = TappedLocks<Actor>;
 /// # }).unwrap();
 /// ```
 pub type FaultyBackups = TappedBackups<Actor>;
-/// A native store with faults: they hit below the event store that is made of it.
+/// A native store with faults, which hit below the event store built on it.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -142,7 +142,7 @@ pub type FaultyBackups = TappedBackups<Actor>;
 /// let native = FaultyNativeStore::new(Arc::new(memory.clone()), plan.actor("app"));
 /// let store = ForeignEventStore::open(Arc::new(native), &environment).await?;
 ///
-/// // the answer to the next native append is lost, and the event store finds out by itself
+/// // the response to the next native append is lost, and the event store finds out by itself
 /// let appends = plan.log().names()["native_store.append"];
 /// plan.inject(At::Named("native_store.append", appends), Fault::FailAfter);
 /// let orders = StreamId::new("orders")?;

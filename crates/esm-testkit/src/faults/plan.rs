@@ -1,4 +1,4 @@
-//! Which calls go wrong, and how.
+//! Which calls fail, and how.
 
 use std::fmt;
 use std::fmt::Debug;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::{Actor, Gate};
+use super::Gate;
 use crate::tap::{Operation, OperationLog};
 
 /// What happens to a call.
@@ -22,23 +22,23 @@ use crate::tap::{Operation, OperationLog};
 /// use esm_testkit::faults::{At, Fault, FaultPlan};
 /// use esm_testkit::memory::MemoryRecords;
 ///
-/// for (fault, stands) in [(Fault::FailBefore, 0), (Fault::FailAfter, 1)] {
+/// for (fault, stored_bodies) in [(Fault::FailBefore, 0), (Fault::FailAfter, 1)] {
 ///     let stored = MemoryRecords::new();
 ///     let plan = FaultPlan::new().with(At::Operation(0), fault);
 ///     let records = plan.actor("app").records(Arc::new(stored.clone()));
 ///     assert!(records.put(&RecordKey::Index, 0, "{}".into()).await.is_err());
-///     assert_eq!(stored.snapshot(&RecordKey::Index).len(), stands);
+///     assert_eq!(stored.snapshot(&RecordKey::Index).len(), stored_bodies);
 /// }
 /// # Ok::<(), esm_core::Error>(())
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// It is not made; the caller learns `Unavailable`.
+    /// It is not made. The caller gets `Unavailable`.
     FailBefore,
-    /// It is made, and its answer is lost: the caller learns `Ambiguous`, of a read `Unavailable`.
+    /// It is made, and its response is lost: the caller gets `Ambiguous`, of a read `Unavailable`.
     FailAfter,
-    /// It is made twice; the caller gets the first answer.
+    /// It is made twice. The caller gets the first result.
     Duplicate,
     /// It is not made, and the caller crashes.
     CrashBefore,
@@ -79,7 +79,7 @@ pub enum Fault {
 pub struct Interjection(Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>);
 
 impl Interjection {
-    /// Does this.
+    /// Returns a step that runs this.
     pub fn new<F>(step: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -98,7 +98,7 @@ impl Debug for Interjection {
     }
 }
 
-/// Which call.
+/// Selects calls.
 ///
 /// ```
 /// use esm_testkit::faults::{At, Fault, FaultPlan};
@@ -112,17 +112,17 @@ impl Debug for Interjection {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum At {
-    /// The one with this number among all calls, from 0.
+    /// The call with this number among all calls, from 0.
     Operation(u64),
-    /// The one with this number among the calls of this actor, from 0.
+    /// The call with this number among the calls of this actor, from 0.
     OfActor(String, u64),
-    /// The one with this number among the calls of this name, from 0: `event_store.close`.
+    /// The call with this number among the calls of this name, from 0: `event_store.close`.
     Named(&'static str, u64),
-    /// Each of this name.
+    /// Every call of this name.
     Each(&'static str),
 }
 
-/// Looks at the storage after every call.
+/// Checks the storage after every call.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -155,14 +155,14 @@ pub enum At {
 /// ```
 #[async_trait]
 pub trait Watch: Send + Sync + Debug + 'static {
-    /// After this call took effect, and before the caller learns of it.
+    /// Checks the storage after this call took effect, before the caller gets the result.
     ///
     /// # Errors
-    /// What is wrong, for people.
+    /// The violation, for people.
     async fn check(&self, operation: &Operation) -> Result<(), String>;
 }
 
-/// What a [`Watch`] found wrong, and after which call.
+/// A violation that a [`Watch`] found, and the call after which it did.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -189,7 +189,7 @@ pub trait Watch: Send + Sync + Debug + 'static {
 pub struct Violation {
     /// The call.
     pub after: Operation,
-    /// What is wrong.
+    /// The violation.
     pub what: String,
 }
 
@@ -199,7 +199,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Which calls go wrong, and how. A handle: clones are the same plan.
+/// Which calls fail, and how. A handle: clones are the same plan.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -230,55 +230,49 @@ struct State {
     faults: Vec<(At, Fault)>,
     watches: Vec<Arc<dyn Watch>>,
     violations: Vec<Violation>,
-    /// Number of operations after which nothing more may happen.
+    /// The number of operations that are allowed.
     limit: Option<u64>,
 }
 
 impl FaultPlan {
-    /// No faults.
+    /// Returns a plan without faults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a fault; of several for the same call the first counts.
+    /// Adds a fault. Of several for the same call the first applies.
     #[must_use]
     pub fn with(self, at: At, fault: Fault) -> Self {
         self.inject(at, fault);
         self
     }
 
-    /// As [`with`](Self::with), into a plan that is used already.
+    /// As [`with`](Self::with), for a plan that is in use.
     pub fn inject(&self, at: At, fault: Fault) {
         self.lock().faults.push((at, fault));
     }
 
-    /// Adds a look at the storage after every call.
+    /// Adds a check of the storage after every call.
     #[must_use]
     pub fn watched_by(self, watch: Arc<dyn Watch>) -> Self {
         self.lock().watches.push(watch);
         self
     }
 
-    /// Takes it for a violation, and crashes whoever goes on, when there are more calls than this:
-    /// so that a process that does not come to an end ends all the same.
+    /// Limits the number of calls. More calls are a violation and crash their caller, so that a
+    /// process that does not terminate ends.
     #[must_use]
     pub fn limited_to(self, operations: u64) -> Self {
         self.lock().limit = Some(operations);
         self
     }
 
-    /// A simulated process of this name, whose calls this plan counts. An actor that crashed is
-    /// gone for good: the process that starts next is another actor.
-    pub fn actor(&self, name: impl Into<String>) -> Actor {
-        Actor::new(name.into(), self.clone())
-    }
-
-    /// What was called.
+    /// Returns the calls.
     pub fn log(&self) -> &OperationLog {
         &self.log
     }
 
-    /// What the watches found wrong, in order.
+    /// Returns the violations that the watches found, in order.
     pub fn violations(&self) -> Vec<Violation> {
         self.lock().violations.clone()
     }
@@ -304,7 +298,7 @@ impl FaultPlan {
         found.map(|(_, fault)| fault.clone())
     }
 
-    /// Whether this call is one too many.
+    /// Returns whether this call exceeds the limit.
     pub(super) fn is_over_limit(&self, operation: &Operation) -> bool {
         let mut state = self.lock();
         let over = state.limit.is_some_and(|limit| operation.index >= limit);

@@ -58,8 +58,8 @@ impl MemoryBackups {
         self.stored.lock().keys().cloned().collect()
     }
 
-    /// Spoils the payload of the last event of a backup, as a failing disk would; for tests of
-    /// what meets it. Answers whether there was an event.
+    /// Spoils the payload of the last event of a backup, as a failing disk would. Returns whether
+    /// there was an event.
     pub fn corrupt(&self, id: &BackupId) -> bool {
         let mut stored = self.stored.lock();
         let event = stored.get_mut(id).and_then(|backup| {
@@ -73,8 +73,8 @@ impl MemoryBackups {
         true
     }
 
-    /// Cuts off the last section of a backup, as a disk that was full would where it is noticed
-    /// least; for tests of what meets it. Answers whether there was a section.
+    /// Cuts off the last section of a backup, as a full disk would in the way that is hardest to
+    /// notice. Returns whether there was a section.
     pub fn truncate(&self, id: &BackupId) -> bool {
         let mut stored = self.stored.lock();
         let Some(backup) = stored.get_mut(id) else {
@@ -87,9 +87,10 @@ impl MemoryBackups {
     }
 
     fn check_free(&self, id: &BackupId) -> Result<()> {
-        match self.stored.lock().contains_key(id) {
-            true => Err(taken(id)),
-            false => Ok(()),
+        if self.stored.lock().contains_key(id) {
+            Err(taken(id))
+        } else {
+            Ok(())
         }
     }
 
@@ -248,18 +249,19 @@ impl BackupReader for MemoryReader {
             self.checksum.add(&item);
             return Ok(Some(item));
         }
-        match self.checksum.digest() == self.manifest.checksums.stored_blake3 {
-            true => Ok(None),
-            false => Err(Error::corrupt(format!(
+        if self.checksum.digest() == self.manifest.checksums.stored_blake3 {
+            Ok(None)
+        } else {
+            Err(Error::corrupt(format!(
                 "backup has a wrong checksum: {}",
                 self.manifest.id
-            ))),
+            )))
         }
     }
 }
 
-/// What a manifest says of the items, computed item by item. The memory has no stored form, so
-/// this hashes the values.
+/// The manifest of these items, computed item by item. The memory has no stored form, so this
+/// hashes the values.
 #[derive(Debug, Default)]
 struct Checksum {
     hash: blake3::Hasher,

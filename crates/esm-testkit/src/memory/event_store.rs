@@ -16,7 +16,7 @@ use super::Shared;
 /// An event store in memory: a list of cells for every stream.
 ///
 /// Guarantees 1, 2, 4 and 5 of [`EventStore`] hold because every write checks the tail and pushes
-/// one cell under one lock; 3, 6 and 7 because everybody reads the same list.
+/// one cell under one lock; 3, 6 and 7 because every handle reads the same list.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -45,7 +45,7 @@ pub struct MemoryEventStore {
 }
 
 impl MemoryEventStore {
-    /// An empty store with this identity, the default limits and every capability.
+    /// Returns an empty store with this identity, the default limits and every capability.
     pub fn new(id: StoreId) -> Self {
         Self {
             id,
@@ -55,32 +55,32 @@ impl MemoryEventStore {
         }
     }
 
-    /// The same store with these limits.
+    /// Returns the same store with these limits.
     #[must_use]
     pub fn with_limits(mut self, limits: StoreLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The same store with these capabilities.
+    /// Returns the same store with these capabilities.
     #[must_use]
     pub fn with_capabilities(mut self, capabilities: Capabilities) -> Self {
         self.capabilities = capabilities;
         self
     }
 
-    /// All cells of a stream as they are; for assertions, counted by no decorator.
+    /// Returns all cells of a stream as they are; for assertions, counted by no decorator.
     pub fn snapshot(&self, stream: &StreamId) -> Vec<Cell> {
         self.streams.lock().get(stream).cloned().unwrap_or_default()
     }
 
-    /// The ids of all streams that have a cell, sorted; for assertions.
+    /// Returns the ids of all streams that have a cell, sorted; for assertions.
     pub fn stream_ids(&self) -> Vec<StreamId> {
         self.streams.lock().keys().cloned().collect()
     }
 
-    /// Turns the data cell with this number into a tombstone (R22), as a deletion does; for tests
-    /// of what meets one. Answers whether there was such a cell.
+    /// Turns the data cell with this number into a tombstone (R22), as a deletion does. Returns
+    /// whether there was such a cell.
     pub fn bury(&self, stream: &StreamId, seq: u64) -> bool {
         let mut streams = self.streams.lock();
         let cell = (streams.get_mut(stream))
@@ -92,7 +92,8 @@ impl MemoryEventStore {
         true
     }
 
-    /// Every write ends here: nothing happens, or exactly one cell is pushed at the expected tail.
+    /// Every write ends here. Either nothing happens, or exactly one cell is pushed at the expected
+    /// tail.
     fn write(
         &self,
         stream: &StreamId,
@@ -123,17 +124,19 @@ impl MemoryEventStore {
         let too_large = count > self.limits.max_cell_events
             || bytes > self.limits.max_cell_bytes
             || sizes.max() > Some(self.limits.max_event_bytes);
-        match too_large {
-            true => Err(Error::new(
+        if too_large {
+            Err(Error::new(
                 ErrorKind::TooLarge,
                 format!("cell is over the store's limits: {count} events, {bytes} bytes"),
-            )),
-            false => Ok(()),
+            ))
+        } else {
+            Ok(())
         }
     }
 }
 
-/// The very same write succeeds again if it succeeded: its commit stands where it was meant to.
+/// The same write succeeds again if it succeeded before: the cell after the expected tail has its
+/// commit.
 fn already_written<'a>(
     cells: &'a [Cell],
     expected: &Tail,

@@ -16,8 +16,8 @@ use super::Shared;
 /// Locks in memory.
 ///
 /// Guarantees 1 and 2 of [`LockProvider`] hold because a lock is free exactly when its newest
-/// acquisition was given up or its lease has run out on the one clock; 3 because that acquisition
-/// is remembered with its token, and the next one gets the next.
+/// acquisition was released or its lease has run out on the one clock; 3 because that acquisition
+/// keeps its token, and the next one gets the next token.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -58,16 +58,17 @@ struct Newest {
 }
 
 impl Newest {
-    /// Whether it is this grant that is held. A lease that ran out can be renewed until another
-    /// takes over.
+    /// Returns whether this grant holds the lock. A lease that ran out can be renewed until another
+    /// holder takes over.
     fn is(&self, grant: &LockGrant) -> bool {
         self.info.held && self.info.token == grant.token
     }
 
     fn observed(&self, now: Duration) -> LockInfo {
-        let expires_in = match self.info.held {
-            true => self.expires_at.saturating_sub(now),
-            false => Duration::ZERO,
+        let expires_in = if self.info.held {
+            self.expires_at.saturating_sub(now)
+        } else {
+            Duration::ZERO
         };
         LockInfo {
             held: !expires_in.is_zero(),

@@ -1,8 +1,8 @@
 //! In-memory fakes of every trait that a provider, or an adapter of an event store, implements.
 //!
-//! Each is the shortest honest implementation of its trait: read it to learn what the numbered
-//! guarantees mean. A fake is a handle; clones share its content, so a simulated process can die
-//! with its handle while another goes on with the same storage.
+//! Each is the shortest correct implementation of its trait: read it to learn what the numbered
+//! guarantees mean. A fake is a handle and clones share its content. So a simulated process can
+//! crash with its handle while another continues with the same storage.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?
@@ -43,14 +43,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// State that clones of a handle share.
 ///
-/// Every method of a fake takes the lock once and never waits while it holds it: that makes each
-/// call atomic, which is what the guarantees of the traits ask for.
+/// Every method of a fake takes the lock once and never waits while it holds it. So each call is
+/// atomic, as the guarantees of the traits require.
 #[derive(Debug, Default)]
 struct Shared<T>(Arc<Mutex<T>>);
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, T> {
-        // a test that panicked elsewhere has not harmed the content: no call is left half done
+        // a test that panicked elsewhere has not damaged the content: no call is left half done
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

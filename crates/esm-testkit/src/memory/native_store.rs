@@ -15,10 +15,10 @@ use super::Shared;
 
 /// A native store in memory: a list of entries for every stream, whose index is the position.
 ///
-/// Guarantees 1 and 2 of [`NativeStore`] hold because an append looks at the number of entries and
-/// adds its own under one lock; 3 and 4 because everybody reads the same list, in which each entry
-/// stands as it came. For 5 it does what its profile says: it refuses whatever follows an entry of
-/// the type [`CLOSE`], as a trigger does, or old writers altogether, or nothing.
+/// Guarantees 1 and 2 of [`NativeStore`] hold because an append compares the number of entries and
+/// adds its own under one lock; 3 and 4 because every handle reads the same list, which stores each
+/// entry as it came. For 5 it does what its profile declares: it refuses every entry after one of
+/// the type [`CLOSE`], as a trigger does, or refuses old writers altogether, or refuses nothing.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -33,7 +33,7 @@ use super::Shared;
 ///
 /// let profile = Profile::new(CloseProof::StoreRefuses).with_delete(true);
 /// let native = MemoryNativeStore::new(profile);
-/// // an application, which never heard of esm
+/// // an application that does not know esm
 /// let orders = StreamId::new("orders")?;
 /// native.append(&orders, 0, vec![event("e1", "Placed").into()]).await?;
 /// assert_eq!(native.snapshot(&orders).len(), 1);
@@ -52,7 +52,7 @@ pub struct MemoryNativeStore {
 }
 
 impl MemoryNativeStore {
-    /// An empty store that accepts and offers this.
+    /// Returns an empty store with this profile.
     pub fn new(profile: Profile) -> Self {
         Self {
             profile,
@@ -60,24 +60,25 @@ impl MemoryNativeStore {
         }
     }
 
-    /// The same store, which accepts and offers this from now on; for tests of what changes.
+    /// Returns the same store with another profile; for tests of a profile that changes.
     #[must_use]
     pub fn with_profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// All entries of a stream as they are; for assertions, counted by no decorator.
+    /// Returns all entries of a stream as they are; for assertions, counted by no decorator.
     pub fn snapshot(&self, stream: &StreamId) -> Vec<Entry> {
         self.streams.lock().get(stream).cloned().unwrap_or_default()
     }
 
-    /// The ids of all streams that have an entry, sorted; for assertions.
+    /// Returns the ids of all streams that have an entry, sorted; for assertions.
     pub fn stream_ids(&self) -> Vec<StreamId> {
         self.streams.lock().keys().cloned().collect()
     }
 
-    /// Every append ends here: nothing happens, or all entries follow those that are expected.
+    /// Every append ends here. Either nothing happens, or all entries are added after the expected
+    /// ones.
     fn write(&self, stream: &StreamId, expected: Option<u64>, added: Vec<Entry>) -> Result<()> {
         let mut streams = self.streams.lock();
         let entries = streams.get(stream).map_or(&[][..], Vec::as_slice);
@@ -111,12 +112,13 @@ impl MemoryNativeStore {
         let too_large = count > max_cell_events
             || bytes > max_cell_bytes
             || sizes.max() > Some(max_event_bytes);
-        match too_large {
-            true => Err(Error::new(
+        if too_large {
+            Err(Error::new(
                 ErrorKind::TooLarge,
                 format!("append is over the store's limits: {count} entries, {bytes} bytes"),
-            )),
-            false => Ok(()),
+            ))
+        } else {
+            Ok(())
         }
     }
 }
@@ -129,7 +131,7 @@ fn closes(entry: &Entry) -> bool {
     entry.event.event_type.as_str() == CLOSE
 }
 
-/// The entry with this index, as it stands in its stream.
+/// Returns the entry with this index, as stored in its stream.
 fn recorded(entries: &[Entry], index: usize) -> Recorded {
     Recorded {
         position: index as u64,

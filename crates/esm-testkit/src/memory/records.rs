@@ -14,7 +14,7 @@ use super::Shared;
 /// Versioned records in memory: a list of bodies for every key, whose index is the number.
 ///
 /// Guarantee 1 of [`Records`] holds because a put is refused when its number is taken, even by an
-/// equal body; 2 because it is refused when it is not the next; 3 and 4 because everybody reads
+/// equal body; 2 because it is refused when it is not the next; 3 and 4 because every handle reads
 /// the same list.
 ///
 /// ```
@@ -40,12 +40,12 @@ impl MemoryRecords {
         Self::default()
     }
 
-    /// All versions of a record; for assertions, counted by no decorator.
+    /// Returns all versions of a record; for assertions, counted by no decorator.
     pub fn snapshot(&self, key: &RecordKey) -> Vec<Bytes> {
         self.bodies.lock().get(key).cloned().unwrap_or_default()
     }
 
-    /// All keys, sorted; for assertions.
+    /// Returns all keys, sorted; for assertions.
     pub fn keys(&self) -> Vec<RecordKey> {
         self.bodies.lock().keys().cloned().collect()
     }

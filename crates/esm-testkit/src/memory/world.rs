@@ -18,11 +18,12 @@ use futures::TryStreamExt as _;
 
 use super::{MemoryBackups, MemoryEventStore, MemoryLocks, MemoryRecords};
 
-/// One storage in memory, with all that a migration needs, and the time and randomness of its tests.
+/// One storage in memory, with everything that a migration needs, and the time and randomness of a
+/// test.
 ///
-/// What it holds survives the crash of any simulated process: give each process its own clone. What
-/// is used directly meets no fault; a [`faults::Actor`](crate::faults::Actor) gives out the same
-/// services with the faults of its plan.
+/// Its content survives the crash of any simulated process: give each process its own clone. Its
+/// own handles meet no fault. A [`faults::Actor`](crate::faults::Actor) gives out the same services
+/// with the faults of its plan.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -47,7 +48,7 @@ use super::{MemoryBackups, MemoryEventStore, MemoryLocks, MemoryRecords};
 /// ```
 #[derive(Debug, Clone)]
 pub struct MemoryWorld {
-    /// The time, and where ids are drawn.
+    /// The time, and the source of ids.
     pub environment: Environment,
     /// The streams.
     pub event_store: MemoryEventStore,
@@ -60,7 +61,7 @@ pub struct MemoryWorld {
 }
 
 impl MemoryWorld {
-    /// An empty world.
+    /// Returns an empty world.
     pub fn new(environment: Environment) -> Self {
         Self {
             event_store: MemoryEventStore::new(StoreId::from_uuid(environment.uuid_v4())),
@@ -71,8 +72,8 @@ impl MemoryWorld {
         }
     }
 
-    /// The same storage with other locks, of which nobody else knows: who uses them believes that
-    /// it holds whatever it likes.
+    /// Returns the same storage with other locks, which no other process uses. So their user
+    /// acquires every lock.
     #[must_use]
     pub fn with_own_locks(&self) -> Self {
         Self {
@@ -81,32 +82,32 @@ impl MemoryWorld {
         }
     }
 
-    /// Another event store, which is empty, for objects to move to.
+    /// Returns another event store, which is empty, as a target of migrations.
     pub fn another_event_store(&self) -> MemoryEventStore {
         MemoryEventStore::new(StoreId::from_uuid(self.environment.uuid_v4()))
     }
 
-    /// The event store, as the saga takes it.
+    /// Returns the event store, as the saga takes it.
     pub fn event_store(&self) -> Arc<dyn EventStore> {
         Arc::new(self.event_store.clone())
     }
 
-    /// The records, as the saga takes them.
+    /// Returns the records, as the saga takes them.
     pub fn records(&self) -> Arc<dyn Records> {
         Arc::new(self.records.clone())
     }
 
-    /// The locks, as the saga takes them.
+    /// Returns the locks, as the saga takes them.
     pub fn locks(&self) -> Arc<dyn LockProvider> {
         Arc::new(self.locks.clone())
     }
 
-    /// The backups, as the saga takes them.
+    /// Returns the backups, as the saga takes them.
     pub fn backups(&self) -> Arc<dyn BackupProvider> {
         Arc::new(self.backups.clone())
     }
 
-    /// Migrates the objects of this world, with its backups.
+    /// Returns a service that migrates the objects of this world, with its backups.
     pub fn migration_service(&self) -> MigrationService {
         let service = MigrationService::new(self.event_store(), self.records(), self.locks())
             .expect("its providers fit together");
@@ -114,13 +115,13 @@ impl MemoryWorld {
         service.with_environment(self.environment.clone())
     }
 
-    /// Backs up and restores the objects of this world.
+    /// Returns a service that backs up and restores the objects of this world.
     pub fn backup_service(&self) -> BackupService {
         BackupService::new(self.event_store(), self.records(), self.backups())
             .with_environment(self.environment.clone())
     }
 
-    /// What applications of this world use.
+    /// Returns the client of an application of this world.
     pub fn client(&self) -> ObjectClient {
         let environment = self.environment.clone();
         ObjectClient::new(self.records(), self.event_store(), environment)
@@ -147,7 +148,7 @@ impl MemoryWorld {
         Ok(stream)
     }
 
-    /// Appends events wherever the object is, as an application does.
+    /// Appends events to the active stream of an object, as an application does.
     ///
     /// # Errors
     /// As [`ObjectClient::append`].
@@ -160,7 +161,7 @@ impl MemoryWorld {
         client.append(object, ExpectedRevision::Any, events).await
     }
 
-    /// Appends one cell of events at the tail of a stream, whatever that is the stream of.
+    /// Appends one cell of events at the tail of a stream, whether or not it is an object's.
     ///
     /// # Errors
     /// As [`EventStore::append`].
@@ -172,7 +173,7 @@ impl MemoryWorld {
         Ok(())
     }
 
-    /// The newest document of an object.
+    /// Returns the newest document of an object.
     ///
     /// # Errors
     /// `NotFound` when there is none; `Corrupt` when it cannot be read.
@@ -183,7 +184,7 @@ impl MemoryWorld {
         newest.map(|(_, document)| document).ok_or_else(missing)
     }
 
-    /// All events of an object, in order, as applications read them.
+    /// Returns all events of an object, in order, as applications read them.
     ///
     /// # Errors
     /// As [`ObjectClient::read`].
@@ -194,7 +195,7 @@ impl MemoryWorld {
         events.try_collect().await
     }
 
-    /// All events of a stream, in order; empty when it does not exist.
+    /// Returns all events of a stream, in order; none when it does not exist.
     pub fn events(&self, stream: &StreamId) -> Vec<Event> {
         let cells = self.event_store.snapshot(stream);
         (cells.into_iter().flat_map(|cell| cell.events))
@@ -202,7 +203,7 @@ impl MemoryWorld {
             .collect()
     }
 
-    /// The Close of a stream, if it has one.
+    /// Returns the Close of a stream, if it has one.
     pub fn close_of(&self, stream: &StreamId) -> Option<Close> {
         match self.event_store.snapshot(stream).pop()?.header.kind {
             CellKind::Close(close) => Some(close),

@@ -1,4 +1,4 @@
-//! The object document: names a stream of the chain, and never an earlier one than before.
+//! The object document: it names a stream of the chain, and never an earlier one than before.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use esm_core::store::{RecordKey, Records, RecordsExt as _};
 
 use super::streams::Stream;
 
-/// Where an object's document stood.
+/// The stream that an object's document named.
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
     depth: usize,
@@ -16,7 +16,7 @@ pub(super) struct Chain {
 }
 
 /// # Errors
-/// What is wrong, in words.
+/// The violation, for people.
 pub(super) async fn check(
     store: StoreId,
     records: &dyn Records,
@@ -58,7 +58,7 @@ pub(super) async fn check(
     })
 }
 
-/// The streams from the first to the one that is open.
+/// Returns the streams from the first to the one that is open.
 fn closed_streams(
     store: StoreId,
     first: StreamId,
@@ -78,7 +78,7 @@ fn closed_streams(
     }
 }
 
-/// I6: it does not go back, and what it said of terminated streams it still says.
+/// I6: a document does not go back, and keeps its entries of terminated streams.
 fn keeps(
     object: &ObjectId,
     before: &Chain,
@@ -102,8 +102,9 @@ fn keeps(
         let new = document.terminated(&old.stream);
         new.is_some_and(|new| old.archive.is_none() || new.archive == old.archive)
     });
-    match kept && archives && old.created_at == document.created_at {
-        true => Ok(()),
-        false => Err(format!("R12: the document of {object} has lost a field")),
+    if kept && archives && old.created_at == document.created_at {
+        Ok(())
+    } else {
+        Err(format!("R12: the document of {object} has lost a field"))
     }
 }

@@ -1,4 +1,4 @@
-//! Journals: epochs never go back, and nothing follows the end.
+//! Journals: epochs never decrease, and nothing follows the terminal record.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use esm_core::store::{RecordCollection, RecordKey, Records};
 use futures::TryStreamExt as _;
 use serde_json::Value;
 
-/// How far each journal was read.
+/// The part of each journal that was read.
 #[derive(Debug, Default)]
 pub(super) struct Journals(BTreeMap<RecordKey, State>);
 
@@ -18,10 +18,10 @@ struct State {
 }
 
 impl Journals {
-    /// Reads what is new.
+    /// Reads and checks new records.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// The violation, for people.
     pub(super) async fn advance(&mut self, records: &dyn Records) -> Result<(), String> {
         let keys = records.list(RecordCollection::Journals);
         let keys: Vec<_> = keys.try_collect().await.map_err(|e| e.to_string())?;

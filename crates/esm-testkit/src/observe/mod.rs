@@ -1,8 +1,8 @@
 //! Checks of the protocol's invariants, made from the raw storage.
 //!
-//! An [`Observer`] looks after every operation, because a wrong state that is mended before the end
-//! has been seen by somebody in between. A [`History`] compares what writers were told with what
-//! is there.
+//! An [`Observer`] checks after every operation, because a wrong state that is mended before the
+//! end can have been read meanwhile. A [`History`] compares the outcomes that writers got with the
+//! events that are stored.
 
 mod chain;
 mod history;

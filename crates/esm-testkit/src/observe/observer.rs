@@ -1,4 +1,4 @@
-//! The observer: looks at everything after every operation.
+//! The observer: checks everything after every operation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use super::target::{self, Known};
 use crate::faults::Watch;
 use crate::tap::{Effect, Operation};
 
-/// Checks the protocol's invariants of some objects, from the raw storage and from what it saw
-/// before:
+/// Checks the protocol's invariants of some objects, from the raw storage and from earlier
+/// observations:
 ///
-/// - every stream is well-formed, no cell changes or vanishes, and nothing follows a Close;
-/// - no stream vanishes but a target that was fenced off or superseded (I5, R5, R17, R22);
-/// - a target holds exactly the transformed source up to its cursor, at every moment;
-/// - when S is closed to T, T's first M events equal the transformed N of S (I4), and the Close is
-///   not to a target that S has a Fence of (R17);
-/// - the document names a stream of the chain, never an earlier one than before (I6), and only one
-///   that its predecessor was closed to;
-/// - a journal's epochs never go back, and nothing follows its end (I6).
+/// - Every stream is well-formed, no cell changes or vanishes, and nothing follows a Close.
+/// - No stream vanishes except a target that was fenced off or superseded (I5, R5, R17, R22).
+/// - A target holds exactly the transformed source up to its cursor, at all times.
+/// - When S is closed to T, T's first M events equal the transformed N of S (I4), and S has no
+///   Fence of that target (R17).
+/// - The document names a stream of the chain, never an earlier one than before (I6), and only one
+///   that its predecessor was closed to.
+/// - A journal's epochs never decrease, and nothing follows its terminal record (I6).
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -54,8 +54,8 @@ use crate::tap::{Effect, Operation};
 /// # }).unwrap();
 /// ```
 ///
-/// Give it the stores without faults. It knows the streams that the object's chain, its Fences and
-/// the observed operations name. As a watch it looks after every call that may write.
+/// Give it the stores without faults. It finds the streams that the object's chain, its Fences and
+/// the observed operations name. As a watch it checks after every call that may write.
 #[derive(Debug)]
 pub struct Observer {
     event_store: Arc<dyn EventStore>,
@@ -65,7 +65,7 @@ pub struct Observer {
     seen: Mutex<Seen>,
 }
 
-/// What was seen so far.
+/// The observations so far.
 #[derive(Debug, Default)]
 struct Seen {
     streams: Streams,
@@ -75,7 +75,7 @@ struct Seen {
 }
 
 impl Observer {
-    /// Looks at these stores. Knows the identity as a transformation.
+    /// Returns an observer of these stores. It knows the identity as a transformation.
     pub fn new(event_store: Arc<dyn EventStore>, records: Arc<dyn Records>) -> Self {
         Self {
             event_store,
@@ -87,14 +87,14 @@ impl Observer {
         .transformation(Arc::new(Identity))
     }
 
-    /// Looks at this object too.
+    /// Observes this object too.
     #[must_use]
     pub fn object(mut self, object: ObjectId) -> Self {
         self.objects.push(object);
         self
     }
 
-    /// Knows this transformation too. A target of an unknown one is a violation.
+    /// Adds a transformation. A target of an unknown one is a violation.
     #[must_use]
     pub fn transformation(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
         let mapper = Mapper::new(transformer);
@@ -104,8 +104,8 @@ impl Observer {
         self
     }
 
-    /// Knows what this backup holds of an object: a stream that is restored from it holds a
-    /// beginning of that, and all of it once another is closed to it (R19, I9).
+    /// Adds the events of an object in this backup. A stream that is restored from it holds the
+    /// first of them, and all of them once another stream is closed to it (R19, I9).
     #[must_use]
     pub fn backup(mut self, id: &BackupId, events: Vec<Event>) -> Self {
         let fingerprint = format!("restore:{id}");
@@ -113,11 +113,11 @@ impl Observer {
         self
     }
 
-    /// Looks once.
+    /// Checks everything once.
     ///
     /// # Errors
-    /// The first violation, in words.
-    pub async fn look(&self) -> Result<(), String> {
+    /// The first violation, for people.
+    pub async fn check_now(&self) -> Result<(), String> {
         let mut seen = self.seen.lock().await;
         let seen = &mut *seen;
         for object in &self.objects {
@@ -160,8 +160,8 @@ impl Observer {
         let cells = store.cells(name.clone(), ReadFrom::Seq(0), PageLimit::default());
         let cells = match cells.try_collect().await {
             Ok(cells) => cells,
-            // what is left of a discarded target, where a write of before has come late (R17); of
-            // any other stream it has vanished, which it may not
+            // the rest of a discarded target that a late write has reached (R17); any other stream
+            // must not have vanished
             Err(e) if *e.kind() == ErrorKind::Gone => Vec::new(),
             Err(e) => return Err(format!("{name} cannot be read: {e}")),
         };
@@ -172,13 +172,13 @@ impl Observer {
 #[async_trait]
 impl Watch for Observer {
     async fn check(&self, operation: &Operation) -> Result<(), String> {
-        // targets are first named by the operation that writes them
+        // an operation that writes a target is the first to name it
         if let Some(stream) = operation.stream() {
             self.seen.lock().await.names.insert(stream);
         }
         match operation.call.effect {
             Effect::Read => Ok(()),
-            Effect::Write => self.look().await,
+            Effect::Write => self.check_now().await,
         }
     }
 }

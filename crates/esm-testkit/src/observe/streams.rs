@@ -1,11 +1,11 @@
-//! Streams: well-formed, and only ever growing.
+//! Streams: well-formed, and append-only.
 
 use std::collections::BTreeMap;
 
 use esm_core::id::StreamId;
 use esm_core::store::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin, Tail};
 
-/// A well-formed stream, as it is at one moment.
+/// A well-formed stream, as observed once.
 #[derive(Debug, Clone)]
 pub(super) struct Stream {
     pub(super) id: StreamId,
@@ -14,7 +14,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// # Errors
-    /// What is malformed, in words.
+    /// The malformation, for people.
     pub(super) fn new(id: StreamId, cells: Vec<Cell>) -> Result<Self, String> {
         let mut tail = Tail::default();
         for cell in &cells {
@@ -82,7 +82,7 @@ impl Stream {
         }
     }
 
-    /// The streams that this one names.
+    /// Returns the streams that this one names.
     pub(super) fn names(&self) -> Vec<StreamId> {
         let close = self.close().and_then(|close| close.target.as_ref());
         let close = close.map(|target| target.stream.clone());
@@ -95,21 +95,22 @@ impl Stream {
     }
 }
 
-/// All streams as they were last seen.
+/// All streams as they were observed last.
 #[derive(Debug, Default)]
 pub(super) struct Streams(BTreeMap<StreamId, Stream>);
 
 impl Streams {
-    /// Takes what is there now, where it may follow from what was there before.
+    /// Replaces the last observation by this one, if it is a legal successor.
     ///
     /// # Errors
-    /// What may not follow, in words.
+    /// The illegal change, for people.
     pub(super) fn advance(&mut self, now: &BTreeMap<StreamId, Stream>) -> Result<(), String> {
         for (id, before) in &self.0 {
             let Some(after) = now.get(id) else { continue };
-            match after.is_absent() && !before.is_absent() {
-                true => may_vanish(before, now)?,
-                false => unchanged(before, after)?,
+            if after.is_absent() && !before.is_absent() {
+                may_vanish(before, now)?
+            } else {
+                unchanged(before, after)?
             }
         }
         self.0.clone_from(now);
@@ -145,15 +146,16 @@ fn may_vanish(gone: &Stream, now: &BTreeMap<StreamId, Stream>) -> Result<(), Str
     let given_up = source.is_some_and(|source| {
         source.close().is_some() || source.fences().any(|(_, fence)| fence.target == *id)
     });
-    match given_up {
-        true => Ok(()),
-        false => Err(format!(
+    if given_up {
+        Ok(())
+    } else {
+        Err(format!(
             "R17: {id} has vanished without a Fence in its source"
-        )),
+        ))
     }
 }
 
-/// Whether an application wrote this cell: it has events, and no cursor.
+/// Returns whether an application wrote this cell: it has events, and no cursor.
 pub(super) fn written_by_application(cell: &Cell) -> bool {
     match &cell.header.kind {
         CellKind::Data { cursor, .. } => cursor.is_none(),
@@ -161,7 +163,7 @@ pub(super) fn written_by_application(cell: &Cell) -> bool {
     }
 }
 
-/// Cells stay as they are, but for a data cell that becomes a tombstone.
+/// Checks that cells stay as they are, except a data cell that becomes a tombstone.
 fn unchanged(before: &Stream, after: &Stream) -> Result<(), String> {
     let id = &before.id;
     if after.cells.len() < before.cells.len() {

@@ -9,7 +9,7 @@ use esm_core::transform::Mapper;
 
 use super::streams::{Stream, written_by_application};
 
-/// What targets may hold, by their fingerprint.
+/// The permitted contents of targets, by their fingerprint.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) mappers: BTreeMap<String, Mapper>,
@@ -20,7 +20,7 @@ pub(super) struct Known {
 /// Checks all targets among these streams whose source is there, of the chain of this object.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// The violation, for people.
 pub(super) fn check(
     object: &ObjectId,
     now: &BTreeMap<StreamId, Stream>,
@@ -33,7 +33,7 @@ pub(super) fn check(
             origin.is_some_and(|origin| origin.source.stream == source.id)
         });
         for target in targets {
-            copied(object, (source, target), now, known)?;
+            copied(object, source, target, now, known)?;
         }
         if let Some(close) = source.close() {
             closed(source, close, now, known)?;
@@ -43,10 +43,11 @@ pub(super) fn check(
     Ok(())
 }
 
-/// What a copier wrote to a target is the transformed source, cell by cell up to each cursor.
+/// Checks that a copier wrote the transformed source to a target, cell by cell up to each cursor.
 fn copied(
     object: &ObjectId,
-    (source, target): (&Stream, &Stream),
+    source: &Stream,
+    target: &Stream,
     now: &BTreeMap<StreamId, Stream>,
     known: &Known,
 ) -> Result<(), String> {
@@ -95,19 +96,19 @@ fn copied(
     Ok(())
 }
 
-/// An event that is to be copied.
+/// An event to be copied.
 struct Source<'a> {
-    /// Its number among all that are.
+    /// Its number among all events to be copied.
     number: Revision,
     /// Its revision in its stream.
     revision: Revision,
     event: &'a Event,
-    /// Whether it stays as it is, because it is an original that is restored (R18).
+    /// Whether it stays as it is, because it is a restored original (R18).
     original: bool,
 }
 
-/// What a target is to hold the image of: its source, or, in the target of a reverse migration, the
-/// originals and then what came to the source since (R18).
+/// Returns the events whose images a target is to hold: those of its source, or, in the target of a
+/// reverse migration, the originals and then the later events of the source (R18).
 fn to_copy<'a>(
     source: &'a Stream,
     origin: &Origin,
@@ -136,13 +137,13 @@ fn to_copy<'a>(
             && (close.events, close.target_events) == (restores.events, restores.source_from)
     });
     if close.is_none() {
-        return Err(format!("R18: {id} is not closed as {restores:?} says"));
+        return Err(format!("R18: the Close of {id} contradicts {restores:?}"));
     }
     let since = numbered(source, false, restores.source_from.0, restores.events.0);
     Ok(numbered(originals, true, 0, 0).chain(since).collect())
 }
 
-/// R19: what a restore wrote is a beginning of the backup, and every cell says how much of it.
+/// R19: a restored stream holds the first events of the backup, and every cell records how many.
 fn restored(target: &Stream, backup: &[Event]) -> Result<(), String> {
     let mut rest = backup;
     for cell in &target.cells {
@@ -164,7 +165,8 @@ fn restored(target: &Stream, backup: &[Event]) -> Result<(), String> {
     Ok(())
 }
 
-/// The events of a copied cell are the images of these source events, and say from where they are.
+/// Checks that the events of a copied cell are the images of these source events, and name their
+/// source revisions.
 fn equals_image(
     object: &ObjectId,
     mapper: &Mapper,
@@ -179,12 +181,11 @@ fn equals_image(
         original,
     } in source
     {
-        let outputs = match original {
-            true => vec![(*event).clone()],
-            false => {
-                let mapped = mapper.map(object, *revision, event);
-                mapped.map_err(|failure| failure.to_string())?.outputs
-            }
+        let outputs = if *original {
+            vec![(*event).clone()]
+        } else {
+            let mapped = mapper.map(object, *revision, event);
+            mapped.map_err(|failure| failure.to_string())?.outputs
         };
         wanted.extend(outputs.into_iter().map(|output| (*number, output)));
     }
@@ -196,17 +197,18 @@ fn equals_image(
         && (cell.events.iter().zip(&wanted)).all(|(found, (revision, event))| {
             found.event == *event && found.source_revision.is_none_or(|said| said == *revision)
         });
-    match same {
-        true => Ok(()),
-        false => Err(format!(
+    if same {
+        Ok(())
+    } else {
+        Err(format!(
             "holds [{}], the source gives [{}]",
             ids(cell.events.iter().map(|copied| &copied.event).collect()),
             ids(wanted.iter().map(|(_, event)| event).collect()),
-        )),
+        ))
     }
 }
 
-/// I4: what a Close says of its target is so, and the target is not fenced off.
+/// I4: the statements of a Close about its target are true, and the target is not fenced off.
 fn closed(
     source: &Stream,
     close: &Close,
@@ -242,9 +244,10 @@ fn closed(
     if !close.continues {
         let backup = known.backups.get(origin.fingerprint.as_str());
         let whole = backup.is_none_or(|events| events.len() as u64 == close.target_events.0);
-        return match whole {
-            true => Ok(()),
-            false => Err(format!("I9: {id} is closed to a half-restored stream")),
+        return if whole {
+            Ok(())
+        } else {
+            Err(format!("I9: {id} is closed to a half-restored stream"))
         };
     }
     let mut complete = None;
@@ -257,11 +260,12 @@ fn closed(
         Some(restores) => restores.restored(close.events),
         None => Some(close.events),
     };
-    match complete.is_some() && complete == all.map(|all| (all, close.target_events)) {
-        true => Ok(()),
-        false => Err(format!(
+    if complete.is_some() && complete == all.map(|all| (all, close.target_events)) {
+        Ok(())
+    } else {
+        Err(format!(
             "I4: {id} is closed with N = {} and M = {}, but its target is complete for {complete:?}",
             close.events, close.target_events
-        )),
+        ))
     }
 }

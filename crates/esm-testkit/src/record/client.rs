@@ -1,4 +1,4 @@
-//! A client of the router that notes its appends down in a history.
+//! A client of the router that records its appends in a history.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,8 +9,8 @@ use esm_core::router::{AmbiguousAppend, AppendError, Appended, ExpectedRevision,
 
 use crate::observe::{Attempted, History};
 
-/// A client that appends to one object, and notes in a [`History`] what it begins to append and
-/// what it is told, with the revision.
+/// A client that appends to one object. It records in a [`History`] what it begins to append and
+/// each outcome, with the revision.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -43,7 +43,7 @@ pub struct RecordedClient {
 }
 
 impl RecordedClient {
-    /// Appends to this object with this client, and notes that down in this history.
+    /// Appends to this object with this client, and records that in this history.
     pub fn new(client: ObjectClient, object: ObjectId, history: History) -> Self {
         Self {
             client,
@@ -53,7 +53,7 @@ impl RecordedClient {
         }
     }
 
-    /// The history.
+    /// Returns the history.
     pub fn history(&self) -> &History {
         &self.history
     }
@@ -76,7 +76,7 @@ impl RecordedClient {
         outcome
     }
 
-    /// As [`ObjectClient::settle`]; what it finds out is noted down for the append that is settled.
+    /// As [`ObjectClient::settle`]. Records the outcome for the append that it settles.
     ///
     /// # Errors
     /// As there.

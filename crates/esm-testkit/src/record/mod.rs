@@ -1,6 +1,5 @@
-//! Decorators that write down what is called: those of the traits into an
-//! [`OperationLog`], that of the router's client into a
-//! [`History`](crate::observe::History).
+//! Decorators that record calls: those of the traits into an [`OperationLog`], that of the router's
+//! client into a [`History`](crate::observe::History).
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -33,7 +32,7 @@ use crate::tap::{
     TappedNativeStore, TappedRecords,
 };
 
-/// An event store whose calls are written down.
+/// An event store whose calls are recorded.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -53,7 +52,7 @@ use crate::tap::{
 /// # }).unwrap();
 /// ```
 pub type RecordedEventStore = TappedEventStore<Recorder>;
-/// Versioned records whose calls are written down.
+/// Versioned records whose calls are recorded.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -73,7 +72,7 @@ pub type RecordedEventStore = TappedEventStore<Recorder>;
 /// # }).unwrap();
 /// ```
 pub type RecordedRecords = TappedRecords<Recorder>;
-/// A lock provider whose calls are written down.
+/// A lock provider whose calls are recorded.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -92,7 +91,7 @@ pub type RecordedRecords = TappedRecords<Recorder>;
 /// # }).unwrap();
 /// ```
 pub type RecordedLocks = TappedLocks<Recorder>;
-/// A backup provider whose calls, and those of its writers and readers, are written down.
+/// A backup provider whose calls, and those of its writers and readers, are recorded.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -113,7 +112,7 @@ pub type RecordedLocks = TappedLocks<Recorder>;
 /// # }).unwrap();
 /// ```
 pub type RecordedBackups = TappedBackups<Recorder>;
-/// A native store whose calls are written down: what the event store that is made of it costs.
+/// A native store whose calls are recorded: the requests of the event store that is built on it.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -138,7 +137,7 @@ pub type RecordedBackups = TappedBackups<Recorder>;
 /// ```
 pub type RecordedNativeStore = TappedNativeStore<Recorder>;
 
-/// Writes the calls of one actor down into a log.
+/// Records the calls of one actor in a log.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -168,7 +167,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Writes down into this log that this actor called.
+    /// Returns a recorder of this actor's calls in this log.
     pub fn new(actor: impl Into<String>, log: OperationLog) -> Self {
         Self {
             actor: actor.into(),
@@ -176,7 +175,7 @@ impl Recorder {
         }
     }
 
-    /// The log.
+    /// Returns the log.
     pub fn log(&self) -> &OperationLog {
         &self.log
     }

@@ -1,4 +1,4 @@
-//! Two migrators without any lock, writers, and faults wherever they fall.
+//! Two migrators without any lock, with writers and random faults.
 
 use esm_core::event::Event;
 use esm_core::id::ObjectId;
@@ -9,12 +9,12 @@ use super::{Disturbance, Scenario, end};
 use crate::faults::{At, Fault, FaultPlan};
 use crate::tap::Outcome;
 
-/// Two processes that no lock keeps apart begin the scenario's migration at the same time, and are
-/// disturbed. Whatever comes of them, a third, undisturbed, brings everything to its end. The
-/// invariants are checked after every operation, and the end.
+/// Two processes without a common lock begin the scenario's migration at the same time, and are
+/// disturbed. However they end, a third, undisturbed, completes everything. The invariants are
+/// checked after every operation, and the end is checked, too.
 ///
-/// The same disturbances find the same, every time: it all happens in one thread, in time that
-/// passes only here. A page of more than 64 events would be transformed in another.
+/// The same disturbances give the same run, every time. Everything happens in one thread, in
+/// simulated time. Only a page of more than 64 events would be transformed in another thread.
 ///
 /// ```
 /// use esm_testkit::event;
@@ -26,7 +26,7 @@ use crate::tap::Outcome;
 /// ```
 ///
 /// # Errors
-/// What was wrong, with the log of operations.
+/// The violation, with the log of operations.
 ///
 /// # Panics
 /// When no runtime can be started.
@@ -38,28 +38,28 @@ pub fn chaos(scenario: &Scenario, disturbances: &[Disturbance]) -> Result<(), St
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) object: ObjectId,
-    /// What applications were told that it was appended, in order.
+    /// The events whose appends were acknowledged, in order.
     pub(crate) appended: Vec<Event>,
-    /// What is there.
+    /// The stored events.
     pub(crate) found: Vec<Event>,
 }
 
-/// What happened on the way.
+/// Counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Happened {
-    /// Number of events that writers appended to a migrated object or before.
+    /// Number of events that writers appended, before or after the migration of the object.
     pub(crate) appended: u64,
-    /// Number of appends that were refused, for their schema is retired.
+    /// Number of appends that were refused because their schema is retired.
     pub(crate) refused: u64,
     /// Number of crashes.
     pub(crate) crashes: u64,
 }
 
-/// What is wrong with objects at the end, if anything.
+/// Returns the violation that objects have at the end, if there is one.
 pub(crate) type Judge<'a> = &'a dyn Fn(&[Ended]) -> Result<(), String>;
 
-/// As [`chaos`], and judged in the end. Where writers have events left then, they append them, and
-/// it is judged once more.
+/// As [`chaos`], and `judge` checks the end. Where writers have events left then, they append them,
+/// and `judge` checks once more.
 pub(crate) fn disturbed(
     scenario: &Scenario,
     disturbances: &[Disturbance],
@@ -86,9 +86,10 @@ pub(crate) fn disturbed(
 fn disturb(simulation: &Simulation<'_>, disturbances: &[Disturbance]) {
     let writer = simulation.writer();
     for disturbance in disturbances {
-        let actor = match disturbance.second {
-            true => "second-2",
-            false => "first-1",
+        let actor = if disturbance.second {
+            "second-2"
+        } else {
+            "first-1"
         };
         let fault = disturbance.fault.clone();
         let fault = fault.unwrap_or_else(|| Fault::Interject(writer.clone()));
@@ -104,7 +105,7 @@ async fn run(simulation: &Simulation<'_>, judge: Judge<'_>) -> Result<Happened, 
         process.map_err(|e| e.to_string())
     };
     let (first, second) = (process("first", 1).await?, process("second", 2).await?);
-    // however they end, the third must cope with it
+    // however they end, the third must handle it
     let _ = tokio::join!(
         first.actor.run(first.begin(scenario)),
         second.actor.run(second.begin(scenario)),

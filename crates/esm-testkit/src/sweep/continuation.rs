@@ -1,4 +1,4 @@
-//! How a run goes on after its fault.
+//! The continuation of a run after its fault.
 
 use esm_core::migration::{MigrationResult, MigrationState, MigrationStatus};
 use esm_core::{Error, ErrorKind, Result};
@@ -10,13 +10,13 @@ use super::simulation::{Process, Simulation};
 /// How the first process ended.
 #[derive(Debug)]
 pub(super) enum First {
-    /// It said that it was done.
+    /// It reported success.
     Succeeded,
-    /// It said that it was undone, as it was asked to.
+    /// It reported that it undid the migration, as requested.
     Undone,
-    /// It said that another was faster, or has taken over.
+    /// It reported that another process won, or took over.
     Superseded(String),
-    /// It crashed, and then there is no kind, or said that something went wrong.
+    /// It crashed, and then there is no kind, or it reported an error.
     Ended {
         kind: Option<ErrorKind>,
         how: String,
@@ -53,10 +53,10 @@ impl First {
     }
 }
 
-/// Brings the world to its end after the first process has ended, and checks it.
+/// Completes the migration after the first process has ended, and checks the end.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// The violation, for people.
 pub(super) async fn go_on(
     simulation: &Simulation<'_>,
     first: &First,
@@ -81,13 +81,12 @@ pub(super) async fn go_on(
         Then::RollBack => roll_back(simulation, &next).await,
         Then::Same | Then::Other | Then::Rival => finish(simulation, &next).await,
     };
-    match next.actor.has_crashed() {
-        true => {
-            simulation.let_leases_pass().await;
-            let third = start(simulation, "third", 6).await?;
-            finish(simulation, &third).await?;
-        }
-        false => gone_on?,
+    if next.actor.has_crashed() {
+        simulation.let_leases_pass().await;
+        let third = start(simulation, "third", 6).await?;
+        finish(simulation, &third).await?;
+    } else {
+        gone_on?
     }
     end::check(simulation).await?;
     again(simulation).await
@@ -102,16 +101,16 @@ pub(super) async fn start(
     process.map_err(|e| e.to_string())
 }
 
-/// Resumes what is unfinished, or begins anew where nothing was planned.
+/// Resumes an unfinished migration, or begins a new one where none was planned.
 ///
 /// # Errors
-/// What went wrong, in words: nothing may.
+/// The error, for people: none is expected.
 pub(super) async fn finish(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
     let scenario = simulation.scenario;
     let work = async {
         let unfinished = by.unfinished().await?;
         let Some(state) = unfinished.first() else {
-            // a lock of a process that planned nothing is not waited for by who begins anew
+            // a process that begins anew does not wait for the lock of one that planned nothing
             simulation.let_leases_pass().await;
             return by.begin(scenario).await;
         };
@@ -119,17 +118,18 @@ pub(super) async fn finish(simulation: &Simulation<'_>, by: &Process) -> Result<
         if state.status != MigrationStatus::RollingBack {
             return Ok(ended);
         }
-        // the fault came into an undo, which has ended now: what was undone is migrated anew; where
-        // the pivot was behind the undo was refused, and it went forward
-        match is_undone(simulation, &ended) {
-            true => by.begin(scenario).await,
-            false => Ok(ended),
+        // the fault hit an undo, which has ended now: migrate again what was undone; past the pivot
+        // the undo was refused, and the migration was completed
+        if is_undone(simulation, &ended) {
+            by.begin(scenario).await
+        } else {
+            Ok(ended)
         }
     };
     success(simulation, by.actor.run(work).await, "going on")
 }
 
-/// Whether it was undone; as far as it can be, where the store cannot take a target back.
+/// Returns whether it was undone, as far as possible where the store cannot remove a target.
 fn is_undone(simulation: &Simulation<'_>, result: &MigrationResult) -> bool {
     let undone = match result.status {
         MigrationStatus::RolledBack => true,
@@ -139,11 +139,10 @@ fn is_undone(simulation: &Simulation<'_>, result: &MigrationResult) -> bool {
     undone && result.error.is_none()
 }
 
-/// Begins a migration of its own. What the other still does beside its paused call may be faster
-/// (R5).
+/// Begins its own migration. The paused process's other calls may win the race (R5).
 ///
 /// # Errors
-/// What went wrong, in words.
+/// The error, for people.
 pub(super) async fn begin(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
     let ended = by.actor.run(by.begin(simulation.scenario)).await;
     match First::of(simulation, ended) {
@@ -152,11 +151,11 @@ pub(super) async fn begin(simulation: &Simulation<'_>, by: &Process) -> Result<(
     }
 }
 
-/// Resumes everything that is unfinished, one after the other, then migrates what is left. One that
-/// finds another's work done may end as superseded.
+/// Resumes everything that is unfinished, one after the other, then migrates the rest. A migration
+/// that finds another's work done may end as superseded.
 ///
 /// # Errors
-/// What went wrong, in words.
+/// The error, for people.
 pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
     for state in unfinished(by).await? {
         let builder = by.resume(simulation.scenario, state.migration);
@@ -164,7 +163,7 @@ pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Res
         if let First::Superseded(how) | First::Ended { how, .. } = First::of(simulation, ended) {
             let left = unfinished(by).await?;
             if left.iter().all(|other| other.migration != state.migration) {
-                // it has undone itself
+                // it has rolled itself back
                 continue;
             }
             let undone = by.actor.run(by.undo(state.migration).execute()).await;
@@ -179,7 +178,7 @@ pub(super) async fn finish_all(simulation: &Simulation<'_>, by: &Process) -> Res
     finish(simulation, by).await
 }
 
-/// What this process finds unfinished.
+/// Returns the migrations that this process finds unfinished.
 async fn unfinished(by: &Process) -> Result<Vec<MigrationState>, String> {
     let unfinished = by.actor.run(by.unfinished()).await;
     let unfinished = unfinished.map_err(|_| "the lister crashed")?;
@@ -200,21 +199,21 @@ fn success(
     }
 }
 
-/// Undoes what is unfinished; what was undone is checked, and then migrated anew. Where the pivot
-/// is behind, or where there is nothing to undo, it goes on to the end.
+/// Undoes an unfinished migration, checks the result, and then migrates again. Past the pivot, or
+/// where there is nothing to undo, it completes the migration.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// The violation, for people.
 async fn roll_back(simulation: &Simulation<'_>, by: &Process) -> Result<(), String> {
     roll_back_only(simulation, by).await?;
     let last = start(simulation, "last", 3).await?;
     finish(simulation, &last).await
 }
 
-/// Undoes what is unfinished, and checks it. Does nothing where there is nothing to undo.
+/// Undoes an unfinished migration, and checks the result. Without one it does nothing.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// The violation, for people.
 pub(super) async fn roll_back_only(
     simulation: &Simulation<'_>,
     by: &Process,
@@ -234,7 +233,7 @@ pub(super) async fn roll_back_only(
     Ok(())
 }
 
-/// Run again, it says that there is nothing to do, and changes nothing.
+/// Checks that another run finds nothing to do and changes nothing.
 async fn again(simulation: &Simulation<'_>) -> Result<(), String> {
     simulation.let_leases_pass().await;
     let by = start(simulation, "again", 4).await?;
@@ -243,11 +242,12 @@ async fn again(simulation: &Simulation<'_>) -> Result<(), String> {
     let result = result.map_err(|e| format!("running again does not succeed: {e:?}"))?;
     let objects = simulation.scenario.objects.len() as u64;
     let nothing = result.statistics.up_to_date == objects && result.statistics.migrated == 0;
-    match result.is_success() && nothing {
-        true => end::check(simulation).await,
-        false => Err(format!(
+    if result.is_success() && nothing {
+        end::check(simulation).await
+    } else {
+        Err(format!(
             "running again finds something to do: {:?}",
             result.statistics
-        )),
+        ))
     }
 }

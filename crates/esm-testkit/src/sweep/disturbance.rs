@@ -1,4 +1,4 @@
-//! What happens to one of two migrators.
+//! Disturbances of two migrators.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,8 @@ use esm_core::{Error, Result};
 
 use crate::faults::Fault;
 
-/// Something that happens to one of the two migrators of [`chaos`](super::chaos()). Written as it is
-/// replayed: `first@12:lost`, `second@3:write`, `first@7:delay=700`.
+/// An event that disturbs one of the two migrators of [`chaos`](super::chaos()). Its text replays
+/// it: `first@12:lost`, `second@3:write`, `first@7:delay=700`.
 ///
 /// ```
 /// use esm_testkit::sweep::Disturbance;
@@ -21,11 +21,11 @@ use crate::faults::Fault;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Disturbance {
-    /// To the second, or to the first.
+    /// Whether it disturbs the second migrator, or the first.
     pub second: bool,
-    /// At which of its operations.
+    /// The number of the operation.
     pub operation: u64,
-    /// What happens; nothing means that an application appends before the operation.
+    /// The fault. Without one an application appends before the operation.
     pub fault: Option<Fault>,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Disturbance {
             Some(Fault::FailAfter) => "lost",
             Some(Fault::Duplicate) => "twice",
             Some(Fault::Delay(time)) => return write!(f, "delay={}", time.as_millis()),
-            // cannot be read again: a gate and a step are no text
+            // a gate and a step have no text to be parsed from
             Some(Fault::Stall(_)) => "stall",
             Some(Fault::Interject(_)) => "interject",
         })
@@ -82,7 +82,7 @@ impl FromStr for Disturbance {
         };
         read().ok_or_else(|| {
             Error::invalid(format!("not a disturbance: {text:?}"))
-                .with_hint("write it as who@operation:what, for example first@12:lost")
+                .with_hint("write it as migrator@operation:fault, for example first@12:lost")
         })
     }
 }

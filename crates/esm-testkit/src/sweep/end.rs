@@ -1,4 +1,4 @@
-//! What must be so in the end.
+//! The expected end of a run.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,12 @@ use esm_core::transform::Mapper;
 use super::reversal;
 use super::simulation::Simulation;
 
-/// What must be so when the migration has completed: every event stands once, in order, through its
-/// object, under the transformation; the books are closed and the backups readable where that was
-/// asked for; no stream is left over and no lock held; no invariant was broken on the way.
+/// Checks a completed migration. Every event can be read once, in order, through its object, under
+/// the transformation. The books are closed and the backups readable where the scenario requires
+/// that. No stream is left over, no lock is held, and no invariant was broken on the way.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// The violation, for people.
 pub(super) async fn check(simulation: &Simulation<'_>) -> Result<(), String> {
     check_violations(simulation)?;
     let mut expected = BTreeSet::new();
@@ -26,13 +26,14 @@ pub(super) async fn check(simulation: &Simulation<'_>) -> Result<(), String> {
     check_backups(simulation).await?;
     simulation.let_leases_pass().await;
     let locks = simulation.locks.list().await.map_err(|e| e.to_string())?;
-    match locks.is_empty() {
-        true => Ok(()),
-        false => Err(format!("locks are held: {locks:?}")),
+    if locks.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("locks are held: {locks:?}"))
     }
 }
 
-/// What a watch has found.
+/// Checks that no watch found a violation.
 ///
 /// # Errors
 /// The first violation.
@@ -43,7 +44,7 @@ pub(super) fn check_violations(simulation: &Simulation<'_>) -> Result<(), String
     }
 }
 
-/// Answers the object's streams.
+/// Checks an object, and returns its streams.
 async fn check_object(
     simulation: &Simulation<'_>,
     object: &ObjectId,
@@ -85,7 +86,7 @@ async fn check_object(
     Ok(closed.chain([active]).collect())
 }
 
-/// Whether the scenario asks for a backup, and for an archive: told by its plan.
+/// Returns whether the scenario's plan contains a backup, and whether it contains an archive.
 async fn planned(simulation: &Simulation<'_>) -> Result<(bool, bool), String> {
     let process = simulation.process("reader", 9).await;
     let process = process.map_err(|e| e.to_string())?;
@@ -100,7 +101,7 @@ async fn planned(simulation: &Simulation<'_>) -> Result<(bool, bool), String> {
     Ok((plan.backup.is_some(), archive))
 }
 
-/// I9: where a backup was asked for, there is one of every object, and it holds its events.
+/// I9: where the plan contains a backup, there is one of every object, and it holds its events.
 async fn check_backups(simulation: &Simulation<'_>) -> Result<(), String> {
     if !planned(simulation).await?.0 {
         return Ok(());
@@ -119,7 +120,7 @@ async fn check_backups(simulation: &Simulation<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The events of an object in a backup, if it is in it.
+/// Returns the events of an object in a backup, if it is in it.
 async fn backed_up(
     simulation: &Simulation<'_>,
     id: &BackupId,
@@ -146,11 +147,11 @@ async fn backed_up(
     Ok(found)
 }
 
-/// I7: what was undone is as it was: the source open and active, and no target left. In a bulk an
-/// object that had passed its pivot stays migrated.
+/// I7: an undo restores the earlier state: the source is open and active, and no target is left. In
+/// a bulk migration an object that had passed its pivot stays migrated.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// The violation, for people.
 pub(super) async fn check_undone(simulation: &Simulation<'_>) -> Result<(), String> {
     check_violations(simulation)?;
     let mut expected = BTreeSet::new();
@@ -161,7 +162,7 @@ pub(super) async fn check_undone(simulation: &Simulation<'_>) -> Result<(), Stri
         let tail = simulation.place.event_store.tail(&source).await;
         let tail = tail.map_err(|e| e.to_string())?;
         let document = simulation.place.document(object).await?;
-        // an empty one was not fenced where the store cannot
+        // the undo did not fence an empty one where the store cannot fence
         expected.extend((!tail.is_empty()).then(|| source.clone()));
         if let Some(close) = tail.close() {
             let bulk = simulation.scenario.objects.len() > 1;
@@ -185,26 +186,27 @@ pub(super) async fn check_undone(simulation: &Simulation<'_>) -> Result<(), Stri
     check_streams(simulation, &expected).await
 }
 
-/// R17: no target that was undone is left over, but where the store cannot remove it, or may not
-/// because it cannot fence.
+/// R17: no undone target is left over, except where the store cannot remove it, or may not because
+/// it cannot fence.
 async fn check_streams(
     simulation: &Simulation<'_>,
     expected: &BTreeSet<StreamId>,
 ) -> Result<(), String> {
     let found = simulation.streams().await?;
     let may_stay = !simulation.place.takes_back();
-    match found == *expected || may_stay && found.is_superset(expected) {
-        true => Ok(()),
-        false => Err(format!(
+    if found == *expected || may_stay && found.is_superset(expected) {
+        Ok(())
+    } else {
+        Err(format!(
             "streams are left over or missing: {found:?}, wanted {expected:?}"
-        )),
+        ))
     }
 }
 
-/// An undo that is refused has its reason: something is closed.
+/// Checks the reason of a refused undo: something is closed.
 ///
 /// # Errors
-/// When nothing is.
+/// When nothing is closed.
 pub(super) async fn check_pivot_behind(simulation: &Simulation<'_>) -> Result<(), String> {
     check_violations(simulation)?;
     for (object, _) in &simulation.scenario.objects {

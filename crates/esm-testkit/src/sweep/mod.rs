@@ -1,12 +1,12 @@
 //! Sweeps: a migration, again and again, with a fault at each of its storage operations.
 //!
-//! A [`Scenario`] says what is migrated and how. A [`Sweep`] first runs it without faults, which
-//! tells how many operations there are; then, for each operation, each fault and each way to go on
-//! afterwards, once in a fresh world. An [`Observer`](crate::observe::Observer) checks the
-//! invariants after every operation; the end is checked too: every event once, in order, through
-//! its object; the lock free; nothing left to do.
+//! A [`Scenario`] describes a migration. A [`Sweep`] first runs it without faults, to count its
+//! operations. Then it runs it once for each operation, fault and continuation, each time in a
+//! fresh world. An [`Observer`](crate::observe::Observer) checks the invariants after every
+//! operation. The end is checked, too: every event once, in order, through its object; the lock
+//! free; nothing left to do.
 //!
-//! Whatever fails prints a line that replays it alone, with the log of its operations.
+//! A failure prints a line that replays that run alone, with the log of its operations.
 //!
 //! ```
 //! use esm_testkit::sweep::{Scenario, Sweep};

@@ -1,4 +1,4 @@
-//! Where a scenario takes place.
+//! The stores of a scenario.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::environment;
 use crate::faults::{Actor, Crashed};
 use crate::memory::MemoryWorld;
 
-/// The stores in which a scenario takes place. Locks are always in memory: how long a lease lasts,
-/// a sweep must decide.
+/// The stores in which a scenario runs. Locks are always in memory, because a sweep must control
+/// how long a lease lasts.
 ///
 /// ```
 /// use esm_testkit::memory::MemoryWorld;
@@ -40,8 +40,9 @@ pub struct Place {
     pub records: Arc<dyn Records>,
     /// The backups and archives.
     pub backups: Arc<dyn BackupProvider>,
-    /// Where the streams are in a native store: then each process opens an event store of its own on
-    /// it, and its calls on the native store are the operations, from the first of its opening on.
+    /// The native store of the streams, if there is one. Then each process opens its own event
+    /// store on it, and its calls on the native store are the operations, from the first of its
+    /// opening on.
     pub native_store: Option<Arc<dyn NativeStore>>,
 }
 
@@ -57,7 +58,7 @@ impl From<MemoryWorld> for Place {
 }
 
 impl Place {
-    /// A place whose streams are in this native store; all else is in memory.
+    /// Returns a place whose streams are in this native store; everything else is in memory.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -88,7 +89,7 @@ impl Place {
         })
     }
 
-    /// The event store, as a process sees it that opens it.
+    /// Returns the event store as a process that opens it sees it.
     pub(super) async fn opened_by(
         &self,
         actor: &Actor,
@@ -104,20 +105,20 @@ impl Place {
         {
             Ok(Ok(opened)) => Arc::new(opened),
             Ok(Err(_)) | Err(Crashed) => {
-                // a process that cannot open its store ends, so it never comes to using this one
+                // a process that cannot open its store ends, so it never uses this one
                 actor.crash();
                 Arc::clone(&self.event_store)
             }
         }
     }
 
-    /// Whether a target that was begun can be removed again (R17).
+    /// Returns whether a target that was begun can be removed again (R17).
     pub(super) fn takes_back(&self) -> bool {
         let offered = self.event_store.capabilities();
         offered.fence && offered.discard
     }
 
-    /// All cells of a stream.
+    /// Returns all cells of a stream.
     pub(super) async fn cells(&self, stream: &StreamId) -> Result<Vec<Cell>, String> {
         let store = Arc::clone(&self.event_store);
         let cells = store.cells(stream.clone(), ReadFrom::Seq(0), PageLimit::default());
@@ -125,14 +126,14 @@ impl Place {
         cells.map_err(|e| format!("{stream} cannot be read: {e}"))
     }
 
-    /// All events of a stream, in order; none when it does not exist.
+    /// Returns all events of a stream, in order; none when it does not exist.
     pub(super) async fn events(&self, stream: &StreamId) -> Result<Vec<Event>, String> {
         let cells = self.cells(stream).await?;
         let events = cells.into_iter().flat_map(|cell| cell.events);
         Ok(events.map(|copied| copied.event).collect())
     }
 
-    /// Those of some streams that have a cell.
+    /// Returns the streams among these that have a cell.
     pub(super) async fn present(
         &self,
         streams: BTreeSet<StreamId>,
@@ -147,7 +148,7 @@ impl Place {
         Ok(present)
     }
 
-    /// The newest document of an object.
+    /// Returns the newest document of an object.
     pub(super) async fn document(&self, object: &ObjectId) -> Result<ObjectDocument, String> {
         let key = RecordKey::Document(object.clone());
         let document = self.records.latest_as(&key).await;
@@ -156,7 +157,7 @@ impl Place {
         Ok(document)
     }
 
-    /// All backups and archives.
+    /// Returns all backups and archives.
     pub(super) async fn backup_ids(&self) -> Result<Vec<BackupId>, String> {
         let ids = self.backups.list().map_ok(|manifest| manifest.id);
         ids.try_collect().await.map_err(|e| e.to_string())

@@ -1,4 +1,4 @@
-//! What must be so in the end where the undo after the pivot is swept.
+//! The expected end where the undo after the pivot is swept.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use esm_core::transform::{EventTransformer, TransformContext, TransformError, Tr
 
 use super::simulation::Simulation;
 
-/// What has become of an object's events in the end.
+/// Returns the images that an object's events have at the end.
 ///
 /// # Errors
 /// When they cannot be read.
@@ -28,7 +28,7 @@ pub(super) async fn image(
     }))
 }
 
-/// The originals as they were, everything else through `down`.
+/// Leaves the originals as they were, and transforms everything else by `down`.
 #[derive(Debug)]
 struct Restored {
     originals: BTreeSet<EventId>,
@@ -49,17 +49,18 @@ impl EventTransformer for Restored {
         event: &Event,
         context: &TransformContext<'_>,
     ) -> Result<Transformed, TransformError> {
-        match self.originals.contains(&event.id) || !self.down.handles(&event.schema()) {
-            true => Ok(Transformed::Unchanged),
-            false => self.down.transform(event, context),
+        if self.originals.contains(&event.id) || !self.down.handles(&event.schema()) {
+            Ok(Transformed::Unchanged)
+        } else {
+            self.down.transform(event, context)
         }
     }
 }
 
-/// The stream that what is swept is to close, and those before it.
+/// Returns the stream that the swept undo is to close, and those before it.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// The violation, for people.
 pub(super) async fn closing(
     simulation: &Simulation<'_>,
     object: &ObjectId,

@@ -1,4 +1,4 @@
-//! Running all spots of a sweep.
+//! Runs all spots of a sweep.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -34,14 +34,14 @@ pub struct Sweep {
     faults: Vec<SpotFault>,
     thens: Vec<Then>,
     thinned: bool,
-    /// Of so many spots one is run.
+    /// The number of spots of which one is run.
     every: usize,
-    /// Whether the process that goes on has a fault too.
+    /// Whether the process that continues has a fault, too.
     pairs: bool,
     command: String,
 }
 
-/// What a sweep found.
+/// The outcome of a sweep.
 ///
 /// ```
 /// use esm_testkit::event;
@@ -58,30 +58,30 @@ pub struct Sweep {
 pub struct Outcome {
     /// Number of operations of the run without faults.
     pub operations: u64,
-    /// Number of runs that were made: where the first process survives its fault and succeeds, one for
-    /// all the ways to go on.
+    /// Number of runs. Where the first process survives its fault and succeeds, all continuations
+    /// are one run.
     pub runs: usize,
-    /// The number of those in which nothing happened: a process that pauses has no lock, may need
-    /// fewer operations, and then never comes to the one where it would. Where another fault does
+    /// Number of runs without their disturbance: a process that pauses has no lock, may need fewer
+    /// operations, and then never reaches the one where it would pause. Where another fault does
     /// not happen, the run has failed.
     pub unreached: usize,
-    /// How often each operation was reached, over all runs.
+    /// Number of times that each operation was reached, over all runs.
     pub reached: BTreeMap<&'static str, u64>,
-    /// The spots that failed, and what was wrong.
+    /// The spots that failed, with their violations.
     pub failures: Vec<(Spot, String)>,
 }
 
-/// What one run was.
+/// The outcome of one run.
 struct Run {
     operations: Vec<Operation>,
-    /// Whether all that was to happen did.
+    /// Whether all its disturbances happened.
     reached: bool,
     verdict: Result<(), String>,
 }
 
 impl Sweep {
-    /// The crash sweep of a scenario: crashes, failures, lost answers and duplicates, resumed by
-    /// the same holder, by another, and rolled back.
+    /// Returns the crash sweep of a scenario: crashes, failures, lost responses and duplicates,
+    /// resumed by the same holder, by another, and rolled back.
     pub fn of_crashes(scenario: Scenario) -> Self {
         Self {
             scenario,
@@ -94,8 +94,8 @@ impl Sweep {
         }
     }
 
-    /// The zombie sweep of a scenario: a process without a lock pauses, and wakes up when another
-    /// has finished, rolled back, or migrated by itself.
+    /// Returns the zombie sweep of a scenario: a process without a lock pauses, and wakes up when
+    /// another has finished, rolled back, or migrated by itself.
     pub fn of_zombies(scenario: Scenario) -> Self {
         Self {
             faults: vec![SpotFault::Pause],
@@ -104,8 +104,9 @@ impl Sweep {
         }
     }
 
-    /// The sweep of pairs of crashes: one process crashes, another goes on and crashes too, and a
-    /// third brings it to its end. The square of a crash sweep: for the night.
+    /// Returns the sweep of pairs of crashes: one process crashes, another continues and crashes
+    /// too, and a third completes the migration. It has the square of a crash sweep's runs, so run
+    /// it at night.
     pub fn of_pairs(scenario: Scenario) -> Self {
         Self {
             faults: SpotFault::ENDS.to_vec(),
@@ -115,8 +116,8 @@ impl Sweep {
         }
     }
 
-    /// The writer sweep of a scenario: before each operation, an application appends an event to
-    /// each object.
+    /// Returns the writer sweep of a scenario: before each operation, an application appends an
+    /// event to each object.
     pub fn of_writers(scenario: Scenario) -> Self {
         Self {
             faults: vec![SpotFault::Write],
@@ -125,37 +126,34 @@ impl Sweep {
         }
     }
 
-    /// Leaves out what leaves the storage as another run does: after a read everything is as it was
-    /// after the write before it, so crashes and duplicates are put at writes, and of the failures
-    /// of a read one. The variable `ESM_SWEEP=full` puts them back.
+    /// Leaves out runs that leave the storage as another run does. After a read the storage is as
+    /// it was after the write before it. So crashes and duplicates hit writes only, and of the
+    /// failures of a read one is left. The variable `ESM_SWEEP=full` puts them back.
     #[must_use]
     pub fn thinned(mut self) -> Self {
         self.thinned = !is_full();
         self
     }
 
-    /// Runs one of so many spots, spread over all: a shorter form, for a place that is slow. The
-    /// variable `ESM_SWEEP=full` puts the others back.
+    /// Runs one of this many spots, spread over all: a shorter form, for a slow place. The variable
+    /// `ESM_SWEEP=full` puts the others back.
     #[must_use]
     pub fn every(mut self, spots: usize) -> Self {
-        self.every = match is_full() {
-            true => 1,
-            false => spots.max(1),
-        };
+        self.every = if is_full() { 1 } else { spots.max(1) };
         self
     }
 
-    /// The command that runs this sweep, for the lines that replay a failure.
+    /// Sets the command that runs this sweep, for the lines that replay a failure.
     #[must_use]
     pub fn replayed_by(mut self, command: impl Into<String>) -> Self {
         self.command = command.into();
         self
     }
 
-    /// The operations of a run without faults.
+    /// Returns the operations of a run without faults.
     ///
     /// # Panics
-    /// When it fails.
+    /// When that run fails.
     pub fn clean(&self) -> Vec<Operation> {
         let run = self.run(None, u64::MAX);
         if let Err(what) = run.verdict {
@@ -165,7 +163,7 @@ impl Sweep {
         run.operations.into_iter().filter(first).collect()
     }
 
-    /// All spots of this sweep.
+    /// Returns all spots of this sweep.
     pub fn spots(&self) -> Vec<Spot> {
         let mut spots = Vec::new();
         for reached in self.clean() {
@@ -180,21 +178,22 @@ impl Sweep {
                 }));
             }
         }
-        let spots = match self.pairs {
-            true => spots.iter().flat_map(|first| self.pairs(*first)).collect(),
-            false => spots,
+        let spots = if self.pairs {
+            spots.iter().flat_map(|first| self.pairs(*first)).collect()
+        } else {
+            spots
         };
         spots.into_iter().step_by(self.every).collect()
     }
 
-    /// The faults that are put at such a call.
+    /// Returns the faults for such a call.
     fn faults_of(&self, call: &Call) -> impl Iterator<Item = SpotFault> {
         let faults = self.faults.iter().copied();
         let wanted = |fault: &SpotFault| !self.thinned || fault.matters_at(call.effect);
         faults.filter(move |fault| fault.can_happen_to(call) && wanted(fault))
     }
 
-    /// This spot with every fault of the process that goes on after it.
+    /// Returns this spot with every fault of the process that continues after it.
     fn pairs(&self, first: Spot) -> Vec<Spot> {
         let run = self.run(Some(first), u64::MAX);
         let goes_on = run.operations.iter();
@@ -209,8 +208,8 @@ impl Sweep {
         spots
     }
 
-    /// Runs all spots, side by side. Where nobody goes on after a fault, because the first process
-    /// comes to its end, the ways to go on are one and the same run, which is made once.
+    /// Runs all spots, in parallel. Where no process continues after a fault, because the first one
+    /// ends, all continuations are one and the same run, which is made once.
     pub fn all(&self) -> Outcome {
         let spots = self.spots();
         let ways_to_go_on = |one: &Spot, other: &Spot| other.with(one.then) == *one;
@@ -220,7 +219,7 @@ impl Sweep {
             operations: self.clean().len() as u64,
             ..Outcome::default()
         });
-        // generous: an end is wanted, not a quick one
+        // generous: the limit detects a run that does not end, not a slow one
         let limit = 10 * outcome.lock().map_or(0, |o| o.operations) + 1000;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
@@ -239,7 +238,7 @@ impl Sweep {
         outcome
     }
 
-    /// Runs spots that differ in how they go on, as long as anybody does.
+    /// Runs spots that differ in their continuation, as long as a process continues.
     fn run_alike(&self, spots: &[Spot], limit: u64, outcome: &Mutex<Outcome>) {
         for spot in spots {
             let run = self.run(Some(*spot), limit);
@@ -254,11 +253,11 @@ impl Sweep {
         }
     }
 
-    /// Runs one spot; answers what was wrong, and the log of its operations.
+    /// Runs one spot, and returns the violation, if there is one, and the log of its operations.
     ///
     /// # Errors
-    /// What was wrong; also when the process does not come to that operation: then nothing was
-    /// tested.
+    /// The violation. A process that never reaches that operation is one, too, because then nothing
+    /// was tested.
     pub fn one(&self, spot: Spot) -> Result<String, String> {
         let run = self.run(Some(spot), 100_000);
         let log = log(&run.operations);
@@ -270,11 +269,11 @@ impl Sweep {
     }
 
     /// Runs all spots, or, where the variable `ESM_CRASH` names one, that one alone with the log of
-    /// its operations. Answers what was found.
+    /// its operations. Returns the outcome.
     ///
     /// # Panics
-    /// When a spot fails, with lines that replay the first of them; when nothing happened in any
-    /// run.
+    /// When a spot fails, with lines that replay the first failures; when no disturbance happened
+    /// in any run.
     pub fn check(&self) -> Outcome {
         if let Ok(text) = std::env::var("ESM_CRASH") {
             let spot = text.parse().unwrap_or_else(|e| panic!("{e}"));
@@ -297,16 +296,17 @@ impl Sweep {
 
     fn run(&self, spot: Option<Spot>, limit: u64) -> Run {
         let plan = FaultPlan::new().limited_to(limit);
-        // a panic, of the saga or of a writer, is told as any other failure: with its line
+        // a panic, of the saga or of a writer, is reported like any other failure: with its line
         let happen = || runtime().block_on(self.happen(spot, &plan));
         let verdict = catch_unwind(AssertUnwindSafe(happen));
         let verdict = verdict.unwrap_or_else(|panic| Err(words(&*panic)));
         let operations = plan.log().operations();
         let reached = spot.is_none_or(|spot| is_reached(spot, &operations));
         let may_miss = spot.is_none_or(|spot| spot.fault == SpotFault::Pause);
-        let verdict = match reached || may_miss {
-            true => verdict,
-            false => verdict.and(Err(UNREACHED.to_owned())),
+        let verdict = if reached || may_miss {
+            verdict
+        } else {
+            verdict.and(Err(UNREACHED.to_owned()))
         };
         Run {
             operations,
@@ -339,19 +339,20 @@ fn runtime() -> tokio::runtime::Runtime {
     runtime.expect("a runtime can be started")
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 fn words(panic: &(dyn Any + Send)) -> String {
     let words = panic.downcast_ref::<String>().map(String::as_str);
     let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
     format!("panicked: {}", words.unwrap_or("without words"))
 }
 
-/// What is wrong where a fault was to happen and did not: the operations are others than those by
-/// which it was told.
+/// The failure of a run whose fault did not happen: its operations differ from those that the sweep
+/// counted.
 const UNREACHED: &str =
     "nothing happened: the process does not come to that operation, or it cannot be made twice";
 
-/// Whether the processes came to the operations where something was to happen, and it could.
+/// Returns whether the processes reached the operations of their disturbances, and those could
+/// happen.
 fn is_reached(spot: Spot, operations: &[Operation]) -> bool {
     let happened = |actor: &str, number: u64, fault: SpotFault| {
         let mut of_actor = operations.iter().filter(|o| o.actor == actor);
@@ -382,7 +383,7 @@ async fn simulate(
         return Err(how.clone());
     }
     let gone_on = continuation::go_on(simulation, &first, then).await;
-    // what a watch has seen is why the rest went wrong
+    // the violation that a watch found is the cause of the rest
     let verdict = end::check_violations(simulation).and(gone_on);
     verdict.map_err(|what| format!("{what}\nthe first process: {first:?}"))
 }
@@ -427,7 +428,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Whether nothing is to be left out.
+/// Returns whether nothing is to be left out.
 fn is_full() -> bool {
     std::env::var("ESM_SWEEP").as_deref() == Ok("full")
 }

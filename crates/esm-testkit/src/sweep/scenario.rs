@@ -1,4 +1,4 @@
-//! What a sweep migrates, and how.
+//! The migration that a sweep runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use super::Place;
 type Find = Arc<dyn Fn() -> BoxFuture<'static, Result<Place>> + Send + Sync>;
 type Describe = Arc<dyn Fn(MigrationBuilder) -> MigrationBuilder + Send + Sync>;
 
-/// What a sweep migrates, and how.
+/// The migration that a sweep runs.
 ///
 /// ```
 /// use esm_testkit::event;
@@ -36,12 +36,12 @@ pub struct Scenario {
     pub(super) describe: Describe,
     pub(super) undone_after: Option<&'static str>,
     pub(super) reversal: Option<Reversal>,
-    /// What writers append to an object; absent where they make up events that no transformation
-    /// changes.
+    /// The events that writers append to an object. Without them writers generate events that no
+    /// transformation changes.
     pub(super) appends: Option<BTreeMap<ObjectId, Vec<Event>>>,
     /// Whether writers have registered the transformation (R11).
     pub(super) registered: bool,
-    /// Where it takes place, each time in a place of its own; absent in memory.
+    /// Makes the stores of each run. Without it they are in memory.
     pub(super) place: Option<Find>,
 }
 
@@ -49,7 +49,7 @@ pub struct Scenario {
 #[derive(Clone)]
 pub(super) struct Reversal {
     pub(super) down: Arc<dyn EventTransformer>,
-    /// What applications append to each object between the migration and its undo.
+    /// The events that applications append to each object between the migration and its undo.
     pub(super) since: Vec<Event>,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Debug for Scenario {
 }
 
 impl Scenario {
-    /// The migration of this object, whose stream has these cells.
+    /// Returns the migration of this object, whose stream has these cells.
     pub fn new(object: ObjectId, cells: Vec<Vec<Event>>) -> Self {
         Self {
             objects: vec![(object, cells)],
@@ -78,17 +78,17 @@ impl Scenario {
         }
     }
 
-    /// Another object, migrated together with the others.
+    /// Adds another object, migrated together with the others.
     #[must_use]
     pub fn and(mut self, object: ObjectId, cells: Vec<Vec<Event>>) -> Self {
         self.objects.push((object, cells));
         self
     }
 
-    /// In these stores instead of in memory. Each run asks for a place of its own.
+    /// Uses these stores instead of memory. Each run gets its own place.
     ///
-    /// Runs have a time of their own, which jumps to the next timer whenever all wait: what waits for
-    /// anything real must do so without giving its thread away.
+    /// Runs have simulated time, which jumps to the next timer whenever all tasks wait. A store
+    /// that waits for something real must do so without yielding its thread.
     #[must_use]
     pub fn at<F>(mut self, place: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -98,14 +98,14 @@ impl Scenario {
         self
     }
 
-    /// By this transformation; events stay as they are unless told.
+    /// Sets the transformation. It defaults to the identity.
     #[must_use]
     pub fn transform(mut self, transformer: impl EventTransformer) -> Self {
         self.transformer = Arc::new(transformer);
         self
     }
 
-    /// With these options.
+    /// Sets the options of the migration.
     #[must_use]
     pub fn describe(
         mut self,
@@ -115,9 +115,9 @@ impl Scenario {
         self
     }
 
-    /// Not the migration is swept but its undo after the pivot (R18): an earlier process has
-    /// migrated, and applications have appended these events to each object since. The way back is
-    /// `down`, which must handle what writers append, too.
+    /// Sweeps the undo after the pivot instead of the migration (R18): an earlier process has
+    /// migrated, and applications have appended these events to each object since. `down`
+    /// transforms them back. It must handle the events of writers, too.
     #[must_use]
     pub fn reversed_with(mut self, down: impl EventTransformer, since: Vec<Event>) -> Self {
         let down = Arc::new(down);
@@ -125,7 +125,7 @@ impl Scenario {
         self
     }
 
-    /// What the process that is swept applies to events.
+    /// Returns the transformation that the swept process applies.
     pub(super) fn applied(&self) -> Arc<dyn EventTransformer> {
         match &self.reversal {
             Some(reversal) => Arc::clone(&reversal.down),
@@ -133,16 +133,16 @@ impl Scenario {
         }
     }
 
-    /// Not the migration is swept but its undo: an earlier process crashed after its first operation
-    /// of this name, such as `event_store.append`.
+    /// Sweeps the undo instead of the migration: an earlier process crashed after its first
+    /// operation of this name, such as `event_store.append`.
     #[must_use]
     pub fn undone_after(mut self, operation: &'static str) -> Self {
         self.undone_after = Some(operation);
         self
     }
 
-    /// Writers append these events to this object, one at a time and in order, and then no more.
-    /// Unless told, they make up events that no transformation changes, without end.
+    /// Writers append these events to this object, one at a time and in order, and then stop. By
+    /// default they generate events that no transformation changes, without end.
     #[must_use]
     pub fn appended_meanwhile(mut self, object: ObjectId, events: Vec<Event>) -> Self {
         let appends = self.appends.get_or_insert_default();
@@ -150,8 +150,8 @@ impl Scenario {
         self
     }
 
-    /// Writers have not registered the transformation: what becomes of an event of a retired schema
-    /// after the cutover, the migration's policy decides (R11).
+    /// Writers have not registered the transformation. After the cutover the migration's policy
+    /// applies to an event of a retired schema (R11).
     #[must_use]
     pub fn unregistered(mut self) -> Self {
         self.registered = false;

@@ -1,4 +1,4 @@
-//! A world with processes in it.
+//! A world with processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) struct Simulation<'a> {
     pub(super) place: Place,
     pub(super) locks: MemoryLocks,
     pub(super) plan: FaultPlan,
-    /// What applications appended: the objects' first events, and those of writers.
+    /// The events that applications appended: the objects' first ones, and those of writers.
     pub(super) histories: BTreeMap<ObjectId, History>,
     environment: Environment,
     writers: Arc<Vec<Writer>>,
@@ -48,7 +48,7 @@ pub(super) struct Process {
 
 impl<'a> Simulation<'a> {
     /// # Errors
-    /// Those of the scenario: an object twice, a cell without events.
+    /// Those of the scenario: an object named twice, a cell without events.
     pub(super) async fn new(scenario: &'a Scenario, plan: FaultPlan) -> Result<Self> {
         let environment = environment(0);
         let place = match &scenario.place {
@@ -81,9 +81,10 @@ impl<'a> Simulation<'a> {
             let given = scenario.appends.as_ref();
             let given = given.map(|appends| appends.get(object).cloned().unwrap_or_default());
             let writer = Writer::new(&place, object, &history, process, given);
-            writers.push(match scenario.registered {
-                true => writer.registering(Arc::clone(&scenario.transformer)),
-                false => writer,
+            writers.push(if scenario.registered {
+                writer.registering(Arc::clone(&scenario.transformer))
+            } else {
+                writer
             });
             histories.insert(object.clone(), history);
             observer = observer.object(object.clone());
@@ -100,20 +101,20 @@ impl<'a> Simulation<'a> {
         })
     }
 
-    /// A process that has just started. Processes of one holder have different seeds too: the
-    /// machine is the same, its randomness is not.
+    /// Returns a process that has just started. Processes of one holder have different seeds too:
+    /// the machine is the same, its randomness is not.
     ///
     /// # Errors
-    /// `Invalid` for a holder that is no name.
+    /// `Invalid` for an invalid holder name.
     pub(super) async fn process(&self, holder: &str, seed: u64) -> Result<Process> {
         let locks = Arc::new(self.locks.clone());
         self.process_with(holder, seed, locks).await
     }
 
-    /// A process that no lock keeps from anything: every process has its own locks.
+    /// Returns a process that no lock stops: every such process has its own locks.
     ///
     /// # Errors
-    /// `Invalid` for a holder that is no name.
+    /// `Invalid` for an invalid holder name.
     pub(super) async fn process_without_lock(&self, holder: &str, seed: u64) -> Result<Process> {
         let locks = MemoryLocks::new(Arc::clone(&self.environment.clock));
         self.process_with(holder, seed, Arc::new(locks)).await
@@ -141,7 +142,7 @@ impl<'a> Simulation<'a> {
         Ok(Process { actor, service })
     }
 
-    /// Writers append an event to each object, wherever the object's stream is.
+    /// Lets writers append an event to the active stream of each object.
     pub(super) fn writer(&self) -> Interjection {
         let writers = Arc::clone(&self.writers);
         Interjection::new(move || {
@@ -154,18 +155,18 @@ impl<'a> Simulation<'a> {
         })
     }
 
-    /// Writers append all that they were given.
+    /// Lets writers append all events that they were given.
     pub(super) async fn append_the_rest(&self) {
         for writer in self.writers.iter() {
             while writer.append().await {}
         }
     }
 
-    /// Where an undo is swept: a process does what is to be undone, and where it is the undo of what
-    /// is not finished, crashes.
+    /// Where an undo is swept, runs a process that migrates. It crashes, where the undo of an
+    /// unfinished migration is swept.
     ///
     /// # Errors
-    /// When it does not.
+    /// When the process does not end in this way.
     pub(super) async fn interrupt(&self) -> Result<(), String> {
         if let Some(reversal) = &self.scenario.reversal {
             self.migrate_and_append(&reversal.since).await?;
@@ -209,7 +210,7 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// The streams that have a cell, of all that were ever heard of.
+    /// Returns the streams that have a cell, of all that any operation named.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -277,18 +278,18 @@ impl Process {
         (scenario.describe)(builder).execute().await
     }
 
-    /// Describes how this migration of the scenario is gone on with.
+    /// Describes how to resume this migration of the scenario.
     pub(super) fn resume(&self, scenario: &Scenario, migration: MigrationId) -> ResumeBuilder {
         let builder = self.service.resume(migration);
         builder.transform_with(scenario.applied())
     }
 
-    /// Describes how an unfinished migration is undone.
+    /// Describes how to undo an unfinished migration.
     pub(super) fn undo(&self, migration: MigrationId) -> RollBackBuilder {
         self.service.roll_back(migration).undo_only()
     }
 
-    /// The migrations that were planned and have not ended.
+    /// Returns the migrations that were planned and have not ended.
     ///
     /// # Errors
     /// Those of the records.

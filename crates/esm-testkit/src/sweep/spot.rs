@@ -1,4 +1,4 @@
-//! One run of a sweep: where, what, and how it goes on.
+//! One run of a sweep: its operation, fault and continuation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use esm_core::{Error, Result};
 use crate::faults::{Fault, Gate, Interjection};
 use crate::tap::{Call, Effect};
 
-/// One run of a sweep. Written as it is replayed: `12:after:other`, and with a second fault
+/// One run of a sweep. Its text replays it: `12:after:other`, and with a second fault
 /// `12:after:other:5:before`.
 ///
 /// ```
@@ -20,14 +20,14 @@ use crate::tap::{Call, Effect};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Spot {
-    /// The number of the first process's operation that the fault is at.
+    /// The number of the operation of the first process that the fault hits.
     pub operation: u64,
     /// The fault.
     pub fault: SpotFault,
-    /// How it goes on.
+    /// The continuation after the fault.
     pub then: Then,
-    /// A fault of the process that goes on: the number of its operation, and what happens there.
-    /// Another goes on after it.
+    /// A fault of the process that continues: the number of its operation, and the fault. Another
+    /// process continues after it.
     pub again: Option<(u64, SpotFault)>,
 }
 
@@ -47,18 +47,18 @@ pub enum SpotFault {
     CrashAfter,
     /// `fail`: the operation does not happen and fails.
     FailBefore,
-    /// `lost`: the operation happens and its answer is lost.
+    /// `lost`: the operation happens and its response is lost.
     FailAfter,
     /// `twice`: the operation happens twice.
     Duplicate,
-    /// `pause`: a process without a lock stops before the operation, and goes on when another has
-    /// finished; a zombie.
+    /// `pause`: a process without a lock pauses before the operation, and continues when another
+    /// has finished; a zombie.
     Pause,
     /// `write`: an application appends an event before the operation.
     Write,
 }
 
-/// How it goes on after the fault.
+/// The continuation after the fault.
 ///
 /// ```
 /// use esm_testkit::sweep::{Spot, Then};
@@ -75,12 +75,12 @@ pub enum Then {
     Other,
     /// `back`: another holder rolls back, after the lease.
     RollBack,
-    /// `rival`: another holder begins a migration of its own.
+    /// `rival`: another holder begins its own migration.
     Rival,
 }
 
 impl Spot {
-    /// This spot, but that it goes on so.
+    /// Returns this spot with another continuation.
     pub(super) fn with(self, then: Then) -> Self {
         Self { then, ..self }
     }
@@ -109,12 +109,12 @@ impl SpotFault {
     /// The faults of the sweep of pairs: those that end a process.
     pub const ENDS: [Self; 2] = [Self::CrashBefore, Self::CrashAfter];
 
-    /// Whether this fault can happen to such a call.
+    /// Returns whether this fault can happen to such a call.
     pub(super) fn can_happen_to(self, call: &Call) -> bool {
         self != Self::Duplicate || !call.once
     }
 
-    /// Whether this fault at such a call leaves what no other fault leaves.
+    /// Returns whether this fault at such a call leaves a storage that no other fault leaves.
     pub(super) fn matters_at(self, effect: Effect) -> bool {
         effect == Effect::Write || matches!(self, Self::FailBefore | Self::Pause | Self::Write)
     }
@@ -140,10 +140,10 @@ impl Then {
         (Self::Rival, "rival"),
     ];
 
-    /// How it goes on after a crash.
+    /// The continuations after a crash.
     pub const AFTER_CRASHES: [Self; 3] = [Self::Same, Self::Other, Self::RollBack];
 
-    /// The actor that goes on after a crash.
+    /// The actor that continues after a crash.
     pub(super) fn goes_on(self) -> &'static str {
         match self {
             Self::Same => "first-2",
@@ -151,7 +151,7 @@ impl Then {
         }
     }
 
-    /// What others do while a zombie sleeps.
+    /// The actions of other processes while a zombie is paused.
     pub const DURING_PAUSES: [Self; 3] = [Self::Other, Self::RollBack, Self::Rival];
 }
 

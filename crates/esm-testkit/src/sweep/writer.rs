@@ -15,7 +15,7 @@ use super::Place;
 use crate::event;
 use crate::observe::History;
 
-/// An instance of an application, which remembers where the object's stream was.
+/// An instance of an application, which caches the place of the object's stream.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) object: ObjectId,
@@ -25,20 +25,20 @@ pub(super) struct Writer {
     source: Mutex<Source>,
 }
 
-/// Where its events come from.
+/// The source of its events.
 #[derive(Debug)]
 enum Source {
-    /// Made up, of a type that no transformation changes.
+    /// Generated, of a type that no transformation changes.
     MadeUp,
-    /// Given; ends where one is refused, for the next rest on it.
+    /// Given. They end where one is refused, because the next ones depend on it.
     Given(VecDeque<Event>),
 }
 
 impl Writer {
-    /// The type of the events that are made up; no scenario may transform it.
+    /// The type of generated events; no scenario may transform it.
     pub(super) const EVENT_TYPE: &'static str = "AppendedMeanwhile";
 
-    /// A writer to this object, which appends these events, or made up ones.
+    /// Returns a writer to this object, which appends these events, or generated ones.
     pub(super) fn new(
         place: &Place,
         object: &ObjectId,
@@ -61,18 +61,18 @@ impl Writer {
         }
     }
 
-    /// Has registered this transformation, as code of the old schema should (R11).
+    /// Registers this transformation, as code of the old schema should (R11).
     pub(super) fn registering(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
         self.client = self.client.with_transformer(transformer);
         self
     }
 
-    /// Appends one event wherever the object's stream is, and writes down what it was told.
-    /// Answers whether there was one.
+    /// Appends one event to the object's active stream, and records the outcome. Returns whether
+    /// there was an event left.
     ///
     /// # Panics
-    /// When it fails: no migration may keep a writer from appending, but for an event of a schema
-    /// that it retires (R11).
+    /// When the append fails: no migration may keep a writer from appending, except an event of a
+    /// schema that it retires (R11).
     pub(super) async fn append(&self) -> bool {
         let mut source = self.source.lock().await;
         let event = match &mut *source {
@@ -88,7 +88,7 @@ impl Writer {
         true
     }
 
-    /// Appends this event, and writes down what it was told; `false` where it was refused (R11).
+    /// Appends this event, and records the outcome; `false` where it was refused (R11).
     ///
     /// # Panics
     /// As [`append`](Self::append).

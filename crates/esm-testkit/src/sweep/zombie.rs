@@ -8,12 +8,12 @@ use super::end;
 use super::simulation::{Process, Simulation};
 use crate::faults::Gate;
 
-/// The first process, without a lock, stops before an operation; another finishes, rolls back, or
-/// migrates by itself; then the first goes on. It may find everything done or stop, and says so; it
-/// sets nothing back: the observer looks after its every operation.
+/// Pauses the first process, which has no lock, before an operation. Another process finishes,
+/// rolls back, or migrates by itself; then the first continues. It may find everything done, or
+/// stop and report that. It sets nothing back: the observer checks after its every operation.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// The violation, for people.
 pub(super) async fn simulate(
     simulation: &Simulation<'_>,
     then: Then,
@@ -24,7 +24,7 @@ pub(super) async fn simulate(
     let sleeper = async {
         let first = unlocked(simulation, "first", 1).await?;
         let ended = first.actor.run(first.work(scenario)).await;
-        // without a lock it may need fewer operations, and never come to the one where it pauses
+        // without a lock it may need fewer operations, and never reach the one where it pauses
         gate.open();
         gate.pass().await;
         Ok::<_, String>(First::of(simulation, ended))
@@ -38,11 +38,11 @@ pub(super) async fn simulate(
     let (woken, met) = tokio::join!(sleeper, meanwhile);
     let woken = woken?;
     let verdict = async {
-        // what a watch has seen is why the rest went wrong
+        // the violation that a watch found is the cause of the rest
         end::check_violations(simulation)?;
         met?;
         check_woken(simulation, &woken).await?;
-        // whoever comes next finds or makes everything right
+        // the next process finds or makes everything right
         simulation.let_leases_pass().await;
         let last = continuation::start(simulation, "last", 3).await?;
         continuation::finish_all(simulation, &last).await?;
@@ -52,9 +52,9 @@ pub(super) async fn simulate(
     verdict.map_err(|what| format!("{what}\nthe process that was paused: {woken:?}"))
 }
 
-/// What the process that was paused says must be so: that it succeeded, where everything is migrated;
-/// that another was faster; that it waited for its lock longer than the lease; that what it was to
-/// undo has ended.
+/// Checks that the report of the paused process is true: it succeeded, and everything is migrated;
+/// or another process won; or it waited for its lock longer than the lease; or the migration that
+/// it was to undo has ended.
 async fn check_woken(simulation: &Simulation<'_>, woken: &First) -> Result<(), String> {
     let undoes = simulation.scenario.undone_after.is_some();
     let kind = match woken {
@@ -69,7 +69,7 @@ async fn check_woken(simulation: &Simulation<'_>, woken: &First) -> Result<(), S
     }
 }
 
-/// What another does while the first sleeps.
+/// Runs the other processes while the first is paused.
 async fn others(simulation: &Simulation<'_>, then: Then) -> Result<(), String> {
     let other = unlocked(simulation, "other", 2).await?;
     match then {

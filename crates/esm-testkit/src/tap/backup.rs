@@ -41,7 +41,7 @@ pub struct TappedBackups<T> {
 }
 
 impl<T: Tap> TappedBackups<T> {
-    /// This provider, with this tap.
+    /// Decorates this provider with this tap.
     pub fn new(inner: Arc<dyn BackupProvider>, tap: T) -> Self {
         Self { inner, tap }
     }

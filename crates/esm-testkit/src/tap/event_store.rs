@@ -37,7 +37,7 @@ pub struct TappedEventStore<T> {
 }
 
 impl<T: Tap> TappedEventStore<T> {
-    /// This store, with this tap.
+    /// Decorates this store with this tap.
     pub fn new(inner: Arc<dyn EventStore>, tap: T) -> Self {
         Self { inner, tap }
     }

@@ -34,7 +34,7 @@ pub struct TappedLocks<T> {
 }
 
 impl<T: Tap> TappedLocks<T> {
-    /// This provider, with this tap.
+    /// Decorates this provider with this tap.
     pub fn new(inner: Arc<dyn LockProvider>, tap: T) -> Self {
         Self { inner, tap }
     }

@@ -1,4 +1,4 @@
-//! What was called, in order.
+//! The calls, in order.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use esm_core::{ErrorKind, Result};
 
 use super::{Call, Effect};
 
-/// One call, and what came of it.
+/// A call and its outcome.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -34,17 +34,17 @@ use super::{Call, Effect};
 pub struct Operation {
     /// Its number among the calls of all actors, from 0.
     pub index: u64,
-    /// Who called.
+    /// The name of the caller.
     pub actor: String,
     /// Its number among the calls of this actor, from 0.
     pub of_actor: u64,
-    /// What was called.
+    /// The call.
     pub call: Call,
-    /// What the caller learned; absent while the call is under way.
+    /// What its caller got; absent while the call is under way.
     pub outcome: Option<Outcome>,
 }
 
-/// What a caller learned of a call.
+/// What the caller of a call got.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -71,7 +71,7 @@ pub enum Outcome {
     Ok,
     /// It failed.
     Err(ErrorKind),
-    /// Nothing: the caller crashed.
+    /// Nothing, because the caller crashed.
     Crashed,
 }
 
@@ -85,8 +85,8 @@ impl Outcome {
 }
 
 impl Operation {
-    /// The stream that it is about, if it is about one that may be an object's: on a native store
-    /// event stores have some for themselves.
+    /// Returns the stream of the call, if it may be an object's. On a native store event stores
+    /// have streams for themselves.
     pub(crate) fn stream(&self) -> Option<StreamId> {
         let (of_trait, _) = self.call.name.split_once('.')?;
         let is_objects = match of_trait {
@@ -132,9 +132,9 @@ impl fmt::Display for Operation {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// That change nothing.
+    /// Calls that change nothing.
     pub reads: u64,
-    /// That may change something.
+    /// Calls that may change the storage.
     pub writes: u64,
 }
 
@@ -164,7 +164,7 @@ pub struct Counts {
 pub struct OperationLog(Arc<Mutex<Vec<Operation>>>);
 
 impl OperationLog {
-    /// No calls.
+    /// Returns an empty log.
     pub fn new() -> Self {
         Self::default()
     }
@@ -197,22 +197,22 @@ impl OperationLog {
         }
     }
 
-    /// All calls, in the order in which they began.
+    /// Returns all calls, in the order in which they began.
     pub fn operations(&self) -> Vec<Operation> {
         self.lock().clone()
     }
 
-    /// Number of calls.
+    /// Returns the number of calls.
     pub fn len(&self) -> u64 {
         self.lock().len() as u64
     }
 
-    /// Whether nothing was called.
+    /// Returns whether the log is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What was called how often.
+    /// Returns the number of calls by name.
     pub fn names(&self) -> BTreeMap<&'static str, u64> {
         let mut names = BTreeMap::new();
         for operation in self.lock().iter() {
@@ -221,7 +221,8 @@ impl OperationLog {
         names
     }
 
-    /// Reads and writes by trait: `event_store`, `native_store`, `records`, `locks`, `backups`.
+    /// Returns reads and writes by trait: `event_store`, `native_store`, `records`, `locks`,
+    /// `backups`.
     pub fn counts(&self) -> BTreeMap<&'static str, Counts> {
         let mut counts = BTreeMap::<_, Counts>::new();
         for operation in self.lock().iter() {

@@ -1,9 +1,9 @@
-//! Decorators that tell a [`Tap`] of every call on every trait.
+//! Decorators that notify a [`Tap`] of every call on every trait.
 //!
 //! One set of decorators serves both purposes: with a [`Recorder`](crate::record::Recorder) they
-//! write down what is called, with an [`Actor`](crate::faults::Actor) they also let calls fail.
+//! record the calls, with an [`Actor`](crate::faults::Actor) they also make calls fail.
 //!
-//! A tap of your own sees every call and decides what its caller learns:
+//! Your own tap sees every call and decides what its caller gets:
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -14,7 +14,7 @@
 //! use esm_testkit::memory::MemoryRecords;
 //! use esm_testkit::tap::{Call, Effect, Tap, TappedRecords};
 //!
-//! /// Forbids what may change something.
+//! /// Refuses calls that may change the storage.
 //! #[derive(Debug, Clone)]
 //! struct ReadOnly;
 //!
@@ -115,13 +115,14 @@ pub enum Effect {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Trait and method: `event_store.append`.
+    /// The trait and method: `event_store.append`.
     pub name: &'static str,
-    /// What it is about: the stream, the record, the lock …; for people.
+    /// The stream, record or lock of the call; for people.
     pub key: String,
     /// Whether it can change the storage.
     pub effect: Effect,
-    /// Whether it cannot be made twice: it is no request of its own, or consumes what it is made on.
+    /// Whether the call cannot be made twice, because it sends no request of its own or consumes
+    /// its receiver.
     pub once: bool,
 }
 
@@ -147,13 +148,13 @@ impl Call {
     }
 }
 
-/// Is told of every call before and after it is made, and decides what the caller learns of it.
+/// Gets notified of every call before and after it is made, and decides what the caller gets.
 ///
 /// ```
 /// use esm_core::Result;
 /// use esm_testkit::tap::{Call, Tap};
 ///
-/// /// Prints what is called.
+/// /// Prints the calls.
 /// #[derive(Debug, Clone)]
 /// struct Printing;
 ///
@@ -175,17 +176,17 @@ impl Call {
 /// }
 /// ```
 pub trait Tap: Debug + Clone + Send + Sync + 'static {
-    /// What it remembers of a call between its beginning and its end.
+    /// What the tap keeps of a call between its beginning and its end.
     type Started: Send + Sync;
 
-    /// Before the call. An error is the caller's answer, and the call is not made.
+    /// Runs before the call. Where it fails, the caller gets this error and the call is not made.
     fn begin(&self, call: Call) -> impl Future<Output = Result<Self::Started>> + Send;
 
-    /// Whether the call is to be made twice. The caller gets the first answer. Not asked of calls that
-    /// cannot be.
+    /// Returns whether the call is to be made twice. The caller gets the first result. It does not
+    /// apply to calls that cannot be made twice.
     fn twice(&self, started: &Self::Started) -> bool;
 
-    /// After the call; what it returns is the caller's answer.
+    /// Runs after the call, and returns what the caller gets.
     fn end<T: Send>(
         &self,
         started: Self::Started,
@@ -193,14 +194,14 @@ pub trait Tap: Debug + Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<T>> + Send;
 }
 
-/// Makes a call through a tap. The call is an expression, because some borrow mutably and each
-/// attempt needs its own arguments.
+/// Makes a call through a tap. The call is an expression, because some calls borrow mutably and
+/// each attempt needs its own arguments.
 macro_rules! tapped {
     ($tap:expr, $call:expr, $invoke:expr) => {{
         let started = $crate::tap::Tap::begin(&$tap, $call).await?;
         let result = $invoke.await;
         if $crate::tap::Tap::twice(&$tap, &started) {
-            // the answer to the duplicate is lost
+            // the result of the duplicate is lost
             drop($invoke.await);
         }
         $crate::tap::Tap::end(&$tap, started, result).await

@@ -11,7 +11,7 @@ use esm_core::id::StreamId;
 use super::{Call, Tap, tapped};
 
 /// A native store whose calls go through a [`Tap`], below the
-/// [`ForeignEventStore`](esm_core::foreign::ForeignEventStore) that is made of it.
+/// [`ForeignEventStore`](esm_core::foreign::ForeignEventStore) that is built on it.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -38,7 +38,7 @@ pub struct TappedNativeStore<T> {
 }
 
 impl<T: Tap> TappedNativeStore<T> {
-    /// This store, with this tap.
+    /// Decorates this store with this tap.
     pub fn new(inner: Arc<dyn NativeStore>, tap: T) -> Self {
         Self { inner, tap }
     }

@@ -35,7 +35,7 @@ pub struct TappedRecords<T> {
 }
 
 impl<T: Tap> TappedRecords<T> {
-    /// These records, with this tap.
+    /// Decorates these records with this tap.
     pub fn new(inner: Arc<dyn Records>, tap: T) -> Self {
         Self { inner, tap }
     }

@@ -1,4 +1,4 @@
-//! Describing what is tested, and testing it.
+//! Describes a test.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,14 +9,12 @@ use esm_core::migration::MigrationBuilder;
 use esm_core::transform::EventTransformer;
 
 use super::folds::Folds;
-use super::prefixes;
-use super::run::{self, Run};
 
 type Describe = Arc<dyn Fn(MigrationBuilder) -> MigrationBuilder + Send + Sync>;
 
-/// A world in memory that tests *your* transformation and migration: old events in, writers
-/// running, faults on, and what the old code makes of the old events compared with what the new
-/// code makes of the new ones.
+/// A world in memory that tests *your* transformation and migration. It takes old events, runs
+/// writers, injects faults, and compares the old code's fold of the old events with the new code's
+/// fold of the new ones.
 ///
 /// ```
 /// use esm_core::event::Event;
@@ -34,18 +32,18 @@ type Describe = Arc<dyn Fn(MigrationBuilder) -> MigrationBuilder + Send + Sync>;
 ///     .check();
 /// ```
 ///
-/// It first transforms every beginning of the events (of long histories, some), without a storage,
-/// and compares the folds. Then come the runs, each in a fresh world: a part of the events is there
-/// at the beginning; writers with the production's
-/// [`ObjectClient`](esm_core::router::ObjectClient) append the rest one by one, some while two
-/// migrators without any lock work, which crash, stop, lose answers and do things twice, and some
-/// after the cutover. In every run
+/// It first transforms every prefix of the events (of long histories, some prefixes), without a
+/// storage, and compares the folds. Then come the runs, each in a fresh world. Some of the events
+/// are there from the beginning. Writers with the production's
+/// [`ObjectClient`](esm_core::router::ObjectClient) append the rest one by one: some while two
+/// migrators without any lock work, crash, stall, lose responses and repeat calls, and some after
+/// the cutover. In every run
 ///
 /// - the protocol's invariants hold after each operation on the storage,
-/// - in the end each acknowledged event, or its image, stands exactly once, in order,
+/// - each acknowledged event, or its image, is finally stored exactly once, in order,
 /// - and the folds agree.
 ///
-/// Whatever fails is made as small as it can be, and printed with a line that replays it.
+/// A failure is shrunk as far as possible, and printed with a line that replays it.
 #[derive(Clone)]
 pub struct World {
     pub(super) transformer: Arc<dyn EventTransformer>,
@@ -57,7 +55,7 @@ pub struct World {
     pub(super) seed: u64,
 }
 
-/// What a [`World`] has seen to be right.
+/// The runs of a [`World`] in which everything was right.
 ///
 /// ```
 /// use esm_core::transform::Identity;
@@ -70,21 +68,21 @@ pub struct World {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorldOutcome {
-    /// Number of beginnings of histories whose folds agree.
+    /// Number of prefixes of histories whose folds agree.
     pub prefixes: u64,
     /// Number of runs.
     pub runs: u64,
-    /// Number of events that writers appended, while the migration ran or after it, over all runs.
+    /// Number of events that writers appended, during or after the migration, over all runs.
     pub appended: u64,
-    /// Number of appends that were refused, over all runs: old code appended an event of a schema
-    /// that the migration retired. That writer then stops.
+    /// Number of refused appends, over all runs: old code appended an event of a schema that the
+    /// migration retired. That writer then stops.
     pub refused: u64,
     /// Number of migrators that crashed, over all runs.
     pub crashes: u64,
 }
 
 impl World {
-    /// Tests this transformation. Without an object there is nothing to test.
+    /// Returns a test of this transformation. Without an object there is nothing to test.
     pub fn new(transformer: impl EventTransformer) -> Self {
         Self {
             transformer: Arc::new(transformer),
@@ -97,11 +95,11 @@ impl World {
         }
     }
 
-    /// An object, such as `order/1`, and everything that ever happens to it in the old schema, in
-    /// order. Ids are unique over all of it. With several objects the migration is of all of them.
+    /// Adds an object, such as `order/1`, with its whole history in the old schema, in order. Event
+    /// ids are unique over all objects. One migration migrates all objects.
     ///
     /// # Panics
-    /// When that is no name of an object.
+    /// When the name is not a valid object.
     #[must_use]
     pub fn object(mut self, object: &str, events: impl IntoIterator<Item = Event>) -> Self {
         let object = object.parse().unwrap_or_else(|error| panic!("{error}"));
@@ -109,7 +107,7 @@ impl World {
         self
     }
 
-    /// Migrates with these options: books, backup, checks, what becomes of retired schemas.
+    /// Migrates with these options: books, backup, checks, the policy for retired schemas.
     #[must_use]
     pub fn migration(
         mut self,
@@ -119,8 +117,8 @@ impl World {
         self
     }
 
-    /// Compares what `old` makes of the events as they were appended with what `new` makes of what
-    /// stands in the migrated stream, by `same`.
+    /// Compares the fold of the appended events by `old` with the fold of the migrated stream by
+    /// `new`, using `same`.
     ///
     /// After the cutover the stream can hold events of the old schema too, where the migration
     /// accepts them unchanged.
@@ -135,60 +133,27 @@ impl World {
         self
     }
 
-    /// The writers have not registered the transformation with their
-    /// [`ObjectClient`](esm_core::router::ObjectClient): what becomes of their events of old schemas
-    /// after the cutover, the migration's policy decides. It refuses them unless told otherwise.
+    /// Leaves the transformation out of the writers'
+    /// [`ObjectClient`](esm_core::router::ObjectClient). After the cutover the migration's policy
+    /// then applies to their events of old schemas. It defaults to refusing them.
     #[must_use]
     pub fn unregistered(mut self) -> Self {
         self.registered = false;
         self
     }
 
-    /// This many runs; 64 unless told.
+    /// Sets the number of runs. Defaults to 64.
     #[must_use]
     pub fn runs(mut self, runs: u32) -> Self {
         self.runs = runs;
         self
     }
 
-    /// Other runs: the same seed gives the same.
+    /// Selects other runs. The same seed gives the same runs.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
-    }
-
-    /// Tests it; with the variable `ESM_WORLD`, that one run alone.
-    ///
-    /// # Panics
-    /// When something is wrong, with a line that replays it.
-    pub fn check(&self) -> WorldOutcome {
-        match self.try_check() {
-            Ok(outcome) => outcome,
-            Err(what) => panic!("{what}"),
-        }
-    }
-
-    /// As [`check`](Self::check), for who would rather have the answer.
-    ///
-    /// # Errors
-    /// What is wrong, for people, with a line that replays it.
-    pub fn try_check(&self) -> Result<WorldOutcome, String> {
-        if self.objects.iter().all(|(_, events)| events.is_empty()) {
-            return Err("there is nothing to test: give an object with events".to_owned());
-        }
-        let mut outcome = WorldOutcome {
-            prefixes: prefixes::check(self)?,
-            ..WorldOutcome::default()
-        };
-        match std::env::var("ESM_WORLD") {
-            Ok(text) => {
-                let one = text.parse::<Run>().map_err(|error| error.to_string())?;
-                run::add(&mut outcome, one.happen(self)?);
-            }
-            Err(_) => run::all(self, &mut outcome)?,
-        }
-        Ok(outcome)
     }
 }
 

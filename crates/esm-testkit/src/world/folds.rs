@@ -1,4 +1,4 @@
-//! What old and new code make of events, compared.
+//! Compares the folds of old and new code.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use esm_core::event::Event;
 
 type Compare = Arc<dyn Fn(&[Event], &[Event]) -> Result<(), String> + Send + Sync>;
 
-/// Compares what old code makes of old events with what new code makes of new ones.
+/// Compares the old code's fold of the old events with the new code's fold of the new ones.
 #[derive(Clone)]
 pub(super) struct Folds(Compare);
 
@@ -24,13 +24,14 @@ impl Folds {
     ) -> Self {
         Self(Arc::new(move |before, after| {
             let (old, new) = (old(before), new(after));
-            match same(&old, &new) {
-                true => Ok(()),
-                false => Err(format!(
+            if same(&old, &new) {
+                Ok(())
+            } else {
+                Err(format!(
                     "the folds differ: {} old events give {old:?}, {} new ones give {new:?}",
                     before.len(),
                     after.len()
-                )),
+                ))
             }
         }))
     }

@@ -1,5 +1,6 @@
-//! A user's own transformation and migration, tested.
+//! Tests a user's own transformation and migration.
 
+mod check;
 mod describe;
 mod folds;
 mod prefixes;

@@ -1,4 +1,4 @@
-//! Beginnings of histories, transformed without a storage.
+//! Prefixes of histories, transformed without a storage.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use esm_core::transform::Mapper;
 use super::World;
 use crate::SeededRandomness;
 
-/// Of longer histories not every beginning is looked at, but this many.
+/// Of a longer history this many prefixes are checked, not every one.
 const MOST: usize = 256;
 
-/// Checks the transformer and compares the folds of every beginning, the empty one too. Answers
-/// how many there are.
+/// Checks the transformer and compares the folds of every prefix, including the empty one. Returns
+/// the number of prefixes.
 pub(super) fn check(world: &World) -> Result<u64, String> {
     let mapper = Mapper::new(Arc::clone(&world.transformer)).checking_determinism();
     let mut ids = HashSet::new();
@@ -39,7 +39,7 @@ pub(super) fn check(world: &World) -> Result<u64, String> {
     Ok(checked)
 }
 
-/// What becomes of each event.
+/// The images of each event.
 fn images(mapper: &Mapper, object: &ObjectId, events: &[Event]) -> Result<Vec<Vec<Event>>, String> {
     let mut ids = HashSet::new();
     let mut images = Vec::new();
@@ -67,7 +67,7 @@ fn images(mapper: &Mapper, object: &ObjectId, events: &[Event]) -> Result<Vec<Ve
     Ok(images)
 }
 
-/// Lengths of beginnings, in order.
+/// Returns the lengths of the prefixes, in order.
 fn beginnings(length: usize, seed: u64) -> BTreeSet<usize> {
     if length < MOST {
         return (0..=length).collect();

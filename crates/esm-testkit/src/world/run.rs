@@ -14,9 +14,9 @@ use crate::sweep::{Disturbance, Ended, Happened, Scenario, disturbed};
 /// One run. Written as it is replayed: `3,0 2 first@12:lost second@3:write`.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
-    /// How many of each object's events are there at the beginning.
+    /// The number of each object's events that are there from the beginning.
     there: Vec<usize>,
-    /// How many events a cell has at the beginning, and a target's cell.
+    /// The number of events in a cell of a source, and in one of a target.
     cell: usize,
     disturbances: Vec<Disturbance>,
 }
@@ -57,7 +57,7 @@ impl Run {
     }
 }
 
-/// Random runs; of one that fails, the smallest that fails too.
+/// Random runs. A failing run is shrunk to the smallest that fails too.
 pub(super) fn all(world: &World, outcome: &mut WorldOutcome) -> Result<(), String> {
     let sizes: Vec<_> = world.objects.iter().map(|(_, e)| 0..=e.len()).collect();
     // most operations of two small migrations are among these
@@ -90,7 +90,7 @@ pub(super) fn all(world: &World, outcome: &mut WorldOutcome) -> Result<(), Strin
     }
 }
 
-/// Counts a run that was right.
+/// Counts a successful run.
 pub(super) fn add(outcome: &mut WorldOutcome, happened: Happened) {
     outcome.runs += 1;
     outcome.appended += happened.appended;

@@ -7,7 +7,7 @@ use super::{id, make, read, sections};
 use crate::conformance::verdict::ensure_err;
 use crate::conformance::{BackupHarness, Failure, Verdict};
 
-/// A finished backup, which could be read.
+/// A finished backup that could be read.
 async fn finished(harness: &dyn BackupHarness) -> Result<BackupId, Failure> {
     let (provider, id) = (harness.open().await, id("spoiled")?);
     make(&*provider, &id, &sections()?).await?;
@@ -32,7 +32,7 @@ pub async fn corruption_is_noticed(harness: &dyn BackupHarness) -> Verdict {
     ensure_corrupt(harness, &id, what).await
 }
 
-/// Guarantee 3: so is an end that is not there, wherever the rest ends.
+/// Guarantee 3: so is a missing end, wherever the rest ends.
 pub async fn a_missing_end_is_noticed(harness: &dyn BackupHarness) -> Verdict {
     let (id, what) = (finished(harness).await?, "a backup without its end");
     if !harness.truncate(&id).await {

@@ -106,7 +106,7 @@ macro_rules! backup_conformance {
     };
 }
 
-/// What a section of a backup held, however its events were divided.
+/// The events of a section of a backup, however they were divided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Section {
     begin: BackupSection,
@@ -222,7 +222,7 @@ pub async fn what_was_written_is_read(harness: &dyn BackupHarness) -> Verdict {
     Ok(())
 }
 
-/// The manifest says what was asked for and what came of it, everywhere the same.
+/// The manifest has the requested settings and the actual counts, wherever it is read.
 pub async fn a_manifest_counts_and_keeps_the_draft(harness: &dyn BackupHarness) -> Verdict {
     let (provider, id, sections) = (harness.open().await, id("backup")?, sections()?);
     let draft = draft(&id);
@@ -277,7 +277,7 @@ pub async fn an_empty_backup_is_a_backup(harness: &dyn BackupHarness) -> Verdict
     Ok(())
 }
 
-/// Guarantee 3, beyond what a buffer holds.
+/// Guarantee 3, for more than a buffer holds.
 pub async fn a_large_backup_is_read(harness: &dyn BackupHarness) -> Verdict {
     let (provider, id) = (harness.open().await, id("large")?);
     let mut events = Vec::new();
@@ -321,7 +321,7 @@ pub async fn nothing_is_seen_before_the_end(harness: &dyn BackupHarness) -> Verd
     Ok(())
 }
 
-/// Guarantee 1: what a crash leaves is no backup, and does not take the name.
+/// Guarantee 1: a backup whose writer crashed does not exist, and its name is free.
 pub async fn a_dropped_writer_leaves_no_backup(harness: &dyn BackupHarness) -> Verdict {
     let (provider, id, sections) = (harness.open().await, id("crashed")?, sections()?);
     let mut writer = provider.create(draft(&id)).await?;
@@ -376,7 +376,7 @@ pub async fn one_of_two_writers_wins(harness: &dyn BackupHarness) -> Verdict {
     ];
     let mut writers = Vec::new();
     for provider in [&one, &two] {
-        // who began second may be refused at once
+        // the writer that began second may be refused at once
         if let Ok(writer) = provider.create(draft(&id)).await {
             writers.push(writer);
         }
@@ -392,7 +392,7 @@ pub async fn one_of_two_writers_wins(harness: &dyn BackupHarness) -> Verdict {
                 let refused = *error.kind() == ErrorKind::AlreadyExists;
                 ensure!(
                     refused,
-                    "a loser got another answer than AlreadyExists: {error:?}"
+                    "a loser got another error than AlreadyExists: {error:?}"
                 );
             }
         }
@@ -412,12 +412,12 @@ pub async fn one_of_two_writers_wins(harness: &dyn BackupHarness) -> Verdict {
     Ok(())
 }
 
-/// `NotFound` for what was never written.
+/// Reading a backup that was never written fails with `NotFound`.
 pub async fn a_missing_backup_is_not_found(harness: &dyn BackupHarness) -> Verdict {
     ensure_missing(&*harness.open().await, &id("missing")?, "of nothing").await
 }
 
-/// Each finished backup once.
+/// Lists each finished backup once.
 pub async fn all_backups_are_listed_once(harness: &dyn BackupHarness) -> Verdict {
     let (provider, sections) = (harness.open().await, sections()?);
     let mut wanted = Vec::new();
@@ -434,7 +434,7 @@ pub async fn all_backups_are_listed_once(harness: &dyn BackupHarness) -> Verdict
     Ok(())
 }
 
-/// A deletion takes one backup, and may be repeated.
+/// A deletion removes one backup, and may be repeated.
 pub async fn a_deleted_backup_is_gone(harness: &dyn BackupHarness) -> Verdict {
     let (provider, other) = (harness.open().await, harness.open().await);
     let (gone, kept) = (id("backup")?, id("backup 2")?);
@@ -452,7 +452,7 @@ pub async fn a_deleted_backup_is_gone(harness: &dyn BackupHarness) -> Verdict {
     Ok(())
 }
 
-/// Any valid name works, and no two names are one backup.
+/// Every valid name works, and no two names are one backup.
 pub async fn odd_backup_names_do_not_collide(harness: &dyn BackupHarness) -> Verdict {
     let provider = harness.open().await;
     let names: Vec<_> = super::fixtures::odd_names()

@@ -1,4 +1,4 @@
-//! Restores: the objects are in memory, their backups in what is tested.
+//! Restores: the objects are in memory, their backups in the tested provider.
 
 use esm_core::ErrorKind;
 use esm_core::backup::{BackupOptions, BackupService, RestoreOptions, RestoreTarget};
@@ -12,7 +12,7 @@ use crate::conformance::verdict::{ensure, ensure_eq, ensure_err};
 use crate::conformance::{BackupHarness, Failure, Verdict};
 use crate::memory::MemoryWorld;
 
-/// An object that was backed up, and has gone on since.
+/// An object that was backed up, and has changed since.
 struct GoneOn<'a> {
     harness: &'a dyn BackupHarness,
     memory: MemoryWorld,
@@ -50,8 +50,8 @@ impl<'a> GoneOn<'a> {
     }
 }
 
-/// Guarantee 3, for who relies on it: an object that has gone on is what it was. A restore that is
-/// made again reads the backup again, and finds that it is done.
+/// Guarantee 3, for its users: an object that has changed is restored. A repeated restore reads the
+/// backup again, and finds that it is done.
 pub async fn a_restore_brings_back_what_was_backed_up(harness: &dyn BackupHarness) -> Verdict {
     let gone_on = GoneOn::new(harness).await?;
     let service = gone_on.service().await;

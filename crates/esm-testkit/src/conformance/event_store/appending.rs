@@ -29,7 +29,7 @@ pub async fn a_missing_stream_is_empty(harness: &dyn EventStoreHarness) -> Verdi
     Ok(())
 }
 
-/// The returned tail is the header of the new cell, and is what `tail` says (guarantees 2, 3, 6).
+/// The returned tail is the header of the new cell, and `tail` returns it (guarantees 2, 3, 6).
 pub async fn an_append_gives_the_next_tail(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     let first = append(0..3)?;
@@ -46,8 +46,8 @@ pub async fn an_append_gives_the_next_tail(harness: &dyn EventStoreHarness) -> V
     Ok(())
 }
 
-/// Guarantee 4: the answer is `Conflict` with the actual number of events, if it is named, and
-/// nothing is written.
+/// Guarantee 4: the append fails with `Conflict` and the actual number of events, if it names one,
+/// and nothing is written.
 pub async fn an_append_at_an_old_tail_conflicts(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other, id) = (harness.open().await, harness.open().await, stream()?);
     let old = store.append(&id, &Tail::default(), append(0..2)?).await?;
@@ -62,8 +62,8 @@ pub async fn an_append_at_an_old_tail_conflicts(harness: &dyn EventStoreHarness)
     Ok(())
 }
 
-/// Idempotence of `append`: the same commit at the same tail succeeds again, once written, also
-/// when others came after it.
+/// Idempotence of `append`: the same commit at the same tail succeeds again, once written, even
+/// when other cells came after it.
 pub async fn the_same_append_succeeds_again(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other, id) = (harness.open().await, harness.open().await, stream()?);
     let before = store.append(&id, &Tail::default(), append(0..2)?).await?;
@@ -129,8 +129,8 @@ pub async fn what_is_too_large_is_refused(harness: &dyn EventStoreHarness) -> Ve
     Ok(())
 }
 
-/// Guarantee 2, and the chain of control cells that a resumed scan follows (R4): every header says
-/// what `Tail::next_header` says of the cell before it.
+/// Guarantee 2, and the chain of control cells that a resumed scan follows (R4): every header is
+/// what `Tail::next_header` returns for the cell before it.
 pub async fn cells_are_chained(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     mixed_stream(&*store, &id).await?;
@@ -152,7 +152,7 @@ pub async fn cells_are_chained(harness: &dyn EventStoreHarness) -> Verdict {
     Ok(())
 }
 
-/// Guarantee 6: no handle sees an old end, whoever wrote last.
+/// Guarantee 6: no handle sees an old end, whichever handle wrote last.
 pub async fn a_tail_is_exact_for_everybody(harness: &dyn EventStoreHarness) -> Verdict {
     let (one, two, id) = (harness.open().await, harness.open().await, stream()?);
     for number in 0..40 {
@@ -170,7 +170,7 @@ pub async fn a_tail_is_exact_for_everybody(harness: &dyn EventStoreHarness) -> V
     Ok(())
 }
 
-/// Guarantee 6, for a process that knows nothing of the stream.
+/// Guarantee 6, for a process that has not read the stream before.
 pub async fn a_fresh_handle_finds_a_far_tail(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     let mut tail = Tail::default();
@@ -205,7 +205,7 @@ pub async fn writes_outlive_their_handle(harness: &dyn EventStoreHarness) -> Ver
     Ok(())
 }
 
-/// A write to one stream is none to another, nor is it read there, however alike their names are.
+/// A write to one stream changes no other, however alike their names are.
 pub async fn streams_do_not_disturb_each_other(harness: &dyn EventStoreHarness) -> Verdict {
     let store = harness.open().await;
     let (a, b) = (StreamId::new("stream")?, StreamId::new("stream.1")?);

@@ -24,7 +24,7 @@ async fn ensure_unsupported(store: &dyn EventStore) -> Verdict {
 }
 
 /// Guarantee 5: at the tail with the Close, at the one before, and at an older one every write
-/// answers `Closed`, before `Conflict`, with the very Close.
+/// fails with `Closed`, not `Conflict`, and returns that Close.
 pub async fn nothing_follows_a_close(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other, id) = (harness.open().await, harness.open().await, stream()?);
     let old = store.append(&id, &Tail::default(), append(0..2)?).await?;
@@ -50,8 +50,8 @@ pub async fn nothing_follows_a_close(harness: &dyn EventStoreHarness) -> Verdict
     Ok(())
 }
 
-/// Idempotence of `append`, also after a Close: who got no answer learns that the write stands
-/// (R10), and does not repeat it in the target.
+/// Idempotence of `append`, even after a Close: a writer whose response was lost learns that its
+/// write is stored (R10), and does not repeat it in the target.
 pub async fn what_stands_before_a_close_succeeds_again(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other, id) = (harness.open().await, harness.open().await, stream()?);
     let before = store.append(&id, &Tail::default(), append(0..2)?).await?;
@@ -154,7 +154,7 @@ pub async fn a_close_is_kept_as_written(harness: &dyn EventStoreHarness) -> Verd
     Ok(())
 }
 
-/// R17: writers step over a Fence, which is no event and is kept as written.
+/// R17: writers ignore a Fence, which is no event and is kept as written.
 pub async fn a_fence_is_stepped_over(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     if !store.capabilities().fence {

@@ -13,7 +13,7 @@ use crate::conformance::fixtures::{
 use crate::conformance::verdict::{ensure, ensure_eq};
 use crate::conformance::{EventStoreHarness, Verdict};
 
-/// Guarantee 1: every field of an event comes back to the byte.
+/// Guarantee 1: every field of an event is preserved to the byte.
 pub async fn bytes_survive(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id, wanted) = (harness.open().await, stream()?, odd_events()?);
     let cells = wanted.iter().cloned().map(CellEvent::from).collect();
@@ -44,7 +44,7 @@ pub async fn bytes_survive(harness: &dyn EventStoreHarness) -> Verdict {
     Ok(())
 }
 
-/// Guarantee 1, of what a copier writes beside the events (R1, R2, R15).
+/// Guarantee 1, of the fields that a copier writes beside the events (R1, R2, R15).
 pub async fn what_a_copier_writes_survives(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     let retired = |name: &str, version| -> esm_core::Result<Schema> {
@@ -105,7 +105,7 @@ pub async fn what_a_copier_writes_survives(harness: &dyn EventStoreHarness) -> V
     Ok(())
 }
 
-/// Any valid name works, and no two names are one stream.
+/// Every valid name works, and no two names are one stream.
 pub async fn odd_names_do_not_collide(harness: &dyn EventStoreHarness) -> Verdict {
     let store = harness.open().await;
     let mut written = BTreeMap::new();

@@ -8,8 +8,9 @@ use crate::conformance::fixtures::{append, mixed_stream, read_all};
 use crate::conformance::verdict::{ensure, ensure_eq, ensure_err};
 use crate::conformance::{EventStoreHarness, Verdict};
 
-/// With the capability the stream is gone and no other is; absent is fine, and so is a second
-/// time. Without it the answer is `Unsupported` and nothing changes.
+/// With the capability the stream is removed and no other is. A missing stream is no error, and
+/// neither is a second call. Without the capability the call fails with `Unsupported` and nothing
+/// changes.
 pub async fn discarding_as_the_capability_says(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other) = (harness.open().await, harness.open().await);
     let (id, kept) = (StreamId::new("target")?, StreamId::new("target.1")?);
@@ -37,7 +38,8 @@ pub async fn discarding_as_the_capability_says(harness: &dyn EventStoreHarness) 
         6,
         "cells of another stream"
     );
-    // a zombie may put cells into a discarded target (R17); whoever meets its Fence discards again
+    // a zombie may put cells into a discarded target (R17); the next process that finds its Fence
+    // discards it again
     store.append(&id, &Tail::default(), append(0..1)?).await?;
     other.discard(&id).await?;
     ensure!(

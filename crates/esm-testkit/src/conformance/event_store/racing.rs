@@ -1,4 +1,4 @@
-//! Many at once.
+//! Races.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::conformance::{EventStoreHarness, Failure, Verdict};
 
 const RACERS: usize = 16;
 
-/// More tries than a race can take; a store that never comes to an end is broken.
+/// More attempts than a race can take. A store that needs them is broken.
 const TRIES: u64 = 20_000;
 
 async fn handles(harness: &dyn EventStoreHarness) -> Vec<Arc<dyn EventStore>> {
@@ -40,7 +40,7 @@ pub async fn one_of_many_appends_wins(harness: &dyn EventStoreHarness) -> Verdic
         ensure_eq!(won.len(), 1, "winners among {RACERS}");
         for answer in lost {
             let conflict = answer.is_err_and(|e| matches!(e.kind(), ErrorKind::Conflict { .. }));
-            ensure!(conflict, "a loser got another answer than Conflict");
+            ensure!(conflict, "a loser got another error than Conflict");
         }
         let winner = won.remove(0)?;
         ensure_eq!(
@@ -83,13 +83,13 @@ pub async fn one_of_appends_and_closes_wins(harness: &dyn EventStoreHarness) -> 
                 Some(_) => matches!(error.kind(), ErrorKind::Closed(_)),
                 None => matches!(error.kind(), ErrorKind::Conflict { .. }),
             };
-            ensure!(told, "a loser is told what is not so: {error:?}");
+            ensure!(told, "a loser got a wrong number of events: {error:?}");
         }
     }
     Ok(())
 }
 
-/// Gives the others a chance between a look and a write, however fast the storage is.
+/// Gives other tasks a chance between a read and a write, however fast the storage is.
 async fn give_way() {
     tokio::task::yield_now().await;
 }
@@ -115,7 +115,7 @@ async fn write_until_closed(store: Arc<dyn EventStore>, writer: u64) -> Result<V
         tokio::task::yield_now().await;
     }
     Err(Failure::new(format!(
-        "a writer was not told of the Close in {TRIES} tries"
+        "a writer did not get the Close in {TRIES} attempts"
     )))
 }
 
@@ -137,12 +137,12 @@ async fn close_against_writers(store: Arc<dyn EventStore>) -> Result<Vec<u64>, F
         }
     }
     Err(Failure::new(format!(
-        "writers were faster than a Close {TRIES} times in a row"
+        "concurrent appends won over a Close {TRIES} times in a row"
     )))
 }
 
-/// Guarantees 1 to 5 together: writers append until they are told that the stream is closed; the
-/// Close counts exactly the events that were acknowledged, and each of them is there once.
+/// Guarantees 1 to 5 together: writers append until the stream is closed. The Close counts exactly
+/// the acknowledged events, and each of them is stored once.
 pub async fn no_acknowledged_append_is_lost_by_a_close(harness: &dyn EventStoreHarness) -> Verdict {
     let handles = handles(harness).await;
     let answers = race(5, |n| {

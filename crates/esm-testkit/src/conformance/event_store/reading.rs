@@ -12,7 +12,7 @@ use crate::conformance::{EventStoreHarness, Verdict};
 
 const ONE_CELL: PageLimit = PageLimit { cells: 1, bytes: 0 };
 
-/// Guarantee 7: whatever the page's limits and wherever it begins.
+/// Guarantee 7: for all limits of pages and all places where they begin.
 pub async fn pages_join_without_gaps(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     mixed_stream(&*store, &id).await?;
@@ -93,7 +93,7 @@ pub async fn the_first_cell_is_always_in_the_page(harness: &dyn EventStoreHarnes
     Ok(())
 }
 
-/// `at_end` is true of the last cell only, and an empty page means that nothing was there.
+/// `at_end` is true of the last cell only, and an empty page means that there was nothing to read.
 pub async fn a_page_knows_the_end(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     mixed_stream(&*store, &id).await?;

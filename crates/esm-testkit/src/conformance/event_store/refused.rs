@@ -1,4 +1,4 @@
-//! What a write is told that comes too late.
+//! The errors of a write that comes too late.
 
 use std::fmt::Debug;
 
@@ -10,12 +10,12 @@ use crate::conformance::fixtures::describe;
 use crate::conformance::verdict::{ensure, ensure_eq};
 use crate::conformance::{Failure, Verdict};
 
-/// Wants `Closed`, with this very Close.
+/// Requires `Closed`, with this Close.
 pub(super) fn ensure_closed<T: Debug>(answer: Result<T>, by: &Close, what: &str) -> Verdict {
     match answer {
         Err(error) => match error.kind() {
             ErrorKind::Closed(found) => {
-                ensure_eq!(**found, *by, "the Close that {what} is told of");
+                ensure_eq!(**found, *by, "the Close that {what} gets");
                 Ok(())
             }
             kind => Err(Failure::new(format!(
@@ -26,8 +26,8 @@ pub(super) fn ensure_closed<T: Debug>(answer: Result<T>, by: &Close, what: &str)
     }
 }
 
-/// Wants `Conflict`, with the number of events that there are if it is named: a store that cannot
-/// tell names none.
+/// Requires `Conflict`, with the actual number of events if it has one: a store that does not know
+/// the number names none.
 pub(super) fn ensure_conflict<T>(answer: &Result<T>, events: Revision, what: &str) -> Verdict {
     let found = answer.as_ref().err().map(|error| error.kind());
     let Some(ErrorKind::Conflict { actual }) = found else {
@@ -38,7 +38,7 @@ pub(super) fn ensure_conflict<T>(answer: &Result<T>, events: Revision, what: &st
     };
     ensure!(
         actual.is_none_or(|actual| actual == events.0),
-        "{what} is told of a wrong number of events: found {actual:?}, wanted {events}"
+        "{what} gets a wrong number of events: found {actual:?}, wanted {events}"
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! One attempt to append, and where its events stand.
+//! One attempt to append, and the place of its events.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use esm_core::id::EventId;
 pub(super) struct Attempt {
     pub(super) events: Vec<Event>,
     pub(super) begun: u64,
-    /// What the writer was told, and when; unknown until then.
+    /// The outcome that the writer got, and when; unknown until then.
     pub(super) answer: Option<(Answer, u64)>,
 }
 
@@ -20,7 +20,7 @@ pub(super) enum Answer {
     Ambiguous,
 }
 
-/// Where an attempt's events are, rightly.
+/// The place of an attempt's events, which is right.
 pub(super) enum Place {
     Standing(Standing),
     Dropped(Dropped),
@@ -28,18 +28,18 @@ pub(super) enum Place {
     Nowhere,
 }
 
-/// An attempt whose events stand there.
+/// An attempt whose events are in the stream.
 pub(super) struct Standing {
     pub(super) id: EventId,
     pub(super) first: usize,
     pub(super) count: usize,
-    /// How many events it can have been in a stream before this one: the fewest, and the most.
+    /// The fewest and the most events that it can have had in an earlier stream.
     pub(super) sizes: (u64, u64),
     pub(super) begun: u64,
     pub(super) acknowledged: Option<Acknowledged>,
 }
 
-/// When an attempt was acknowledged, and at which revision if that was told.
+/// When an attempt was acknowledged, and the revision if the writer got one.
 #[derive(Clone, Copy)]
 pub(super) struct Acknowledged {
     pub(super) moment: u64,
@@ -48,16 +48,16 @@ pub(super) struct Acknowledged {
 
 /// An attempt whose events a transformation may have dropped.
 pub(super) struct Dropped {
-    /// The most events that it can have been before.
+    /// The most events that it can have had in an earlier stream.
     pub(super) most: u64,
     pub(super) begun: u64,
 }
 
 impl Attempt {
-    /// Where this attempt's events are.
+    /// Returns the place of this attempt's events.
     ///
     /// # Errors
-    /// That they are where they must not be, or not where they must.
+    /// When they are where they must not be, or missing where they must be.
     pub(super) fn place(
         &self,
         found: &[Event],
@@ -75,7 +75,7 @@ impl Attempt {
         };
         let answer = self.answer.map_or(Answer::Ambiguous, |(answer, _)| answer);
         let (first, count) = match (ways.iter().find_map(|way| stands(way)), answer) {
-            (Some(_), Answer::Failed) => return Err(format!("a failed event stands there: {id}")),
+            (Some(_), Answer::Failed) => return Err(format!("a failed event is stored: {id}")),
             (None, Answer::Failed) => return Ok(Place::Nowhere),
             (Some(place), _) => place,
             (None, _) if ways.iter().any(Vec::is_empty) => {
@@ -97,7 +97,7 @@ impl Attempt {
         }))
     }
 
-    /// What the events may have become, together.
+    /// The images that the events may have, together.
     fn ways(
         &self,
         images: &impl Fn(&Event) -> Result<Vec<Vec<Event>>, String>,

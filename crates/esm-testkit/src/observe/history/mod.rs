@@ -1,4 +1,4 @@
-//! What writers were told, against what is there.
+//! Compares the outcomes that writers got with the events that are stored.
 
 mod attempt;
 mod order;
@@ -12,7 +12,7 @@ use esm_core::transform::Mapper;
 
 use attempt::{Answer, Attempt, Place};
 
-/// What writers tried to append, and what they were told. A handle: clones are the same history.
+/// The appends that writers attempted, and their outcomes. A handle: clones are the same history.
 ///
 /// Event ids must be unique over the whole history; that makes the check linear.
 ///
@@ -30,12 +30,12 @@ pub struct History(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Grows with every beginning and every answer: the real-time order.
+    /// Grows with every beginning and every outcome: the real-time order.
     moment: u64,
     attempts: Vec<Attempt>,
 }
 
-/// An attempt to append that has begun. One that is never answered counts as ambiguous.
+/// An attempt to append that has begun. Without an outcome it counts as ambiguous.
 ///
 /// ```
 /// use esm_testkit::event;
@@ -56,14 +56,14 @@ pub struct Attempted {
 }
 
 impl Attempted {
-    /// The writer was told that it succeeded.
+    /// Records that the append was acknowledged.
     pub fn acknowledged(self) {
         self.history
             .answer(self.index, Answer::Acknowledged { at: None });
     }
 
-    /// The writer was told that it succeeded, and that its first event has this revision in the
-    /// stream that holds it: of the router, the revision of `Appended::first`.
+    /// Records that the append was acknowledged, and the revision of its first event in the stream
+    /// that holds it: the router returns it as the revision of `Appended::first`.
     ///
     /// ```
     /// use esm_core::event::Revision;
@@ -82,19 +82,19 @@ impl Attempted {
         self.history.answer(self.index, Answer::Acknowledged { at });
     }
 
-    /// The writer was told that it certainly did not happen.
+    /// Records that the append certainly did not happen.
     pub fn failed(self) {
         self.history.answer(self.index, Answer::Failed);
     }
 
-    /// The writer was told that nobody knows.
+    /// Records that the outcome is unknown.
     pub fn ambiguous(self) {
         self.history.answer(self.index, Answer::Ambiguous);
     }
 }
 
 impl History {
-    /// Nothing was tried.
+    /// Returns an empty history.
     pub fn new() -> Self {
         Self::default()
     }
@@ -103,7 +103,7 @@ impl History {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A writer begins to append these events, in one call.
+    /// Records that a writer begins to append these events, in one call.
     pub fn begin(&self, events: Vec<Event>) -> Attempted {
         let mut state = self.lock();
         state.moment += 1;
@@ -126,8 +126,8 @@ impl History {
         state.attempts[index].answer = Some((answer, moment));
     }
 
-    /// The events that writers were told are appended, in the order in which they began to append
-    /// them: where one appends after the other, as they stand.
+    /// Returns the acknowledged events, in the order in which their appends began. Where the
+    /// writers append one after the other, that is their order in the stream.
     pub fn acknowledged(&self) -> Vec<Event> {
         let state = self.lock();
         let acknowledged = state.attempts.iter().filter(|attempt| {
@@ -139,7 +139,7 @@ impl History {
             .collect()
     }
 
-    /// Number of attempts that certainly did not happen.
+    /// Returns the number of attempts that certainly did not happen.
     pub fn failures(&self) -> u64 {
         let state = self.lock();
         let answers = state.attempts.iter().filter_map(|attempt| attempt.answer);
@@ -148,7 +148,8 @@ impl History {
             .count() as u64
     }
 
-    /// Checks what is there against what writers were told, where no event was transformed.
+    /// Checks the stored events against the outcomes that writers got, where no event was
+    /// transformed.
     ///
     /// # Errors
     /// As [`check_transformed`](Self::check_transformed).
@@ -156,23 +157,23 @@ impl History {
         self.check_images(found, |event| Ok(vec![vec![event.clone()]]))
     }
 
-    /// Checks what is there against what writers were told:
+    /// Checks the stored events against the outcomes that writers got:
     ///
-    /// - every acknowledged event, or its image, stands exactly once (I1);
-    /// - every ambiguous one at most once, whole (I2), a failed one never;
-    /// - events of one append stand together, in their order, and an append that was acknowledged
-    ///   before another began stands before it (I3);
-    /// - a revision that was [told](Attempted::acknowledged_at) is the number of events before it;
-    /// - nothing else is there.
+    /// - Every acknowledged event, or its image, is stored exactly once (I1).
+    /// - Every ambiguous one is stored at most once, whole (I2), a failed one never.
+    /// - Events of one append follow one another in their order. An append that was acknowledged
+    ///   before another began precedes it (I3).
+    /// - A [revision](Attempted::acknowledged_at) is the number of events before it.
+    /// - Nothing else is stored.
     ///
-    /// Who was told a revision may have been told it of the stream before the migration, or of the
-    /// one after it. So where events before it may have been dropped or split, any number is right
-    /// that they can have been; where none was, only the one.
+    /// A revision may be of the stream before the migration, or of the one after it. So where
+    /// events before it may have been dropped or split, every number is right that they can have
+    /// had. Where none was, only one number is.
     ///
-    /// An event that was appended after the cutover stands as it is; so both are accepted.
+    /// An event that was appended after the cutover is stored as it is, so both forms are accepted.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// The violation, for people.
     pub fn check_transformed(
         &self,
         found: &[Event],
@@ -180,19 +181,19 @@ impl History {
         mapper: &Mapper,
     ) -> Result<(), String> {
         self.check_images(found, |event| {
-            // an image may not depend on the revision: a writer cannot know it beforehand
+            // an image may not depend on the revision, which a writer cannot know beforehand
             let mapped = mapper.map(object, Revision::START, event);
             let mapped = mapped.map_err(|failure| failure.to_string())?;
             Ok(vec![vec![event.clone()], mapped.outputs])
         })
     }
 
-    /// As [`check_transformed`](Self::check_transformed), where an event may have become any of
-    /// several: `images` gives them for an event, for every event in the same order, because the
-    /// events of one append all went the same way.
+    /// As [`check_transformed`](Self::check_transformed), where an event may have one of several
+    /// images. `images` returns them for an event, in the same order for every event, because the
+    /// events of one append were all transformed in the same way.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// The violation, for people.
     pub fn check_images(
         &self,
         found: &[Event],
@@ -201,7 +202,7 @@ impl History {
         let mut places = BTreeMap::<&EventId, usize>::new();
         for (place, event) in found.iter().enumerate() {
             if places.insert(&event.id, place).is_some() {
-                return Err(format!("event stands twice: {}", event.id));
+                return Err(format!("event is stored twice: {}", event.id));
             }
         }
         let state = self.lock();
@@ -217,7 +218,7 @@ impl History {
         let accounted: usize = standing.iter().map(|standing| standing.count).sum();
         if accounted != found.len() {
             let extra = found.len() - accounted;
-            return Err(format!("{extra} events stand there that nobody appended"));
+            return Err(format!("{extra} events are stored that no writer appended"));
         }
         order::in_real_time(&standing)?;
         order::as_told(&standing, &dropped)

@@ -1,9 +1,9 @@
-//! Whether attempts stand in the order, and at the revisions, that their writers were told.
+//! Checks the order of attempts, and the revisions that their writers got.
 
 use super::attempt::{Dropped, Standing};
 
-/// I3: who was acknowledged before another began stands before it. Of an ambiguous one nothing
-/// follows: it may have come to stand there at any later moment.
+/// I3: an attempt that was acknowledged before another began precedes it. An ambiguous attempt
+/// proves nothing: it may have taken effect at any later time.
 pub(super) fn in_real_time(standing: &[Standing]) -> Result<(), String> {
     let mut latest: Option<&Standing> = None;
     for attempt in standing {
@@ -11,7 +11,7 @@ pub(super) fn in_real_time(standing: &[Standing]) -> Result<(), String> {
             && acknowledged.moment < before.begun
         {
             return Err(format!(
-                "events are out of order: {} was acknowledged before {} was begun, and stands after it",
+                "events are out of order: {} was acknowledged before {} was begun, and follows it",
                 attempt.id, before.id
             ));
         }
@@ -22,8 +22,9 @@ pub(super) fn in_real_time(standing: &[Standing]) -> Result<(), String> {
     Ok(())
 }
 
-/// A revision is the number of events before it in the stream that was appended to. What stands
-/// before it now stood before it then, transformed or not; and what was dropped may have.
+/// A revision is the number of events before it in the stream that was appended to. The events
+/// before it now were before it then, transformed or not. Dropped events may have been before it,
+/// too.
 pub(super) fn as_told(standing: &[Standing], dropped: &[Dropped]) -> Result<(), String> {
     let dropped = sums(dropped);
     let (mut least, mut most) = (0, 0);
@@ -45,8 +46,8 @@ pub(super) fn as_told(standing: &[Standing], dropped: &[Dropped]) -> Result<(), 
     Ok(())
 }
 
-/// For each attempt whose events were dropped, in the order in which they were begun: when that
-/// was, and how many events it and those before it can have been.
+/// For each attempt whose events were dropped, in the order in which they began: when that was, and
+/// how many events it and those before it can have had.
 fn sums(dropped: &[Dropped]) -> Vec<(u64, u64)> {
     let add = |sum: &mut u64, gone: &Dropped| {
         *sum += gone.most;
@@ -55,7 +56,7 @@ fn sums(dropped: &[Dropped]) -> Vec<(u64, u64)> {
     dropped.iter().scan(0, add).collect()
 }
 
-/// How many events those that were begun before this moment can have been.
+/// Returns how many events the attempts that began before this time can have had.
 fn begun_before(sums: &[(u64, u64)], moment: u64) -> u64 {
     let count = sums.partition_point(|(begun, _)| *begun < moment);
     count.checked_sub(1).map_or(0, |last| sums[last].1)

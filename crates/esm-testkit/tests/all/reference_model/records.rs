@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
-use crate::at_once;
+use super::models::at_once;
 
 const KEYS: usize = 5;
 

@@ -16,7 +16,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
-use crate::at_once;
+use super::models::at_once;
 
 const WRITERS: usize = 2;
 const NAMES: usize = 3;
@@ -151,10 +151,7 @@ impl Model {
         let taken = self.finished.contains_key(&name);
         let items = Vec::new();
         self.writers[writer] = (!taken).then_some(Writing { name, items });
-        match taken {
-            true => Answer::Taken,
-            false => Answer::Done,
-        }
+        if taken { Answer::Taken } else { Answer::Done }
     }
 
     fn write(&mut self, writer: usize, item: &Item) -> Answer {
@@ -287,10 +284,7 @@ fn answer<T>(result: Result<T>) -> Answer {
 }
 
 fn spoilt(could: bool) -> Answer {
-    match could {
-        true => Answer::Done,
-        false => Answer::Nothing,
-    }
+    if could { Answer::Done } else { Answer::Nothing }
 }
 
 #[derive(Debug)]

@@ -94,11 +94,3 @@ mod lock {
 mod backup {
     esm_testkit::backup_conformance!(super::Memory::new());
 }
-
-mod routing {
-    esm_testkit::routing_conformance!(super::Memory::new());
-}
-
-mod journal {
-    esm_testkit::journal_conformance!(super::Memory::new());
-}

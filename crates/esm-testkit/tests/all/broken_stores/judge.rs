@@ -1,31 +1,29 @@
-//! The suites reject stores that are deliberately broken, by the case that is there for it.
-
-mod backups;
-mod event_stores;
-mod locks;
-mod records;
+//! Judges whether the cases reject broken stores.
 
 use std::fmt::Debug;
 
 use esm_testkit::conformance::{Case, run_case};
 
-/// Stands still between a look and the write that relies on it, for long enough that others who
-/// began at the same time have looked, too.
-async fn let_others_run() {
+/// Waits between a read and the write that relies on it, for long enough that other tasks that began
+/// at the same time have read, too.
+pub(super) async fn let_others_run() {
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Runs all cases, each on a fresh harness, and gives the names of those that reject it.
-fn rejected_by<H: ?Sized>(cases: &[Case<H>], harness: impl Fn() -> Box<H>) -> Vec<&'static str> {
+/// Runs all cases, each on a fresh harness, and returns the names of those that reject it.
+pub(super) fn rejected_by<H: ?Sized>(
+    cases: &[Case<H>],
+    harness: impl Fn() -> Box<H>,
+) -> Vec<&'static str> {
     let rejects = |case: &&Case<H>| run_case(async { (case.run)(&*harness()).await.is_err() });
     cases.iter().filter(rejects).map(|case| case.name).collect()
 }
 
-/// Wants every defect to be rejected by its case, and every case to reject a defect: a case that
-/// no store has failed yet may be one that none can fail.
-fn assert_rejected<H: ?Sized, D: Copy + Debug>(
+/// Requires that its case rejects every defect, and that every case rejects a defect: a case that no
+/// store has failed may be one that none can fail.
+pub(super) fn assert_rejected<H: ?Sized, D: Copy + Debug>(
     cases: &[Case<H>],
     defects: &[(D, &str)],
     harness: impl Fn(D) -> Box<H>,

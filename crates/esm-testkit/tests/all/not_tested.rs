@@ -1,21 +1,23 @@
-//! What could not be tested is told to people, also by a test that passes.
+//! What could not be tested is reported to people, also by a test that passes.
 
 use std::process::{Command, Output};
 
-/// Set for the process in which [`tells`] does.
-const TELL: &str = "ESM_TEST_TELLS";
+/// Set for the process in which [`reports`] does.
+const REPORT: &str = "ESM_TEST_REPORTS";
 
 #[test]
-fn tells() {
-    if std::env::var_os(TELL).is_some() {
+fn reports() {
+    if std::env::var_os(REPORT).is_some() {
         esm_testkit::not_tested("a server", "there is none");
     }
 }
 
-/// A process of the test harness, as `cargo test` starts it, in which a test tells it and passes.
-fn told(directory: Option<&std::path::Path>) -> std::io::Result<Output> {
+/// A process of the test harness, as `cargo test` starts it, in which a test reports it and passes.
+fn reported(directory: Option<&std::path::Path>) -> std::io::Result<Output> {
     let mut harness = Command::new(std::env::current_exe()?);
-    harness.args(["--exact", "tells"]).env(TELL, "1");
+    harness
+        .args(["--exact", "not_tested::reports"])
+        .env(REPORT, "1");
     match directory {
         Some(directory) => harness.env("ESM_NOT_TESTED", directory),
         None => harness.env_remove("ESM_NOT_TESTED"),
@@ -24,8 +26,8 @@ fn told(directory: Option<&std::path::Path>) -> std::io::Result<Output> {
 }
 
 #[test]
-fn standard_error_is_told_past_the_capture_of_the_harness() -> std::io::Result<()> {
-    let output = told(None)?;
+fn a_report_reaches_standard_error_past_the_capture_of_the_harness() -> std::io::Result<()> {
+    let output = reported(None)?;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     assert_eq!(errors, "not tested: a server: there is none\n");
@@ -33,9 +35,9 @@ fn standard_error_is_told_past_the_capture_of_the_harness() -> std::io::Result<(
 }
 
 #[test]
-fn a_directory_is_told_and_standard_error_is_not() -> std::io::Result<()> {
+fn a_report_goes_to_the_directory_and_not_to_standard_error() -> std::io::Result<()> {
     let directory = tempfile::tempdir()?;
-    let output = told(Some(directory.path()))?;
+    let output = reported(Some(directory.path()))?;
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     let noted = std::fs::read_to_string(directory.path().join("a server"))?;
     assert_eq!(noted, "there is none");

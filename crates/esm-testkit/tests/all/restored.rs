@@ -58,12 +58,13 @@ impl ByHand {
         }
     }
 
-    /// Writes the restored stream, closes the target to it, and answers what the observer says.
+    /// Writes the restored stream, closes the target to it, and returns the observer's verdict.
     async fn roll_back(
         &self,
         restores: Restores,
         events: &[(&str, &str, u64)],
-        (cursor, closed_to): (u64, u64),
+        cursor: u64,
+        closed_to: u64,
     ) -> Result<String> {
         let store = &self.world.event_store;
         let copied = |(id, event_type, revision): &(&str, &str, u64)| CellEvent {
@@ -99,7 +100,7 @@ impl ByHand {
         store
             .close(&self.target.stream, &tail, commit, close)
             .await?;
-        Ok(self.observer.look().await.err().unwrap_or_default())
+        Ok(self.observer.check_now().await.err().unwrap_or_default())
     }
 }
 
@@ -113,9 +114,7 @@ const RIGHT: [(&str, &str, u64); 4] = [
 #[tokio::test]
 async fn a_right_rollback_has_no_violation() -> Result<()> {
     let by_hand = ByHand::new().await?;
-    let said = by_hand
-        .roll_back(by_hand.restores(), &RIGHT, (4, 4))
-        .await?;
+    let said = by_hand.roll_back(by_hand.restores(), &RIGHT, 4, 4).await?;
     assert_eq!(said, "");
     Ok(())
 }
@@ -135,8 +134,10 @@ async fn originals_or_later_events_that_are_lost_changed_or_moved_are_noticed() 
     ];
     for events in wrong {
         let by_hand = ByHand::new().await?;
-        let end = (4, events.len() as u64);
-        let said = by_hand.roll_back(by_hand.restores(), events, end).await?;
+        let closed_to = events.len() as u64;
+        let said = by_hand
+            .roll_back(by_hand.restores(), events, 4, closed_to)
+            .await?;
         assert!(said.starts_with("I4"), "{events:?}: {said}");
     }
     Ok(())
@@ -147,7 +148,7 @@ async fn a_close_before_the_end_of_the_restored_history_is_noticed() -> Result<(
     let by_hand = ByHand::new().await?;
     // as many as the target itself has, which is what its Close counts
     let said = by_hand
-        .roll_back(by_hand.restores(), &RIGHT[..3], (3, 3))
+        .roll_back(by_hand.restores(), &RIGHT[..3], 3, 3)
         .await?;
     assert!(said.starts_with("I4"), "{said}");
     Ok(())
@@ -163,7 +164,7 @@ async fn a_first_cell_that_lies_about_the_originals_is_noticed() -> Result<()> {
             1 => restores.source_from = Revision(3),
             _ => restores.migration = by_hand.back,
         }
-        let said = by_hand.roll_back(restores, &RIGHT, (4, 4)).await?;
+        let said = by_hand.roll_back(restores, &RIGHT, 4, 4).await?;
         assert!(said.starts_with("R18"), "{lie}: {said}");
     }
     Ok(())

@@ -101,7 +101,7 @@ fn a_right_transformation_passes_and_the_world_is_not_idle() {
     assert!(outcome.appended > 64 && outcome.crashes > 16, "{outcome}");
 }
 
-/// Unless told otherwise, a migration refuses what would be of an old schema in the new stream.
+/// By default a migration refuses events of an old schema in the new stream.
 #[test]
 fn old_code_that_registers_nothing_is_refused_and_harms_nobody() {
     let outcome = world(Mistake::None).unregistered().check();
@@ -131,7 +131,7 @@ fn every_mistake_is_found_before_anything_is_migrated() {
     }
 }
 
-/// What is right for every beginning can be wrong when old code goes on after the cutover: here
+/// What is right for every beginning can be wrong when old code continues after the cutover: here
 /// the migration lets it append old events unchanged, and the new code does not know them.
 #[test]
 fn a_run_finds_what_no_beginning_shows_and_can_be_replayed() {
@@ -159,7 +159,7 @@ fn many_objects_are_migrated_together_with_books_and_rollback() {
         let events = events(format!("{object}-"), ["Kept", "Dropped", "Split", "Kept"]);
         world = world.object(&format!("order/{object}"), events);
     }
-    // in a stream that had no such event at the cutover, a late one stands as it is
+    // in a stream that had no such event at the cutover, a late one is stored as it is
     let parts = |events: &[Event]| {
         let split = events.iter().filter(|e| e.event_type.as_str() == "Split");
         let parts = split.map(|event| if event.schema_version.0 == 1 { 2 } else { 1 });

@@ -111,7 +111,7 @@ impl Broken {
         behind.get(stream).cloned().unwrap_or_default()
     }
 
-    /// Writes at whatever tail there is, although the caller is told what it should be.
+    /// Writes at the actual tail, whatever tail the caller expects.
     fn write_behind(&self, stream: &StreamId, close: &Tail, append: Append) {
         let mut behind = self.behind.lock().expect("nobody panics here");
         let cells = behind.entry(stream.clone()).or_default();
@@ -158,9 +158,10 @@ impl Broken {
 #[async_trait]
 impl EventStore for Broken {
     fn id(&self) -> StoreId {
-        match self.has(Defect::HasAnotherIdEveryTime) {
-            true => StoreId::from_uuid(esm_core::clock::Environment::system().uuid_v4()),
-            false => self.inner.id(),
+        if self.has(Defect::HasAnotherIdEveryTime) {
+            StoreId::from_uuid(esm_core::clock::Environment::system().uuid_v4())
+        } else {
+            self.inner.id()
         }
     }
 
@@ -256,7 +257,7 @@ impl EventStore for Broken {
             Defect::AppendsAtAnyTail => return self.inner.append(stream, &actual, append).await,
             Defect::ChecksThenWrites => {
                 actual.check_expected(expected)?;
-                crate::let_others_run().await;
+                crate::broken_stores::judge::let_others_run().await;
                 let now = self.inner.tail(stream).await?;
                 return self.inner.append(stream, &now, append).await;
             }
@@ -337,7 +338,7 @@ impl EventStore for Broken {
             Defect::FollowsEveryClose => close.continues = true,
             Defect::ChecksThenCloses => {
                 actual.check_expected(&expected)?;
-                crate::let_others_run().await;
+                crate::broken_stores::judge::let_others_run().await;
                 expected = self.inner.tail(stream).await?;
                 close.events = expected.next_revision();
             }
@@ -359,9 +360,10 @@ impl EventStore for Broken {
         if self.has(Defect::TakesItsOwnFenceForAnothers) {
             actual.check_expected(expected)?;
         }
-        let expected = match self.has(Defect::FencesAtAnyTail) {
-            true => &actual,
-            false => expected,
+        let expected = if self.has(Defect::FencesAtAnyTail) {
+            &actual
+        } else {
+            expected
         };
         let answer = self.inner.fence(stream, expected, commit, fence).await;
         self.told(stream, answer).await

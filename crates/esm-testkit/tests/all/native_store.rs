@@ -156,7 +156,7 @@ impl Model {
         all.skip(positions.start).take(positions.len()).collect()
     }
 
-    /// Guarantees 3 and 4: another handle reads what stands there, wherever it begins.
+    /// Guarantees 3 and 4: another handle reads the stored entries, wherever it begins.
     fn check(&self, native: &MemoryNativeStore) -> Result<(), TestCaseError> {
         let (native, stream, end) = (native.clone(), stream(), self.entries.len());
         for from in 0..end + 2 {
@@ -171,16 +171,15 @@ impl Model {
             }
             let marked = at_once(native.last_marked(&stream, from as u64));
             let all = self.recorded(0..from);
-            match native.profile().finds_marks {
-                true => prop_assert_eq!(
+            if native.profile().finds_marks {
+                prop_assert_eq!(
                     marked?,
                     all.into_iter()
                         .rfind(|recorded| recorded.entry.mark.is_some())
-                ),
-                false => {
-                    let refused = marked.expect_err("it is not offered");
-                    prop_assert_eq!(refused.kind(), &ErrorKind::Unsupported);
-                }
+                )
+            } else {
+                let refused = marked.expect_err("it is not offered");
+                prop_assert_eq!(refused.kind(), &ErrorKind::Unsupported);
             }
         }
         let last = at_once(native.last(&stream))?;

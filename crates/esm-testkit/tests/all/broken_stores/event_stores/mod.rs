@@ -12,7 +12,7 @@ use esm_testkit::environment;
 use esm_testkit::memory::MemoryEventStore;
 
 use self::broken::{Broken, Defect};
-use crate::{assert_rejected, rejected_by};
+use super::judge::{assert_rejected, rejected_by};
 
 struct Harness {
     inner: MemoryEventStore,

@@ -50,8 +50,8 @@ impl ByHand {
     }
 
     /// What the observer says after the step.
-    async fn look(&self) -> String {
-        self.observer.look().await.err().unwrap_or_default()
+    async fn check(&self) -> String {
+        self.observer.check_now().await.err().unwrap_or_default()
     }
 
     async fn copy(&self, cursor: u64, numbers: &[u64]) -> Result<Tail> {
@@ -126,17 +126,17 @@ impl ByHand {
 #[tokio::test]
 async fn a_right_migration_has_no_violation() -> Result<()> {
     let by_hand = ByHand::new().await?;
-    assert_eq!(by_hand.look().await, "");
+    assert_eq!(by_hand.check().await, "");
     by_hand.copy(0, &[]).await?;
     by_hand.copy(2, &[0, 1]).await?;
-    assert_eq!(by_hand.look().await, "");
+    assert_eq!(by_hand.check().await, "");
     by_hand.copy(3, &[2]).await?;
     by_hand.close(3).await?;
-    assert_eq!(by_hand.look().await, "");
+    assert_eq!(by_hand.check().await, "");
     by_hand.follow().await?;
     let target = &by_hand.target.stream;
     by_hand.world.append_cell(target, vec![event(3)]).await?;
-    assert_eq!(by_hand.look().await, "");
+    assert_eq!(by_hand.check().await, "");
     Ok(())
 }
 
@@ -146,9 +146,9 @@ async fn x1_a_close_that_misses_an_event_is_noticed() -> Result<()> {
     by_hand.copy(2, &[0, 1]).await?;
     by_hand.close(2).await?;
     assert!(
-        by_hand.look().await.starts_with("I4"),
+        by_hand.check().await.starts_with("I4"),
         "{}",
-        by_hand.look().await
+        by_hand.check().await
     );
     Ok(())
 }
@@ -159,7 +159,7 @@ async fn i4_a_lost_or_changed_or_doubled_event_is_noticed() -> Result<()> {
         let by_hand = ByHand::new().await?;
         by_hand.copy(3, wrong).await?;
         by_hand.close(wrong.len() as u64).await?;
-        assert!(by_hand.look().await.starts_with("I4"), "{wrong:?}");
+        assert!(by_hand.check().await.starts_with("I4"), "{wrong:?}");
     }
     Ok(())
 }
@@ -173,7 +173,7 @@ async fn x3_a_document_before_its_close_is_noticed() -> Result<()> {
         .await?;
     assert!(
         by_hand
-            .look()
+            .check()
             .await
             .contains("no stream of its chain is closed to")
     );
@@ -186,7 +186,7 @@ async fn i6_a_document_that_goes_back_is_noticed() -> Result<()> {
     by_hand.copy(3, &[0, 1, 2]).await?;
     by_hand.close(3).await?;
     by_hand.follow().await?;
-    assert_eq!(by_hand.look().await, "");
+    assert_eq!(by_hand.check().await, "");
     let source = by_hand.source.clone();
     by_hand
         .put_document(|document| {
@@ -194,7 +194,7 @@ async fn i6_a_document_that_goes_back_is_noticed() -> Result<()> {
             document.terminated.clear();
         })
         .await?;
-    assert!(by_hand.look().await.starts_with("I6"));
+    assert!(by_hand.check().await.starts_with("I6"));
     Ok(())
 }
 
@@ -213,7 +213,7 @@ async fn x5_a_target_removed_without_a_fence_is_noticed() -> Result<()> {
         by_hand.copy(2, &[0, 1]).await?;
         // the observer learns of the target by this call
         store.tail(&by_hand.target.stream).await?;
-        observer.look().await.expect("nothing is wrong yet");
+        observer.check_now().await.expect("nothing is wrong yet");
         if fenced_first {
             by_hand.fence().await?;
         }
@@ -234,7 +234,7 @@ async fn r17_a_close_to_a_fenced_target_is_noticed() -> Result<()> {
     by_hand.copy(3, &[0, 1, 2]).await?;
     by_hand.fence().await?;
     by_hand.close(3).await?;
-    assert!(by_hand.look().await.starts_with("R17"));
+    assert!(by_hand.check().await.starts_with("R17"));
     Ok(())
 }
 
@@ -243,26 +243,26 @@ async fn i5_a_removed_target_of_a_close_is_noticed() -> Result<()> {
     let by_hand = ByHand::new().await?;
     by_hand.copy(3, &[0, 1, 2]).await?;
     by_hand.close(3).await?;
-    assert_eq!(by_hand.look().await, "");
+    assert_eq!(by_hand.check().await, "");
     by_hand
         .world
         .event_store
         .discard(&by_hand.target.stream)
         .await?;
-    assert!(by_hand.look().await.starts_with("I5"));
+    assert!(by_hand.check().await.starts_with("I5"));
     Ok(())
 }
 
 #[tokio::test]
 async fn r22_a_vanished_stream_of_an_application_is_noticed() -> Result<()> {
     let by_hand = ByHand::new().await?;
-    assert_eq!(by_hand.look().await, "");
+    assert_eq!(by_hand.check().await, "");
     by_hand
         .world
         .event_store
         .discard(&by_hand.source.stream)
         .await?;
-    assert!(by_hand.look().await.contains("has vanished"));
+    assert!(by_hand.check().await.contains("has vanished"));
     Ok(())
 }
 
@@ -271,9 +271,9 @@ async fn a_tombstone_is_no_violation() -> Result<()> {
     let by_hand = ByHand::new().await?;
     by_hand.copy(3, &[0, 1, 2]).await?;
     by_hand.close(3).await?;
-    assert_eq!(by_hand.look().await, "");
+    assert_eq!(by_hand.check().await, "");
     assert!(by_hand.world.event_store.bury(&by_hand.source.stream, 0));
-    assert_eq!(by_hand.look().await, "");
+    assert_eq!(by_hand.check().await, "");
     Ok(())
 }
 
@@ -296,7 +296,7 @@ async fn i6_epochs_that_go_back_and_records_after_the_end_are_noticed() -> Resul
                 .put(&key, number, Bytes::from(body))
                 .await?;
         }
-        assert_eq!(by_hand.look().await.is_empty(), right);
+        assert_eq!(by_hand.check().await.is_empty(), right);
     }
     Ok(())
 }

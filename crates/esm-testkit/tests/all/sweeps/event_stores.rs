@@ -14,9 +14,9 @@ use esm_testkit::memory::MemoryEventStore;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
     None,
-    /// Does not look at the tail that a Close expects.
+    /// Ignores the tail that a Close expects.
     ClosesAtAnyTail,
-    /// Does not look at the tail that an append expects.
+    /// Ignores the tail that an append expects.
     AppendsAtAnyTail,
     /// Takes it for corruption when an append does not find the tail that it expects.
     TakesConflictsForCorruption,
@@ -49,11 +49,12 @@ impl Broken {
         }
     }
 
-    /// The tail at which a write lands that is told to land at this one.
+    /// The tail at which a write lands that expects this one.
     async fn landing(&self, stream: &StreamId, expected: &Tail, how: Defect) -> Result<Tail> {
-        match self.defect == how {
-            true => self.inner.tail(stream).await,
-            false => Ok(expected.clone()),
+        if self.defect == how {
+            self.inner.tail(stream).await
+        } else {
+            Ok(expected.clone())
         }
     }
 
@@ -86,7 +87,7 @@ impl Broken {
     }
 }
 
-/// What a store answers that has written this, without having done so.
+/// The result of a store that claims to have written this, and has not.
 fn acknowledged(expected: &Tail, commit: CommitId, count: usize, kind: CellKind) -> Tail {
     Tail::after(expected.next_header(commit, count as u64, kind))
 }

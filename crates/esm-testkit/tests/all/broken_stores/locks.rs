@@ -11,7 +11,7 @@ use esm_testkit::SteppedClock;
 use esm_testkit::conformance::{LockHarness, lock};
 use esm_testkit::memory::MemoryLocks;
 
-use crate::{assert_rejected, rejected_by};
+use super::judge::{assert_rejected, rejected_by};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Defect {
@@ -65,9 +65,10 @@ impl Broken {
     }
 
     fn lock(&self, name: &LockName) -> LockName {
-        match self.has(Defect::FoldsCaseOfNames) {
-            true => LockName::new(name.as_str().to_lowercase()).expect("it is still a name"),
-            false => name.clone(),
+        if self.has(Defect::FoldsCaseOfNames) {
+            LockName::new(name.as_str().to_lowercase()).expect("it is still a name")
+        } else {
+            name.clone()
         }
     }
 
@@ -89,9 +90,10 @@ impl Broken {
             tokens.base = token.0 - 1;
         }
         tokens.given_up = false;
-        match self.has(Defect::RepeatsTokens) {
-            true => FencingToken(1),
-            false => FencingToken(token.0 - tokens.base),
+        if self.has(Defect::RepeatsTokens) {
+            FencingToken(1)
+        } else {
+            FencingToken(token.0 - tokens.base)
         }
     }
 
@@ -133,7 +135,7 @@ impl LockProvider for Broken {
                 return Ok(LockAttempt::Acquired(Self::grant(&info)));
             }
             (Defect::ChecksThenWrites, None) => {
-                crate::let_others_run().await;
+                super::judge::let_others_run().await;
                 if let Some(info) = self.inner.inspect(name).await? {
                     self.inner.release(&Self::grant(&info)).await?;
                 }
@@ -166,7 +168,7 @@ impl LockProvider for Broken {
                 Some(info) if info.token == grant.token => Ok(()),
                 _ => self.inner.renew(grant).await,
             },
-            // an unknown outcome is no loss, but a known loss must be told as one
+            // an unknown outcome is no loss, but a known loss must be reported as one
             Defect::HidesALoss => {
                 self.inner.renew(grant).await.map_err(|_| {
                     Error::new(ErrorKind::Unavailable, "the lock could not be renewed")
@@ -204,9 +206,10 @@ impl LockProvider for Broken {
     }
 
     async fn list(&self) -> Result<Vec<LockInfo>> {
-        match self.has(Defect::ListsNothing) {
-            true => Ok(Vec::new()),
-            false => self.inner.list().await,
+        if self.has(Defect::ListsNothing) {
+            Ok(Vec::new())
+        } else {
+            self.inner.list().await
         }
     }
 

@@ -1,9 +1,4 @@
-//! Sweeps reject storage that is deliberately broken: each defect by what is wrong then. Without
-//! this, that a sweep finds nothing would not say that there is nothing to find.
-
-mod backups;
-mod event_stores;
-mod records;
+//! Each broken storage is rejected by its violation.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -18,16 +13,17 @@ use esm_testkit::sweep::{Disturbance, Place, Scenario, Spot, SpotFault, Sweep, T
 use esm_testkit::tap::TappedBackups;
 use esm_testkit::{environment, events};
 
-use event_stores::Defect as OfStreams;
-use records::Defect as OfRecords;
+use super::event_stores::Defect as OfStreams;
+use super::records::Defect as OfRecords;
+use super::{backups, event_stores, records};
 
-/// What is told of an application's event that is not there.
+/// The failure of an application's event that is missing.
 const LOST: &str = "order/1: an acknowledged event is lost";
 
-/// What is told of a target that was given up and is there.
+/// The failure of an abandoned target that is there.
 const LEFT_OVER: &str = "streams are left over";
 
-/// What is told of a process that was paused, and ends neither as done nor as superseded.
+/// The failure of a process that was paused, and ends neither as done nor as superseded.
 const ENDS_WRONGLY: &str = "the process that was paused ends as it may not";
 
 /// The migration of one small stream.
@@ -108,28 +104,28 @@ impl Defective for ForgetsWhatWasRead {
     }
 }
 
-/// Wants the sweep to reject the defect by this violation, and the first such spot alone to do so
-/// too. Answers where.
-fn rejects(sweep: fn(Scenario) -> Sweep, defect: impl Defective, told: &str) -> Vec<Spot> {
+/// Requires that the sweep rejects the defect by this violation, and that the first such spot alone
+/// does so too. Returns the spots.
+fn rejects(sweep: fn(Scenario) -> Sweep, defect: impl Defective, violation: &str) -> Vec<Spot> {
     let sweep = sweep(defect.meets(migration()));
     let failures = sweep.all().failures;
     let mut found = failures.clone();
-    found.retain(|(_, what)| of_kind(what, told));
+    found.retain(|(_, what)| of_kind(what, violation));
     let Some((spot, what)) = found.first() else {
-        panic!("{defect:?} is not rejected by {told:?}: {failures:#?}");
+        panic!("{defect:?} is not rejected by {violation:?}: {failures:#?}");
     };
     let again = sweep.one(*spot).expect_err("it is still broken");
     assert!(again.starts_with(what), "{defect:?}, {spot}: {again}");
     found.into_iter().map(|(spot, _)| spot).collect()
 }
 
-/// Whether it begins with this violation, behind the operation after which a watch has seen it.
-fn of_kind(what: &str, told: &str) -> bool {
+/// Whether it begins with this violation, after the operation after which a watch found it.
+fn of_kind(what: &str, violation: &str) -> bool {
     let first = what.lines().next().unwrap_or_default();
-    first.starts_with(told) || first.contains(&format!(": {told}"))
+    first.starts_with(violation) || first.contains(&format!(": {violation}"))
 }
 
-/// Wants the sweep to find nothing where nothing is broken: then it is the defect that it rejects.
+/// Requires that the sweep finds nothing where nothing is broken: then the defect is what it rejects.
 fn accepts(sweep: fn(Scenario) -> Sweep) {
     for scenario in [
         OfStreams::None.meets(migration()),
@@ -151,13 +147,13 @@ fn pairs(scenario: Scenario) -> Sweep {
 #[test]
 fn a_crash_sweep_rejects_what_is_broken() {
     accepts(crashes);
-    for (defect, told) in [
+    for (defect, violation) in [
         (OfStreams::AppendsAtAnyTail, "I4: "),
         (OfStreams::FencesNothing, "undoing is refused"),
         (OfStreams::DiscardsNothing, LEFT_OVER),
         (OfStreams::DiscardsLate, LEFT_OVER),
     ] {
-        rejects(crashes, defect, told);
+        rejects(crashes, defect, violation);
     }
     rejects(crashes, OfRecords::PutsAtAnyNumber, "I6: ");
 }
@@ -165,24 +161,24 @@ fn a_crash_sweep_rejects_what_is_broken() {
 #[test]
 fn a_writer_sweep_rejects_what_is_broken() {
     accepts(Sweep::of_writers);
-    for (defect, told) in [
+    for (defect, violation) in [
         (OfStreams::ClosesAtAnyTail, "I4: "),
         (OfStreams::LosesAppendsToTargets, LOST),
     ] {
-        rejects(Sweep::of_writers, defect, told);
+        rejects(Sweep::of_writers, defect, violation);
     }
 }
 
 #[test]
 fn a_zombie_sweep_rejects_what_is_broken() {
     accepts(Sweep::of_zombies);
-    for (defect, told) in [
+    for (defect, violation) in [
         (OfStreams::AppendsAtAnyTail, "I4: "),
         (OfStreams::ClosesAtAnyTail, "R17: "),
         (OfStreams::DiscardsAllTargets, "I5: "),
         (OfStreams::TakesConflictsForCorruption, ENDS_WRONGLY),
     ] {
-        rejects(Sweep::of_zombies, defect, told);
+        rejects(Sweep::of_zombies, defect, violation);
     }
     rejects(Sweep::of_zombies, OfRecords::PutsAtAnyNumber, "I6: ");
     let left_over = rejects(Sweep::of_zombies, OfStreams::DiscardsNothing, LEFT_OVER);
@@ -207,20 +203,20 @@ fn a_sweep_of_pairs_rejects_what_two_crashes_show() {
 
 #[test]
 fn chaos_rejects_what_is_broken() {
-    for (defect, fault, told) in [
+    for (defect, fault, violation) in [
         (OfStreams::AppendsAtAnyTail, "twice", "I4: "),
         (OfStreams::ClosesAtAnyTail, "write", "I4: "),
         (OfStreams::LosesAppendsToTargets, "write", LOST),
         (OfStreams::DiscardsNothing, "delay=1000", LEFT_OVER),
     ] {
-        chaos_rejects(defect, fault, told);
+        chaos_rejects(defect, fault, violation);
     }
     chaos_rejects(LosesWhatIsListed, "fail", "I9: ");
 }
 
 /// Wants chaos to reject the defect by this violation, with this fault at one of the second
 /// migrator's operations, and to find nothing there without the defect.
-fn chaos_rejects(defect: impl Defective, fault: &str, told: &str) {
+fn chaos_rejects(defect: impl Defective, fault: &str, violation: &str) {
     let scenario = backed_up();
     let [broken, sound] = [
         defect.meets(scenario.clone()),
@@ -231,18 +227,18 @@ fn chaos_rejects(defect: impl Defective, fault: &str, told: &str) {
     };
     let rejected = (0..60).find_map(|number| {
         let what = chaos(&broken, &disturbed(number)).err()?;
-        of_kind(&what, told).then_some(number)
+        of_kind(&what, violation).then_some(number)
     });
     let Some(number) = rejected else {
-        panic!("{defect:?} is not rejected by {told:?}");
+        panic!("{defect:?} is not rejected by {violation:?}");
     };
     assert_eq!(chaos(&sound, &disturbed(number)), Ok(()), "{defect:?}");
 }
 
-/// What is wrong without any fault is told before anything is swept.
+/// A violation without any fault is reported before anything is swept.
 #[test]
 fn what_is_broken_for_everybody_is_not_swept() {
-    for (scenario, told) in [
+    for (scenario, violation) in [
         (LosesWhatIsListed.meets(backed_up()), "I9: no backup"),
         (ForgetsWhatWasRead.meets(backed_up()), "I9: no backup"),
         (
@@ -255,16 +251,16 @@ fn what_is_broken_for_everybody_is_not_swept() {
         ),
     ] {
         let sweep = crashes(scenario);
-        let what = told_by(|| drop(sweep.all()));
-        let expected = format!("without any fault: {told}");
-        assert!(what.starts_with(&expected), "{told}: {what}");
+        let what = failure_of(|| drop(sweep.all()));
+        let expected = format!("without any fault: {violation}");
+        assert!(what.starts_with(&expected), "{violation}: {what}");
     }
 }
 
 /// What it panics with.
-fn told_by(what: impl FnOnce()) -> String {
+fn failure_of(what: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(what)).expect_err("it is broken");
-    *panic.downcast().expect("it is told in words")
+    *panic.downcast().expect("its message is text")
 }
 
 /// A failed sweep prints a line, and what it names is what has failed.
@@ -272,7 +268,7 @@ fn told_by(what: impl FnOnce()) -> String {
 fn the_line_that_is_printed_replays_the_failure() {
     let scenario = OfStreams::LosesAppendsToTargets.meets(migration());
     let sweep = Sweep::of_writers(scenario).replayed_by("cargo test my_sweep");
-    let printed = told_by(|| drop(sweep.check()));
+    let printed = failure_of(|| drop(sweep.check()));
     let line = printed
         .lines()
         .find_map(|line| line.strip_prefix("ESM_CRASH="));
@@ -288,7 +284,7 @@ fn the_line_that_is_printed_replays_the_failure() {
     );
 }
 
-/// A spot that no process comes to has tested nothing.
+/// A spot that no process reaches has tested nothing.
 #[test]
 fn a_fault_that_does_not_happen_is_a_failure() {
     let spot = "3000:after:other".parse().expect("a spot");
@@ -324,8 +320,8 @@ fn what_cannot_be_made_twice_is_not_duplicated() {
     assert!(once.contains(section) && once.contains(events), "{once:?}");
 }
 
-/// Where the first process comes to its end in spite of the fault, nobody goes on, and the ways to
-/// go on are the same run.
+/// Where the first process ends in spite of the fault, no other continues, and all continuations are
+/// the same run.
 #[test]
 fn a_run_that_nobody_goes_on_with_is_made_once() {
     let sweep = crashes(migration());

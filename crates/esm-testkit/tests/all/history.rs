@@ -1,4 +1,4 @@
-//! The history checker notices where what stands is not what writers were told.
+//! The history checker notices where the stored events contradict the outcomes that writers got.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn a_history_knows_what_writers_were_told() -> Result<()> {
     assert!(check(&[&a, &b, &d]).contains("failed"));
     assert!(check(&[&c, &a, &b]).contains("out of order"));
     let stranger = event(9);
-    assert!(check(&[&a, &b, &stranger]).contains("nobody"));
+    assert!(check(&[&a, &b, &stranger]).contains("no writer appended"));
     Ok(())
 }
 
@@ -98,7 +98,7 @@ fn a_wrong_revision_is_noticed() {
     }
 }
 
-/// Whether the last of three events may have been told this revision: the first is split by a
+/// Whether the last of three events may have got this revision: the first is split by a
 /// migration, the second dropped.
 fn may_be_told(revision: u64) -> bool {
     let rules = Rules::new([("Paid", Rule::Split(2)), ("Noise", Rule::Drop)]);
@@ -200,7 +200,7 @@ async fn a_recorded_client_notes_revisions() -> Result<()> {
     client.append(ExpectedRevision::Any, vec![event(1)]).await?;
     assert_eq!(history.check(&[event(0), event(1)]), Ok(()));
     assert_eq!(history.check(&[event(0), event(1), event(2)]), Ok(()));
-    // so there was an event before it which it was not told of
+    // so there was an event before it that its revision does not count
     let wrong = history.check(&[event(0), event(2), event(1)]);
     assert!(wrong.is_err_and(|wrong| wrong.contains("e1 was acknowledged at revision 1")));
     Ok(())

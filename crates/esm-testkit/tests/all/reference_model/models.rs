@@ -1,22 +1,15 @@
-//! The fakes behave like tiny models of themselves, under any sequence of calls.
-//!
-//! A model is handed to the test as it is after the call, so each keeps what the call is to answer.
-
-mod backups;
-mod event_store;
-mod lock;
-mod records;
+//! Sequences of calls on a fake and on its model.
 
 use esm_testkit::strategies;
 use futures::FutureExt as _;
 use proptest_state_machine::prop_state_machine;
 
-use self::backups::Backups;
-use self::event_store::Streams;
-use self::lock::Lock;
-use self::records::Versions;
+use super::backups::Backups;
+use super::event_store::Streams;
+use super::lock::Lock;
+use super::records::Versions;
 
-fn at_once<T>(call: impl Future<Output = T>) -> T {
+pub(super) fn at_once<T>(call: impl Future<Output = T>) -> T {
     call.now_or_never().expect("a fake never waits")
 }
 

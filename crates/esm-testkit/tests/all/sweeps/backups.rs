@@ -63,9 +63,10 @@ impl BackupProvider for ForgetsWhatWasRead {
 
     async fn open(&self, id: &BackupId) -> Result<Box<dyn BackupReader>> {
         let reader = self.inner.open(id).await?;
-        match self.read.swap(true, Ordering::Relaxed) {
-            true => Ok(Box::new(Forgetful(reader))),
-            false => Ok(reader),
+        if self.read.swap(true, Ordering::Relaxed) {
+            Ok(Box::new(Forgetful(reader)))
+        } else {
+            Ok(reader)
         }
     }
 

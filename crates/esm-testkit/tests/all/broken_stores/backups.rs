@@ -16,7 +16,7 @@ use esm_testkit::memory::MemoryBackups;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
-use crate::{assert_rejected, rejected_by};
+use super::judge::{assert_rejected, rejected_by};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Defect {
@@ -59,9 +59,10 @@ impl Broken {
     }
 
     fn id(&self, id: &BackupId) -> BackupId {
-        match self.has(Defect::FoldsCaseOfNames) {
-            true => BackupId::new(id.as_str().to_lowercase()).expect("it is still a name"),
-            false => id.clone(),
+        if self.has(Defect::FoldsCaseOfNames) {
+            BackupId::new(id.as_str().to_lowercase()).expect("it is still a name")
+        } else {
+            id.clone()
         }
     }
 }
@@ -109,9 +110,10 @@ impl BackupProvider for Broken {
 
     async fn manifest(&self, id: &BackupId) -> Result<BackupManifest> {
         let manifest = self.inner.manifest(&self.id(id)).await;
-        match self.has(Defect::IsAwayWhenAskedForNothing) {
-            true => manifest.map_err(|_| Error::new(ErrorKind::Unavailable, "no answer")),
-            false => manifest,
+        if self.has(Defect::IsAwayWhenAskedForNothing) {
+            manifest.map_err(|_| Error::new(ErrorKind::Unavailable, "no answer"))
+        } else {
+            manifest
         }
     }
 
@@ -133,16 +135,18 @@ impl BackupProvider for Broken {
     }
 
     fn list(&self) -> BoxStream<'_, Result<BackupManifest>> {
-        match self.has(Defect::ListsTwice) {
-            true => self.inner.list().chain(self.inner.list()).boxed(),
-            false => self.inner.list(),
+        if self.has(Defect::ListsTwice) {
+            self.inner.list().chain(self.inner.list()).boxed()
+        } else {
+            self.inner.list()
         }
     }
 
     async fn delete(&self, id: &BackupId) -> Result<()> {
-        match self.has(Defect::DeletesNothing) {
-            true => Ok(()),
-            false => self.inner.delete(&self.id(id)).await,
+        if self.has(Defect::DeletesNothing) {
+            Ok(())
+        } else {
+            self.inner.delete(&self.id(id)).await
         }
     }
 }
@@ -236,7 +240,7 @@ impl BackupReader for Reader {
         match (item, self.defect) {
             (Err(_), Defect::ChecksNoChecksum) => Ok(None),
             (Err(_), Defect::TakesWhatIsThereForAll) if short => Ok(None),
-            // who hears this tries again, for ever
+            // a caller that gets this retries without end
             (Err(_), Defect::TakesDamageForAFailureThatPasses) => {
                 Err(Error::new(ErrorKind::Unavailable, "no answer"))
             }

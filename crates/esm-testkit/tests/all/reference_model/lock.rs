@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
-use crate::at_once;
+use super::models::at_once;
 
 const LEASE: u64 = 60;
 
@@ -29,7 +29,7 @@ pub(crate) enum LockCall {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LockModel {
     now: u64,
-    /// Who holds it, and until when.
+    /// The holder, and the end of its lease.
     held: Option<(usize, u64)>,
     acquisitions: u64,
     /// The newest acquisition of each caller.
@@ -72,7 +72,7 @@ impl ReferenceStateMachine for LockModel {
                 state.tokens[*who] = state.acquisitions;
                 state.held = Some((*who, state.now + LEASE));
             }
-            // an expired lock that nobody took can be renewed
+            // an expired lock that no other holder took can be renewed
             LockCall::Renew(who) if newest(&state, *who) => {
                 state.held = Some((*who, state.now + LEASE));
             }

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
-use crate::at_once;
+use super::models::at_once;
 
 const STREAMS: usize = 3;
 
