@@ -1,12 +1,10 @@
 //! The object document: it names a stream of the chain, and never an earlier one than before.
 
-use std::collections::BTreeMap;
-
 use esm_core::id::{ObjectId, StoreId, StreamId, StreamRef};
 use esm_core::object::ObjectDocument;
 use esm_core::store::{RecordKey, Records, RecordsExt as _};
 
-use super::streams::Stream;
+use super::streams::Observed;
 
 /// The stream that an object's document named.
 #[derive(Debug, Clone)]
@@ -21,7 +19,7 @@ pub(super) async fn check(
     store: StoreId,
     records: &dyn Records,
     object: &ObjectId,
-    now: &BTreeMap<StreamId, Stream>,
+    now: &Observed,
     before: Option<&Chain>,
 ) -> Result<Chain, String> {
     let chain = closed_streams(store, StreamId::first(object), now)?;
@@ -62,12 +60,12 @@ pub(super) async fn check(
 fn closed_streams(
     store: StoreId,
     first: StreamId,
-    now: &BTreeMap<StreamId, Stream>,
+    now: &Observed,
 ) -> Result<Vec<StreamRef>, String> {
     let mut chain = vec![StreamRef::new(store, first)];
     loop {
         let end = &chain[chain.len() - 1];
-        let close = now.get(&end.stream).and_then(Stream::close);
+        let close = now.get(&end.stream).and_then(|stream| stream.close());
         let Some(target) = close.and_then(|close| close.target.clone()) else {
             return Ok(chain);
         };

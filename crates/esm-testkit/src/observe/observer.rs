@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use esm_core::ErrorKind;
 use esm_core::event::Event;
 use esm_core::id::{BackupId, ObjectId, StreamId};
-use esm_core::store::{EventStore, EventStoreExt as _, PageLimit, ReadFrom, Records};
+use esm_core::store::{Cell, EventStore, EventStoreExt as _, PageLimit, ReadFrom, Records};
 use esm_core::transform::{EventTransformer, Identity, Mapper};
 use futures::TryStreamExt as _;
 use tokio::sync::Mutex;
 
 use super::chain::{self, Chain};
 use super::journal::Journals;
-use super::streams::{Stream, Streams};
+use super::streams::{Observed, Streams};
 use super::target::{self, Known};
 use crate::faults::Watch;
 use crate::tap::{Effect, Operation};
@@ -69,6 +69,8 @@ pub struct Observer {
 #[derive(Debug, Default)]
 struct Seen {
     streams: Streams,
+    /// Whether the targets among these streams were checked, and are right.
+    checked: bool,
     names: BTreeSet<StreamId>,
     chains: BTreeMap<ObjectId, Chain>,
     journals: Journals,
@@ -123,23 +125,29 @@ impl Observer {
         for object in &self.objects {
             seen.names.insert(StreamId::first(object));
         }
-        let now = self.read_all(&mut seen.names).await?;
+        let now = self.read_all(&seen.streams, &mut seen.names).await?;
+        let checked = seen.checked && seen.streams.are(&now);
+        seen.checked = false;
         seen.streams.advance(&now)?;
         for object in &self.objects {
-            target::check(object, &now, &self.known)?;
+            if !checked {
+                target::check(object, &now, &self.known)?;
+            }
             let before = seen.chains.get(object);
             let chain = chain::check(self.event_store.id(), &*self.records, object, &now, before);
             seen.chains.insert(object.clone(), chain.await?);
         }
+        seen.checked = true;
         seen.journals.advance(&*self.records).await
     }
 
     /// Reads all streams that are known by name, and those that they name.
     async fn read_all(
         &self,
+        last: &Streams,
         names: &mut BTreeSet<StreamId>,
-    ) -> Result<BTreeMap<StreamId, Stream>, String> {
-        let mut now = BTreeMap::new();
+    ) -> Result<Observed, String> {
+        let mut now = Observed::new();
         loop {
             let unread: Vec<_> = (names.iter().filter(|name| !now.contains_key(*name)))
                 .cloned()
@@ -148,24 +156,24 @@ impl Observer {
                 return Ok(now);
             }
             for name in unread {
-                let stream = self.read(&name).await?;
+                let cells = self.read(&name).await?;
+                let stream = last.observe(name.clone(), cells)?;
                 names.extend(stream.names());
                 now.insert(name, stream);
             }
         }
     }
 
-    async fn read(&self, name: &StreamId) -> Result<Stream, String> {
+    async fn read(&self, name: &StreamId) -> Result<Vec<Cell>, String> {
         let store = Arc::clone(&self.event_store);
         let cells = store.cells(name.clone(), ReadFrom::Seq(0), PageLimit::default());
-        let cells = match cells.try_collect().await {
-            Ok(cells) => cells,
+        match cells.try_collect().await {
+            Ok(cells) => Ok(cells),
             // the rest of a discarded target that a late write has reached (R17); any other stream
             // must not have vanished
-            Err(e) if *e.kind() == ErrorKind::Gone => Vec::new(),
-            Err(e) => return Err(format!("{name} cannot be read: {e}")),
-        };
-        Stream::new(name.clone(), cells)
+            Err(e) if *e.kind() == ErrorKind::Gone => Ok(Vec::new()),
+            Err(e) => Err(format!("{name} cannot be read: {e}")),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Streams: well-formed, and append-only.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use esm_core::id::StreamId;
 use esm_core::store::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin, Tail};
@@ -15,7 +16,7 @@ pub(super) struct Stream {
 impl Stream {
     /// # Errors
     /// The malformation, for people.
-    pub(super) fn new(id: StreamId, cells: Vec<Cell>) -> Result<Self, String> {
+    fn new(id: StreamId, cells: Vec<Cell>) -> Result<Self, String> {
         let mut tail = Tail::default();
         for cell in &cells {
             let at = format!("{id}, cell {}", tail.next_seq());
@@ -95,22 +96,43 @@ impl Stream {
     }
 }
 
+/// All streams of one observation. A stream that did not change since the one before is the same
+/// value.
+pub(super) type Observed = BTreeMap<StreamId, Arc<Stream>>;
+
 /// All streams as they were observed last.
 #[derive(Debug, Default)]
-pub(super) struct Streams(BTreeMap<StreamId, Stream>);
+pub(super) struct Streams(Observed);
 
 impl Streams {
+    /// Returns a well-formed stream of these cells: the last observation, if it is equal.
+    ///
+    /// # Errors
+    /// The malformation, for people.
+    pub(super) fn observe(&self, id: StreamId, cells: Vec<Cell>) -> Result<Arc<Stream>, String> {
+        match self.0.get(&id) {
+            Some(last) if last.cells == cells => Ok(Arc::clone(last)),
+            _ => Ok(Arc::new(Stream::new(id, cells)?)),
+        }
+    }
+
+    /// Returns whether these streams are those of the last observation.
+    pub(super) fn are(&self, now: &Observed) -> bool {
+        let same = |(last, now): (&Arc<Stream>, &Arc<Stream>)| Arc::ptr_eq(last, now);
+        self.0.len() == now.len() && self.0.values().zip(now.values()).all(same)
+    }
+
     /// Replaces the last observation by this one, if it is a legal successor.
     ///
     /// # Errors
     /// The illegal change, for people.
-    pub(super) fn advance(&mut self, now: &BTreeMap<StreamId, Stream>) -> Result<(), String> {
+    pub(super) fn advance(&mut self, now: &Observed) -> Result<(), String> {
         for (id, before) in &self.0 {
             let Some(after) = now.get(id) else { continue };
             if after.is_absent() && !before.is_absent() {
-                may_vanish(before, now)?
-            } else {
-                unchanged(before, after)?
+                may_vanish(before, now)?;
+            } else if !Arc::ptr_eq(before, after) {
+                unchanged(before, after)?;
             }
         }
         self.0.clone_from(now);
@@ -120,7 +142,7 @@ impl Streams {
 
 /// Only a migration's target that can never be closed to may vanish: no application ever wrote to
 /// it (R22), and its source has a Fence of it (R17) or is closed to another (R5).
-fn may_vanish(gone: &Stream, now: &BTreeMap<StreamId, Stream>) -> Result<(), String> {
+fn may_vanish(gone: &Stream, now: &Observed) -> Result<(), String> {
     let id = &gone.id;
     let Some(origin) = gone.origin() else {
         return Err(format!(

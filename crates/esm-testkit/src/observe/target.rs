@@ -7,7 +7,7 @@ use esm_core::id::{ObjectId, StreamId};
 use esm_core::store::{Cell, Close, Origin};
 use esm_core::transform::Mapper;
 
-use super::streams::{Stream, written_by_application};
+use super::streams::{Observed, Stream, written_by_application};
 
 /// The permitted contents of targets, by their fingerprint.
 #[derive(Debug, Default)]
@@ -21,11 +21,7 @@ pub(super) struct Known {
 ///
 /// # Errors
 /// The violation, for people.
-pub(super) fn check(
-    object: &ObjectId,
-    now: &BTreeMap<StreamId, Stream>,
-    known: &Known,
-) -> Result<(), String> {
+pub(super) fn check(object: &ObjectId, now: &Observed, known: &Known) -> Result<(), String> {
     let mut pending = vec![StreamId::first(object)];
     while let Some(source) = pending.pop().and_then(|id| now.get(&id)) {
         let targets = now.values().filter(|stream| {
@@ -48,7 +44,7 @@ fn copied(
     object: &ObjectId,
     source: &Stream,
     target: &Stream,
-    now: &BTreeMap<StreamId, Stream>,
+    now: &Observed,
     known: &Known,
 ) -> Result<(), String> {
     let Some(origin) = target.origin() else {
@@ -112,7 +108,7 @@ struct Source<'a> {
 fn to_copy<'a>(
     source: &'a Stream,
     origin: &Origin,
-    now: &'a BTreeMap<StreamId, Stream>,
+    now: &'a Observed,
 ) -> Result<Vec<Source<'a>>, String> {
     let numbered = |stream: &'a Stream, original, from: u64, number: u64| {
         let events = (0..)
@@ -209,12 +205,7 @@ fn equals_image(
 }
 
 /// I4: the statements of a Close about its target are true, and the target is not fenced off.
-fn closed(
-    source: &Stream,
-    close: &Close,
-    now: &BTreeMap<StreamId, Stream>,
-    known: &Known,
-) -> Result<(), String> {
+fn closed(source: &Stream, close: &Close, now: &Observed, known: &Known) -> Result<(), String> {
     let Some(target) = &close.target else {
         return Ok(());
     };

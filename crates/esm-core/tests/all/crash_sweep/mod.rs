@@ -23,10 +23,12 @@ macro_rules! sweeps {
 }
 
 sweeps!(crashes: identity undo);
-sweeps!(thinned_crashes: dropping empty many_cells with_books undoing_itself bulk late_undo undo_of_bulk with_phases with_a_window
-    reversal reversal_of_many_cells reversal_of_bulk undo_of_reversal late_undo_of_reversal);
-sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself bulk undo with_phases with_a_window
-    reversal reversal_of_bulk undo_of_reversal);
+sweeps!(thinned_crashes: dropping empty many_cells with_books undoing_itself late_undo with_phases with_a_window
+    reversal reversal_of_many_cells undo_of_reversal late_undo_of_reversal);
+sweeps!(sparse_crashes: bulk undo_of_bulk reversal_of_bulk);
+sweeps!(zombies: identity dropping empty many_cells with_books undoing_itself undo with_phases with_a_window
+    reversal undo_of_reversal);
+sweeps!(sparse_zombies: bulk reversal_of_bulk);
 sweeps!(writers: identity dropping empty many_cells with_books bulk undo with_phases with_a_window
     reversal reversal_of_many_cells reversal_of_bulk undo_of_reversal);
 

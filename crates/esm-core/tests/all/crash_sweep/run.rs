@@ -13,12 +13,24 @@ pub(super) fn thinned_crashes(name: &str, scenario: Result<Scenario>) {
     check("thinned_crashes", name, sweep);
 }
 
+/// Of migrations of several objects, which have many operations: every second of the thinned runs.
+pub(super) fn sparse_crashes(name: &str, scenario: Result<Scenario>) {
+    let sweep = Sweep::of_crashes(valid(scenario)).thinned().every(2);
+    check("sparse_crashes", name, sweep);
+}
+
 pub(super) fn pairs(name: &str, scenario: Result<Scenario>) {
     check("pairs", name, Sweep::of_pairs(valid(scenario)).thinned());
 }
 
 pub(super) fn zombies(name: &str, scenario: Result<Scenario>) {
     check("zombies", name, Sweep::of_zombies(valid(scenario)));
+}
+
+/// Of migrations of several objects: every second run.
+pub(super) fn sparse_zombies(name: &str, scenario: Result<Scenario>) {
+    let sweep = Sweep::of_zombies(valid(scenario)).every(2);
+    check("sparse_zombies", name, sweep);
 }
 
 pub(super) fn writers(name: &str, scenario: Result<Scenario>) {
