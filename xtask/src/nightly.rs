@@ -11,7 +11,8 @@ pub(crate) struct Options {
     /// fixed part of it: a half to a twentieth
     #[arg(long, default_value_t = 4096)]
     cases: u32,
-    /// Arguments for nextest, e.g. `-p esm-core crash_sweep::pairs::identity`; without any, everything runs
+    /// Arguments for nextest, e.g. `-p esm-core crash_sweep::pairs::identity`; without any,
+    /// everything runs
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
