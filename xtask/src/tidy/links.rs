@@ -58,7 +58,7 @@ fn joined(from: &str, path: &str) -> Option<String> {
 }
 
 /// The targets of inline links, with their lines; code is skipped.
-fn links(text: &str) -> Vec<(usize, String)> {
+pub(super) fn links(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (number, line) in prose(text) {
         let line: String = line.split('`').step_by(2).collect();

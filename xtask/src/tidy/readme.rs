@@ -1,8 +1,8 @@
-//! The README's commands exist.
+//! The README's commands exist, and it links every page of the documentation.
 
 use clap::CommandFactory as _;
 
-use super::Source;
+use super::{Source, links};
 use crate::Arguments;
 
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
@@ -29,12 +29,51 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
             wrong.push(format!("README.md: does not tell `{needed}`"));
         }
     }
+    wrong.extend(unlinked_pages(readme, sources));
     wrong
+}
+
+/// Pages below `docs/` that the README does not link. Decisions have an index of their own.
+fn unlinked_pages(readme: &Source, sources: &[Source]) -> Vec<String> {
+    const DECISIONS: &str = "docs/decisions/";
+    let links = links::links(&readme.text);
+    let is_linked = |page: &str| {
+        let mut targets = links.iter().map(|(_, link)| link.split('#').next());
+        targets.any(|target| target == Some(page))
+    };
+    let pages = sources
+        .iter()
+        .filter(|source| source.is("md"))
+        .map(Source::name)
+        .filter(|name| name.starts_with("docs/"))
+        .filter(|name| !name.starts_with(DECISIONS) || name.ends_with("/README.md"));
+    pages
+        .filter(|page| !is_linked(page))
+        .map(|page| format!("{page}: README.md does not link it"))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_that_the_readme_does_not_link_is_found() {
+        let text = "`cargo xtask demo`, `cargo xtask test`, [a](docs/a.md), [d](docs/d.md#x)\n";
+        let pages = [
+            "docs/a.md",
+            "docs/b.md",
+            "docs/c.svg",
+            "docs/d.md",
+            "docs/decisions/0001-e.md",
+            "docs/decisions/README.md",
+        ];
+        let mut sources = vec![Source::new("README.md", text)];
+        sources.extend(pages.map(|page| Source::new(page, "")));
+        let expected = ["docs/b.md", "docs/decisions/README.md"];
+        let expected = expected.map(|page| format!("{page}: README.md does not link it"));
+        assert_eq!(check(&sources), expected);
+    }
 
     #[test]
     fn a_command_that_does_not_exist_is_found() {
