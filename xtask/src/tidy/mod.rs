@@ -8,6 +8,7 @@ mod names;
 mod newlines;
 mod prose;
 mod readme;
+mod rules;
 mod sizes;
 mod source;
 mod words;
@@ -27,6 +28,7 @@ const CHECKS: &[Check] = &[
     names::check,
     newlines::check,
     readme::check,
+    rules::check,
     sizes::check,
     words::check,
 ];
