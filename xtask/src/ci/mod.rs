@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{command, layering, project, tidy};
+use crate::{command, layering, project, test, tidy};
 use stage::Stage;
 
 /// Options of `cargo xtask ci`.
@@ -37,10 +37,16 @@ const STAGES: &[Stage] = &[
     Stage::new("deny", deny),
 ];
 
-/// Runs the stages, up to the first that fails, and prints the times.
+/// How many of the slowest tests are printed.
+const SLOWEST: usize = 10;
+
+/// Runs the stages, up to the first that fails, and prints the times and the slowest tests.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let chosen = stage::choose(STAGES, options.from.as_deref(), options.only.as_deref())?;
-    stage::run(chosen)
+    let report = test::Report::fresh(test::profile())?;
+    let outcome = stage::run(chosen);
+    report.print_slowest(SLOWEST)?;
+    outcome
 }
 
 /// The README's commands run as they stand there: through cargo's alias.

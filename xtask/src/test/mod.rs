@@ -1,11 +1,13 @@
 //! `cargo xtask test`: all tests, and by name what could not be tested.
 
 mod not_tested;
+mod slowest;
 
 use anyhow::Result;
 
 use crate::{command, project};
 use not_tested::NotTested;
+pub(crate) use slowest::Report;
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tested
 }
 
+/// The profile of nextest that the tests run with.
+pub(crate) fn profile() -> &'static str {
+    if project::in_ci() { "ci" } else { "default" }
+}
+
 fn tests(options: &Options, not_tested: &NotTested) -> Result<()> {
     let runner = |arguments: &[&str]| {
         let mut cargo = command::cargo();
@@ -40,7 +47,7 @@ fn tests(options: &Options, not_tested: &NotTested) -> Result<()> {
         false => runner(&["test"]),
     };
     if nextest && project::in_ci() {
-        tests.arg("--profile=ci");
+        tests.args(["--profile", profile()]);
     }
     if !options.arguments.is_empty() {
         return command::run(tests.args(&options.arguments));
