@@ -1,5 +1,6 @@
 //! Progress of work on a backup.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -57,7 +58,7 @@ impl Stamped for BackupProgress {
 }
 
 /// Is told what moves, and says whether to go on: a migration and a [`Watch`] are told alike.
-pub(crate) trait Monitor: Send + Sync {
+pub(crate) trait Monitor: fmt::Debug + Send + Sync {
     /// Asked at every safe point.
     ///
     /// # Errors

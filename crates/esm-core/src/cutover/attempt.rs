@@ -6,16 +6,18 @@ use std::sync::Arc;
 use crate::cutover::source::originals::Originals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
-use crate::id::{MigrationId, ObjectId, StreamId, StreamName, StreamRef};
-use crate::migration::run::context::Context;
-use crate::object::{ObjectDocument, chain};
+use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamName, StreamRef};
+use crate::object::chain;
 use crate::protocol::decisions::{Observed, TargetState, Verified};
-use crate::store::{CellKind, EventStore, EventStoreExt as _, Origin, Restores, Tail};
+use crate::store::{CellKind, EventStore, EventStoreExt as _, Origin, Tail};
 
 /// One attempt at one object.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     pub(crate) object: ObjectId,
+    pub(crate) migration: MigrationId,
+    /// Identity of the transformation.
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) source: StreamRef,
     pub(crate) target: StreamRef,
     /// Where the source is.
@@ -32,6 +34,16 @@ pub(crate) struct Attempt {
     pub(crate) accepted: BTreeSet<Schema>,
     /// What stands before the source's events in the target of a reverse migration.
     pub(crate) originals: Option<Arc<Originals>>,
+    /// Whether positions in the source translate to the target; not over a restore (R19).
+    pub(crate) continues: bool,
+}
+
+/// How far this run has compared the streams.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Comparison {
+    pub(crate) compared: Revision,
+    /// Absent until all was compared and the checks passed.
+    pub(crate) verified: Option<Verified>,
 }
 
 /// What was seen, in the order in which it must be looked at.
@@ -43,87 +55,46 @@ pub(crate) struct Sight {
     pub(crate) fenced: bool,
 }
 
+/// Where an attempt moves an object's events, and for whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub(crate) object: ObjectId,
+    pub(crate) migration: MigrationId,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) source: StreamRef,
+    pub(crate) source_store: Arc<dyn EventStore>,
+    pub(crate) target_store: Arc<dyn EventStore>,
+    /// The target's logical name.
+    pub(crate) target_name: StreamName,
+    pub(crate) generation: usize,
+    pub(crate) originals: Option<Arc<Originals>>,
+    /// Whether positions in the source translate to the target; not over a restore (R19).
+    pub(crate) continues: bool,
+}
+
 impl Attempt {
-    /// The attempt that is on: its number is the number of this migration's Fences in the source.
-    pub(crate) async fn current(
-        context: &Context,
-        document: &ObjectDocument,
-        source: StreamRef,
-        generation: usize,
-    ) -> Result<Self> {
-        let tail = context.stores.of(&source)?.tail(&source.stream).await?;
-        Self::at(context, document, (source, &tail), generation).await
-    }
-
-    /// The attempt that is on by this tail of the source. Where a Fence came since, it is found out
-    /// when the attempt is looked at.
-    pub(crate) async fn at(
-        context: &Context,
-        document: &ObjectDocument,
-        (source, tail): (StreamRef, &Tail),
-        generation: usize,
-    ) -> Result<Self> {
-        let originals = context.originals(document)?;
-        let target_store = match &originals {
-            // what is restored goes where it was
-            Some(originals) => &originals.store,
-            None => context.target_store_of(&source)?,
-        };
-        let stores = (context.stores.of(&source)?, target_store);
-        let (migration, object) = (context.migration(), &document.object);
-        let name = context.plan.target_name(object, generation)?;
-        let attempt = Self::of(stores, migration, object, (source, tail), name).await?;
-        Ok(Self {
-            generation: generation as u64,
-            originals,
-            ..attempt
-        })
-    }
-
-    /// The attempt of this migration, or restore, that is on, from the one store to the other.
-    pub(crate) async fn current_of(
-        (source_store, target_store): (&Arc<dyn EventStore>, &Arc<dyn EventStore>),
-        migration: MigrationId,
-        object: &ObjectId,
-        source: StreamRef,
-        target_name: StreamName,
-    ) -> Result<Self> {
-        let tail = source_store.tail(&source.stream).await?;
-        let source = (source, &tail);
-        Self::of(
-            (source_store, target_store),
-            migration,
-            object,
-            source,
-            target_name,
-        )
-        .await
-    }
-
-    async fn of(
-        (source_store, target_store): (&Arc<dyn EventStore>, &Arc<dyn EventStore>),
-        migration: MigrationId,
-        object: &ObjectId,
-        (source, tail): (StreamRef, &Tail),
-        target_name: StreamName,
-    ) -> Result<Self> {
-        let number = fences(source_store, &source, tail)
+    /// The current attempt, by this tail of the source: its number is the number of this migration's
+    /// Fences there. A Fence that comes later is found when the attempt is observed.
+    pub(crate) async fn current(route: Route, source_tail: &Tail) -> Result<Self> {
+        let number = fences(&route.source_store, &route.source, source_tail)
             .await?
-            .filter(|(_, fence_of)| *fence_of == migration)
+            .filter(|(_, fence_of)| *fence_of == route.migration)
             .count() as u64;
-        let stream = StreamId::target(&target_name, migration, &source, number);
-        let target = StreamRef::new(target_store.id(), stream);
+        let stream = StreamId::target(&route.target_name, route.migration, &route.source, number);
         Ok(Self {
-            object: object.clone(),
-            source,
-            target,
-            source_store: Arc::clone(source_store),
-            target_store: Arc::clone(target_store),
-            generation: 0,
+            object: route.object,
+            migration: route.migration,
+            fingerprint: route.fingerprint,
+            target: StreamRef::new(route.target_store.id(), stream),
+            source: route.source,
+            source_store: route.source_store,
+            target_store: route.target_store,
+            generation: route.generation as u64,
             number,
             retired: BTreeSet::new(),
             accepted: BTreeSet::new(),
-            originals: None,
+            originals: route.originals,
+            continues: route.continues,
         })
     }
 
@@ -161,22 +132,16 @@ impl Attempt {
     }
 
     /// What the first cell of the target says.
-    pub(crate) fn origin(&self, context: &Context) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         Origin {
             source: self.source.clone(),
-            migration: context.migration(),
+            migration: self.migration,
             attempt: self.number,
-            fingerprint: context.plan.fingerprint.clone(),
+            fingerprint: self.fingerprint.clone(),
             retired: self.retired.clone(),
             accepted: self.accepted.clone(),
-            restores: self.restores(context).map(Box::new),
+            restores: (self.originals.as_ref()).map(|originals| Box::new(originals.restores())),
         }
-    }
-
-    fn restores(&self, context: &Context) -> Option<Restores> {
-        let reverses = context.plan.reverses.as_ref()?;
-        let originals = self.originals.as_ref()?;
-        Some(originals.restores(reverses.down.clone()))
     }
 
     /// Number of events that are to be copied of a source with this many.
@@ -193,25 +158,25 @@ impl Attempt {
     /// `Conflict` for a target that another wrote.
     pub(crate) fn observed(
         &self,
-        context: &Context,
         sight: &Sight,
-        (compared, verified): (Revision, Option<Verified>),
+        comparison: Comparison,
         document_names_source: bool,
+        final_round: u64,
     ) -> Result<Observed> {
         Ok(Observed {
             target: self.target.clone(),
             close: sight.source_tail.close().cloned(),
             fenced: sight.fenced,
             source_events: self.to_copy(sight.source_tail.next_revision()),
-            target_state: self.target_state(context, sight)?,
-            compared,
-            verified,
+            target_state: self.target_state(sight)?,
+            compared: comparison.compared,
+            verified: comparison.verified,
             document_names_source,
-            final_round: context.plan.copy.final_round,
+            final_round,
         })
     }
 
-    fn target_state(&self, context: &Context, sight: &Sight) -> Result<TargetState> {
+    fn target_state(&self, sight: &Sight) -> Result<TargetState> {
         let Some(last) = &sight.target_tail.last else {
             return Ok(TargetState::Absent);
         };
@@ -219,9 +184,10 @@ impl Attempt {
             // it may be discarded while it is looked at, and does not matter any more
             return Ok(TargetState::Absent);
         }
-        let origin = sight.origin.as_ref().filter(|origin| {
-            origin.source == self.source && origin.migration == context.migration()
-        });
+        let origin = sight
+            .origin
+            .as_ref()
+            .filter(|origin| origin.source == self.source && origin.migration == self.migration);
         let Some(origin) = origin else {
             return Err(Error::new(
                 ErrorKind::Conflict { actual: None },
@@ -232,7 +198,7 @@ impl Attempt {
             )
             .with_hint("choose another target name"));
         };
-        let ours = origin.fingerprint == context.plan.fingerprint
+        let ours = origin.fingerprint == self.fingerprint
             && origin.attempt == self.number
             && origin.retired.is_superset(&self.retired);
         Ok(match last.cursor() {

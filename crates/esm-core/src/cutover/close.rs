@@ -1,44 +1,49 @@
-//! Step 6: Close the source, which is the pivot, then make the document follow.
+//! Closing the source, which is the pivot, and making the document follow.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use tracing::info;
 
+use crate::cutover::Cutover;
 use crate::cutover::attempt::{Attempt, Sight};
+use crate::cutover::supervisor::Report;
 use crate::error::Result;
 use crate::event::Revision;
-use crate::id::{ObjectId, StreamRef};
-use crate::migration::run::context::Context;
+use crate::id::{Fingerprint, MigrationId, ObjectId, StreamRef};
 use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::protocol::planned::BookClosing;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{Close, Tail};
 
-/// Closes the source at exactly the tail that was seen, scanned and verified, and answers the tail
+/// Closes the source at exactly the tail that was seen, scanned and verified, and returns the tail
 /// with the Close. Its success proves that no event came after what the target holds.
 ///
 /// # Errors
-/// `Conflict` when a writer was faster, `Closed` when another migrator was, `Ambiguous`: after any
-/// of them the world must be looked at again. `Fenced` when another holder has taken over.
+/// `Conflict` when a concurrent append won, `Closed` when another migrator did, `Ambiguous`: after
+/// any of them the streams must be observed again. `Fenced` when another holder has taken over.
 pub(crate) async fn close(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &Attempt,
     sight: &Sight,
     target_events: Revision,
 ) -> Result<Tail> {
-    context.reporter.update(|p| {
-        p.status = MigrationStatus::CuttingOver;
-        p.step = Step::CutOver;
-        p.object = Some(attempt.object.clone());
+    cutover.supervisor.report(Report::Begins {
+        status: MigrationStatus::CuttingOver,
+        step: Step::CutOver,
+        object: &attempt.object,
     });
-    // the last safe point: from the Close on there is only forward
-    context.check()?;
-    context.ensure_in_charge().await?;
+    // the last safe point: after the Close the migration can only be completed
+    cutover.supervisor.check()?;
+    cutover.supervisor.ensure_in_charge().await?;
     let close = Close {
         target: Some(attempt.target.clone()),
         events: sight.source_tail.next_revision(),
         target_events,
-        migration: context.migration(),
-        continues: true,
+        migration: attempt.migration,
+        continues: attempt.continues,
     };
-    let commit = context.environment.commit_id();
+    let commit = cutover.environment.commit_id();
     let source = &attempt.source.stream;
     let closed = attempt
         .source_store
@@ -48,77 +53,75 @@ pub(crate) async fn close(
     Ok(closed)
 }
 
-/// Makes the document follow a Close that this process has just written.
-///
-/// # Errors
-/// Those of the records.
-pub(crate) async fn follow_own_close(
-    context: &Context,
-    object: &ObjectId,
-    source: &StreamRef,
-    close: &Close,
-) -> Result<ObjectDocument> {
-    context
-        .documents
-        .update(object, |document| {
-            let followed = document.follow(source, close);
-            complete_entry(context, document, source) || followed
-        })
-        .await
+/// A stream that a run has closed, and what only that run knows of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClosedStream<'a> {
+    pub(crate) object: &'a ObjectId,
+    pub(crate) stream: &'a StreamRef,
+    pub(crate) migration: MigrationId,
+    pub(crate) fingerprint: &'a Fingerprint,
+    pub(crate) close_books: Option<&'a BookClosing>,
 }
 
-/// Makes the document name the chain's end, with all that is known of the closed stream. Helpers
-/// may have done a part of it already.
-///
-/// # Errors
-/// Those of the store and the records.
-pub(crate) async fn follow_close(
-    context: &Context,
-    object: &ObjectId,
-    source: &StreamRef,
-) -> Result<ObjectDocument> {
-    let document = context.documents.load(object).await?.document;
-    let end = chain::follow_in(&context.stores, document.active).await?;
-    context
-        .documents
-        .update(object, |document| {
-            let followed = chain::follow_all(document, &end);
-            complete_entry(context, document, source) || followed
-        })
-        .await
-}
-
-/// Fills in what a helper did not know; where no archive is wanted the books are closed with it.
-fn complete_entry(context: &Context, document: &mut ObjectDocument, source: &StreamRef) -> bool {
-    let migration = context.migration();
-    let entry = document.terminated.iter_mut().rev();
-    let Some(entry) = entry
-        .into_iter()
-        .find(|e| e.stream == *source && e.migration == migration)
-    else {
-        return false;
-    };
-    let before = entry.clone();
-    entry.fingerprint = Some(context.plan.fingerprint.clone());
-    if let Some(books) = context
-        .plan
-        .close_books
-        .as_ref()
-        .filter(|b| b.archive.is_none())
-    {
-        stamp_books(context, entry, &books.metadata);
+impl ClosedStream<'_> {
+    /// Makes the document follow a Close that this process has just written.
+    ///
+    /// # Errors
+    /// Those of the records.
+    pub(crate) async fn follow_own_close(
+        &self,
+        cutover: &Cutover<'_>,
+        close: &Close,
+    ) -> Result<ObjectDocument> {
+        let now = cutover.environment.clock.now();
+        let follow = |document: &mut ObjectDocument| {
+            let followed = document.follow(self.stream, close);
+            self.complete(document, now) || followed
+        };
+        cutover.documents.update(self.object, follow).await
     }
-    *entry != before
+
+    /// Makes the document name the end of its chain, with all that is known of the closed stream.
+    /// Helpers may have done a part of it already.
+    ///
+    /// # Errors
+    /// Those of the store and the records.
+    pub(crate) async fn follow(&self, cutover: &Cutover<'_>) -> Result<ObjectDocument> {
+        let document = cutover.documents.load(self.object).await?.document;
+        let end = chain::follow_in(cutover.stores, document.active).await?;
+        let now = cutover.environment.clock.now();
+        let follow = |document: &mut ObjectDocument| {
+            let followed = chain::follow_all(document, &end);
+            self.complete(document, now) || followed
+        };
+        cutover.documents.update(self.object, follow).await
+    }
+
+    /// Fills in what a helper did not know. Where no archive is wanted, the books are closed with it.
+    pub(crate) fn complete(&self, document: &mut ObjectDocument, now: Timestamp) -> bool {
+        let mut entries = document.terminated.iter_mut();
+        let Some(entry) =
+            entries.rfind(|e| e.stream == *self.stream && e.migration == self.migration)
+        else {
+            return false;
+        };
+        let before = entry.clone();
+        entry.fingerprint = Some(self.fingerprint.clone());
+        if let Some(books) = self.close_books.filter(|books| books.archive.is_none()) {
+            stamp_books(entry, &books.metadata, now);
+        }
+        *entry != before
+    }
 }
 
 /// Writes into a terminated stream's entry that its books are closed.
 pub(crate) fn stamp_books(
-    context: &Context,
     entry: &mut TerminatedStream,
-    metadata: &std::collections::BTreeMap<String, String>,
+    metadata: &BTreeMap<String, String>,
+    now: Timestamp,
 ) {
     if entry.books_closed_at.is_none() {
-        entry.books_closed_at = Some(context.environment.clock.now());
+        entry.books_closed_at = Some(now);
         entry.metadata.extend(metadata.clone());
     }
 }

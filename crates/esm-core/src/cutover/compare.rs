@@ -6,12 +6,13 @@ use crate::RollingHash;
 use crate::cutover::attempt::Attempt;
 use crate::cutover::checks::ComparedStreams;
 use crate::cutover::source::scan::{CellScan, MappedEvent, SourceScan};
+use crate::cutover::supervisor::Report;
+use crate::cutover::{Cutover, Urgency};
 use crate::difference;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
-use crate::migration::run::context::Context;
 use crate::protocol::decisions::Verified;
-use crate::protocol::journal::{JournalEntry, VerifiedCheckpoint};
+use crate::protocol::journal::VerifiedCheckpoint;
 use crate::protocol::statistics::VerificationResult;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{CellEvent, CellHeader, ReadFrom};
@@ -139,29 +140,30 @@ impl Progressed {
 /// `VerificationFailed`, naming the revision and what differs; `TransformFailed`; those of the
 /// store.
 pub(crate) async fn verify(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &Attempt,
     progressed: &mut Progressed,
-    (source_end, unhurried): (Revision, bool),
+    source_end: Revision,
+    urgency: Urgency,
 ) -> Result<()> {
-    context.reporter.update(|p| {
-        p.status = MigrationStatus::Verifying;
-        p.step = Step::Verify;
-        p.object = Some(attempt.object.clone());
+    cutover.supervisor.report(Report::Begins {
+        status: MigrationStatus::Verifying,
+        step: Step::Verify,
+        object: &attempt.object,
     });
     progressed.complete = false;
     let extent = Extent {
         source_end,
         target_end: None,
-        unhurried,
+        urgency,
     };
-    compare(context, attempt, progressed, extent).await?;
+    compare(cutover, attempt, progressed, extent).await?;
     let since = progressed
         .checked
         .map(|at| progressed.source_events.0 - at.0);
     // what is compared in the last round, event by event, is not asked about again
-    if since.is_none_or(|events| events > context.plan.copy.final_round) {
-        run_checks(context, attempt, progressed).await?;
+    if since.is_none_or(|events| events > cutover.copy.final_round) {
+        run_checks(cutover, attempt, progressed).await?;
         progressed.checked = Some(progressed.source_events);
     }
     progressed.complete = true;
@@ -170,7 +172,7 @@ pub(crate) async fn verify(
 
 /// As [`verify`], of a migration that has passed its pivot: what the Close counts, without checks.
 pub(crate) async fn verify_closed(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &Attempt,
     source_events: Revision,
     target_events: Revision,
@@ -179,9 +181,9 @@ pub(crate) async fn verify_closed(
     let extent = Extent {
         source_end: source_events,
         target_end: Some(target_events),
-        unhurried: true,
+        urgency: Urgency::Paced,
     };
-    compare(context, attempt, &mut progressed, extent).await?;
+    compare(cutover, attempt, &mut progressed, extent).await?;
     Ok(progressed)
 }
 
@@ -190,12 +192,11 @@ struct Extent {
     source_end: Revision,
     /// Where the target's own later life is not to be compared.
     target_end: Option<Revision>,
-    /// Whether the limits hold.
-    unhurried: bool,
+    urgency: Urgency,
 }
 
 async fn compare(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &Attempt,
     progressed: &mut Progressed,
     extent: Extent,
@@ -203,15 +204,12 @@ async fn compare(
     let Extent {
         source_end,
         target_end,
-        unhurried,
+        urgency,
     } = extent;
-    let mut source = SourceScan::start(context, attempt, progressed.place(attempt));
+    let mut source = SourceScan::start(cutover, attempt, progressed.place(attempt));
     let mut target = TargetReader::start(attempt, progressed.target_events);
     while let Some(page) = source.next().await? {
-        match unhurried {
-            true => context.pace(page.amount()).await?,
-            false => context.check()?,
-        }
+        cutover.go_on(urgency, page.amount()).await?;
         let before = progressed.source_events;
         let goes_beyond = page.events.last().is_some_and(|e| e.revision >= source_end);
         for event in page
@@ -228,11 +226,11 @@ async fn compare(
             progressed.source_seq = last.seq + 1;
         }
         let count = progressed.source_events.0 - before.0;
-        context.reporter.update(|p| p.events_verified += count);
+        cutover.supervisor.report(Report::Compared(count));
         if goes_beyond {
             break;
         }
-        checkpoint(context, attempt, progressed).await?;
+        checkpoint(cutover, attempt, progressed).await?;
     }
     if progressed.source_events != source_end {
         let what = format!("the source ends before its revision {source_end}");
@@ -313,33 +311,28 @@ fn balance(attempt: &Attempt, progressed: &Progressed) -> Result<()> {
 }
 
 async fn checkpoint(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &Attempt,
     progressed: &mut Progressed,
 ) -> Result<()> {
     let since = progressed.source_events.0 - progressed.checkpointed.0;
-    if since < CHECKPOINT_EVERY || context.plan.scope.single().is_none() {
+    if since < CHECKPOINT_EVERY {
         return Ok(());
     }
     progressed.checkpointed = progressed.source_events;
-    let checkpoint = Box::new(progressed.checkpoint(attempt));
-    context
-        .journal
-        .lock()
-        .await
-        .append(JournalEntry::Verified { checkpoint })
-        .await
+    let checkpoint = progressed.checkpoint(attempt);
+    cutover.supervisor.checkpoint(checkpoint).await
 }
 
 async fn run_checks(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &Attempt,
     progressed: &mut Progressed,
 ) -> Result<()> {
     progressed.custom_checks.clear();
-    for check in &context.checks {
-        context.safe_point().await?;
-        let streams = ComparedStreams::new(&context.stores, attempt, progressed.verified());
+    for check in cutover.checks {
+        cutover.supervisor.safe_point().await?;
+        let streams = ComparedStreams::new(cutover.stores, attempt, progressed.verified());
         if let Err(reason) = check.check(&streams).await {
             let what = format!("check {:?} says: {reason}", check.name());
             return Err(failed(attempt, &what));

@@ -11,9 +11,10 @@ use crate::cutover::schemas::{
 };
 use crate::cutover::source::retired as reverse;
 use crate::cutover::source::scan::{MappedEvent, MappedPage, SourceScan};
+use crate::cutover::supervisor::Report;
+use crate::cutover::{Cutover, Urgency};
 use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
-use crate::migration::run::context::Context;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{Append, CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
 use crate::transform::Ledger;
@@ -42,41 +43,40 @@ pub(crate) struct Copied {
 /// `TransformFailed`, `TooLarge`; `Conflict` and `Ambiguous`, after which the world must be looked
 /// at again; those of the store.
 pub(crate) async fn copy(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &mut Attempt,
     sight: Sight,
-    (from, unhurried): (Revision, bool),
+    from: Revision,
+    urgency: Urgency,
 ) -> Result<Copied> {
-    context.reporter.update(|p| {
-        p.status = MigrationStatus::InProgress;
-        p.step = Step::Copy;
-        p.object = Some(attempt.object.clone());
+    let supervisor = cutover.supervisor;
+    supervisor.report(Report::Begins {
+        status: MigrationStatus::InProgress,
+        step: Step::Copy,
+        object: &attempt.object,
     });
     // from the first cell, also where that one holds no events: it says what is retired already
     let begin = match from {
         Revision::START => ReadFrom::Seq(0),
         _ => ReadFrom::Revision(from),
     };
-    let mut scan = SourceScan::start(context, attempt, begin);
+    let mut scan = SourceScan::start(cutover, attempt, begin);
     let mut first = scan.next().await?;
     if sight.target_tail.is_empty() {
         match attempt.originals.clone() {
             Some(originals) => {
-                context.reporter.update(|p| p.step = Step::Analyse);
-                reverse::learn_retired(context, attempt, &originals).await?;
-                context.reporter.update(|p| p.step = Step::Copy);
+                cutover.supervisor.report(Report::Step(Step::Analyse));
+                reverse::learn_retired(cutover, attempt, &originals).await?;
+                cutover.supervisor.report(Report::Step(Step::Copy));
             }
-            None => learn_retired(context, attempt, first.as_ref()).await?,
+            None => learn_retired(cutover, attempt, first.as_ref()).await?,
         }
     }
     let mut end = SourceEnd::from(&sight);
-    let mut copier = Copier::new(context, attempt, sight.target_tail, from);
+    let mut copier = Copier::new(cutover, attempt, sight.target_tail, from);
     while let Some(page) = first.take() {
         end.pass(attempt, &page.headers);
-        match unhurried {
-            true => context.pace(page.amount()).await?,
-            false => context.check()?,
-        }
+        cutover.go_on(urgency, page.amount()).await?;
         copier.page(page).await?;
         if let Some(schema) = copier.newly_retired {
             let cells = copier.cells;
@@ -86,7 +86,7 @@ pub(crate) async fn copy(
         first = scan.next().await?;
     }
     let (cells, target_tail) = copier.finish().await?;
-    let origin = sight.origin.or_else(|| Some(attempt.origin(context)));
+    let origin = sight.origin.or_else(|| Some(attempt.origin()));
     let seen = end.tail.map(|source_tail| Sight {
         target_tail,
         origin,
@@ -128,22 +128,22 @@ impl SourceEnd {
 /// also names those of them that are accepted as they are: by the plan, or, where they are only
 /// inherited, as in the source.
 async fn learn_retired(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &mut Attempt,
     first: Option<&MappedPage>,
 ) -> Result<()> {
-    let found = changes(context, attempt, first).await?;
+    let found = changes(cutover, attempt, first).await?;
     if let Some(schema) = &found.reused {
-        refuse_unsaid(context, schema)?;
+        refuse_unsaid(cutover, schema)?;
     }
-    let declared = context.mapper.transformer().retired_schemas();
+    let declared = cutover.mapper.transformer().retired_schemas();
     let own: BTreeSet<Schema> = declared.into_iter().chain(found.retired).collect();
     let before = first.and_then(|page| page.headers.first()?.origin());
     let inherited = before.into_iter().flat_map(|origin| &origin.retired);
     let inherited = inherited.filter(|schema| !found.made.contains(schema));
     attempt.retired.extend(own.iter().chain(inherited).cloned());
 
-    let policy = context.plan.on_retired.unwrap_or_default();
+    let policy = cutover.on_retired.unwrap_or_default();
     let accepts = |schema: &&Schema| match before {
         Some(before) if before.retired.contains(schema) && !own.contains(schema) => {
             before.accepted.contains(schema)
@@ -155,24 +155,24 @@ async fn learn_retired(
 }
 
 async fn changes(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &Attempt,
     first: Option<&MappedPage>,
 ) -> Result<SchemaChanges> {
     let mut found = SchemaChanges::default();
     let Some(page) = first else { return Ok(found) };
-    if page.at_end || context.is_identity() {
+    if page.at_end || cutover.is_identity() {
         page.events.iter().for_each(|event| found.record(event));
         return Ok(found);
     }
-    context.reporter.update(|p| p.step = Step::Analyse);
-    found = analyse(context, attempt).await?;
-    context.reporter.update(|p| p.step = Step::Copy);
+    cutover.supervisor.report(Report::Step(Step::Analyse));
+    found = analyse(cutover, attempt).await?;
+    cutover.supervisor.report(Report::Step(Step::Copy));
     Ok(found)
 }
 
 struct Copier<'a> {
-    context: &'a Context,
+    cutover: &'a Cutover<'a>,
     attempt: &'a Attempt,
     tail: Tail,
     /// What the target's last cell says.
@@ -189,9 +189,9 @@ struct Copier<'a> {
 }
 
 impl<'a> Copier<'a> {
-    fn new(context: &'a Context, attempt: &'a Attempt, tail: Tail, from: Revision) -> Self {
+    fn new(cutover: &'a Cutover<'a>, attempt: &'a Attempt, tail: Tail, from: Revision) -> Self {
         Self {
-            context,
+            cutover,
             attempt,
             tail,
             recorded: from,
@@ -205,10 +205,8 @@ impl<'a> Copier<'a> {
     }
 
     async fn page(&mut self, page: MappedPage) -> Result<()> {
-        let (mut events, mut bytes) = (0, 0);
+        let amount = page.amount();
         for event in page.events {
-            events += 1;
-            bytes += event.bytes;
             let revision = event.revision;
             if revision != self.cursor {
                 let found = format!("expected revision {}, found {revision}", self.cursor);
@@ -217,7 +215,7 @@ impl<'a> Copier<'a> {
             match event.mapped {
                 Ok(mapped) if self.failures.failed.is_empty() => {
                     if mapped.reuses(&event.schema) {
-                        refuse_unsaid(self.context, &event.schema)?;
+                        refuse_unsaid(self.cutover, &event.schema)?;
                     }
                     if mapped.retires() && !self.attempt.retired.contains(&event.schema) {
                         self.newly_retired = Some(event.schema);
@@ -228,7 +226,7 @@ impl<'a> Copier<'a> {
                 // once an event has failed nothing more is written, only counted
                 mapped => {
                     let limits = self.attempt.target_store.limits();
-                    let fail_fast = self.context.plan.copy.fail_fast;
+                    let fail_fast = self.cutover.copy.fail_fast;
                     record(
                         &mut self.failures,
                         MappedEvent { mapped, ..event },
@@ -239,10 +237,7 @@ impl<'a> Copier<'a> {
                 }
             }
         }
-        self.context.reporter.update(|p| {
-            p.events_copied += events;
-            p.bytes_copied += bytes;
-        });
+        self.cutover.supervisor.report(Report::Copied(amount));
         Ok(())
     }
 
@@ -252,9 +247,9 @@ impl<'a> Copier<'a> {
         if let Some(first) = outputs.first() {
             refuse_too_large(&first.schema(), revision, outputs.len(), bytes, limits)?;
         }
-        let settings = self.context.steering.settings();
-        let overflows = self.pending.len() + outputs.len() > settings.cell_events
-            || self.pending_bytes + bytes > settings.cell_bytes;
+        let limits_of_cell = self.cutover.supervisor.cell_limits();
+        let overflows = self.pending.len() + outputs.len() > limits_of_cell.events
+            || self.pending_bytes + bytes > limits_of_cell.bytes;
         let silent = self.cursor.0 - self.recorded.0 >= CURSOR_EVERY;
         if (overflows && !self.pending.is_empty()) || (silent && self.pending.is_empty()) {
             self.flush().await?;
@@ -273,11 +268,8 @@ impl<'a> Copier<'a> {
         let events = std::mem::take(&mut self.pending);
         self.pending_bytes = 0;
         let append = Append {
-            commit: self.context.environment.commit_id(),
-            origin: self
-                .tail
-                .is_empty()
-                .then(|| self.attempt.origin(self.context)),
+            commit: self.cutover.environment.commit_id(),
+            origin: self.tail.is_empty().then(|| self.attempt.origin()),
             cursor: Some(self.cursor),
             events,
         };
@@ -287,15 +279,15 @@ impl<'a> Copier<'a> {
             events = append.events.len()
         );
         let target = &self.attempt.target.stream;
-        let began = self.context.meter.now();
+        let began = self.cutover.meter.now();
         self.tail = self
             .attempt
             .target_store
             .append(target, &self.tail, append)
             .instrument(span)
             .await?;
-        let took = self.context.meter.count(Stage::Append, began);
-        self.context.throttle.appended(took);
+        let took = self.cutover.meter.count(Stage::Append, began);
+        self.cutover.supervisor.appended(took);
         self.recorded = self.cursor;
         self.cells += 1;
         Ok(())

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
 use crate::cutover::source::scan::{MappedEvent, SourceScan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Schema};
-use crate::migration::run::context::Context;
 use crate::store::{ReadFrom, StoreLimits};
 use crate::transform::Ledger;
 
@@ -42,19 +42,19 @@ impl SchemaChanges {
 ///
 /// # Errors
 /// `TransformFailed`, `TooLarge`; those of the store.
-pub(crate) async fn analyse(context: &Context, attempt: &Attempt) -> Result<SchemaChanges> {
-    let mut scan = SourceScan::start(context, attempt, ReadFrom::Seq(0));
+pub(crate) async fn analyse(cutover: &Cutover<'_>, attempt: &Attempt) -> Result<SchemaChanges> {
+    let mut scan = SourceScan::start(cutover, attempt, ReadFrom::Seq(0));
     let mut ledger = Ledger::new();
     let mut changes = SchemaChanges::default();
     while let Some(page) = scan.next().await? {
-        context.pace(page.amount()).await?;
+        cutover.supervisor.pace(page.amount()).await?;
         for event in page.events {
             changes.record(&event);
             record(
                 &mut ledger,
                 event,
                 attempt.target_store.limits(),
-                context.plan.copy.fail_fast,
+                cutover.copy.fail_fast,
             )?;
         }
     }
@@ -95,8 +95,8 @@ pub(crate) fn record(
 ///
 /// # Errors
 /// `Invalid` where the plan does not say it.
-pub(crate) fn refuse_unsaid(context: &Context, schema: &Schema) -> Result<()> {
-    match context.plan.on_retired {
+pub(crate) fn refuse_unsaid(cutover: &Cutover<'_>, schema: &Schema) -> Result<()> {
+    match cutover.on_retired {
         Some(_) => Ok(()),
         None => Err(unsaid(schema).with_hint(format!(
             "{CHOOSE}; the migration was begun, so roll it back first"

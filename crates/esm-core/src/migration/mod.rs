@@ -18,6 +18,7 @@
 //! | `step/` | a file for each step of the saga |
 //! | `plan`, `planner`, `progress`, `report`, `accepted` | what users are told |
 
+mod context;
 pub(crate) mod control;
 pub(crate) mod describe;
 pub(crate) mod journal;

@@ -25,5 +25,6 @@ mod request;
 mod run;
 mod section;
 mod sink;
+mod supervisor;
 
 pub use request::{ReplacedStream, RestoreOptions, RestoreTarget, Restored, RestoredAll};

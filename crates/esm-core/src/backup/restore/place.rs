@@ -7,7 +7,7 @@ use tracing::warn;
 
 use crate::backup::BackupService;
 use crate::backup::restore::request::RestoreTarget;
-use crate::cutover::attempt::Attempt;
+use crate::cutover::attempt::{Attempt, Route};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamRef};
@@ -121,12 +121,25 @@ impl Place {
         let store = Arc::clone(service.reader.stores().of(&source)?);
         store.capabilities().ensure_source()?;
         let restore = restore_id(manifest, section, &source);
-        let name = generation_name(object, generation)?;
+        let fingerprint = fingerprint(manifest)?;
+        let route = Route {
+            object: object.clone(),
+            migration: restore,
+            fingerprint: fingerprint.clone(),
+            source,
+            source_store: Arc::clone(&store),
+            target_store: Arc::clone(&store),
+            target_name: generation_name(object, generation)?,
+            generation,
+            originals: None,
+            // R19: a position in the source means nothing in the target
+            continues: false,
+        };
         Ok(Self {
-            attempt: Attempt::current_of((&store, &store), restore, object, source, name).await?,
+            attempt: Attempt::current(route, tail).await?,
             store,
             restore,
-            fingerprint: fingerprint(manifest)?,
+            fingerprint,
             creates: false,
             source_events: tail.next_revision().0,
         })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
+use super::supervisor::Restoring;
 use crate::RollingHash;
 use crate::backup::restore::document::{Restoration, help};
 use crate::backup::restore::pivot::cut_over;
@@ -11,8 +12,9 @@ use crate::backup::restore::place::{Found, Place, fingerprint};
 use crate::backup::restore::request::{ReplacedStream, RestoreOptions, RestoreTarget, Restored};
 use crate::backup::restore::sink::Sink;
 use crate::backup::{BackupService, Monitor};
+use crate::cutover;
 use crate::cutover::source::scan::CellScan;
-use crate::cutover::undo::Undoer;
+use crate::cutover::undo::discard_fenced;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision};
 use crate::id::{BackupId, Fingerprint, ObjectId, StreamRef};
@@ -55,10 +57,7 @@ impl<'a> SectionRun<'a> {
             Found::Cut(place) => Work::Restore(place, None),
             Found::Begin(place) => {
                 if place.attempt.number > 0 {
-                    let (source, store) = (&place.attempt.source, &place.store);
-                    undoer(service, &place)
-                        .discard_fenced((store, source), store)
-                        .await?;
+                    discard_fenced(&place.attempt).await?;
                 }
                 let origin = place.origin(service.reader.stores(), &section).await?;
                 let (store, target) = (&place.store, &place.attempt.target);
@@ -227,15 +226,8 @@ impl<'a> SectionRun<'a> {
 /// # Errors
 /// `Stuck`; those of the store.
 pub(super) async fn undo(service: &BackupService, place: &Place) -> Result<Undone> {
-    undoer(service, place).undo(&place.attempt).await
-}
-
-fn undoer<'a>(service: &'a BackupService, place: &'a Place) -> Undoer<'a> {
-    Undoer {
-        environment: &service.environment,
-        migration: place.restore,
-        context: None,
-    }
+    let restoring = Restoring::new(service, None, RestoreOptions::default());
+    cutover::undo::undo(&restoring.cutover(), &place.attempt).await
 }
 
 /// Goes on if the error only says that another run of this restore has cut over.

@@ -30,6 +30,8 @@ pub(crate) struct Originals {
     pub(crate) continuation_events: Revision,
     /// Whether the migration changed nothing, so that every event may go back as it is.
     pub(crate) unchanged: bool,
+    /// Identity of what the events since are transformed by.
+    down: Fingerprint,
     known: OnceCell<Arc<BTreeSet<Schema>>>,
 }
 
@@ -38,6 +40,7 @@ impl Originals {
         stores: &Stores,
         entry: &crate::object::TerminatedStream,
         unchanged: bool,
+        down: Fingerprint,
     ) -> Result<Self> {
         Ok(Self {
             migration: entry.migration,
@@ -48,18 +51,19 @@ impl Originals {
             continuation_store: Arc::clone(stores.of(&entry.continuation)?),
             continuation_events: entry.continuation_events,
             unchanged,
+            down,
             known: OnceCell::new(),
         })
     }
 
     /// What the first cell of the target says of them.
-    pub(crate) fn restores(&self, down: Fingerprint) -> Restores {
+    pub(crate) fn restores(&self) -> Restores {
         Restores {
             migration: self.migration,
             originals: self.stream.clone(),
             events: self.events,
             source_from: self.continuation_events,
-            down,
+            down: self.down.clone(),
         }
     }
 

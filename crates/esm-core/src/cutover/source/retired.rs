@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
 use crate::cutover::schemas::{SchemaChanges, record, refuse_failures};
 use crate::cutover::source::originals::Originals;
@@ -10,7 +11,6 @@ use crate::cutover::source::scan::SourceScan;
 use crate::cutover::source::segment::whole_continuation;
 use crate::error::Result;
 use crate::event::{Revision, Schema};
-use crate::migration::run::context::Context;
 use crate::store::{EventStoreExt as _, OnRetired};
 use crate::transform::Ledger;
 
@@ -26,18 +26,18 @@ use crate::transform::Ledger;
 /// `TransformFailed`, naming the first event that needs a `down` and has none; `TooLarge`; those of the
 /// store.
 pub(crate) async fn learn_retired(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &mut Attempt,
     originals: &Arc<Originals>,
 ) -> Result<()> {
-    let (changes, reused) = analyse(context, attempt, originals).await?;
-    let declared = context.mapper.transformer().retired_schemas();
+    let (changes, reused) = analyse(cutover, attempt, originals).await?;
+    let declared = cutover.mapper.transformer().retired_schemas();
     let own: BTreeSet<_> = declared.into_iter().chain(changes.retired).collect();
     let before = originals.store.origin(&originals.stream.stream).await?;
     let (retired, accepted) = before.map_or_else(Default::default, |b| (b.retired, b.accepted));
     let inherited = retired.difference(&changes.made);
     attempt.retired.extend(own.iter().chain(inherited).cloned());
-    let all = context.plan.on_retired == Some(OnRetired::AcceptUnchanged);
+    let all = cutover.on_retired == Some(OnRetired::AcceptUnchanged);
     let accepts = |schema: &&Schema| match own.contains(*schema) {
         true => all || reused.contains(*schema),
         false => accepted.contains(*schema),
@@ -48,17 +48,17 @@ pub(crate) async fn learn_retired(
 
 /// What `down` does to schemas, and those of them that it keeps.
 async fn analyse(
-    context: &Context,
+    cutover: &Cutover<'_>,
     attempt: &Attempt,
     originals: &Arc<Originals>,
 ) -> Result<(SchemaChanges, BTreeSet<Schema>)> {
     let (mut changes, mut reused) = (SchemaChanges::default(), BTreeSet::new());
     let mut ledger = Ledger::new();
     let segment = whole_continuation(attempt, originals);
-    let mut scan = SourceScan::over(context, attempt, vec![segment]);
+    let mut scan = SourceScan::over(cutover, attempt, vec![segment]);
     let mut at = Revision::START;
     while let Some(page) = scan.next().await? {
-        context.pace(page.amount()).await?;
+        cutover.supervisor.pace(page.amount()).await?;
         for event in page.events {
             let stems_from_originals = at < originals.continuation_events;
             at = at.plus(1);
@@ -68,7 +68,7 @@ async fn analyse(
             }
             if !stems_from_originals {
                 let limits = attempt.target_store.limits();
-                record(&mut ledger, event, limits, context.plan.copy.fail_fast)?;
+                record(&mut ledger, event, limits, cutover.copy.fail_fast)?;
             } else if event.mapped.is_err() {
                 changes.retired.insert(event.schema);
             }

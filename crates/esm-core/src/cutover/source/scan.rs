@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
 use crate::cutover::meter::{Meter, Stage};
 use crate::cutover::source::segment::{Segment, segments};
+use crate::cutover::supervisor::Amount;
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{CommitId, ObjectId, StreamRef};
-use crate::migration::run::context::Context;
 use crate::store::{Cell, CellHeader, EventStore, PageLimit, ReadFrom};
 use crate::transform::{Failure, Mapped, Mapper};
 
@@ -199,9 +200,11 @@ pub(crate) struct MappedPage {
 
 impl MappedPage {
     /// Number of events, and their bytes.
-    pub(crate) fn amount(&self) -> (u64, u64) {
-        let bytes = self.events.iter().map(|event| event.bytes).sum();
-        (self.events.len() as u64, bytes)
+    pub(crate) fn amount(&self) -> Amount {
+        Amount {
+            events: self.events.len() as u64,
+            bytes: self.events.iter().map(|event| event.bytes).sum(),
+        }
     }
 }
 
@@ -214,19 +217,19 @@ pub(crate) struct SourceScan {
 impl SourceScan {
     /// Begins at this place of what the attempt copies: at a cell of the source, or at a revision,
     /// before which the events of its cell are left out.
-    pub(crate) fn start(context: &Context, attempt: &Attempt, from: ReadFrom) -> Self {
-        Self::over(context, attempt, segments(attempt, from))
+    pub(crate) fn start(cutover: &Cutover<'_>, attempt: &Attempt, from: ReadFrom) -> Self {
+        Self::over(cutover, attempt, segments(attempt, from))
     }
 
     /// Reads these segments, one after the other.
-    pub(crate) fn over(context: &Context, attempt: &Attempt, segments: Vec<Segment>) -> Self {
+    pub(crate) fn over(cutover: &Cutover<'_>, attempt: &Attempt, segments: Vec<Segment>) -> Self {
         let (sender, pages) = mpsc::channel(MAPPED_AHEAD);
         let mapping = Mapping {
             segments: segments.into(),
             reading: None,
             given: Given {
-                mapper: context.mapper.clone(),
-                meter: Arc::clone(&context.meter),
+                mapper: cutover.mapper.clone(),
+                meter: Arc::clone(cutover.meter),
                 object: attempt.object.clone(),
             },
         };

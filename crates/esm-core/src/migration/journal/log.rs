@@ -51,11 +51,6 @@ impl Watch {
 }
 
 impl Journal {
-    /// Who reads and writes it here.
-    pub(crate) fn holder(&self) -> &HolderId {
-        &self.holder
-    }
-
     /// Reads a journal; an empty one is one that was never begun.
     pub(crate) async fn open(
         records: Arc<dyn Records>,

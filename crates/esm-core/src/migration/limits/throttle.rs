@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cutover::supervisor::Amount;
 use crate::protocol::control::Settings;
 
 /// Why a migration does not go faster.
@@ -135,19 +136,19 @@ impl Throttle {
         &self,
         now: Duration,
         settings: &Settings,
-        (events, bytes): (u64, u64),
+        amount: Amount,
     ) -> Option<Wait> {
         let mut pace = self.lock();
         let events = due(
             &mut pace.events_at,
             now,
-            events,
+            amount.events,
             settings.events_per_second.get(),
         );
         let bytes = due(
             &mut pace.bytes_at,
             now,
-            bytes,
+            amount.bytes,
             settings.bytes_per_second.get(),
         );
         let slow = pace
@@ -221,7 +222,7 @@ mod tests {
             let start = now;
             for (events, idle) in pages {
                 now += Duration::from_millis(idle);
-                if let Some(wait) = throttle.reserve(now, &at_most(rate), (events, 0)) {
+                if let Some(wait) = throttle.reserve(now, &at_most(rate), Amount { events, bytes: 0 }) {
                     prop_assert_eq!(wait.reason, ThrottleReason::EventsPerSecond);
                     now = wait.until;
                 }
@@ -241,9 +242,28 @@ mod tests {
         let throttle =
             Throttle::new(ThrottleOptions::default().hold_while(|| Some("lunch".into())));
         let now = Duration::from_secs(1);
-        assert_eq!(throttle.reserve(now, &slow, (1, 1)), None);
+        assert_eq!(
+            throttle.reserve(
+                now,
+                &slow,
+                Amount {
+                    events: 1,
+                    bytes: 1
+                }
+            ),
+            None
+        );
         throttle.appended(Duration::from_millis(40));
-        let wait = throttle.reserve(now, &slow, (1, 1)).unwrap();
+        let wait = throttle
+            .reserve(
+                now,
+                &slow,
+                Amount {
+                    events: 1,
+                    bytes: 1,
+                },
+            )
+            .unwrap();
         assert_eq!(wait.reason, ThrottleReason::TargetLatency);
         assert_eq!(wait.until, now + Duration::from_millis(160));
         assert_eq!(throttle.told(), Some(ThrottleReason::Told("lunch".into())));
@@ -257,7 +277,14 @@ mod tests {
         let throttle = Throttle::new(options);
         assert_eq!(throttle.told(), None);
         assert_eq!(
-            throttle.reserve(Duration::ZERO, &Settings::default(), (1, 1)),
+            throttle.reserve(
+                Duration::ZERO,
+                &Settings::default(),
+                Amount {
+                    events: 1,
+                    bytes: 1
+                }
+            ),
             None
         );
     }

@@ -6,10 +6,10 @@ use futures::FutureExt as _;
 use tracing::{info, warn};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::migration::context::Context;
 use crate::migration::control::steering::RunEnd;
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
 use crate::migration::report::result::MigrationResult;
-use crate::migration::run::context::Context;
 use crate::migration::run::scope::Run;
 use crate::migration::run::undo::UndoRun;
 use crate::migration::service::MigrationService;
@@ -50,14 +50,19 @@ impl MigrationService {
         }
         loop {
             let ended = self.run(&context).await;
-            let Some(told) = context.steering.undo().filter(|_| ended.stopped.is_some()) else {
+            let Some(told) = context
+                .live
+                .steering
+                .undo()
+                .filter(|_| ended.stopped.is_some())
+            else {
                 return self.conclude_run(context, ended).await;
             };
             let intent = JournalEntry::RollingBack {
                 reason: told.reason,
                 cancels: told.cancels,
             };
-            let recorded = context.journal.lock().await.append(intent).await;
+            let recorded = context.guard.record(intent).await;
             if let Err(error) = recorded {
                 return self
                     .conclude_run(context, Ended::stopped(Step::RollBack, error))
@@ -67,7 +72,7 @@ impl MigrationService {
             if !ended.refused {
                 return self.conclude_undo(context, ended).await;
             }
-            context.go_forward();
+            context.live.go_forward();
         }
     }
 
@@ -77,7 +82,7 @@ impl MigrationService {
         if !ended.refused {
             return self.conclude_undo(context, ended).await;
         }
-        context.go_forward();
+        context.live.go_forward();
         self.drive(context).await
     }
 
@@ -90,11 +95,11 @@ impl MigrationService {
     /// Works through the scope. The loss of the lock ends it at once, wherever it is: what was under
     /// way is as after a crash.
     async fn run(&self, context: &Context) -> Ended {
-        let begun = context.journal.lock().await.state().batch.clone();
+        let begun = context.guard.journal.lock().await.state().batch.clone();
         let mut run = Run::new(context);
         let ended = tokio::select! {
             ended = run.run(begun).boxed() => ended,
-            lost = context.stop.lost() => Err(lost),
+            lost = context.guard.stop.lost() => Err(lost),
         };
         let Run {
             statistics,
@@ -116,11 +121,11 @@ impl MigrationService {
 
     /// Undoes what has not passed its pivot. Where that is nothing, it is refused.
     async fn undo(&self, context: &Context) -> Ended {
-        context.steering.begin_undo();
+        context.live.steering.begin_undo();
         let mut undo = UndoRun::new(context);
         let error = tokio::select! {
             ended = undo.run().boxed() => ended.err(),
-            lost = context.stop.lost() => Some(lost),
+            lost = context.guard.stop.lost() => Some(lost),
         };
         let mut ended = Ended {
             statistics: undo.statistics,
@@ -154,7 +159,7 @@ impl MigrationService {
     }
 
     async fn conclude_undo(&self, context: Box<Context>, ended: Ended) -> MigrationResult {
-        let cancelling = context.journal.lock().await.state().cancelling;
+        let cancelling = context.guard.journal.lock().await.state().cancelling;
         let outcome = match undone(&ended.statistics) {
             Some(Outcome::RolledBack) | None if cancelling => Outcome::Cancelled,
             undone => undone.unwrap_or(Outcome::RolledBack),
@@ -180,7 +185,7 @@ impl MigrationService {
         stopped: Option<(Step, Error)>,
     ) -> (MigrationStatus, Option<Error>) {
         let error = stopped.map(|(_, error)| error);
-        let mut journal = context.journal.lock().await;
+        let mut journal = context.guard.journal.lock().await;
         match journal.append(entry).await {
             Ok(()) => (journal.state().status(), error),
             Err(unwritten) => {
@@ -204,22 +209,22 @@ impl MigrationService {
             let _ = context.call_hooks_with(failed).await;
         }
         let (status, error) = self.conclude(&context, entry, ended.stopped.take()).await;
-        let faults = context.reporter.finish(status).await;
+        let faults = context.live.reporter.finish(status).await;
         let mut statistics = ended.statistics;
         statistics.callback_panics = faults.panics;
         statistics.callbacks_blocked = faults.blocked;
-        statistics.hook_faults = context.hook_faults.load(Ordering::Relaxed);
+        statistics.hook_faults = context.live.hook_faults.load(Ordering::Relaxed);
         if let Some(end) = &end {
-            context.steering.conclude(end).await;
+            context.live.steering.conclude(end).await;
         }
-        context.steering.publish_last().await;
-        if let Some(lock) = context.stop.lock.take() {
+        context.live.steering.publish_last().await;
+        if let Some(lock) = context.guard.stop.lock.take() {
             self.release(lock).await;
         }
         info!(%status, migrated = statistics.migrated, failed = statistics.failed, "ended");
         MigrationResult {
             migration: context.plan.migration,
-            elapsed: context.reporter.elapsed(),
+            elapsed: context.live.reporter.elapsed(),
             plan: context.plan,
             status,
             statistics,
@@ -234,11 +239,11 @@ async fn refuse_undo(context: &Context, reason: String) -> Result<()> {
     let refused = JournalEntry::RollBackRefused {
         reason: reason.clone(),
     };
-    context.journal.lock().await.append(refused).await?;
+    context.guard.record(refused).await?;
     if context.plan.scope.single().is_some() {
-        context.steering.past_the_pivot();
+        context.live.steering.past_the_pivot();
     }
-    context.steering.refuse_undo(reason).await;
+    context.live.steering.refuse_undo(reason).await;
     Ok(())
 }
 

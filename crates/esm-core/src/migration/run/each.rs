@@ -2,14 +2,14 @@
 
 use tracing::warn;
 
-use crate::cutover::undo::undo;
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
+use crate::migration::context::Context;
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
-use crate::migration::run::context::Context;
 use crate::migration::run::object::ObjectRun;
 use crate::migration::run::triage::{Triage, triage};
 use crate::migration::step::close_books::OpenBooks;
+use crate::migration::step::undo::undo;
 use crate::protocol::decisions::Undone;
 use crate::protocol::journal::JournalEntry;
 use crate::protocol::planned::Scope;
@@ -36,8 +36,13 @@ pub(super) async fn look_up(context: &Context, object: &ObjectId) -> Result<Tria
     let triage = triage(context, object).await?;
     if context.plan.scope.single().is_none() && !matches!(triage, Triage::UpToDate(_)) {
         let name = crate::migration::lock::scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
-        if let Some(info) = context.locks.inspect(&name).await?.filter(|info| info.held)
-            && context.is_at_work(&info).await?
+        if let Some(info) = context
+            .services
+            .locks
+            .inspect(&name)
+            .await?
+            .filter(|info| info.held)
+            && context.services.may_be_running(&info).await?
         {
             return Err(crate::migration::lock::held_lock::held(info));
         }
@@ -53,7 +58,7 @@ pub(super) async fn migrate_one(
     let mut run = ObjectRun::new(context, object);
     match run.run(triage).await {
         Ok(report) => {
-            context.reporter.update(|p| {
+            context.live.reporter.update(|p| {
                 p.objects_done += 1;
                 p.object = Some(object.clone());
             });
@@ -63,7 +68,7 @@ pub(super) async fn migrate_one(
         }
         Err(error) => {
             let mut failure = failed(object, run.step, error);
-            if !context.ends_the_run(&failure.error) {
+            if !context.guard.ends_the_run(&failure.error) {
                 tell_of_failure(context, object, &failure.error).await;
             }
             failure.undone = undo_failed(context, &run, &failure.error).await;
@@ -102,7 +107,7 @@ async fn open_books(
     let Some(source) = report.source.as_ref().filter(|_| wanted) else {
         return Ok(None);
     };
-    let document = context.documents.load(object).await?.document;
+    let document = context.services.documents.load(object).await?.document;
     let open = document
         .terminated(source)
         .is_some_and(|t| t.books_closed_at.is_none());
@@ -114,7 +119,7 @@ async fn open_books(
 
 /// With `with_rollback`, undoes a failed attempt at once; tells how that ended if it was done.
 async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> Option<Undone> {
-    if !context.plan.rollback_on_failure || context.ends_the_run(error) {
+    if !context.plan.rollback_on_failure || context.guard.ends_the_run(error) {
         return None;
     }
     let attempt = run.attempt.as_ref()?;
@@ -148,7 +153,7 @@ fn rolling_back(reason: String) -> JournalEntry {
 }
 
 async fn recorded(context: &Context, entry: JournalEntry) -> bool {
-    let appended = context.journal.lock().await.append(entry).await;
+    let appended = context.guard.record(entry).await;
     if let Err(error) = &appended {
         warn!(%error, "not recorded");
     }

@@ -1,6 +1,5 @@
 //! run
 
-pub(crate) mod context;
 pub(crate) mod drive;
 pub(crate) mod each;
 pub(crate) mod object;

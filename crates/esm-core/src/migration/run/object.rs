@@ -1,19 +1,18 @@
 //! Driving one object from wherever it stands to the end of its migration.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use tracing::{Instrument as _, debug, info_span};
 
-use crate::cutover::attempt::{Attempt, Sight};
+use crate::cutover::attempt::{Attempt, Comparison, Sight};
 use crate::cutover::{close, compare, copy, undo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
 use crate::id::ObjectId;
+use crate::migration::context::Context;
 use crate::migration::limits::hooks::HookPoint;
-use crate::migration::run::context::Context;
 use crate::migration::run::triage::Triage;
 use crate::migration::step::phases::{self, Published};
 use crate::migration::step::pin as reverse;
@@ -110,21 +109,22 @@ impl<'a> ObjectRun<'a> {
         let mut tail = Some(tail);
         loop {
             let seen = tail.take();
+            let context = self.context;
             let mut attempt = match &seen {
                 Some(tail) => {
-                    let source = (source.clone(), tail);
-                    Attempt::at(self.context, document, source, generation).await?
+                    let source = source.clone();
+                    context.attempt(document, source, tail, generation).await?
                 }
                 None => {
                     let source = source.clone();
-                    Attempt::current(self.context, document, source, generation).await?
+                    context.attempt_now(document, source, generation).await?
                 }
             };
             attempt.retired = std::mem::take(&mut retired);
             if attempt.number > 0 {
-                undo::discard_fenced(self.context, &attempt).await?;
+                undo::discard_fenced(&attempt).await?;
                 // it may be the undo of another holder that fenced it: then there is no next
-                self.context.ensure_in_charge().await?;
+                self.context.guard.ensure_in_charge().await?;
             }
             if let Some(originals) = &attempt.originals {
                 reverse::pin(self.context, self.object, originals).await?;
@@ -144,8 +144,16 @@ impl<'a> ObjectRun<'a> {
 
     /// Looks, decides, does the one thing, and looks again, until the attempt has ended.
     async fn drive(&mut self, attempt: &mut Attempt) -> Result<AttemptEnd> {
-        let _driven = self.context.steering.driven();
-        let checkpoint = self.context.journal.lock().await.state().checkpoint.clone();
+        let _driven = self.context.live.steering.driven();
+        let checkpoint = self
+            .context
+            .guard
+            .journal
+            .lock()
+            .await
+            .state()
+            .checkpoint
+            .clone();
         let mut progressed = compare::Progressed::resume(attempt, checkpoint.as_deref());
         let mut fruitless = 0;
         loop {
@@ -178,7 +186,7 @@ impl<'a> ObjectRun<'a> {
 
     async fn pause(&self, round: u32) {
         let base = Duration::from_millis(5 << round.min(8));
-        let environment = &self.context.environment;
+        let environment = &self.context.services.environment;
         environment.clock.sleep(environment.jittered(base)).await;
     }
 
@@ -197,16 +205,20 @@ impl<'a> ObjectRun<'a> {
         let names_source = self.document_names_source(attempt, &sight).await?;
         let compared = progressed.verified();
         let verified = Some(compared).filter(|_| progressed.is_complete());
-        let compared = (compared.source_events, verified);
-        let observed = attempt.observed(context, &sight, compared, names_source)?;
+        let comparison = Comparison {
+            compared: compared.source_events,
+            verified,
+        };
+        let final_round = context.plan.copy.final_round;
+        let observed = attempt.observed(&sight, comparison, names_source, final_round)?;
         self.report_lag(&observed);
         match decisions::next(&observed) {
             Action::Copy { from } => {
                 self.step = Step::Copy;
                 let (events, phase) = (observed.source_events, MigrationPhase::DualWrite);
                 self.published.reach(context, attempt, events, phase).await;
-                let unhurried = !self.readiness.is_reached();
-                let copied = copy::copy(context, attempt, sight, (from, unhurried)).await?;
+                let urgency = self.readiness.urgency();
+                let copied = copy::copy(&context.cutover(), attempt, sight, from, urgency).await?;
                 self.cells += copied.cells;
                 self.seen = copied.seen;
                 Ok(Turn::GoOn)
@@ -230,7 +242,7 @@ impl<'a> ObjectRun<'a> {
             Action::Superseded => self.superseded(attempt, &sight).await,
             Action::NextAttempt => Ok(Turn::End(AttemptEnd::Fenced)),
             Action::FenceAttempt => {
-                undo::fence(context, attempt, &sight).await?;
+                undo::fence(&context.cutover(), attempt, &sight).await?;
                 Ok(Turn::GoOn)
             }
             Action::LookAgain => Ok(Turn::Wait),
@@ -248,8 +260,8 @@ impl<'a> ObjectRun<'a> {
         let before = progressed.verified();
         // an error in the middle leaves what was verified before
         let mut next = progressed.clone();
-        let unhurried = !self.readiness.is_reached();
-        compare::verify(self.context, attempt, &mut next, (to, unhurried)).await?;
+        let urgency = self.readiness.urgency();
+        compare::verify(&self.context.cutover(), attempt, &mut next, to, urgency).await?;
         let moved = next.verified() != before || !progressed.is_complete();
         *progressed = next;
         // after a short comparison the world is most likely as it was, and the Close finds out
@@ -270,7 +282,13 @@ impl<'a> ObjectRun<'a> {
         if sight.source_tail.close().is_none() || self.closed_at.is_some() {
             return Ok(true);
         }
-        let document = self.context.documents.load(self.object).await?.document;
+        let document = self
+            .context
+            .services
+            .documents
+            .load(self.object)
+            .await?
+            .document;
         Ok(document.active == attempt.source)
     }
 
@@ -280,9 +298,9 @@ impl<'a> ObjectRun<'a> {
         sight: Sight,
         target_events: Revision,
     ) -> Result<Turn> {
-        match close::close(self.context, attempt, &sight, target_events).await {
+        match close::close(&self.context.cutover(), attempt, &sight, target_events).await {
             Ok(source_tail) => {
-                self.closed_at = Some(self.context.meter.now());
+                self.closed_at = Some(self.context.live.meter.now());
                 self.seen = Some(Sight {
                     source_tail,
                     ..sight
@@ -291,7 +309,10 @@ impl<'a> ObjectRun<'a> {
             }
             Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => {
                 self.lost_closes += 1;
-                self.context.reporter.update(|p| p.lost_close_attempts += 1);
+                self.context
+                    .live
+                    .reporter
+                    .update(|p| p.lost_close_attempts += 1);
                 self.give_up_in_time(attempt)?;
                 self.pause(u32::try_from(self.lost_closes.min(6)).unwrap_or(6))
                     .await;
@@ -304,7 +325,7 @@ impl<'a> ObjectRun<'a> {
     /// R6: attempts that writers keep beating are bounded, in number and in time.
     fn give_up_in_time(&mut self, attempt: &Attempt) -> Result<()> {
         let options = &self.context.plan.cutover;
-        let now = self.context.meter.now();
+        let now = self.context.live.meter.now();
         let first = *self.first_lost.get_or_insert(now);
         let late = options
             .give_up_after
@@ -325,7 +346,7 @@ impl<'a> ObjectRun<'a> {
             return;
         };
         let lag = observed.source_events.0.saturating_sub(cursor.0);
-        self.context.reporter.update(|p| p.lag = Some(lag));
+        self.context.live.reporter.update(|p| p.lag = Some(lag));
     }
 
     /// The source is closed to our target and the document follows. Another holder may have done
@@ -341,22 +362,26 @@ impl<'a> ObjectRun<'a> {
         };
         self.step = Step::CutOver;
         if self.context.plan.scope.single().is_some() {
-            self.context.steering.past_the_pivot();
+            self.context.live.steering.past_the_pivot();
         }
         let source = &attempt.source;
         match self.closed_at {
             Some(at) => {
-                close::follow_own_close(self.context, self.object, source, close).await?;
-                self.redirected = self.context.meter.now().saturating_sub(at);
+                (self.context.closed(self.object, source))
+                    .follow_own_close(&self.context.cutover(), close)
+                    .await?;
+                self.redirected = self.context.live.meter.now().saturating_sub(at);
             }
             None => {
-                close::follow_close(self.context, self.object, source).await?;
+                (self.context.closed(self.object, source))
+                    .follow(&self.context.cutover())
+                    .await?;
             }
         }
         let events = close.events;
         phases::end(self.context, attempt, events, MigrationPhase::BookClosed).await;
         self.context
-            .call_hooks(HookPoint::AfterCutover, attempt)
+            .call_hooks(HookPoint::AfterCutover, &attempt.object)
             .await?;
         let counted = decisions::Verified {
             source_events: attempt.to_copy(close.events),
@@ -369,14 +394,19 @@ impl<'a> ObjectRun<'a> {
         }
         self.step = Step::Verify;
         let (n, m) = (counted.source_events, counted.target_events);
-        let progressed = compare::verify_closed(self.context, attempt, n, m).await?;
+        let progressed = compare::verify_closed(&self.context.cutover(), attempt, n, m).await?;
         Ok(Turn::End(AttemptEnd::Migrated(Box::new(progressed))))
     }
 
     /// R5: finish the winner's document, then discard the own target.
     async fn superseded(&mut self, attempt: &Attempt, sight: &Sight) -> Result<Turn> {
         let context = self.context;
-        chain::help(&context.stores, &context.documents, self.object).await?;
+        chain::help(
+            &context.services.stores,
+            &context.services.documents,
+            self.object,
+        )
+        .await?;
         undo::discard(attempt).await?;
         self.attempt = None;
         let winner = sight.source_tail.close().map(|c| c.migration.to_string());
@@ -393,28 +423,23 @@ impl<'a> ObjectRun<'a> {
     /// This migration closed the stream in an earlier run: what is left is done, and the proof is
     /// made again.
     async fn finish(&mut self, entry: &TerminatedStream, generation: u64) -> Result<ObjectReport> {
-        let stores = &self.context.stores;
-        let document = self.context.documents.load(self.object).await?.document;
-        let originals = self.context.originals(&document)?;
-        let attempt = Attempt {
-            object: self.object.clone(),
-            source: entry.stream.clone(),
-            target: entry.continuation.clone(),
-            source_store: Arc::clone(stores.of(&entry.stream)?),
-            target_store: Arc::clone(stores.of(&entry.continuation)?),
-            generation,
-            number: 0,
-            retired: BTreeSet::new(),
-            accepted: BTreeSet::new(),
-            originals,
-        };
+        let document = self
+            .context
+            .services
+            .documents
+            .load(self.object)
+            .await?
+            .document;
+        let attempt = self.context.won(&document, entry, generation)?;
         self.step = Step::CutOver;
-        close::follow_close(self.context, self.object, &attempt.source).await?;
+        (self.context.closed(self.object, &attempt.source))
+            .follow(&self.context.cutover())
+            .await?;
         let closed = MigrationPhase::BookClosed;
         phases::end(self.context, &attempt, entry.events, closed).await;
         self.step = Step::Verify;
         let (n, m) = (attempt.to_copy(entry.events), entry.continuation_events);
-        let progressed = compare::verify_closed(self.context, &attempt, n, m).await?;
+        let progressed = compare::verify_closed(&self.context.cutover(), &attempt, n, m).await?;
         Ok(self.report(&attempt, &progressed))
     }
 
@@ -438,7 +463,7 @@ impl<'a> ObjectRun<'a> {
 /// Of a migration that has only just begun nobody has begun the target: what triage saw of the
 /// source serves, and should the target be there all the same, the first append to it finds out.
 async fn first_sight(context: &Context, attempt: &Attempt, source: Option<Tail>) -> Option<Sight> {
-    if attempt.number > 0 || context.is_resumed().await {
+    if attempt.number > 0 || context.guard.is_resumed().await {
         return None;
     }
     Some(Sight {

@@ -12,6 +12,7 @@ use tracing::{Instrument as _, info_span, warn};
 use crate::cutover::meter::Meter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{LockName, MigrationId};
+use crate::migration::context::{Context, Guard, Live, Services, Stop};
 use crate::migration::control::log::ControlLog;
 use crate::migration::control::progress_record::ProgressRecord;
 use crate::migration::control::steering::Steering;
@@ -25,7 +26,6 @@ use crate::migration::lock::options::LockOptions;
 use crate::migration::lock::scope::{lock_name, wider_locks};
 use crate::migration::report::progress::Reporter;
 use crate::migration::report::result::MigrationResult;
-use crate::migration::run::context::{Context, Stop};
 use crate::migration::service::{MigrationService, unknown};
 use crate::object::{Documents, KnownStores};
 use crate::protocol::journal::{JournalEntry, JournalState};
@@ -64,7 +64,10 @@ impl MigrationService {
             let context = self
                 .context((plan, false), &options, reporter, lock, journal)
                 .await;
-            context.hook_faults.store(hook_faults, Ordering::Relaxed);
+            context
+                .live
+                .hook_faults
+                .store(hook_faults, Ordering::Relaxed);
             Ok(self.drive(context).boxed().await)
         }
         .instrument(info_span!("migration", %migration))
@@ -105,9 +108,9 @@ impl MigrationService {
                     reason: reason.to_owned(),
                     cancels: false,
                 };
-                let recorded = context.journal.lock().await.append(entry).await;
+                let recorded = context.guard.record(entry).await;
                 if let Err(error) = recorded {
-                    self.release(context.stop.lock).await;
+                    self.release(context.guard.stop.lock).await;
                     return Err(error);
                 }
             }
@@ -300,30 +303,37 @@ impl MigrationService {
         let steering = Steering::begin(&plan, &self.environment, log, control, progress).await;
         requests.limit(steering.settings().requests_in_flight);
         Box::new(Context {
-            stores: limited(&self.stores, &requests),
-            steering,
-            throttle: Throttle::new(options.throttle.clone()),
-            requests,
-            meter,
-            hooks: options.hooks.clone(),
-            hook_faults: AtomicU64::new(0),
-            phases_swept: AtomicBool::new(false),
-            documents: Documents::new(Arc::clone(&self.records)),
-            records: Arc::clone(&self.records),
-            locks: Arc::clone(&self.locks),
-            backups: options.backups.clone().or_else(|| self.backups.clone()),
-            archives: options.archives.clone().or_else(|| self.backups.clone()),
-            environment: self.environment.clone(),
+            services: Services {
+                stores: limited(&self.stores, &requests),
+                documents: Documents::new(Arc::clone(&self.records)),
+                records: Arc::clone(&self.records),
+                locks: Arc::clone(&self.locks),
+                backups: options.backups.clone().or_else(|| self.backups.clone()),
+                archives: options.archives.clone().or_else(|| self.backups.clone()),
+                environment: self.environment.clone(),
+                holder: self.holder.clone(),
+            },
             mapper: Mapper::new(transformer),
             plan,
             checks: options.checks.clone(),
-            reporter,
-            stop: Stop {
-                requested: options.cancel.clone(),
-                lock: Some(lock),
-                taken_over: CancellationToken::new(),
+            live: Live {
+                steering,
+                throttle: Throttle::new(options.throttle.clone()),
+                requests,
+                meter,
+                reporter,
+                hooks: options.hooks.clone(),
+                hook_faults: AtomicU64::new(0),
+                phases_swept: AtomicBool::new(false),
             },
-            journal: Mutex::new(journal),
+            guard: Guard {
+                stop: Stop {
+                    requested: options.cancel.clone(),
+                    lock: Some(lock),
+                    taken_over: CancellationToken::new(),
+                },
+                journal: Mutex::new(journal),
+            },
         })
     }
 

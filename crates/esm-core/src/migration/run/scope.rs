@@ -8,8 +8,8 @@ use tracing::{info, warn};
 use super::each::{Done, Failed, look_up, migrate_one};
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
+use crate::migration::context::Context;
 use crate::migration::limits::concurrent::for_each_concurrent;
-use crate::migration::run::context::Context;
 use crate::migration::run::triage::{Triage, triage};
 use crate::migration::step::back_up::{Subject, back_up};
 use crate::migration::step::close_books::close_books;
@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
     }
 
     async fn list_and_migrate(&mut self) -> Result<()> {
-        let documents = self.context.documents.clone();
+        let documents = self.context.services.documents.clone();
         let mut chunks = documents.objects(self.name()).chunks(self.batch_size());
         while let Some(chunk) = chunks.next().await {
             let chunk: Vec<ObjectId> = chunk.into_iter().collect::<Result<_>>()?;
@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
     }
 
     async fn count_created_meanwhile(&mut self) -> Result<()> {
-        let documents = self.context.documents.clone();
+        let documents = self.context.services.documents.clone();
         let mut objects = documents.objects(self.name());
         while let Some(object) = objects.next().await {
             let object = object?;
@@ -183,7 +183,7 @@ impl<'a> Run<'a> {
         closed?;
         match self
             .failure
-            .take_if(|(_, error)| self.context.ends_the_run(error))
+            .take_if(|(_, error)| self.context.guard.ends_the_run(error))
         {
             Some((step, error)) => {
                 self.failure = None;
@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
                     let report = ObjectReport::up_to_date(object.clone(), stream.clone());
                     self.statistics.add(&report);
                     self.single = self.context.plan.scope.single().map(|_| report);
-                    self.context.reporter.update(|p| p.objects_done += 1);
+                    self.context.live.reporter.update(|p| p.objects_done += 1);
                 }
                 false
             }
@@ -237,7 +237,7 @@ impl<'a> Run<'a> {
         for (object, result) in objects.iter().zip(found) {
             match result {
                 Ok(triage) => triaged.push((object.clone(), triage)),
-                Err(error) if context.ends_the_run(&error) => return Err(error),
+                Err(error) if context.guard.ends_the_run(&error) => return Err(error),
                 Err(error) => self.note_failure(Failed {
                     object: object.clone(),
                     step: Step::Analyse,
@@ -258,6 +258,7 @@ impl<'a> Run<'a> {
         };
         let provider = self
             .context
+            .services
             .backups
             .as_ref()
             .ok_or_else(|| Error::invalid("no provider for the backup"))?;
@@ -291,7 +292,7 @@ impl<'a> Run<'a> {
         if self.context.plan.scope.single().is_some() && backup.is_none() {
             return Ok(());
         }
-        let mut journal = self.context.journal.lock().await;
+        let mut journal = self.context.guard.journal.lock().await;
         let recorded = journal
             .state()
             .batch
@@ -322,12 +323,12 @@ impl<'a> Run<'a> {
         let sender = &sender;
         // the error only stops what has not begun; the failures themselves come by the channel
         let stopped = for_each_concurrent(
-            || context.steering.settings().concurrency,
+            || context.live.steering.settings().concurrency,
             &work,
             |(object, found)| async move {
                 let outcome = migrate_one(context, object, found.clone()).await;
                 let stops =
-                    matches!(&outcome, Err(f) if stop_at_first || context.ends_the_run(&f.error));
+                    matches!(&outcome, Err(f) if stop_at_first || context.guard.ends_the_run(&f.error));
                 let _ = sender.send(outcome);
                 match stops {
                     true => Err(Error::invalid("an object failed")),
@@ -355,13 +356,13 @@ impl<'a> Run<'a> {
             undone,
         } = failed;
         warn!(%object, %step, %error, "object failed");
-        if !self.context.ends_the_run(&error) {
+        if !self.context.guard.ends_the_run(&error) {
             self.statistics.name_failure(&object, step, &error);
             if let Some(undone) = undone {
                 self.statistics.add_undone(undone);
             }
             self.failed.insert(object);
-            self.context.reporter.update(|p| {
+            self.context.live.reporter.update(|p| {
                 p.objects_done += 1;
                 p.objects_failed += 1;
             });
@@ -370,7 +371,7 @@ impl<'a> Run<'a> {
             None => true,
             // what ends the run as a whole counts more than an object's own failure
             Some((_, first)) => {
-                self.context.ends_the_run(&error) && !self.context.ends_the_run(first)
+                self.context.guard.ends_the_run(&error) && !self.context.guard.ends_the_run(first)
             }
         };
         if replaces {

@@ -1,11 +1,11 @@
 //! Where an object stands before anything is done about it.
 
-use crate::cutover::undo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
-use crate::migration::run::context::Context;
+use crate::migration::context::Context;
 use crate::migration::step::standing as reverse;
 use crate::migration::step::standing::Standing;
+use crate::migration::step::undo::discard_superseded;
 use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::protocol::planned::PlannedMigration;
 use crate::store::{EventStoreExt as _, Stores, Tail};
@@ -27,14 +27,19 @@ pub(crate) enum Triage {
 /// `NotFound`; `Deleted`; `PlanOutdated` when the planned source is not the active stream;
 /// `Unsupported` when its store cannot close streams while they are written to.
 pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triage> {
-    let (document, end) = chain::help(&context.stores, &context.documents, object).await?;
+    let (document, end) = chain::help(
+        &context.services.stores,
+        &context.services.documents,
+        object,
+    )
+    .await?;
     let migration = context.migration();
     let mut terminated = (0..).zip(&document.terminated);
     if let Some((generation, entry)) = terminated.find(|(_, t)| t.migration == migration) {
         return Ok(Triage::Finish(Box::new(entry.clone()), generation));
     }
-    if !document.terminated.is_empty() && context.is_resumed().await {
-        undo::discard_superseded(context, &document).await?;
+    if !document.terminated.is_empty() && context.guard.is_resumed().await {
+        discard_superseded(context, &document).await?;
     }
     if let Some(planned) = context.plan.source.as_ref().filter(|s| **s != end.stream) {
         let message = format!("the active stream is not {planned} but {}", end.stream);
@@ -43,7 +48,7 @@ pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triag
     if needs_nothing(context, &document, &end.tail).await? {
         return Ok(Triage::UpToDate(end.stream));
     }
-    let source_store = context.stores.of(&end.stream)?;
+    let source_store = context.services.stores.of(&end.stream)?;
     source_store.capabilities().ensure_source()?;
     Ok(Triage::Migrate(Box::new(document), Box::new(end.tail)))
 }
@@ -57,7 +62,7 @@ pub(crate) async fn needs_nothing(
     document: &ObjectDocument,
     tail: &Tail,
 ) -> Result<bool> {
-    let (stores, plan) = (&context.stores, &context.plan);
+    let (stores, plan) = (&context.services.stores, &context.plan);
     match &plan.reverses {
         Some(reverses) => {
             let standing = reverse::standing(stores, reverses, document, tail).await?;

@@ -2,14 +2,13 @@
 
 use futures::StreamExt as _;
 
-use crate::cutover::attempt::Attempt;
-use crate::cutover::close::follow_close;
-use crate::cutover::undo::{self, undo};
+use crate::cutover::undo::discard_fenced;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
-use crate::migration::run::context::Context;
+use crate::migration::context::Context;
 use crate::migration::run::triage::needs_nothing;
 use crate::migration::step::close_books::{OpenBooks, close_books};
+use crate::migration::step::undo::{discard_superseded, undo};
 use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::protocol::decisions::Undone;
 use crate::protocol::planned::Scope;
@@ -53,7 +52,15 @@ impl<'a> UndoRun<'a> {
     /// # Errors
     /// `Stuck` when every object has passed its pivot, or when something could not be fenced.
     pub(crate) async fn run(&mut self) -> Result<()> {
-        let batch = self.context.journal.lock().await.state().batch.clone();
+        let batch = self
+            .context
+            .guard
+            .journal
+            .lock()
+            .await
+            .state()
+            .batch
+            .clone();
         // A paused holder that wakes up finds the claim in the journal before it closes anything,
         // so what was not begun by now never will be: see `Context::ensure_in_charge`. The objects
         // of the last batch are fenced all the same, which stops such a holder earlier.
@@ -91,7 +98,7 @@ impl<'a> UndoRun<'a> {
     /// Closes the books of what stays migrated. Who undoes may not know the archive's provider:
     /// then they stay open.
     async fn close_books(&mut self) -> Result<()> {
-        if self.context.archives.is_none() {
+        if self.context.services.archives.is_none() {
             return Ok(());
         }
         if let Some(archive) = close_books(self.context, &self.open).await? {
@@ -106,7 +113,7 @@ impl<'a> UndoRun<'a> {
             Scope::Name(name) => Some(name.clone()),
             _ => None,
         };
-        let documents = self.context.documents.clone();
+        let documents = self.context.services.documents.clone();
         let mut objects = documents.objects(name);
         while let Some(object) = objects.next().await {
             let object = object?;
@@ -120,7 +127,7 @@ impl<'a> UndoRun<'a> {
     /// Undoes one of several objects; one that cannot be undone does not keep the others.
     async fn object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
         match self.undo_object(object, always_fence).await {
-            Err(error) if self.context.ends_the_run(&error) => Err(error),
+            Err(error) if self.context.guard.ends_the_run(&error) => Err(error),
             Err(error) => {
                 self.statistics.name_failure(object, Step::RollBack, &error);
                 self.failure.get_or_insert(error);
@@ -132,7 +139,13 @@ impl<'a> UndoRun<'a> {
 
     async fn undo_object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
         let context = self.context;
-        let (document, end) = match chain::help(&context.stores, &context.documents, object).await {
+        let (document, end) = match chain::help(
+            &context.services.stores,
+            &context.services.documents,
+            object,
+        )
+        .await
+        {
             Ok(found) => found,
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => return Ok(()),
             Err(e) => return Err(e),
@@ -140,16 +153,16 @@ impl<'a> UndoRun<'a> {
         if let Some(entry) = closed_by(&document, context) {
             return self.finish(object, &entry.stream).await;
         }
-        undo::discard_superseded(context, &document).await?;
+        discard_superseded(context, &document).await?;
         let generation = document.terminated.len();
         let active = document.active.clone();
-        let attempt = Attempt::current(context, &document, active, generation).await?;
+        let attempt = context.attempt_now(&document, active, generation).await?;
         if context.plan.reverses.is_some() && attempt.originals.is_none() {
             // the migration that is reversed did not move it, so nothing can have been begun
             return Ok(());
         }
         if attempt.number > 0 {
-            undo::discard_fenced(context, &attempt).await?;
+            discard_fenced(&attempt).await?;
         }
         let target_tail = attempt.target_store.tail(&attempt.target.stream).await?;
         let begun = !target_tail.is_empty();
@@ -167,7 +180,9 @@ impl<'a> UndoRun<'a> {
     /// An object that has passed its pivot: its document gets what only this migration knows.
     async fn finish(&mut self, object: &ObjectId, source: &StreamRef) -> Result<()> {
         self.statistics.migrated += 1;
-        let document = follow_close(self.context, object, source).await?;
+        let document = (self.context.closed(object, source))
+            .follow(&self.context.cutover())
+            .await?;
         let entry = document.terminated(source);
         let books = self.context.plan.close_books.as_ref();
         let archived = books.is_some_and(|books| books.archive.is_some());

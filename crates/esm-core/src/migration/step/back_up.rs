@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures::stream;
 
 pub(crate) use crate::backup::Subject;
-use crate::backup::{Monitor, fresh_id, write_verified};
+use crate::backup::{fresh_id, write_verified};
 use crate::error::Result;
-use crate::migration::run::context::Context;
+use crate::migration::context::Context;
 use crate::protocol::status::Step;
 use crate::store::{BackupDraft, BackupHandle, BackupKind, BackupProvider, BackupSettings};
 
@@ -26,28 +26,25 @@ pub(crate) async fn back_up(
         BackupKind::Archive => Step::CloseBooks,
         BackupKind::Backup => Step::BackUp,
     };
-    context.reporter.update(|p| p.step = step);
-    let now = context.environment.clock.now();
+    context.live.reporter.update(|p| p.step = step);
+    let now = context.services.environment.clock.now();
     let migration = Some(context.migration());
     let draft = BackupDraft {
         // named by migration and attempt
-        id: fresh_id(&context.environment, kind, now, migration)?,
+        id: fresh_id(&context.services.environment, kind, now, migration)?,
         kind,
         migration,
         created_at: now,
         settings: settings.clone(),
     };
     let subjects = stream::iter(subjects.iter().cloned().map(Ok));
-    let manifest = write_verified(&**provider, draft, &context.stores, subjects, context).await?;
+    let manifest = write_verified(
+        &**provider,
+        draft,
+        &context.services.stores,
+        subjects,
+        context,
+    )
+    .await?;
     Ok(manifest.handle(provider.name()))
-}
-
-impl Monitor for Context {
-    fn check(&self) -> Result<()> {
-        Self::check(self)
-    }
-
-    fn wrote(&self, events: u64) {
-        self.reporter.update(|p| p.events_backed_up += events);
-    }
 }

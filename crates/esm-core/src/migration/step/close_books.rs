@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cutover::close::stamp_books;
 use crate::error::{Error, Result};
 use crate::id::{ObjectId, StreamRef};
-use crate::migration::run::context::Context;
+use crate::migration::context::Context;
 use crate::migration::step::back_up::{Subject, back_up};
 use crate::protocol::status::Step;
 use crate::store::{BackupHandle, BackupKind};
@@ -35,15 +35,21 @@ pub(crate) async fn close_books(
     if open.is_empty() {
         return Ok(None);
     }
-    context.reporter.update(|p| p.step = Step::CloseBooks);
+    context.live.reporter.update(|p| p.step = Step::CloseBooks);
     let provider = context
+        .services
         .archives
         .as_ref()
         .map(Arc::clone)
         .ok_or_else(|| Error::invalid("no provider for the archive"))?;
     let mut subjects = Vec::with_capacity(open.len());
     for books in open {
-        let document = context.documents.load(&books.object).await?.document;
+        let document = context
+            .services
+            .documents
+            .load(&books.object)
+            .await?
+            .document;
         let (object, stream) = (books.object.clone(), books.stream.clone());
         subjects.push(Subject {
             object,
@@ -53,7 +59,7 @@ pub(crate) async fn close_books(
     }
     let archive = back_up(context, &provider, BackupKind::Archive, settings, &subjects).await?;
     crate::migration::limits::concurrent::for_each_concurrent(
-        || context.steering.settings().concurrency,
+        || context.live.steering.settings().concurrency,
         open,
         |books| record(context, books, &archive),
     )
@@ -62,8 +68,10 @@ pub(crate) async fn close_books(
 }
 
 async fn record(context: &Context, books: &OpenBooks, archive: &BackupHandle) -> Result<()> {
+    let now = context.services.environment.clock.now();
     let metadata = context.plan.close_books.as_ref().map(|b| &b.metadata);
     context
+        .services
         .documents
         .update(&books.object, |document| {
             let entry = document
@@ -75,7 +83,7 @@ async fn record(context: &Context, books: &OpenBooks, archive: &BackupHandle) ->
                 return false;
             };
             entry.archive = Some(archive.clone());
-            stamp_books(context, entry, metadata.unwrap_or(&Default::default()));
+            stamp_books(entry, metadata.unwrap_or(&Default::default()), now);
             true
         })
         .await

@@ -6,3 +6,4 @@ pub(crate) mod phases;
 pub(crate) mod pin;
 pub(crate) mod readiness;
 pub(crate) mod standing;
+pub(crate) mod undo;

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use crate::cutover::attempt::Attempt;
 use crate::error::Result;
 use crate::event::Revision;
-use crate::migration::run::context::Context;
+use crate::migration::context::Context;
 use crate::protocol::phase::MigrationPhase;
 use crate::protocol::routing::RoutingEntry;
 use crate::router::phases::table::RoutingTable;
@@ -42,7 +42,7 @@ impl Published {
         if self.phase >= Some(phase) || !(begun || context.plan.phases.wanted(source_events)) {
             return;
         }
-        context.reporter.update(|p| p.phase = phase);
+        context.live.reporter.update(|p| p.phase = phase);
         match publish(context, attempt, (!begun, phase)).await {
             Ok(()) => debug!(object = %attempt.object, %phase, "phase published"),
             Err(error) => warn!(object = %attempt.object, %phase, %error, "phase not published"),
@@ -56,7 +56,7 @@ async fn publish(
     attempt: &Attempt,
     (first, phase): (bool, MigrationPhase),
 ) -> Result<()> {
-    let table = RoutingTable::new(context.records.clone());
+    let table = RoutingTable::new(context.services.records.clone());
     let object = std::slice::from_ref(&attempt.object);
     if first {
         sweep(context, &table).await;
@@ -74,7 +74,7 @@ async fn publish(
 /// Takes out of the index what migrations left there that have ended: their last phase could not be
 /// published then. Once in a run, and only in one that publishes phases itself.
 async fn sweep(context: &Context, table: &RoutingTable) {
-    if context.phases_swept.swap(true, Ordering::Relaxed) {
+    if context.live.phases_swept.swap(true, Ordering::Relaxed) {
         return;
     }
     if let Err(error) = delist_ended(context, table).await {
@@ -84,7 +84,7 @@ async fn sweep(context: &Context, table: &RoutingTable) {
 
 async fn delist_ended(context: &Context, table: &RoutingTable) -> Result<()> {
     for (migration, objects) in table.index().await?.migrations {
-        if migration != context.migration() && context.has_ended(migration).await? {
+        if migration != context.migration() && context.services.has_ended(migration).await? {
             let objects: Vec<_> = objects.into_iter().collect();
             table.delist(migration, &objects).await?;
         }
@@ -103,7 +103,7 @@ pub(crate) async fn end(
     if !context.plan.phases.wanted(source_events) {
         return;
     }
-    let table = RoutingTable::new(context.records.clone());
+    let table = RoutingTable::new(context.services.records.clone());
     let ended = || async {
         if !table.index().await?.names(&attempt.object) {
             return Ok(());
@@ -119,8 +119,8 @@ pub(crate) async fn end(
         match ended().await {
             Ok(()) => return,
             Err(error) if round < TRIES && error.is_retryable() => {
-                let pause = context.environment.jittered(PAUSE * round);
-                context.environment.clock.sleep(pause).await;
+                let pause = context.services.environment.jittered(PAUSE * round);
+                context.services.environment.clock.sleep(pause).await;
             }
             Err(error) => {
                 return warn!(object = %attempt.object, %phase, %error, "phase not published");

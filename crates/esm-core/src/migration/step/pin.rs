@@ -3,7 +3,7 @@
 use crate::cutover::source::originals::Originals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ObjectId;
-use crate::migration::run::context::Context;
+use crate::migration::context::Context;
 
 /// Pins the originals in the object's document, before anything is copied (R18). A pin is void when
 /// its migration's journal has ended.
@@ -13,7 +13,7 @@ use crate::migration::run::context::Context;
 pub(crate) async fn pin(context: &Context, object: &ObjectId, originals: &Originals) -> Result<()> {
     let migration = context.migration();
     let mut found = false;
-    let pinning = context.documents.update(object, |document| {
+    let pinning = context.services.documents.update(object, |document| {
         let entries = document.terminated.iter_mut().rev();
         let entry = entries.into_iter().find(|e| e.stream == originals.stream);
         found = entry.is_some();

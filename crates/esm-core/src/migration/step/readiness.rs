@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::cutover::Urgency;
 use crate::cutover::attempt::Attempt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
+use crate::migration::context::Context;
 use crate::migration::limits::hooks::HookPoint;
-use crate::migration::run::context::Context;
 use crate::migration::step::phases::Published;
 use crate::protocol::gate::{Gate, gate};
 use crate::protocol::phase::MigrationPhase;
@@ -25,9 +26,12 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Whether all was copied and compared before: from there on nothing is throttled.
-    pub(crate) fn is_reached(&self) -> bool {
-        self.ready_since.is_some()
+    /// Once all was copied and compared, nothing is throttled any more.
+    pub(crate) fn urgency(&self) -> Urgency {
+        match self.ready_since {
+            Some(_) => Urgency::Immediate,
+            None => Urgency::Paced,
+        }
     }
 
     /// The same for the next attempt at the object.
@@ -53,7 +57,7 @@ impl Readiness {
         if self.called[index] {
             return Ok(false);
         }
-        let called = context.call_hooks(point, attempt).await?;
+        let called = context.call_hooks(point, &attempt.object).await?;
         self.called[index] = true;
         Ok(called)
     }
@@ -70,7 +74,7 @@ impl Readiness {
         published: &mut Published,
         source_events: Revision,
     ) -> Result<bool> {
-        let clock = &context.environment.clock;
+        let clock = &context.services.environment.clock;
         let ready_since = match self.ready_since {
             Some(since) => since,
             None => {
@@ -89,7 +93,7 @@ impl Readiness {
             }
         };
         let mode = context.plan.cutover.mode;
-        let told = context.steering.told_to_cut_over();
+        let told = context.live.steering.told_to_cut_over();
         let ready_for = clock.monotonic().saturating_sub(ready_since);
         match gate(mode, told, clock.now(), ready_for) {
             Gate::Open => {}

@@ -32,7 +32,8 @@ pub(crate) fn originals(
 ) -> Result<Option<Arc<Originals>>> {
     let unchanged = reverses.left_all_unchanged();
     let entry = closed_by(document, reverses.migration);
-    let originals = entry.map(|entry| Originals::new(stores, entry, unchanged));
+    let originals =
+        entry.map(|entry| Originals::new(stores, entry, unchanged, reverses.down.clone()));
     Ok(originals.transpose()?.map(Arc::new))
 }
 

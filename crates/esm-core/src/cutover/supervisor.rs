@@ -1,0 +1,78 @@
+//! The run that a cutover is part of: whether to continue, how fast, and where progress is reported.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::id::ObjectId;
+use crate::protocol::journal::VerifiedCheckpoint;
+use crate::protocol::status::{MigrationStatus, Step};
+
+/// A number of source events, and their uncompressed bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Amount {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+/// The most that a target cell holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CellLimits {
+    pub(crate) events: usize,
+    pub(crate) bytes: u64,
+}
+
+/// Something that a cutover reports.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Report<'a> {
+    /// A step begins at an object.
+    Begins {
+        status: MigrationStatus,
+        step: Step,
+        object: &'a ObjectId,
+    },
+    /// The step within the same status.
+    Step(Step),
+    /// Source events were copied.
+    Copied(Amount),
+    /// This many source events were compared.
+    Compared(u64),
+}
+
+/// The run that a cutover is part of: a migration, or a restore.
+#[async_trait]
+pub(crate) trait Supervisor: fmt::Debug + Send + Sync {
+    /// Returns an error when work must stop now.
+    fn check(&self) -> Result<()>;
+
+    /// As [`check`](Self::check), and waits while the run is paused.
+    async fn safe_point(&self) -> Result<()> {
+        self.check()
+    }
+
+    /// A safe point before this much is processed: also waits as long as the limits require.
+    async fn pace(&self, _amount: Amount) -> Result<()> {
+        self.safe_point().await
+    }
+
+    /// R24: makes sure that no other holder has taken the run over, by reading its journal. Called
+    /// right before each Close and each Fence.
+    async fn ensure_in_charge(&self) -> Result<()>;
+
+    /// Whether [`ensure_in_charge`](Self::ensure_in_charge) excludes that a holder which began
+    /// nothing until now closes the source later.
+    fn excludes_late_closes(&self) -> bool;
+
+    /// The most that a target cell is to hold. May change while the run works.
+    fn cell_limits(&self) -> CellLimits;
+
+    /// Records how long an append to the target took.
+    fn appended(&self, _took: Duration) {}
+
+    fn report(&self, report: Report<'_>);
+
+    /// Offers a checkpoint of the comparison. A run that has nowhere to keep it ignores it.
+    async fn checkpoint(&self, checkpoint: VerifiedCheckpoint) -> Result<()>;
+}

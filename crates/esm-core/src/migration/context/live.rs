@@ -1,0 +1,55 @@
+//! State shared between operator commands, user callbacks and the running migration.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::clock::Environment;
+use crate::cutover::meter::Meter;
+use crate::error::Result;
+use crate::migration::control::steering::Steering;
+use crate::migration::limits::hooks::{HookEvent, Hooks};
+use crate::migration::limits::in_flight::Requests;
+use crate::migration::limits::throttle::Throttle;
+use crate::migration::report::progress::Reporter;
+use crate::protocol::status::MigrationStatus;
+
+/// State shared between operator commands, user callbacks and the running migration.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) steering: Steering,
+    pub(crate) throttle: Throttle,
+    pub(crate) requests: Arc<Requests>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) reporter: Arc<Reporter>,
+    pub(crate) hooks: Hooks,
+    /// Hooks without a veto that failed or panicked.
+    pub(crate) hook_faults: AtomicU64,
+    /// Whether this run has looked for phases that earlier migrations left behind.
+    pub(crate) phases_swept: AtomicBool,
+}
+
+impl Live {
+    /// Continues forward after a refused undo: accepts forward commands again, and reports it.
+    pub(crate) fn go_forward(&self) {
+        self.steering.end_undo();
+        self.reporter
+            .update(|p| p.status = MigrationStatus::InProgress);
+    }
+
+    /// Calls the hooks of an event's point; returns whether there were any.
+    ///
+    /// # Errors
+    /// `Cancelled` for a veto.
+    pub(crate) async fn call_hooks(
+        &self,
+        environment: &Environment,
+        event: HookEvent,
+    ) -> Result<bool> {
+        if !self.hooks.any(event.point) {
+            return Ok(false);
+        }
+        let faults = self.hooks.call(environment, event).await?;
+        self.hook_faults.fetch_add(faults, Ordering::Relaxed);
+        Ok(true)
+    }
+}

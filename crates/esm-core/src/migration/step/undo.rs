@@ -1,0 +1,50 @@
+//! Undoing attempts, with what a migration publishes about them.
+
+use crate::cutover::attempt::Attempt;
+use crate::cutover::supervisor::{Report, Supervisor as _};
+use crate::cutover::undo::{self, discard, discard_fenced};
+use crate::error::Result;
+use crate::migration::context::Context;
+use crate::migration::step::phases;
+use crate::object::ObjectDocument;
+use crate::protocol::decisions::Undone;
+use crate::protocol::phase::MigrationPhase;
+use crate::protocol::status::{MigrationStatus, Step};
+
+/// Undoes one attempt, and publishes that the object is back in its normal phase.
+///
+/// # Errors
+/// As [`undo`](undo::undo).
+pub(crate) async fn undo(context: &Context, attempt: &Attempt) -> Result<Undone> {
+    context.report(Report::Begins {
+        status: MigrationStatus::RollingBack,
+        step: Step::RollBack,
+        object: &attempt.object,
+    });
+    let undone = undo::undo(&context.cutover(), attempt).await?;
+    if undone != Undone::TooLate {
+        let tail = attempt.source_store.tail(&attempt.source.stream).await?;
+        let events = tail.next_revision();
+        phases::end(context, attempt, events, MigrationPhase::Normal).await;
+    }
+    Ok(undone)
+}
+
+/// R5: removes what this migration had begun from streams that others have closed since. The next
+/// attempt begins at the stream that is active now.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocument) -> Result<()> {
+    for (generation, entry) in document.terminated.iter().enumerate() {
+        let source = entry.stream.clone();
+        let attempt = context.attempt_now(document, source, generation).await?;
+        if entry.continuation != attempt.target {
+            discard(&attempt).await?;
+        }
+        if attempt.number > 0 {
+            discard_fenced(&attempt).await?;
+        }
+    }
+    Ok(())
+}
