@@ -89,6 +89,15 @@ impl Environment {
         let fraction = (self.randomness.draw() >> 96) as f64 / f64::from(u32::MAX);
         base.mul_f64(0.5 + fraction)
     }
+
+    /// Waits for a [jittered](Self::jittered) duration: between the polls of many processes. For the
+    /// pauses of a retry see [`BackOff`](crate::backoff::BackOff).
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn sleep_jittered(&self, base: Duration) {
+        self.clock.sleep(self.jittered(base)).await;
+    }
 }
 
 impl Default for Environment {

@@ -1,5 +1,6 @@
 //! esm-core: the model, the traits and the saga of esm.
 
+pub mod backoff;
 pub mod backup;
 pub mod clock;
 mod cutover;

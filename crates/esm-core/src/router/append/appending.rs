@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backoff::BackOff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Position, Revision};
 use crate::id::{ObjectId, StreamRef};
@@ -19,10 +20,22 @@ use crate::router::client::ObjectClient;
 use crate::router::phases::known::{PhaseOptions, Seen};
 use crate::router::phases::route::Route;
 
-/// How often an append starts over because others were faster.
-const TRIES: u32 = 64;
-const PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Attempts of an append that concurrent appends and Closes win against. The first retry comes at
+/// once: a single concurrent append, or a cutover, is the common case.
+const APPEND: BackOff =
+    BackOff::new(64, Duration::from_millis(20), Duration::from_millis(500)).first_retry_at_once();
+
+/// Attempts to find a stream that is not closed while it is loaded.
+const LOADS: u32 = 64;
+
+/// The outcome of one attempt to append.
+enum Tried {
+    Appended(Appended),
+    /// Another append won, or the stream was closed.
+    Moved,
+    /// Nothing was sent. The next attempt follows this route, or finds one.
+    Rerouted(Option<Box<Route>>),
+}
 
 impl ObjectClient {
     /// Appends events, as one cell: all or none.
@@ -128,57 +141,89 @@ impl ObjectClient {
         attempt: Attempt,
         mut known: Option<Route>,
     ) -> Result<Appended, AppendError> {
-        let object = &attempt.object;
-        for round in 0..TRIES {
-            let (route, remembered) = match known.take() {
-                Some(route) => (route, true),
-                None => (self.find_route(&attempt).await?, false),
+        let mut back_off = APPEND;
+        let mut first = true;
+        loop {
+            let tried = self.try_once(&attempt, known.take(), first).await?;
+            first = false;
+            let again = match tried {
+                Tried::Appended(appended) => return Ok(appended),
+                Tried::Moved => back_off.pause(&self.environment).await,
+                Tried::Rerouted(route) => {
+                    known = route.map(|route| *route);
+                    back_off.retry_at_once()
+                }
             };
-            let image = match self.image(&route, &attempt).await {
-                // a stream that is closed by now does not refuse: what goes on may accept it (R18)
-                Err(error) if remembered && is_refusal(&error) => continue,
-                Err(error) => {
-                    self.counters.retired_refused.add(is_refusal(&error).into());
-                    return Err(error.into());
-                }
-                Ok(image) => image,
-            };
-            if image.events.is_empty() {
-                // nothing to write, but the expectation must hold
-                let fresh = self.find_route(&attempt).await?;
-                if fresh.stream == route.stream {
-                    self.count_retired(&image);
-                    return Ok(appended(&fresh.stream, &fresh.tail.next_revision(), 0));
-                }
-                known = Some(fresh);
-                continue;
-            }
-            let seen = (self.phases()).and_then(|p| p.of(object, &route.stream, route.generation));
-            if let Some(seen) = seen.as_deref().filter(|_| round == 0) {
-                self.give_way(seen).await;
-            }
-            let store = self.counted.stores().of(&route.stream)?;
-            let cell = SentCell {
-                stream: route.stream.clone(),
-                tail: route.tail.clone(),
-                commit: self.environment.commit_id(),
-                image: image.clone(),
-            };
-            match send(&self.environment, &**store, &attempt, cell, false).await? {
-                Sent::Written(written) => {
-                    self.count_retired(&image);
-                    return Ok(self
-                        .acknowledged(object, route, *written, &image, seen)
-                        .await);
-                }
-                Sent::Moved { closed } => {
-                    self.counters.redirects.add(closed.into());
-                    self.back_off(round).await;
-                }
+            if !again {
+                let loaded = self.counted.load(&attempt.object).await?;
+                return Err(attempt.conflict(&loaded.position()).into());
             }
         }
-        let loaded = self.counted.load(object).await?;
-        Err(attempt.conflict(&loaded.position()).into())
+    }
+
+    async fn try_once(
+        &self,
+        attempt: &Attempt,
+        known: Option<Route>,
+        first: bool,
+    ) -> Result<Tried, AppendError> {
+        let remembered = known.is_some();
+        let route = match known {
+            Some(route) => route,
+            None => self.find_route(attempt).await?,
+        };
+        let image = match self.image(&route, attempt).await {
+            Ok(image) => image,
+            // a stream that is closed by now does not refuse: its continuation may accept it (R18)
+            Err(error) if remembered && is_refusal(&error) => return Ok(Tried::Rerouted(None)),
+            Err(error) => {
+                self.counters.retired_refused.add(is_refusal(&error).into());
+                return Err(error.into());
+            }
+        };
+        if image.events.is_empty() {
+            return Ok(self.append_nothing(attempt, &route, &image).await?);
+        }
+        let object = &attempt.object;
+        let seen = (self.phases()).and_then(|p| p.of(object, &route.stream, route.generation));
+        if let Some(seen) = seen.as_deref().filter(|_| first) {
+            self.give_way(seen).await;
+        }
+        let store = self.counted.stores().of(&route.stream)?;
+        let cell = SentCell {
+            stream: route.stream.clone(),
+            tail: route.tail.clone(),
+            commit: self.environment.commit_id(),
+            image: image.clone(),
+        };
+        match send(&self.environment, &**store, attempt, cell, false).await? {
+            Sent::Written(written) => {
+                self.count_retired(&image);
+                let appended = self.acknowledged(object, route, *written, &image, seen);
+                Ok(Tried::Appended(appended.await))
+            }
+            Sent::Moved { closed } => {
+                self.counters.redirects.add(closed.into());
+                Ok(Tried::Moved)
+            }
+        }
+    }
+
+    /// Writes nothing, because the transformation dropped every event. The expectation must hold
+    /// nevertheless.
+    async fn append_nothing(
+        &self,
+        attempt: &Attempt,
+        route: &Route,
+        image: &Image,
+    ) -> Result<Tried> {
+        let fresh = self.find_route(attempt).await?;
+        if fresh.stream != route.stream {
+            return Ok(Tried::Rerouted(Some(Box::new(fresh))));
+        }
+        self.count_retired(image);
+        let next = fresh.tail.next_revision();
+        Ok(Tried::Appended(appended(&fresh.stream, &next, 0)))
     }
 
     /// Remembers what an acknowledged cell tells, and mirrors it.
@@ -241,17 +286,7 @@ impl ObjectClient {
             return;
         }
         self.counters.slowed.add(1);
-        let pause = self.environment.jittered(pause);
-        self.environment.clock.sleep(pause).await;
-    }
-
-    /// The first retry comes at once: a single faster writer, or a cutover, is the common case.
-    pub(in crate::router) async fn back_off(&self, round: u32) {
-        if round > 0 {
-            let pause = (PAUSE * (1 << round.min(8))).min(LONGEST_PAUSE);
-            let pause = self.environment.jittered(pause);
-            self.environment.clock.sleep(pause).await;
-        }
+        self.environment.sleep_jittered(pause).await;
     }
 
     /// What this process remembers, if it fits what is expected.
@@ -283,7 +318,7 @@ impl ObjectClient {
 
     /// Loads where the append goes, and checks that its expectation holds there.
     async fn find_route(&self, attempt: &Attempt) -> Result<Route> {
-        for _ in 0..TRIES {
+        for _ in 0..LOADS {
             let reader = &self.counted;
             let (loaded, end) = self.load_and_help(reader, &attempt.object).await?;
             if let Some(expected) = &attempt.expected {

@@ -1,5 +1,8 @@
 //! Creating objects.
 
+use std::time::Duration;
+
+use crate::backoff::BackOff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamId, StreamRef};
 use crate::object::{Documents, ObjectDocument};
@@ -7,8 +10,9 @@ use crate::router::client::ObjectClient;
 use crate::router::read::reader::LoadedObject;
 use crate::store::Tail;
 
-/// How often a document is put again whose creation has an unknown outcome.
-const TRIES: u32 = 6;
+/// Attempts to create a document while the outcome is unknown.
+const CREATE: BackOff =
+    BackOff::new(6, Duration::from_millis(20), Duration::from_millis(500)).first_retry_at_once();
 
 impl ObjectClient {
     /// Creates an object without events, or loads the one that exists.
@@ -39,19 +43,24 @@ impl ObjectClient {
             document,
             tail: Tail::default(),
         };
-        for round in 0..TRIES {
+        let (mut back_off, mut in_doubt) = (CREATE, false);
+        loop {
             match documents.create(&created.document).await {
                 Ok(()) => return Ok(Some(created)),
-                Err(error) if error.may_have_applied() => {}
+                Err(error) if error.may_have_applied() => in_doubt = true,
+                // the conflict may be with an own attempt whose response was lost
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict { .. }) => {
-                    if round == 0 {
+                    if !in_doubt {
                         return Ok(None);
                     }
                 }
                 Err(error) => return Err(error),
             }
-            // an answer was lost: the conflict may be with ourselves
-            self.back_off(round).await;
+            if !back_off.pause(&self.environment).await {
+                let message = format!("creating has an unknown outcome: {object}");
+                return Err(Error::new(ErrorKind::Ambiguous, message)
+                    .with_hint("create it again: that is safe"));
+            }
             match documents.find(object).await? {
                 // where two create the very same, the first append decides
                 Some(found) if found.document == created.document => return Ok(Some(created)),
@@ -59,11 +68,6 @@ impl ObjectClient {
                 None => {}
             }
         }
-        Err(Error::new(
-            ErrorKind::Ambiguous,
-            format!("creating has an unknown outcome: {object}"),
-        )
-        .with_hint("create it again: that is safe"))
     }
 }
 

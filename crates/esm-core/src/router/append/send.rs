@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::backoff::BackOff;
 use crate::clock::Environment;
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::router::append::outcome::Attempt;
 use crate::router::append::outcome::{AmbiguousAppend, AppendError, SentCell};
 use crate::store::{Append, CellHeader, EventStore, EventStoreExt as _, Settled, Tail};
@@ -23,9 +24,8 @@ pub(in crate::router) struct Written {
     pub(in crate::router) tail: Option<Tail>,
 }
 
-/// How often an unknown outcome is looked into before the caller gets a token.
-const ROUNDS: u32 = 6;
-const PAUSE: Duration = Duration::from_millis(50);
+/// Attempts to settle an unknown outcome before the caller gets a token.
+const SETTLE: BackOff = BackOff::new(6, Duration::from_millis(50), Duration::from_millis(800));
 
 /// Sends a cell, and settles it where its outcome is unknown. `unknown` says that it is from the
 /// beginning.
@@ -36,42 +36,39 @@ pub(in crate::router) async fn send(
     cell: SentCell,
     mut unknown: bool,
 ) -> Result<Sent, AppendError> {
-    let mut cause = None;
-    for round in 0..ROUNDS {
-        if round > 0 {
-            let pause = environment.jittered(PAUSE * (1 << (round - 1)));
-            environment.clock.sleep(pause).await;
-        }
-        if unknown {
-            match settle(store, &cell).await {
-                Ok(Some(sent)) => return Ok(sent),
-                Ok(None) => {}
-                Err(error) => {
-                    cause = Some(error);
-                    continue;
-                }
-            }
-        }
-        match put(store, &cell).await {
+    let mut back_off = SETTLE;
+    loop {
+        let cause = match try_once(store, &cell, &mut unknown).await {
             Ok(sent) => return Ok(sent),
-            // once the outcome is unknown, no answer to a repetition makes it known
-            Err(error) if unknown || error.may_have_applied() => {
-                unknown = true;
-                cause = Some(error);
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::Conflict { .. } => return Ok(Sent::Moved { closed: false }),
-                ErrorKind::Closed(_) => return Ok(Sent::Moved { closed: true }),
-                _ => return Err(error.into()),
-            },
+            Err(cause) if unknown => cause,
+            Err(error) => return Err(error.into()),
+        };
+        if !back_off.pause(environment).await {
+            let attempt = attempt.clone();
+            let token = AmbiguousAppend { cell, attempt };
+            return Err(AppendError::ambiguous(token, cause));
         }
     }
-    let cause = cause.unwrap_or_else(|| Error::new(ErrorKind::Ambiguous, "not settled"));
-    let attempt = attempt.clone();
-    Err(AppendError::ambiguous(
-        AmbiguousAppend { cell, attempt },
-        cause,
-    ))
+}
+
+/// Reads back first where the outcome is unknown, and sends the cell unless it was written. Once the
+/// outcome is unknown, no response to a repetition makes it known.
+async fn try_once(
+    store: &dyn EventStore,
+    cell: &SentCell,
+    unknown: &mut bool,
+) -> crate::Result<Sent> {
+    if *unknown && let Some(sent) = settle(store, cell).await? {
+        return Ok(sent);
+    }
+    put(store, cell).await.or_else(|error| {
+        *unknown |= error.may_have_applied();
+        match error.kind() {
+            ErrorKind::Conflict { .. } if !*unknown => Ok(Sent::Moved { closed: false }),
+            ErrorKind::Closed(_) if !*unknown => Ok(Sent::Moved { closed: true }),
+            _ => Err(error),
+        }
+    })
 }
 
 async fn put(store: &dyn EventStore, cell: &SentCell) -> crate::Result<Sent> {

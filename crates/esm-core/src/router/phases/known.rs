@@ -299,8 +299,7 @@ impl Subscription {
                     if let Err(error) = phases.refresh(&environment).await {
                         tracing::debug!(%error, "phases are not known anew");
                     }
-                    let pause = environment.jittered(every);
-                    environment.clock.sleep(pause).await;
+                    environment.sleep_jittered(every).await;
                 }
             }))
         });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
+use crate::backoff::BackOff;
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ObjectId;
@@ -44,6 +45,10 @@ impl TailOptions {
         self.patience = failures;
         self
     }
+
+    fn poll(&self) -> BackOff {
+        BackOff::unlimited(self.shortest, self.longest)
+    }
 }
 
 struct Tailing {
@@ -51,7 +56,7 @@ struct Tailing {
     reader: ObjectReader,
     environment: Environment,
     options: TailOptions,
-    pause: Duration,
+    poll: BackOff,
     failures: u32,
     /// Whether where it began was seen to be a place in the stream.
     checked: bool,
@@ -69,7 +74,7 @@ pub(in crate::router) fn tail(
         reader,
         environment,
         options,
-        pause: options.shortest,
+        poll: options.poll(),
         failures: 0,
         checked: false,
     };
@@ -89,7 +94,8 @@ impl Tailing {
             match self.look().await {
                 Ok(events) if events.is_empty() => self.failures = 0,
                 Ok(events) => {
-                    (self.failures, self.pause) = (0, self.options.shortest);
+                    self.failures = 0;
+                    self.poll = self.options.poll();
                     self.checked = true;
                     return Ok(events);
                 }
@@ -135,8 +141,6 @@ impl Tailing {
     }
 
     async fn wait(&mut self) {
-        let pause = self.environment.jittered(self.pause);
-        self.environment.clock.sleep(pause).await;
-        self.pause = (self.pause * 2).min(self.options.longest);
+        self.poll.pause(&self.environment).await;
     }
 }
