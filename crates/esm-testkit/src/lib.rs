@@ -40,6 +40,7 @@
 //!   to be read as the executable specification of the traits' numbered guarantees.
 //! - [`environment()`] makes time, ids and randomness deterministic; [`event()`] makes an event.
 //! - [`faults`] makes calls fail, lose their responses, happen twice, stall, or crash their caller.
+//! - [`frozen`] stops processes at each step of their storage while others clean up and write.
 //! - [`observe`] checks the protocol's invariants after every operation, and histories.
 //! - [`strategies`] generates names, events, streams, workloads, transformations and faults.
 //! - [`tap`] decorates every trait once; [`faults`] and [`mod@record`] are taps.
@@ -57,6 +58,7 @@ pub mod containers;
 mod environment;
 mod events;
 pub mod faults;
+pub mod frozen;
 pub mod intercept;
 pub mod memory;
 mod not_tested;

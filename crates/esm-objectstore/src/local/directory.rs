@@ -1,10 +1,8 @@
 //! The local file system with durable folders, and without trust in a disk that failed.
 
 use std::fmt;
-use std::io;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,92 +11,85 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use super::durable::{DurableFolders, blocking};
-use crate::failure::is_device_failure;
+use super::calls::Calls;
+use super::disk::{Disk, failure};
+use super::staging::Publish;
+use super::upload::DirectoryUpload;
 
-/// A directory of the local file system.
+/// How many files are removed at once.
+const REMOVED_AT_ONCE: usize = 10;
+
+/// A directory of the local file system. Reads and lists with `LocalFileSystem`, writes and removes
+/// by itself.
 ///
 /// # Durability
 /// When a write returns, these were synced in this order: the folders that lead to the file, from
-/// the root down, each before anything is put into it; the file's contents; the link to its name;
-/// the folder that holds the link. `LocalFileSystem` syncs the file and its own folder; folders it
-/// did not make itself it takes for durable, which they need not be while whoever made them has
-/// not synced them yet. That is what this adds. Deleting syncs the folders deleted from.
+/// the root down, each before anything is put into it; the file's contents; the folder that holds
+/// its name. Removing syncs the folders removed from.
+///
+/// # Several processes
+/// A write that returned success has written the bytes that the caller gave, whatever other
+/// processes did meanwhile, and however long this one was stopped: see [`Staged`].
 ///
 /// # Errors
 /// After an I/O error of the disk itself nobody can tell any more what is on it: a sync that
 /// failed once may succeed the next time without having written anything. From then on every call
 /// fails, until the directory is opened anew.
+///
+/// [`Staged`]: super::staging::Staged
 pub(crate) struct LocalDirectory {
     inner: LocalFileSystem,
-    folders: Arc<DurableFolders>,
-    failed: AtomicBool,
+    disk: Arc<Disk>,
 }
 
 impl LocalDirectory {
     /// Opens a directory that exists.
     pub(crate) fn open(root: &FilePath) -> Result<Self> {
+        Self::with_calls(root, Calls::default())
+    }
+
+    pub(super) fn with_calls(root: &FilePath, calls: Calls) -> Result<Self> {
         let root = std::fs::canonicalize(root).map_err(failure)?;
         Ok(Self {
-            inner: LocalFileSystem::new_with_prefix(&root)?
-                .with_fsync(true)
-                .with_automatic_cleanup(true),
-            folders: Arc::new(DurableFolders::new(root)),
-            failed: AtomicBool::new(false),
+            inner: LocalFileSystem::new_with_prefix(&root)?,
+            disk: Arc::new(Disk::new(root, calls)),
         })
     }
 
-    fn check(&self) -> Result<()> {
-        match self.failed.load(Ordering::Relaxed) {
-            false => Ok(()),
-            true => Err(failure(io::Error::other(
-                "the disk failed before: nothing is known of what is on it",
-            ))),
-        }
+    fn file(&self, location: &Path) -> Result<PathBuf> {
+        self.inner.path_to_filesystem(location)
     }
 
-    fn noted<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result
-            && is_device_failure(error)
-        {
-            self.failed.store(true, Ordering::Relaxed);
+    fn unsupported(&self, operation: &str) -> Error {
+        Error::NotImplemented {
+            operation: operation.to_owned(),
+            implementer: self.to_string(),
         }
-        result
-    }
-
-    /// After a put that failed, the file may have its name all the same, and only the sync of the
-    /// folder failed. Whoever reads it back would take it for durable: so it is made durable, or
-    /// the directory is not trusted any more.
-    async fn settle_name(&self, location: &Path) {
-        let (folders, location) = (Arc::clone(&self.folders), location.clone());
-        if blocking(move || folders.sync_name(&location))
-            .await
-            .is_err()
-        {
-            self.failed.store(true, Ordering::Relaxed);
-        }
-    }
-
-    async fn make_folders(&self, location: &Path) -> Result<()> {
-        let made = Arc::clone(&self.folders).make_for(location).await;
-        self.noted(made)
     }
 }
 
-/// An I/O error as the object store's own.
-pub(super) fn failure(error: io::Error) -> Error {
-    Error::Generic {
-        store: "LocalDirectory",
-        source: Box::new(error),
+/// Runs what blocks where blocking is allowed.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// The result of a write: files have no versions.
+pub(super) fn done() -> PutResult {
+    PutResult {
+        e_tag: None,
+        version: None,
+        extensions: Default::default(),
     }
 }
 
 impl fmt::Display for LocalDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LocalDirectory({})", self.folders.root().display())
+        write!(f, "LocalDirectory({})", self.disk.root().display())
     }
 }
 
@@ -116,18 +107,17 @@ impl ObjectStore for LocalDirectory {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        self.check()?;
-        self.make_folders(location).await?;
-        let put = self.inner.put_opts(location, payload, options).await;
-        if let Err(error) = &put
-            && !matches!(
-                error,
-                Error::AlreadyExists { .. } | Error::Precondition { .. }
-            )
-        {
-            self.settle_name(location).await;
+        let how = match options.mode {
+            PutMode::Create => Publish::Create,
+            PutMode::Overwrite => Publish::Overwrite,
+            PutMode::Update(_) => return Err(self.unsupported("conditional update")),
+        };
+        if !options.attributes.is_empty() {
+            return Err(self.unsupported("attributes"));
         }
-        self.noted(put)
+        let (disk, file) = (Arc::clone(&self.disk), self.file(location)?);
+        blocking(move || disk.put(&file, &payload, how)).await?;
+        Ok(done())
     }
 
     async fn put_multipart_opts(
@@ -135,13 +125,17 @@ impl ObjectStore for LocalDirectory {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.check()?;
-        self.make_folders(location).await?;
-        self.inner.put_multipart_opts(location, options).await
+        if !options.attributes.is_empty() {
+            return Err(self.unsupported("attributes"));
+        }
+        let (disk, file) = (Arc::clone(&self.disk), self.file(location)?);
+        let begun = blocking(move || Ok((disk.begin(&file)?, disk, file)));
+        let (staged, disk, file) = begun.await?;
+        Ok(Box::new(DirectoryUpload::new(disk, file, staged)))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.check()?;
+        self.disk.check()?;
         self.inner.get_opts(location, options).await
     }
 
@@ -150,7 +144,7 @@ impl ObjectStore for LocalDirectory {
         location: &Path,
         ranges: &[std::ops::Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        self.check()?;
+        self.disk.check()?;
         self.inner.get_ranges(location, ranges).await
     }
 
@@ -158,18 +152,17 @@ impl ObjectStore for LocalDirectory {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        let folders = Arc::clone(&self.folders);
-        self.inner
-            .delete_stream(locations)
-            .then(move |deleted| {
-                let folders = Arc::clone(&folders);
-                async move {
-                    let deleted = deleted?;
-                    let gone = deleted.clone();
-                    blocking(move || folders.after_delete(&gone)).await?;
-                    Ok(deleted)
-                }
+        let (disk, inner) = (Arc::clone(&self.disk), self.inner.clone());
+        locations
+            .map(move |location| {
+                let (disk, inner) = (Arc::clone(&disk), inner.clone());
+                blocking(move || {
+                    let location = location?;
+                    disk.remove(&inner.path_to_filesystem(&location)?)?;
+                    Ok(location)
+                })
             })
+            .buffered(REMOVED_AT_ONCE)
             .boxed()
     }
 
@@ -189,15 +182,8 @@ impl ObjectStore for LocalDirectory {
         self.inner.list_with_delimiter(prefix).await
     }
 
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.check()?;
-        self.make_folders(to).await?;
-        self.noted(self.inner.copy_opts(from, to, options).await)
-    }
-
-    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        self.check()?;
-        self.make_folders(to).await?;
-        self.noted(self.inner.rename_opts(from, to, options).await)
+    /// Stores never copy; nothing here stages a copy safely.
+    async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> Result<()> {
+        Err(self.unsupported("copy"))
     }
 }

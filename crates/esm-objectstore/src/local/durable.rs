@@ -3,16 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
-use object_store::Result;
-use object_store::path::Path;
 
-use super::directory::failure;
-use super::sweep::is_staging;
+use super::calls::Calls;
+use super::staging::is_staging;
 
 /// How many folders are remembered as durable; forgetting one costs a sync.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("not zero");
@@ -22,6 +20,7 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("not zero")
 #[derive(Debug)]
 pub(super) struct DurableFolders {
     root: PathBuf,
+    calls: Calls,
     durable: Mutex<LruCache<PathBuf, ()>>,
     syncing: Mutex<HashMap<PathBuf, Arc<SharedSync>>>,
 }
@@ -36,7 +35,7 @@ struct SharedSync {
 }
 
 impl SharedSync {
-    fn run(&self, folder: &FilePath) -> io::Result<()> {
+    fn run(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if *done >= ticket {
@@ -44,107 +43,84 @@ impl SharedSync {
         }
         // everybody who has a ticket by now made their change before the sync that begins now
         let covered = self.asked.load(Ordering::SeqCst);
-        sync(folder)?;
+        sync()?;
         *done = covered;
         Ok(())
     }
 }
 
-#[cfg(unix)]
-fn sync(folder: &FilePath) -> io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
-}
-
-/// Folders cannot be synced on other systems.
-#[cfg(not(unix))]
-fn sync(_folder: &FilePath) -> io::Result<()> {
-    Ok(())
-}
-
 impl DurableFolders {
-    pub(super) fn new(root: PathBuf) -> Self {
+    pub(super) fn new(root: PathBuf, calls: Calls) -> Self {
         Self {
             root,
+            calls,
             durable: Mutex::new(LruCache::new(REMEMBERED)),
             syncing: Mutex::default(),
         }
     }
 
-    pub(super) fn root(&self) -> &FilePath {
+    pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Makes the folders that lead to this object.
-    pub(super) async fn make_for(self: Arc<Self>, location: &Path) -> Result<()> {
-        let Some(folder) = self.folder_of(location) else {
+    /// Makes the folders that lead to a file.
+    ///
+    /// # Errors
+    /// `NotFound` when another emptied and removed one of them meanwhile: see
+    /// [`forget_for`](Self::forget_for).
+    pub(super) fn make_for(&self, file: &Path) -> io::Result<()> {
+        let Some(folder) = file.parent() else {
             return Ok(());
         };
-        if self.is_durable(&folder) {
+        if folder == self.root || self.is_durable(folder) {
             return Ok(());
         }
-        blocking(move || {
-            if has_object(&folder) {
-                self.remember(&folder);
-                return Ok(());
-            }
-            match self.make(&folder) {
-                // a folder on the way was emptied and removed by another meanwhile
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.forget(&folder);
-                    self.make(&folder)
-                }
-                made => made,
-            }
-        })
-        .await
-    }
-
-    /// Makes the name of an object durable, if there is a file of that name.
-    pub(super) fn sync_name(&self, location: &Path) -> io::Result<()> {
-        let mut file = self.root.clone();
-        file.extend(
-            location
-                .parts()
-                .collect::<Vec<_>>()
-                .iter()
-                .map(AsRef::as_ref),
-        );
-        // what cannot be looked at cannot be read back either
-        match (file.try_exists().unwrap_or(false), file.parent()) {
-            (true, Some(folder)) => sync(folder),
-            _ => Ok(()),
+        if has_object(folder) {
+            self.remember(folder);
+            return Ok(());
         }
+        self.make(folder)
     }
 
-    /// Syncs what is left of the folders of a deleted object.
-    pub(super) fn after_delete(&self, location: &Path) -> io::Result<()> {
-        let mut folder = self.folder_of(location);
-        while let Some(path) = folder {
-            match sync(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // emptied and removed: its entry in the folder above is what has to go
-                    self.durable().pop(&path);
-                    folder = path.parent().map(FilePath::to_owned);
+    /// Removes the folders of a removed file that are empty now, and syncs what is left.
+    pub(super) fn after_remove(&self, file: &Path) -> io::Result<()> {
+        let mut emptied = true;
+        for folder in file.ancestors().skip(1) {
+            emptied = emptied && folder != self.root && self.calls.remove_dir(folder).is_ok();
+            if emptied {
+                self.durable().pop(folder);
+                continue;
+            }
+            match self.sync(folder) {
+                // removed by another: its entry in the folder above is what has to go
+                Err(error) if error.kind() == io::ErrorKind::NotFound && folder != self.root => {
+                    self.durable().pop(folder);
                 }
-                other => return other,
+                synced => return synced,
             }
         }
         Ok(())
     }
 
-    /// The folder of an object; nothing if that is the root.
-    fn folder_of(&self, location: &Path) -> Option<PathBuf> {
-        let mut parts: Vec<_> = location.parts().collect();
-        parts.pop()?;
-        if parts.is_empty() {
-            return None;
+    /// Forgets the folders that lead to a file, one of which was removed by another: the next
+    /// [`make_for`](Self::make_for) makes them again.
+    pub(super) fn forget_for(&self, file: &Path) {
+        if let Some(folder) = file.parent() {
+            self.forget(folder);
         }
-        let mut folder = self.root.clone();
-        folder.extend(parts.iter().map(AsRef::as_ref));
-        Some(folder)
     }
 
-    fn make(&self, folder: &FilePath) -> io::Result<()> {
+    /// Makes the name of a file durable.
+    pub(super) fn sync_name(&self, file: &Path) -> io::Result<()> {
+        self.sync(file.parent().unwrap_or(file))
+    }
+
+    fn sync(&self, folder: &Path) -> io::Result<()> {
+        let open = self.calls.open_folder(folder)?;
+        self.calls.sync_folder(&open, folder)
+    }
+
+    fn make(&self, folder: &Path) -> io::Result<()> {
         if folder == self.root || self.is_durable(folder) {
             return Ok(());
         }
@@ -152,7 +128,7 @@ impl DurableFolders {
             return Ok(());
         };
         self.make(above)?;
-        match std::fs::create_dir(folder) {
+        match self.calls.create_dir(folder) {
             // another may have made it just now and not synced it yet
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => self.sync_shared(above)?,
@@ -161,10 +137,10 @@ impl DurableFolders {
         Ok(())
     }
 
-    fn sync_shared(&self, folder: &FilePath) -> io::Result<()> {
+    fn sync_shared(&self, folder: &Path) -> io::Result<()> {
         let lock = || self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = Arc::clone(lock().entry(folder.to_owned()).or_default());
-        let synced = shared.run(folder);
+        let synced = shared.run(|| self.sync(folder));
         let mut syncing = lock();
         // let go of under the lock: of several that end together the last one sees that it is
         drop(shared);
@@ -177,21 +153,21 @@ impl DurableFolders {
         synced
     }
 
-    fn remember(&self, folder: &FilePath) {
+    fn remember(&self, folder: &Path) {
         let mut durable = self.durable();
         for folder in folder.ancestors().take_while(|it| *it != self.root) {
             durable.put(folder.to_owned(), ());
         }
     }
 
-    fn forget(&self, folder: &FilePath) {
+    fn forget(&self, folder: &Path) {
         let mut durable = self.durable();
         for folder in folder.ancestors() {
             durable.pop(folder);
         }
     }
 
-    fn is_durable(&self, folder: &FilePath) -> bool {
+    fn is_durable(&self, folder: &Path) -> bool {
         self.durable().get(folder).is_some()
     }
 
@@ -202,92 +178,91 @@ impl DurableFolders {
 
 /// Whether a folder holds an object. Then it is durable, and so are those that lead to it: whoever
 /// put the object there synced them before.
-fn has_object(folder: &FilePath) -> bool {
+fn has_object(folder: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return false;
     };
     entries.flatten().any(|entry| {
-        entry.file_type().is_ok_and(|kind| kind.is_file()) && !is_staging(&entry.path())
+        entry.file_type().is_ok_and(|kind| kind.is_file())
+            && !entry.file_name().to_str().is_some_and(is_staging)
     })
-}
-
-/// Runs what blocks where blocking is allowed.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await?.map_err(failure)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn folders_are_made_from_the_root_down_and_remembered() {
-        let root = tempfile::tempdir().unwrap();
-        let folders = Arc::new(DurableFolders::new(root.path().to_owned()));
-        let key = Path::from("a/b/c/object");
-        Arc::clone(&folders).make_for(&key).await.unwrap();
+    fn folders(root: &Path) -> DurableFolders {
+        DurableFolders::new(root.to_owned(), Calls::default())
+    }
+
+    #[test]
+    fn folders_are_made_from_the_root_down_and_remembered() -> io::Result<()> {
+        let root = tempfile::tempdir()?;
+        let folders = folders(root.path());
+        folders.make_for(&root.path().join("a/b/c/object"))?;
         assert!(root.path().join("a/b/c").is_dir());
         for folder in ["a", "a/b", "a/b/c"] {
             assert!(folders.is_durable(&root.path().join(folder)), "{folder}");
         }
         assert!(folders.syncing.lock().unwrap().is_empty());
+        Ok(())
     }
 
     #[test]
-    fn a_folder_with_an_object_is_durable_and_one_without_need_not_be() {
-        let root = tempfile::tempdir().unwrap();
+    fn a_folder_with_an_object_is_durable_and_one_without_need_not_be() -> io::Result<()> {
+        let root = tempfile::tempdir()?;
         let folder = root.path().join("a/b");
         assert!(!has_object(&folder));
-        std::fs::create_dir_all(folder.join("c")).unwrap();
-        std::fs::write(folder.join("00000000000000000000#1"), "").unwrap();
+        std::fs::create_dir_all(folder.join("c"))?;
+        std::fs::write(folder.join("00000000000000000000#1"), "")?;
         assert!(!has_object(&folder));
-        std::fs::write(folder.join("00000000000000000000"), "").unwrap();
+        std::fs::write(folder.join("00000000000000000000"), "")?;
         assert!(has_object(&folder));
 
-        let folders = DurableFolders::new(root.path().to_owned());
+        let folders = folders(root.path());
         folders.remember(&folder);
         assert!(folders.is_durable(&folder) && folders.is_durable(&root.path().join("a")));
         folders.forget(&folder);
         assert!(!folders.is_durable(&folder) && !folders.is_durable(&root.path().join("a")));
+        Ok(())
     }
 
-    #[tokio::test]
-    async fn a_removed_folder_is_made_again() {
-        let root = tempfile::tempdir().unwrap();
-        let folders = Arc::new(DurableFolders::new(root.path().to_owned()));
-        let key = Path::from("a/b/object");
-        Arc::clone(&folders).make_for(&key).await.unwrap();
-        std::fs::remove_dir_all(root.path().join("a")).unwrap();
-        folders.after_delete(&key).unwrap();
-        Arc::clone(&folders).make_for(&key).await.unwrap();
+    #[test]
+    fn emptied_folders_go_with_their_last_file_and_are_made_again() -> io::Result<()> {
+        let root = tempfile::tempdir()?;
+        let folders = folders(root.path());
+        let (file, other) = (root.path().join("a/b/object"), root.path().join("a/other"));
+        folders.make_for(&file)?;
+        std::fs::write(&other, "")?;
+        folders.after_remove(&file)?;
+        assert!(!root.path().join("a/b").exists() && other.exists());
+        assert!(!folders.is_durable(&root.path().join("a/b")));
+        std::fs::remove_file(&other)?;
+        folders.after_remove(&other)?;
+        assert!(!root.path().join("a").exists() && root.path().exists());
+        folders.make_for(&file)?;
         assert!(root.path().join("a/b").is_dir());
+        Ok(())
     }
 
-    #[tokio::test]
-    async fn many_at_once_share_the_syncs_of_their_common_folder() {
-        let root = tempfile::tempdir().unwrap();
-        let folders = Arc::new(DurableFolders::new(root.path().to_owned()));
-        let all = (0..64).map(|n| {
-            let folders = Arc::clone(&folders);
-            tokio::spawn(folders.make_owned(Path::from(format!("streams/{n}/object"))))
-        });
-        for made in futures::future::join_all(all).await {
-            made.unwrap().unwrap();
-        }
-        assert_eq!(
-            std::fs::read_dir(root.path().join("streams"))
-                .unwrap()
-                .count(),
-            64
-        );
+    #[test]
+    fn many_at_once_share_the_syncs_of_their_common_folder() -> io::Result<()> {
+        let root = tempfile::tempdir()?;
+        let folders = folders(root.path());
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..64)
+                .map(|n| {
+                    let file = root.path().join(format!("streams/{n}/object"));
+                    let folders = &folders;
+                    scope.spawn(move || folders.make_for(&file))
+                })
+                .collect();
+            all.into_iter().try_for_each(|made| made.join().unwrap())
+        })?;
+        let made = std::fs::read_dir(root.path().join("streams"))?;
+        assert_eq!(made.count(), 64);
         assert!(folders.syncing.lock().unwrap().is_empty());
-    }
-
-    impl DurableFolders {
-        async fn make_owned(self: Arc<Self>, key: Path) -> Result<()> {
-            self.make_for(&key).await
-        }
+        Ok(())
     }
 }

@@ -76,12 +76,17 @@ fn done_as_nobody(test: &str) -> bool {
 /// The small disk of this process. One that has none runs the test of this name again in a
 /// namespace with one, and gets nothing.
 fn small_disk(test: &str) -> Option<PathBuf> {
+    disk(test, "size=256k")
+}
+
+/// A disk of these mount options.
+fn disk(test: &str, options: &str) -> Option<PathBuf> {
     if let Some(disk) = std::env::var_os(DISK) {
         return Some(disk.into());
     }
     let folder = tempfile::tempdir().unwrap();
     let script = format!(
-        "mount -t tmpfs -o size=256k esm \"$1\" || exit {CANNOT_MOUNT}; \
+        "mount -t tmpfs -o {options} esm \"$1\" || exit {CANNOT_MOUNT}; \
          exec \"$2\" --exact {test} --nocapture"
     );
     let namespace = Command::new("unshare")
@@ -253,6 +258,80 @@ async fn a_full_disk_is_told_and_what_was_written_stays() {
         .append(&stream, &tail, one_event(&environment, 1_000))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_without_inodes_is_full_and_what_was_written_stays() {
+    let test = "machine::a_disk_without_inodes_is_full_and_what_was_written_stays";
+    let Some(disk) = disk(test, "size=16m,nr_inodes=64") else {
+        return;
+    };
+    let store = Store::open_or_create(disk.to_str().unwrap(), OpenOptions::new())
+        .await
+        .unwrap();
+    let environment = Environment::system();
+    let stream = StreamId::new("s").unwrap();
+    let events = store.event_store();
+    let mut tail = Tail::default();
+    let full = loop {
+        let append = one_event(&environment, 100);
+        match events.append(&stream, &tail, append).await {
+            Ok(next) => tail = next,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full.kind(), &ErrorKind::StorageFull, "{full}");
+    assert!(full.to_string().contains("no inodes"), "{full}");
+    assert!(full.hint().is_some_and(|hint| hint.contains("df -i")));
+    assert_eq!(events.tail(&stream).await.unwrap(), tail);
+    std::fs::remove_file(disk.join(".esm-swept")).unwrap();
+    let append = one_event(&environment, 100);
+    events.append(&stream, &tail, append).await.unwrap();
+}
+
+/// Set in the process that may have few files open.
+const FEW_FILES: &str = "ESM_TEST_FEW_FILES";
+
+#[tokio::test]
+async fn too_many_open_files_are_named_and_harm_nothing() {
+    let test = "machine::too_many_open_files_are_named_and_harm_nothing";
+    if std::env::var_os(FEW_FILES).is_none() {
+        let limited = Command::new("sh")
+            .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\" --nocapture"])
+            .arg(std::env::current_exe().unwrap())
+            .arg(test)
+            .env(FEW_FILES, "1")
+            .status();
+        assert!(limited.unwrap().success(), "with few files");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_or_create(folder.path().to_str().unwrap(), OpenOptions::new())
+        .await
+        .unwrap();
+    let environment = Environment::system();
+    let stream = StreamId::new("s").unwrap();
+    let events = store.event_store();
+    let empty = Tail::default();
+    let begun = events.append(&stream, &empty, one_event(&environment, 100));
+    let tail = begun.await.unwrap();
+    let mut open = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        open.push(file);
+    }
+    // with none left, and with one: that is for the file, and none for its folder
+    for _ in 0..2 {
+        let append = one_event(&environment, 100);
+        let error = events.append(&stream, &tail, append).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("too many open files"), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("ulimit -n")));
+        open.pop();
+    }
+    open.clear();
+    assert_eq!(events.tail(&stream).await.unwrap(), tail);
+    let append = one_event(&environment, 100);
+    events.append(&stream, &tail, append).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,279 @@
+//! Two processes that want the same place, each frozen at each of its steps.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use esm_core::clock::Environment;
+use esm_core::event::Revision;
+use esm_core::id::{CommitId, StreamId, StreamRef};
+use esm_core::store::{Append, Cell, CellKind, Close, EventStore, PageLimit, ReadFrom, Tail};
+use esm_core::{ErrorKind, Result};
+use tokio::task::JoinHandle;
+
+use super::Freezer;
+use crate::event;
+
+/// A storage whose processes can be frozen.
+#[async_trait]
+pub trait FreezableHarness: Send + Sync {
+    /// A process on this storage, which reports the steps of its writes to the freezer.
+    async fn open(&self, freezer: &Freezer) -> Arc<dyn EventStore>;
+
+    /// Another process starts days later, by its clock and by every other that it asks, and removes
+    /// what it takes for abandoned.
+    async fn start_days_later(&self);
+}
+
+/// What a process does at the end of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Appends an event to a stream that has one.
+    Append,
+    /// Appends the first event of a stream.
+    Begin,
+    /// Closes a stream that has one event.
+    Close,
+}
+
+/// What was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PairsOutcome {
+    /// Runs.
+    pub runs: u64,
+    /// Steps at which the first process was stopped.
+    pub steps: u64,
+}
+
+/// How often there is a clean-up, and who continues first.
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    /// Cleans up once more after the second process has stopped, too.
+    twice: bool,
+    first_continues_first: bool,
+}
+
+/// Freezes one process at each step of its deed. Another starts days later and cleans up. A third
+/// does its own deed at the same place, and is frozen at each of its steps. Then both continue, in
+/// either order.
+///
+/// # Errors
+/// The first run in which a process got a success for what is not there or a refusal of what is
+/// there, in which both got a success, or after which the stream cannot be read.
+pub async fn pairs<H: FreezableHarness>(
+    storage: impl Fn() -> H,
+    first: Deed,
+    second: Deed,
+) -> Result<PairsOutcome, String> {
+    let mut outcome = PairsOutcome::default();
+    for order in [(false, true), (false, false), (true, true), (true, false)] {
+        let order = Order {
+            twice: order.0,
+            first_continues_first: order.1,
+        };
+        for step in 0.. {
+            let storage = storage();
+            let stopped = with_first_at(&storage, (first, step), second, order, &mut outcome);
+            if !stopped.await? {
+                break;
+            }
+            outcome.steps = outcome.steps.max(step + 1);
+        }
+    }
+    Ok(outcome)
+}
+
+/// All runs with the first process stopped at one step, each on a stream of its own. Returns whether
+/// it has that step.
+async fn with_first_at<H: FreezableHarness>(
+    storage: &H,
+    first: (Deed, u64),
+    second: Deed,
+    order: Order,
+    outcome: &mut PairsOutcome,
+) -> Result<bool, String> {
+    for step in 0.. {
+        let stopped = run(storage, first, (second, step), order).await?;
+        outcome.runs += 1;
+        if !stopped.first || !stopped.second {
+            return Ok(stopped.first);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the processes have the steps at which they were to be stopped.
+struct Stopped {
+    first: bool,
+    second: bool,
+}
+
+async fn run<H: FreezableHarness>(
+    storage: &H,
+    first: (Deed, u64),
+    second: (Deed, u64),
+    order: Order,
+) -> Result<Stopped, String> {
+    let failed = |error| format!("{first:?} {second:?} {order:?}: {error:?}");
+    let stream = StreamId::new(format!("order-1.frozen-{}", second.1)).map_err(failed)?;
+    let nobody = Freezer::at(u64::MAX);
+    let fresh = storage.open(&nobody).await;
+    if first.0 != Deed::Begin && second.0 != Deed::Begin {
+        let base = append("base", Environment::system().commit_id());
+        let begun = fresh.append(&stream, &Tail::default(), base).await;
+        begun.map_err(failed)?;
+    }
+    let mut first = Process::open(storage, &stream, first)
+        .await
+        .map_err(failed)?;
+    let mut second = Process::open(storage, &stream, second)
+        .await
+        .map_err(failed)?;
+    let mut stopped = Stopped {
+        first: first.start().await,
+        second: false,
+    };
+    storage.start_days_later().await;
+    stopped.second = second.start().await;
+    if order.twice {
+        storage.start_days_later().await;
+    }
+    let (one, other) = if order.first_continues_first {
+        (&mut first, &mut second)
+    } else {
+        (&mut second, &mut first)
+    };
+    one.end().await;
+    other.end().await;
+    let cells = read(&*storage.open(&nobody).await, &stream).await;
+    let checked = match cells {
+        Ok(cells) => check(&cells, &first, &second),
+        Err(error) => Err(format!("the stream cannot be read: {error:?}")),
+    };
+    checked.map_err(|wrong| format!("{wrong}\n{first:#?}\n{second:#?}\n{order:?}"))?;
+    Ok(stopped)
+}
+
+/// One process and its deed.
+#[derive(Debug)]
+struct Process {
+    deed: Deed,
+    freezer: Freezer,
+    store: Arc<dyn EventStore>,
+    stream: StreamId,
+    /// The tail that it saw before it was frozen.
+    seen: Tail,
+    commit: CommitId,
+    working: Option<JoinHandle<Result<Tail>>>,
+    result: Option<Result<Tail>>,
+}
+
+impl Process {
+    async fn open<H: FreezableHarness>(
+        storage: &H,
+        stream: &StreamId,
+        (deed, step): (Deed, u64),
+    ) -> Result<Self> {
+        let freezer = Freezer::at(step);
+        let store = storage.open(&freezer).await;
+        let seen = store.tail(stream).await?;
+        Ok(Self {
+            deed,
+            freezer,
+            store,
+            stream: stream.clone(),
+            seen,
+            commit: Environment::system().commit_id(),
+            working: None,
+            result: None,
+        })
+    }
+
+    /// Begins its deed. Returns whether it stops on the way; else it has ended.
+    async fn start(&mut self) -> bool {
+        self.freezer.arm();
+        let (store, stream) = (Arc::clone(&self.store), self.stream.clone());
+        let (seen, commit, deed) = (self.seen.clone(), self.commit, self.deed);
+        let mut working = tokio::spawn(async move {
+            if deed == Deed::Close {
+                let close = close(&*store, seen.next_revision());
+                return store.close(&stream, &seen, commit, close?).await;
+            }
+            let append = append(&commit.to_string(), commit);
+            store.append(&stream, &seen, append).await
+        });
+        tokio::select! {
+            () = self.freezer.reached() => {
+                self.working = Some(working);
+                true
+            }
+            ended = &mut working => {
+                self.result = ended.ok();
+                false
+            }
+        }
+    }
+
+    async fn end(&mut self) {
+        self.freezer.thaw();
+        if let Some(working) = self.working.take() {
+            self.result = working.await.ok();
+        }
+    }
+}
+
+fn append(id: &str, commit: CommitId) -> Append {
+    Append::events(commit, vec![event(id, "Frozen").into()])
+}
+
+fn close(store: &dyn EventStore, events: Revision) -> Result<Close> {
+    Ok(Close {
+        target: Some(StreamRef::new(store.id(), StreamId::new("the-target")?)),
+        events,
+        target_events: events,
+        migration: Environment::system().migration_id(),
+        continues: true,
+    })
+}
+
+async fn read(store: &dyn EventStore, stream: &StreamId) -> Result<Vec<Cell>> {
+    let limit = PageLimit::default();
+    Ok(store.read(stream, ReadFrom::Seq(0), limit).await?.cells)
+}
+
+fn check(cells: &[Cell], first: &Process, second: &Process) -> Result<(), String> {
+    for (cell, seq) in cells.iter().zip(0..) {
+        if cell.header.seq != seq {
+            return Err(format!("cell {seq} is missing"));
+        }
+    }
+    let close = cells
+        .iter()
+        .position(|cell| matches!(cell.header.kind, CellKind::Close(_)));
+    if close.is_some_and(|at| at + 1 != cells.len()) {
+        return Err("cells follow a Close".to_owned());
+    }
+    for process in [first, second] {
+        let own: Vec<_> = cells
+            .iter()
+            .filter(|cell| cell.header.commit == process.commit)
+            .collect();
+        let is_whole = own.iter().all(|cell| {
+            let ids: Vec<_> = cell.events.iter().map(|e| e.event.id.as_str()).collect();
+            process.deed == Deed::Close || ids == [process.commit.to_string()]
+        });
+        let right = match &process.result {
+            Some(Ok(tail)) => own.len() == 1 && tail.last.as_ref() == Some(&own[0].header),
+            Some(Err(error)) if *error.kind() == ErrorKind::Ambiguous => own.len() <= 1,
+            Some(Err(_)) => own.is_empty(),
+            None => false,
+        };
+        if !right || !is_whole {
+            return Err(format!(
+                "a {:?} is in the stream {} times, and its result is not that",
+                process.deed,
+                own.len()
+            ));
+        }
+    }
+    Ok(())
+}
