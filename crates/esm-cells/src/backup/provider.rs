@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use esm_core::id::BackupId;
 use esm_core::store::{BackupDraft, BackupManifest, BackupProvider, BackupReader, BackupWriter};
-use esm_core::{Error, Result};
+use esm_core::{Error, ErrorKind, Result};
 use esm_format::backup::{BackupDecoder, BackupEncoder};
 use futures::future;
 use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
@@ -107,12 +107,23 @@ impl BackupProvider for ObjectBackups {
             .boxed()
     }
 
+    /// Removes the manifest and the files that it names. Others in the folder may be those of a
+    /// process that writes a backup of this id right now. They are removed where no manifest says
+    /// which is which: what an interrupted deletion or a crashed process left.
     async fn delete(&self, id: &BackupId) -> Result<()> {
         self.backend.check_writable()?;
         let folder = self.backend.layout().backup(id);
+        let named = match self.find(id).await {
+            Ok((_, files, _)) => Some([files.events, files.sections]),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => None,
+            Err(e) => return Err(e),
+        };
         // from here on it is no backup, whatever becomes of the rest
         self.backend.delete([manifest::key(&folder)]).await?;
-        let rest: Vec<Key> = self.backend.list(&folder).try_collect().await?;
+        let rest: Vec<Key> = match named {
+            Some(files) => files.map(|file| folder.clone().join(&file)).into(),
+            None => self.backend.list(&folder).try_collect().await?,
+        };
         self.backend.delete(rest).await
     }
 }

@@ -6,9 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use esm_cells::{Backend, Key};
+use esm_cells::Store;
 use esm_core::clock::Environment;
-use esm_core::store::EventStore;
+use esm_core::id::{BackupId, StreamId, StreamRef};
+use esm_core::store::{
+    BackupDraft, BackupKind, BackupManifest, BackupSection, BackupSettings, EventStore,
+    SectionSummary,
+};
+use esm_core::{ErrorKind, Result, RollingHash};
 use esm_testkit::frozen::{Deed, FreezableHarness, Freezer, pairs};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions};
@@ -18,8 +23,6 @@ use super::directory::LocalDirectory;
 use super::staging::is_staging;
 use super::sweep::sweep;
 use crate::OpenOptions;
-use crate::client::ClientObjects;
-use crate::location::Clients;
 
 /// A directory, with processes that are `LocalDirectory`s of their own.
 struct Directory(tempfile::TempDir);
@@ -74,25 +77,18 @@ fn make_old(folder: &FilePath) {
     });
 }
 
+impl Directory {
+    async fn store(&self, freezer: &Freezer) -> Store {
+        let process = self.process(Some(freezer));
+        let store = crate::open_or_create_with_client(process, "", OpenOptions::new()).await;
+        store.unwrap()
+    }
+}
+
 #[async_trait]
 impl FreezableHarness for Directory {
     async fn open(&self, freezer: &Freezer) -> Arc<dyn EventStore> {
-        let objects = self.process(Some(freezer));
-        let clients = Clients {
-            writes: Arc::clone(&objects) as _,
-            objects,
-            root: Path::default(),
-        };
-        let location = self.0.path().display().to_string();
-        let backend = Backend::new(
-            Arc::new(ClientObjects::new(&clients, location.clone())),
-            Key::default(),
-            location,
-            false,
-            Environment::system(),
-        );
-        let store = esm_cells::Store::open(Arc::new(backend), OpenOptions::new(), true).await;
-        store.unwrap().event_store()
+        self.store(freezer).await.event_store()
     }
 
     async fn start_days_later(&self) {
@@ -256,5 +252,66 @@ async fn a_foreign_file_under_the_own_staging_name_is_no_success() {
         }
         put.unwrap();
         directory.process(None).delete(&key).await.unwrap();
+    }
+}
+
+async fn back_up(store: &Store) -> Result<BackupManifest> {
+    let environment = Environment::system();
+    let draft = BackupDraft {
+        id: BackupId::new("one")?,
+        kind: BackupKind::Backup,
+        migration: None,
+        created_at: environment.clock.now(),
+        settings: BackupSettings::default(),
+    };
+    let mut writer = store.backups().create(draft).await?;
+    let section = BackupSection {
+        object: "order/1".parse()?,
+        stream: StreamRef::new(store.id(), StreamId::new("s")?),
+        document: None,
+    };
+    writer.section(section).await?;
+    let hash = RollingHash::of(&[]).to_string();
+    writer.end(SectionSummary { events: 0, hash }).await?;
+    writer.finish().await
+}
+
+/// Another makes a backup of the same id and deletes it, while the first is stopped at each step.
+#[tokio::test]
+async fn a_backup_that_was_acknowledged_has_its_contents() {
+    let id = BackupId::new("one").unwrap();
+    for step in 0.. {
+        let directory = Directory::new();
+        let freezer = Freezer::at(step);
+        let (first, other) = (
+            directory.store(&freezer).await,
+            directory.store(&Freezer::at(u64::MAX)).await,
+        );
+        freezer.arm();
+        let mut writing = tokio::spawn(async move { back_up(&first).await });
+        let ended = tokio::select! {
+            () = freezer.reached() => None,
+            ended = &mut writing => Some(ended.unwrap()),
+        };
+        if let Some(result) = ended {
+            result.unwrap();
+            assert!(step > 40, "two files and a manifest: {step}");
+            return;
+        }
+        let _ = back_up(&other).await;
+        let deleted = other.backups().delete(&id).await;
+        deleted.unwrap();
+        freezer.thaw();
+        let backups = other.backups();
+        if writing.await.unwrap().is_err() {
+            let absent = backups.manifest(&id).await.unwrap_err();
+            assert_eq!(absent.kind(), &ErrorKind::NotFound, "{step}");
+            continue;
+        }
+        // deleted after it was there, or there with all that it names
+        if backups.manifest(&id).await.is_ok() {
+            let mut reader = backups.open(&id).await.unwrap();
+            while reader.next().await.unwrap().is_some() {}
+        }
     }
 }

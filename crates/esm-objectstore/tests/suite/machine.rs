@@ -266,7 +266,7 @@ async fn a_disk_without_inodes_is_full_and_what_was_written_stays() {
     let Some(disk) = disk(test, "size=16m,nr_inodes=64") else {
         return;
     };
-    let store = Store::open_or_create(disk.to_str().unwrap(), OpenOptions::new())
+    let store = esm_objectstore::open_or_create(disk.to_str().unwrap(), OpenOptions::new())
         .await
         .unwrap();
     let environment = Environment::system();
@@ -306,9 +306,10 @@ async fn too_many_open_files_are_named_and_harm_nothing() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open_or_create(folder.path().to_str().unwrap(), OpenOptions::new())
-        .await
-        .unwrap();
+    let store =
+        esm_objectstore::open_or_create(folder.path().to_str().unwrap(), OpenOptions::new())
+            .await
+            .unwrap();
     let environment = Environment::system();
     let stream = StreamId::new("s").unwrap();
     let events = store.event_store();
