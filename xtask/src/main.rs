@@ -48,8 +48,8 @@ enum Task {
     Chaos(live::Options),
     /// Checks what neither the compiler nor clippy does: file sizes, names, links, lints, numbering, words
     Tidy(tidy::Options),
-    /// Checks which crate depends on which, and that esm-core knows no network
-    Layering,
+    /// Checks which crate and module depends on which, and that esm-core knows no network
+    Layering(layering::Options),
     /// Writes the demo's sample, `examples/orders.ndjson`, anew
     Sample,
 }
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         Task::Live(options) => live::live(&options),
         Task::Chaos(options) => live::chaos(&options),
         Task::Tidy(options) => tidy::run(&options),
-        Task::Layering => layering::run(),
+        Task::Layering(options) => layering::run(&options),
         Task::Sample => sample::run(),
     };
     match done {

@@ -26,7 +26,7 @@ const STAGES: &[Stage] = &[
         command::run(command::cargo().args(["fmt", "--all", "--check"]))
     }),
     Stage::new("tidy", || tidy::run(&tidy::Options::default())),
-    Stage::new("layering", layering::run),
+    Stage::new("layering", || layering::run(&layering::Options::default())),
     Stage::new("clippy", clippy),
     Stage::new("test", || command::run(&mut xtask("test"))),
     Stage::new("demo", || command::run(&mut xtask("demo"))),
