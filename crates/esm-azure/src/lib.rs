@@ -25,9 +25,11 @@
 //! opened as they are. `docs/azure.md` has set-up, roles, costs and limits.
 
 mod address;
+mod blob;
 mod connection;
 mod container;
 mod failure;
+mod list;
 mod lock;
 mod objects;
 mod open;

@@ -13,9 +13,9 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, Stream as _};
 use tokio::io::AsyncWrite;
 
+use crate::blob::Condition;
 use crate::container::Container;
 use crate::failure::Failure;
-use crate::objects::Condition;
 
 /// Size of a block. A blob has at most 50,000 of them: 195 GiB.
 const BLOCK: usize = 4 << 20;

@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use super::acquisition::Acquisition;
 use super::lease::{Kept, Leased, seconds};
+use crate::blob::Condition;
 use crate::container::{Container, Pauses};
 use crate::failure::Failure;
-use crate::objects::{Condition, listed};
+use crate::list::listed;
 
 /// How many locks are looked at at once when all are listed.
 const LIST_WIDTH: usize = 8;

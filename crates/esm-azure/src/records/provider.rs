@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use super::page::{Page, record};
 use super::pages::Pages;
+use crate::blob::Condition;
 use crate::container::{Container, Pauses};
 use crate::failure::Failure;
-use crate::objects::Condition;
 
 /// A page that would grow beyond this begins anew with the newest version, and the ones before it
 /// go into a blob that never changes again.
