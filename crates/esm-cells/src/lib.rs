@@ -11,6 +11,7 @@
 
 mod backend;
 mod backup;
+mod buffered;
 mod event_store;
 mod key;
 mod known;
@@ -26,6 +27,7 @@ mod segment;
 mod store;
 
 pub use backend::{Backend, Creation};
+pub use buffered::buffered_upload;
 pub use key::Key;
 pub use layout::Layout;
 pub use marker::Marker;

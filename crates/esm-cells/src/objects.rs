@@ -25,11 +25,12 @@ pub trait Objects: Send + Sync + Debug + 'static {
     /// Returns where the objects are, for messages; without credentials.
     fn location(&self) -> &str;
 
-    /// An object, or a part of it: what there is of the range. Nothing when there is no object.
-    /// May repeat its request.
+    /// Returns an object, or the bytes of a range of it that exist; `None` if there is no object.
+    /// May retry.
     ///
     /// # Errors
-    /// Those of the storage; also for a range that begins at the object's end or behind it.
+    /// Those of the storage. For a range that begins at or beyond the object's end, returning no
+    /// bytes and failing with `Unavailable` are both right.
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<Bytes>>;
 
     /// The size of an object in bytes; nothing when there is none. May repeat its request.

@@ -9,6 +9,7 @@
 //! | `custom_transformer` | an own transformer |
 //! | `custom_lock_provider` | locks as rows of a database |
 //! | `custom_backup_provider` | every backup in two places |
+//! | `custom_provider` | a whole store over a table of keys and values |
 //!
 //! `cargo run -p esm-library-examples --example NAME` runs one; each checks its own outcome.
 
@@ -44,7 +45,14 @@ impl Shop {
     /// # Errors
     /// Those of opening a store.
     pub async fn in_memory() -> Result<Self> {
-        let store = esm_objectstore::open_or_create("memory:", OpenOptions::new()).await?;
+        Self::over(esm_objectstore::open_or_create("memory:", OpenOptions::new()).await?)
+    }
+
+    /// A shop over a store.
+    ///
+    /// # Errors
+    /// Those of [`MigrationService::new`].
+    pub fn over(store: Store) -> Result<Self> {
         let environment = Environment::system();
         Ok(Self {
             orders: ObjectClient::new(store.records(), store.event_store(), environment),

@@ -34,6 +34,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     (
         "esm-library-examples",
         &[
+            "esm-cells",
             "esm-core",
             "esm-format",
             "esm-jq",
