@@ -70,17 +70,17 @@ fn check_container(name: &str) -> Result<()> {
         && !name.starts_with('-')
         && !name.ends_with('-')
         && !name.contains("--");
-    match is_name || name == "$root" {
-        true => Ok(()),
-        false if name.is_empty() => {
-            Err(Error::invalid("store address names no container").with_hint(FORMS))
-        }
-        false => Err(
-            Error::invalid(format!("container has an invalid name: {name:?}")).with_hint(
-                "names of containers have 3 to 63 lower-case letters, digits and single dashes",
-            ),
-        ),
+    if is_name || name == "$root" {
+        return Ok(());
     }
+    if name.is_empty() {
+        return Err(Error::invalid("store address names no container").with_hint(FORMS));
+    }
+    Err(
+        Error::invalid(format!("container has an invalid name: {name:?}")).with_hint(
+            "names of containers have 3 to 63 lower-case letters, digits and single dashes",
+        ),
+    )
 }
 
 fn decode(path: &str) -> Option<String> {

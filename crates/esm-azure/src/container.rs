@@ -171,7 +171,7 @@ impl Pauses {
     }
 
     /// Waits: longer each time, with jitter, and at least as long as the service asked for.
-    /// Answers whether to try again.
+    /// Returns whether to retry.
     pub(crate) async fn pause(&mut self, environment: &Environment, failure: &Failure) -> bool {
         let asked = failure.retry_after().unwrap_or_default();
         if self.left == 0 || asked > LONGEST_PAUSE {

@@ -35,7 +35,7 @@ impl Failure {
     /// No answer came in time.
     pub(crate) fn timed_out(after: Duration) -> Self {
         Self {
-            cause: Cause::saying(format!("no answer within {} s", after.as_secs())),
+            cause: Cause::new(format!("no answer within {} s", after.as_secs())),
             status: None,
             code: String::new(),
             retry_after: None,
@@ -69,7 +69,7 @@ impl Failure {
             )
     }
 
-    /// A condition failed, or another stands there.
+    /// A condition failed, or another blob exists.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self.status, Some(409 | 412)) && self.code != "ContainerBeingDeleted"
     }
@@ -114,7 +114,7 @@ impl Failure {
         if self.nature == Nature::NoToken {
             return (
                 ErrorKind::PermissionDenied,
-                "no credentials to be had",
+                "no credentials available",
                 Some("check the identity of this process: see docs/azure.md"),
             );
         }
@@ -197,7 +197,7 @@ impl From<azure_core::Error> for Failure {
                 let request = header("x-ms-request-id").unwrap_or("unknown");
                 return Self {
                     // the body is not repeated: it may quote the signature
-                    cause: Cause::saying(format!(
+                    cause: Cause::new(format!(
                         "status {}, {code}, request {request}",
                         u16::from(*status)
                     )),

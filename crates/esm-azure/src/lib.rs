@@ -1,4 +1,4 @@
-//! Event streams, records, locks and backups on Azure Blob Storage, with Microsoft's SDK.
+//! Stores of events on Azure Blob Storage, with Microsoft's SDK.
 //!
 //! A [`Connection`] is an account with credentials; [`open`] takes it with an address
 //! `az://container/prefix`, and returns a [`Store`], which hands out what esm-core works on: an
@@ -20,9 +20,11 @@
 //! ```
 //!
 //! Streams and backups are laid out as `esm-cells` does it everywhere: numbered blobs, created only
-//! if absent. What Azure has beyond that is used where it helps: locks are leases, and a record is
-//! one blob that is replaced on condition of its entity tag. Stores that `esm-objectstore` made are
-//! opened as they are. `docs/azure.md` has set-up, roles, costs and limits.
+//! if absent. Where Azure has more, it is used: locks are leases, and a record is one blob that is
+//! replaced on condition of its entity tag. Stores that `esm-objectstore` created are opened as they
+//! are. `docs/azure.md` has set-up, roles, costs and limits.
+//!
+//! This crate is not for other storages: `esm-objectstore` is.
 
 mod address;
 mod blob;

@@ -16,26 +16,26 @@ use crate::layout::Layout;
 use crate::objects::{Objects, Upload, WriteFailure};
 use crate::options::OpenOptions;
 
-/// How often a conditional write is sent before esm gives up.
+/// Attempts of a conditional write before giving up.
 const CREATE_ATTEMPTS: u32 = 6;
-/// How often a write with an unknown outcome is read back before it stays unknown.
+/// Attempts to read back a write with an unknown outcome.
 const READ_BACK_ATTEMPTS: u32 = 3;
-/// The pause before the second try; it doubles, with jitter.
+/// Pause before the second attempt; it doubles, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where objects are, by whom they are written, and in which words it is spoken of.
+/// The objects of one store, with the options that it was opened with.
 pub struct Backend {
     objects: Arc<dyn Objects>,
     layout: Layout,
     options: OpenOptions,
 }
 
-/// What came of creating an object.
+/// Outcome of creating an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Creation {
-    /// It stands there as given.
+    /// The object exists as given.
     Created,
-    /// Another's object stood there first: this is it.
+    /// Another writer's object exists, with this body.
     Taken(Bytes),
 }
 
@@ -58,7 +58,7 @@ impl Backend {
         }
     }
 
-    /// Which key holds what.
+    /// Returns the keys of the store.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -102,13 +102,12 @@ impl Backend {
         )
     }
 
-    /// A whole object; nothing when there is none.
+    /// Returns a whole object; `None` if there is none.
     pub async fn get(&self, key: &Key) -> Result<Option<Bytes>> {
         self.objects.get(key, None).await
     }
 
-    /// The first bytes of an object, at least one and at most `length`; the whole of a shorter or
-    /// empty one.
+    /// Returns the first bytes of an object, at most `length`; the whole of a shorter one.
     pub async fn get_start(&self, key: &Key, length: u64) -> Result<Option<Bytes>> {
         match self.objects.get(key, Some(0..length)).await {
             // an empty object has no range: ask for what there is, and let the reader judge it
@@ -117,10 +116,10 @@ impl Backend {
         }
     }
 
-    /// A part of an object that is there.
+    /// Returns a range of an object that must exist.
     ///
     /// # Errors
-    /// `NotFound` when it is not.
+    /// `NotFound` if it does not.
     pub async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {
         let part = self.objects.get(key, Some(range)).await?;
         part.ok_or_else(|| {
@@ -128,25 +127,25 @@ impl Backend {
         })
     }
 
-    /// The size of an object in bytes; nothing when there is none.
+    /// Returns the size of an object in bytes; `None` if there is none.
     pub async fn size(&self, key: &Key) -> Result<Option<u64>> {
         self.objects.size(key).await
     }
 
-    /// Whether an object is there.
+    /// Returns whether an object exists.
     pub async fn exists(&self, key: &Key) -> Result<bool> {
         Ok(self.size(key).await?.is_some())
     }
 
-    /// Creates an object unless one stands there already.
+    /// Creates an object unless it exists.
     ///
-    /// Whatever the storage answers, the object itself decides: after anything but a success it is
-    /// read back, and `is_mine` says whether what stands there is this very write, since a conflict
-    /// may be with an own earlier try.
+    /// The object decides the outcome, not the storage's response: after anything but a success it
+    /// is read back, and `is_mine` decides whether the body that was found is this very write. A
+    /// conflict may be with an earlier attempt of the same call.
     ///
     /// # Errors
-    /// `Ambiguous` when a try may have taken effect and reading back did not tell. Any other error
-    /// means that nothing was written.
+    /// `Ambiguous` if an attempt may have taken effect and reading back did not settle it. Any other
+    /// error means that nothing was written.
     pub async fn create(
         &self,
         key: &Key,
@@ -173,9 +172,11 @@ impl Backend {
                 Some(found) => return Ok(Creation::Taken(found)),
                 None if is_refused && !in_doubt => return Err(failure.into_error()),
                 None if attempt == CREATE_ATTEMPTS => {
-                    return Err(match in_doubt {
-                        true => self.ambiguous(key, failure.into_error()),
-                        false => self.beaten(failure.into_error(), key),
+                    let cause = failure.into_error();
+                    return Err(if in_doubt {
+                        self.ambiguous(key, cause)
+                    } else {
+                        self.never_shown(key, cause)
                     });
                 }
                 None => {}
@@ -189,12 +190,9 @@ impl Backend {
         }
     }
 
-    /// What stands at a key after a write failed.
+    /// Reads a key after a write to it failed.
     async fn read_back(&self, key: &Key, is_refused: bool) -> Result<Option<Bytes>> {
-        let attempts = match is_refused {
-            true => 1,
-            false => READ_BACK_ATTEMPTS,
-        };
+        let attempts = if is_refused { 1 } else { READ_BACK_ATTEMPTS };
         let mut pause = FIRST_PAUSE;
         for _ in 1..attempts {
             if let Ok(found) = self.get(key).await {
@@ -218,13 +216,12 @@ impl Backend {
         .with_hint("read it back before writing again")
     }
 
-    /// The storage says again and again that a conditional write met another one, and never shows
-    /// that other one.
-    fn beaten(&self, cause: Error, key: &Key) -> Error {
+    /// The storage reports a conflict on every attempt and never shows the other write.
+    fn never_shown(&self, key: &Key, cause: Error) -> Error {
         Error::new(
             ErrorKind::Unavailable,
             format!(
-                "storage refuses a conditional write although nothing stands there: {}",
+                "storage refuses a conditional write although the object is absent: {}",
                 self.place(key)
             ),
         )
@@ -232,10 +229,11 @@ impl Backend {
         .with_hint("try again; if it stays so, another program keeps writing the same key")
     }
 
-    /// Writes an object, whatever stood there. For what only one writes and nothing rests on.
+    /// Writes an object, whether it exists or not. For hints and heartbeats: one process writes
+    /// them, and safety does not depend on them.
     ///
     /// # Errors
-    /// `Ambiguous` when it may have happened.
+    /// `Ambiguous` if the write may have happened.
     pub async fn overwrite(&self, key: &Key, body: &Bytes) -> Result<()> {
         self.check_writable()?;
         let put = self.objects.overwrite(key, body.clone()).await;
@@ -245,12 +243,12 @@ impl Backend {
         })
     }
 
-    /// Writes an object of any size: see [`Objects::upload`].
+    /// Begins to write an object of any size: see [`Objects::upload`].
     pub fn upload(&self, key: &Key) -> Upload {
         self.objects.upload(key)
     }
 
-    /// Deletes objects, in order, one after the other. Absent is fine.
+    /// Deletes objects, one after the other in this order. Absent ones are skipped.
     pub async fn delete(&self, keys: impl IntoIterator<Item = Key>) -> Result<()> {
         self.check_writable()?;
         for key in keys {
@@ -259,12 +257,12 @@ impl Backend {
         Ok(())
     }
 
-    /// The keys of the objects below a folder, as they come.
+    /// Lists the keys of the objects below a folder, in the order of the storage.
     pub fn list(&self, folder: &Key) -> BoxStream<'static, Result<Key>> {
         self.objects.list(folder)
     }
 
-    /// Asks for several things at once, and gives the answers in order.
+    /// Sends several requests at once, and returns the results in order.
     pub async fn together<T, F, Fut>(
         &self,
         numbers: impl IntoIterator<Item = u64>,

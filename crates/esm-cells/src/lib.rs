@@ -1,13 +1,27 @@
-//! Event streams, records, locks and backups as objects that are created once.
+//! A store of events over any storage that can create an object only if it is absent.
 //!
-//! What providers share whose storage keeps objects under names, and can create one only if it is
-//! absent. A provider brings [`Objects`], which is that storage and knows nothing of esm; here it
-//! becomes what esm-core works on. Cells of streams, versions of records and acquisitions of locks
-//! are objects with numbers for names. Whatever a write is answered with, the object that stands
-//! there decides what became of it ([`Backend::create`]).
+//! Use this crate to write a provider: implement [`Objects`] for a storage, and [`Store`] makes
+//! streams, records, locks and backups of it. Do not use it to open a store on a local directory,
+//! an object store or Azure: `esm-objectstore` and `esm-azure` do that, and return the same
+//! [`Store`]. This crate knows no network, no file system and no addresses.
 //!
-//! Nothing here knows a network, a file system or an address. Users of a store depend on a
-//! provider, not on this crate. `docs/formats.md` says what is stored under which key.
+//! Cells of streams, versions of records and acquisitions of locks are objects with numbers for
+//! names, each created once. After a write that did not succeed, the object is read back and
+//! decides the outcome ([`Backend::create`]). `docs/formats.md` describes what is stored under
+//! which key; `docs/providers.md` shows a whole provider.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use esm_cells::{Backend, Key, Objects, OpenOptions, Store};
+//!
+//! /// Opens a store below a folder of a storage, or creates one.
+//! async fn shop(storage: impl Objects) -> esm_core::Result<Store> {
+//!     let root = Key::new("shop");
+//!     let backend = Backend::new(Arc::new(storage), root, OpenOptions::new());
+//!     Store::open_or_create(Arc::new(backend)).await
+//! }
+//! ```
 
 mod backend;
 mod backup;

@@ -12,13 +12,13 @@ use crate::key::Key;
 
 const FORMAT: u32 = 1;
 
-/// What a store says of itself.
+/// The object that makes a place a store: its layout and identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
-    /// How things are stored: see `docs/formats.md`.
+    /// Name of the layout: see `docs/formats.md`.
     pub layout: String,
     format: u32,
-    /// The store's random identity.
+    /// Random, stable id of the store.
     pub store: StoreId,
     created_at: Timestamp,
 }
@@ -140,14 +140,14 @@ async fn self_test(backend: &Backend) -> Result<()> {
     let lawful = created == Creation::Created
         && again == Creation::Taken(first.clone())
         && kept == Some(first);
-    match lawful {
-        true => Ok(()),
-        false => Err(Error::unsupported(format!(
-            "storage lets a second writer create the same object again: {}",
-            backend.location()
-        ))
-        .with_hint(
-            "use a storage with conditional writes (If-None-Match); switch them on if it has a switch",
-        )),
+    if lawful {
+        return Ok(());
     }
+    Err(Error::unsupported(format!(
+        "storage lets a second writer create the same object again: {}",
+        backend.location()
+    ))
+    .with_hint(
+        "use a storage with conditional writes (If-None-Match); switch them on if it has a switch",
+    ))
 }

@@ -1,4 +1,4 @@
-//! What a storage offers: the whole of what a provider implements.
+//! The trait that a provider implements.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use crate::key::Key;
 ///
 /// # Guarantees
 /// 1. Of several writes that create the same object, at most one succeeds.
-/// 2. A write whose answer was a success is durable, whole, and seen by every later read.
+/// 2. An acknowledged write is durable, whole, and visible to every later read.
 ///
 /// # Errors
 /// Each names the key and the store, and holds no secrets.
@@ -33,50 +33,51 @@ pub trait Objects: Send + Sync + Debug + 'static {
     /// bytes and failing with `Unavailable` are both right.
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<Bytes>>;
 
-    /// The size of an object in bytes; nothing when there is none. May repeat its request.
+    /// Returns the size of an object in bytes; `None` if there is none. May retry.
     async fn size(&self, key: &Key) -> Result<Option<u64>>;
 
-    /// Creates an object only if none is there. Sends one request and never repeats it: a refusal
-    /// must be the answer to the only one that was sent.
+    /// Creates an object only if it is absent. Sends one request and never retries: a refusal after
+    /// a retry says nothing about the first attempt.
     async fn create(&self, key: &Key, body: Bytes) -> Result<(), WriteFailure>;
 
-    /// Writes an object, whatever stood there. May repeat its request.
+    /// Writes an object, whether it exists or not. May retry.
     async fn overwrite(&self, key: &Key, body: Bytes) -> Result<(), WriteFailure>;
 
-    /// Removes an object; absent is fine. May repeat its request.
+    /// Deletes an object, if it exists. May retry.
     async fn delete(&self, key: &Key) -> Result<()>;
 
-    /// The keys of all objects below a folder, each once. Those of one folder come one after the
-    /// other.
+    /// Lists the keys of all objects below a folder, each once, those of one folder consecutively.
     fn list(&self, folder: &Key) -> BoxStream<'static, Result<Key>>;
 
-    /// Writes an object of any size in constant memory. It is there, whole and durable, when the
-    /// writer has been shut down, and not before.
+    /// Begins to write an object of any size, in constant memory. The object exists, whole and
+    /// durable, once the writer has been shut down, and not before. Its key is new.
+    ///
+    /// [`buffered_upload`](crate::buffered_upload) implements it where memory suffices.
     fn upload(&self, key: &Key) -> Upload;
 }
 
-/// A write that goes on.
+/// A write in progress.
 pub type Upload = Pin<Box<dyn UploadWriter>>;
 
-/// What writes an object piece by piece. Its errors wrap an [`Error`].
+/// A writer of one object. Its errors wrap an [`Error`].
 pub trait UploadWriter: AsyncWrite + Send + Debug {}
 
 impl<W: AsyncWrite + Send + Debug> UploadWriter for W {}
 
-/// What a failed write says about whether it happened.
+/// Why a write failed, and whether it may have happened.
 #[derive(Debug)]
 pub enum WriteFailure {
-    /// An object stands there (possibly an earlier try of this very write), or two conditional
+    /// The object exists, possibly by an earlier attempt of this very write, or two conditional
     /// writes met.
     Exists(Error),
-    /// The storage refused it for a reason that trying again does not mend.
+    /// The storage refused it; a retry would not help.
     Refused(Error),
     /// It may have happened.
     Unknown(Error),
 }
 
 impl WriteFailure {
-    /// What the storage said.
+    /// Returns the storage's error.
     pub fn into_error(self) -> Error {
         match self {
             Self::Exists(error) | Self::Refused(error) | Self::Unknown(error) => error,

@@ -1,41 +1,41 @@
-//! How a store is opened.
+//! Options for opening a store.
 
 use esm_core::clock::Environment;
 use esm_core::store::StoreLimits;
 
-/// How a [`Store`](crate::Store) is opened.
+/// Options for opening a [`Store`](crate::Store).
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// Nothing is ever written: every write is refused, and opening itself writes nothing.
+    /// Refuses every write; opening the store writes nothing either. Defaults to `false`.
     pub read_only: bool,
-    /// What appends are held to. Not stored: each process that writes has its own.
+    /// Limits that appends must keep. Not stored: each process has its own.
     pub limits: StoreLimits,
-    /// Where time, ids and pauses come from.
+    /// Source of time, ids and pauses. Defaults to the system's.
     pub environment: Environment,
 }
 
 impl OpenOptions {
-    /// For reading and writing, with the default limits and the machine's own clock.
+    /// Returns options for reading and writing, with the default limits.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Only for reading.
+    /// Opens for reading only.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    /// Holds appends to these limits.
+    /// Sets the limits that appends must keep.
     #[must_use]
     pub fn with_limits(mut self, limits: StoreLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Takes time, ids and pauses from here.
+    /// Sets the source of time, ids and pauses.
     #[must_use]
     pub fn with_environment(mut self, environment: Environment) -> Self {
         self.environment = environment;

@@ -16,8 +16,8 @@ const WIDTH: u32 = 8;
 
 /// Finds the last object, going up from `base`, which is asked for too.
 ///
-/// `probe` gives what stands at a number. Answers nothing when `base` is absent: then the caller's
-/// knowledge was wrong, or there is nothing at all if it is 0.
+/// `probe` returns the object of a number. Returns `None` if `base` is absent: then the caller's
+/// knowledge was wrong, or there is no object at all if it is 0.
 pub(crate) async fn last<T, F, Fut>(base: u64, probe: F) -> Result<Option<(u64, T)>>
 where
     F: Fn(u64) -> Fut,
@@ -166,13 +166,13 @@ mod tests {
         assert_eq!(asked.take(), 2);
     }
 
-    /// A number appears while the search goes on: an answer from before it counts no more.
+    /// A number appears during the search: a response from before it counts no more.
     #[tokio::test]
     async fn a_gap_seen_in_passing_does_not_hide_what_stood_there_before() {
         let asked = Cell::new(0);
         let found = last(0, |n| {
             asked.set(asked.get() + 1);
-            // 0..10 stand there from the start; the first answer for 3 comes from before
+            // 0..10 exist from the start; the first response for 3 comes from before
             let there = n < 10 && !(n == 3 && asked.get() <= 4);
             async move { Ok(there.then_some(())) }
         });

@@ -1,19 +1,19 @@
-//! What must not reach a message.
+//! Keeping secrets out of messages.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// A storage's own words, with those of its causes and without what may be secret: addresses lose
-/// their query, which is where signatures stand.
+/// A storage's message with those of its causes, without secrets: addresses lose their query, which
+/// may hold a signature.
 pub struct Cause(String);
 
 impl Cause {
-    /// These words, of the provider's own.
-    pub fn saying(words: String) -> Self {
-        Self(words)
+    /// Creates a cause with a message that holds no secrets.
+    pub fn new(message: String) -> Self {
+        Self(message)
     }
 
-    /// The words of this error and of its causes, each once.
+    /// Collects the messages of an error and its causes, each once.
     pub fn of(error: &(dyn StdError + 'static)) -> Self {
         let mut words = error.to_string();
         let mut next = error.source();
@@ -43,8 +43,7 @@ impl fmt::Debug for Cause {
 
 impl StdError for Cause {}
 
-/// Cuts everything from a `?` to the end of the word: addresses lose their query, which is where
-/// signatures stand.
+/// Cuts everything from a `?` to the end of the word: the query of an address.
 fn without_queries(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_query = false;

@@ -1,10 +1,10 @@
 //! Names as storage segments: safe on every operating system and provider, without collisions.
 //!
-//! `a`–`z`, `0`–`9` and `-` stand for themselves; every other byte of the UTF-8 is `_` and two
+//! `a`–`z`, `0`–`9` and `-` are kept; every other byte of the UTF-8 is `_` and two
 //! hexadecimal digits. A leading `-` and the first character of a name that Windows reserves
 //! (`con`, `lpt1` …) are escaped too. What would be longer than [`MAX_BYTES`] is cut, and ends in
-//! `__` and the blake3 hash of the name: `__` stands in no other segment, so a cut one never
-//! collides with a whole one. The name of a cut segment stands in the objects below it.
+//! `__` and the blake3 hash of the name: `__` is in no other segment, so a cut one never
+//! collides with a whole one. The name of a cut segment is in the objects below it.
 
 /// The longest segment. Leaves room below the 255 bytes of file systems for what a local directory
 /// adds while a file is being written.

@@ -30,7 +30,7 @@ pub(crate) struct Lines<R> {
     number: u64,
     /// The current line where it goes beyond the buffer, else empty.
     long: Vec<u8>,
-    /// Length of the current line where it stands in the buffer.
+    /// Length of the current line where it is in the buffer.
     length: usize,
     /// What the current line takes of the buffer.
     taken: usize,
@@ -57,7 +57,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     /// Goes to the next line; `false` at the end.
     ///
     /// # Cancel safety
-    /// Not safe to drop and go on.
+    /// Not safe to drop and continue.
     pub(crate) async fn advance(&mut self) -> Result<bool, LineError> {
         self.reader.consume(std::mem::take(&mut self.taken));
         self.long.clear();
@@ -94,9 +94,10 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 
     /// The line that [`advance`](Self::advance) went to.
     pub(crate) fn current(&self) -> RawLine<'_> {
-        let bytes = match self.long.is_empty() {
-            true => &self.reader.buffer()[..self.length],
-            false => &self.long,
+        let bytes = if self.long.is_empty() {
+            &self.reader.buffer()[..self.length]
+        } else {
+            &self.long
         };
         RawLine {
             number: self.number,

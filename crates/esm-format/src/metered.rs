@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Counts and hashes the bytes on their way.
 ///
-/// A decompressor above reports failures of its reader and of its input alike; [`Failure`] tells
-/// the two apart.
+/// A decompressor above reports failures of its reader and of its input alike; [`Failure`]
+/// distinguishes the two.
 #[derive(Debug)]
 pub(crate) struct Metered<T> {
     inner: T,
@@ -30,10 +30,10 @@ impl Failure {
     /// The error to report for a failed read through a decompressor: of the reader if that failed
     /// itself, else `bad_input`.
     pub(crate) fn explain(&self, error: io::Error, bad_input: impl FnOnce() -> Error) -> Error {
-        match self.0.load(Ordering::Relaxed) {
-            true => io_error("reading failed", error),
-            false => bad_input().with_source(error),
+        if self.0.load(Ordering::Relaxed) {
+            return io_error("reading failed", error);
         }
+        bad_input().with_source(error)
     }
 }
 

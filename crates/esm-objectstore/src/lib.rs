@@ -1,4 +1,4 @@
-//! Event streams, records, locks and backups over any object store.
+//! Stores of events on local directories, in memory, and on object stores.
 //!
 //! [`open`] takes an address, [`open_with_client`] a client, and both return a [`Store`], which
 //! hands out what esm-core works on: an [`EventStore`](esm_core::store::EventStore),
@@ -17,10 +17,10 @@
 //! # }
 //! ```
 //!
-//! Everything rests on one promise of the storage, which is tested when a store is made: an object
-//! that is created if absent is created by one writer only. Cells of streams, versions of records
-//! and acquisitions of locks are objects with numbers for names, each created that way. Whatever a
-//! write is answered with, the object that stands there decides what became of it.
+//! The storage must create an object only if it is absent, atomically; creating a store tests that.
+//!
+//! This crate is not for a storage that `object_store` does not reach: write a provider over
+//! `esm-cells`. On Azure prefer `esm-azure`, which uses leases and entity tags.
 //!
 //! Clients of remote stores are behind the features `aws`, `gcp` and `azure`; a local directory and
 //! memory are always there. `docs/providers.md` says how each is configured and what it was tested

@@ -33,16 +33,16 @@ impl AccountKey {
             key: Secret::new(key.to_owned()),
         };
         // the cause could quote the key
-        match key.key.secret().is_empty() || hmac_sha256("", &key.key).is_err() {
-            true => Err(
+        if key.key.secret().is_empty() || hmac_sha256("", &key.key).is_err() {
+            return Err(
                 Error::invalid(format!("key of storage account {account} is not base64"))
                     .with_hint("copy the whole key, with the equals signs at its end"),
-            ),
-            false => Ok(key),
+            );
         }
+        Ok(key)
     }
 
-    /// The query that signs requests until this moment. `clear`: also those without TLS.
+    /// The query that signs requests until this time. `clear`: also those without TLS.
     ///
     /// # Errors
     /// `Invalid` for a key that cannot sign.

@@ -44,13 +44,11 @@ pub(super) fn parse(text: &str) -> Result<Connection> {
     match (&settings.signature, &settings.account, &settings.key) {
         (Some(signature), ..) => {
             let signature = signature.trim_start_matches('?');
-            match has_signature(signature) {
-                true => Ok(Connection::new(
-                    endpoint,
-                    Credentials::Signature(Secret::new(signature.to_owned())),
-                )),
-                false => Err(wrong("SharedAccessSignature has no signature (sig=…)")),
+            if !has_signature(signature) {
+                return Err(wrong("SharedAccessSignature has no signature (sig=…)"));
             }
+            let signature = Credentials::Signature(Secret::new(signature.to_owned()));
+            Ok(Connection::new(endpoint, signature))
         }
         (None, Some(account), Some(key)) => Connection::keyed(endpoint, account, key),
         (None, None, _) => Err(wrong("connection string has no AccountName")),

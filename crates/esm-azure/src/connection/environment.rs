@@ -43,9 +43,10 @@ pub(super) fn connection(lookup: Lookup<'_>) -> Result<Connection> {
             );
         }
     };
-    let clear = match get("AZURE_ALLOW_HTTP").is_some_and(|value| is_true(&value)) {
-        true => Clear::Accepted,
-        false => Clear::OnThisMachine,
+    let clear = if get("AZURE_ALLOW_HTTP").is_some_and(|value| is_true(&value)) {
+        Clear::Accepted
+    } else {
+        Clear::OnThisMachine
     };
     let endpoint =
         parse_endpoint(&endpoint, clear).map_err(|e| e.context("AZURE_STORAGE_ENDPOINT"))?;
@@ -58,16 +59,14 @@ pub(super) fn connection(lookup: Lookup<'_>) -> Result<Connection> {
     }
     if let Some(signature) = first(&SIGNATURE) {
         let signature = signature.trim().trim_start_matches('?').to_owned();
-        return match has_signature(&signature) {
-            true => Ok(Connection::new(
-                endpoint,
-                Credentials::Signature(Secret::new(signature)),
-            )),
-            false => Err(
+        if !has_signature(&signature) {
+            return Err(
                 Error::invalid("AZURE_STORAGE_SAS_KEY is no shared access signature")
                     .with_hint("it is the part behind the question mark, with sig=…"),
-            ),
-        };
+            );
+        }
+        let signature = Credentials::Signature(Secret::new(signature));
+        return Ok(Connection::new(endpoint, signature));
     }
     let credential = entra(&get).map_err(|e| {
         Error::invalid("environment describes no Entra ID identity")

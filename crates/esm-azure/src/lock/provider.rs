@@ -20,9 +20,9 @@ use crate::container::{Container, Pauses};
 use crate::failure::Failure;
 use crate::list::listed;
 
-/// How many locks are looked at at once when all are listed.
+/// Locks that are read at once when all are listed.
 const LIST_WIDTH: usize = 8;
-/// How often acquiring is tried again after somebody else was faster.
+/// Attempts to acquire a lock when another process wins the race.
 const ATTEMPTS: u32 = 3;
 
 /// Locks over blob leases.
@@ -87,21 +87,21 @@ impl LeaseLocks {
                 etag,
                 held: false,
             })),
-            // whether it is there now, a look tells
+            // reading shows whether it exists now
             Err(failure) if failure.is_conflict() => Ok(None),
             Err(failure) => {
                 let mut pauses = Pauses::new();
                 let environment = self.container.environment();
-                match failure.is_transient() && pauses.pause(environment, &failure).await {
-                    true => Ok(None),
-                    false => Err(self.failed(failure, "cannot write", key)),
+                if failure.is_transient() && pauses.pause(environment, &failure).await {
+                    return Ok(None);
                 }
+                Err(self.failed(failure, "cannot write", key))
             }
         }
     }
 
-    /// Asks for the lease of a blob that was seen, and says in the blob who holds it. Nothing when
-    /// somebody else was faster.
+    /// Asks for the lease of a blob that was seen, and says in the blob who holds it. `None`
+    /// when another process won the race.
     async fn acquire(
         &self,
         key: &Key,
@@ -186,7 +186,7 @@ impl LockProvider for LeaseLocks {
         "azure blob lease"
     }
 
-    /// The blob is read before its lease is asked for: it tells whether there is one, who holds it,
+    /// The blob is read before its lease is asked for: it shows whether there is one, its holder,
     /// and which number comes next. What was read counts if the blob is in the same state once the
     /// lease is granted; nobody else writes it from then on.
     async fn try_acquire(&self, name: &LockName, request: &LockRequest) -> Result<LockAttempt> {
@@ -194,7 +194,7 @@ impl LockProvider for LeaseLocks {
         let seconds = seconds(request.lease)?;
         let key = self.key(name);
         for _ in 0..ATTEMPTS {
-            // a lease that was lost before anybody heard of it is not asked for again
+            // a lease that was lost before anybody knew of it is not asked for again
             let id = self.container.environment().uuid_v4();
             let seen = match self.look(&key).await? {
                 Some(seen) if seen.held => {

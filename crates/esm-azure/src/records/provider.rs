@@ -39,7 +39,7 @@ pub(crate) struct BlobRecords {
 /// What became of a conditional write.
 enum Put {
     Done,
-    /// Another's version stands there.
+    /// Another writer's version exists.
     Taken,
     /// The page is in another state, without this version: build it anew.
     Outdated,
@@ -162,10 +162,10 @@ impl BlobRecords {
             };
             in_doubt |= failure.is_transient() && !failure.was_not_sent();
             if !failure.is_conflict() && !in_doubt {
-                match failure.was_not_sent() && self.pause(&mut pauses, &failure).await {
-                    true => continue,
-                    false => return Err(self.cannot_write(failure, &blob)),
+                if failure.was_not_sent() && self.pause(&mut pauses, &failure).await {
+                    continue;
                 }
+                return Err(self.cannot_write(failure, &blob));
             }
             let settled = self.settle(key, number, nonce).await;
             match settled {
@@ -179,16 +179,19 @@ impl BlobRecords {
         }
     }
 
-    /// What stands at a number, after a write whose answer was no success; nothing when there is
-    /// no such version.
+    /// Settles a write that was not acknowledged, by the version that exists; `None` if there is no
+    /// such version.
     async fn settle(&self, key: &RecordKey, number: u64, nonce: Uuid) -> Result<Option<Put>> {
         let Some((page, _)) = self.fetch(key).await? else {
             return Ok(None);
         };
         let version = self.version(key, &page, number).await?;
-        Ok(version.map(|version| match version.nonce == nonce {
-            true => Put::Done,
-            false => Put::Taken,
+        Ok(version.map(|version| {
+            if version.nonce == nonce {
+                Put::Done
+            } else {
+                Put::Taken
+            }
         }))
     }
 
@@ -277,9 +280,10 @@ impl Records for BlobRecords {
 }
 
 fn conflict(key: &RecordKey, number: u64, next: u64) -> Error {
-    let message = match number < next {
-        true => format!("version {number} of a record was written by another: {key:?}"),
-        false => format!("version before {number} is missing: {key:?}"),
+    let message = if number < next {
+        format!("version {number} of a record was written by another: {key:?}")
+    } else {
+        format!("version before {number} is missing: {key:?}")
     };
     Error::new(ErrorKind::Conflict { actual: None }, message)
 }

@@ -1,5 +1,5 @@
-//! A clock for answers that are spoilt: pauses between tries pass at once and are remembered, and
-//! patience ends when it is told to.
+//! A clock for spoilt responses: pauses between attempts pass at once and are remembered, and
+//! patience ends on demand.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct BriskClock {
     system: SystemClock,
     pauses: Arc<Mutex<Vec<Duration>>>,
-    /// Whoever waits for an answer gives up when this is told.
+    /// Callers that wait for a response give up when this is notified.
     pub(crate) give_up: Arc<Notify>,
 }
 

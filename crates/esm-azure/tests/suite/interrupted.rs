@@ -1,5 +1,5 @@
-//! Migrations to which something happens in the middle: each ends with a clear error, and goes on
-//! to its end once that is mended, with nothing lost.
+//! Migrations to which something happens in the middle: each ends with a clear error, and completes
+//! once that is mended, with nothing lost.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn events() -> Vec<Vec<Event>> {
     (0..10).map(|_| events.by_ref().take(4).collect()).collect()
 }
 
-/// An order in a store, and what its application was told.
+/// An order in a store, and what its application was acknowledged.
 async fn placed(client: &ObjectClient) -> History {
     let history = History::new();
     client.create(&order()).await.unwrap();
@@ -96,7 +96,7 @@ async fn fails(migration: MigrationBuilder) -> Error {
     error
 }
 
-/// Another process goes on with it, after an operator has broken the lock of the first where that
+/// Another process continues it, after an operator has broken the lock of the first where that
 /// could not give it back.
 async fn go_on(store: &Store) {
     let locks = store.locks();
@@ -301,7 +301,7 @@ async fn a_lease_that_another_takes_over() {
     let ended = Arc::new(Mutex::new(None));
     let meanwhile = Arc::clone(&ended);
     let plan = in_the_middle(move || {
-        // it goes on when the first has been told that its lease is lost, and hangs no longer
+        // it continues when the first has learned that its lease is lost, and hangs no longer
         let other = other.clone();
         let takeover = tokio::spawn(async move { go_on(&other).await });
         let takeover = takeover.map(Result::unwrap).shared();
@@ -380,7 +380,7 @@ async fn flip(place: &Place, name: &str) {
 }
 
 /// The target's container is deleted under the migrator: applications notice nothing, and when the
-/// container is restored, as soft delete does it, the migration goes on.
+/// container is restored, as soft delete does it, the migration continues.
 #[tokio::test]
 async fn a_container_that_is_deleted() {
     let Some(azurite) = containers::azurite().await else {

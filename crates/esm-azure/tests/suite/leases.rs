@@ -68,7 +68,7 @@ async fn a_lease_without_end_is_held_until_it_is_given_back_or_broken() {
     assert_eq!(error.kind(), &ErrorKind::LockLost);
 }
 
-/// A holder that was frozen beyond its lease goes on if nobody took the lock meanwhile, and finds
+/// A holder that was frozen beyond its lease continues if nobody took the lock meanwhile, and finds
 /// out if somebody did.
 #[tokio::test]
 async fn a_frozen_holder_goes_on_only_if_nobody_took_over() {

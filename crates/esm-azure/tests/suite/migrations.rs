@@ -1,5 +1,5 @@
 //! What migrations cost in requests, against the protocol's budget, with locks that are leases.
-//! What is printed stands in `docs/azure.md`.
+//! `docs/azure.md` has the printed numbers.
 
 use std::fmt;
 
@@ -28,9 +28,10 @@ impl Sent {
     fn of(requests: &[(String, String)], is_meant: impl Fn(&str) -> bool) -> Self {
         let mut sent = Self::default();
         for (what, _) in requests.iter().filter(|(_, folder)| is_meant(folder)) {
-            match what.starts_with("GET") || what.starts_with("HEAD") {
-                true => sent.reads += 1,
-                false => sent.writes += 1,
+            if what.starts_with("GET") || what.starts_with("HEAD") {
+                sent.reads += 1;
+            } else {
+                sent.writes += 1;
             }
         }
         sent

@@ -177,7 +177,7 @@ async fn a_clock_that_is_wrong_is_hinted_at() {
     let Some(azurite) = containers::azurite().await else {
         return;
     };
-    // the stepped clock stands at the beginning of 2024: signatures that it dates have expired
+    // the stepped clock begins in 2024: signatures that it dates have expired
     let environment = Environment {
         clock: std::sync::Arc::new(esm_testkit::SteppedClock::new()),
         ..Environment::system()

@@ -158,7 +158,7 @@ pub(crate) async fn blob(place: &Place, end: &str) -> BlobClient {
     container(&place.azurite, "esm-test").blob_client(&format!("{prefix}{name}"))
 }
 
-/// Changes what stands in a blob.
+/// Changes the contents of a blob.
 pub(crate) async fn change(blob: &BlobClient, change: impl FnOnce(&mut Vec<u8>)) {
     let body = blob.download(None).await.unwrap().body.collect().await;
     let mut bytes = body.unwrap().to_vec();

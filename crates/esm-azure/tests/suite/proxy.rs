@@ -1,5 +1,5 @@
-//! A server in front of another that spoils chosen answers: what Azurite never says by itself, and
-//! answers that are lost after the request had its effect.
+//! A server in front of another that spoils chosen responses: those that Azurite never gives, and
+//! lost responses to requests that had their effect.
 
 use std::sync::{Arc, Mutex};
 
@@ -36,8 +36,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a server that answers at this URL. `silence` is told of each request that is
-    /// met with silence.
+    /// In front of a server at this URL. `silence` is notified of each request that
+    /// is met with silence.
     pub(crate) async fn before(server: &str, silence: Arc<Notify>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

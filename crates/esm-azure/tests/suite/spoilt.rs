@@ -1,5 +1,5 @@
-//! Answers that Azurite does not give by itself: throttling, failures before and after the effect,
-//! answers that are lost or never come, refusals.
+//! Responses that Azurite does not give by itself: throttling, failures before and after the effect,
+//! lost or missing responses, refusals.
 
 use std::time::Duration;
 

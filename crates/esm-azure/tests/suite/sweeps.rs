@@ -14,7 +14,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::place::{connection, fresh_address};
 
-/// Sends requests in real time, while the run that they belong to stands still: the time of a sweep
+/// Sends requests in real time, while the run that they belong to is frozen: the time of a sweep
 /// jumps ahead whenever it has nothing to do, and waiting for a server would look like that.
 #[derive(Debug)]
 struct InRealTime(Handle);

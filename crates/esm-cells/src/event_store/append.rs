@@ -14,7 +14,7 @@ const HINT_EVERY: u64 = 64;
 impl ObjectEventStore {
     /// Writes the cell that follows `expected`.
     ///
-    /// That tail is the caller's proof of having read or written the cell before (R7), so this is
+    /// That tail is the caller's proof of having read or written the cell before ([R7](esm_core::protocol#r7)), so this is
     /// one write and nothing else: if the number is free, nothing was written since, and the cell
     /// before it, which is no Close, is the last one.
     pub(super) async fn write(

@@ -86,14 +86,11 @@ impl ObjectEventStore {
     fn check_place(&self, stream: &StreamId, seq: u64, header: &CellHeader) -> Result<()> {
         let first_is_first =
             header.seq > 0 || (header.previous.is_none() && header.first_revision.0 == 0);
-        match header.seq == seq && first_is_first {
-            true => Ok(()),
-            false => Err(self.at_cell(
-                Error::corrupt(format!("cell says that it is number {}", header.seq)),
-                stream,
-                seq,
-            )),
+        if header.seq == seq && first_is_first {
+            return Ok(());
         }
+        let wrong = Error::corrupt(format!("cell says that it is number {}", header.seq));
+        Err(self.at_cell(wrong, stream, seq))
     }
 
     /// Names the cell that an error is about, with its key.
@@ -102,7 +99,7 @@ impl ObjectEventStore {
         let error = error.context(format!("cell {}", self.backend.place(&key)));
         match error.hint() {
             None if *error.kind() == ErrorKind::Corrupt => error.with_hint(
-                "somebody changed it: put back what stood there, or restore the object from a \
+                "somebody changed it: put back the original, or restore the object from a \
                  backup",
             ),
             _ => error,
@@ -149,7 +146,7 @@ impl EventStore for ObjectEventStore {
             ReadFrom::Seq(seq) => Some(seq),
             ReadFrom::Revision(Revision::START) => {
                 let page = self.read_page(stream, 0, limit).await?;
-                // almost always the first event stands in the first cell
+                // almost always the first event is in the first cell
                 if page
                     .cells
                     .first()

@@ -10,10 +10,10 @@ impl ObjectEventStore {
     /// Removes every object of a stream, one after the other: the hint, then the cells from the
     /// last to the first.
     ///
-    /// In that order what is left is at any moment a stream without gaps, only shorter: whoever
-    /// looks at it meanwhile, or after a crash, finds a lawful state, and the first cell, which
-    /// says which migration it belongs to, goes last. The cells are listed rather than counted, so
-    /// that also what a paused writer put behind an earlier discard is found.
+    /// In that order the rest is always a stream without gaps, only shorter: a concurrent reader,
+    /// or one after a crash, finds a valid state. The first cell, which names the migration, is
+    /// deleted last. The cells are listed rather than counted, so that those are found too that a
+    /// paused writer put behind an earlier discard.
     pub(super) async fn remove(&self, stream: &StreamId) -> Result<()> {
         self.backend.check_writable()?;
         let folder = self.backend.layout().stream(stream);

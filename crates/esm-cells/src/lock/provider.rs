@@ -18,9 +18,9 @@ use crate::known::Known;
 use crate::layout::{number, parse_number};
 use crate::probe;
 
-/// How often acquiring is tried again after an operator took the number that was meant.
+/// Attempts to acquire a lock when operators break it meanwhile.
 const ATTEMPTS: u32 = 3;
-/// How many locks are looked at at once when all are listed.
+/// Locks that are read at once when all are listed.
 const LIST_WIDTH: usize = 8;
 
 /// Locks over an object store.
@@ -85,7 +85,7 @@ impl ObjectLocks {
     async fn latest(&self, name: &LockName) -> Result<Option<(u64, Acquisition)>> {
         let base = self.known.get(name).unwrap_or(0);
         let at = |token| async move { self.acquisition(&self.acquisition_key(name, token)).await };
-        // most locks that are looked at were never taken
+        // most locks that are inspected were never taken
         let mut last = probe::last_if_any(base, at).await?;
         if last.is_none() && base > 0 {
             // somebody removed the lock's objects by hand
@@ -205,14 +205,14 @@ impl LockProvider for ObjectLocks {
             return Err(Self::lost(name));
         }
         self.beat(name, token, false).await?;
-        // Looked at after the heartbeat: who takes the lock over sees either this heartbeat, or
-        // has taken the next number before, which is then seen here. A heartbeat below a later
+        // Read after the heartbeat: a process that takes the lock over sees either this heartbeat,
+        // or has taken the next number before, which is then seen here. A heartbeat below a later
         // number means nothing to anybody.
         let next = self.acquisition_key(name, token + 1);
-        match self.backend.exists(&next).await? {
-            false => Ok(()),
-            true => Err(Self::lost(name)),
+        if self.backend.exists(&next).await? {
+            return Err(Self::lost(name));
         }
+        Ok(())
     }
 
     async fn release(&self, grant: &LockGrant) -> Result<()> {

@@ -82,7 +82,7 @@ struct Version {
 /// Writes a version.
 ///
 /// # Errors
-/// `Unsupported` for a record that this version knows no form of.
+/// `Unsupported` for a kind of record that this version does not know.
 pub fn encode(key: &RecordKey, number: u64, nonce: Uuid, body: &Bytes) -> Result<Bytes> {
     let envelope = Envelope {
         esm_record: FORMAT,
@@ -103,19 +103,19 @@ pub fn encode(key: &RecordKey, number: u64, nonce: Uuid, body: &Bytes) -> Result
     Ok(out.into())
 }
 
-/// A version that stands in an object together with others.
+/// One of several versions in one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordVersion {
     /// Its number.
     pub number: u64,
-    /// What its writer drew for this one put.
+    /// Random id of the put that wrote it.
     pub nonce: Uuid,
-    /// What was put.
+    /// The body.
     pub body: Bytes,
 }
 
-/// Reads the version that an object begins with, which must be one of this record, and what stands
-/// behind it.
+/// Reads the version that an object begins with, which must be one of this record; returns it with
+/// the bytes behind it.
 ///
 /// # Errors
 /// `Corrupt`: no record or that of another key, truncated, a wrong checksum, a newer format.

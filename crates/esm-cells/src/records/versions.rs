@@ -56,24 +56,24 @@ impl ObjectRecords {
             return Ok(());
         }
         let path = self.backend.layout().record_version(key, before)?;
-        match self.backend.exists(&path).await? {
-            true => Ok(()),
-            false => Err(Error::new(
-                ErrorKind::Conflict { actual: None },
-                format!("version before {number} is missing: {key:?}"),
-            )),
+        if self.backend.exists(&path).await? {
+            return Ok(());
         }
+        Err(Error::new(
+            ErrorKind::Conflict { actual: None },
+            format!("version before {number} is missing: {key:?}"),
+        ))
     }
 }
 
 fn check_place(envelope: &Envelope, key: &RecordKey, number: u64) -> Result<()> {
-    match envelope.number == number && envelope.key == StoredKey::of(key)? {
-        true => Ok(()),
-        false => Err(Error::corrupt(format!(
-            "record says that it is version {} of {:?}",
-            envelope.number, envelope.key
-        ))),
+    if envelope.number == number && envelope.key == StoredKey::of(key)? {
+        return Ok(());
     }
+    Err(Error::corrupt(format!(
+        "record says that it is version {} of {:?}",
+        envelope.number, envelope.key
+    )))
 }
 
 #[async_trait]

@@ -82,7 +82,7 @@ where
     /// `Corrupt`, naming the file, and the line where there is one; what a reader fails with.
     ///
     /// # Cancel safety
-    /// Not safe to drop and go on.
+    /// Not safe to drop and continue.
     pub async fn next(&mut self) -> Result<Option<BackupItem>> {
         match &mut self.state {
             State::Finished => Ok(None),
@@ -184,14 +184,14 @@ fn at_its_place(decoded: Decoded, object: &ObjectId, revision: u64) -> Result<Ev
     }
     let implied = [object.name().as_str(), object.key().as_str()];
     let found = [&decoded.source, &decoded.subject];
-    match found
+    let is_its = found
         .iter()
         .zip(implied)
-        .all(|(found, implied)| found.as_deref().is_none_or(|f| f == implied))
-    {
-        true => Ok(decoded.event),
-        false => Err(format!("it is not an event of {object}")),
+        .all(|(found, implied)| found.as_deref().is_none_or(|f| f == implied));
+    if !is_its {
+        return Err(format!("it is not an event of {object}"));
     }
+    Ok(decoded.event)
 }
 
 impl<E, S> fmt::Debug for BackupDecoder<E, S> {
@@ -216,7 +216,7 @@ struct File<R> {
 impl<R: AsyncRead + Unpin> File<R> {
     fn new(name: &'static str, reader: R, longest: u64) -> Self {
         let mut decoder = ZstdDecoder::new(BufReader::with_capacity(BUFFER, Metered::new(reader)));
-        // so that it reads to the end of the file, and what stands behind a frame is noticed
+        // so that it reads to the end of the file, and bytes behind a frame are noticed
         decoder.multiple_members(true);
         Self {
             name,

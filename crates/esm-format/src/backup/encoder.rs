@@ -88,7 +88,7 @@ where
         for event in events {
             let Some(open) = &mut self.open else {
                 return Err(Error::invalid(format!(
-                    "event stands outside a section of the backup: {}",
+                    "event is outside a section of the backup: {}",
                     event.id
                 )));
             };

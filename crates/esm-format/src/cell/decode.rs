@@ -50,7 +50,7 @@ pub fn decode(bytes: &[u8]) -> Result<Cell> {
 
 /// Reads a cell's header, from the whole cell or any beginning that holds its first line.
 ///
-/// The first line's checksum is verified; whether the body is whole and right is not looked at.
+/// The first line's checksum is verified; the body is not checked.
 ///
 /// # Errors
 /// As [`decode`].

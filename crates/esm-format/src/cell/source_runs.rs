@@ -46,7 +46,7 @@ impl TryFrom<Vec<Option<u64>>> for Run {
 }
 
 impl Run {
-    /// Takes the next source revision in, if it goes on with this run.
+    /// Takes the next source revision in, if it continues this run.
     fn take(&mut self, next: Option<u64>) -> bool {
         let goes_on = match (self.first, next) {
             (None, None) => true,

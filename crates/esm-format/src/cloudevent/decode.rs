@@ -148,10 +148,10 @@ impl<'de> Visitor<'de> for LineVisitor {
 }
 
 fn twice<E: de::Error>(seen: bool, key: &str) -> Result<(), E> {
-    match seen {
-        true => Err(E::custom(format_args!("attribute stands twice: {key}"))),
-        false => Ok(()),
+    if seen {
+        return Err(E::custom(format_args!("attribute is repeated: {key}")));
     }
+    Ok(())
 }
 
 impl<'a> Attributes<'a> {

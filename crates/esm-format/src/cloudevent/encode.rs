@@ -68,8 +68,8 @@ impl Write for Counted {
 fn write<W: Write>(event: &Event, attributes: &Attributes<'_>, out: &mut W) -> io::Result<()> {
     out.write_all(br#"{"specversion":"1.0","id":"#)?;
     text(event.id.as_str(), out)?;
-    // An own source or subject is written among the metadata, further down. That order alone tells
-    // the two apart where they are equal, which a backup needs in order to be exact.
+    // An own source or subject is written among the metadata, further down. That order alone
+    // distinguishes the two where they are equal, which a backup needs in order to be exact.
     for (name, value) in [
         ("source", attributes.source),
         ("subject", attributes.subject),

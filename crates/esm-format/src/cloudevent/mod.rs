@@ -5,8 +5,8 @@
 //! its object's name and key, `sequence` is its revision. They are given when a line is written
 //! ([`Attributes`]) and given back when one is read ([`Decoded`]).
 //!
-//! A payload survives to the byte. Where it is JSON on one line it stands in `data` as it is; text
-//! stands there as a JSON string; anything else in `data_base64`.
+//! A payload survives to the byte. JSON on one line is in `data` as it is, text is there as a JSON
+//! string, anything else is in `data_base64`.
 
 mod attribute;
 mod decode;

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 pub(super) enum Form<'a> {
     /// There is none.
     Absent,
-    /// JSON that stands in the line as it is.
+    /// JSON that is in the line as it is.
     Json(&'a str),
     /// Text, as a JSON string.
     Text(&'a str),

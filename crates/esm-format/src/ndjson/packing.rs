@@ -15,7 +15,7 @@ pub enum Packing {
 }
 
 impl Packing {
-    /// How many of a file's first bytes [`detect`](Self::detect) looks at.
+    /// How many of a file's first bytes [`detect`](Self::detect) reads.
     pub(super) const MAGIC_BYTES: usize = 4;
 
     /// What a file that begins with these bytes is.

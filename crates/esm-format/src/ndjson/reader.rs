@@ -25,7 +25,7 @@ pub struct Line<'a> {
 
 /// Reads a file line by line, in constant memory: a few buffers and the longest line.
 ///
-/// Plain, gzip or zstd is told by the first bytes. Lines end with LF or CRLF, the last one also
+/// The first bytes decide between plain, gzip and zstd. Lines end with LF or CRLF, the last one also
 /// with the file. A byte order mark at the beginning and blank lines are left out.
 pub struct LineReader {
     lines: Lines<Box<dyn AsyncRead + Send + Unpin>>,
@@ -78,7 +78,7 @@ impl LineReader {
     /// bytes), or compressed data that is damaged or ends too early. What the reader fails with.
     ///
     /// # Cancel safety
-    /// Not safe to drop and go on.
+    /// Not safe to drop and continue.
     pub async fn next(&mut self) -> Result<Option<Line<'_>>> {
         loop {
             match self.lines.advance().await {

@@ -242,7 +242,7 @@ async fn items_out_of_order_are_refused() {
     let mut writer = encoder(samples::draft());
     assert_eq!(
         invalid(writer.events(&events).await),
-        "event stands outside a section of the backup: order/7/0"
+        "event is outside a section of the backup: order/7/0"
     );
     assert_eq!(
         invalid(writer.end(summary(0)).await),

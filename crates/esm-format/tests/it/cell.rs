@@ -156,9 +156,10 @@ fn a_cell_with_right_checksums_that_contradicts_itself_is_refused() {
         assert!(small.contains(from), "{from}");
         let bytes = forge(&small.replace(from, to), &body);
         // a tombstone is written as a bare word
-        let bytes = match to.contains("tombstone") {
-            true => forge(&small.replace("{\"data\":{}}", "\"tombstone\""), &body),
-            false => bytes,
+        let bytes = if to.contains("tombstone") {
+            forge(&small.replace("{\"data\":{}}", "\"tombstone\""), &body)
+        } else {
+            bytes
         };
         assert_eq!(
             corrupt(decode(&bytes)),
@@ -318,7 +319,7 @@ fn a_body_is_compressed_where_that_makes_it_smaller() {
     noise.events[0].event.payload = serde_json::to_vec(&"short").unwrap().into();
     assert!(!compression(&noise));
     noise.events[0].event.payload = bytes.into();
-    // base64 of noise still compresses to what it stands for
+    // base64 of noise still compresses to what it encodes
     assert!(compression(&noise));
 }
 

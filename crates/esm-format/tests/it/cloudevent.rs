@@ -135,19 +135,19 @@ fn a_wrong_line_is_refused_by_attribute_and_column() {
         ),
         (
             r#"{"id":"1","id":"1"}"#,
-            "attribute stands twice: id, at column 19",
+            "attribute is repeated: id, at column 19",
         ),
         (
             r#"{"x":"1","x":"1"}"#,
-            "attribute stands twice: x, at column 17",
+            "attribute is repeated: x, at column 17",
         ),
         (
             r#"{"x":null,"x":"1"}"#,
-            "attribute stands twice: x, at column 18",
+            "attribute is repeated: x, at column 18",
         ),
         (
             r#"{"data":1,"data":1}"#,
-            "attribute stands twice: data, at column 16",
+            "attribute is repeated: data, at column 16",
         ),
         (
             r#"{"x":1.5}"#,

@@ -144,7 +144,7 @@ async fn a_damaged_or_cut_file_is_invalid() {
     }
 }
 
-/// Fails once what stands before it is read.
+/// Fails once the bytes before it are read.
 #[derive(Debug)]
 struct Failing(io::ErrorKind);
 

@@ -1,7 +1,7 @@
-//! Answers that a local S3 never gives, over a real connection, and what becomes of a write.
+//! Responses that a local S3 never gives, over a real connection, and the outcome of the write.
 //!
-//! What lost and wrong answers mean for the protocol is in `settling`; here it is the client's own
-//! reading of statuses that is looked at.
+//! What lost and wrong responses mean for the protocol is in `settling`; these tests check how the
+//! client reads statuses.
 
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
@@ -56,7 +56,7 @@ async fn a_status_that_says_it_did_happen_or_may_have_is_settled() {
         Answer::Afterwards(500),
         Answer::Afterwards(503),
         Answer::Lost,
-        // told by a gateway, which does not know
+        // from a gateway, which does not know
         Answer::Afterwards(403),
     ] {
         let Some(place) = Place::new().await else {

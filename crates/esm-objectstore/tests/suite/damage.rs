@@ -104,7 +104,7 @@ async fn a_damaged_cell_is_named_with_its_key() {
         world.put(&World::key(2), bytes).await;
         let error = world.read().await.unwrap_err();
         assert!(is_corrupt_at(&error, 2), "{what}: {error}");
-        // a damaged body is not looked at to find the end
+        // a damaged body is not read to find the end
         if !matches!(what, "flipped" | "truncated in its body") {
             let error = world.tail().await.unwrap_err();
             assert!(is_corrupt_at(&error, 2), "{what}: {error}");

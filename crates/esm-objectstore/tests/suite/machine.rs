@@ -55,8 +55,8 @@ fn is_root() -> bool {
         == 0
 }
 
-/// Runs the test of this name without privileges, if this process has them. Answers whether it is
-/// done.
+/// Runs the test of this name without privileges, if this process has them. Returns
+/// whether it is done.
 fn done_as_nobody(test: &str) -> bool {
     if !is_root() {
         return false;
@@ -248,7 +248,7 @@ async fn a_full_disk_is_told_and_what_was_written_stays() {
     let absent = store.backups().manifest(&id).await.unwrap_err();
     assert_eq!(absent.kind(), &ErrorKind::NotFound);
 
-    // room again: the same store goes on
+    // room again: the same store continues
     events
         .discard(&StreamId::new("other").unwrap())
         .await

@@ -95,7 +95,7 @@ impl<P: Place> Timed<P> {
         self.place.store(options).await
     }
 
-    /// Changes what stands in the file of a backup's events.
+    /// Changes the file of a backup's events.
     async fn damage(&self, id: &BackupId, change: impl FnOnce(&mut Vec<u8>)) -> bool {
         let (objects, root) = self.place.objects();
         let found: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();

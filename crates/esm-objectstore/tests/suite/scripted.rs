@@ -1,4 +1,4 @@
-//! An object store that fails as it is told, and remembers what it was asked for.
+//! An object store that fails on demand, and records its requests.
 
 use std::fmt;
 use std::ops::Range;
@@ -30,7 +30,7 @@ pub(crate) enum Fault {
     Lost,
     /// It happens, and the answer is a broken connection.
     AnswerLost,
-    /// It happens, and the answer is that the object exists: what a client answers that sent the
+    /// It happens, and the response is that the object exists: that of a client that sent the
     /// request again by itself.
     OwnRetry,
     /// Nothing happens, and the answer is that a condition failed: what S3 answers when two
@@ -38,7 +38,7 @@ pub(crate) enum Fault {
     Met,
     /// Nothing happens, and the answer is that it is not allowed.
     Forbidden,
-    /// What stood there is overwritten although that was not asked for, and all seems well.
+    /// The object is overwritten although that was not asked for, and all seems well.
     Lawless,
 }
 

@@ -245,7 +245,7 @@ async fn a_records_put_is_settled_by_its_nonce() {
 }
 
 /// After its first version is known, a put is one write; the newest version takes one read, or two
-/// by who has not seen one.
+/// by a client that knows none.
 #[tokio::test(start_paused = true)]
 async fn records_cost_few_requests() {
     let world = World::new().await;
@@ -301,7 +301,7 @@ async fn acquiring_and_releasing_are_one_write_each_and_settled_by_their_nonce()
     }
 }
 
-/// A cell that another wrote for a stream that goes elsewhere is told before anything else (R8).
+/// A cell that another wrote for a stream that goes elsewhere is reported before anything else (R8).
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_answer_is_lost_and_that_lost_the_race_is_closed_or_a_conflict() {
     let world = World::new().await;
