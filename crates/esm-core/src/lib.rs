@@ -7,7 +7,6 @@ mod cutover;
 mod difference;
 pub mod error;
 pub mod event;
-pub mod foreign;
 pub mod id;
 pub mod migration;
 pub mod object;

@@ -15,7 +15,8 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-cells", &["esm-core", "esm-format"]),
     ("esm-azure", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-objectstore", &["esm-cells", "esm-core", "esm-format"]),
-    ("esm-testkit", &["esm-core"]),
+    ("esm-foreign", &["esm-core"]),
+    ("esm-testkit", &["esm-core", "esm-foreign"]),
     ("esm-model", &["esm-core"]),
     (
         "esm-cli",

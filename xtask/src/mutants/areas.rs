@@ -138,6 +138,14 @@ pub(super) const AREAS: &[Area] = &[
         filter: Some("kind(lib) or test(/^reverse::/) or test(/^crash_sweep::writers::reversal$/)"),
     },
     Area {
+        name: "foreign",
+        about: "event stores of others, through an adapter",
+        package: "esm-foreign",
+        files: &["crates/esm-foreign/src/*.rs"],
+        tests: &["--lib", "--test=foreign"],
+        filter: Some("not test(/^sweeps::/)"),
+    },
+    Area {
         name: "suites",
         about: "the conformance suites, judged by deliberately broken stores",
         package: "esm-testkit",

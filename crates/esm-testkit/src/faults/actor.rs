@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use esm_core::backup::BackupService;
-use esm_core::foreign::NativeStore;
 use esm_core::migration::MigrationService;
 use esm_core::router::ObjectClient;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
 use esm_core::{Error, ErrorKind, Result};
+use esm_foreign::NativeStore;
 use futures::future::pending;
 use tokio_util::sync::CancellationToken;
 

@@ -129,7 +129,7 @@ pub type FaultyBackups = TappedBackups<Actor>;
 /// # .unwrap().block_on(async {
 /// use std::sync::Arc;
 ///
-/// use esm_core::foreign::{CloseProof, ForeignEventStore, Profile};
+/// use esm_foreign::{CloseProof, ForeignEventStore, Profile};
 /// use esm_core::id::StreamId;
 /// use esm_core::store::{Append, EventStore as _, Tail};
 /// use esm_testkit::event;

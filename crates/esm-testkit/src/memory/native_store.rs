@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use esm_core::event::Event;
-use esm_core::foreign::{
-    CLOSE, CloseProof, Entry, NativeStore, Profile, Recorded, Slice, SliceLimit,
-};
 use esm_core::id::StreamId;
 use esm_core::store::StoreLimits;
 use esm_core::{Error, ErrorKind, Result};
+use esm_foreign::{CLOSE, CloseProof, Entry, NativeStore, Profile, Recorded, Slice, SliceLimit};
 
 use super::Shared;
 
@@ -25,7 +23,7 @@ use super::Shared;
 /// # .unwrap().block_on(async {
 /// use std::sync::Arc;
 ///
-/// use esm_core::foreign::{CloseProof, ForeignEventStore, NativeStore as _, Profile};
+/// use esm_foreign::{CloseProof, ForeignEventStore, NativeStore as _, Profile};
 /// use esm_core::id::StreamId;
 /// use esm_core::store::EventStore as _;
 /// use esm_testkit::event;

@@ -119,7 +119,7 @@ pub type RecordedBackups = TappedBackups<Recorder>;
 /// # .unwrap().block_on(async {
 /// use std::sync::Arc;
 ///
-/// use esm_core::foreign::{CloseProof, ForeignEventStore, Profile};
+/// use esm_foreign::{CloseProof, ForeignEventStore, Profile};
 /// use esm_testkit::memory::MemoryNativeStore;
 /// use esm_testkit::record::{RecordedNativeStore, Recorder};
 /// use esm_testkit::tap::OperationLog;

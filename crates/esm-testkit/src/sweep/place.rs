@@ -6,13 +6,13 @@ use std::sync::Arc;
 use esm_core::Result;
 use esm_core::clock::Environment;
 use esm_core::event::Event;
-use esm_core::foreign::{ForeignEventStore, NativeStore};
 use esm_core::id::{BackupId, ObjectId, StreamId};
 use esm_core::object::ObjectDocument;
 use esm_core::store::{
     BackupProvider, Cell, EventStore, EventStoreExt as _, PageLimit, ReadFrom, RecordKey, Records,
     RecordsExt as _,
 };
+use esm_foreign::{ForeignEventStore, NativeStore};
 use futures::TryStreamExt as _;
 
 use crate::environment;
@@ -63,7 +63,7 @@ impl Place {
     /// ```
     /// use std::sync::Arc;
     ///
-    /// use esm_core::foreign::{CloseProof, Profile};
+    /// use esm_foreign::{CloseProof, Profile};
     /// use esm_testkit::memory::MemoryNativeStore;
     /// use esm_testkit::sweep::{Place, Scenario, Sweep};
     ///

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use esm_core::Result;
 use esm_core::event::Event;
-use esm_core::foreign::{Entry, NativeStore, Profile, Recorded, Slice, SliceLimit};
 use esm_core::id::StreamId;
+use esm_foreign::{Entry, NativeStore, Profile, Recorded, Slice, SliceLimit};
 
 use super::{Call, Tap, tapped};
 
 /// A native store whose calls go through a [`Tap`], below the
-/// [`ForeignEventStore`](esm_core::foreign::ForeignEventStore) that is built on it.
+/// [`ForeignEventStore`](esm_foreign::ForeignEventStore) that is built on it.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// use std::sync::Arc;
 ///
-/// use esm_core::foreign::{CloseProof, NativeStore as _, Profile};
+/// use esm_foreign::{CloseProof, NativeStore as _, Profile};
 /// use esm_core::id::StreamId;
 /// use esm_testkit::memory::MemoryNativeStore;
 /// use esm_testkit::record::Recorder;

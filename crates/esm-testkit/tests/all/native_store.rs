@@ -1,12 +1,12 @@
 //! The native store in memory keeps what its trait promises, under any sequence of calls.
 
 use esm_core::event::Event;
-use esm_core::foreign::{
-    CLOSE, CloseProof, Entry, NativeStore as _, Profile, Recorded, Slice, SliceLimit,
-};
 use esm_core::id::{EventId, EventType, StreamId};
 use esm_core::store::StoreLimits;
 use esm_core::{ErrorKind, Result};
+use esm_foreign::{
+    CLOSE, CloseProof, Entry, NativeStore as _, Profile, Recorded, Slice, SliceLimit,
+};
 use esm_testkit::memory::MemoryNativeStore;
 use futures::FutureExt as _;
 use proptest::collection::vec;

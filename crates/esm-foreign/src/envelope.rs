@@ -6,10 +6,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::error::{Error, Result};
-use crate::event::{Event, Metadata, MetadataValue, SchemaVersion};
-use crate::foreign::native::Entry;
-use crate::id::{EventId, EventType};
+use crate::native::Entry;
+use esm_core::event::{Event, Metadata, MetadataValue, SchemaVersion};
+use esm_core::id::{EventId, EventType};
+use esm_core::{Error, Result};
 
 /// The member of the metadata that is esm's.
 const ESM: &str = "$esm";
@@ -27,7 +27,7 @@ const NATIVE: &str = "native-metadata";
 ///
 /// ```
 /// use esm_core::event::Event;
-/// use esm_core::foreign::{Entry, Envelope};
+/// use esm_foreign::{Entry, Envelope};
 /// use esm_core::id::{EventId, EventType};
 ///
 /// // what an application wrote, which never heard of esm
@@ -220,13 +220,13 @@ mod tests {
             let refused = natively(broken).open(EventId::new("e").unwrap());
             assert_eq!(
                 *refused.unwrap_err().kind(),
-                crate::ErrorKind::Corrupt,
+                esm_core::ErrorKind::Corrupt,
                 "{broken}"
             );
         }
         let mut event = opened("{}").event;
         event.metadata.insert(NATIVE, "no object").unwrap();
         let refused = Envelope::seal(&event.into()).unwrap_err();
-        assert_eq!(*refused.kind(), crate::ErrorKind::Invalid);
+        assert_eq!(*refused.kind(), esm_core::ErrorKind::Invalid);
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use esm_core::ErrorKind;
-use esm_core::foreign::{CloseProof, ForeignEventStore, NativeStore, Profile};
 use esm_core::store::{EventStore, Shortcoming, Tail};
+use esm_foreign::{CloseProof, ForeignEventStore, NativeStore, Profile};
 use esm_testkit::environment;
 use esm_testkit::memory::MemoryNativeStore;
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::clock::Environment;
-use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ObjectId, StreamId, StreamRef};
-use crate::object::{Documents, ObjectDocument};
-use crate::store::{EventStore, Records};
+use esm_core::clock::Environment;
+use esm_core::id::{ObjectId, StreamId, StreamRef};
+use esm_core::object::{Documents, ObjectDocument};
+use esm_core::store::{EventStore, Records};
+use esm_core::{Error, ErrorKind, Result};
 
 /// Makes an object of a stream that an application wrote: gives it a document that names the stream
 /// as active. To be called for each object once, before it is migrated; new ones too.

@@ -4,19 +4,19 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Result};
-use crate::event::Event;
-use crate::foreign::mark::{Mark, MarkedCell};
-use crate::foreign::native::{Entry, Recorded};
-use crate::foreign::place::{Place, native_commit};
-use crate::id::{CommitId, EventId, EventType, StreamId};
-use crate::store::{Cell, CellEvent, CellHeader, CellKind};
+use crate::mark::{Mark, MarkedCell};
+use crate::native::{Entry, Recorded};
+use crate::place::{Place, native_commit};
+use esm_core::event::Event;
+use esm_core::id::{CommitId, EventId, EventType, StreamId};
+use esm_core::store::{Cell, CellEvent, CellHeader, CellKind};
+use esm_core::{Error, Result};
 
 /// The event type of a native entry that is a data cell without events: applications skip it.
 pub const CELL: &str = "esm.Cell";
 
 /// The event type of a native entry that is a Close. Its payload is the
-/// [`Close`](crate::store::Close) as JSON: where the stream goes on.
+/// [`Close`](esm_core::store::Close) as JSON: where the stream goes on.
 pub const CLOSE: &str = "esm.Close";
 
 /// The event type of a native entry that is a Fence: applications skip it.

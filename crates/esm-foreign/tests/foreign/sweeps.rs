@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use esm_core::event::Event;
-use esm_core::foreign::{CloseProof, Profile};
 use esm_core::id::ObjectId;
+use esm_foreign::{CloseProof, Profile};
 use esm_testkit::memory::MemoryNativeStore;
 use esm_testkit::strategies;
 use esm_testkit::sweep::{Place, Scenario, Sweep, chaos};

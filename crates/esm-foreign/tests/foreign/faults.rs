@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use esm_core::ErrorKind;
 use esm_core::event::Event;
-use esm_core::foreign::{CloseProof, Entry, ForeignEventStore, NativeStore, Profile};
 use esm_core::id::{ObjectId, StreamId};
 use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_core::store::{Append, EventStore, Tail};
+use esm_foreign::{CloseProof, Entry, ForeignEventStore, NativeStore, Profile};
 use esm_testkit::faults::{Actor, At, Crashed, Fault, FaultPlan, Interjection};
 use esm_testkit::memory::{MemoryNativeStore, MemoryWorld};
 use esm_testkit::observe::History;

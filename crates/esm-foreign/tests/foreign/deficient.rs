@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use esm_core::event::Event;
-use esm_core::foreign::{
-    CloseProof, Entry, Finding, NativeStore, Profile, Recorded, Slice, SliceLimit, adopt,
-};
 use esm_core::id::{ObjectId, StreamId};
 use esm_core::migration::MigrationService;
 use esm_core::store::{EventStore, Shortcoming, Tail};
 use esm_core::{Error, ErrorKind, Result};
+use esm_foreign::{
+    CloseProof, Entry, Finding, NativeStore, Profile, Recorded, Slice, SliceLimit, adopt,
+};
 use esm_testkit::environment;
 use esm_testkit::memory::{MemoryNativeStore, MemoryWorld};
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::foreign::cell::{self, Assembler};
-use crate::foreign::mark::Mark;
-use crate::foreign::native::{NativeStore, Recorded, Slice, SliceLimit};
-use crate::foreign::place::{Place, entries_of, native_commit};
-use crate::foreign::places::{Bookmark, Places, Run};
-use crate::id::StreamId;
-use crate::store::{Cell, CellHeader, Page, PageLimit, ReadFrom, Tail};
+use crate::cell::{self, Assembler};
+use crate::mark::Mark;
+use crate::native::{NativeStore, Recorded, Slice, SliceLimit};
+use crate::place::{Place, entries_of, native_commit};
+use crate::places::{Bookmark, Places, Run};
+use esm_core::id::StreamId;
+use esm_core::store::{Cell, CellHeader, Page, PageLimit, ReadFrom, Tail};
+use esm_core::{Error, ErrorKind, Result};
 
 /// How much is read at once where more may be wanted.
 const SLICE: SliceLimit = SliceLimit {

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Environment;
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::Event;
-use crate::foreign::native::{CloseProof, NativeStore, SliceLimit};
-use crate::foreign::self_test::{Finding, Tested};
-use crate::id::{EventId, EventType, StoreId, StreamId};
+use crate::native::{CloseProof, NativeStore, SliceLimit};
+use crate::self_test::{Finding, Tested};
+use esm_core::clock::Environment;
+use esm_core::event::Event;
+use esm_core::id::{EventId, EventType, StoreId, StreamId};
+use esm_core::{Error, ErrorKind, Result};
 
 const STREAM: &str = "esm-store";
 const STORE: &str = "esm.Store";

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use esm_core::event::Revision;
-use esm_core::foreign::{CloseProof, Entry, ForeignEventStore, NativeStore, Profile};
 use esm_core::id::StreamId;
 use esm_core::store::{Append, Cell, EventStore, Fence, PageLimit, ReadFrom, Tail};
+use esm_foreign::{CloseProof, Entry, ForeignEventStore, NativeStore, Profile};
 use esm_testkit::memory::MemoryNativeStore;
 use esm_testkit::{environment, strategies};
 use proptest::prelude::*;

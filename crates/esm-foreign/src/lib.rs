@@ -2,7 +2,7 @@
 //!
 //! A [`NativeStore`] is the small adapter that a user writes: it reads the recorded entries of a
 //! stream from a position on, and appends some at an exact expected position. [`ForeignEventStore`]
-//! makes an [`EventStore`](crate::store::EventStore) of it: it counts revisions without the entries
+//! makes an [`EventStore`](esm_core::store::EventStore) of it: it counts revisions without the entries
 //! that are esm's own, keeps the native position in the tail's token, and finds the cells of streams
 //! that applications wrote which never heard of esm: each of their events is a cell.
 //!

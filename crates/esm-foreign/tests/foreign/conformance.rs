@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use esm_core::clock::Environment;
-use esm_core::foreign::{CloseProof, ForeignEventStore, NativeStore, Profile};
 use esm_core::store::{EventStore, StoreLimits};
+use esm_foreign::{CloseProof, ForeignEventStore, NativeStore, Profile};
 use esm_testkit::conformance::EventStoreHarness;
 use esm_testkit::faults::{At, Fault, FaultPlan};
 use esm_testkit::memory::MemoryNativeStore;

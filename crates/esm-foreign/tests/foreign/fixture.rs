@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use esm_core::clock::Environment;
 use esm_core::event::Event;
-use esm_core::foreign::{ForeignEventStore, NativeStore};
 use esm_core::id::StreamId;
 use esm_core::store::{Append, CellEvent, EventStore, EventStoreExt as _, PageLimit, ReadFrom};
 use esm_core::store::{Cell, Tail};
+use esm_foreign::{ForeignEventStore, NativeStore};
 use esm_testkit::{Rule, Rules, environment};
 use futures::TryStreamExt as _;
 

@@ -8,12 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 use esm_core::event::Event;
-use esm_core::foreign::{
-    CloseProof, Entry, Envelope, NativeStore, Profile, Recorded, Slice, SliceLimit,
-};
 use esm_core::id::{EventId, StreamId};
 use esm_core::store::StoreLimits;
 use esm_core::{Error, ErrorKind, Result};
+use esm_foreign::{CloseProof, Entry, Envelope, NativeStore, Profile, Recorded, Slice, SliceLimit};
 use uuid::Uuid;
 
 /// What an appender expects of a stream.

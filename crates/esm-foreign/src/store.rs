@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::clock::Environment;
-use crate::error::{Error, ErrorKind, Result};
-use crate::foreign::cell;
-use crate::foreign::marker::{self, Marker, SelfTest};
-use crate::foreign::native::{NativeStore, Profile};
-use crate::foreign::self_test::{Finding, Tested, self_test, still_keeps};
-use crate::foreign::streams::{Streams, refused};
-use crate::id::{CommitId, StoreId, StreamId};
-use crate::store::{
+use crate::cell;
+use crate::marker::{self, Marker, SelfTest};
+use crate::native::{NativeStore, Profile};
+use crate::self_test::{Finding, Tested, self_test, still_keeps};
+use crate::streams::{Streams, refused};
+use esm_core::clock::Environment;
+use esm_core::id::{CommitId, StoreId, StreamId};
+use esm_core::store::{
     Append, Capabilities, CellEvent, CellKind, Close, EventStore, Fence, Page, PageLimit, ReadFrom,
     Shortcoming, StoreLimits, Tail,
 };
+use esm_core::{Error, ErrorKind, Result};
 
 /// An event store made of a [`NativeStore`].
 ///
@@ -44,7 +44,7 @@ impl ForeignEventStore {
     /// Opens a native store for writing. The first time, it becomes a store: it gets a random id,
     /// and what a migration rests on is tested on streams of its own, `esm-probe-…`. Later openings
     /// try again what is lost most easily, and leave nothing behind; a store that failed, or whose
-    /// adapter names another [proof](super::CloseProof), is tested as the first time.
+    /// adapter names another [proof](crate::CloseProof), is tested as the first time.
     ///
     /// A store that fails is opened all the same, with a
     /// [`shortcoming`](Capabilities::shortcoming): see [`finding`](Self::finding).

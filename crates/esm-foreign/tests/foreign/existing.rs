@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use esm_core::ErrorKind;
 use esm_core::event::Revision;
-use esm_core::foreign::{ForeignEventStore, adopt};
 use esm_core::id::ObjectId;
 use esm_core::store::{CellKind, EventStore, PageLimit, ReadFrom, Tail};
+use esm_foreign::{ForeignEventStore, adopt};
 use esm_testkit::environment;
 use esm_testkit::memory::MemoryWorld;
 use esm_testkit::record::{RecordedNativeStore, Recorder};

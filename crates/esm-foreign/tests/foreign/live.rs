@@ -52,7 +52,7 @@ impl NativeWriter {
     fn reload(&mut self) {
         while let Some(last) = self.kurrent.last(&self.stream) {
             self.count = last.revision + 1;
-            if last.event.event_type != esm_core::foreign::CLOSE {
+            if last.event.event_type != esm_foreign::CLOSE {
                 return;
             }
             let close: Close = serde_json::from_slice(&last.event.data).unwrap();

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::event::Revision;
-use crate::id::CommitId;
-use crate::store::Origin;
+use esm_core::event::Revision;
+use esm_core::id::CommitId;
+use esm_core::store::Origin;
+use esm_core::{Error, Result};
 
 /// What is said of one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

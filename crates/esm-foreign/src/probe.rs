@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::clock::Environment;
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, SchemaVersion};
-use crate::foreign::cell::CLOSE;
-use crate::foreign::native::{CloseProof, Entry, NativeStore, Recorded, SliceLimit};
-use crate::foreign::self_test::{Trial, found, refusal};
-use crate::id::{EventId, EventType, StreamId};
-use crate::store::Shortcoming;
+use crate::cell::CLOSE;
+use crate::native::{CloseProof, Entry, NativeStore, Recorded, SliceLimit};
+use crate::self_test::{Trial, found, refusal};
+use esm_core::clock::Environment;
+use esm_core::event::{Event, SchemaVersion};
+use esm_core::id::{EventId, EventType, StreamId};
+use esm_core::store::Shortcoming;
+use esm_core::{Error, ErrorKind, Result};
 
 /// Who race each other in a trial.
 const RACERS: u64 = 8;
@@ -61,10 +61,10 @@ fn rich() -> Result<Entry> {
     event.metadata.insert("text", "a \"quoted\"\n\ttext é")?;
     event
         .metadata
-        .insert("flag", crate::event::MetadataValue::Boolean(true))?;
+        .insert("flag", esm_core::event::MetadataValue::Boolean(true))?;
     event
         .metadata
-        .insert("number", crate::event::MetadataValue::Integer(i64::MIN))?;
+        .insert("number", esm_core::event::MetadataValue::Integer(i64::MIN))?;
     event.metadata.insert("digits", "123")?;
     Ok(Entry {
         event,

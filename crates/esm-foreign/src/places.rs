@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use crate::foreign::native::Recorded;
-use crate::foreign::place::Place;
-use crate::id::StreamId;
-use crate::store::ReadFrom;
+use crate::native::Recorded;
+use crate::place::Place;
+use esm_core::id::StreamId;
+use esm_core::store::ReadFrom;
 
 /// Streams that are remembered; each takes about a kilobyte.
 const STREAMS: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");

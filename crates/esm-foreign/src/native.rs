@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::event::Event;
-use crate::id::StreamId;
-use crate::store::StoreLimits;
+use esm_core::event::Event;
+use esm_core::id::StreamId;
+use esm_core::store::StoreLimits;
+use esm_core::{Error, Result};
 
 /// One entry of a native stream: an event, and what esm says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Profile {
 /// 5. A close is an append of one entry, and the last: as [`Profile::proof`] says, nobody appends
 ///    after it.
 ///
-/// [`ForeignEventStore::open`](super::ForeignEventStore::open) tests them.
+/// [`ForeignEventStore::open`](crate::ForeignEventStore::open) tests them.
 #[async_trait]
 pub trait NativeStore: Send + Sync + Debug + 'static {
     /// What the store accepts and offers.

@@ -1,8 +1,8 @@
 //! Between which cells a native position stands: pure arithmetic.
 
-use crate::event::Revision;
-use crate::id::{CommitId, StreamId};
-use crate::store::{CellHeader, CellKind};
+use esm_core::event::Revision;
+use esm_core::id::{CommitId, StreamId};
+use esm_core::store::{CellHeader, CellKind};
 
 /// A place between two cells: what stands before it. The default is the beginning of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

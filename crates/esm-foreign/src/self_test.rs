@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::clock::Environment;
-use crate::error::{Error, ErrorKind, Result};
-use crate::foreign::native::{CloseProof, NativeStore};
-use crate::foreign::probe::Probe;
-use crate::id::StreamId;
-use crate::store::Shortcoming;
+use crate::native::{CloseProof, NativeStore};
+use crate::probe::Probe;
+use esm_core::clock::Environment;
+use esm_core::id::StreamId;
+use esm_core::store::Shortcoming;
+use esm_core::{Error, ErrorKind, Result};
 
 /// What a self-test found that a store does not keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
