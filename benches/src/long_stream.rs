@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use esm_core::backup::BackupOptions;
 use esm_core::id::ObjectId;
 use esm_core::migration::Step;
 use esm_core::store::Compression;
@@ -49,8 +50,8 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<()> {
         };
         let migration = world.service.migrate(object.clone()).again();
         let migration = migration
-            .backup(|backup| backup.compression(compression))
-            .progress(|progress| steps.listening(progress));
+            .backup(BackupOptions::new().compression(compression))
+            .progress(steps.listening());
         check(migration.execute().await?)?;
         let new = new_files(&root, &known)?;
 

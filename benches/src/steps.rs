@@ -13,9 +13,9 @@ pub(crate) struct Steps(Arc<Mutex<BTreeMap<Step, Duration>>>);
 
 impl Steps {
     /// Listens to a migration.
-    pub(crate) fn listening(&self, progress: ProgressOptions) -> ProgressOptions {
+    pub(crate) fn listening(&self) -> ProgressOptions {
         let steps = self.clone();
-        progress
+        ProgressOptions::default()
             .every(Duration::ZERO)
             .on_progress(move |now| steps.hear(now))
     }

@@ -40,7 +40,7 @@ impl World {
 
     fn over(store: Store) -> Result<Self> {
         let environment = Environment::system();
-        let service = MigrationService::new(store.event_store(), store.records(), store.locks())?;
+        let service = MigrationService::new(store.event_store(), store.records(), store.locks());
         Ok(Self {
             client: ObjectClient::new(store.records(), store.event_store(), environment),
             service: service.with_backups(store.backups()),

@@ -153,6 +153,14 @@ name!(
     HolderId, "holder", 512
 );
 
+impl HolderId {
+    /// The holder that a process is, unless it is given another: `process PID:NONCE`.
+    pub(crate) fn of_process(process: u32, nonce: Uuid) -> Self {
+        let nonce = nonce.simple().to_string();
+        Self(format!("process {process}:{}", &nonce[..8]).into())
+    }
+}
+
 /// A business entity whose events are one stream at a time: `order/123`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -10,12 +10,12 @@ use esm_core::event::Revision;
 use esm_core::id::{
     CommitId, Epoch, HolderId, MigrationId, ObjectId, StoreId, StreamId, StreamName, StreamRef,
 };
-use esm_core::migration::{
-    self, Action, BulkOptions, CopyOptions, JournalEntry, JournalRecord, JournalState, Observed,
-    Outcome, PlannedMigration, UndoAction, Verified,
-};
+use esm_core::migration::PlannedMigration;
 use esm_core::object::ChainEnd;
 use esm_core::object::ObjectDocument;
+use esm_core::protocol::decisions::{self, Action, Observed, UndoAction, Verified};
+use esm_core::protocol::journal::{JournalEntry, JournalRecord, JournalState, Outcome};
+use esm_core::protocol::planned::{BulkOptions, CopyOptions};
 use esm_core::store::{self, Tail};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -137,13 +137,13 @@ impl Names {
         run: &Run,
         sight: &Sight,
         source_events: u8,
-        target_state: migration::TargetState,
+        target_state: decisions::TargetState,
     ) -> Action {
         let verified = run.compared.map(|(source_events, target_events)| Verified {
             source_events: revision(source_events),
             target_events: revision(target_events),
         });
-        migration::decide(&Observed {
+        decisions::next(&Observed {
             target: self.stream(run.target),
             close: sight.source.close.map(|close| self.close(close)),
             fenced: sight.source.fenced,
@@ -159,7 +159,7 @@ impl Names {
     /// `migration::decide_undo`: what an undo does next.
     pub(crate) fn decide_undo(&self, run: &Run, close: Option<Close>, fenced: bool) -> UndoAction {
         let close = close.map(|close| self.close(close));
-        migration::decide_undo(close.as_ref(), fenced, &self.stream(run.target))
+        decisions::undo(close.as_ref(), fenced, &self.stream(run.target))
     }
 
     /// `ObjectDocument::follow`, over all these Closes: the next version of the document, if there

@@ -7,6 +7,7 @@
 //! ```
 
 use esm_azure::{Connection, OpenOptions};
+use esm_core::backup::BackupOptions;
 use esm_core::clock::Environment;
 use esm_core::event::Event;
 use esm_core::id::{EventId, EventType, ObjectId};
@@ -51,12 +52,11 @@ async fn main() -> Result<()> {
 
     // There, with the backup in Azure too.
     let service =
-        MigrationService::new(stores, home.records(), home.locks())?.with_backups(azure.backups());
+        MigrationService::new(stores, home.records(), home.locks()).with_backups(azure.backups());
     let there = service
         .migrate(order.clone())
         .to_store(azure.event_store())
-        .backup(|backup| backup.include_document())
-        .verify(|verify| verify.counts().checksums());
+        .backup(BackupOptions::new().include_document());
     let result = there.execute().await?;
     assert!(result.is_success(), "{result:?}");
     assert_eq!(orders.load(&order).await?.stream().store, azure.id());
@@ -68,8 +68,7 @@ async fn main() -> Result<()> {
     let back = service
         .migrate(order.clone())
         .again()
-        .to_store(home.event_store())
-        .verify(|verify| verify.counts().checksums());
+        .to_store(home.event_store());
     let result = back.execute().await?;
     assert!(result.is_success(), "{result:?}");
     assert_eq!(orders.load(&order).await?.stream().store, home.id());

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use esm_core::Result;
+use esm_core::backup::BackupOptions;
+use esm_core::migration::BookClosingOptions;
+use esm_core::migration::ProgressOptions;
 use esm_core::store::Compression;
 use esm_library_examples::Shop;
 use futures::TryStreamExt as _;
@@ -18,15 +21,15 @@ async fn main() -> Result<()> {
     let result = shop
         .service
         .migrate_all()
-        .backup(|backup| {
-            backup
+        .backup(
+            BackupOptions::new()
                 .include_document()
                 .compression(Compression::Zstd { level: 9 })
                 .retention(30 * day)
-                .tag("ticket", "SHOP-42")
-        })
-        .progress(|progress| {
-            progress
+                .tag("ticket", "SHOP-42"),
+        )
+        .progress(
+            ProgressOptions::default()
                 .every(Duration::from_millis(250))
                 .on_progress(|p| {
                     println!(
@@ -35,13 +38,13 @@ async fn main() -> Result<()> {
                         p.objects_done
                     );
                 })
-                .on_completed(|p| println!("  {} after {:?}", p.status, p.elapsed))
-        })
-        .close_books(|books| {
-            books
-                .archive(|archive| archive)
-                .metadata("approved by", "Sam")
-        })
+                .on_completed(|p| println!("  {} after {:?}", p.status, p.elapsed)),
+        )
+        .close_books(
+            BookClosingOptions::new()
+                .archive(BackupOptions::new())
+                .metadata("approved by", "Sam"),
+        )
         .execute()
         .await?;
     assert!(result.is_success(), "{:?}", result.error);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use esm_core::backup::BackupOptions;
 use esm_core::event::Event;
 use esm_core::id::BackupId;
 use esm_core::store::{
@@ -111,7 +112,7 @@ async fn main() -> Result<()> {
     let result = shop
         .service
         .migrate(order)
-        .backup(|backup| backup.provider(Arc::clone(&twofold)))
+        .backup(BackupOptions::new().provider(Arc::clone(&twofold)))
         .execute()
         .await?;
     assert!(result.is_success(), "{:?}", result.error);

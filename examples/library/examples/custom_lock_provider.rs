@@ -195,7 +195,7 @@ async fn main() -> Result<()> {
         shop.store.event_store(),
         shop.store.records(),
         Arc::clone(&locks) as Arc<dyn LockProvider>,
-    )?;
+    );
 
     let result = service.migrate(order).execute().await?;
     assert!(result.is_success(), "{:?}", result.error);

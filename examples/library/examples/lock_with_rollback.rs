@@ -24,7 +24,7 @@ async fn main() -> Result<()> {
                 .lease(Duration::from_secs(30)) // how long it holds if this process dies
                 .heartbeat(Duration::from_secs(5)) // how often it is renewed
         })
-        .verify(|verify| verify.counts().checksums().custom("no notes", no_notes))
+        .check_with("no notes", no_notes)
         .with_rollback()
         .execute()
         .await?;

@@ -56,7 +56,7 @@ impl Shop {
         let environment = Environment::system();
         Ok(Self {
             orders: ObjectClient::new(store.records(), store.event_store(), environment),
-            service: MigrationService::new(store.event_store(), store.records(), store.locks())?
+            service: MigrationService::new(store.event_store(), store.records(), store.locks())
                 .with_backups(store.backups()),
             store,
         })

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use esm_core::error::{ErrorKind, Result as EsmResult};
 use esm_core::id::{FencingToken, LockName};
+use esm_core::migration::CutoverOptions;
 use esm_core::migration::{MigrationResult, MigrationService, OnFailure};
 use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 use esm_objectstore::OpenOptions;
@@ -38,16 +39,16 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let store = Storage::named(&options.store);
     let store = store.open(OpenOptions::new()).await?;
     let locks = Arc::new(GenerousLocks::default());
-    let service = MigrationService::new(store.event_store(), store.records(), locks)?;
+    let service = MigrationService::new(store.event_store(), store.records(), locks);
     if !options.resume {
         let migration = service
             .migrate_all()
-            .transform_with(transformation::up()?)
+            .transform(transformation::up()?)
             // where `esm` looks for the program when it resumes what this one began
             .annotate("esm.transform.name", transformation::NAME)
             .annotate("esm.transform.jq", transformation::program()?)
             // nothing tells applications to leave a Close its turn
-            .cutover(|cutover| cutover.attempts(100_000))
+            .cutover(CutoverOptions::default().attempts(100_000))
             .on_failure(OnFailure::Continue);
         return settle(migration.execute().await);
     }
@@ -55,7 +56,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     for state in active {
         let migration = service
             .resume(state.migration)
-            .transform_with(transformation::up()?);
+            .transform(transformation::up()?);
         match migration.execute().await {
             // it has ended since it was found
             Err(error) if *error.kind() == ErrorKind::AlreadyExists => println!("{error:?}"),

@@ -116,7 +116,7 @@ impl World {
             store.event_store(),
             store.records(),
             store.locks(),
-        )?)
+        ))
     }
 
     /// What a process printed.

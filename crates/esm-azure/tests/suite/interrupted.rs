@@ -68,7 +68,6 @@ fn migrator(store: &Store, plan: &FaultPlan) -> MigrationService {
     let actor = plan.actor("migrator");
     let events = actor.event_store(store.event_store());
     MigrationService::new(events, store.records(), store.locks())
-        .unwrap()
         .with_holder(HolderId::new("first").unwrap())
 }
 
@@ -412,7 +411,7 @@ async fn a_container_that_is_deleted() {
     plan.inject(MIDDLE, Fault::Interject(deletion));
     let service = |to| {
         let stores = Stores::new(home.event_store()).with(to);
-        MigrationService::new(stores, home.records(), home.locks()).unwrap()
+        MigrationService::new(stores, home.records(), home.locks())
     };
     let first = service(Arc::clone(&to));
     let error = fails(migration(&first).to_store(to)).await;

@@ -58,8 +58,7 @@ impl Scene {
         let environment = Environment::system();
         Some(Self {
             client: ObjectClient::new(store.records(), store.event_store(), environment),
-            service: MigrationService::new(store.event_store(), store.records(), store.locks())
-                .unwrap(),
+            service: MigrationService::new(store.event_store(), store.records(), store.locks()),
             place,
         })
     }

@@ -13,6 +13,7 @@ use esm_testkit::{Rule, Rules, events};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::place::{connection, fresh_address};
+use esm_core::backup::BackupOptions;
 
 /// Sends requests in real time, while the run that they belong to is frozen: the time of a sweep
 /// jumps ahead whenever it has nothing to do, and waiting for a server would look like that.
@@ -49,7 +50,7 @@ fn scenario(azurite: Azurite, real_time: Handle) -> Scenario {
         .transform(Rules::new(rules))
         .describe(|migration| {
             let migration = migration.cells(2, 1 << 20);
-            migration.backup(|backup| backup.include_document())
+            migration.backup(BackupOptions::new().include_document())
         })
         .at(move || {
             let account = connection(&azurite, &azurite.url());

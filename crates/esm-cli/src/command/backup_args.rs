@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use esm_core::backup::BackupOptions;
+use esm_core::migration::BookClosingOptions;
 use esm_core::migration::MigrationBuilder;
 use esm_core::store::{BackupProvider, Compression};
 use esm_core::{Error, Result};
@@ -79,7 +80,7 @@ impl BackupArgs {
             if let Some(keep) = self.backup_keep {
                 options = options.retention(keep.0);
             }
-            builder = Places::backup(builder.backup(|_| options), url);
+            builder = Places::backup(builder.backup(options), url);
         } else if self.backup_keep.is_some() {
             return Err(Error::invalid("--backup-keep without a backup")
                 .with_hint("name the store of the backup with --backup URL"));
@@ -98,16 +99,14 @@ impl BackupArgs {
         session: &Session,
         access: Access,
     ) -> Result<MigrationBuilder> {
-        let notes = args::map(&self.notes);
-        builder = builder.close_books(|books| {
-            let notes = notes.into_iter();
-            notes.fold(books, |books, (key, value)| books.metadata(key, value))
-        });
+        let notes = args::map(&self.notes).into_iter();
+        let books = BookClosingOptions::new();
+        let books = notes.fold(books, |books, (key, value)| books.metadata(key, value));
         if self.no_archive {
-            return Ok(builder);
+            return Ok(builder.close_books(books));
         }
         let options = self.options(url, session, access).await?;
-        builder = builder.close_books(|books| books.archive(|_| options));
+        builder = builder.close_books(books.archive(options));
         Ok(match url {
             Some(url) => Places::archive(builder, url),
             None => builder,

@@ -106,7 +106,7 @@ impl LiveArgs {
     ) -> Result<MigrationBuilder> {
         let cutover = self.cutover.options()?;
         let builder = builder
-            .cutover(|_| cutover)
+            .cutover(cutover)
             .phases(self.phases.into())
             .limits(self.limits.change());
         match &self.to {

@@ -95,7 +95,7 @@ async fn execute(
     plan: Option<&MigrationPlan>,
 ) -> Result<Exit> {
     let (watch, options) = migration::watched(session, "migrate");
-    let builder = builder.progress(|_| options);
+    let builder = builder.progress(options);
     let ended = match plan {
         Some(plan) => builder.execute_plan(plan).await,
         None => builder.execute().await,

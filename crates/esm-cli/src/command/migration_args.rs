@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use esm_core::Result;
 use esm_core::id::{StreamId, StreamName};
-use esm_core::migration::{
-    BulkOptions, CopyOptions, MigrationBuilder, MigrationService, OnFailure,
-};
+use esm_core::migration::{MigrationBuilder, MigrationService, OnFailure};
+use esm_core::protocol::planned::{BulkOptions, CopyOptions};
 use esm_core::store::OnRetired;
 
 use super::backup_args::BackupArgs;
@@ -146,7 +145,7 @@ async fn transformed(builder: MigrationBuilder, path: &Path) -> Result<Migration
     let program = Program::read(path).await?;
     Ok(program
         .annotate(Role::Transform, builder)
-        .transform_with(program.compile()?))
+        .transform(program.compile()?))
 }
 
 impl FailureArgs {
@@ -155,7 +154,7 @@ impl FailureArgs {
             let program = Program::read(path).await?;
             builder = program
                 .annotate(Role::Down, builder)
-                .reversible_with_shared(program.compile()?);
+                .reversible_with(program.compile()?);
         }
         if let Some(window) = self.reversible_for {
             builder = builder.reversible_for(window.0);

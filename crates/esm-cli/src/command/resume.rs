@@ -1,7 +1,8 @@
 //! `esm resume`
 
 use esm_core::id::MigrationId;
-use esm_core::migration::{ControlAction, MigrationService, MigrationStatus};
+use esm_core::migration::{MigrationService, MigrationStatus};
+use esm_core::protocol::control::ControlAction;
 use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
 use serde::Serialize;
@@ -128,7 +129,7 @@ impl Resume {
             builder = resumed(session, plan, builder).await?;
         }
         let (watch, options) = migration::watched(session, "resume");
-        let ended = builder.progress(|_| options).execute().await;
+        let ended = builder.progress(options).execute().await;
         watch.end();
         migration::finish(session, &ended?, expected)
     }

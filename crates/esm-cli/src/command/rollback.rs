@@ -79,7 +79,7 @@ impl Rollback {
             return show(session, &builder.dry_run().await?);
         }
         let (watch, options) = migration::watched(session, "roll back");
-        let ended = builder.progress(|_| options).execute().await;
+        let ended = builder.progress(options).execute().await;
         watch.end();
         migration::finish(session, &ended?, Expected::Undone)
     }
@@ -91,7 +91,7 @@ impl Rollback {
         let mut builder = service
             .roll_back(self.migration)
             .limits(self.limits.change())
-            .cutover(|_| cutover)
+            .cutover(cutover)
             .reason(&self.reason)
             .lock(|options| self.lock.apply(options))
             .cancel_on(session.interrupt().token().clone());
@@ -99,7 +99,7 @@ impl Rollback {
             builder = builder.on_failure(OnFailure::Continue);
         }
         if let Some(program) = program {
-            builder = builder.down_with(program.compile()?);
+            builder = builder.down(program.compile()?);
             // it is the transformation of the migration that reverses
             for (key, value) in program.annotations(Role::Transform) {
                 builder = builder.annotate(key, value);

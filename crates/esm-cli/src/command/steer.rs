@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use esm_core::Result;
 use esm_core::id::MigrationId;
-use esm_core::migration::ControlAction;
+use esm_core::protocol::control::ControlAction;
 
 use super::limit_args::LimitArgs;
 use crate::args::Span;

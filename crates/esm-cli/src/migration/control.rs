@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use esm_core::id::MigrationId;
-use esm_core::migration::{Answer, Command, CommandReceipt, ControlAction, MigrationService};
+use esm_core::migration::{CommandReceipt, MigrationService};
+use esm_core::protocol::control::{Answer, Command, ControlAction};
 use esm_core::{Error, Result};
 use futures::TryStreamExt as _;
 use serde::Serialize;

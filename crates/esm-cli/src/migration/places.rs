@@ -58,10 +58,10 @@ pub(crate) async fn as_planned(
 ) -> Result<MigrationBuilder> {
     let mut builder = service.migrate_as_planned(plan);
     if let Some(program) = Program::of_plan(&plan.annotations, Role::Transform) {
-        builder = builder.transform_with(program.compile()?);
+        builder = builder.transform(program.compile()?);
     }
     if let Some(down) = Program::of_plan(&plan.annotations, Role::Down) {
-        builder = builder.reversible_with_shared(down.compile()?);
+        builder = builder.reversible_with(down.compile()?);
     }
     let places = Places::of_plan(plan);
     if let Some(url) = places.get(TARGET) {
@@ -72,11 +72,11 @@ pub(crate) async fn as_planned(
     }
     if let Some(url) = places.get(BACKUP) {
         let backups = session.backups_at(Some(url), access).await?;
-        builder = builder.backup(|options| options.provider(backups));
+        builder = builder.backups(backups);
     }
     if let Some(url) = places.get(ARCHIVE) {
         let archives = session.backups_at(Some(url), access).await?;
-        builder = builder.close_books(|books| books.archive(|o| o.provider(archives)));
+        builder = builder.archives(archives);
     }
     Ok(builder)
 }
@@ -90,7 +90,7 @@ pub(crate) async fn resumed(
     plan: &PlannedMigration,
     builder: ResumeBuilder,
 ) -> Result<ResumeBuilder> {
-    let mut builder = builder.transform_with(transformation(&plan.annotations)?);
+    let mut builder = builder.transform(transformation(&plan.annotations)?);
     let places = Places::of_plan(plan);
     if let Some(url) = places.get(TARGET) {
         builder = builder.to_store(session.target_at(url, Access::Write).await?.0);

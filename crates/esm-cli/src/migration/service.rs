@@ -19,7 +19,7 @@ pub(crate) fn service(session: &Session) -> Result<MigrationService> {
         session.stores().clone(),
         Arc::clone(session.records()),
         Arc::clone(session.locks()),
-    )?;
+    );
     Ok(service
         .with_backups(session.backups())
         .with_environment(session.environment().clone())

@@ -112,8 +112,22 @@ type CheckFn =
 /// A check made of a closure.
 #[derive(Clone)]
 pub(crate) struct FunctionCheck {
-    pub(crate) name: String,
-    pub(crate) check: Arc<CheckFn>,
+    name: String,
+    check: Arc<CheckFn>,
+}
+
+impl FunctionCheck {
+    pub(crate) fn new<F, Fut>(name: impl Into<String>, check: F) -> Self
+    where
+        F: Fn(ComparedStreams) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = std::result::Result<(), String>> + Send + 'static,
+    {
+        let check = move |streams| -> BoxFuture<'static, _> { Box::pin(check(streams)) };
+        Self {
+            name: name.into(),
+            check: Arc::new(check),
+        }
+    }
 }
 
 impl fmt::Debug for FunctionCheck {

@@ -33,23 +33,10 @@ pub(crate) mod step;
 pub use crate::cutover::checks::{ComparedStreams, VerificationCheck};
 pub use crate::cutover::meter::StageTimes;
 pub use crate::cutover::source::down::NO_DOWN;
-pub use crate::protocol::control::{
-    Answer, Command, ControlAction, ControlEntry, ControlRecord, ControlState, Desired, Limit,
-    Settings, SettingsChange, Situation, TrackedCommand, Undo, judge as judge_command,
-};
-pub use crate::protocol::decisions::{
-    Action, Observed, TargetState, UndoAction, Verified, next as decide, undo as decide_undo,
-};
+pub use crate::protocol::control::{Limit, SettingsChange};
 pub use crate::protocol::gate::{CutoverMode, CutoverOptions};
-pub use crate::protocol::journal::{
-    Batch, IllegalRecord, JournalEntry, JournalRecord, JournalState, Outcome, Stopped,
-    VerifiedCheckpoint,
-};
-pub use crate::protocol::phase::{self, MigrationPhase, PhaseSignal};
-pub use crate::protocol::planned::{
-    BookClosing, BulkOptions, CopyOptions, MigrationStrategy, OnFailure, PlannedMigration, Scope,
-};
-pub use crate::protocol::reversal::{Reverses, WayBack};
+pub use crate::protocol::phase::MigrationPhase;
+pub use crate::protocol::planned::{MigrationStrategy, OnFailure, PlannedMigration, Scope};
 pub use crate::protocol::routing::PublishPhases;
 pub use crate::protocol::statistics::{
     ObjectFailure, ObjectFate, ObjectReport, Statistics, VerificationResult,
@@ -57,7 +44,7 @@ pub use crate::protocol::statistics::{
 pub use crate::protocol::status::{MigrationStatus, Step};
 pub use control::{CommandReceipt, ControlOptions, MigrationControl, WatchedMigration};
 pub use describe::builder::MigrationBuilder;
-pub use describe::options::{BookClosingOptions, VerifyOptions};
+pub use describe::options::BookClosingOptions;
 pub use describe::resume::ResumeBuilder;
 pub use describe::rollback::{RollBackBuilder, RollBackPlan};
 pub use limits::hooks::{HookEvent, HookPoint, Hooks};
@@ -66,6 +53,6 @@ pub use lock::held_lock::{HeldLock, LockDemand};
 pub use lock::options::LockOptions;
 pub use plan::plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};
 pub use plan::way_back::WayBackFindings;
-pub use report::progress::{Progress, ProgressCallback, ProgressOptions};
+pub use report::progress::{Progress, ProgressOptions};
 pub use report::result::MigrationResult;
 pub use service::{MigrationService, MigrationState};

@@ -65,25 +65,20 @@ impl MigrationService {
     /// A service over these providers, with the machine's clock. The home store is where new objects
     /// begin, and the records and locks are about its objects; the other stores are those that their
     /// streams have moved to, or are to.
-    ///
-    /// # Errors
-    /// None today; `Invalid` is reserved for providers that do not fit together.
     pub fn new(
         stores: impl Into<Stores>,
         records: Arc<dyn Records>,
         locks: Arc<dyn LockProvider>,
-    ) -> Result<Self> {
+    ) -> Self {
         let environment = Environment::system();
-        let nonce = environment.uuid_v4().simple().to_string();
-        let holder = HolderId::new(format!("process {}:{}", std::process::id(), &nonce[..8]))?;
-        Ok(Self {
+        Self {
             stores: stores.into(),
             records,
             locks,
             backups: None,
+            holder: HolderId::of_process(std::process::id(), environment.uuid_v4()),
             environment,
-            holder,
-        })
+        }
     }
 
     /// Where backups and archives go, unless a migration says otherwise.

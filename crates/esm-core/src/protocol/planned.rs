@@ -11,6 +11,7 @@ use crate::protocol::gate::CutoverOptions;
 use crate::protocol::reversal::{Reverses, WayBack};
 use crate::protocol::routing::PublishPhases;
 use crate::store::{BackupSettings, OnRetired};
+use crate::transform::{EventTransformer as _, Identity};
 
 /// How a stream is moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -211,6 +212,35 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl PlannedMigration {
+    /// A plan with the defaults, which lacks its id, its time and the fingerprint of its
+    /// transformation: those of nothing stand for them.
+    pub(crate) fn draft(store: StoreId, scope: Scope) -> Self {
+        Self {
+            migration: MigrationId::from_uuid(uuid::Uuid::nil()),
+            created_at: Timestamp::UNIX_EPOCH,
+            store,
+            scope,
+            source: None,
+            target: None,
+            target_store: None,
+            strategy: MigrationStrategy::default(),
+            fingerprint: Identity.fingerprint(),
+            copy: CopyOptions::default(),
+            bulk: BulkOptions::default(),
+            on_retired: None,
+            cutover: CutoverOptions::default(),
+            phases: PublishPhases::default(),
+            throttle: SettingsChange::default(),
+            backup: None,
+            close_books: None,
+            rollback_on_failure: false,
+            again: false,
+            reverses: None,
+            way_back: WayBack::default(),
+            annotations: BTreeMap::new(),
+        }
+    }
+
     /// The logical name of the target of an object with this many terminated streams.
     pub(crate) fn target_name(
         &self,

@@ -2,9 +2,8 @@
 
 use esm_core::ErrorKind;
 use esm_core::id::{MigrationId, ObjectId};
-use esm_core::migration::{
-    JournalRecord, JournalState, MigrationResult, MigrationService, MigrationStatus, Outcome,
-};
+use esm_core::migration::{MigrationResult, MigrationService, MigrationStatus};
+use esm_core::protocol::journal::{JournalRecord, JournalState, Outcome};
 use esm_core::store::{RecordCollection, RecordKey, Records as _};
 use esm_testkit::faults::{At, Fault, FaultPlan};
 use futures::TryStreamExt as _;

@@ -183,7 +183,7 @@ async fn found(defect: Defect) -> Finding {
     adopted.await.unwrap();
 
     let events: Arc<dyn EventStore> = store.clone();
-    let service = MigrationService::new(events, records, world.locks()).unwrap();
+    let service = MigrationService::new(events, records, world.locks());
     let migration = || service.migrate(object.clone()).transform(rules());
     let refused = [
         migration().build().map(drop).unwrap_err(),

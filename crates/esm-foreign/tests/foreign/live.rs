@@ -194,7 +194,7 @@ async fn writers_of_the_native_client_and_of_esm_go_on_through_two_migrations() 
     let service = world.migrator(4, &FaultPlan::new().actor("migrator")).await;
     let service = service.with_environment(Environment::system());
     // five writers of one object, in memory, are faster than most Closes (R6)
-    let patient = |cutover: CutoverOptions| cutover.attempts(100_000);
+    let patient = CutoverOptions::default().attempts(100_000);
     let first = service.migrate(object.clone()).transform(rules());
     let first = first.cutover(patient);
     let first = first.execute().await.unwrap();

@@ -63,7 +63,7 @@ impl World {
         // each believes that it holds the lock
         let locks = esm_testkit::memory::MemoryLocks::new(environment(seed).clock);
         let locks = actor.locks(Arc::new(locks));
-        let service = MigrationService::new(events, records, locks).unwrap();
+        let service = MigrationService::new(events, records, locks);
         service.with_environment(environment(seed))
     }
 
@@ -195,7 +195,7 @@ async fn an_undo_is_abandoned_where_a_fence_would_show_and_rolled_back_where_not
         let migration = service.migrate(world.object.clone()).transform(rules());
         let vetoed = migration
             .with_rollback()
-            .verify(|verify| verify.custom("never", |_| async { Err("no".to_owned()) }));
+            .check_with("never", |_| async { Err("no".to_owned()) });
         let result = vetoed.execute().await.unwrap();
         let error = result.error.unwrap();
         assert_eq!(*error.kind(), ErrorKind::VerificationFailed);

@@ -2,7 +2,7 @@
 //!
 //! Stands for `migration::object`, `attempt` and `step/`: I/O around `migration::decide`.
 
-use esm_core::migration::{Action, TargetState};
+use esm_core::protocol::decisions::{Action, TargetState};
 
 use crate::production::FINAL_ROUND;
 use crate::protocol::{Protocol, reversed};

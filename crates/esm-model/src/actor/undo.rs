@@ -2,7 +2,7 @@
 //!
 //! Stands for `migration::undo` and `step::roll_back`: I/O around `migration::decide_undo`.
 
-use esm_core::migration::UndoAction;
+use esm_core::protocol::decisions::UndoAction;
 
 use super::run::fence;
 use crate::protocol::Protocol;

@@ -24,7 +24,7 @@ pub struct Record {
     pub entry: Entry,
 }
 
-/// What a journal records, as `esm_core::migration::JournalEntry`.
+/// What a journal records, as `esm_core::protocol::journal::JournalEntry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Entry {
     /// A new holder has taken over.

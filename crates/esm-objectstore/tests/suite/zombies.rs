@@ -27,7 +27,6 @@ async fn process(objects: &Arc<dyn ObjectStore>, seed: u64, plan: &FaultPlan) ->
         // its own: it believes whatever it likes
         Arc::new(MemoryLocks::new(Arc::clone(&environment.clock))),
     )
-    .unwrap()
     .with_environment(environment)
 }
 

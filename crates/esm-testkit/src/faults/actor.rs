@@ -144,7 +144,6 @@ impl Actor {
             self.records(records),
             self.locks(world.locks()),
         );
-        let service = service.expect("its providers fit together");
         let service = service.with_backups(self.backups(world.backups()));
         service.with_environment(world.environment.clone())
     }

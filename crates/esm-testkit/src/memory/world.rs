@@ -109,8 +109,7 @@ impl MemoryWorld {
 
     /// Returns a service that migrates the objects of this world, with its backups.
     pub fn migration_service(&self) -> MigrationService {
-        let service = MigrationService::new(self.event_store(), self.records(), self.locks())
-            .expect("its providers fit together");
+        let service = MigrationService::new(self.event_store(), self.records(), self.locks());
         let service = service.with_backups(self.backups());
         service.with_environment(self.environment.clone())
     }

@@ -135,7 +135,7 @@ impl<'a> Simulation<'a> {
             self.place.opened_by(&actor, &environment).await,
             actor.records(Arc::clone(&self.place.records)),
             actor.locks(locks),
-        )?
+        )
         .with_backups(actor.backups(Arc::clone(&self.place.backups)))
         .with_environment(environment)
         .with_holder(HolderId::new(holder)?);
@@ -258,10 +258,7 @@ impl Process {
         });
         let forward = forward.ok_or_else(|| Error::not_found("nothing to undo"))?;
         let builder = self.service.roll_back(forward.migration);
-        builder
-            .down_with(Arc::clone(&reversal.down))
-            .execute()
-            .await
+        builder.down(Arc::clone(&reversal.down)).execute().await
     }
 
     /// Begins the scenario's migration.
@@ -274,14 +271,14 @@ impl Process {
             [only] => self.service.migrate(only.clone()),
             _ => self.service.migrate_many(objects),
         };
-        let builder = builder.transform_with(Arc::clone(&scenario.transformer));
+        let builder = builder.transform(Arc::clone(&scenario.transformer));
         (scenario.describe)(builder).execute().await
     }
 
     /// Describes how to resume this migration of the scenario.
     pub(super) fn resume(&self, scenario: &Scenario, migration: MigrationId) -> ResumeBuilder {
         let builder = self.service.resume(migration);
-        builder.transform_with(scenario.applied())
+        builder.transform(scenario.applied())
     }
 
     /// Describes how to undo an unfinished migration.

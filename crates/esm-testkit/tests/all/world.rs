@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use esm_core::backup::BackupOptions;
 use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::{EventId, Fingerprint};
+use esm_core::migration::BookClosingOptions;
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_testkit::{Rule, Rules, World, event, events};
 
@@ -153,7 +155,7 @@ fn many_objects_are_migrated_together_with_books_and_rollback() {
     let rules = Rules::new([("Dropped", Rule::Drop), ("Split", Rule::Split(2))]);
     let mut world = World::new(rules).runs(24).migration(|builder| {
         let builder = builder.with_rollback();
-        builder.close_books(|books| books.archive(|archive| archive))
+        builder.close_books(BookClosingOptions::new().archive(BackupOptions::new()))
     });
     for object in 0..3 {
         let events = events(format!("{object}-"), ["Kept", "Dropped", "Split", "Kept"]);

@@ -1,6 +1,5 @@
 //! Describing a migration, fluently.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
 use crate::migration::describe::options::{BookClosingOptions, RunOptions};
 use crate::migration::describe::run_methods::run_methods;
-use crate::migration::lock::options::LockOptions;
 use crate::migration::plan::plan::{MigrationPlan, PlanDepth};
 use crate::migration::plan::planner::Planner;
 use crate::migration::report::result::MigrationResult;
@@ -17,9 +15,8 @@ use crate::migration::service::MigrationService;
 use crate::protocol::control::SettingsChange;
 use crate::protocol::gate::CutoverOptions;
 use crate::protocol::planned::{
-    BookClosing, BulkOptions, CopyOptions, MigrationStrategy, OnFailure, PlannedMigration, Scope,
+    BookClosing, MigrationStrategy, OnFailure, PlannedMigration, Scope,
 };
-use crate::protocol::reversal::WayBack;
 use crate::protocol::routing::PublishPhases;
 use crate::store::{BackupSettings, EventStore, OnRetired};
 use crate::transform::EventTransformer;
@@ -29,23 +26,14 @@ use crate::transform::EventTransformer;
 #[must_use = "a builder does nothing until it is executed"]
 pub struct MigrationBuilder {
     pub(super) service: MigrationService,
-    pub(super) scope: Scope,
+    /// The plan so far. [`build`](Self::build) gives it its id, its time, and what depends on them.
+    pub(super) draft: PlannedMigration,
+    /// Why the target's name is invalid, if it is.
+    pub(super) invalid_target: Option<String>,
     pub(super) source: Option<StreamId>,
-    pub(super) target: Option<std::result::Result<StreamName, String>>,
     pub(super) target_store: Option<Arc<dyn EventStore>>,
-    pub(super) strategy: MigrationStrategy,
-    pub(super) cutover: CutoverOptions,
-    pub(super) phases: PublishPhases,
-    pub(super) limits: SettingsChange,
-    pub(super) copy: CopyOptions,
-    pub(super) bulk: BulkOptions,
     pub(super) backup: Option<BackupOptions>,
     pub(super) books: Option<BookClosingOptions>,
-    pub(super) rollback: bool,
-    pub(super) again: bool,
-    pub(super) on_retired: Option<OnRetired>,
-    pub(super) window: Option<Duration>,
-    pub(super) annotations: BTreeMap<String, String>,
     pub(super) depth: PlanDepth,
     pub(super) run: RunOptions,
 }
@@ -53,47 +41,30 @@ pub struct MigrationBuilder {
 impl MigrationBuilder {
     pub(crate) fn new(service: MigrationService, scope: Scope) -> Self {
         Self {
+            draft: PlannedMigration::draft(service.stores.home().id(), scope),
             service,
-            scope,
+            invalid_target: None,
             source: None,
-            target: None,
             target_store: None,
-            strategy: MigrationStrategy::default(),
-            cutover: CutoverOptions::default(),
-            phases: PublishPhases::default(),
-            limits: SettingsChange::default(),
-            copy: CopyOptions::default(),
-            bulk: BulkOptions::default(),
             backup: None,
             books: None,
-            rollback: false,
-            again: false,
-            on_retired: None,
-            window: None,
-            annotations: BTreeMap::new(),
             depth: PlanDepth::All,
             run: RunOptions::default(),
         }
     }
 
-    /// The description that a plan was made of, but for what a plan cannot hold.
+    /// The description that a plan was made of, except for what a plan cannot hold.
     pub(crate) fn of_plan(service: MigrationService, plan: &PlannedMigration) -> Self {
         Self {
             source: plan.source.as_ref().map(|source| source.stream.clone()),
-            target: plan.target.clone().map(Ok),
-            strategy: plan.strategy,
-            cutover: plan.cutover,
-            phases: plan.phases,
-            limits: plan.throttle,
-            copy: plan.copy,
-            bulk: plan.bulk,
             backup: plan.backup.as_ref().map(BackupOptions::of_settings),
             books: plan.close_books.as_ref().map(BookClosingOptions::of_plan),
-            rollback: plan.rollback_on_failure,
-            again: plan.again,
-            on_retired: plan.on_retired,
-            window: plan.way_back.window,
-            annotations: plan.annotations.clone(),
+            draft: PlannedMigration {
+                // both are given again, with the store itself and with the transformer
+                target_store: None,
+                reverses: None,
+                ..plan.clone()
+            },
             ..Self::new(service, plan.scope.clone())
         }
     }
@@ -107,7 +78,10 @@ impl MigrationBuilder {
     /// The target's logical name, for a single object; `{name}-{key}-v{generation}` unless told.
     /// The stored stream id adds a suffix, so that no id is ever used twice.
     pub fn to_stream(mut self, name: impl AsRef<str>) -> Self {
-        self.target = Some(StreamName::new(name).map_err(|e| e.to_string()));
+        match StreamName::new(name) {
+            Ok(name) => (self.draft.target, self.invalid_target) = (Some(name), None),
+            Err(invalid) => self.invalid_target = Some(invalid.to_string()),
+        }
         self
     }
 
@@ -122,54 +96,37 @@ impl MigrationBuilder {
         self
     }
 
-    /// How every event is transformed; unless told, events stay as they are.
+    /// How every event is transformed. Defaults to leaving events as they are. A shared
+    /// `Arc<dyn EventTransformer>` is a transformer too.
     pub fn transform(mut self, transformer: impl EventTransformer) -> Self {
         self.run.transformer = Some(Arc::new(transformer));
         self
     }
 
-    /// As [`transform`](Self::transform), for a transformer that is shared.
-    pub fn transform_with(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
-        self.run.transformer = Some(transformer);
-        self
-    }
-
-    /// Declares how events that are appended after the cutover would become what old code knows, if
-    /// it is rolled back then. The plan says until which event that works; a rollback may be given
-    /// this `down` or another.
+    /// Declares how events that are appended after the cutover are transformed to what old code
+    /// knows, if the migration is rolled back then. The plan says up to which event that works; a
+    /// rollback may be given this `down` or another.
     pub fn reversible_with(mut self, down: impl EventTransformer) -> Self {
         self.run.down = Some(Arc::new(down));
-        self
-    }
-
-    /// As [`reversible_with`](Self::reversible_with), for a transformer that is shared.
-    pub fn reversible_with_shared(mut self, down: Arc<dyn EventTransformer>) -> Self {
-        self.run.down = Some(down);
         self
     }
 
     /// How long after its end it can be rolled back; for ever unless told. Then it is final. No
     /// matter of safety, and nothing is deleted.
     pub fn reversible_for(mut self, window: Duration) -> Self {
-        self.window = Some(window);
+        self.draft.way_back.window = Some(window);
         self
     }
 
     /// How the stream is moved.
     pub fn strategy(mut self, strategy: MigrationStrategy) -> Self {
-        self.strategy = strategy;
+        self.draft.strategy = strategy;
         self
     }
 
     /// Backs up before anything is copied.
-    pub fn backup(mut self, options: impl FnOnce(BackupOptions) -> BackupOptions) -> Self {
-        self.backup = Some(options(self.backup.take().unwrap_or_default()));
-        self
-    }
-
-    /// How the lock is taken and held.
-    pub fn lock(mut self, options: impl FnOnce(LockOptions) -> LockOptions) -> Self {
-        self.run.lock = options(self.run.lock);
+    pub fn backup(mut self, options: BackupOptions) -> Self {
+        self.backup = Some(options);
         self
     }
 
@@ -178,79 +135,76 @@ impl MigrationBuilder {
     /// The limits that it begins with; [`MigrationControl::set`](crate::migration::MigrationControl::set)
     /// changes them while it runs.
     pub fn limits(mut self, limits: SettingsChange) -> Self {
-        self.limits = limits;
+        self.draft.throttle = limits;
         self
     }
 
     /// When a source that is ready may be closed; at once unless told.
-    pub fn cutover(mut self, options: impl FnOnce(CutoverOptions) -> CutoverOptions) -> Self {
-        self.cutover = options(self.cutover);
+    pub fn cutover(mut self, options: CutoverOptions) -> Self {
+        self.draft.cutover = options;
         self
     }
 
     /// Whether phases are published to applications; for large streams unless told.
     pub fn phases(mut self, phases: PublishPhases) -> Self {
-        self.phases = phases;
+        self.draft.phases = phases;
         self
     }
 
     /// Most source events that are left to copy and compare when a source is to be closed; 1,024
     /// unless told. More are caught up with before, while writers go on.
     pub fn final_round(mut self, events: u64) -> Self {
-        self.copy.final_round = events;
+        self.draft.copy.final_round = events;
         self
     }
 
     /// Closes the books of the closed stream.
-    pub fn close_books(
-        mut self,
-        options: impl FnOnce(BookClosingOptions) -> BookClosingOptions,
-    ) -> Self {
-        self.books = Some(options(self.books.take().unwrap_or_default()));
+    pub fn close_books(mut self, options: BookClosingOptions) -> Self {
+        self.books = Some(options);
         self
     }
 
     /// Undoes a failure before the pivot at once; unless told, it can be resumed.
     pub fn with_rollback(mut self) -> Self {
-        self.rollback = true;
+        self.draft.rollback_on_failure = true;
         self
     }
 
     /// Whether to stop at the first event that fails, which is the default. If not, failures are
     /// collected to the end of the stream, and then it stops all the same.
     pub fn fail_fast(mut self, fail_fast: bool) -> Self {
-        self.copy.fail_fast = fail_fast;
+        self.draft.copy.fail_fast = fail_fast;
         self
     }
 
     /// Most events and bytes in a target cell; 512 and 1 MiB unless told.
     pub fn cells(mut self, events: usize, bytes: u64) -> Self {
-        (self.copy.cell_events, self.copy.cell_bytes) = (events, bytes);
+        (self.draft.copy.cell_events, self.draft.copy.cell_bytes) = (events, bytes);
         self
     }
 
     /// How many of several objects are worked on at the same time; 16 unless told.
     pub fn concurrency(mut self, objects: usize) -> Self {
-        self.bulk.concurrency = objects;
+        self.draft.bulk.concurrency = objects;
         self
     }
 
     /// How many of several objects share a journal record, a backup and an archive; 256 unless
     /// told.
     pub fn batch(mut self, objects: usize) -> Self {
-        self.bulk.batch_objects = objects;
+        self.draft.bulk.batch_objects = objects;
         self
     }
 
     /// What to do when one of several objects fails.
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
-        self.bulk.on_failure = on_failure;
+        self.draft.bulk.on_failure = on_failure;
         self
     }
 
     /// Migrates also objects whose active stream went through this transformation already.
     pub fn again(mut self) -> Self {
-        self.again = true;
+        self.draft.again = true;
         self
     }
 
@@ -261,13 +215,13 @@ impl MigrationBuilder {
     /// Must be said where changed events keep their type and schema version: nobody can then tell
     /// an append of old code from one of new code, and no registered transformation is applied.
     pub fn on_retired(mut self, policy: OnRetired) -> Self {
-        self.on_retired = Some(policy);
+        self.draft.on_retired = Some(policy);
         self
     }
 
     /// Puts the user's own words into the plan.
     pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.annotations.insert(key.into(), value.into());
+        self.draft.annotations.insert(key.into(), value.into());
         self
     }
 
@@ -287,53 +241,35 @@ impl MigrationBuilder {
         self.check_stores()?;
         self.check_scope()?;
         self.check_numbers()?;
-        let now = self.service.environment.clock.now();
-        let store = self.service.stores.home().id();
+        if let Some(invalid) = &self.invalid_target {
+            return Err(Error::invalid(invalid.clone()));
+        }
+        let environment = &self.service.environment;
+        let now = environment.clock.now();
+        let mut plan = self.draft.clone();
+        plan.migration = environment.migration_id();
+        plan.created_at = now;
+        plan.store = self.service.stores.home().id();
+        plan.source = (self.source.clone()).map(|stream| StreamRef::new(plan.store, stream));
+        plan.target_store = self.target_store.as_ref().map(|store| store.id());
+        plan.fingerprint = self.run.fingerprint();
         let backup = self.backup.as_ref();
-        let backup = backup.map(|options| self.settle(options, "backup", now));
-        Ok(PlannedMigration {
-            migration: self.service.environment.migration_id(),
-            created_at: now,
-            store,
-            scope: self.scope.clone(),
-            source: self
-                .source
-                .clone()
-                .map(|stream| StreamRef::new(store, stream)),
-            target_store: self.target_store.as_ref().map(|store| store.id()),
-            target: match &self.target {
-                Some(Err(message)) => return Err(Error::invalid(message.clone())),
-                Some(Ok(name)) => Some(name.clone()),
-                None => None,
-            },
-            strategy: self.strategy,
-            fingerprint: self.run.fingerprint(),
-            copy: self.copy,
-            bulk: self.bulk,
-            cutover: self.cutover,
-            phases: self.phases,
-            throttle: self.limits,
-            backup: backup.transpose()?,
-            close_books: self.books(now)?,
-            rollback_on_failure: self.rollback,
-            again: self.again,
-            on_retired: self.on_retired,
-            reverses: None,
-            way_back: WayBack {
-                down: self.run.down.as_ref().map(|down| down.fingerprint()),
-                window: self.window,
-            },
-            annotations: self.annotations.clone(),
-        })
+        let backup =
+            backup.map(|options| self.settle(options, self.run.backups.is_some(), "backup", now));
+        plan.backup = backup.transpose()?;
+        plan.close_books = self.books(now)?;
+        plan.way_back.down = self.run.down.as_ref().map(|down| down.fingerprint());
+        Ok(plan)
     }
 
     fn settle(
         &self,
         options: &BackupOptions,
+        has_provider: bool,
         what: &str,
         now: jiff::Timestamp,
     ) -> Result<BackupSettings> {
-        if options.provider.is_none() && self.service.backups.is_none() {
+        if !has_provider && options.provider.is_none() && self.service.backups.is_none() {
             return Err(no_provider(what));
         }
         if options.id.is_some() {
@@ -353,7 +289,8 @@ impl MigrationBuilder {
             return Err(Error::unsupported(format!("not built yet: {what}")));
         }
         let archive = books.archive.as_ref();
-        let archive = archive.map(|options| self.settle(options, "archive", now));
+        let archive = archive
+            .map(|options| self.settle(options, self.run.archives.is_some(), "archive", now));
         Ok(Some(BookClosing {
             archive: archive.transpose()?,
             metadata: books.metadata.clone(),
@@ -414,12 +351,15 @@ impl MigrationBuilder {
 
     /// The objects' scope, for messages.
     pub fn scope(&self) -> &Scope {
-        &self.scope
+        &self.draft.scope
     }
 
     fn run_options(mut self) -> RunOptions {
-        self.run.backups = self.backup.and_then(|b| b.provider);
-        self.run.archives = self.books.and_then(|b| b.archive).and_then(|a| a.provider);
+        let backups = self.backup.and_then(|backup| backup.provider);
+        let archive = self.books.and_then(|books| books.archive);
+        let archives = archive.and_then(|archive| archive.provider);
+        self.run.backups = backups.or(self.run.backups);
+        self.run.archives = archives.or(self.run.archives);
         self.run
     }
 }

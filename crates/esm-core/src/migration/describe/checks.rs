@@ -17,7 +17,7 @@ const FORESEEN_OBJECTS: usize = 32;
 
 impl MigrationBuilder {
     pub(super) fn check_strategy(&self) -> Result<()> {
-        match self.strategy {
+        match self.draft.strategy {
             MigrationStrategy::CopyAndTransform => Ok(()),
             other => Err(
                 Error::unsupported(format!("strategy is not built yet: {other:?}"))
@@ -35,7 +35,7 @@ impl MigrationBuilder {
     }
 
     pub(super) fn check_scope(&self) -> Result<()> {
-        if let Scope::Objects(objects) = &self.scope {
+        if let Scope::Objects(objects) = &self.draft.scope {
             if objects.is_empty() {
                 return Err(Error::invalid("no object to migrate"));
             }
@@ -44,7 +44,10 @@ impl MigrationBuilder {
                 return Err(Error::invalid(format!("object is named twice: {twice}")));
             }
         }
-        if self.scope.single().is_none() && (self.source.is_some() || self.target.is_some()) {
+        if self.draft.scope.single().is_none()
+            && (self.source.is_some()
+                || (self.draft.target.is_some() || self.invalid_target.is_some()))
+        {
             return Err(Error::invalid(
                 "from_stream and to_stream are for a single object",
             ));
@@ -54,24 +57,24 @@ impl MigrationBuilder {
 
     pub(super) fn check_numbers(&self) -> Result<()> {
         let positive = [
-            ("cell events", self.copy.cell_events as u64),
-            ("cell bytes", self.copy.cell_bytes),
-            ("concurrency", self.bulk.concurrency as u64),
-            ("batch", self.bulk.batch_objects as u64),
+            ("cell events", self.draft.copy.cell_events as u64),
+            ("cell bytes", self.draft.copy.cell_bytes),
+            ("concurrency", self.draft.bulk.concurrency as u64),
+            ("batch", self.draft.bulk.batch_objects as u64),
         ];
         if let Some((what, _)) = positive.iter().find(|(_, n)| *n == 0) {
             return Err(Error::invalid(format!("{what} must not be 0")));
         }
-        self.run.check(&self.limits, &self.cutover)?;
+        self.run.check(&self.draft.throttle, &self.draft.cutover)?;
         let limits = self.service.stores.limits();
-        if self.copy.cell_events as u64 > limits.max_cell_events
-            || self.copy.cell_bytes > limits.max_cell_bytes
+        if self.draft.copy.cell_events as u64 > limits.max_cell_events
+            || self.draft.copy.cell_bytes > limits.max_cell_bytes
         {
             let message = format!(
                 "cells are larger than the store accepts: {} events and {} bytes of at most {} \
                  and {}",
-                self.copy.cell_events,
-                self.copy.cell_bytes,
+                self.draft.copy.cell_events,
+                self.draft.copy.cell_bytes,
                 limits.max_cell_events,
                 limits.max_cell_bytes
             );

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::backup::BackupOptions;
-use crate::cutover::checks::{ComparedStreams, FunctionCheck, VerificationCheck};
+use crate::cutover::checks::VerificationCheck;
 use crate::error::{Error, Result};
 use crate::id::Fingerprint;
 use crate::migration::control::steering::ControlOptions;
@@ -93,10 +93,15 @@ impl BookClosingOptions {
         }
     }
 
+    /// No archive, no metadata.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Writes and verifies an archive of the closed stream.
     #[must_use]
-    pub fn archive(mut self, options: impl FnOnce(BackupOptions) -> BackupOptions) -> Self {
-        self.archive = Some(options(self.archive.take().unwrap_or_default()));
+    pub fn archive(mut self, options: BackupOptions) -> Self {
+        self.archive = Some(options);
         self
     }
 
@@ -118,53 +123,6 @@ impl BookClosingOptions {
     #[must_use]
     pub fn delete_source(mut self) -> Self {
         self.unsupported = Some("deletion at book closing");
-        self
-    }
-}
-
-/// What the verification does beyond comparing all events, which it always does.
-#[derive(Debug, Clone, Default)]
-pub struct VerifyOptions {
-    pub(in crate::migration) checks: Vec<Arc<dyn VerificationCheck>>,
-}
-
-impl VerifyOptions {
-    /// Compares the counts: mapped and dropped events together are the source's. Always done; said
-    /// here for the reader of the code.
-    #[must_use]
-    pub fn counts(self) -> Self {
-        self
-    }
-
-    /// Compares the content of all events. Always done; said here for the reader of the code.
-    #[must_use]
-    pub fn checksums(self) -> Self {
-        self
-    }
-
-    /// Asks a function of your own, which can read both streams: when all was compared, and again
-    /// before a Close when more than
-    /// [`final_round`](crate::migration::MigrationBuilder::final_round) events came since. The last ones are
-    /// compared event by event alone, or writers would always be faster.
-    #[must_use]
-    pub fn custom<F, Fut>(self, name: impl Into<String>, check: F) -> Self
-    where
-        F: Fn(ComparedStreams) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = std::result::Result<(), String>> + Send + 'static,
-    {
-        let check = Arc::new(move |streams| {
-            Box::pin(check(streams)) as futures::future::BoxFuture<'static, _>
-        });
-        self.check(FunctionCheck {
-            name: name.into(),
-            check,
-        })
-    }
-
-    /// Asks a check of your own, which can read both streams.
-    #[must_use]
-    pub fn check(mut self, check: impl VerificationCheck) -> Self {
-        self.checks.push(Arc::new(check));
         self
     }
 }

@@ -6,10 +6,9 @@ use crate::error::Result;
 use crate::id::MigrationId;
 use crate::migration::describe::options::RunOptions;
 use crate::migration::describe::run_methods::run_methods;
-use crate::migration::lock::options::LockOptions;
 use crate::migration::report::result::MigrationResult;
 use crate::migration::service::MigrationService;
-use crate::store::{BackupProvider, EventStore};
+use crate::store::EventStore;
 use crate::transform::EventTransformer;
 
 /// Describes how an unfinished migration is resumed.
@@ -39,34 +38,10 @@ impl ResumeBuilder {
         self
     }
 
-    /// As [`transform`](Self::transform), for a transformer that is shared.
-    pub fn transform_with(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
-        self.run.transformer = Some(transformer);
-        self
-    }
-
     /// The store that the events go to, where that is another: it must be given again, unless the
     /// service knows it.
     pub fn to_store(mut self, store: Arc<dyn EventStore>) -> Self {
         self.service.stores = self.service.stores.with(store);
-        self
-    }
-
-    /// Where the backup goes; the service's provider unless told.
-    pub fn backups(mut self, provider: Arc<dyn BackupProvider>) -> Self {
-        self.run.backups = Some(provider);
-        self
-    }
-
-    /// Where the archive goes; the service's provider unless told.
-    pub fn archives(mut self, provider: Arc<dyn BackupProvider>) -> Self {
-        self.run.archives = Some(provider);
-        self
-    }
-
-    /// How the lock is taken and held; unless told, it waits until a dead holder's has expired.
-    pub fn lock(mut self, options: impl FnOnce(LockOptions) -> LockOptions) -> Self {
-        self.run.lock = options(self.run.lock);
         self
     }
 

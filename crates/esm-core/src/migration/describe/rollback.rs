@@ -9,7 +9,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::MigrationId;
 use crate::migration::describe::options::RunOptions;
 use crate::migration::describe::run_methods::run_methods;
-use crate::migration::lock::options::LockOptions;
 use crate::migration::plan::plan::{MigrationPlan, PlanDepth};
 use crate::migration::plan::planner::Planner;
 use crate::migration::report::result::MigrationResult;
@@ -95,19 +94,8 @@ impl RollBackBuilder {
     /// How events that were appended after the migration become what old code knows. An event of a
     /// schema that it does not handle goes back as it is where the originals have such events; else
     /// it stops the rollback, before anything is touched. An undo before the pivot needs none.
-    pub fn down(self, down: impl EventTransformer) -> Self {
-        self.down_with(Arc::new(down))
-    }
-
-    /// As [`down`](Self::down), for a transformer that is shared.
-    pub fn down_with(mut self, down: Arc<dyn EventTransformer>) -> Self {
-        self.run.transformer = Some(down);
-        self
-    }
-
-    /// How the lock is taken and held; unless told, it waits until a dead holder's has expired.
-    pub fn lock(mut self, options: impl FnOnce(LockOptions) -> LockOptions) -> Self {
-        self.run.lock = options(self.run.lock);
+    pub fn down(mut self, down: impl EventTransformer) -> Self {
+        self.run.transformer = Some(Arc::new(down));
         self
     }
 
@@ -143,8 +131,8 @@ impl RollBackBuilder {
     }
 
     /// When a reverse migration may close a stream that is ready; at once unless told.
-    pub fn cutover(mut self, options: impl FnOnce(CutoverOptions) -> CutoverOptions) -> Self {
-        self.cutover = options(self.cutover);
+    pub fn cutover(mut self, options: CutoverOptions) -> Self {
+        self.cutover = options;
         self
     }
 

@@ -1,62 +1,84 @@
-//! What the builders of a migration, of its resumption and of its rollback have in common.
+//! Methods that the builders of a migration, of its resumption and of its rollback share.
 
 /// Methods of a builder with a field `run: RunOptions`.
 macro_rules! run_methods {
     () => {
-        /// What the verification does beyond comparing all events.
-        pub fn verify(
-            mut self,
-            options: impl FnOnce($crate::migration::VerifyOptions) -> $crate::migration::VerifyOptions,
-        ) -> Self {
-            let checks = std::mem::take(&mut self.run.checks);
-            let given = $crate::migration::VerifyOptions { checks };
-            self.run.checks = options(given).checks;
+        /// Adds a user's check of the target against its source, beyond comparing all events, which
+        /// is always done.
+        ///
+        /// It is called when everything was compared, and again before a Close if more than
+        /// [`final_round`]($crate::migration::MigrationBuilder::final_round) events came since. Those
+        /// last events are compared one by one, without the check: otherwise concurrent appends
+        /// would win every time.
+        pub fn check(mut self, check: impl $crate::migration::VerificationCheck) -> Self {
+            self.run.checks.push(std::sync::Arc::new(check));
             self
         }
 
-        /// Who wants to know about progress.
-        pub fn progress(
+        /// As [`check`](Self::check), for a closure that can read both streams. `Err` holds the
+        /// reason why the target must not replace the source.
+        pub fn check_with<F, Fut>(self, name: impl Into<String>, check: F) -> Self
+        where
+            F: Fn($crate::migration::ComparedStreams) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = std::result::Result<(), String>> + Send + 'static,
+        {
+            self.check($crate::cutover::checks::FunctionCheck::new(name, check))
+        }
+
+        /// Where backups go, unless their options name a provider. Defaults to the service's provider.
+        pub fn backups(
             mut self,
-            options: impl FnOnce(
-                $crate::migration::ProgressOptions,
-            ) -> $crate::migration::ProgressOptions,
+            provider: std::sync::Arc<dyn $crate::store::BackupProvider>,
         ) -> Self {
-            self.run.progress = options(std::mem::take(&mut self.run.progress));
+            self.run.backups = Some(provider);
             self
         }
 
-        /// Calls functions of your own at the turns of the migration; some may stop it.
-        pub fn hooks(
+        /// Where archives go, unless their options name a provider. Defaults to the service's
+        /// provider.
+        pub fn archives(
             mut self,
-            hooks: impl FnOnce($crate::migration::Hooks) -> $crate::migration::Hooks,
+            provider: std::sync::Arc<dyn $crate::store::BackupProvider>,
         ) -> Self {
-            self.run.hooks = hooks(std::mem::take(&mut self.run.hooks));
+            self.run.archives = Some(provider);
             self
         }
 
-        /// Lets functions of your own slow it down.
-        pub fn throttle(
-            mut self,
-            options: impl FnOnce(
-                $crate::migration::ThrottleOptions,
-            ) -> $crate::migration::ThrottleOptions,
-        ) -> Self {
-            self.run.throttle = options(std::mem::take(&mut self.run.throttle));
+        /// Callbacks that receive the progress. Defaults to none.
+        pub fn progress(mut self, options: $crate::migration::ProgressOptions) -> Self {
+            self.run.progress = options;
             self
         }
 
-        /// How often it looks for commands, and writes down its progress for who watches it.
-        pub fn control(
-            mut self,
-            options: impl FnOnce(
-                $crate::migration::ControlOptions,
-            ) -> $crate::migration::ControlOptions,
-        ) -> Self {
-            self.run.control = options(self.run.control);
+        /// User callbacks at defined points of the migration; some may stop it. Defaults to none.
+        pub fn hooks(mut self, hooks: $crate::migration::Hooks) -> Self {
+            self.run.hooks = hooks;
             self
         }
 
-        /// Stops at the next safe point when the token is cancelled; it is resumable.
+        /// User callbacks that slow the migration down. Defaults to none.
+        pub fn throttle(mut self, options: $crate::migration::ThrottleOptions) -> Self {
+            self.run.throttle = options;
+            self
+        }
+
+        /// How often it polls for commands, and publishes its progress.
+        pub fn control(mut self, options: $crate::migration::ControlOptions) -> Self {
+            self.run.control = options;
+            self
+        }
+
+        /// How the lock is acquired and held. The closure receives the builder's defaults, which
+        /// differ: a resumption and a rollback wait until the lock of a dead holder has expired.
+        pub fn lock(
+            mut self,
+            options: impl FnOnce($crate::migration::LockOptions) -> $crate::migration::LockOptions,
+        ) -> Self {
+            self.run.lock = options(self.run.lock);
+            self
+        }
+
+        /// Stops at the next safe point when the token is cancelled; the migration stays resumable.
         pub fn cancel_on(mut self, token: tokio_util::sync::CancellationToken) -> Self {
             self.run.cancel = token;
             self

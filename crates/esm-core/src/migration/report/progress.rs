@@ -72,9 +72,6 @@ impl Stamped for Progress {
     }
 }
 
-/// Receives the progress of a migration.
-pub type ProgressCallback = progress::ProgressCallback<Progress>;
-
 /// Who is notified of a migration's progress, and how often.
 pub type ProgressOptions = progress::ProgressOptions<Progress>;
 

@@ -101,8 +101,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let copy = crate::migration::CopyOptions::default();
-        let bulk = crate::migration::BulkOptions::default();
+        let copy = crate::protocol::planned::CopyOptions::default();
+        let bulk = crate::protocol::planned::BulkOptions::default();
         Self {
             events_per_second: Limit::Unlimited,
             bytes_per_second: Limit::Unlimited,

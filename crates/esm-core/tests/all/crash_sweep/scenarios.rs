@@ -1,8 +1,11 @@
 //! What is swept.
 
 use esm_core::Result;
+use esm_core::backup::BackupOptions;
 use esm_core::event::{Event, SchemaVersion};
 use esm_core::id::ObjectId;
+use esm_core::migration::BookClosingOptions;
+use esm_core::migration::CutoverOptions;
 use esm_core::migration::PublishPhases;
 use esm_core::transform::{FunctionTransformer, Transformed};
 use esm_testkit::sweep::Scenario;
@@ -48,8 +51,12 @@ pub(crate) fn with_books() -> Result<Scenario> {
     let scenario = scenario.transform(dropping_and_splitting());
     Ok(scenario.describe(|builder| {
         builder
-            .backup(|backup| backup.include_document())
-            .close_books(|books| books.archive(|archive| archive).metadata("why", "sweep"))
+            .backup(BackupOptions::new().include_document())
+            .close_books(
+                BookClosingOptions::new()
+                    .archive(BackupOptions::new())
+                    .metadata("why", "sweep"),
+            )
     }))
 }
 
@@ -64,7 +71,7 @@ pub(crate) fn bulk() -> Result<Scenario> {
     let scenario = scenario.transform(dropping_and_splitting());
     Ok(scenario.describe(|builder| {
         let builder = builder.batch(2);
-        builder.close_books(|books| books.archive(|archive| archive))
+        builder.close_books(BookClosingOptions::new().archive(BackupOptions::new()))
     }))
 }
 
@@ -81,7 +88,7 @@ pub(crate) fn with_phases() -> Result<Scenario> {
 pub(crate) fn with_a_window() -> Result<Scenario> {
     Ok(identity()?.describe(|builder| {
         let opens = "2024-01-01T00:00:25Z".parse().expect("a time");
-        builder.cutover(|cutover| cutover.not_before(opens))
+        builder.cutover(CutoverOptions::default().not_before(opens))
     }))
 }
 

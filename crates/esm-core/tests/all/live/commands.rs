@@ -2,9 +2,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use esm_core::ErrorKind;
-use esm_core::migration::{
-    Answer, ControlAction, HookPoint, Limit, MigrationStatus, SettingsChange,
-};
+use esm_core::migration::ControlOptions;
+use esm_core::migration::CutoverOptions;
+use esm_core::migration::Hooks;
+use esm_core::migration::ProgressOptions;
+use esm_core::migration::{HookPoint, Limit, MigrationStatus, SettingsChange};
+use esm_core::protocol::control::{Answer, ControlAction};
 use tokio_util::sync::CancellationToken;
 
 use super::running::{LONG, ids, numbered, slowly};
@@ -59,10 +62,11 @@ async fn a_paused_migration_survives_a_restart_paused() {
     paused.done(LONG).await.unwrap();
     running.kill().await;
 
-    let resumed = (f.service.resume(migration)).control(|c| {
-        c.poll(Duration::from_millis(100))
-            .publish(Duration::from_millis(100))
-    });
+    let resumed = (f.service.resume(migration)).control(
+        ControlOptions::default()
+            .poll(Duration::from_millis(100))
+            .publish(Duration::from_millis(100)),
+    );
     let resumed = tokio::spawn(resumed.execute());
     f.let_time_pass(300_000).await;
     let seen = f.observe(|w| {
@@ -128,8 +132,10 @@ async fn one_that_rests_says_so_no_longer_when_it_is_cancelled() {
     let waits = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&waits);
     let running = f.begin(|m| {
-        m.limits(slowly(50))
-            .progress(|p| p.on_progress(move |p| told.lock().unwrap().push(p.waiting_for.clone())))
+        m.limits(slowly(50)).progress(
+            ProgressOptions::default()
+                .on_progress(move |p| told.lock().unwrap().push(p.waiting_for.clone())),
+        )
     });
     let control = f.control().await;
     control.pause().await.unwrap().done(LONG).await.unwrap();
@@ -146,8 +152,9 @@ async fn after_the_pivot_there_is_only_forward_and_the_refusal_says_what_to_do()
     let f = World::with_events(30).await;
     let operator = f.operator();
     let running = f.begin(|m| {
-        m.hooks(|h| {
-            h.timeout(LONG)
+        m.hooks(
+            Hooks::default()
+                .timeout(LONG)
                 .on(HookPoint::AfterCutover, "too late", move |e| {
                     let control = operator.control(e.migration);
                     async move {
@@ -169,8 +176,8 @@ async fn after_the_pivot_there_is_only_forward_and_the_refusal_says_what_to_do()
                         }
                         Ok(())
                     }
-                })
-        })
+                }),
+        )
     });
     let result = running.result().await;
     assert!(result.is_success());
@@ -228,7 +235,7 @@ async fn what_cannot_be_told_is_refused_with_the_reason() {
             .contains("cell_events must not be 0")
     );
 
-    let running = f.begin(|m| m.cutover(|c| c.manual()));
+    let running = f.begin(|m| m.cutover(CutoverOptions::default().manual()));
     let control = f.control().await;
     let told = control.resume().await.unwrap();
     assert_eq!(

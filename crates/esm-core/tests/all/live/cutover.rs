@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use esm_core::ErrorKind;
-use esm_core::migration::{Answer, MigrationStatus};
+use esm_core::migration::CutoverOptions;
+use esm_core::migration::MigrationStatus;
+use esm_core::protocol::control::Answer;
 
 use super::running::{LONG, ids, numbered};
 use crate::world::World;
@@ -10,7 +12,7 @@ use crate::world::World;
 async fn a_postponed_cutover_keeps_catching_up_and_comes_when_it_is_told() {
     let f = World::with_events(30).await;
     let source = f.active(&f.order).await;
-    let running = f.begin(|m| m.cutover(|c| c.manual()));
+    let running = f.begin(|m| m.cutover(CutoverOptions::default().manual()));
     let control = f.control().await;
     let waits = |w: &esm_core::migration::WatchedMigration| {
         let waiting = w.progress.as_ref().and_then(|p| p.waiting_for.clone());
@@ -47,7 +49,7 @@ async fn a_postponed_cutover_keeps_catching_up_and_comes_when_it_is_told() {
 async fn a_cutover_can_be_withdrawn_before_it_is_done() {
     let f = World::with_events(30).await;
     let source = f.active(&f.order).await;
-    let running = f.begin(|m| m.cutover(|c| c.manual()));
+    let running = f.begin(|m| m.cutover(CutoverOptions::default().manual()));
     let control = f.control().await;
     let told = control.cut_over().await.unwrap();
     let withdrawn = control.withdraw_cut_over().await.unwrap();
@@ -63,7 +65,8 @@ async fn a_cutover_can_be_withdrawn_before_it_is_done() {
 async fn who_is_not_told_in_time_stops_with_the_source_untouched() {
     let f = World::with_events(30).await;
     let source = f.active(&f.order).await;
-    let running = f.begin(|m| m.cutover(|c| c.max_wait(Duration::from_secs(20))));
+    let running =
+        f.begin(|m| m.cutover(CutoverOptions::default().max_wait(Duration::from_secs(20))));
     let result = running.result().await;
     assert_eq!(result.status, MigrationStatus::Failed);
     let error = result.error.unwrap();
@@ -85,7 +88,7 @@ async fn a_window_is_waited_for_and_not_missed_in_silence() {
     let from = f.storage.environment.clock.now() + jiff::SignedDuration::from_secs(120);
     let until = from + jiff::SignedDuration::from_secs(60);
     let result = f
-        .begin(|m| m.cutover(|c| c.within(from, until)))
+        .begin(|m| m.cutover(CutoverOptions::default().within(from, until)))
         .result()
         .await;
     assert!(result.is_success());
@@ -96,12 +99,10 @@ async fn a_window_is_waited_for_and_not_missed_in_silence() {
 
     let f = World::with_events(30).await;
     let result = f.begin(|m| {
-        m.cutover(|c| {
-            c.within(
-                from - jiff::SignedDuration::from_hours(9),
-                from - jiff::SignedDuration::from_hours(8),
-            )
-        })
+        m.cutover(CutoverOptions::default().within(
+            from - jiff::SignedDuration::from_hours(9),
+            from - jiff::SignedDuration::from_hours(8),
+        ))
     });
     let result = result.result().await;
     let error = result.error.unwrap().to_string();

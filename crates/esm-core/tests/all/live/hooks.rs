@@ -21,16 +21,14 @@ async fn hooks_are_called_once_each_in_order() {
     let f = World::with_events(30).await;
     let met = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&met);
-    let add = move |hooks: Hooks| {
-        ALL.into_iter().fold(hooks, |hooks, point| {
-            let told = Arc::clone(&told);
-            hooks.on_blocking(point, "note", move |event| {
-                told.lock().unwrap().push(event.point);
-                Ok(())
-            })
+    let hooks = ALL.into_iter().fold(Hooks::default(), |hooks, point| {
+        let told = Arc::clone(&told);
+        hooks.on_blocking(point, "note", move |event| {
+            told.lock().unwrap().push(event.point);
+            Ok(())
         })
-    };
-    assert!(f.begin(|m| m.hooks(add)).result().await.is_success());
+    });
+    assert!(f.begin(|m| m.hooks(hooks)).result().await.is_success());
     assert_eq!(*met.lock().unwrap(), ALL);
 }
 
@@ -39,11 +37,12 @@ async fn a_veto_stops_before_anything_more_is_written_and_is_asked_again() {
     for point in ALL.into_iter().filter(|point| point.may_be_vetoed()) {
         let f = World::with_events(30).await;
         let source = f.active(&f.order).await;
-        let asked = f.service.migrate(f.order.clone()).hooks(|h| {
-            h.veto(point, "freeze", |_| async {
+        let asked = f
+            .service
+            .migrate(f.order.clone())
+            .hooks(Hooks::default().veto(point, "freeze", |_| async {
                 Err("until Monday".to_owned())
-            })
-        });
+            }));
         let migration = match asked.execute().await {
             Err(error) => {
                 assert_eq!(point, HookPoint::Planned, "{error}");
@@ -69,14 +68,15 @@ async fn a_veto_stops_before_anything_more_is_written_and_is_asked_again() {
 async fn hooks_that_fail_hang_or_panic_are_counted_and_stop_nothing() {
     let f = World::with_events(30).await;
     let running = f.begin(|m| {
-        m.hooks(|h| {
-            h.timeout(Duration::from_secs(5))
+        m.hooks(
+            Hooks::default()
+                .timeout(Duration::from_secs(5))
                 .on(HookPoint::Started, "fails", |_| async {
                     Err("no".to_owned())
                 })
                 .on(HookPoint::Ready, "hangs", |_| std::future::pending())
-                .on_blocking(HookPoint::AfterCutover, "panics", |_| panic!("in a hook"))
-        })
+                .on_blocking(HookPoint::AfterCutover, "panics", |_| panic!("in a hook")),
+        )
     });
     let result = running.result().await;
     assert!(result.is_success());
@@ -89,7 +89,7 @@ async fn a_veto_of_what_has_happened_is_refused_before_anything_is_touched() {
     let wrong = f
         .service
         .migrate(f.order.clone())
-        .hooks(|h| h.veto(HookPoint::AfterCutover, "late", |_| async { Ok(()) }));
+        .hooks(Hooks::default().veto(HookPoint::AfterCutover, "late", |_| async { Ok(()) }));
     let error = wrong.execute().await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Invalid);
     assert!(

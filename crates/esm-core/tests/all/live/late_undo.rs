@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use esm_core::migration::{Answer, HookPoint, MigrationControl, MigrationService, MigrationStatus};
+use esm_core::migration::Hooks;
+use esm_core::migration::{HookPoint, MigrationControl, MigrationService, MigrationStatus};
+use esm_core::protocol::control::Answer;
 use esm_core::store::{Record, RecordCollection, RecordKey, Records};
 use esm_core::{Error, ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan};
@@ -38,7 +40,6 @@ impl FewAnswers {
         };
         let world = &f.storage;
         MigrationService::new(world.event_store(), Arc::new(records), world.locks())
-            .unwrap()
             .with_environment(world.environment.clone())
     }
 }
@@ -72,14 +73,14 @@ async fn closed_and_dead(f: &World) -> MigrationControl {
     let closed = Arc::new(Notify::new());
     let told = Arc::clone(&closed);
     let running = f.begin(|migration| {
-        migration.hooks(|hooks| {
-            hooks
-                .timeout(LONG)
-                .on(HookPoint::AfterCutover, "dies", move |_| {
-                    told.notify_one();
-                    std::future::pending()
-                })
-        })
+        migration.hooks(Hooks::default().timeout(LONG).on(
+            HookPoint::AfterCutover,
+            "dies",
+            move |_| {
+                told.notify_one();
+                std::future::pending()
+            },
+        ))
     });
     closed.notified().await;
     running.kill().await;
@@ -147,17 +148,19 @@ async fn one_that_could_not_be_taken_back_is_answered_later() {
     let service = FewAnswers::service(&f, 0..1);
     let go_on = Arc::new(Notify::new());
     let waits = Arc::clone(&go_on);
-    let resumed = service.resume(f.begun().await).hooks(|hooks| {
-        hooks
-            .timeout(LONG)
-            .on(HookPoint::Started, "waits", move |_| {
-                let waits = Arc::clone(&waits);
-                async move {
-                    waits.notified().await;
-                    Ok(())
-                }
-            })
-    });
+    let resumed = service
+        .resume(f.begun().await)
+        .hooks(
+            Hooks::default()
+                .timeout(LONG)
+                .on(HookPoint::Started, "waits", move |_| {
+                    let waits = Arc::clone(&waits);
+                    async move {
+                        waits.notified().await;
+                        Ok(())
+                    }
+                }),
+        );
     let resumed = tokio::spawn(resumed.execute());
     let answer = cancel.done(LONG).await.unwrap();
     assert!(matches!(answer, Some(Answer::Refused { .. })), "{answer:?}");
@@ -197,12 +200,14 @@ async fn one_that_is_refused_calls_the_hook_for_failures() {
     let migration = f.begun().await;
     let failures = Arc::new(AtomicUsize::default());
     let count = Arc::clone(&failures);
-    let undo = f.service.roll_back(migration).hooks(|hooks| {
-        hooks.on(HookPoint::Failed, "counts", move |_| {
+    let undo = f.service.roll_back(migration).hooks(Hooks::default().on(
+        HookPoint::Failed,
+        "counts",
+        move |_| {
             count.fetch_add(1, Ordering::Relaxed);
             std::future::ready(Ok(()))
-        })
-    });
+        },
+    ));
     let refused = undo.execute().await.unwrap();
     assert_eq!(refused.status, MigrationStatus::Failed);
     assert_eq!(*refused.error.unwrap().kind(), ErrorKind::Stuck);

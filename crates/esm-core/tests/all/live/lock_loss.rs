@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use esm_core::ErrorKind;
+use esm_core::migration::ControlOptions;
 use esm_core::migration::{MigrationStatus, WatchedMigration};
 
 use super::running::{LONG, ids, numbered, slowly};
@@ -35,7 +36,7 @@ async fn whoever_resumes_goes_on_telling_how_far_it_is() {
     running.kill().await;
     let resuming = f.service.resume(f.begun().await);
     let resuming = resuming.lock(|lock| lock.timeout(LONG));
-    let resuming = resuming.control(|c| c.publish(Duration::from_millis(100)));
+    let resuming = resuming.control(ControlOptions::default().publish(Duration::from_millis(100)));
     let resuming = tokio::spawn(resuming.execute());
     f.observe(|w| copied(w) > first + 20).await;
     assert!(resuming.await.unwrap().unwrap().is_success());

@@ -1,6 +1,8 @@
 use esm_core::Result;
 use esm_core::id::{MigrationId, ObjectId};
-use esm_core::migration::{Answer, MigrationPhase, MigrationResult, PublishPhases};
+use esm_core::migration::CutoverOptions;
+use esm_core::migration::{MigrationPhase, MigrationResult, PublishPhases};
+use esm_core::protocol::control::Answer;
 use esm_core::router::RoutingTable;
 use esm_testkit::faults::{At, Fault, FaultPlan};
 
@@ -12,7 +14,7 @@ async fn r21_phases_are_published_for_large_streams_alone_and_end() {
     for (events, wanted) in [(30, false), (10_000, true)] {
         let f = World::with_events(events).await;
         let table = RoutingTable::new(f.storage.records());
-        let running = f.begin(|m| m.cutover(|c| c.manual()));
+        let running = f.begin(|m| m.cutover(CutoverOptions::default().manual()));
         let control = f.control().await;
         f.observe(|w| w.progress.as_ref().is_some_and(|p| p.waiting_for.is_some()))
             .await;

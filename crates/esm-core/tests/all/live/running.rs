@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use esm_core::event::Event;
 use esm_core::id::MigrationId;
+use esm_core::migration::ControlOptions;
 use esm_core::migration::{
     Limit, MigrationBuilder, MigrationControl, MigrationResult, MigrationService, SettingsChange,
     WatchedMigration,
@@ -35,7 +36,7 @@ impl World {
     ) -> Running {
         let every = Duration::from_millis(100);
         let builder = describe(self.migrate(&self.order));
-        let builder = builder.control(|c| c.poll(every).publish(every));
+        let builder = builder.control(ControlOptions::default().poll(every).publish(every));
         let task = tokio::spawn(builder.execute());
         Running { task }
     }

@@ -3,6 +3,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use esm_core::migration::ControlOptions;
+use esm_core::migration::CutoverOptions;
+use esm_core::migration::ProgressOptions;
+use esm_core::migration::ThrottleOptions;
 use esm_core::migration::{Limit, SettingsChange, ThrottleReason};
 use esm_testkit::events;
 use esm_testkit::faults::{At, Fault, FaultPlan};
@@ -35,9 +39,10 @@ async fn a_function_of_the_users_holds_it() {
     let busy = Arc::new(AtomicBool::new(true));
     let told = Arc::clone(&busy);
     let running = f.begin(|m| {
-        m.throttle(|t| {
-            t.hold_while(move || told.load(Ordering::Relaxed).then(|| "peak".to_owned()))
-        })
+        m.throttle(
+            ThrottleOptions::default()
+                .hold_while(move || told.load(Ordering::Relaxed).then(|| "peak".to_owned())),
+        )
     });
     let seen = f.observe(|w| {
         w.progress
@@ -75,13 +80,15 @@ async fn reasons(limit: Limit) -> BTreeSet<Option<String>> {
     let migration = service
         .migrate_all()
         .limits(limits)
-        .control(|c| c.poll(every).publish(every))
-        .progress(|p| {
-            p.every(every).on_progress(move |progress| {
-                let reason = progress.throttled_by.as_ref().map(ToString::to_string);
-                told.lock().unwrap().insert(reason);
-            })
-        });
+        .control(ControlOptions::default().poll(every).publish(every))
+        .progress(
+            ProgressOptions::default()
+                .every(every)
+                .on_progress(move |progress| {
+                    let reason = progress.throttled_by.as_ref().map(ToString::to_string);
+                    told.lock().unwrap().insert(reason);
+                }),
+        );
     let result = migration.execute().await.unwrap();
     assert!(result.is_success(), "{result:?}");
     std::mem::take(&mut *seen.lock().unwrap())
@@ -98,7 +105,10 @@ async fn a_limit_of_requests_is_named_while_one_waits_for_it() {
 #[tokio::test(start_paused = true)]
 async fn the_last_round_before_the_close_is_not_throttled() {
     let f = World::with_events(30).await;
-    let running = f.begin(|m| m.limits(slowly(1)).cutover(|c| c.manual()));
+    let running = f.begin(|m| {
+        m.limits(slowly(1))
+            .cutover(CutoverOptions::default().manual())
+    });
     let control = f.control().await;
     f.observe(|w| w.progress.as_ref().is_some_and(|p| p.waiting_for.is_some()))
         .await;

@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use esm_core::ErrorKind;
+use esm_core::migration::CutoverOptions;
+use esm_core::migration::ProgressOptions;
 use esm_core::migration::{MigrationService, MigrationStatus};
 use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
 
@@ -54,10 +56,11 @@ async fn r6_when_writers_are_always_faster_it_stops_and_says_so() {
     let told = Arc::new(AtomicU64::default());
     let lost = Arc::clone(&told);
     let result = (service.migrate(f.order.clone()))
-        .cutover(|c| c.attempts(7))
-        .progress(|p| {
-            p.on_progress(move |p| _ = lost.fetch_max(p.lost_close_attempts, Ordering::Relaxed))
-        })
+        .cutover(CutoverOptions::default().attempts(7))
+        .progress(
+            ProgressOptions::default()
+                .on_progress(move |p| _ = lost.fetch_max(p.lost_close_attempts, Ordering::Relaxed)),
+        )
         .execute()
         .await
         .unwrap();

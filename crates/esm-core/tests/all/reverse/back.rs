@@ -113,7 +113,7 @@ impl World {
     pub(crate) fn process_with(&self, other: &Arc<dyn EventStore>) -> MigrationService {
         let stores = self.stores().with(Arc::clone(other));
         let (records, locks) = (self.storage.records(), self.storage.locks());
-        let service = MigrationService::new(stores, records, locks).unwrap();
+        let service = MigrationService::new(stores, records, locks);
         let service = service.with_backups(self.storage.backups());
         service.with_environment(self.storage.environment.clone())
     }

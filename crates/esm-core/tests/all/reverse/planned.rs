@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esm_core::ErrorKind;
+use esm_core::backup::BackupOptions;
+use esm_core::migration::BookClosingOptions;
 use esm_core::migration::{
     CutoverOptions, MigrationStatus, OnFailure, PlannedMigration, PublishPhases, RollBackBuilder,
-    RollBackPlan, SettingsChange, WayBack,
+    RollBackPlan, SettingsChange,
 };
+use esm_core::protocol::reversal::WayBack;
 use esm_core::store::{EventStore, OnRetired};
 
 use super::back::{down, up};
@@ -34,10 +37,10 @@ async fn forward(w: &World, other: &Arc<dyn EventStore>) -> PlannedMigration {
         .from_stream(source)
         .to_stream("elsewhere")
         .to_store(Arc::clone(other))
-        .backup(|backup| backup)
-        .close_books(|books| books.archive(|archive| archive))
+        .backup(BackupOptions::new())
+        .close_books(BookClosingOptions::new().archive(BackupOptions::new()))
         .phases(PublishPhases::Always)
-        .cutover(|cutover| cutover.attempts(9))
+        .cutover(CutoverOptions::default().attempts(9))
         .limits(limits(3))
         .with_rollback()
         .again()
@@ -107,7 +110,7 @@ async fn it_moves_the_same_objects_in_its_own_way() {
     assert_eq!((plain.bulk.concurrency, plain.copy.fail_fast), (5, false));
 
     let told = back
-        .cutover(|cutover| cutover.attempts(2))
+        .cutover(CutoverOptions::default().attempts(2))
         .limits(limits(7))
         .concurrency(6)
         .on_failure(OnFailure::Continue)

@@ -212,25 +212,23 @@ async fn a_check_of_ones_own_sees_the_restored_history_as_the_source() {
     let kept = w
         .service
         .roll_back(forward)
-        .down_with(Arc::new(everything_down()));
-    let checked = kept.verify(|verify| {
-        verify.custom("history", |streams| async move {
-            let lines = |events: Vec<_>| events.iter().map(line).collect::<Vec<_>>().join(", ");
-            let source = streams.source_events().try_collect::<Vec<_>>().await;
-            let target = streams.target_events().try_collect::<Vec<_>>().await;
-            let source = lines(source.map_err(|e| e.to_string())?);
-            let target = lines(target.map_err(|e| e.to_string())?);
-            let originals = "Noise v1 order/1-0, Old v1 order/1-1, Pair v1 order/1-2";
-            let expected = (
-                format!("{originals}, Old v2 a, Kept v1 b"),
-                format!("{originals}, Old v1 a, Kept v1 b"),
-            );
-            if (source.clone(), target.clone()) == expected {
-                Ok(())
-            } else {
-                Err(format!("{source} to {target}"))
-            }
-        })
+        .down(Arc::new(everything_down()));
+    let checked = kept.check_with("history", |streams| async move {
+        let lines = |events: Vec<_>| events.iter().map(line).collect::<Vec<_>>().join(", ");
+        let source = streams.source_events().try_collect::<Vec<_>>().await;
+        let target = streams.target_events().try_collect::<Vec<_>>().await;
+        let source = lines(source.map_err(|e| e.to_string())?);
+        let target = lines(target.map_err(|e| e.to_string())?);
+        let originals = "Noise v1 order/1-0, Old v1 order/1-1, Pair v1 order/1-2";
+        let expected = (
+            format!("{originals}, Old v2 a, Kept v1 b"),
+            format!("{originals}, Old v1 a, Kept v1 b"),
+        );
+        if (source.clone(), target.clone()) == expected {
+            Ok(())
+        } else {
+            Err(format!("{source} to {target}"))
+        }
     });
     let result = checked.execute().await.unwrap();
     assert!(result.is_success(), "{result:?}");

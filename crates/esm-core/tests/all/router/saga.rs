@@ -107,7 +107,7 @@ async fn sweep(back: bool) -> Result<Vec<ClientStatistics>> {
         let migrator = |plan: &FaultPlan| plan.actor("migrator").migration_service(&f.storage);
         let forward = |plan: &FaultPlan| {
             let migration = migrator(plan).migrate(f.order.clone());
-            let migration = migration.transform_with(rules(Rule::Change));
+            let migration = migration.transform(rules(Rule::Change));
             migration.phases(PublishPhases::Always)
         };
         let working = Arc::clone(&application);

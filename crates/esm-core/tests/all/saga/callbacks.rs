@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use esm_core::migration::MigrationStatus;
+use esm_core::migration::ProgressOptions;
 
 use crate::world::World;
 
@@ -16,8 +17,9 @@ async fn callbacks_that_panic_are_counted_and_fail_nothing() {
     let told = Arc::clone(&completed);
     let result = world
         .migrate(object)
-        .progress(|p| {
-            p.every(std::time::Duration::ZERO)
+        .progress(
+            ProgressOptions::default()
+                .every(std::time::Duration::ZERO)
                 .on_progress(move |_| {
                     counted.fetch_add(1, Ordering::SeqCst);
                     // a panic without its message: a backtrace may take longer than is waited for
@@ -26,8 +28,8 @@ async fn callbacks_that_panic_are_counted_and_fail_nothing() {
                 .on_completed(move |progress| {
                     assert_eq!(progress.status, MigrationStatus::Completed);
                     told.fetch_add(1, Ordering::SeqCst);
-                })
-        })
+                }),
+        )
         .execute()
         .await
         .unwrap();
@@ -46,11 +48,9 @@ async fn a_callback_that_blocks_stalls_nothing_and_is_counted() {
     let blocked = std::sync::Mutex::new(blocked);
     let result = world
         .migrate(object)
-        .progress(|p| {
-            p.on_progress(move |_| {
-                let _ = blocked.lock().unwrap().recv();
-            })
-        })
+        .progress(ProgressOptions::default().on_progress(move |_| {
+            let _ = blocked.lock().unwrap().recv();
+        }))
         .execute()
         .await
         .unwrap();

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use esm_core::backup::BackupOptions;
 use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::Fingerprint;
-use esm_core::migration::{MigrationStatus, OnFailure, VerifyOptions};
+use esm_core::migration::BookClosingOptions;
+use esm_core::migration::{MigrationStatus, OnFailure};
 use esm_core::store::CellKind;
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_core::{ErrorKind, Result};
@@ -143,7 +145,7 @@ async fn no_books_stay_open_when_something_failed_after_a_pivot() {
                 .batch(1)
                 .concurrency(1)
                 .on_failure(OnFailure::Continue)
-                .close_books(|books| books.archive(|archive| archive));
+                .close_books(BookClosingOptions::new().archive(BackupOptions::new()));
             let _ = migration.transform(rules()).execute().await;
             if at >= plan.log().operations().len() as u64 {
                 assert!(at > 20);
@@ -182,11 +184,9 @@ async fn a_run_stops_at_a_safe_point_on_request_and_is_resumed() {
     let token = cancel.clone();
     let stopped = world
         .migrate(object)
-        .verify(|v| {
-            v.custom("stops when asked", move |_| {
-                token.cancel();
-                async { Ok(()) }
-            })
+        .check_with("stops when asked", move |_| {
+            token.cancel();
+            async { Ok(()) }
         })
         .cancel_on(cancel)
         .execute()
@@ -212,20 +212,15 @@ async fn a_custom_check_reads_both_streams_and_can_refuse() {
     let result = world
         .migrate(object)
         .transform(rules())
-        .verify(|v| {
-            v.counts()
-                .checksums()
-                .custom("as many as before", |streams| async move {
-                    let count =
-                        |s: futures::stream::BoxStream<'static, Result<Event>>| s.try_collect();
-                    let old: Vec<Event> = count(streams.source_events())
-                        .await
-                        .map_err(|e| e.to_string())?;
-                    let new: Vec<Event> = count(streams.target_events())
-                        .await
-                        .map_err(|e| e.to_string())?;
-                    Err(format!("{} became {}", old.len(), new.len()))
-                })
+        .check_with("as many as before", |streams| async move {
+            let count = |s: futures::stream::BoxStream<'static, Result<Event>>| s.try_collect();
+            let old: Vec<Event> = count(streams.source_events())
+                .await
+                .map_err(|e| e.to_string())?;
+            let new: Vec<Event> = count(streams.target_events())
+                .await
+                .map_err(|e| e.to_string())?;
+            Err(format!("{} became {}", old.len(), new.len()))
         })
         .execute()
         .await
@@ -243,15 +238,15 @@ async fn a_custom_check_is_asked_before_every_cutover() {
         let world = World::with_order(types).await;
         let object = &world.order;
         let migration = world.migrate(object).transform(rules()).cells(1, 1_024);
-        let refuses = |v: VerifyOptions| v.custom("no", |_| async { Err("not yet".to_owned()) });
-        let mut result = migration.verify(refuses).execute().await.unwrap();
+        let refuses = |_| async { Err("not yet".to_owned()) };
+        let mut result = migration.check_with("no", refuses).execute().await.unwrap();
         for _ in 0..2 {
             let error = result.error.unwrap();
             assert_eq!(*error.kind(), ErrorKind::VerificationFailed, "{error}");
             assert!(error.to_string().contains("not yet"), "{error}");
             assert!(world.document(object).await.terminated.is_empty());
             let resumed = world.service.resume(result.migration).transform(rules());
-            result = resumed.verify(refuses).execute().await.unwrap();
+            result = resumed.check_with("no", refuses).execute().await.unwrap();
         }
         let resumed = world.service.resume(result.migration).transform(rules());
         assert!(resumed.execute().await.unwrap().is_success());

@@ -1,8 +1,10 @@
 //! What a migration does when nothing goes wrong.
 
 use esm_core::ErrorKind;
+use esm_core::backup::BackupOptions;
 use esm_core::event::Revision;
 use esm_core::id::{ObjectId, StreamId};
+use esm_core::migration::BookClosingOptions;
 use esm_core::migration::MigrationStatus;
 use esm_core::migration::{OnFailure, Scope};
 use esm_core::store::EventStoreExt as _;
@@ -32,8 +34,12 @@ async fn a_stream_is_copied_transformed_verified_and_cut_over() {
         .migrate(object)
         .to_stream("order-1-v2")
         .transform(rules())
-        .backup(|b| b.include_document().tag("why", "test"))
-        .close_books(|c| c.archive(|a| a).metadata("ticket", "42"))
+        .backup(BackupOptions::new().include_document().tag("why", "test"))
+        .close_books(
+            BookClosingOptions::new()
+                .archive(BackupOptions::new())
+                .metadata("ticket", "42"),
+        )
         .execute()
         .await
         .unwrap();
@@ -146,8 +152,8 @@ async fn many_objects_are_migrated_and_one_failure_is_no_success() {
         .on_failure(OnFailure::Continue)
         .batch(7)
         .concurrency(3)
-        .backup(|b| b)
-        .close_books(|c| c.archive(|a| a))
+        .backup(BackupOptions::new())
+        .close_books(BookClosingOptions::new().archive(BackupOptions::new()))
         .execute()
         .await
         .unwrap();

@@ -1,7 +1,9 @@
 //! The contents of a plan, and what is refused before anything is touched.
 
+use esm_core::backup::BackupOptions;
 use esm_core::event::{Event, Revision, Schema};
 use esm_core::id::{BackupId, Fingerprint, StreamId};
+use esm_core::migration::BookClosingOptions;
 use esm_core::migration::{MigrationResult, MigrationStrategy, PlanDepth};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_core::{ErrorKind, Result};
@@ -81,7 +83,7 @@ async fn what_cannot_work_is_refused_before_anything_is_touched() {
         migrate().concurrency(0),
         migrate().cells(1_000_000, 1),
         migrate().lock(|l| l.heartbeat(l.lease)),
-        migrate().backup(|b| b.id(BackupId::new("mine").unwrap())),
+        migrate().backup(BackupOptions::new().id(BackupId::new("mine").unwrap())),
         world.service.migrate_many([]),
         world.service.migrate_many([object.clone(), object.clone()]),
         world.service.migrate_all().to_stream("x"),
@@ -91,8 +93,8 @@ async fn what_cannot_work_is_refused_before_anything_is_touched() {
         assert_eq!(*e.kind(), ErrorKind::Invalid, "{description}");
     }
     for unbuilt in [
-        migrate().close_books(|c| c.snapshot()),
-        migrate().close_books(|c| c.delete_source()),
+        migrate().close_books(BookClosingOptions::new().snapshot()),
+        migrate().close_books(BookClosingOptions::new().delete_source()),
     ] {
         assert_eq!(
             *refusal(unbuilt.execute().await).kind(),

@@ -76,13 +76,11 @@ async fn what_fails_before_anything_was_written_is_rolled_back_and_what_was_begu
         let types = if failing_check { ["Old"] } else { ["Bad"] };
         let world = unfenced(&types).await;
         let migration = migrate(&world).with_rollback();
-        let migration = migration.verify(|verify| {
-            if failing_check {
-                verify.custom("no", |_| async { Err("not good enough".to_owned()) })
-            } else {
-                verify
-            }
-        });
+        let migration = if failing_check {
+            migration.check_with("no", |_| async { Err("not good enough".to_owned()) })
+        } else {
+            migration
+        };
         let result = migration.execute().await.unwrap();
         assert_eq!(result.status, status, "{:?}", result.error);
         assert_eq!(world.storage.event_store.stream_ids().len(), streams);

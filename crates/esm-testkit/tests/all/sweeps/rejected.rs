@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use esm_core::backup::BackupOptions;
 use esm_core::event::Event;
 use esm_core::id::ObjectId;
+use esm_core::migration::BookClosingOptions;
 use esm_testkit::memory::MemoryWorld;
 use esm_testkit::sweep::{Disturbance, Place, Scenario, Spot, SpotFault, Sweep, Then, chaos};
 use esm_testkit::tap::TappedBackups;
@@ -34,11 +36,13 @@ fn migration() -> Scenario {
 }
 
 fn backed_up() -> Scenario {
-    migration().describe(|migration| migration.backup(|backup| backup))
+    migration().describe(|migration| migration.backup(BackupOptions::new()))
 }
 
 fn archived() -> Scenario {
-    migration().describe(|migration| migration.close_books(|books| books.archive(|backup| backup)))
+    migration().describe(|migration| {
+        migration.close_books(BookClosingOptions::new().archive(BackupOptions::new()))
+    })
 }
 
 /// Where a migration meets a defect.
