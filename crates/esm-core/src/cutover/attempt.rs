@@ -121,7 +121,8 @@ impl Attempt {
         })
     }
 
-    async fn look_at_target(&self) -> Result<(Tail, Option<Origin>)> {
+    /// Looks at the target: its tail, and what its first cell says.
+    pub(crate) async fn look_at_target(&self) -> Result<(Tail, Option<Origin>)> {
         let store = &self.target_store;
         let tail = store.tail(&self.target.stream).await?;
         let origin = match tail.is_empty() {

@@ -1,12 +1,11 @@
 //! Step 5: an independent second pass over all events. It always runs and always gates the cutover.
 
-use std::collections::VecDeque;
-
 use crate::RollingHash;
 use crate::cutover::attempt::Attempt;
 use crate::cutover::checks::ComparedStreams;
-use crate::cutover::source::scan::{CellScan, MappedEvent, SourceScan};
+use crate::cutover::source::scan::{MappedEvent, SourceScan};
 use crate::cutover::supervisor::Report;
+use crate::cutover::target::reader::TargetReader;
 use crate::cutover::{Cutover, Urgency};
 use crate::difference;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,7 +14,7 @@ use crate::protocol::decisions::Verified;
 use crate::protocol::journal::VerifiedCheckpoint;
 use crate::protocol::statistics::VerificationResult;
 use crate::protocol::status::{MigrationStatus, Step};
-use crate::store::{CellEvent, CellHeader, ReadFrom};
+use crate::store::{CellHeader, ReadFrom};
 use crate::transform::Ledger;
 
 /// Source events between two checkpoints in the journal of a single object's migration.
@@ -207,7 +206,7 @@ async fn compare(
         urgency,
     } = extent;
     let mut source = SourceScan::start(cutover, attempt, progressed.place(attempt));
-    let mut target = TargetReader::start(attempt, progressed.target_events);
+    let mut target = TargetReader::start(attempt, ReadFrom::Revision(progressed.target_events));
     while let Some(page) = source.next().await? {
         cutover.go_on(urgency, page.amount()).await?;
         let before = progressed.source_events;
@@ -236,7 +235,7 @@ async fn compare(
         let what = format!("the source ends before its revision {source_end}");
         return Err(failed(attempt, &what));
     }
-    target.refuse_more(attempt, progressed, target_end).await?;
+    refuse_more(&mut target, attempt, progressed, target_end).await?;
     balance(attempt, progressed)
 }
 
@@ -342,72 +341,29 @@ async fn run_checks(
     Ok(())
 }
 
-/// The target's events, one by one.
-struct TargetReader {
-    cells: CellScan,
-    from: Revision,
-    waiting: VecDeque<(Revision, CellEvent)>,
-}
-
-impl TargetReader {
-    fn start(attempt: &Attempt, from: Revision) -> Self {
-        let store = &attempt.target_store;
-        let cells = CellScan::start(store, &attempt.target, ReadFrom::Revision(from));
-        Self {
-            cells,
-            from,
-            waiting: VecDeque::new(),
-        }
+/// After the last source event the target must end too: at `end` where its own later life is
+/// not to be compared. Another migrator may have copied more, of source events that this
+/// comparison has not seen.
+async fn refuse_more(
+    target: &mut TargetReader,
+    attempt: &Attempt,
+    progressed: &Progressed,
+    end: Option<Revision>,
+) -> Result<()> {
+    let end_differs = end.is_some_and(|end| end != progressed.target_events);
+    let more = match end {
+        Some(_) => None,
+        None => target.next().await?,
+    };
+    let stray = more.is_some_and(|(_, event)| {
+        event
+            .source_revision
+            .is_none_or(|revision| revision < progressed.source_events)
+    });
+    if end_differs || stray {
+        let count = progressed.target_events;
+        let what = format!("the target does not end after {count} events");
+        return Err(failed(attempt, &what));
     }
-
-    async fn next(&mut self) -> Result<Option<(Revision, CellEvent)>> {
-        loop {
-            if let Some(event) = self.waiting.pop_front() {
-                return Ok(Some(event));
-            }
-            let Some(page) = self.cells.next().await? else {
-                return Ok(None);
-            };
-            for cell in page.cells {
-                let first = cell.header.first_revision;
-                let events = cell.events.into_iter().enumerate();
-                self.waiting.extend(
-                    events
-                        .map(|(index, event)| (first.plus(index as u64), event))
-                        .filter(|(revision, _)| *revision >= self.from),
-                );
-            }
-        }
-    }
-
-    /// After the last source event the target must end too: at `end` where its own later life is
-    /// not to be compared. Another migrator may have copied more, of source events that this
-    /// comparison has not seen.
-    async fn refuse_more(
-        &mut self,
-        attempt: &Attempt,
-        progressed: &Progressed,
-        end: Option<Revision>,
-    ) -> Result<()> {
-        let end_differs = end.is_some_and(|end| end != progressed.target_events);
-        let more = match end {
-            Some(_) => None,
-            None => self.next().await?,
-        };
-        let stray = more.is_some_and(|(_, event)| {
-            event
-                .source_revision
-                .is_none_or(|revision| revision < progressed.source_events)
-        });
-        match end_differs || stray {
-            true => {
-                let count = progressed.target_events;
-                Err(failed(
-                    attempt,
-                    &format!("the target does not end after {count} events"),
-                ))
-            }
-            false => Ok(()),
-        }
-    }
+    Ok(())
 }

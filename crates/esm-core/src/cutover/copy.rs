@@ -1,26 +1,21 @@
-//! Step 4: copy and transform, in cells that carry their cursor.
+//! Step 4: copy and transform.
 
 use std::collections::BTreeSet;
 
-use tracing::{Instrument as _, debug_span};
-
 use crate::cutover::attempt::{Attempt, Sight};
-use crate::cutover::meter::Stage;
 use crate::cutover::schemas::{
     SchemaChanges, analyse, record, refuse_failures, refuse_too_large, refuse_unsaid,
 };
 use crate::cutover::source::retired as reverse;
 use crate::cutover::source::scan::{MappedEvent, MappedPage, SourceScan};
 use crate::cutover::supervisor::Report;
+use crate::cutover::target::writer::TargetWriter;
 use crate::cutover::{Cutover, Urgency};
 use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::protocol::status::{MigrationStatus, Step};
-use crate::store::{Append, CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
+use crate::store::{CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
 use crate::transform::Ledger;
-
-/// Source events that may be dropped in a row before a cell records it.
-const CURSOR_EVERY: u64 = 65_536;
 
 /// What a copying run came to.
 #[derive(Debug, Default)]
@@ -79,7 +74,7 @@ pub(crate) async fn copy(
         cutover.go_on(urgency, page.amount()).await?;
         copier.page(page).await?;
         if let Some(schema) = copier.newly_retired {
-            let cells = copier.cells;
+            let cells = copier.writer.cells();
             attempt.retired.insert(schema);
             return Ok(Copied { cells, seen: None });
         }
@@ -171,21 +166,15 @@ async fn changes(
     Ok(found)
 }
 
+/// Feeds a target with mapped events.
 struct Copier<'a> {
     cutover: &'a Cutover<'a>,
     attempt: &'a Attempt,
-    tail: Tail,
-    /// What the target's last cell says.
-    recorded: Revision,
-    /// What it is complete for with what is pending.
-    cursor: Revision,
-    pending: Vec<CellEvent>,
-    pending_bytes: u64,
+    writer: TargetWriter<'a>,
     failures: Ledger,
     /// A schema that this attempt's first cell does not name and that is retired all the same: an
     /// event that was appended since the analysis. The next attempt must name it (R11).
     newly_retired: Option<Schema>,
-    cells: u64,
 }
 
 impl<'a> Copier<'a> {
@@ -193,14 +182,9 @@ impl<'a> Copier<'a> {
         Self {
             cutover,
             attempt,
-            tail,
-            recorded: from,
-            cursor: from,
-            pending: Vec::new(),
-            pending_bytes: 0,
+            writer: TargetWriter::new(cutover, attempt, tail, from),
             failures: Ledger::new(),
             newly_retired: None,
-            cells: 0,
         }
     }
 
@@ -208,8 +192,9 @@ impl<'a> Copier<'a> {
         let amount = page.amount();
         for event in page.events {
             let revision = event.revision;
-            if revision != self.cursor {
-                let found = format!("expected revision {}, found {revision}", self.cursor);
+            let expected = self.writer.cursor();
+            if revision != expected {
+                let found = format!("expected revision {expected}, found {revision}");
                 return Err(Error::corrupt(format!("{}: {found}", self.attempt.source)));
             }
             match event.mapped {
@@ -233,7 +218,7 @@ impl<'a> Copier<'a> {
                         limits,
                         fail_fast,
                     )?;
-                    self.cursor = revision.plus(1);
+                    self.writer.add(revision.plus(1), [], 0);
                 }
             }
         }
@@ -247,58 +232,23 @@ impl<'a> Copier<'a> {
         if let Some(first) = outputs.first() {
             refuse_too_large(&first.schema(), revision, outputs.len(), bytes, limits)?;
         }
-        let limits_of_cell = self.cutover.supervisor.cell_limits();
-        let overflows = self.pending.len() + outputs.len() > limits_of_cell.events
-            || self.pending_bytes + bytes > limits_of_cell.bytes;
-        let silent = self.cursor.0 - self.recorded.0 >= CURSOR_EVERY;
-        if (overflows && !self.pending.is_empty()) || (silent && self.pending.is_empty()) {
-            self.flush().await?;
+        if self.writer.is_full_for(outputs.len(), bytes) {
+            self.writer.flush().await?;
         }
-        self.pending_bytes += bytes;
-        self.pending
-            .extend(outputs.into_iter().map(|event| CellEvent {
-                event,
-                source_revision: Some(revision),
-            }));
-        self.cursor = revision.plus(1);
+        let events = outputs.into_iter().map(|event| CellEvent {
+            event,
+            source_revision: Some(revision),
+        });
+        self.writer.add(revision.plus(1), events, bytes);
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<()> {
-        let events = std::mem::take(&mut self.pending);
-        self.pending_bytes = 0;
-        let append = Append {
-            commit: self.cutover.environment.commit_id(),
-            origin: self.tail.is_empty().then(|| self.attempt.origin()),
-            cursor: Some(self.cursor),
-            events,
-        };
-        let span = debug_span!(
-            "batch",
-            cursor = self.cursor.0,
-            events = append.events.len()
-        );
-        let target = &self.attempt.target.stream;
-        let began = self.cutover.meter.now();
-        self.tail = self
-            .attempt
-            .target_store
-            .append(target, &self.tail, append)
-            .instrument(span)
-            .await?;
-        let took = self.cutover.meter.count(Stage::Append, began);
-        self.cutover.supervisor.appended(took);
-        self.recorded = self.cursor;
-        self.cells += 1;
-        Ok(())
-    }
-
-    /// Writes what is left. The first cell is written also for an empty source (R2).
+    /// Writes what is left.
     async fn finish(mut self) -> Result<(u64, Tail)> {
         refuse_failures(&self.failures)?;
-        if self.tail.is_empty() || self.cursor > self.recorded {
-            self.flush().await?;
+        if self.writer.is_unfinished() {
+            self.writer.flush().await?;
         }
-        Ok((self.cells, self.tail))
+        Ok((self.writer.cells(), self.writer.tail().clone()))
     }
 }

@@ -19,12 +19,13 @@
 //! | `document` | the document after it |
 
 mod document;
+mod fill;
 mod pivot;
 mod place;
 mod request;
 mod run;
 mod section;
-mod sink;
+
 mod supervisor;
 
 pub use request::{ReplacedStream, RestoreOptions, RestoreTarget, Restored, RestoredAll};

@@ -7,15 +7,13 @@ use tracing::warn;
 
 use crate::backup::BackupService;
 use crate::backup::restore::request::RestoreTarget;
-use crate::cutover::attempt::{Attempt, Route};
+use crate::cutover::attempt::{Attempt, Route, Sight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamRef};
-use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::object::{ObjectDocument, chain};
 use crate::protocol::planned::generation_name;
-use crate::store::{
-    BackupManifest, BackupSection, EventStore, EventStoreExt as _, Origin, Stores, Tail,
-};
+use crate::store::{BackupManifest, BackupSection, EventStoreExt as _, Stores, Tail};
 
 /// Identity of a restore: of this backup's section, in the place of this stream. Derived, so that
 /// whoever does the same again resumes it. A name may be used again for another backup after a
@@ -53,26 +51,31 @@ pub(super) fn fingerprint(manifest: &BackupManifest) -> Result<Fingerprint> {
 /// Where a section is restored.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    pub(super) store: Arc<dyn EventStore>,
     /// The object that gets the events, S and T.
     pub(super) attempt: Attempt,
-    pub(super) restore: MigrationId,
-    pub(super) fingerprint: Fingerprint,
     /// Whether the object is to be made.
     pub(super) creates: bool,
-    /// Events of S when it was looked up.
-    pub(super) source_events: u64,
+    /// Where S ended when it was looked up.
+    pub(super) source_tail: Tail,
+}
+
+/// A stream whose place a restore has taken.
+#[derive(Debug, Clone)]
+pub(super) struct Replaced {
+    /// The object that has the events.
+    pub(super) object: ObjectId,
+    /// S.
+    pub(super) source: StreamRef,
+    pub(super) restore: MigrationId,
 }
 
 /// What was found where a section is to be restored.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Everything or a part is left to do, but for the Close.
+    /// Everything or a part is left to do, the Close too.
     Begin(Box<Place>),
-    /// S is closed to T already; the document may be left to do.
-    Cut(Box<Place>),
-    /// It was done, and says so in the object's document.
-    Done(ObjectId, Box<TerminatedStream>),
+    /// S was closed to a stream of this restore. The document may be left to do.
+    Cut(Replaced),
 }
 
 impl Place {
@@ -97,38 +100,66 @@ impl Place {
         }
     }
 
-    /// What T's first cell says.
-    pub(super) async fn origin(&self, stores: &Stores, section: &BackupSection) -> Result<Origin> {
-        let (retired, accepted) = retired(stores, &section.stream).await?;
-        Ok(Origin {
+    /// S, once its place was taken.
+    pub(super) fn replaced(&self) -> Replaced {
+        Replaced {
+            object: self.attempt.object.clone(),
             source: self.attempt.source.clone(),
-            migration: self.restore,
-            attempt: self.attempt.number,
-            fingerprint: self.fingerprint.clone(),
-            retired,
-            accepted,
-            restores: None,
+            restore: self.attempt.migration,
+        }
+    }
+
+    /// What T shows, and S showed when it was looked up. If S has changed since, a Close at that tail
+    /// fails.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn look_at_target(&self) -> Result<Sight> {
+        let (target_tail, origin) = self.attempt.look_at_target().await?;
+        Ok(Sight {
+            target_tail,
+            origin,
+            source_tail: self.source_tail.clone(),
+            // the attempt is the one after all that are fenced there
+            fenced: false,
         })
+    }
+
+    /// Finds out what T's first cell is to say of retired schemas.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn learn_retired(
+        &mut self,
+        stores: &Stores,
+        section: &BackupSection,
+    ) -> Result<()> {
+        let (retired, accepted) = retired(stores, &section.stream).await?;
+        (self.attempt.retired, self.attempt.accepted) = (retired, accepted);
+        Ok(())
     }
 
     async fn of(
         service: &BackupService,
         manifest: &BackupManifest,
         section: &BackupSection,
-        (object, source, tail): (&ObjectId, StreamRef, &Tail),
-        generation: usize,
+        source: Source<'_>,
     ) -> Result<Self> {
-        let store = Arc::clone(service.reader.stores().of(&source)?);
+        let Source {
+            object,
+            source,
+            tail,
+            generation,
+        } = source;
+        let store = service.reader.stores().of(&source)?;
         store.capabilities().ensure_source()?;
-        let restore = restore_id(manifest, section, &source);
-        let fingerprint = fingerprint(manifest)?;
         let route = Route {
             object: object.clone(),
-            migration: restore,
-            fingerprint: fingerprint.clone(),
+            migration: restore_id(manifest, section, &source),
+            fingerprint: fingerprint(manifest)?,
+            source_store: Arc::clone(store),
+            target_store: Arc::clone(store),
             source,
-            source_store: Arc::clone(&store),
-            target_store: Arc::clone(&store),
             target_name: generation_name(object, generation)?,
             generation,
             originals: None,
@@ -136,14 +167,19 @@ impl Place {
             continues: false,
         };
         Ok(Self {
-            attempt: Attempt::current(route, tail).await?,
-            store,
-            restore,
-            fingerprint,
+            attempt: Attempt::current(route, &tail).await?,
             creates: false,
-            source_events: tail.next_revision().0,
+            source_tail: tail,
         })
     }
+}
+
+/// The stream whose place is taken.
+struct Source<'a> {
+    object: &'a ObjectId,
+    source: StreamRef,
+    tail: Tail,
+    generation: usize,
 }
 
 async fn fresh_stream(
@@ -162,11 +198,15 @@ async fn fresh_stream(
             _ => e,
         })?;
     if !again && let Some(done) = done_before(&loaded.document, manifest, section) {
-        return Ok(Found::Done(object.clone(), Box::new(done.clone())));
+        return Ok(Found::Cut(done));
     }
-    let generation = loaded.document.terminated.len();
-    let source = (object, loaded.stream().clone(), &loaded.tail);
-    let place = Place::of(service, manifest, section, source, generation).await?;
+    let replaced = Source {
+        object,
+        source: loaded.stream().clone(),
+        generation: loaded.document.terminated.len(),
+        tail: loaded.tail,
+    };
+    let place = Place::of(service, manifest, section, replaced).await?;
     Ok(Found::Begin(Box::new(place)))
 }
 
@@ -182,37 +222,45 @@ async fn new_object(
         let end = chain::follow_in(service.reader.stores(), active).await?;
         chain::follow_all(&mut document, &end);
         return match done_before(&document, manifest, section) {
-            Some(done) => Ok(Found::Done(object.clone(), Box::new(done.clone()))),
+            Some(done) => Ok(Found::Cut(done)),
             None => Err(exists(object)),
         };
     }
     let home = service.reader.stores().home();
     let source = StreamRef::new(home.id(), StreamId::first(object));
     let tail = home.tail(&source.stream).await?;
-    let mut place = Place::of(service, manifest, section, (object, source, &tail), 0).await?;
+    let replaced = Source {
+        object,
+        source,
+        tail,
+        generation: 0,
+    };
+    let mut place = Place::of(service, manifest, section, replaced).await?;
     place.creates = true;
-    match tail.close() {
-        Some(close) if close.migration == place.restore => {
-            // of the attempt that was closed to
-            if let Some(target) = &close.target {
-                place.attempt.target = target.clone();
-            }
-            Ok(Found::Cut(Box::new(place)))
+    match place.source_tail.close() {
+        Some(close) if close.migration == place.attempt.migration => {
+            Ok(Found::Cut(place.replaced()))
         }
         Some(_) => Err(begun_elsewhere(object)),
-        None if tail.next_revision().0 > 0 => Err(begun_elsewhere(object)),
+        None if place.source_tail.next_revision().0 > 0 => Err(begun_elsewhere(object)),
         None => Ok(Found::Begin(Box::new(place))),
     }
 }
 
 /// The stream whose place this section took before.
-fn done_before<'a>(
-    document: &'a ObjectDocument,
+fn done_before(
+    document: &ObjectDocument,
     manifest: &BackupManifest,
     section: &BackupSection,
-) -> Option<&'a TerminatedStream> {
-    (document.terminated.iter())
-        .rfind(|entry| entry.migration == restore_id(manifest, section, &entry.stream))
+) -> Option<Replaced> {
+    let mut entries = document.terminated.iter();
+    let done =
+        entries.rfind(|entry| entry.migration == restore_id(manifest, section, &entry.stream))?;
+    Some(Replaced {
+        object: document.object.clone(),
+        source: done.stream.clone(),
+        restore: done.migration,
+    })
 }
 
 /// The schemas that must not be appended to these events as they are (R11): those that the

@@ -1,10 +1,13 @@
 //! A backup into streams, section by section.
 
+use futures::FutureExt as _;
+
 use crate::backup::checked::CheckedReader;
 use crate::backup::progress::Watch;
 use crate::backup::restore::place::{Found, Place};
 use crate::backup::restore::request::{RestoreOptions, RestoreTarget, Restored, RestoredAll};
-use crate::backup::restore::section::{SectionRun, undo};
+use crate::backup::restore::section::{SectionEvents, SectionRun, undo};
+use crate::backup::restore::supervisor::Restoring;
 use crate::backup::{BackupService, BackupStage, Monitor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, ObjectId};
@@ -133,13 +136,13 @@ impl BackupService {
                     Undone::Abandoned => return Err(kept(&place)),
                     Undone::TooLate => return Err(too_late(object)),
                 },
-                _ => return Err(too_late(object)),
+                Found::Cut(_) => return Err(too_late(object)),
             }
         }
-        match found {
-            0 => Err(not_in(id, object)),
-            _ => Ok(()),
+        if found == 0 {
+            return Err(not_in(id, object));
         }
+        Ok(())
     }
 
     async fn restore_one(
@@ -204,70 +207,33 @@ impl BackupService {
         mut each: impl FnMut(Restored) + Send,
     ) -> Result<()> {
         let mut reader = CheckedReader::open(&*self.provider, id).await?;
-        watch.stage(BackupStage::Restoring, id, Some(reader.manifest().events));
-        let mut run: Option<SectionRun<'_>> = None;
-        loop {
-            let step = self.step(&mut reader, &mut run, choice, options, watch);
-            match step.await {
-                Ok(Step::GoOn) => {}
-                Ok(Step::Restored(restored)) => each(*restored),
-                Ok(Step::End) => return Ok(()),
-                Err(error) => {
-                    return Err(match run {
-                        Some(run) => run.fail(error).await,
-                        None => error,
-                    });
-                }
-            }
+        let manifest = reader.manifest().clone();
+        watch.stage(BackupStage::Restoring, id, Some(manifest.events));
+        let restoring = Restoring::new(self, Some(watch), *options);
+        let cutover = restoring.cutover();
+        while let Some(item) = reader.next().await? {
+            watch.check()?;
+            let BackupItem::Section(section) = item else {
+                continue;
+            };
+            let Some(target) = choice(&section) else {
+                continue;
+            };
+            watch.section(&section.object);
+            let found = Place::find(self, &manifest, &section, &target, options.again).await?;
+            let run = SectionRun {
+                service: self,
+                cutover: &cutover,
+                manifest: &manifest,
+                section: &section,
+                creates: matches!(target, RestoreTarget::NewObject(_)),
+            };
+            let mut events = SectionEvents::new(&mut reader, watch);
+            // boxed, so that the future of the whole backup stays small
+            each(run.run(found, &mut events).boxed().await?);
         }
+        Ok(())
     }
-
-    async fn step<'a>(
-        &'a self,
-        reader: &mut CheckedReader,
-        run: &mut Option<SectionRun<'a>>,
-        choice: Choice<'_>,
-        options: &RestoreOptions,
-        watch: &Watch,
-    ) -> Result<Step> {
-        watch.check()?;
-        match reader.next().await? {
-            None => return Ok(Step::End),
-            Some(BackupItem::Section(section)) => {
-                let Some(target) = choice(&section) else {
-                    return Ok(Step::GoOn);
-                };
-                watch.section(&section.object);
-                let manifest = reader.manifest();
-                let found = Place::find(self, manifest, &section, &target, options.again).await?;
-                let found = (&target, found);
-                *run = Some(SectionRun::begin(self, manifest, *section, found, options).await?);
-            }
-            Some(BackupItem::Events(events)) => {
-                let Some(run) = run else {
-                    return Ok(Step::GoOn);
-                };
-                let count = events.len() as u64;
-                run.add(events).await?;
-                watch.passed(count);
-            }
-            Some(BackupItem::End(summary)) => {
-                if let Some(section) = run {
-                    let restored = section.end(&summary, watch).await?;
-                    *run = None;
-                    return Ok(Step::Restored(Box::new(restored)));
-                }
-            }
-        }
-        Ok(Step::GoOn)
-    }
-}
-
-/// What came of one item of the backup.
-enum Step {
-    GoOn,
-    Restored(Box<Restored>),
-    End,
 }
 
 fn choose_object(

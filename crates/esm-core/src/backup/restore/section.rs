@@ -1,170 +1,177 @@
 //! One section, from wherever its restore stands to its end.
 
-use std::sync::Arc;
-
 use tracing::{info, warn};
 
-use super::supervisor::Restoring;
-use crate::RollingHash;
-use crate::backup::restore::document::{Restoration, help};
-use crate::backup::restore::pivot::cut_over;
+use crate::backup::checked::CheckedReader;
+use crate::backup::progress::Watch;
+use crate::backup::restore::document;
+use crate::backup::restore::fill::{Filling, UNKNOWN, moved_on, of_another_origin};
+use crate::backup::restore::pivot::{Expected, cut_over, decide, superseded, undone};
 use crate::backup::restore::place::{Found, Place, fingerprint};
-use crate::backup::restore::request::{ReplacedStream, RestoreOptions, RestoreTarget, Restored};
-use crate::backup::restore::sink::Sink;
-use crate::backup::{BackupService, Monitor};
-use crate::cutover;
-use crate::cutover::source::scan::CellScan;
+use crate::backup::restore::request::{ReplacedStream, RestoreOptions, Restored};
+use crate::backup::restore::supervisor::Restoring;
+use crate::backup::{BackupService, Monitor as _};
+use crate::cutover::attempt::{Attempt, Sight};
+use crate::cutover::close::ClosedStream;
 use crate::cutover::undo::discard_fenced;
+use crate::cutover::{self, Cutover};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, Revision};
-use crate::id::{BackupId, Fingerprint, ObjectId, StreamRef};
-use crate::object::TerminatedStream;
-use crate::protocol::decisions::Undone;
-use crate::store::{BackupManifest, BackupSection, Close, EventStore, ReadFrom, SectionSummary};
+use crate::event::Event;
+use crate::id::ObjectId;
+use crate::object::{TerminatedStream, chain};
+use crate::protocol::decisions::{Action, Undone};
+use crate::store::{BackupItem, BackupManifest, BackupSection, SectionSummary};
 
-/// The restore of one section.
-#[derive(Debug)]
-pub(super) struct SectionRun<'a> {
-    service: &'a BackupService,
-    backup: BackupId,
-    fingerprint: Fingerprint,
-    section: BackupSection,
-    /// Whether the object is to be made.
-    creates: bool,
-    work: Work,
+/// The events of a section, as the backup is read.
+pub(super) struct SectionEvents<'a> {
+    reader: &'a mut CheckedReader,
+    watch: &'a Watch,
+    end: Option<SectionSummary>,
 }
 
-#[derive(Debug)]
-enum Work {
-    /// Events go into the fresh stream; no sink where S was closed to it before.
-    Restore(Box<Place>, Option<Box<Sink>>),
-    /// Everything is done, but the document may lack something.
-    Done(ObjectId, Box<TerminatedStream>),
-}
-
-impl<'a> SectionRun<'a> {
-    /// # Errors
-    /// Those of the store.
-    pub(super) async fn begin(
-        service: &'a BackupService,
-        manifest: &BackupManifest,
-        section: BackupSection,
-        (target, found): (&RestoreTarget, Found),
-        options: &RestoreOptions,
-    ) -> Result<Self> {
-        let work = match found {
-            Found::Done(object, entry) => Work::Done(object, entry),
-            Found::Cut(place) => Work::Restore(place, None),
-            Found::Begin(place) => {
-                if place.attempt.number > 0 {
-                    discard_fenced(&place.attempt).await?;
-                }
-                let origin = place.origin(service.reader.stores(), &section).await?;
-                let (store, target) = (&place.store, &place.attempt.target);
-                let environment = &service.environment;
-                let sink = Sink::open(store, environment, target, origin, options).await?;
-                Work::Restore(place, Some(Box::new(sink)))
-            }
-        };
-        Ok(Self {
-            service,
-            backup: manifest.id.clone(),
-            fingerprint: fingerprint(manifest)?,
-            section,
-            creates: matches!(target, RestoreTarget::NewObject(_)),
-            work,
-        })
+impl<'a> SectionEvents<'a> {
+    pub(super) fn new(reader: &'a mut CheckedReader, watch: &'a Watch) -> Self {
+        let end = None;
+        Self { reader, watch, end }
     }
 
-    /// Adds events, in order.
+    /// The next events; none at the section's end.
     ///
     /// # Errors
-    /// Those of the sink; unless another run has cut over meanwhile.
-    pub(super) async fn add(&mut self, events: Vec<Event>) -> Result<()> {
-        for event in events {
-            let Work::Restore(place, Some(sink)) = &mut self.work else {
-                return Ok(());
-            };
-            if let Err(error) = sink.add(event).await {
-                unless_overtaken(place, error).await?;
-                self.leave_to_other();
+    /// `Cancelled`; those of the reader.
+    async fn next(&mut self) -> Result<Option<Vec<Event>>> {
+        while self.end.is_none() {
+            self.watch.check()?;
+            match self.reader.next().await? {
+                Some(BackupItem::Events(events)) => return Ok(Some(events)),
+                Some(BackupItem::End(summary)) => self.end = Some(summary),
+                Some(BackupItem::Section(_)) | None => return Err(without_end()),
             }
+        }
+        Ok(None)
+    }
+
+    /// What the section's end says.
+    fn summary(&self) -> Result<SectionSummary> {
+        self.end.clone().ok_or_else(without_end)
+    }
+
+    async fn skip(&mut self) -> Result<()> {
+        while let Some(events) = self.next().await? {
+            self.watch.passed(events.len() as u64);
         }
         Ok(())
     }
+}
 
-    /// Finishes the stream, compares it with the backup, cuts over, and has the document follow.
+fn without_end() -> Error {
+    Error::corrupt("a section of the backup has no end")
+}
+
+/// The restore of one section.
+pub(super) struct SectionRun<'a> {
+    pub(super) service: &'a BackupService,
+    pub(super) cutover: &'a Cutover<'a>,
+    pub(super) manifest: &'a BackupManifest,
+    pub(super) section: &'a BackupSection,
+    /// Whether the object is to be made.
+    pub(super) creates: bool,
+}
+
+/// What a run knows of a Close that it made, or found when it was about to.
+#[derive(Debug, Clone, Copy)]
+struct OwnClose {
+    /// Events that were appended to the source while this run worked.
+    appended_meanwhile: u64,
+}
+
+impl SectionRun<'_> {
+    /// Brings the section to the end of its restore: the document follows too.
     ///
     /// # Errors
-    /// `VerificationFailed` when the stream does not hold what the backup does; those of
-    /// [`cut_over`]; those of store and records.
-    pub(super) async fn end(
-        &mut self,
-        summary: &SectionSummary,
-        monitor: &dyn Monitor,
+    /// Those of [`cut_over`]; those of the backup, of store and records.
+    pub(super) async fn run(
+        &self,
+        found: Found,
+        events: &mut SectionEvents<'_>,
     ) -> Result<Restored> {
-        let closed = self.cut(summary, monitor).await?;
-        let (object, source, restore) = match &self.work {
-            Work::Done(object, entry) => (object, &entry.stream, entry.migration),
-            Work::Restore(place, _) => {
-                let attempt = &place.attempt;
-                (&attempt.object, &attempt.source, place.restore)
+        let (replaced, own_close) = match found {
+            Found::Cut(replaced) => (replaced, None),
+            Found::Begin(mut place) => {
+                let own_close = self.move_over(&mut place, events).await?;
+                (place.replaced(), own_close)
             }
         };
-        let restoration = Restoration {
-            object,
-            source,
-            restore,
-            fingerprint: &self.fingerprint,
-            new: self.creates.then_some(&self.section),
+        events.skip().await?;
+        let closed = ClosedStream {
+            object: &replaced.object,
+            stream: &replaced.source,
+            migration: replaced.restore,
+            fingerprint: &fingerprint(self.manifest)?,
+            close_books: None,
         };
-        let entry = restoration.follow(self.service).await?;
-        Ok(self.restored(object, entry, closed))
+        let new = self.creates.then_some(self.section);
+        let entry = document::follow(self.cutover, closed, new).await?;
+        Ok(self.restored(replaced.object, entry, own_close))
     }
 
-    /// Brings the restore over its pivot; answers the Close if this run made it or found it where
-    /// it wanted to.
-    async fn cut(
-        &mut self,
-        summary: &SectionSummary,
-        monitor: &dyn Monitor,
-    ) -> Result<Option<Close>> {
-        let Work::Restore(place, Some(sink)) = &mut self.work else {
-            return Ok(None);
+    /// Copies the section and closes the source to the copy. Nothing is returned when another run of
+    /// this restore has done it.
+    async fn move_over(
+        &self,
+        place: &mut Place,
+        events: &mut SectionEvents<'_>,
+    ) -> Result<Option<OwnClose>> {
+        if place.attempt.number > 0 {
+            discard_fenced(&place.attempt).await?;
+        }
+        let sight = place.look_at_target().await?;
+        let mut untouched = sight.target_tail.is_empty();
+        if untouched {
+            let stores = self.cutover.stores;
+            place.learn_retired(stores, self.section).await?;
+        }
+        let attempt = &place.attempt;
+        let closed = async {
+            let mut filling = begin(self.cutover, attempt, &sight)?;
+            let filled = fill(&mut filling, events).await;
+            untouched = filling.tail().is_empty();
+            let summary = filled?;
+            let sight = Sight {
+                target_tail: filling.tail().clone(),
+                origin: sight.origin.or_else(|| Some(attempt.origin())),
+                ..sight
+            };
+            let expected = Expected {
+                backup: &self.manifest.id,
+                summary: &summary,
+            };
+            cut_over(self.cutover, place, expected, sight).await
         };
-        let events = match sink.finish().await {
-            Ok(events) => Revision(events),
-            Err(error) => {
-                unless_overtaken(place, error).await?;
-                self.leave_to_other();
-                return Ok(None);
+        let error = match closed.await {
+            Ok(close) => {
+                let before = place.source_tail.next_revision().0;
+                let appended_meanwhile = close.events.0.saturating_sub(before);
+                return Ok(Some(OwnClose { appended_meanwhile }));
             }
+            Err(error) => error,
         };
-        compare(place, summary, &self.backup, monitor).await?;
-        let environment = &self.service.environment;
-        cut_over(place, environment, events, monitor)
-            .await
-            .map(Some)
-    }
-
-    fn leave_to_other(&mut self) {
-        if let Work::Restore(_, sink) = &mut self.work {
-            *sink = None;
+        match unless_ended(attempt, error).await {
+            Ok(()) => Ok(None),
+            Err(error) if untouched => Err(in_object(attempt, error)),
+            Err(error) => Err(self
+                .undo_unless_resumed(place, in_object(attempt, error))
+                .await),
         }
     }
 
-    /// Undoes what nothing but a new attempt can mend: Fence, then discard (R17). What another run
-    /// of the same may go on with is left; nobody knows of it.
-    pub(super) async fn fail(self, error: Error) -> Error {
-        let Work::Restore(place, Some(sink)) = &self.work else {
+    /// Undoes what only a new attempt can mend: Fence, then discard (R17). What another run of the
+    /// same restore may resume is kept; nothing names it.
+    async fn undo_unless_resumed(&self, place: &Place, error: Error) -> Error {
+        if error.is_retryable() || *error.kind() == ErrorKind::Cancelled {
             return error;
-        };
+        }
         let object = &place.attempt.object;
-        let error = error.context(format_args!("restoring {object}"));
-        let goes_on = error.is_retryable() || *error.kind() == ErrorKind::Cancelled;
-        if goes_on || sink.is_untouched() {
-            return error;
-        }
         match self.undo(place).await {
             Ok(undone) => {
                 info!(%object, ?undone, "restore undone");
@@ -184,41 +191,59 @@ impl<'a> SectionRun<'a> {
         let undone = undo(self.service, place).await?;
         if undone == Undone::Superseded && !place.creates {
             // R5: finish the winner's document
-            help(self.service, &place.attempt.object).await?;
+            let Cutover {
+                stores, documents, ..
+            } = *self.cutover;
+            chain::help(stores, documents, &place.attempt.object).await?;
         }
         Ok(undone)
     }
 
     fn restored(
         &self,
-        object: &ObjectId,
+        object: ObjectId,
         entry: TerminatedStream,
-        closed: Option<Close>,
+        own_close: Option<OwnClose>,
     ) -> Restored {
         let (all, events) = (entry.events.0, entry.continuation_events.0);
-        let appended = match (&self.work, &closed) {
-            (Work::Restore(place, _), Some(close)) => {
-                Some(close.events.0.saturating_sub(place.source_events))
-            }
-            _ => None,
-        };
         let same_stream = self.section.stream == entry.stream;
         let replaced = ReplacedStream {
             stream: entry.stream,
             events: all,
             left_behind: same_stream.then(|| all.saturating_sub(events)),
-            appended_meanwhile: appended,
+            appended_meanwhile: own_close.map(|close| close.appended_meanwhile),
         };
         Restored {
-            backup: self.backup.clone(),
+            backup: self.manifest.id.clone(),
             source: self.section.object.clone(),
-            object: object.clone(),
+            object,
             stream: entry.continuation,
             events,
-            already: closed.is_none(),
+            already: own_close.is_none(),
             replaced: (!self.creates).then_some(replaced),
         }
     }
+}
+
+/// Begins the target of an attempt, or continues it where it ends.
+fn begin<'a>(cutover: &'a Cutover<'a>, attempt: &'a Attempt, sight: &Sight) -> Result<Filling<'a>> {
+    match decide(attempt, sight, UNKNOWN, None)? {
+        Action::Copy { from } => Filling::resume(cutover, attempt, sight.target_tail.clone(), from),
+        Action::FenceAttempt => Err(of_another_origin(attempt)),
+        _ => Err(moved_on(attempt)),
+    }
+}
+
+async fn fill(filling: &mut Filling<'_>, events: &mut SectionEvents<'_>) -> Result<SectionSummary> {
+    while let Some(page) = events.next().await? {
+        let count = page.len() as u64;
+        for event in page {
+            filling.add(event).await?;
+        }
+        events.watch.passed(count);
+    }
+    filling.finish().await?;
+    events.summary()
 }
 
 /// Fences S and discards T.
@@ -230,57 +255,30 @@ pub(super) async fn undo(service: &BackupService, place: &Place) -> Result<Undon
     cutover::undo::undo(&restoring.cutover(), &place.attempt).await
 }
 
-/// Goes on if the error only says that another run of this restore has cut over.
-async fn unless_overtaken(place: &Place, error: Error) -> Result<()> {
-    let overtaken = matches!(error.kind(), ErrorKind::Conflict { actual: None });
-    if overtaken {
-        let tail = place.store.tail(&place.attempt.source.stream).await?;
-        let target = tail.close().and_then(|close| close.target.as_ref());
-        if target == Some(&place.attempt.target) {
-            return Ok(());
-        }
-    }
-    Err(error)
-}
-
-/// The independent second pass: T, read again from its beginning, is what the backup's section is.
-/// What stands behind that many events is applications': then another run has cut over.
-async fn compare(
-    place: &Place,
-    summary: &SectionSummary,
-    backup: &BackupId,
-    monitor: &dyn Monitor,
-) -> Result<()> {
-    let target = &place.attempt.target;
-    let (count, hash) = read_back(&place.store, target, summary.events, monitor).await?;
-    if (count, hash.to_string()) == (summary.events, summary.hash.clone()) {
-        return Ok(());
-    }
-    let message = format!(
-        "the restored stream is not what backup {backup} holds: {count} events with hash {hash} \
-         instead of {} with {}, in {target}",
-        summary.events, summary.hash
+/// Returns no error where another run of this restore has cut over. Where the attempt has ended
+/// otherwise, that is the error.
+async fn unless_ended(attempt: &Attempt, error: Error) -> Result<()> {
+    let is_of_target = matches!(
+        error.kind(),
+        ErrorKind::Conflict { .. }
+            | ErrorKind::Corrupt
+            | ErrorKind::Gone
+            | ErrorKind::VerificationFailed
     );
-    Err(Error::new(ErrorKind::VerificationFailed, message))
+    if !is_of_target {
+        return Err(error);
+    }
+    let Ok(sight) = attempt.look().await else {
+        return Err(error);
+    };
+    match decide(attempt, &sight, UNKNOWN, None) {
+        Ok(Action::FollowClose | Action::CloseBooks) => Ok(()),
+        Ok(Action::Superseded) => Err(superseded(attempt, &sight)),
+        Ok(Action::NextAttempt) => Err(undone(attempt)),
+        _ => Err(error),
+    }
 }
 
-async fn read_back(
-    store: &Arc<dyn EventStore>,
-    stream: &StreamRef,
-    most: u64,
-    monitor: &dyn Monitor,
-) -> Result<(u64, RollingHash)> {
-    let (mut count, mut hash) = (0, RollingHash::new());
-    let mut cells = CellScan::start(store, stream, ReadFrom::Seq(0));
-    while let Some(page) = cells.next().await? {
-        monitor.check()?;
-        for copied in page.cells.iter().flat_map(|cell| &cell.events) {
-            if count == most {
-                return Ok((count, hash));
-            }
-            hash.add(&copied.event);
-            count += 1;
-        }
-    }
-    Ok((count, hash))
+fn in_object(attempt: &Attempt, error: Error) -> Error {
+    error.context(format_args!("restoring {}", attempt.object))
 }
