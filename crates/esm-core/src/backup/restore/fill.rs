@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::backoff::BackOff;
 use crate::backup::restore::pivot::decide;
 use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
@@ -15,8 +16,7 @@ use crate::protocol::decisions::Action;
 use crate::store::{CellEvent, ReadFrom, Tail};
 
 /// Appends of one cell, with looks at the target in between, before giving up.
-const TRIES: u32 = 8;
-const PAUSE: Duration = Duration::from_millis(20);
+const APPEND: BackOff = BackOff::new(8, Duration::from_millis(20), Duration::from_millis(160));
 
 /// How many events a section has before its end was read.
 pub(super) const UNKNOWN: Revision = Revision(u64::MAX);
@@ -134,17 +134,15 @@ impl<'a> Filling<'a> {
     /// pending waits again.
     async fn flush(&mut self) -> Result<()> {
         let cell = self.writer.take();
-        for round in 1.. {
+        let mut back_off = APPEND;
+        loop {
             let Err(error) = self.writer.append(cell.clone()).await else {
                 self.placed = self.writer.recorded();
                 return Ok(());
             };
-            if !is_settled_by_looking(&error) || round == TRIES {
+            if !is_settled_by_looking(&error) || !back_off.pause(self.cutover.environment).await {
                 return Err(error.context(format_args!("restoring into {}", self.attempt.target)));
             }
-            let environment = self.cutover.environment;
-            let pause = environment.jittered(PAUSE * round);
-            environment.clock.sleep(pause).await;
             let sight = match self.attempt.look().await {
                 Ok(sight) => sight,
                 // the next append fails again, if it does not get better
@@ -161,7 +159,6 @@ impl<'a> Filling<'a> {
                 return self.catch_up(sight.target_tail, from);
             }
         }
-        Ok(())
     }
 
     /// Others have written the target up to there: it is compared from where it was known to.

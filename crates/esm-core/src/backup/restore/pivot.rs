@@ -1,24 +1,32 @@
-//! From a full target to the Close: verified, then closed.
+//! From a full target to the document: verified, closed, followed.
 
 use std::time::Duration;
 
 use crate::RollingHash;
+use crate::backoff::BackOff;
 use crate::backup::restore::fill::of_another_origin;
 use crate::backup::restore::place::{Place, exists};
-use crate::clock::Environment;
 use crate::cutover::Cutover;
 use crate::cutover::attempt::{Attempt, Comparison, Sight};
-use crate::cutover::close::close;
+use crate::cutover::close::{ClosedStream, close};
 use crate::cutover::target::reader::TargetReader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
 use crate::id::BackupId;
+use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::protocol::decisions::{self, Action, Observed, Verified};
-use crate::store::{Close, ReadFrom, SectionSummary};
+use crate::store::{BackupSection, Close, ReadFrom, SectionSummary};
 
 /// Close attempts that concurrent appends may win, or whose outcome is unknown, before giving up.
-const TRIES: u32 = 64;
-const PAUSE: Duration = Duration::from_millis(5);
+const CLOSES: u32 = 64;
+const CLOSE: BackOff = BackOff::new(
+    CLOSES,
+    Duration::from_millis(10),
+    Duration::from_millis(320),
+);
+
+/// Attempts to create a document while the outcome of the one before is unknown.
+const CREATE: BackOff = BackOff::new(8, Duration::from_millis(20), Duration::from_millis(160));
 
 /// What to do next about a restore. It copies a section with this many events, however many the
 /// source has.
@@ -71,8 +79,8 @@ pub(super) async fn cut_over(
     let attempt = &place.attempt;
     let events = Revision(expected.summary.events);
     let (mut seen, mut verified, mut last) = (Some(sight), None, None);
-    let mut lost = 0;
-    while lost < TRIES {
+    let mut back_off = CLOSE;
+    loop {
         cutover.supervisor.check()?;
         let sight = match seen.take() {
             Some(sight) => Ok(sight),
@@ -108,15 +116,10 @@ pub(super) async fn cut_over(
             Err(error) if is_settled_by_looking(&error) => last = Some(error),
             Err(error) => return Err(error),
         }
-        lost += 1;
-        pause(cutover.environment, lost).await;
+        if !back_off.pause(cutover.environment).await {
+            return Err(given_up(attempt, last));
+        }
     }
-    Err(given_up(attempt, last))
-}
-
-async fn pause(environment: &Environment, lost: u32) {
-    let pause = environment.jittered(PAUSE * (1 << lost.min(6)));
-    environment.clock.sleep(pause).await;
 }
 
 /// The independent second pass: T, read again from its beginning, is what the backup's section is.
@@ -156,6 +159,68 @@ fn refuse_taken(place: &Place, sight: &Sight) -> Result<()> {
         return Err(exists(&place.attempt.object));
     }
     Ok(())
+}
+
+/// Makes the document name the chain's end, keeping every other field; a new object gets one, with
+/// the user's fields of the section. Helpers may have done a part of it already. Returns the entry of
+/// the closed stream.
+///
+/// # Errors
+/// Those of the store and the records. Do the same again.
+pub(super) async fn follow(
+    cutover: &Cutover<'_>,
+    closed: ClosedStream<'_>,
+    new: Option<&BackupSection>,
+) -> Result<TerminatedStream> {
+    let documents = cutover.documents;
+    let mut back_off = CREATE;
+    loop {
+        let Some(section) = new else {
+            return entry(&closed.follow(cutover).await?, &closed);
+        };
+        if documents.find(closed.object).await?.is_some() {
+            return entry(&closed.follow(cutover).await?, &closed);
+        }
+        let document = first_document(cutover, &closed, section).await?;
+        match documents.create(&document).await {
+            Ok(()) => return entry(&document, &closed),
+            // the next round finds whose it is; one of an application is updated
+            Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {}
+            Err(e) => return Err(e),
+        }
+        if !back_off.pause(cutover.environment).await {
+            let message = format!("creating has an unknown outcome: {}", closed.object);
+            let error = Error::new(ErrorKind::Ambiguous, message);
+            return Err(error.with_hint("restore again: that is safe"));
+        }
+    }
+}
+
+async fn first_document(
+    cutover: &Cutover<'_>,
+    closed: &ClosedStream<'_>,
+    section: &BackupSection,
+) -> Result<ObjectDocument> {
+    let end = chain::follow_in(cutover.stores, closed.stream.clone()).await?;
+    let now = cutover.environment.clock.now();
+    let mut document = ObjectDocument::new(closed.object.clone(), closed.stream.clone(), now);
+    if let Some(original) = &section.document {
+        document.extra.clone_from(&original.extra);
+    }
+    chain::follow_all(&mut document, &end);
+    closed.complete(&mut document, now);
+    Ok(document)
+}
+
+fn entry(document: &ObjectDocument, closed: &ClosedStream<'_>) -> Result<TerminatedStream> {
+    let mut entries = document.terminated.iter();
+    let entry = entries.rfind(|e| e.stream == *closed.stream && e.migration == closed.migration);
+    entry.cloned().ok_or_else(|| {
+        let (object, stream) = (closed.object, closed.stream);
+        Error::corrupt(format!(
+            "the document of {object} does not know of {stream}"
+        ))
+    })
 }
 
 fn is_settled_by_looking(error: &Error) -> bool {
@@ -199,7 +264,7 @@ fn given_up(attempt: &Attempt, last: Option<Error>) -> Error {
             error.context(format_args!("closing {source}"))
         }
         _ => {
-            let message = format!("concurrent appends won {TRIES} attempts to close {source}");
+            let message = format!("concurrent appends won {CLOSES} attempts to close {source}");
             Error::new(ErrorKind::Stuck, message)
                 .with_hint("the stream is untouched; restore again when there is less traffic")
         }

@@ -4,9 +4,8 @@ use tracing::{info, warn};
 
 use crate::backup::checked::CheckedReader;
 use crate::backup::progress::Watch;
-use crate::backup::restore::document;
 use crate::backup::restore::fill::{Filling, UNKNOWN, moved_on, of_another_origin};
-use crate::backup::restore::pivot::{Expected, cut_over, decide, superseded, undone};
+use crate::backup::restore::pivot::{Expected, cut_over, decide, follow, superseded, undone};
 use crate::backup::restore::place::{Found, Place, fingerprint};
 use crate::backup::restore::request::{ReplacedStream, RestoreOptions, Restored};
 use crate::backup::restore::supervisor::Restoring;
@@ -111,7 +110,7 @@ impl SectionRun<'_> {
             close_books: None,
         };
         let new = self.creates.then_some(self.section);
-        let entry = document::follow(self.cutover, closed, new).await?;
+        let entry = follow(self.cutover, closed, new).await?;
         Ok(self.restored(replaced.object, entry, own_close))
     }
 
