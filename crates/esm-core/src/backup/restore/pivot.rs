@@ -15,7 +15,7 @@ use crate::event::Revision;
 use crate::id::BackupId;
 use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::protocol::decisions::{self, Action, Observed, Verified};
-use crate::store::{BackupSection, Close, ReadFrom, SectionSummary};
+use crate::store::{BackupSection, Close, ReadFrom, SectionSummary, Tail};
 
 /// Close attempts that concurrent appends may win, or whose outcome is unknown, before giving up.
 const CLOSES: u32 = 64;
@@ -53,104 +53,106 @@ pub(super) fn decide(
     }))
 }
 
-/// A section that was copied, and the backup it is of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Expected<'a> {
+/// A target that is full, on its way to take the source's place.
+pub(super) struct Pivot<'a> {
+    pub(super) cutover: &'a Cutover<'a>,
+    pub(super) place: &'a Place,
     pub(super) backup: &'a BackupId,
+    /// The section that the target must hold.
     pub(super) summary: &'a SectionSummary,
+    /// What is known of both streams; nothing once it may have changed.
+    pub(super) seen: Option<Sight>,
+    pub(super) verified: Option<Verified>,
 }
 
-/// Verifies the target and closes the source to it at exactly the tail that was seen, again whenever
-/// a concurrent append won (R6). Its success proves that all acknowledged events of the source are
-/// before the Close.
-///
-/// # Errors
-/// `VerificationFailed` when the target does not hold what the backup does; `AlreadyExists` when an
-/// application has begun the new object meanwhile; `Fenced` when another run has undone the restore,
-/// or another migration or restore closed the source first; `Stuck` when concurrent appends won every
-/// time: the source is open then. Those of the store, after which the Close may have happened: do the
-/// same again.
-pub(super) async fn cut_over(
-    cutover: &Cutover<'_>,
-    place: &Place,
-    expected: Expected<'_>,
-    sight: Sight,
-) -> Result<Close> {
-    let attempt = &place.attempt;
-    let events = Revision(expected.summary.events);
-    let (mut seen, mut verified, mut last) = (Some(sight), None, None);
-    let mut back_off = CLOSE;
-    loop {
-        cutover.supervisor.check()?;
-        let sight = match seen.take() {
-            Some(sight) => Ok(sight),
-            None => attempt.look().await,
-        };
-        let closed = match sight {
-            Ok(sight) => match decide(attempt, &sight, events, verified)? {
-                Action::Verify { .. } if verified.is_none() => {
-                    verified = Some(verify(cutover, attempt, expected).await?);
-                    seen = Some(sight);
-                    continue;
-                }
-                Action::Close { target_events, .. } => {
-                    refuse_taken(place, &sight)?;
-                    close(cutover, attempt, &sight, target_events).await
-                }
-                Action::FollowClose | Action::CloseBooks => Ok(sight.source_tail),
-                Action::Superseded => return Err(superseded(attempt, &sight)),
-                Action::NextAttempt => return Err(undone(attempt)),
-                Action::FenceAttempt => {
-                    return Err(of_another_origin(attempt));
-                }
-                // it does not settle at once what was seen in two streams
-                Action::Copy { .. } | Action::Verify { .. } | Action::LookAgain => {
-                    Err(unsettled(attempt))
-                }
-            },
-            Err(error) => Err(error),
-        };
-        match closed.map(|tail| tail.close().cloned()) {
-            Ok(Some(close)) => return Ok(close),
-            Ok(None) => {}
-            Err(error) if is_settled_by_looking(&error) => last = Some(error),
-            Err(error) => return Err(error),
-        }
-        if !back_off.pause(cutover.environment).await {
-            return Err(given_up(attempt, last));
+impl Pivot<'_> {
+    /// Verifies the target and closes the source to it at exactly the tail that was seen, again
+    /// whenever a concurrent append won (R6). Its success proves that all acknowledged events of the
+    /// source are before the Close.
+    ///
+    /// # Errors
+    /// `VerificationFailed` when the target does not hold what the backup does; `AlreadyExists` when
+    /// an application has begun the new object meanwhile; `Fenced` when another run has undone the
+    /// restore, or another migration or restore closed the source first; `Stuck` when concurrent
+    /// appends won every time: the source is open then. Those of the store, after which the Close may
+    /// have happened: do the same again.
+    pub(super) async fn cut_over(mut self) -> Result<Close> {
+        let mut back_off = CLOSE;
+        loop {
+            self.cutover.supervisor.check()?;
+            let error = match self.turn().await {
+                Ok(Some(close)) => return Ok(close),
+                Ok(None) => continue,
+                Err(error) => error,
+            };
+            if !is_settled_by_looking(&error) {
+                return Err(error);
+            }
+            if !back_off.pause(self.cutover.environment).await {
+                return Err(given_up(&self.place.attempt, error));
+            }
         }
     }
-}
 
-/// The independent second pass: T, read again from its beginning, is what the backup's section is.
-/// Where another run has cut over, events of applications follow it.
-async fn verify(
-    cutover: &Cutover<'_>,
-    attempt: &Attempt,
-    expected: Expected<'_>,
-) -> Result<Verified> {
-    let Expected { backup, summary } = expected;
-    let (mut count, mut hash) = (0, RollingHash::new());
-    let mut target = TargetReader::start(attempt, ReadFrom::Seq(0));
-    while count < summary.events
-        && let Some((_, copied)) = target.next().await?
-    {
-        cutover.supervisor.check()?;
-        hash.add(&copied.event);
-        count += 1;
+    /// Does the one thing that comes next. Returns the Close once there is one.
+    async fn turn(&mut self) -> Result<Option<Close>> {
+        let attempt = &self.place.attempt;
+        let sight = match self.seen.take() {
+            Some(sight) => sight,
+            None => attempt.look().await?,
+        };
+        let events = Revision(self.summary.events);
+        match decide(attempt, &sight, events, self.verified)? {
+            Action::Verify { .. } if self.verified.is_none() => {
+                self.verified = Some(self.verify().await?);
+                self.seen = Some(sight);
+                Ok(None)
+            }
+            Action::Close { target_events, .. } => {
+                refuse_taken(self.place, &sight)?;
+                let tail = close(self.cutover, attempt, &sight, target_events).await?;
+                close_of(attempt, &tail).map(Some)
+            }
+            Action::FollowClose | Action::CloseBooks => {
+                close_of(attempt, &sight.source_tail).map(Some)
+            }
+            Action::Superseded => Err(superseded(attempt, &sight)),
+            Action::NextAttempt => Err(undone(attempt)),
+            Action::FenceAttempt => Err(of_another_origin(attempt)),
+            // two streams are not read at the same time, so the next look fits
+            Action::Copy { .. } | Action::Verify { .. } | Action::LookAgain => {
+                Err(unsettled(attempt))
+            }
+        }
     }
-    if (count, hash.to_string()) == (summary.events, summary.hash.clone()) {
-        return Ok(Verified {
-            source_events: Revision(count),
-            target_events: Revision(count),
-        });
+
+    /// The independent second pass: the target, read again from its beginning, is what the section
+    /// is. Where another run has cut over, events of applications follow it.
+    async fn verify(&self) -> Result<Verified> {
+        let (attempt, summary) = (&self.place.attempt, self.summary);
+        let (mut count, mut hash) = (0, RollingHash::new());
+        let mut target = TargetReader::start(attempt, ReadFrom::Seq(0));
+        while count < summary.events
+            && let Some((_, copied)) = target.next().await?
+        {
+            self.cutover.supervisor.check()?;
+            hash.add(&copied.event);
+            count += 1;
+        }
+        let hash = hash.to_string();
+        if count == summary.events && hash == summary.hash {
+            return Ok(Verified {
+                source_events: Revision(count),
+                target_events: Revision(count),
+            });
+        }
+        let message = format!(
+            "the restored stream is not what backup {} holds: {count} events with hash {hash} \
+             instead of {} with {}, in {}",
+            self.backup, summary.events, summary.hash, attempt.target
+        );
+        Err(Error::new(ErrorKind::VerificationFailed, message))
     }
-    let message = format!(
-        "the restored stream is not what backup {backup} holds: {count} events with hash {hash} \
-         instead of {} with {}, in {}",
-        summary.events, summary.hash, attempt.target
-    );
-    Err(Error::new(ErrorKind::VerificationFailed, message))
 }
 
 /// A new object begins with the restored events, or not by this restore.
@@ -250,6 +252,10 @@ pub(super) fn superseded(attempt: &Attempt, sight: &Sight) -> Error {
         .with_hint("restore again, in the place of the new stream")
 }
 
+fn close_of(attempt: &Attempt, tail: &Tail) -> Result<Close> {
+    tail.close().cloned().ok_or_else(|| unsettled(attempt))
+}
+
 fn unsettled(attempt: &Attempt) -> Error {
     let message = format!("the target does not fit the source: {}", attempt.target);
     Error::new(ErrorKind::Conflict { actual: None }, message)
@@ -257,16 +263,12 @@ fn unsettled(attempt: &Attempt) -> Error {
 
 /// Where concurrent appends won every time the source is open, and the restore is undone; after any
 /// other error the Close may have happened, which doing the same again finds out.
-fn given_up(attempt: &Attempt, last: Option<Error>) -> Error {
+fn given_up(attempt: &Attempt, last: Error) -> Error {
     let source = &attempt.source;
-    match last {
-        Some(error) if !matches!(error.kind(), ErrorKind::Conflict { .. }) => {
-            error.context(format_args!("closing {source}"))
-        }
-        _ => {
-            let message = format!("concurrent appends won {CLOSES} attempts to close {source}");
-            Error::new(ErrorKind::Stuck, message)
-                .with_hint("the stream is untouched; restore again when there is less traffic")
-        }
+    if !matches!(last.kind(), ErrorKind::Conflict { .. }) {
+        return last.context(format_args!("closing {source}"));
     }
+    let message = format!("concurrent appends won {CLOSES} attempts to close {source}");
+    Error::new(ErrorKind::Stuck, message)
+        .with_hint("the stream is untouched; restore again when there is less traffic")
 }

@@ -5,7 +5,7 @@ use tracing::{info, warn};
 use crate::backup::checked::CheckedReader;
 use crate::backup::progress::Watch;
 use crate::backup::restore::fill::{Filling, UNKNOWN, moved_on, of_another_origin};
-use crate::backup::restore::pivot::{Expected, cut_over, decide, follow, superseded, undone};
+use crate::backup::restore::pivot::{Pivot, decide, follow, superseded, undone};
 use crate::backup::restore::place::{Found, Place, fingerprint};
 use crate::backup::restore::request::{ReplacedStream, RestoreOptions, Restored};
 use crate::backup::restore::supervisor::Restoring;
@@ -88,7 +88,7 @@ impl SectionRun<'_> {
     /// Brings the section to the end of its restore: the document follows too.
     ///
     /// # Errors
-    /// Those of [`cut_over`]; those of the backup, of store and records.
+    /// Those of [`Pivot::cut_over`]; those of the backup, of store and records.
     pub(super) async fn run(
         &self,
         found: Found,
@@ -136,16 +136,19 @@ impl SectionRun<'_> {
             let filled = fill(&mut filling, events).await;
             untouched = filling.tail().is_empty();
             let summary = filled?;
-            let sight = Sight {
-                target_tail: filling.tail().clone(),
-                origin: sight.origin.or_else(|| Some(attempt.origin())),
-                ..sight
-            };
-            let expected = Expected {
+            let pivot = Pivot {
+                cutover: self.cutover,
+                place,
                 backup: &self.manifest.id,
                 summary: &summary,
+                seen: Some(Sight {
+                    target_tail: filling.tail().clone(),
+                    origin: sight.origin.or_else(|| Some(attempt.origin())),
+                    ..sight
+                }),
+                verified: None,
             };
-            cut_over(self.cutover, place, expected, sight).await
+            pivot.cut_over().await
         };
         let error = match closed.await {
             Ok(close) => {
