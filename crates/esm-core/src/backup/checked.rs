@@ -1,4 +1,4 @@
-//! Reading a backup, and comparing it on the way with what it says of itself.
+//! Reading a backup, and verifying its counts and hashes on the way.
 
 use crate::RollingHash;
 use crate::error::{Error, Result};
@@ -77,7 +77,7 @@ impl CheckedReader {
         self.contents
     }
 
-    /// What comes next; nothing at the end, after everything was found right.
+    /// Returns the next item; `None` at the end, after everything was verified.
     ///
     /// # Errors
     /// `Corrupt`, naming the backup and the section; those of the provider, in the same way.
@@ -100,7 +100,7 @@ impl CheckedReader {
             }
             Some(BackupItem::Events(events)) => {
                 let Some(open) = &mut self.section else {
-                    return Err(self.corrupt("events stand in no section"));
+                    return Err(self.corrupt("events are in no section"));
                 };
                 open.events += events.len() as u64;
                 events.iter().for_each(|event| open.hash.add(event));
@@ -147,7 +147,7 @@ impl CheckedReader {
         Ok(())
     }
 
-    /// Where the reader stands, for people.
+    /// Where the reader is, for messages.
     fn place(&self) -> String {
         let id = &self.manifest().id;
         match &self.section {

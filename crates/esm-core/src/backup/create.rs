@@ -19,24 +19,24 @@ use crate::store::{BackupDraft, BackupKind, BackupManifest};
 const LOADS_AHEAD: usize = 8;
 
 impl BackupService {
-    /// Writes one backup of the active streams of these objects and verifies it by reading it
+    /// Writes one backup of the active streams of these objects, and verifies it by reading it
     /// again.
     ///
     /// # Guarantees
-    /// 1. Every event of an object that was acknowledged before its turn came is in it, and what
-    ///    is in it of an object is a gapless beginning of its stream. Different objects are as of
-    ///    different moments.
-    /// 2. It is a backup when this succeeds, and is not seen before; after an error it may be
-    ///    there, and is sound if [`verify`](Self::verify) says so.
-    /// 3. Nothing is written to the streams or the documents: a document that has fallen behind
-    ///    goes into the backup as it should be.
+    /// 1. The backup holds every event of an object that was acknowledged before the object was read.
+    ///    Of each object it holds a prefix of its stream without gaps. Objects are read at different
+    ///    times.
+    /// 2. The backup becomes visible, whole, when this succeeds. After an error it may exist, and is
+    ///    sound if [`verify`](Self::verify) succeeds.
+    /// 3. Nothing is written to the streams or the documents. A document that is behind its stream is
+    ///    backed up as it should be.
     /// 4. Memory does not grow with the number of objects or events.
     ///
     /// # Errors
     /// - `NotFound` for an unknown object, and where there is no object at all; `Deleted` for one
     ///   that was deleted and is named. No backup was written.
     /// - `AlreadyExists` when the name is taken; `Gone` for a stream whose events were deleted.
-    /// - `Invalid` for an object that is named twice, or options that cannot be.
+    /// - `Invalid` for an object that is named twice, or options that cannot be met.
     /// - `Corrupt` when what is read back is not what was written; those of store and provider.
     ///
     /// # Cancel safety
@@ -52,8 +52,8 @@ impl BackupService {
         self.create_from(objects, named, options).await
     }
 
-    /// As [`create`](Self::create), of the objects that a stream gives, as they come; each must be
-    /// given once.
+    /// As [`create`](Self::create), of the objects that a stream yields, in its order. It must yield
+    /// each once.
     ///
     /// # Errors
     /// As [`create`](Self::create), and the stream's own.

@@ -5,23 +5,23 @@
 //! many objects and events there are, and restores them.
 //!
 //! # Restoring
-//! A backup is never written onto a live stream (protocol R19). The events go into a fresh stream
-//! that nobody knows of, are read again and compared with the backup, and only then become visible,
-//! by one atomic write: the Close of the stream whose place they take. For an object that exists
-//! that is its active stream; for a new one it is the empty stream where such an object begins. The
-//! Close is made at the exact tail that was seen, so no acknowledged event is ever covered up: what
-//! applications appended until then stays readable in the closed stream, and the result says how
-//! much that is. Positions do not translate over a restore.
+//! A backup is never written onto a live stream ([R19](crate::protocol#r19)). A restore is a cutover, as
+//! a migration is, with another source. The events go into a fresh stream that nothing names, and are
+//! read again and compared with the backup. One atomic write makes them visible: the Close of the
+//! stream that they replace. For an existing object that is its active stream; for a new one it is the
+//! empty stream where such an object begins. The Close is made at the exact tail that was seen, so no
+//! acknowledged event is lost: what applications appended until then stays readable in the closed
+//! stream, and the result counts it. Positions do not translate over a restore.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `service` | what users call |
+//! | `service` | the handle that callers use |
 //! | `options` | how one is made, by hand or by a migration |
 //! | `create`, `write` | objects into a backup; shared with migrations |
 //! | `checked` | reading a backup and comparing it with what it says of itself |
 //! | `prune` | which backups may go |
 //! | `restore/` | a section of a backup into a stream |
-//! | `progress` | what users are told |
+//! | `progress` | progress reports, and where they go |
 
 mod checked;
 mod create;

@@ -11,8 +11,8 @@ use crate::store::{BackupProvider, BackupSettings, Compression};
 
 /// Where a backup goes, what is in it and how long it is kept.
 ///
-/// Unless told otherwise: to the service's provider, under a fresh name, the events only, with the
-/// default compression, kept for ever.
+/// Defaults to the service's provider, a fresh name, the events only, the default compression, and
+/// no end of retention.
 #[derive(Debug, Clone, Default)]
 pub struct BackupOptions {
     pub(crate) provider: Option<Arc<dyn BackupProvider>>,
@@ -22,7 +22,7 @@ pub struct BackupOptions {
 }
 
 impl BackupOptions {
-    /// A backup as it is made unless told otherwise.
+    /// The defaults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -35,53 +35,53 @@ impl BackupOptions {
         }
     }
 
-    /// Where it goes; the service's provider unless told.
+    /// Sets where it goes. Defaults to the service's provider.
     #[must_use]
     pub fn provider(mut self, provider: Arc<dyn BackupProvider>) -> Self {
         self.provider = Some(provider);
         self
     }
 
-    /// What it is called; a name is used once. Made of the time and a random part unless told. For
-    /// one by hand: a migration names its backups itself, and is refused with this.
+    /// Sets its name, which must be new. Defaults to one made of the time and a random part. Only for
+    /// backups outside of a migration: a migration names its backups itself, and refuses this.
     #[must_use]
     pub fn id(mut self, id: BackupId) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// Puts the object documents into it too.
+    /// Includes the objects' documents.
     #[must_use]
     pub fn include_document(mut self) -> Self {
         self.settings.content.documents = true;
         self
     }
 
-    /// How it is compressed; zstd of level 3 unless told.
+    /// Sets how it is compressed. Defaults to zstd, level 3.
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.settings.compression = compression;
         self
     }
 
-    /// How long pruning leaves it alone; for ever unless told.
+    /// Sets how long it is kept before pruning may remove it. Defaults to unlimited.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = Some(retention);
         self
     }
 
-    /// The user's own words.
+    /// Adds user metadata, as a key and a value.
     #[must_use]
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.tags.insert(key.into(), value.into());
         self
     }
 
-    /// What is written down of them.
+    /// The settings that the manifest records.
     ///
     /// # Errors
-    /// `Invalid` for what cannot be.
+    /// `Invalid` for options that cannot be met.
     pub(crate) fn settle(self, now: Timestamp) -> Result<BackupSettings> {
         self.settings.kept_for(self.retention, now)
     }

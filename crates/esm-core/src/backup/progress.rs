@@ -19,7 +19,7 @@ use crate::progress::{ProgressOptions, Reporter, Stamped};
 pub enum BackupStage {
     /// Objects are written into it.
     Writing,
-    /// It is read and compared with what it says of itself.
+    /// It is read, and its counts and hashes are verified.
     Verifying,
     /// Events are written from it into streams, which are read again and compared.
     Restoring,
@@ -29,7 +29,7 @@ pub enum BackupStage {
     Stopped,
 }
 
-/// How far work on a backup is. Counts are of the present stage, the last ones stay at the end.
+/// Progress of work on a backup. Counts are those of the current stage; at the end those of the last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BackupProgress {
@@ -43,11 +43,12 @@ pub struct BackupProgress {
     pub objects: u64,
     /// Events written, verified or restored.
     pub events: u64,
-    /// Events in all, where known. For a restore of a part of a backup: of the whole backup.
+    /// Total number of events, where known. If only a part of a backup is restored: of the whole
+    /// backup.
     pub events_total: Option<u64>,
-    /// When this was.
+    /// When this was reported.
     pub at: Timestamp,
-    /// How long it has taken.
+    /// Time since the call began.
     pub elapsed: Duration,
 }
 
@@ -57,15 +58,15 @@ impl Stamped for BackupProgress {
     }
 }
 
-/// Is told what moves, and says whether to go on: a migration and a [`Watch`] are told alike.
+/// Receives the progress of work on a backup, and may stop it: a migration, or the [`Watch`] of a call.
 pub(crate) trait Monitor: fmt::Debug + Send + Sync {
-    /// Asked at every safe point.
+    /// Called at every safe point.
     ///
     /// # Errors
-    /// Why not to go on.
+    /// Why work must stop.
     fn check(&self) -> Result<()>;
 
-    /// A stage begins, with this many events in all.
+    /// A stage begins, with this total number of events.
     fn stage(&self, _stage: BackupStage, _backup: &BackupId, _events: Option<u64>) {}
 
     /// A section begins.
@@ -108,7 +109,7 @@ impl Watch {
         }
     }
 
-    /// Tells the last progress, and hands the result on.
+    /// Reports the last progress, and returns the result.
     pub(super) async fn end<T>(&self, result: Result<T>) -> Result<T> {
         let stage = match &result {
             Ok(_) => BackupStage::Done,
@@ -154,11 +155,9 @@ impl Monitor for Watch {
 /// # Errors
 /// `Cancelled`.
 pub(super) fn refuse_cancelled(cancel: &CancellationToken) -> Result<()> {
-    match cancel.is_cancelled() {
-        false => Ok(()),
-        true => Err(
-            Error::new(ErrorKind::Cancelled, "stopped at a safe point on request")
-                .with_hint("do the same again: a restore goes on where it stopped"),
-        ),
+    if !cancel.is_cancelled() {
+        return Ok(());
     }
+    let error = Error::new(ErrorKind::Cancelled, "stopped at a safe point on request");
+    Err(error.with_hint("do the same again: a restore resumes where it stopped"))
 }

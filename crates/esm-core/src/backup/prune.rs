@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::id::{BackupId, ObjectId};
 use crate::store::{BackupKind, BackupManifest};
 
-/// Which backups may go.
+/// Which backups are removed.
 ///
-/// Unless told more, those whose `keep_until` has come, and no archives. One whose `keep_until` has
-/// not come never goes; one without, only where [`older_than`](Self::older_than) says so.
+/// Defaults to those whose `keep_until` has passed, except archives. A backup is never removed before
+/// its `keep_until`. One without it is removed only by [`older_than`](Self::older_than).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PrunePolicy {
     older_than: Option<Duration>,
@@ -25,35 +25,35 @@ pub struct PrunePolicy {
 }
 
 impl PrunePolicy {
-    /// What is past its `keep_until`, but no archives.
+    /// The defaults: what is past its `keep_until`, except archives.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Also those that were to be kept for ever, once they are older than this.
+    /// Includes backups without a `keep_until` once they are older than this.
     #[must_use]
     pub fn older_than(mut self, age: Duration) -> Self {
         self.older_than = Some(age);
         self
     }
 
-    /// Leaves the newest `count` of each series alone, whatever else is said. A series is the
-    /// backups of the same kind and the same object; those of several objects are a series where
-    /// they begin with the same one.
+    /// Keeps the newest `count` of each series, whatever else applies. A series is the backups of the
+    /// same kind and the same object; those of several objects are a series if they begin with the
+    /// same one.
     #[must_use]
     pub fn keep_newest(mut self, count: usize) -> Self {
         self.keep_newest = count;
         self
     }
 
-    /// Archives of closed streams too.
+    /// Includes archives of closed streams.
     #[must_use]
     pub fn archives(mut self) -> Self {
         self.archives = true;
         self
     }
 
-    /// Only says what would be removed.
+    /// Only returns what would be removed.
     #[must_use]
     pub fn dry_run(mut self) -> Self {
         self.dry_run = true;
@@ -77,17 +77,17 @@ impl PrunePolicy {
     }
 }
 
-/// Why a backup may go.
+/// Why a backup is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PruneReason {
-    /// Its time to be kept is over.
+    /// Its retention has ended.
     Expired {
-        /// When it was.
+        /// When it ended.
         keep_until: Timestamp,
     },
-    /// It was to be kept for ever, and is older than what was asked for.
+    /// It has no `keep_until`, and is older than the policy's limit.
     Old {
         /// When it was made.
         created_at: Timestamp,
@@ -98,9 +98,9 @@ pub enum PruneReason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PrunedBackup {
-    /// What it said of itself.
+    /// Its manifest.
     pub manifest: BackupManifest,
-    /// Why it may go.
+    /// Why.
     pub reason: PruneReason,
 }
 
@@ -122,9 +122,9 @@ pub struct Pruned {
     pub removed: Vec<PrunedBackup>,
     /// Those that could not be removed.
     pub failed: Vec<PruneFailure>,
-    /// How many were left alone.
+    /// How many were kept.
     pub kept: u64,
-    /// Whether nothing was really removed.
+    /// Whether nothing was actually removed.
     pub dry_run: bool,
 }
 
@@ -177,14 +177,14 @@ fn choose(
 }
 
 impl BackupService {
-    /// Removes the backups that the policy allows to go, and says which. Goes on where one cannot
-    /// be removed.
+    /// Removes the backups that the policy names, and returns which. If one cannot be removed, it
+    /// continues with the next.
     ///
     /// # Errors
     /// Those of listing; then nothing was removed. `Cancelled` on request.
     ///
     /// # Idempotence
-    /// May be repeated, and goes on where an interrupted one stopped.
+    /// May be repeated, and resumes where an interrupted one stopped.
     pub async fn prune(&self, now: Timestamp, policy: &PrunePolicy) -> Result<Pruned> {
         let all: Vec<Listed> = self
             .list()

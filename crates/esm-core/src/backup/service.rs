@@ -69,15 +69,15 @@ impl BackupService {
         }
     }
 
-    /// Takes time, ids and randomness from there.
+    /// Sets where time, ids and randomness come from.
     #[must_use]
     pub fn with_environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
     }
 
-    /// Who wants to know about the progress of each call. A callback that blocks or panics stalls
-    /// and fails nothing.
+    /// Sets where the progress of each call is reported. A callback that blocks or panics neither
+    /// stalls nor fails the call.
     #[must_use]
     pub fn with_progress(
         mut self,
@@ -103,12 +103,12 @@ impl BackupService {
         refuse_cancelled(&self.cancel)
     }
 
-    /// The manifests of all finished backups and archives, in no promised order.
+    /// Returns the manifests of all finished backups and archives, in no particular order.
     pub fn list(&self) -> BoxStream<'_, Result<BackupManifest>> {
         self.provider.list()
     }
 
-    /// What a backup says of itself.
+    /// Returns the manifest of a backup.
     ///
     /// # Errors
     /// `NotFound`; `Corrupt`.
@@ -116,8 +116,8 @@ impl BackupService {
         self.provider.manifest(id).await
     }
 
-    /// Reads a whole backup and compares it with what it says of itself: the checksums and sizes,
-    /// the count and hash of each section, and the totals of the manifest. Answers the manifest.
+    /// Reads a whole backup and verifies its checksums and sizes, the count and hash of each section,
+    /// and the totals of the manifest. Returns the manifest.
     ///
     /// # Errors
     /// `NotFound`; `Corrupt`, naming the backup and the section.
@@ -127,9 +127,9 @@ impl BackupService {
         watch.end(read.map(|(manifest, _)| manifest)).await
     }
 
-    /// What a backup holds, section by section, in its order. Reads all of it, compares it as
-    /// [`verify`](Self::verify) does, and gives a section out when it was found right. A section's
-    /// document is there where the backup has documents.
+    /// Returns the sections of a backup, in its order. Reads and verifies all of it, as
+    /// [`verify`](Self::verify) does, and yields a section once it is verified. Sections have documents
+    /// if the backup includes them.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
@@ -164,10 +164,10 @@ impl BackupService {
         .boxed()
     }
 
-    /// Deletes a backup, also one whose time to be kept is not over.
+    /// Deletes a backup, even before its retention ends.
     ///
     /// # Errors
-    /// `NotFound`; what an interrupted deletion had left of it is removed all the same.
+    /// `NotFound`; the rest that an interrupted deletion has left is removed all the same.
     pub async fn delete(&self, id: &BackupId) -> Result<()> {
         let found = self.provider.manifest(id).await.map(drop);
         let kind = found.as_ref().err().map(|error| error.kind().clone());

@@ -94,13 +94,12 @@ pub(crate) async fn write_verified(
         next = opened.try_next().await?;
     }
     let manifest = writer.finish().await?;
-    match read_through(provider, &manifest.id, monitor).await?.1 == written {
-        true => Ok(manifest),
-        false => {
-            let message = format!("backup {id} does not hold what was written into it");
-            Err(Error::corrupt(message))
-        }
+    let (_, read) = read_through(provider, &manifest.id, monitor).await?;
+    if read != written {
+        let message = format!("backup {id} does not hold what was written into it");
+        return Err(Error::corrupt(message));
     }
+    Ok(manifest)
 }
 
 async fn write_section(
@@ -142,7 +141,7 @@ fn events_of(cell: Cell, stream: &StreamRef) -> Result<Vec<Event>> {
     Ok(cell.events.into_iter().map(|e| e.event).collect())
 }
 
-/// Reads a backup to its end, comparing everything with what it says of itself.
+/// Reads a backup to its end, and verifies its counts and hashes.
 ///
 /// # Errors
 /// `Corrupt`, naming the backup and the section; those of the provider.

@@ -1,4 +1,4 @@
-//! What users ask for, and what they are told.
+//! What callers ask for, and what they get back.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::id::{BackupId, ObjectId, StreamRef};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RestoreTarget {
-    /// Into a new object, which must not exist. It appears, whole, when everything else is done.
+    /// Into a new object, which must not exist. It becomes visible at once with all its events.
     NewObject(ObjectId),
     /// Into a fresh stream of the same object, which must exist. The stream that was active is
     /// closed and stays readable; what was appended to it since the backup is not in the fresh one.
@@ -34,21 +34,21 @@ impl Default for RestoreOptions {
 }
 
 impl RestoreOptions {
-    /// Once, in cells of at most 512 events and 1 MiB.
+    /// The defaults: once, in cells of at most 512 events and 1 MiB.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Restores into a fresh stream also where this backup took the place of one of the object's
-    /// streams before. Unless told, that counts as done, so that a restore can be repeated until it
-    /// succeeds.
+    /// Restores into a fresh stream even if this backup has replaced one of the object's streams
+    /// before. By default that counts as done, so that a restore can be repeated until it succeeds.
     #[must_use]
     pub fn again(mut self) -> Self {
         self.again = true;
         self
     }
 
-    /// Most events and bytes in a cell of the restored stream, as far as one event allows.
+    /// Sets the most events and bytes in a cell of the restored stream. An event that is larger has a
+    /// cell of its own.
     #[must_use]
     pub fn cells(mut self, events: usize, bytes: u64) -> Self {
         (self.cell_events, self.cell_bytes) = (events, bytes);
@@ -70,13 +70,13 @@ pub struct Restored {
     pub stream: StreamRef,
     /// Number of restored events: all of the section.
     pub events: u64,
-    /// Whether an earlier call had cut over already, so that at most the document was left to do.
+    /// Whether another call had cut over already, so that at most the document was left to do.
     pub already: bool,
-    /// The stream whose place it took; nothing for a new object.
+    /// The stream that it replaced; `None` for a new object.
     pub replaced: Option<ReplacedStream>,
 }
 
-/// A stream whose place a restored one took. It is closed and stays readable.
+/// A stream that a restored one replaced. It is closed and stays readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ReplacedStream {
@@ -84,11 +84,11 @@ pub struct ReplacedStream {
     pub stream: StreamRef,
     /// Number of its events: all that were ever acknowledged.
     pub events: u64,
-    /// How many of them came after the backup and are therefore not in the restored stream. Known
-    /// where the backup is of this very stream; positions of others mean nothing here.
+    /// How many of them came after the backup and are therefore not in the restored stream. `None`
+    /// if the backup is of another stream, whose positions cannot be compared.
     pub left_behind: Option<u64>,
-    /// How many of them were appended while this call was restoring. Unknown where an earlier call
-    /// made the cutover.
+    /// How many of them were appended while this call was restoring. `None` if another call made
+    /// the cutover.
     pub appended_meanwhile: Option<u64>,
 }
 
@@ -96,7 +96,7 @@ pub struct ReplacedStream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct RestoredAll {
-    /// Objects restored, with those that an earlier call had restored.
+    /// Restored objects, including those that an earlier call had restored.
     pub objects: u64,
     /// Of them, those that an earlier call had restored.
     pub already: u64,

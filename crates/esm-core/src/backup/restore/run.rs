@@ -18,46 +18,44 @@ use crate::store::{BackupItem, BackupSection};
 type Choice<'a> = &'a (dyn Fn(&BackupSection) -> Option<RestoreTarget> + Send + Sync);
 
 impl BackupService {
-    /// Restores one object of a backup (R19).
+    /// Restores one object of a backup ([R19](crate::protocol#r19)).
     ///
-    /// The whole backup is read and compared with what it says of itself before anything is
-    /// written. Then the object's events go into a fresh stream, which is read again and compared
-    /// with the section's hash, and which then takes its place by one atomic write.
+    /// Reads the whole backup and verifies its counts and hashes before anything is written. Then
+    /// writes the object's events to a fresh stream, reads that again and compares it with the
+    /// section's hash. One atomic write makes it take its place.
     ///
     /// # Guarantees
-    /// 1. Never onto a live stream. Nobody sees the restored events before all of them are there
-    ///    and were compared (I9).
+    /// 1. Never onto a live stream. No reader sees a restored event before all of them are written
+    ///    and verified ([I9](crate::protocol#i9)).
     /// 2. The events are those of the backup, byte for byte, at their revisions in it.
     /// 3. No acknowledged event is lost: what was appended to the replaced stream until the cutover
     ///    stays in it, closed and readable. [`Restored::replaced`] counts what is not in the
     ///    restored one.
-    /// 4. A position in the replaced stream means nothing in the restored one and is never carried
-    ///    over: an append that expects it answers `Conflict`, a reader `Closed`. Reload.
-    /// 5. Schemas that the migration retired that wrote the backed-up stream stay retired (R11),
-    ///    where that stream is still to be seen. A migration that went over the object before may
-    ///    be run over the restored stream again.
-    /// 6. Safe with writers, migrations and other restores at work at the same time, without any
-    ///    lock.
+    /// 4. A position in the replaced stream is not valid in the restored one and is never
+    ///    translated: an append that expects it fails with `Conflict`, a read with `Closed`. Reload.
+    /// 5. If a migration wrote the backed-up stream, the schemas that it retired stay retired
+    ///    ([R11](crate::protocol#r11)), as long as that stream can be read. A migration that the
+    ///    object had before may be run on the restored stream again.
+    /// 6. Safe with concurrent writers, migrations and other restores, without any lock.
     ///
     /// # Idempotence
-    /// May be repeated after any error or crash: it goes on where it stopped, and once it has cut
-    /// over it only tells that. To restore the same backup once more, see
+    /// May be repeated after any error or crash: it resumes where it stopped. After the cutover it
+    /// only reports the result. To restore the same backup once more, see
     /// [`RestoreOptions::again`].
     ///
     /// # Errors
     /// - `NotFound` for an unknown backup; for an object that is not in it; for a fresh stream of an
     ///   object that does not exist.
-    /// - `AlreadyExists` for a new object that exists, or where a stream with events stands where it
-    ///   would begin.
+    /// - `AlreadyExists` for a new object that exists, or whose first stream has events.
     /// - `Corrupt` for a damaged backup, naming it and the section; nothing was written.
-    /// - `Fenced` when another migration or restore cut over first; `Stuck` when writers were faster
-    ///   than every attempt to. The restore was undone.
+    /// - `Fenced` when another migration or restore cut over first; `Stuck` when concurrent appends
+    ///   won every attempt to cut over. The restore was undone.
     /// - `TooLarge` for an event over the store's limit; `Deleted`, `UnknownStore` and the others of
     ///   loading the object; those of store, records and provider.
     ///
-    /// After an error that a repetition may mend, and after `Cancelled`, the fresh stream is left as
-    /// it is; [`abandon_restore`](Self::abandon_restore) removes it. After any other it is undone:
-    /// fenced off and discarded (R17).
+    /// After a retryable error and after `Cancelled` the fresh stream is kept, to be resumed;
+    /// [`abandon_restore`](Self::abandon_restore) removes it. After any other error the restore is
+    /// undone: the fresh stream is fenced off and discarded ([R17](crate::protocol#r17)).
     ///
     /// # Cancel safety
     /// A dropped future is a crash, and is resumed by doing the same again.
@@ -74,15 +72,17 @@ impl BackupService {
         watch.end(restored).await
     }
 
-    /// Restores every section of a backup for which `choose` says where to, as
-    /// [`restore`](Self::restore) does, reading the backup twice however many they are. Memory does
-    /// not grow with their number. `choose` is asked more than once for each section and must answer
-    /// the same; several sections must not have the same target.
+    /// Restores every section of a backup for which `choose` returns a target, as
+    /// [`restore`](Self::restore) does.
+    ///
+    /// Reads the backup twice, and uses constant memory, however many sections there are. `choose` is
+    /// called more than once for each section and must return the same every time. No two sections
+    /// may have the same target.
     ///
     /// # Errors
     /// As [`restore`](Self::restore). Before anything is written: those of a damaged backup, of
-    /// existing new objects and of missing ones. Later the first failure ends it; what was restored
-    /// by then stays, and a repetition finds it done.
+    /// existing new objects and of missing ones. Later the first error ends it: what was restored by
+    /// then stays, and a repetition finds it done.
     pub async fn restore_each(
         &self,
         id: &BackupId,
@@ -102,8 +102,8 @@ impl BackupService {
         Ok(all)
     }
 
-    /// Undoes what an unfinished restore of this object has left, asked for in the same way:
-    /// fences the stream off, so that not even a paused run can cut over to it, and discards it.
+    /// Undoes an unfinished restore that was begun with the same arguments: fences its stream off, so
+    /// that not even a paused run can cut over to it, and discards it.
     ///
     /// # Errors
     /// `AlreadyExists` when the restore has cut over; `Unsupported` when the store cannot fence the
@@ -168,8 +168,8 @@ impl BackupService {
         one.ok_or_else(|| not_in(id, object))
     }
 
-    /// Reads the whole backup before anything is written, and looks at every target. Answers the
-    /// number of chosen sections.
+    /// Reads the whole backup and checks every target, before anything is written. Returns the number
+    /// of chosen sections.
     async fn check(
         &self,
         id: &BackupId,
@@ -256,6 +256,6 @@ fn kept(place: &Place) -> Error {
 }
 
 fn too_late(object: &ObjectId) -> Error {
-    let message = format!("the restore has cut over, so there is only forward: {object}");
+    let message = format!("the restore has cut over, so it can only be completed: {object}");
     Error::new(ErrorKind::AlreadyExists, message).with_hint("restore again to finish it")
 }
