@@ -306,6 +306,64 @@ async fn one_that_was_paused_finds_it_done_by_another_wherever_it_stood() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_was_paused_completes_what_another_with_other_cells_left_when_it_crashed() {
+    let target = RestoreTarget::FreshStream;
+    let (operations, document) = clean(&target).await;
+    let places = (0..operations).flat_map(|at| (0..operations).map(move |crash| (at, crash)));
+    for (at, crash) in places {
+        let place = format!("paused at {at}, the other crashed at {crash}");
+        let scene = Scene::new().await;
+        let gate = Gate::new();
+        let plan = FaultPlan::new()
+            .with(
+                At::OfActor("paused".to_owned(), at),
+                Fault::Stall(gate.clone()),
+            )
+            .with(At::OfActor("other".to_owned(), crash), Fault::CrashAfter)
+            .watched_by(scene.observer());
+        let (paused, _) = scene.process(&plan, "paused");
+        let (restored, ()) = tokio::join!(scene.restore(&paused, &target), async {
+            gate.reached().await;
+            let (other, actor) = scene.process(&plan, "other");
+            let options = RestoreOptions::new().cells(2, 1 << 20);
+            let restore = other.restore(&scene.backup, &scene.object, target.clone(), options);
+            if let Ok(restored) = actor.run(restore).await {
+                restored.unwrap_or_else(|e| panic!("{place}: {e:?}"));
+            }
+            gate.open();
+        });
+        let restored = restored.unwrap_or_else(|e| panic!("{place}: {e:?}"));
+        assert_eq!(restored.stream, document.active, "{place}");
+        let found = scene.fixture.active_events(&scene.object).await;
+        assert_eq!(found, scene.backed_up, "{place}");
+        let violations = plan.violations();
+        assert!(violations.is_empty(), "{place}: {violations:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_crashed_is_resumed_at_its_cursor_with_other_cells() {
+    let scene = Scene::new().await;
+    let plan = FaultPlan::new().with(At::Named("event_store.append", 1), Fault::CrashBefore);
+    let (service, actor) = scene.process(&plan, "first");
+    let target = RestoreTarget::FreshStream;
+    let first = actor.run(scene.restore(&service, &target)).await;
+    first.unwrap_err();
+    let options = RestoreOptions::new().cells(2, 1 << 20);
+    let restored = scene
+        .fixture
+        .backups()
+        .restore(&scene.backup, &scene.object, target, options)
+        .await
+        .unwrap();
+    let headers = scene.fixture.headers(&restored.stream.stream);
+    let counts: Vec<_> = headers.iter().map(|header| header.count).collect();
+    assert_eq!(counts, [3, 2, 2], "the first cell is the earlier run's");
+    let events = scene.fixture.active_events(&scene.object).await;
+    assert_eq!(events, scene.backed_up);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_application_that_begins_the_object_first_wins() {
     let target = RestoreTarget::NewObject(copy());
     let (scene, plan, gate) = held_at_close().await;

@@ -56,6 +56,11 @@ async fn the_backup_takes_the_place_of_the_active_stream() {
     for header in f.headers(&restored.stream.stream) {
         assert_eq!(header.cursor(), Some(header.next_revision()), "R1");
     }
+    let cells = f.storage.event_store.snapshot(&restored.stream.stream);
+    let counts: Vec<_> = cells.iter().map(|cell| cell.header.count).collect();
+    assert_eq!(counts, [2, 2, 1]);
+    let mut copied = cells.iter().flat_map(|cell| &cell.events);
+    assert!(copied.all(|event| event.source_revision.is_none()), "R19");
     let CellKind::Data {
         origin: Some(origin),
         ..
