@@ -121,7 +121,7 @@ impl<'a> Filling<'a> {
             return Err(self.differs("it ends too early"));
         };
         if revision != self.placed {
-            return Err(self.differs(&format!("it goes on with revision {revision}")));
+            return Err(self.differs(&format!("it continues with revision {revision}")));
         }
         if let Some(difference) = difference(event, &found.event) {
             return Err(self.differs(&difference));

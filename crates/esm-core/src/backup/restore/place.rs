@@ -42,7 +42,7 @@ fn restore_id(
     MigrationId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// What stands for a transformation in a restored stream: never equal to one, so a migration of the
+/// The fingerprint of a restored stream: never equal to that of a transformation, so a migration of the
 /// object does not take it for done.
 pub(super) fn fingerprint(manifest: &BackupManifest) -> Result<Fingerprint> {
     Fingerprint::new(format!("restore:{}", manifest.id))
@@ -294,7 +294,7 @@ pub(super) fn exists(object: &ObjectId) -> Error {
 }
 
 fn begun_elsewhere(object: &ObjectId) -> Error {
-    let message = format!("a stream stands where the new object would begin: {object}");
+    let message = format!("there is a stream where the new object would begin: {object}");
     Error::new(ErrorKind::AlreadyExists, message)
         .with_hint("finish what began it, an import or another restore, or choose another object")
 }

@@ -1,4 +1,4 @@
-//! One section, from wherever its restore stands to its end.
+//! One section, from wherever its restore has got to, to its end.
 
 use tracing::{info, warn};
 
