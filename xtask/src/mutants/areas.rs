@@ -2,7 +2,7 @@
 
 /// A part of the code.
 pub(super) struct Area {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub(super) name: &'static str,
     /// What it is.
     pub(super) about: &'static str,
@@ -102,7 +102,7 @@ pub(super) const AREAS: &[Area] = &[
     },
     Area {
         name: "planning",
-        about: "what a migration is told to do, its plan, its report",
+        about: "the options of a migration, its plan, its report",
         package: "esm-core",
         files: &[
             "crates/esm-core/src/protocol/planned.rs",
@@ -133,7 +133,14 @@ pub(super) const AREAS: &[Area] = &[
         name: "reverse",
         about: "the way back after the cutover",
         package: "esm-core",
-        files: &["crates/esm-core/src/migration/reverse/*.rs"],
+        files: &[
+            "crates/esm-core/src/cutover/source/*.rs",
+            "crates/esm-core/src/migration/describe/rollback.rs",
+            "crates/esm-core/src/migration/plan/way_back.rs",
+            "crates/esm-core/src/migration/step/pin.rs",
+            "crates/esm-core/src/migration/step/standing.rs",
+            "crates/esm-core/src/protocol/reversal.rs",
+        ],
         tests: &["--lib", "--test=all"],
         filter: Some("kind(lib) or test(/^reverse::/) or test(/^crash_sweep::writers::reversal$/)"),
     },
