@@ -25,7 +25,7 @@ pub(crate) struct Options {
     directory: PathBuf,
 }
 
-/// The order that is looked at before and after.
+/// The order that is shown before and after.
 const ORDER: &str = "order/1003";
 
 /// Runs the demo.

@@ -32,17 +32,17 @@ struct Arguments {
 enum Task {
     /// Builds `esm` and migrates a sample of orders on a local directory, step by step
     Demo(demo::Options),
-    /// Runs all tests, and tells by name what could not be tested
+    /// Runs all tests, and names what could not be tested
     Test(test::Options),
     /// Runs the tests that take a night: whole sweeps, pairs of crashes, many random cases
     Nightly(nightly::Options),
-    /// Changes the code in small ways and tells which changes no test notices
+    /// Changes the code in small ways and lists the changes that no test notices
     Mutants(mutants::Options),
     /// Runs every check, as continuous integration does, and prints the time of each stage
     Ci(ci::Options),
     /// Measures esm against what the storage itself takes, and prints the ratios
     Bench(bench::Options),
-    /// Measures what a migration costs applications that write meanwhile, and checks all they were told
+    /// Measures what a migration costs applications that write meanwhile, and checks every acknowledged write
     Live(live::Options),
     /// Kills, freezes and doubles migrators at random while applications write, and checks the same
     Chaos(live::Options),

@@ -1,4 +1,4 @@
-//! `cargo xtask mutants`: changes the code in small ways, and tells which changes no test notices.
+//! `cargo xtask mutants`: changes the code in small ways, and lists the changes that no test notices.
 //!
 //! It works on a copy of the last commit, which keeps what was built, so that a mutant costs the
 //! crate and its tests and no more. The tests that are about an area judge its mutants first; what

@@ -17,7 +17,7 @@ use dice::Dice;
 
 const ORDERS: u64 = 320;
 
-/// Where the sample stands.
+/// The path of the sample.
 pub(crate) fn path() -> PathBuf {
     project::root().join("examples/orders.ndjson")
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     outcome
 }
 
-/// The README's commands run as they stand there: through cargo's alias.
+/// Runs a task as the README does: through cargo's alias.
 fn xtask(task: &str) -> Command {
     let mut cargo = command::cargo();
     cargo.args(["xtask", task]);

@@ -1,4 +1,4 @@
-//! What a run could not test, by name: never skipped in silence.
+//! What a run could not test, by name: never skipped silently.
 //!
 //! A test that needs what the machine does not have says so by `esm_testkit::not_tested`, which
 //! writes a file into the directory that `ESM_NOT_TESTED` names: the file's name says what was not

@@ -36,7 +36,7 @@ fn suite_without_example(source: &Source) -> Option<String> {
     (!shown).then(|| source.at(line, "a suite's module has no example"))
 }
 
-/// What stands before an item.
+/// What precedes an item.
 #[derive(Default)]
 struct Before {
     example: bool,

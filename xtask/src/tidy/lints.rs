@@ -1,4 +1,4 @@
-//! Every crate takes the workspace's lints, and nobody turns a lint or a test off in silence.
+//! Every crate takes the workspace's lints, and no lint or test is turned off without a reason.
 
 use super::Source;
 
@@ -17,7 +17,7 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
                 wrong.push(source.at(line, "use #[expect(…, reason = \"…\")]"));
             }
             if starts_attribute(text, "ignore") {
-                wrong.push(source.at(line, "a test that does not run tells nothing"));
+                wrong.push(source.at(line, "a test that does not run checks nothing"));
             }
         }
     }

@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 
 use source::Source;
 
-/// A check looks at all text files and answers what is wrong, a line each.
+/// A check of all text files: returns what is wrong, a line each.
 type Check = fn(&[Source]) -> Vec<String>;
 
 const CHECKS: &[Check] = &[

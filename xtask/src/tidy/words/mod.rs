@@ -21,7 +21,6 @@ const NOT_YET: &[&str] = &[
     "crates/esm-objectstore",
     "examples",
     "live",
-    "xtask",
 ];
 
 /// Old words everywhere but in the areas that still have them.
