@@ -1,4 +1,4 @@
-//! One attempt at one object: its source, its target, and what the streams show of them.
+//! One attempt at one object: its source, its target, and the observed state of both streams.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,19 +20,19 @@ pub(crate) struct Attempt {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) source: StreamRef,
     pub(crate) target: StreamRef,
-    /// Where the source is.
+    /// The store of the source.
     pub(crate) source_store: Arc<dyn EventStore>,
-    /// Where the target is: the same, unless the migration moves streams to another store.
+    /// The store of the target: the same, unless the migration moves streams to another store.
     pub(crate) target_store: Arc<dyn EventStore>,
     /// Depth of the source in the object's chain of Closes.
     pub(crate) generation: u64,
     /// Number of this migration's Fences in the source.
     pub(crate) number: u64,
-    /// The schemas that are known to be retired.
+    /// Schemas known to be retired.
     pub(crate) retired: BTreeSet<Schema>,
-    /// Of them, those that are accepted as they are.
+    /// Retired schemas whose events are accepted unchanged.
     pub(crate) accepted: BTreeSet<Schema>,
-    /// What stands before the source's events in the target of a reverse migration.
+    /// The originals that precede the source's events in the target of a reverse migration.
     pub(crate) originals: Option<Arc<Originals>>,
     /// Whether positions in the source translate to the target; not over a restore (R19).
     pub(crate) continues: bool,
@@ -42,11 +42,11 @@ pub(crate) struct Attempt {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Comparison {
     pub(crate) compared: Revision,
-    /// Absent until all was compared and the checks passed.
+    /// Absent until every event was compared and the checks passed.
     pub(crate) verified: Option<Verified>,
 }
 
-/// What was seen, in the order in which it must be looked at.
+/// The observed state of both streams; the fields are in the order in which they must be read.
 #[derive(Debug, Clone)]
 pub(crate) struct Sight {
     pub(crate) target_tail: Tail,
@@ -55,7 +55,7 @@ pub(crate) struct Sight {
     pub(crate) fenced: bool,
 }
 
-/// Where an attempt moves an object's events, and for whom.
+/// Source and target of an object's events, and the migration that moves them.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
     pub(crate) object: ObjectId,
@@ -73,8 +73,8 @@ pub(crate) struct Route {
 }
 
 impl Attempt {
-    /// The current attempt, by this tail of the source: its number is the number of this migration's
-    /// Fences there. A Fence that comes later is found when the attempt is observed.
+    /// Returns the current attempt for this tail of the source. Its number is the number of this
+    /// migration's Fences there. Observing the attempt finds later Fences.
     pub(crate) async fn current(route: Route, source_tail: &Tail) -> Result<Self> {
         let number = fences(&route.source_store, &route.source, source_tail)
             .await?
@@ -98,7 +98,7 @@ impl Attempt {
         })
     }
 
-    /// Looks at target and source. R1: the target's tail before the source's.
+    /// Reads the tails of target and source. R1: the target's tail before the source's.
     pub(crate) async fn look(&self) -> Result<Sight> {
         let target = self.look_at_target().await;
         let store = &self.source_store;
@@ -107,7 +107,7 @@ impl Attempt {
             .await?
             .any(|(target, _)| target == self.target.stream);
         let (target_tail, origin) = match target {
-            // it is being discarded, or was and a paused holder wrote behind that (R17)
+            // the target is being discarded, or a paused holder wrote to it after that (R17)
             Err(e) if *e.kind() == ErrorKind::Gone && is_over(fenced, &source_tail) => {
                 (Tail::default(), None)
             }
@@ -121,18 +121,19 @@ impl Attempt {
         })
     }
 
-    /// Looks at the target: its tail, and what its first cell says.
+    /// Reads the target's tail, and the origin that its first cell records.
     pub(crate) async fn look_at_target(&self) -> Result<(Tail, Option<Origin>)> {
         let store = &self.target_store;
         let tail = store.tail(&self.target.stream).await?;
-        let origin = match tail.is_empty() {
-            true => None,
-            false => store.origin(&self.target.stream).await?,
+        let origin = if tail.is_empty() {
+            None
+        } else {
+            store.origin(&self.target.stream).await?
         };
         Ok((tail, origin))
     }
 
-    /// What the first cell of the target says.
+    /// Returns the origin that the first cell of the target records.
     pub(crate) fn origin(&self) -> Origin {
         Origin {
             source: self.source.clone(),
@@ -145,7 +146,7 @@ impl Attempt {
         }
     }
 
-    /// Number of events that are to be copied of a source with this many.
+    /// Returns the number of events to copy when the source has this many.
     pub(crate) fn to_copy(&self, source_events: Revision) -> Revision {
         match &self.originals {
             Some(originals) => originals.restored(source_events),
@@ -153,10 +154,10 @@ impl Attempt {
         }
     }
 
-    /// What was seen, as the pure decision wants it.
+    /// Returns the observed state as input of the pure decision.
     ///
     /// # Errors
-    /// `Conflict` for a target that another wrote.
+    /// `Conflict` for a target that another migration wrote.
     pub(crate) fn observed(
         &self,
         sight: &Sight,
@@ -182,7 +183,7 @@ impl Attempt {
             return Ok(TargetState::Absent);
         };
         if is_over(sight.fenced, &sight.source_tail) {
-            // it may be discarded while it is looked at, and does not matter any more
+            // the attempt is decided, so the target may be discarded during the read
             return Ok(TargetState::Absent);
         }
         let origin = sight
@@ -192,10 +193,7 @@ impl Attempt {
         let Some(origin) = origin else {
             return Err(Error::new(
                 ErrorKind::Conflict { actual: None },
-                format!(
-                    "an unrelated stream stands under the target's name: {}",
-                    self.target
-                ),
+                format!("an unrelated stream has the target's name: {}", self.target),
             )
             .with_hint("choose another target name"));
         };
@@ -213,12 +211,13 @@ impl Attempt {
     }
 }
 
-/// Whether an attempt is decided, one way or the other: what its target looks like decides nothing.
+/// Whether an attempt is decided, by a Fence or by a Close. The state of its target is then
+/// irrelevant.
 fn is_over(fenced: bool, source_tail: &Tail) -> bool {
     fenced || source_tail.close().is_some()
 }
 
-/// The Fences of a source up to a tail: the targets they name, and the migrations.
+/// Returns the Fences of a source up to a tail: the target and the migration that each names.
 pub(crate) async fn fences(
     store: &Arc<dyn EventStore>,
     source: &StreamRef,

@@ -1,4 +1,4 @@
-//! Users' own checks of a target against its source.
+//! User-defined checks of a target against its source.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,21 +16,24 @@ use crate::id::{ObjectId, StreamRef};
 use crate::protocol::decisions::Verified;
 use crate::store::{EventStoreExt as _, PageLimit, ReadFrom, Stores};
 
-/// Compares a target with its source in the user's own terms, before the cutover.
+/// A user-defined comparison of a target with its source, before the cutover.
 #[async_trait]
 pub trait VerificationCheck: Send + Sync + fmt::Debug + 'static {
-    /// The check's name, for reports.
+    /// Returns the check's name, for reports.
     fn name(&self) -> &str;
 
-    /// Answers `Err` with the reason when the target must not replace the source.
+    /// Compares the streams.
+    ///
+    /// # Errors
+    /// The reason why the target must not replace the source.
     async fn check(&self, streams: &ComparedStreams) -> std::result::Result<(), String>;
 }
 
-/// A source and its target, for a check to read.
+/// A source and its target, as input of a check.
 #[derive(Debug, Clone)]
 pub struct ComparedStreams {
     stores: Stores,
-    /// What stands before the source's events in the target of a reverse migration.
+    /// The originals that precede the source's events in the target of a reverse migration.
     originals: Option<Arc<Originals>>,
     /// The object.
     pub object: ObjectId,
@@ -57,8 +60,8 @@ impl ComparedStreams {
         }
     }
 
-    /// The source's events, in order. Of a reverse migration: the originals, then what has come to
-    /// the source since.
+    /// Returns the source's events, in order. In a reverse migration: the originals, then the
+    /// events appended to the source since.
     pub fn source_events(&self) -> BoxStream<'static, Result<Event>> {
         use futures::StreamExt as _;
         let Some(originals) = &self.originals else {
@@ -71,7 +74,7 @@ impl ComparedStreams {
         first.chain(self.events(&self.source, from, since)).boxed()
     }
 
-    /// The target's events, in order.
+    /// Returns the target's events, in order.
     pub fn target_events(&self) -> BoxStream<'static, Result<Event>> {
         self.events(&self.target, Revision::START, self.target_events)
     }

@@ -1,4 +1,4 @@
-//! Closing the source, which is the pivot, and making the document follow.
+//! Closes the source, which is the pivot, and updates the document.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use crate::protocol::planned::BookClosing;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{Close, Tail};
 
-/// Closes the source at exactly the tail that was seen, scanned and verified, and returns the tail
-/// with the Close. Its success proves that no event came after what the target holds.
+/// Closes the source at exactly the observed and verified tail, and returns the tail with the
+/// Close. Its success proves that the target holds every event of the source.
 ///
 /// # Errors
-/// `Conflict` when a concurrent append won, `Closed` when another migrator did, `Ambiguous`: after
-/// any of them the streams must be observed again. `Fenced` when another holder has taken over.
+/// `Conflict` when a concurrent append won, `Closed` when another migrator did, `Ambiguous`: the caller
+/// must then observe the streams again. `Fenced` when another holder has taken over.
 pub(crate) async fn close(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
@@ -53,7 +53,7 @@ pub(crate) async fn close(
     Ok(closed)
 }
 
-/// A stream that a run has closed, and what only that run knows of it.
+/// A stream that a run has closed, with the details that only this run has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClosedStream<'a> {
     pub(crate) object: &'a ObjectId,
@@ -64,7 +64,7 @@ pub(crate) struct ClosedStream<'a> {
 }
 
 impl ClosedStream<'_> {
-    /// Makes the document follow a Close that this process has just written.
+    /// Updates the document after a Close that this process has just written.
     ///
     /// # Errors
     /// Those of the records.
@@ -81,8 +81,8 @@ impl ClosedStream<'_> {
         cutover.documents.update(self.object, follow).await
     }
 
-    /// Makes the document name the end of its chain, with all that is known of the closed stream.
-    /// Helpers may have done a part of it already.
+    /// Updates the document to the end of its chain, with all details of the closed stream. Other
+    /// processes may have done a part of it already.
     ///
     /// # Errors
     /// Those of the store and the records.
@@ -97,7 +97,8 @@ impl ClosedStream<'_> {
         cutover.documents.update(self.object, follow).await
     }
 
-    /// Fills in what a helper did not know. Where no archive is wanted, the books are closed with it.
+    /// Adds the details that other processes cannot know; without an archive, also closes the
+    /// books. Returns whether the document changed.
     pub(crate) fn complete(&self, document: &mut ObjectDocument, now: Timestamp) -> bool {
         let mut entries = document.terminated.iter_mut();
         let Some(entry) =
@@ -114,7 +115,7 @@ impl ClosedStream<'_> {
     }
 }
 
-/// Writes into a terminated stream's entry that its books are closed.
+/// Records in a terminated stream's entry that its books are closed.
 pub(crate) fn stamp_books(
     entry: &mut TerminatedStream,
     metadata: &BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! Step 5: an independent second pass over all events. It always runs and always gates the cutover.
+//! Step 5: an independent second pass over all events. It always runs, and the cutover requires it.
 
 use crate::RollingHash;
 use crate::cutover::attempt::Attempt;
@@ -17,10 +17,11 @@ use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{CellHeader, ReadFrom};
 use crate::transform::Ledger;
 
-/// Source events between two checkpoints in the journal of a single object's migration.
+/// Source events between two journal checkpoints of a single object's migration.
 const CHECKPOINT_EVERY: u64 = 250_000;
 
-/// How far two streams were found to agree; goes on from there when the source has grown.
+/// The compared prefix of two streams; the comparison continues from there when the source has
+/// grown.
 #[derive(Debug, Clone)]
 pub(crate) struct Progressed {
     source_seq: u64,
@@ -34,10 +35,10 @@ pub(crate) struct Progressed {
     pub(crate) source_bytes: u64,
     pub(crate) target_bytes: u64,
     custom_checks: Vec<String>,
-    /// Where the source ended when the checks passed.
+    /// The end of the source when the checks passed.
     checked: Option<Revision>,
     checkpointed: Revision,
-    /// Whether a verification has come to its end, and its checks passed.
+    /// Whether a verification is complete and its checks passed.
     complete: bool,
 }
 
@@ -59,7 +60,7 @@ impl Progressed {
         }
     }
 
-    /// Goes on from a checkpoint of an earlier holder, where it is of this attempt.
+    /// Continues from a checkpoint of an earlier holder, if it belongs to this attempt.
     pub(crate) fn resume(attempt: &Attempt, checkpoint: Option<&VerifiedCheckpoint>) -> Self {
         let of_this = checkpoint.filter(|c| c.is_of(&attempt.source, &attempt.target));
         let Some(checkpoint) = of_this else {
@@ -81,7 +82,8 @@ impl Progressed {
         }
     }
 
-    /// Where to go on comparing: at a cell of the source, where that is all that is copied.
+    /// Returns where the comparison continues: at a cell of the source, or, with originals, at a
+    /// revision.
     fn place(&self, attempt: &Attempt) -> ReadFrom {
         match attempt.originals {
             Some(_) => ReadFrom::Revision(self.source_events),
@@ -131,13 +133,11 @@ impl Progressed {
     }
 }
 
-/// Compares the source, transformed again, with the target, read again, from where `progressed`
-/// stands to this source event; writers may have appended more meanwhile. After an error
-/// `progressed` is of no use.
+/// Transforms the source again and compares it with the re-read target, from `progressed` up to
+/// `source_end`; writers may have appended more meanwhile. After an error `progressed` is invalid.
 ///
 /// # Errors
-/// `VerificationFailed`, naming the revision and what differs; `TransformFailed`; those of the
-/// store.
+/// `VerificationFailed`, naming the revision and the difference; `TransformFailed`; those of the store.
 pub(crate) async fn verify(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
@@ -160,7 +160,7 @@ pub(crate) async fn verify(
     let since = progressed
         .checked
         .map(|at| progressed.source_events.0 - at.0);
-    // what is compared in the last round, event by event, is not asked about again
+    // the last round is compared event by event and does not repeat the user's checks
     if since.is_none_or(|events| events > cutover.copy.final_round) {
         run_checks(cutover, attempt, progressed).await?;
         progressed.checked = Some(progressed.source_events);
@@ -169,7 +169,7 @@ pub(crate) async fn verify(
     Ok(())
 }
 
-/// As [`verify`], of a migration that has passed its pivot: what the Close counts, without checks.
+/// As [`verify`], after the pivot: compares the events that the Close counts, without the checks.
 pub(crate) async fn verify_closed(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
@@ -186,10 +186,10 @@ pub(crate) async fn verify_closed(
     Ok(progressed)
 }
 
-/// What is compared.
+/// The range of events to compare.
 struct Extent {
     source_end: Revision,
-    /// Where the target's own later life is not to be compared.
+    /// The end in the target, when events appended after the cutover are not to be compared.
     target_end: Option<Revision>,
     urgency: Urgency,
 }
@@ -208,13 +208,13 @@ async fn compare(
     let mut source = SourceScan::start(cutover, attempt, progressed.place(attempt));
     let mut target = TargetReader::start(attempt, ReadFrom::Revision(progressed.target_events));
     while let Some(page) = source.next().await? {
-        cutover.go_on(urgency, page.amount()).await?;
+        cutover.pace(urgency, page.amount()).await?;
         let before = progressed.source_events;
         let goes_beyond = page.events.last().is_some_and(|e| e.revision >= source_end);
         for event in page
             .events
             .into_iter()
-            // of a cell that was compared in part
+            // events of a partly compared cell
             .skip_while(|e| e.revision < before)
             .take_while(|e| e.revision < source_end)
         {
@@ -291,22 +291,22 @@ fn failed(attempt: &Attempt, what: &str) -> Error {
         attempt.target, attempt.source
     );
     Error::new(ErrorKind::VerificationFailed, message).with_hint(
-        "nothing was cut over; a transformer that is not deterministic fails here; roll back, mend \
+        "nothing was cut over; a transformer that is not deterministic fails here; roll back, fix \
          it, and migrate again",
     )
 }
 
-/// The ledger, the hashes and the counts must say the same as the comparison.
+/// Checks that the ledger, the hashes and the counts agree with the comparison.
 fn balance(attempt: &Attempt, progressed: &Progressed) -> Result<()> {
     let ledger = &progressed.ledger;
     let balanced = ledger.balances()
         && ledger.source == progressed.source_events.0
         && ledger.outputs == progressed.target_events.0
         && progressed.source_hash == progressed.target_hash;
-    match balanced {
-        true => Ok(()),
-        false => Err(failed(attempt, "the ledger does not balance")),
+    if !balanced {
+        return Err(failed(attempt, "the ledger does not balance"));
     }
+    Ok(())
 }
 
 async fn checkpoint(
@@ -333,7 +333,7 @@ async fn run_checks(
         cutover.supervisor.safe_point().await?;
         let streams = ComparedStreams::new(cutover.stores, attempt, progressed.verified());
         if let Err(reason) = check.check(&streams).await {
-            let what = format!("check {:?} says: {reason}", check.name());
+            let what = format!("check {:?} failed: {reason}", check.name());
             return Err(failed(attempt, &what));
         }
         progressed.custom_checks.push(check.name().to_owned());
@@ -341,9 +341,8 @@ async fn run_checks(
     Ok(())
 }
 
-/// After the last source event the target must end too: at `end` where its own later life is
-/// not to be compared. Another migrator may have copied more, of source events that this
-/// comparison has not seen.
+/// Checks that the target ends with the last source event: at `end`, when events appended after the
+/// cutover are not to be compared. Another migrator may have copied later source events already.
 async fn refuse_more(
     target: &mut TargetReader,
     attempt: &Attempt,

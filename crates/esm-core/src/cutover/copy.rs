@@ -1,10 +1,10 @@
-//! Step 4: copy and transform.
+//! Step 4: transforms the source's events and writes them to the target.
 
 use std::collections::BTreeSet;
 
 use crate::cutover::attempt::{Attempt, Sight};
 use crate::cutover::schemas::{
-    SchemaChanges, analyse, record, refuse_failures, refuse_too_large, refuse_unsaid,
+    SchemaChanges, analyse, record, refuse_failures, refuse_too_large, refuse_without_policy,
 };
 use crate::cutover::source::retired as reverse;
 use crate::cutover::source::scan::{MappedEvent, MappedPage, SourceScan};
@@ -17,26 +17,24 @@ use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
 use crate::transform::Ledger;
 
-/// What a copying run came to.
+/// The result of copying.
 #[derive(Debug, Default)]
 pub(crate) struct Copied {
     pub(crate) cells: u64,
-    /// What a look would show now, as far as this run has seen to it: it read the source to its end
-    /// and wrote the target's last cell. Absent where only the store can tell, and where there is
-    /// more to do.
+    /// The state of both streams as this copy left it: it read the source to its end and wrote the
+    /// target's last cell. Absent when the streams must be read again, or more is to be copied.
     pub(crate) seen: Option<Sight>,
 }
 
-/// Copies from `from` to the end of the source; within the limits that it was given, if it is
-/// unhurried.
+/// Copies from `from` to the end of the source; [`Urgency::Paced`] respects the limits of the run.
 ///
-/// Whenever the target turns out to have moved on, this ends with that error: the target's own
-/// cursor then tells where to go on. It also ends, without an error, when it finds a schema retired
-/// that the target's first cell does not name: the attempt then knows it.
+/// A concurrent append to the target ends the copy with its error; the target's own cursor then
+/// says where to continue. The copy also ends, without an error, at a newly retired schema that the
+/// target's first cell does not name; it adds the schema to the attempt.
 ///
 /// # Errors
-/// `TransformFailed`, `TooLarge`; `Conflict` and `Ambiguous`, after which the world must be looked
-/// at again; those of the store.
+/// `TransformFailed`, `TooLarge`; `Conflict` and `Ambiguous`, after which the caller must observe the
+/// streams again; those of the store.
 pub(crate) async fn copy(
     cutover: &Cutover<'_>,
     attempt: &mut Attempt,
@@ -50,7 +48,7 @@ pub(crate) async fn copy(
         step: Step::Copy,
         object: &attempt.object,
     });
-    // from the first cell, also where that one holds no events: it says what is retired already
+    // from the first cell, even one without events: it names the schemas retired already
     let begin = match from {
         Revision::START => ReadFrom::Seq(0),
         _ => ReadFrom::Revision(from),
@@ -61,7 +59,7 @@ pub(crate) async fn copy(
         match attempt.originals.clone() {
             Some(originals) => {
                 cutover.supervisor.report(Report::Step(Step::Analyse));
-                reverse::learn_retired(cutover, attempt, &originals).await?;
+                reverse::determine_retired(cutover, attempt, &originals).await?;
                 cutover.supervisor.report(Report::Step(Step::Copy));
             }
             None => learn_retired(cutover, attempt, first.as_ref()).await?,
@@ -71,7 +69,7 @@ pub(crate) async fn copy(
     let mut copier = Copier::new(cutover, attempt, sight.target_tail, from);
     while let Some(page) = first.take() {
         end.pass(attempt, &page.headers);
-        cutover.go_on(urgency, page.amount()).await?;
+        cutover.pace(urgency, page.amount()).await?;
         copier.page(page).await?;
         if let Some(schema) = copier.newly_retired {
             let cells = copier.writer.cells();
@@ -91,10 +89,10 @@ pub(crate) async fn copy(
     Ok(Copied { cells, seen })
 }
 
-/// The end of the source as the cells show that are read. Every control cell between the tail that
-/// was looked at and the new one is among them (R4).
+/// The end of the source by the cells read so far. They include every control cell after the
+/// observed tail (R4).
 struct SourceEnd {
-    /// Absent in a store whose tails have tokens: cells do not tell them.
+    /// Absent in a store whose tails have tokens: cells do not contain them.
     tail: Option<Tail>,
     fenced: bool,
 }
@@ -117,11 +115,12 @@ impl SourceEnd {
     }
 }
 
-/// The target's first cell names the retired schemas (R11): those that the transformation declares,
-/// those that it was seen to change or drop (in the only page of a short source, in the analysis of
-/// a long one), and those that were retired in the source already, but for what it makes anew. It
-/// also names those of them that are accepted as they are: by the plan, or, where they are only
-/// inherited, as in the source.
+/// Determines the retired schemas, which the target's first cell names (R11).
+///
+/// They are those that the transformation declares, those that it changes or drops (in the only
+/// page of a short source, in the analysis of a long one), and those that the source retires,
+/// without those that the transformation produces again. The plan says which of them are accepted
+/// unchanged; for inherited ones the source does.
 async fn learn_retired(
     cutover: &Cutover<'_>,
     attempt: &mut Attempt,
@@ -129,7 +128,7 @@ async fn learn_retired(
 ) -> Result<()> {
     let found = changes(cutover, attempt, first).await?;
     if let Some(schema) = &found.reused {
-        refuse_unsaid(cutover, schema)?;
+        refuse_without_policy(cutover, schema)?;
     }
     let declared = cutover.mapper.transformer().retired_schemas();
     let own: BTreeSet<Schema> = declared.into_iter().chain(found.retired).collect();
@@ -166,14 +165,14 @@ async fn changes(
     Ok(found)
 }
 
-/// Feeds a target with mapped events.
+/// Writes mapped events to a target.
 struct Copier<'a> {
     cutover: &'a Cutover<'a>,
     attempt: &'a Attempt,
     writer: TargetWriter<'a>,
     failures: Ledger,
-    /// A schema that this attempt's first cell does not name and that is retired all the same: an
-    /// event that was appended since the analysis. The next attempt must name it (R11).
+    /// A retired schema that this attempt's first cell does not name, of an event appended since
+    /// the analysis. The next attempt must name it (R11).
     newly_retired: Option<Schema>,
 }
 
@@ -200,7 +199,7 @@ impl<'a> Copier<'a> {
             match event.mapped {
                 Ok(mapped) if self.failures.failed.is_empty() => {
                     if mapped.reuses(&event.schema) {
-                        refuse_unsaid(self.cutover, &event.schema)?;
+                        refuse_without_policy(self.cutover, &event.schema)?;
                     }
                     if mapped.retires() && !self.attempt.retired.contains(&event.schema) {
                         self.newly_retired = Some(event.schema);
@@ -208,7 +207,7 @@ impl<'a> Copier<'a> {
                     }
                     self.push(revision, mapped.outputs).await?;
                 }
-                // once an event has failed nothing more is written, only counted
+                // after a failure nothing more is written, only counted
                 mapped => {
                     let limits = self.attempt.target_store.limits();
                     let fail_fast = self.cutover.copy.fail_fast;
@@ -243,7 +242,7 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
-    /// Writes what is left.
+    /// Writes the pending events.
     async fn finish(mut self) -> Result<(u64, Tail)> {
         refuse_failures(&self.failures)?;
         if self.writer.is_unfinished() {

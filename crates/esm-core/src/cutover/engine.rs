@@ -1,4 +1,4 @@
-//! What the attempts of one run share.
+//! The services and options that the attempts of one run share.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::protocol::planned::CopyOptions;
 use crate::store::{OnRetired, Stores};
 use crate::transform::{EventTransformer as _, Identity, Mapper};
 
-/// What the attempts of one run share.
+/// The services and options that the attempts of one run share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cutover<'a> {
     pub(crate) stores: &'a Stores,
@@ -22,7 +22,7 @@ pub(crate) struct Cutover<'a> {
     pub(crate) meter: &'a Arc<Meter>,
     pub(crate) checks: &'a [Arc<dyn VerificationCheck>],
     pub(crate) copy: CopyOptions,
-    /// Absent where nobody has chosen what becomes of retired schemas that outputs keep.
+    /// The policy for retired schemas that outputs keep; absent if the plan has none.
     pub(crate) on_retired: Option<OnRetired>,
     pub(crate) supervisor: &'a dyn Supervisor,
 }
@@ -30,25 +30,25 @@ pub(crate) struct Cutover<'a> {
 /// Whether the limits of the run apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
-    /// They do.
+    /// The limits apply.
     Paced,
-    /// They do not: the source is ready to be closed, and every delay lets it grow.
+    /// No limit applies: the source is ready to be closed, and it grows with every delay.
     Immediate,
 }
 
 impl Cutover<'_> {
-    /// A point before this much is processed at which work may wait or stop.
+    /// Waits as long as the limits require before this amount is processed.
     ///
     /// # Errors
-    /// Why it must stop.
-    pub(crate) async fn go_on(&self, urgency: Urgency, amount: Amount) -> Result<()> {
+    /// The reason why the run must stop.
+    pub(crate) async fn pace(&self, urgency: Urgency, amount: Amount) -> Result<()> {
         match urgency {
             Urgency::Paced => self.supervisor.pace(amount).await,
             Urgency::Immediate => self.supervisor.check(),
         }
     }
 
-    /// Whether every event stays as it is.
+    /// Whether the transformation leaves every event unchanged.
     pub(crate) fn is_identity(&self) -> bool {
         self.mapper.transformer().fingerprint() == Identity.fingerprint()
     }

@@ -1,4 +1,4 @@
-//! Where the time of a run goes.
+//! Time spent in each stage of a run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 
-/// What the stages of a run have taken so far, over all objects side by side.
+/// Time spent in each stage of a run so far, summed over concurrent objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StageTimes {
@@ -18,7 +18,7 @@ pub struct StageTimes {
     pub transform: Duration,
     /// Appending cells to targets.
     pub append: Duration,
-    /// Waiting because of a limit.
+    /// Waiting for a limit.
     pub throttled: Duration,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Stage {
     Throttled,
 }
 
-/// Adds up what the stages of a run take.
+/// Sums the time spent in each stage of a run.
 #[derive(Debug)]
 pub(crate) struct Meter {
     clock: Arc<dyn Clock>,
@@ -48,7 +48,7 @@ impl Meter {
         self.clock.monotonic()
     }
 
-    /// Counts the time since then to a stage, and answers it.
+    /// Adds the time since `since` to a stage, and returns it.
     pub(crate) fn count(&self, stage: Stage, since: Duration) -> Duration {
         let took = self.now().saturating_sub(since);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);

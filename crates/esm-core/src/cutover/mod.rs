@@ -1,11 +1,23 @@
-//! What a migration, a rollback and a restore share: replacing a source by a fresh target.
+//! The cutover replaces a source stream by a fresh target; migration, rollback and restore share
+//! it.
 //!
-//! An [`Attempt`](attempt::Attempt) has one source and one target. `copy` writes the target, `compare`
-//! reads it again and compares it with the source, and `close` makes it take the source's place; until
-//! then `undo` takes it back. `source` describes what is copied. A restore has its events from a backup
-//! instead: it feeds the writer of `target` itself and reads the target again with the same reader.
-//! The caller decides which of them comes next with [`decisions`](crate::protocol::decisions), and
-//! implements [`Supervisor`](supervisor::Supervisor).
+//! The caller observes an [`Attempt`](attempt::Attempt), chooses the next step with
+//! [`decisions`](crate::protocol::decisions), and implements
+//! [`Supervisor`](supervisor::Supervisor).
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | `attempt` | one source, one target, and the observed state of both |
+//! | `source` | which events are copied, and reading them |
+//! | `schemas` | the analysis before the first cell is written |
+//! | `target` | writes and re-reads a target; a restore, whose events come from a backup, uses it directly |
+//! | `copy` | transforms the source's events into the target |
+//! | `compare`, `checks` | re-reads both streams and compares them; the user's own checks |
+//! | `close` | closes the source (the pivot) and updates the document |
+//! | `undo` | before the pivot: fences the source and discards the target |
+//! | `supervisor` | the run around it: stop, pace, limits, progress |
+//! | `meter` | time spent in each stage |
+//! | `engine` | what the attempts of one run share |
 
 pub(crate) mod attempt;
 pub(crate) mod checks;

@@ -1,4 +1,4 @@
-//! Step 3: look at all events of the source before the first is copied.
+//! Step 3: analyse all events of the source before the first is copied.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use crate::event::{Event, Schema};
 use crate::store::{ReadFrom, StoreLimits};
 use crate::transform::Ledger;
 
-/// Which schemas a transformation was seen to take away and to make.
+/// The schemas that a transformation was observed to retire and to produce.
 #[derive(Debug, Default)]
 pub(crate) struct SchemaChanges {
     /// Schemas of events that were changed or dropped.
     pub(crate) retired: BTreeSet<Schema>,
-    /// Schemas that changed events have now.
+    /// Schemas of the outputs of changed events.
     pub(crate) made: BTreeSet<Schema>,
-    /// A schema that changed events keep.
+    /// A schema that a changed event keeps.
     pub(crate) reused: Option<Schema>,
 }
 
@@ -37,8 +37,8 @@ impl SchemaChanges {
     }
 }
 
-/// Transforms the whole source without writing anything: finds what fails, what is too large, and
-/// which schemas are retired (R11), which the target's first cell must name.
+/// Transforms the whole source without writing anything. Finds events that fail or are too large,
+/// and the retired schemas (R11), which the target's first cell must name.
 ///
 /// # Errors
 /// `TransformFailed`, `TooLarge`; those of the store.
@@ -62,10 +62,10 @@ pub(crate) async fn analyse(cutover: &Cutover<'_>, attempt: &Attempt) -> Result<
     Ok(changes)
 }
 
-/// Records what became of an event.
+/// Records the result of transforming an event.
 ///
 /// # Errors
-/// `TransformFailed` at the first failure where that is wanted; `TooLarge`.
+/// `TransformFailed` at the first failure with `fail_fast`; `TooLarge`.
 pub(crate) fn record(
     ledger: &mut Ledger,
     event: MappedEvent,
@@ -90,31 +90,32 @@ pub(crate) fn record(
     Ok(())
 }
 
-/// R11: where changed events keep their schema, old code's appends cannot be told from new code's,
-/// so what becomes of them is for a person to say.
+/// R11: where changed events keep their schema, old code's appends are indistinguishable from new
+/// code's, so the plan must choose how to treat them.
 ///
 /// # Errors
-/// `Invalid` where the plan does not say it.
-pub(crate) fn refuse_unsaid(cutover: &Cutover<'_>, schema: &Schema) -> Result<()> {
+/// `Invalid` where the plan does not choose.
+pub(crate) fn refuse_without_policy(cutover: &Cutover<'_>, schema: &Schema) -> Result<()> {
     match cutover.on_retired {
         Some(_) => Ok(()),
-        None => Err(unsaid(schema).with_hint(format!(
-            "{CHOOSE}; the migration was begun, so roll it back first"
+        None => Err(missing_policy(schema).with_hint(format!(
+            "{CHOOSE}; the migration has begun, so roll it back first"
         ))),
     }
 }
 
-/// The answer to a description that leaves open what becomes of a retired schema that outputs keep.
-pub(crate) fn unsaid(schema: &Schema) -> Error {
+/// Returns the error for a plan without a policy for a retired schema that outputs keep.
+pub(crate) fn missing_policy(schema: &Schema) -> Error {
     Error::invalid(format!(
-        "changed events keep their type and schema version, so appends of old code cannot be told \
-         from those of new code: {schema}"
+        "changed events keep their type and schema version, so appends of old code cannot be \
+         distinguished from those of new code: {schema}"
     ))
     .with_hint(CHOOSE)
 }
 
 const CHOOSE: &str = "let the transformation give them a new type or schema version; or choose \
-                      with on_retired whether appends of it are refused or accepted unchanged";
+                      with on_retired whether appends of that schema are refused or accepted \
+                      unchanged";
 
 /// R3: all outputs of one source event must fit into one cell.
 pub(crate) fn refuse_too_large(
@@ -128,18 +129,19 @@ pub(crate) fn refuse_too_large(
         return Ok(());
     }
     let message = format!(
-        "the outputs of one event do not fit into one cell: {outputs} events, {bytes} bytes of at \
-         most {} and {}: {schema} at revision {revision}",
+        "the outputs of one event exceed the limits of a cell: {outputs} events, {bytes} bytes; at \
+         most {} events, {} bytes: {schema} at revision {revision}",
         limits.max_cell_events, limits.max_cell_bytes
     );
-    Err(Error::new(ErrorKind::TooLarge, message)
-        .with_hint("split the event into less, or raise the limits of the store"))
+    Err(Error::new(ErrorKind::TooLarge, message).with_hint(
+        "split the event into fewer or smaller events, or raise the limits of the store",
+    ))
 }
 
-/// Where failures were collected, it stops all the same.
+/// Refuses to continue when failures were collected.
 ///
 /// # Errors
-/// `TransformFailed`, with the counts by rule and the first failures.
+/// `TransformFailed`, with the count of each rule and the first failures.
 pub(crate) fn refuse_failures(ledger: &Ledger) -> Result<()> {
     if ledger.failed.is_empty() {
         return Ok(());
@@ -157,10 +159,10 @@ pub(crate) fn refuse_failures(ledger: &Ledger) -> Result<()> {
         .map(ToString::to_string)
         .collect();
     let message = format!(
-        "{total} events cannot be transformed ({}); the first: {}",
+        "{total} events cannot be transformed ({}); first failures: {}",
         rules.join(", "),
         first.join("; ")
     );
     Err(Error::new(ErrorKind::TransformFailed, message)
-        .with_hint("mend the transformation; nothing was cut over"))
+        .with_hint("fix the transformation; nothing was cut over"))
 }

@@ -1,4 +1,4 @@
-//! The run that a cutover is part of: whether to continue, how fast, and where progress is reported.
+//! The run that a cutover is part of: it stops and paces the work and receives its progress.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,23 +17,23 @@ pub(crate) struct Amount {
     pub(crate) bytes: u64,
 }
 
-/// The most that a target cell holds.
+/// Limits of a target cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CellLimits {
     pub(crate) events: usize,
     pub(crate) bytes: u64,
 }
 
-/// Something that a cutover reports.
+/// Progress of a cutover.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Report<'a> {
-    /// A step begins at an object.
+    /// A step begins for an object.
     Begins {
         status: MigrationStatus,
         step: Step,
         object: &'a ObjectId,
     },
-    /// The step within the same status.
+    /// The step changed; the status did not.
     Step(Step),
     /// Source events were copied.
     Copied(Amount),
@@ -52,27 +52,27 @@ pub(crate) trait Supervisor: fmt::Debug + Send + Sync {
         self.check()
     }
 
-    /// A safe point before this much is processed: also waits as long as the limits require.
+    /// A safe point before this amount is processed; also waits as long as the limits require.
     async fn pace(&self, _amount: Amount) -> Result<()> {
         self.safe_point().await
     }
 
-    /// R24: makes sure that no other holder has taken the run over, by reading its journal. Called
+    /// R24: reads the journal and returns an error if another holder has taken the run over. Called
     /// right before each Close and each Fence.
     async fn ensure_in_charge(&self) -> Result<()>;
 
-    /// Whether [`ensure_in_charge`](Self::ensure_in_charge) excludes that a holder which began
-    /// nothing until now closes the source later.
+    /// Whether [`ensure_in_charge`](Self::ensure_in_charge) guarantees that a holder without a
+    /// target so far cannot close the source later.
     fn excludes_late_closes(&self) -> bool;
 
-    /// The most that a target cell is to hold. May change while the run works.
+    /// Limits of a target cell. They may change during the run.
     fn cell_limits(&self) -> CellLimits;
 
-    /// Records how long an append to the target took.
+    /// Records the duration of an append to the target.
     fn appended(&self, _took: Duration) {}
 
     fn report(&self, report: Report<'_>);
 
-    /// Offers a checkpoint of the comparison. A run that has nowhere to keep it ignores it.
+    /// Offers a checkpoint of the comparison. A run that cannot store checkpoints ignores it.
     async fn checkpoint(&self, checkpoint: VerifiedCheckpoint) -> Result<()>;
 }

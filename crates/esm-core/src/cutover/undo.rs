@@ -1,4 +1,4 @@
-//! The undo, before the pivot: Fence the source, then discard the target (R17).
+//! The undo before the pivot: fences the source, then discards the target (R17).
 
 use std::sync::Arc;
 
@@ -9,17 +9,16 @@ use crate::cutover::Cutover;
 use crate::cutover::attempt::{Attempt, Sight, fences};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::StreamId;
-
 use crate::protocol::decisions::{self as decide, UndoAction, Undone};
 use crate::store::{EventStore, Fence};
 
-/// Fences tried before an undo is given up because writers keep being faster.
+/// Fence attempts lost to concurrent appends before the undo gives up.
 const FENCE_TRIES: usize = 64;
 
 /// Undoes one attempt.
 ///
 /// # Errors
-/// `Stuck` when the Fence could not be placed: the target is kept then. Those of the store.
+/// `Stuck` when the Fence could not be appended; the target is kept. Those of the store.
 pub(crate) async fn undo(cutover: &Cutover<'_>, attempt: &Attempt) -> Result<Undone> {
     let mut last = None;
     for _ in 0..FENCE_TRIES {
@@ -38,7 +37,7 @@ pub(crate) async fn undo(cutover: &Cutover<'_>, attempt: &Attempt) -> Result<Und
                 discard_in(&attempt.target_store, &attempt.target.stream).await?;
                 return Ok(Undone::Superseded);
             }
-            // read back: the Fence was seen in the source, by this look
+            // the Fence was read back from the source
             UndoAction::Discard => {
                 info!(object = %attempt.object, target = %attempt.target, "attempt fenced");
                 discard_in(&attempt.target_store, &attempt.target.stream).await?;
@@ -59,16 +58,17 @@ pub(crate) async fn undo(cutover: &Cutover<'_>, attempt: &Attempt) -> Result<Und
         "the source could not be fenced, so the target is kept: {} to {}",
         attempt.source, attempt.target
     );
-    let error = Error::new(ErrorKind::Stuck, message)
-        .with_hint("writers were faster every time; roll back again when there are fewer");
+    let error = Error::new(ErrorKind::Stuck, message).with_hint(
+        "a concurrent append won every time; roll back again when there are fewer writers",
+    );
     Err(match last {
         Some(source) => error.with_source(source),
         None => error,
     })
 }
 
-/// Gives up an attempt at a source that cannot be fenced. Where nothing was begun by now nothing
-/// ever will be closed to, if the run excludes that: see [`ensure_in_charge`](crate::cutover::supervisor::Supervisor::ensure_in_charge).
+/// Abandons an attempt whose source cannot be fenced. Without a target it counts as rolled back, if
+/// the run [excludes late Closes](crate::cutover::supervisor::Supervisor::excludes_late_closes).
 fn abandon(cutover: &Cutover<'_>, attempt: &Attempt, sight: &Sight) -> Undone {
     if cutover.supervisor.excludes_late_closes() && sight.target_tail.is_empty() {
         return Undone::RolledBack;
@@ -77,7 +77,7 @@ fn abandon(cutover: &Cutover<'_>, attempt: &Attempt, sight: &Sight) -> Undone {
     Undone::Abandoned
 }
 
-/// Appends the Fence at the tail that was seen, while no other holder has taken over.
+/// Appends the Fence at the observed tail, provided that no other holder has taken over.
 pub(crate) async fn fence(cutover: &Cutover<'_>, attempt: &Attempt, sight: &Sight) -> Result<()> {
     let fence = Fence {
         target: attempt.target.stream.clone(),
@@ -93,9 +93,9 @@ pub(crate) async fn fence(cutover: &Cutover<'_>, attempt: &Attempt, sight: &Sigh
         .map(drop)
 }
 
-/// Removes the targets of all own attempts that were fenced in a source: an earlier holder may
-/// have crashed between a Fence and its clean-up, and a paused one may have written into a
-/// target after it was discarded (R17).
+/// Discards the targets of this migration's fenced attempts at a source: an earlier holder may have
+/// crashed between a Fence and the discard, and a paused holder may have written to a discarded
+/// target (R17).
 pub(crate) async fn discard_fenced(attempt: &Attempt) -> Result<()> {
     let target_store = &attempt.target_store;
     if !target_store.capabilities().discard {
@@ -110,18 +110,20 @@ pub(crate) async fn discard_fenced(attempt: &Attempt) -> Result<()> {
     Ok(())
 }
 
-/// Removes a target, where the store can; where it cannot, it stays as an orphan that nothing names.
+/// Discards a target if the store supports it; otherwise the target remains as an unreferenced
+/// orphan.
 async fn discard_in(store: &Arc<dyn EventStore>, target: &StreamId) -> Result<()> {
-    match store.capabilities().discard {
-        true => store.discard(target).await,
-        false => Ok(()),
+    if store.capabilities().discard {
+        store.discard(target).await?;
     }
+    Ok(())
 }
 
-/// A Fence that another write was faster than, or whose answer was lost, is settled by looking.
+/// Permits a retry after a Fence that lost to a concurrent write or had an ambiguous outcome: the
+/// next observation settles it.
 fn retry_or(error: Error, last: &mut Option<Error>) -> Result<()> {
-    let look_again = error.is_retryable() || matches!(error.kind(), ErrorKind::Closed(_));
-    if !look_again {
+    let retry = error.is_retryable() || matches!(error.kind(), ErrorKind::Closed(_));
+    if !retry {
         return Err(error);
     }
     *last = Some(error);
@@ -133,7 +135,7 @@ async fn pause(environment: &Environment) {
     environment.clock.sleep(environment.jittered(base)).await;
 }
 
-/// Removes the target, where the store can.
+/// Discards the target, if the store supports it.
 pub(crate) async fn discard(attempt: &Attempt) -> Result<()> {
     discard_in(&attempt.target_store, &attempt.target.stream).await
 }

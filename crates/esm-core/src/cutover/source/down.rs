@@ -1,4 +1,4 @@
-//! Which events need a transformation back, and its application.
+//! Applying a `down` transformation, and refusing events that need one and have none.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::transform::{EventTransformer, TransformContext, TransformError, Trans
 /// The rule under which an event is refused that needs a `down` transformation and has none.
 pub const NO_DOWN: &str = "no down";
 
-/// A user's `down`, that refuses what it would leave as it is and old code does not know: an event of a
-/// schema that is not handled, and that none of the originals has.
+/// A user's `down` that refuses an event which it does not handle and old code cannot read: one
+/// whose schema none of the originals has.
 #[derive(Debug)]
 pub(super) struct Down {
     down: Arc<dyn EventTransformer>,
-    /// What old code knows.
+    /// The schemas that old code reads.
     known: Arc<BTreeSet<Schema>>,
 }
 
@@ -43,15 +43,15 @@ impl EventTransformer for Down {
         event: &Event,
         context: &TransformContext<'_>,
     ) -> Result<Transformed, TransformError> {
-        match self.down.handles(&event.schema()) {
-            true => self.down.transform(event, context),
-            false => Err(TransformError::new(
-                NO_DOWN,
-                "it needs a down transformation that handles its schema, also where it is to stay as \
-                 it is: it came after the migration, and the originals have no event of that schema \
-                 as it is now",
-            )),
+        if self.down.handles(&event.schema()) {
+            return self.down.transform(event, context);
         }
+        Err(TransformError::new(
+            NO_DOWN,
+            "its schema needs a down transformation, even one that leaves the event unchanged: the \
+             event was appended after the migration, and the originals have no event of that schema \
+             in its present form",
+        ))
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_old_code_knows_goes_back_as_it_is_and_the_rest_needs_a_down() {
+    fn schemas_of_old_code_go_back_unchanged_and_all_others_need_a_down() {
         assert_eq!(mapped(Identity, &event("Old")), Ok(1));
         assert_eq!(mapped(Identity, &event("New")), Err(NO_DOWN.to_owned()));
         let drops = |schema| {
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(mapped(drops(new.schema()), &new), Ok(0));
         assert_eq!(mapped(drops(new.schema()), &old), Ok(1));
         assert_eq!(mapped(drops(old.schema()), &old), Ok(0));
-        // one that handles another schema is none for this
+        // a down for another schema does not apply
         assert_eq!(mapped(drops(old.schema()), &new), Err(NO_DOWN.to_owned()));
     }
 }

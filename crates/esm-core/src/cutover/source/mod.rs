@@ -1,4 +1,12 @@
-//! What an attempt copies.
+//! The source of an attempt: which events it copies, in which order, and reading them.
+//!
+//! | module | responsibility |
+//! |---|---|
+//! | `segment` | the stretches of streams to copy, and their numbering |
+//! | `scan` | reads, checks and transforms them ahead of their use |
+//! | `originals` | the originals that a reverse migration restores |
+//! | `down` | applies `down` to the events since, and refuses those without one |
+//! | `retired` | the schemas that a restored stream retires |
 
 pub(crate) mod down;
 pub(crate) mod originals;

@@ -1,4 +1,4 @@
-//! The originals, and the numbering of the restored history.
+//! The originals that a reverse migration restores, and the numbering of the restored history.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use crate::id::{Fingerprint, MigrationId, StreamRef};
 use crate::store::{Cell, CellKind, EventStore, EventStoreExt as _, ReadFrom, Restores, Stores};
 use crate::transform::Mapper;
 
-/// What a reverse migration restores of one object.
+/// The originals of one object, which a reverse migration restores.
 #[derive(Debug)]
 pub(crate) struct Originals {
-    /// The migration that is reversed.
+    /// The migration to reverse.
     pub(crate) migration: MigrationId,
-    /// S.
+    /// S: the stream of the originals.
     pub(crate) stream: StreamRef,
     pub(crate) store: Arc<dyn EventStore>,
-    /// N: the number of the originals.
+    /// N: the number of originals.
     pub(crate) events: Revision,
-    /// T: what S was closed to.
+    /// T: the target that S was closed to.
     pub(crate) continuation: StreamRef,
     continuation_store: Arc<dyn EventStore>,
-    /// M: the number of events that T had then.
+    /// M: the number of events in T at the Close.
     pub(crate) continuation_events: Revision,
-    /// Whether the migration changed nothing, so that every event may go back as it is.
+    /// Whether the migration changed no event, so that every event goes back unchanged.
     pub(crate) unchanged: bool,
-    /// Identity of what the events since are transformed by.
+    /// Identity of the transformation of the events since the Close.
     down: Fingerprint,
     known: OnceCell<Arc<BTreeSet<Schema>>>,
 }
@@ -56,7 +56,7 @@ impl Originals {
         })
     }
 
-    /// What the first cell of the target says of them.
+    /// Returns the record of the originals for the first cell of the target.
     pub(crate) fn restores(&self) -> Restores {
         Restores {
             migration: self.migration,
@@ -67,23 +67,23 @@ impl Originals {
         }
     }
 
-    /// The place in the restored history of the source's event at this revision.
+    /// Returns the revision in the restored history of the source's event at this revision.
     pub(crate) fn restored(&self, source: Revision) -> Revision {
         let since = source.0.saturating_sub(self.continuation_events.0);
         self.events.plus(since)
     }
 
-    /// The revision in the source of what stands here in the restored history; nothing for an
-    /// original.
+    /// Returns the revision in the source of the event at this revision of the restored history;
+    /// `None` for an original.
     pub(crate) fn in_source(&self, restored: Revision) -> Option<Revision> {
         let since = restored.0.checked_sub(self.events.0)?;
         Some(self.continuation_events.plus(since))
     }
 
-    /// Applies this `down` to the source's events, and refuses those that need one and have none.
+    /// Returns a mapper that applies `down` and refuses events that need one and have none.
     ///
     /// # Errors
-    /// Those of the store, where the originals' schemas must be read.
+    /// Those of the store, when the originals' schemas must be read.
     pub(crate) async fn down(&self, down: &Mapper) -> Result<Mapper> {
         if self.unchanged {
             return Ok(down.clone());
@@ -92,8 +92,8 @@ impl Originals {
         Ok(down.over(|transformer| Arc::new(Down::new(transformer, Arc::clone(known)))))
     }
 
-    /// The schemas that old code knows: those of the originals, but for what the migration changed or
-    /// dropped. Of such a schema the source may hold events in their new form.
+    /// Reads the schemas that old code knows: those of the originals without those that the
+    /// migration changed or dropped, of which the source may hold events in their new form.
     async fn read_known(&self) -> Result<Arc<BTreeSet<Schema>>> {
         let mut known = BTreeSet::new();
         let mut cells = CellScan::start(&self.store, &self.stream, ReadFrom::Seq(0));
@@ -115,17 +115,19 @@ impl Originals {
         Ok(Arc::new(known))
     }
 
+    /// Refuses a cell without its events.
+    ///
     /// # Errors
-    /// `Gone` for a cell whose events were deleted on purpose.
+    /// `Gone` for a cell whose events were deleted.
     pub(crate) fn refuse_deleted(&self, cell: &Cell) -> Result<()> {
         if cell.header.kind != CellKind::Tombstone || cell.header.count == 0 {
             return Ok(());
         }
         let message = format!(
-            "the originals were deleted on purpose, from revision {} on: {}",
+            "the originals were deleted, from revision {} on: {}",
             cell.header.first_revision, self.stream
         );
         Err(Error::new(ErrorKind::Gone, message)
-            .with_hint("restore an archive or a backup of them"))
+            .with_hint("restore an archive or a backup of the originals"))
     }
 }

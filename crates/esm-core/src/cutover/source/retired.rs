@@ -14,18 +14,20 @@ use crate::event::{Revision, Schema};
 use crate::store::{EventStoreExt as _, OnRetired};
 use crate::transform::Ledger;
 
-/// Analyses what would be copied beside the originals, before anything is written, and finds the
-/// schemas that the restored stream retires: what `down` declares, and what it changes, drops or
-/// refuses of the whole stream that goes back, also of the events that stem from the originals, because
-/// those are what new code writes; and what was retired in the originals' own stream. What the
-/// migration that is reversed had retired may be appended again.
+/// Finds the schemas that the restored stream retires, before anything is written.
 ///
-/// A schema that `down` changes and keeps is accepted as it is: it is old code's own.
+/// - Schemas that `down` declares as retired.
+/// - Schemas that `down` changes, drops or refuses anywhere in the continuation, including its
+///   events that stem from the originals: new code writes these schemas.
+/// - Schemas that the originals' own stream retires.
+///
+/// Schemas that the reversed migration retired may be appended again. A schema that `down` changes
+/// and keeps is accepted unchanged: old code writes it.
 ///
 /// # Errors
 /// `TransformFailed`, naming the first event that needs a `down` and has none; `TooLarge`; those of the
 /// store.
-pub(crate) async fn learn_retired(
+pub(crate) async fn determine_retired(
     cutover: &Cutover<'_>,
     attempt: &mut Attempt,
     originals: &Arc<Originals>,
@@ -38,15 +40,18 @@ pub(crate) async fn learn_retired(
     let inherited = retired.difference(&changes.made);
     attempt.retired.extend(own.iter().chain(inherited).cloned());
     let all = cutover.on_retired == Some(OnRetired::AcceptUnchanged);
-    let accepts = |schema: &&Schema| match own.contains(*schema) {
-        true => all || reused.contains(*schema),
-        false => accepted.contains(*schema),
+    let accepts = |schema: &&Schema| {
+        if own.contains(*schema) {
+            all || reused.contains(*schema)
+        } else {
+            accepted.contains(*schema)
+        }
     };
     attempt.accepted = attempt.retired.iter().filter(accepts).cloned().collect();
     Ok(())
 }
 
-/// What `down` does to schemas, and those of them that it keeps.
+/// Returns the schema changes that `down` makes, and the changed schemas that it keeps.
 async fn analyse(
     cutover: &Cutover<'_>,
     attempt: &Attempt,

@@ -1,4 +1,4 @@
-//! Reading a stream ahead of its use, checked and transformed on the way, in constant memory.
+//! Read-ahead over a stream in constant memory: cells are read, checked and transformed in order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,27 +17,27 @@ use crate::id::{CommitId, ObjectId, StreamRef};
 use crate::store::{Cell, CellHeader, EventStore, PageLimit, ReadFrom};
 use crate::transform::{Failure, Mapped, Mapper};
 
-/// How much is read at once. What is in memory at the same time is at most this many times
+/// Limit of one read. Memory is bounded by this limit times
 /// (1 being read + [`READ_AHEAD`] + 1 being mapped + [`MAPPED_AHEAD`] + 1 in use).
 const PAGE: PageLimit = PageLimit {
     cells: 8,
     bytes: 1 << 20,
 };
 
-/// Pages that were read and wait to be mapped.
+/// Pages read ahead of the mapping.
 const READ_AHEAD: usize = 1;
 
-/// Pages that were mapped and wait to be used.
+/// Pages mapped ahead of their use.
 const MAPPED_AHEAD: usize = 1;
 
-/// Pages with more events than this are transformed on a thread for long computations. Smaller ones
-/// are not: it would cost more than it saves, and runs could not be repeated exactly.
+/// Pages with more events than this are transformed on a blocking thread. Smaller pages are not:
+/// the thread costs more than it saves, and simulated runs would no longer be deterministic.
 const INLINE_EVENTS: usize = 64;
 
-/// Transforms the events of a page: so many that it takes long, on a thread for long computations.
+/// Transforms the events of a page; a large page on a blocking thread.
 ///
 /// # Errors
-/// `Corrupt` when it panics there.
+/// `Corrupt` when the transformation panics on that thread.
 pub(crate) async fn transform<T: Send + 'static>(
     events: usize,
     page: impl FnOnce() -> T + Send + 'static,
@@ -51,14 +51,14 @@ pub(crate) async fn transform<T: Send + 'static>(
     })
 }
 
-/// A page of cells whose headers were checked.
+/// A page of cells with checked headers.
 #[derive(Debug)]
 pub(crate) struct CheckedPage {
     pub(crate) cells: Vec<Cell>,
     pub(crate) at_end: bool,
 }
 
-/// Reads the cells of a stream in order and checks that each follows the one before.
+/// Reads the cells of a stream in order and checks that each follows its predecessor.
 pub(crate) struct CellScan {
     pages: mpsc::Receiver<Result<CheckedPage>>,
     _reader: AbortOnDropHandle<()>,
@@ -90,7 +90,7 @@ impl CellScan {
         }
     }
 
-    /// The next page; none at the end of the stream.
+    /// Returns the next page; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Result<Option<CheckedPage>> {
         self.pages.recv().await.transpose()
     }
@@ -108,9 +108,9 @@ impl Reader {
     async fn send_to(mut self, sender: mpsc::Sender<Result<CheckedPage>>) {
         loop {
             let page = self.page().await;
-            let goes_on = matches!(&page, Ok(Some(page)) if !page.at_end);
+            let continues = matches!(&page, Ok(Some(page)) if !page.at_end);
             let Some(page) = page.transpose() else { return };
-            if sender.send(page).await.is_err() || !goes_on {
+            if sender.send(page).await.is_err() || !continues {
                 return;
             }
         }
@@ -141,7 +141,7 @@ impl Reader {
     }
 }
 
-/// Whether cells follow each other: numbers, revisions, commits and the chain of control cells.
+/// Checks that cells are contiguous: numbers, revisions, commits and the chain of control cells.
 #[derive(Debug, Default)]
 struct Follows {
     last: Option<(u64, Revision, CommitId, Option<u64>)>,
@@ -178,10 +178,10 @@ impl Follows {
     }
 }
 
-/// A source event and what it became.
+/// A source event and the result of its transformation.
 #[derive(Debug)]
 pub(crate) struct MappedEvent {
-    /// Its number in what is copied: its revision in the source where that is all.
+    /// Its number among the copied events; the source revision, unless originals precede them.
     pub(crate) revision: Revision,
     pub(crate) schema: Schema,
     /// Size of the source event, uncompressed.
@@ -189,17 +189,17 @@ pub(crate) struct MappedEvent {
     pub(crate) mapped: std::result::Result<Mapped, Failure>,
 }
 
-/// A page of source events and what they became.
+/// A page of source events and the results of their transformation.
 #[derive(Debug)]
 pub(crate) struct MappedPage {
     pub(crate) events: Vec<MappedEvent>,
-    /// The headers of the cells of the stream that is to be closed, in order.
+    /// The headers of the cells of the stream to be closed, in order.
     pub(crate) headers: Vec<CellHeader>,
     pub(crate) at_end: bool,
 }
 
 impl MappedPage {
-    /// Number of events, and their bytes.
+    /// Returns the number of events and their bytes.
     pub(crate) fn amount(&self) -> Amount {
         Amount {
             events: self.events.len() as u64,
@@ -215,19 +215,19 @@ pub(crate) struct SourceScan {
 }
 
 impl SourceScan {
-    /// Begins at this place of what the attempt copies: at a cell of the source, or at a revision,
-    /// before which the events of its cell are left out.
+    /// Starts at a cell of the source, or at a revision among the copied events; earlier events of
+    /// the same cell are omitted.
     pub(crate) fn start(cutover: &Cutover<'_>, attempt: &Attempt, from: ReadFrom) -> Self {
         Self::over(cutover, attempt, segments(attempt, from))
     }
 
-    /// Reads these segments, one after the other.
+    /// Reads these segments in order.
     pub(crate) fn over(cutover: &Cutover<'_>, attempt: &Attempt, segments: Vec<Segment>) -> Self {
         let (sender, pages) = mpsc::channel(MAPPED_AHEAD);
         let mapping = Mapping {
             segments: segments.into(),
             reading: None,
-            given: Given {
+            shared: SharedMapping {
                 mapper: cutover.mapper.clone(),
                 meter: Arc::clone(cutover.meter),
                 object: attempt.object.clone(),
@@ -240,7 +240,7 @@ impl SourceScan {
         }
     }
 
-    /// The next page; none at the end.
+    /// Returns the next page; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<MappedPage>> {
         self.pages.recv().await.transpose()
     }
@@ -249,21 +249,21 @@ impl SourceScan {
 struct Mapping {
     segments: VecDeque<Segment>,
     reading: Option<Reading>,
-    given: Given,
+    shared: SharedMapping,
 }
 
-/// What the mapping of all segments shares.
-struct Given {
+/// What the segments share.
+struct SharedMapping {
     mapper: Mapper,
     meter: Arc<Meter>,
     object: ObjectId,
 }
 
-/// A segment that is being read.
+/// The segment being read.
 struct Reading {
     segment: Arc<Segment>,
     cells: CellScan,
-    /// What its events go through; absent until there is one.
+    /// The mapper of its events; absent until the first event.
     mapper: Option<Mapper>,
     end: Revision,
 }
@@ -279,7 +279,7 @@ impl Reading {
         }
     }
 
-    async fn next(&mut self, given: &Given) -> Result<Option<MappedPage>> {
+    async fn next(&mut self, shared: &SharedMapping) -> Result<Option<MappedPage>> {
         let Some(page) = self.cells.next().await? else {
             self.segment.check_end(self.end)?;
             return Ok(None);
@@ -291,18 +291,18 @@ impl Reading {
         let events = page.event_count();
         let mapper = match &self.mapper {
             Some(mapper) => mapper.clone(),
-            // nothing to map, so what that takes need not be known
-            None if events == 0 => given.mapper.clone(),
+            // nothing to map, so the segment's own mapper need not be built
+            None if events == 0 => shared.mapper.clone(),
             None => {
-                let mapper = self.segment.mapper(&given.mapper).await?;
+                let mapper = self.segment.mapper(&shared.mapper).await?;
                 self.mapper.insert(mapper).clone()
             }
         };
-        let (segment, object) = (Arc::clone(&self.segment), given.object.clone());
-        let began = given.meter.now();
+        let (segment, object) = (Arc::clone(&self.segment), shared.object.clone());
+        let began = shared.meter.now();
         let mapping = move || map_page(&mapper, &object, &segment, page);
         let mapped = transform(events, mapping).await?;
-        given.meter.count(Stage::Transform, began);
+        shared.meter.count(Stage::Transform, began);
         Ok(Some(mapped))
     }
 }
@@ -313,8 +313,8 @@ impl Mapping {
             let Some(page) = self.page().await.transpose() else {
                 return;
             };
-            let goes_on = page.is_ok();
-            if sender.send(page).await.is_err() || !goes_on {
+            let continues = page.is_ok();
+            if sender.send(page).await.is_err() || !continues {
                 return;
             }
         }
@@ -326,13 +326,13 @@ impl Mapping {
                 Some(reading) => reading,
                 None => match self.segments.pop_front() {
                     Some(segment) => {
-                        let reading = Reading::start(segment, &self.given.meter);
+                        let reading = Reading::start(segment, &self.shared.meter);
                         self.reading.insert(reading)
                     }
                     None => return Ok(None),
                 },
             };
-            if let Some(mut page) = reading.next(&self.given).await? {
+            if let Some(mut page) = reading.next(&self.shared).await? {
                 page.at_end &= self.segments.is_empty();
                 return Ok(Some(page));
             }

@@ -1,5 +1,5 @@
-//! What an attempt copies, as stretches of streams: one stream to its end, or originals and what came
-//! to their continuation since.
+//! The stretches of streams that an attempt copies: one stream to its end, or the originals
+//! followed by the events appended to their continuation since.
 
 use std::sync::Arc;
 
@@ -21,19 +21,19 @@ pub(crate) struct Segment {
     part: Part,
 }
 
-/// Which part of what is copied a segment is.
+/// The part of the copied events that a segment holds.
 #[derive(Debug)]
 enum Part {
-    /// All of it.
+    /// All copied events.
     Whole,
-    /// The originals: they stay as they are, and their stream is closed.
+    /// The originals: copied unchanged from their closed stream.
     Originals(Arc<Originals>),
-    /// What has come since: numbered on from the originals.
+    /// The events since the Close, numbered after the originals.
     Since(Arc<Originals>),
 }
 
-/// The segments of what an attempt copies, from this place on: a cell of the source where that is all,
-/// or a revision of what is copied.
+/// Returns the segments that an attempt copies, starting at a cell of the source (an attempt
+/// without originals only) or at a revision among the copied events.
 pub(crate) fn segments(attempt: &Attempt, from: ReadFrom) -> Vec<Segment> {
     let source = |from, part| Segment {
         store: Arc::clone(&attempt.source_store),
@@ -63,8 +63,8 @@ pub(crate) fn segments(attempt: &Attempt, from: ReadFrom) -> Vec<Segment> {
     }
 }
 
-/// The whole stream that a reverse migration's attempt closes, with the events that stem from the
-/// originals too.
+/// Returns the whole stream that a reverse migration closes, including the events that stem from
+/// the originals.
 pub(crate) fn whole_continuation(attempt: &Attempt, originals: &Arc<Originals>) -> Segment {
     Segment {
         store: Arc::clone(&attempt.source_store),
@@ -75,7 +75,7 @@ pub(crate) fn whole_continuation(attempt: &Attempt, originals: &Arc<Originals>) 
 }
 
 impl Segment {
-    /// Events before this one are left out.
+    /// Returns the first revision; earlier events of its cell are omitted.
     pub(crate) fn first(&self) -> Revision {
         match self.from {
             ReadFrom::Revision(revision) => revision,
@@ -83,7 +83,7 @@ impl Segment {
         }
     }
 
-    /// The number that its event at this revision has in what is copied.
+    /// Returns the number of its event at this revision among the copied events.
     pub(crate) fn number(&self, revision: Revision) -> Revision {
         match &self.part {
             Part::Whole | Part::Originals(_) => revision,
@@ -91,12 +91,12 @@ impl Segment {
         }
     }
 
-    /// Whether its cells are those of the stream that is to be closed.
+    /// Whether its cells belong to the stream to be closed.
     pub(crate) fn is_of_source(&self) -> bool {
         !matches!(self.part, Part::Originals(_))
     }
 
-    /// What its events go through.
+    /// Returns the mapper of its events.
     ///
     /// # Errors
     /// Those of the store.
@@ -108,8 +108,10 @@ impl Segment {
         }
     }
 
+    /// Refuses a page with deleted originals.
+    ///
     /// # Errors
-    /// `Gone` for originals that were deleted on purpose.
+    /// `Gone` for originals that were deleted.
     pub(crate) fn check(&self, page: &CheckedPage) -> Result<()> {
         match &self.part {
             Part::Originals(originals) => page
@@ -120,12 +122,14 @@ impl Segment {
         }
     }
 
+    /// Checks the number of originals at the end of their stream.
+    ///
     /// # Errors
-    /// `Corrupt` when it has ended after another number of events than it must.
+    /// `Corrupt` when the Close counted another number.
     pub(crate) fn check_end(&self, end: Revision) -> Result<()> {
         match &self.part {
             Part::Originals(originals) if originals.events != end => Err(Error::corrupt(format!(
-                "a stream ends after {end} events and was closed with {}: {}",
+                "a stream has {end} events, but its Close counts {}: {}",
                 originals.events, self.stream
             ))),
             _ => Ok(()),

@@ -1,4 +1,4 @@
-//! Reading a target again.
+//! Reads a target back.
 
 use std::collections::VecDeque;
 
@@ -8,10 +8,10 @@ use crate::error::Result;
 use crate::event::Revision;
 use crate::store::{CellEvent, ReadFrom};
 
-/// The target's events, one by one.
+/// Reads the target's events one by one.
 pub(crate) struct TargetReader {
     cells: CellScan,
-    /// Events before this one, of a cell that is read in part, are left out.
+    /// The first revision; earlier events of its cell are omitted.
     first: Revision,
     waiting: VecDeque<(Revision, CellEvent)>,
 }
@@ -29,7 +29,7 @@ impl TargetReader {
         }
     }
 
-    /// The next event and its revision; none at the end.
+    /// Returns the next event and its revision; `None` at the end.
     ///
     /// # Errors
     /// Those of the store.

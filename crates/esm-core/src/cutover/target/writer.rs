@@ -1,4 +1,4 @@
-//! Writing a target, in cells that carry their cursor.
+//! Writes a target, in cells that record their cursor.
 
 use tracing::{Instrument as _, debug_span};
 
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::event::Revision;
 use crate::store::{Append, CellEvent, Tail};
 
-/// Source events without an output in a row before a cell records them.
+/// Consecutive source events without an output before a cell records the cursor.
 const CURSOR_EVERY: u64 = 65_536;
 
 /// Collects events into cells and appends each at the exact tail of the target.
@@ -20,7 +20,7 @@ pub(crate) struct TargetWriter<'a> {
     tail: Tail,
     /// The cursor of the target's last cell.
     recorded: Revision,
-    /// What the target is complete for with what is pending.
+    /// The cursor including the pending events.
     cursor: Revision,
     pending: Vec<CellEvent>,
     pending_bytes: u64,
@@ -28,7 +28,7 @@ pub(crate) struct TargetWriter<'a> {
 }
 
 impl<'a> TargetWriter<'a> {
-    /// Continues a target that ends there and is complete for this many source events.
+    /// Continues a target with this tail that is complete for `from` source events.
     pub(crate) fn new(
         cutover: &'a Cutover<'a>,
         attempt: &'a Attempt,
@@ -47,27 +47,27 @@ impl<'a> TargetWriter<'a> {
         }
     }
 
-    /// The target's last tail that is known.
+    /// Returns the last known tail of the target.
     pub(crate) fn tail(&self) -> &Tail {
         &self.tail
     }
 
-    /// Number of source events that the target's last cell is complete for.
+    /// Returns the number of source events for which the target's last cell is complete.
     pub(crate) fn recorded(&self) -> Revision {
         self.recorded
     }
 
-    /// As [`recorded`](Self::recorded), with what is pending.
+    /// As [`recorded`](Self::recorded), including the pending events.
     pub(crate) fn cursor(&self) -> Revision {
         self.cursor
     }
 
-    /// Number of cells written.
+    /// Returns the number of cells written.
     pub(crate) fn cells(&self) -> u64 {
         self.cells
     }
 
-    /// Whether what is pending must be written before so many more events are added.
+    /// Whether the pending events must be written before this many more are added.
     pub(crate) fn is_full_for(&self, events: usize, bytes: u64) -> bool {
         if self.pending.is_empty() {
             return self.cursor.0 - self.recorded.0 >= CURSOR_EVERY;
@@ -78,14 +78,13 @@ impl<'a> TargetWriter<'a> {
             || self.pending_bytes + bytes > limits.max_cell_bytes.min(wanted.bytes)
     }
 
-    /// Continues from another end of the target, which others have written meanwhile. Nothing may be
-    /// pending.
+    /// Continues at a later tail, after concurrent appends to the target. No events may be pending.
     pub(crate) fn resume(&mut self, tail: Tail, from: Revision) {
         self.tail = tail;
         (self.recorded, self.cursor) = (from, from);
     }
 
-    /// Adds events. With them the target is complete for this many source events.
+    /// Adds events, with which the target is complete for `cursor` source events.
     pub(crate) fn add(
         &mut self,
         cursor: Revision,
@@ -97,12 +96,12 @@ impl<'a> TargetWriter<'a> {
         self.cursor = cursor;
     }
 
-    /// Whether a cell is left to write. The first cell is written also for an empty source (R2).
+    /// Whether a cell is left to write. An empty source gets its first cell too (R2).
     pub(crate) fn is_unfinished(&self) -> bool {
         self.tail.is_empty() || self.cursor > self.recorded
     }
 
-    /// Writes what is pending as one cell. After an error it is no longer pending.
+    /// Writes the pending events as one cell. After an error they are no longer pending.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -111,7 +110,7 @@ impl<'a> TargetWriter<'a> {
         self.append(cell).await
     }
 
-    /// Takes what is pending out, as the target's next cell.
+    /// Removes the pending events and returns them as the target's next cell.
     pub(crate) fn take(&mut self) -> Append {
         self.pending_bytes = 0;
         Append {
@@ -122,11 +121,11 @@ impl<'a> TargetWriter<'a> {
         }
     }
 
-    /// Appends the cell that was taken out.
+    /// Appends a cell from [`take`](Self::take).
     ///
     /// # Errors
-    /// `Conflict` when the target has moved on, `Ambiguous`: after either the target must be looked
-    /// at again. Those of the store.
+    /// `Conflict` after a concurrent append, `Ambiguous`: the caller must then observe the target
+    /// again. Those of the store.
     pub(crate) async fn append(&mut self, cell: Append) -> Result<()> {
         let cursor = self.cursor;
         let span = debug_span!("batch", cursor = cursor.0, events = cell.events.len());

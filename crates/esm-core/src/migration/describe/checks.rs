@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cutover::schemas::unsaid;
+use crate::cutover::schemas::missing_policy;
 use crate::error::{Error, Result};
 use crate::id::{StreamId, StreamName};
 use crate::migration::describe::builder::MigrationBuilder;
@@ -144,7 +144,7 @@ impl MigrationBuilder {
             None => planner.reused_by_the_first(FORESEEN_OBJECTS).await,
         };
         match reused {
-            Some(schema) => Err(unsaid(&schema)),
+            Some(schema) => Err(missing_policy(&schema)),
             None => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cutover::schemas::unsaid;
+use crate::cutover::schemas::missing_policy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
 use crate::id::MigrationId;
@@ -172,7 +172,7 @@ impl MigrationPlan {
         } else if comparable(planned) != comparable(now) {
             "options"
         } else if let (None, Some(schema)) = (now.on_retired, self.ledger.reused.first()) {
-            return Err(unsaid(schema));
+            return Err(missing_policy(schema));
         } else {
             return Ok(());
         };
