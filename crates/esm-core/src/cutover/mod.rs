@@ -10,7 +10,7 @@
 //! | `attempt` | one source, one target, and the observed state of both |
 //! | `source` | which events are copied, and reading them |
 //! | `schemas` | the analysis before the first cell is written |
-//! | `target` | writes and re-reads a target; a restore, whose events come from a backup, uses it directly |
+//! | `target` | writes a target and reads it back; a restore uses it directly |
 //! | `copy` | transforms the source's events into the target |
 //! | `compare`, `checks` | re-reads both streams and compares them; the user's own checks |
 //! | `close` | closes the source (the pivot) and updates the document |

@@ -1,4 +1,4 @@
-//! What the work of one run shares, and its safe points.
+//! The state of one run, and its safe points.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::protocol::status::MigrationStatus;
 use crate::store::{EventStore, Tail};
 use crate::transform::Mapper;
 
-/// What the work of one run shares.
+/// The state of one run.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) services: Services,
@@ -39,7 +39,7 @@ impl Context {
         self.plan.migration
     }
 
-    /// What the attempts of this run share.
+    /// Returns the services and options that the attempts of this run share.
     pub(crate) fn cutover(&self) -> Cutover<'_> {
         Cutover {
             stores: &self.services.stores,
@@ -54,7 +54,7 @@ impl Context {
         }
     }
 
-    /// The current attempt at an object, by this tail of its source.
+    /// Returns the current attempt at an object for this tail of its source.
     ///
     /// # Errors
     /// `UnknownStore`; those of the store.
@@ -67,7 +67,7 @@ impl Context {
     ) -> Result<Attempt> {
         let originals = self.originals(document)?;
         let target_store = match &originals {
-            // what is restored goes where it was
+            // restored events go to the store of the originals
             Some(originals) => &originals.store,
             None => self.target_store_of(&source)?,
         };
@@ -86,7 +86,7 @@ impl Context {
         Attempt::current(route, source_tail).await
     }
 
-    /// As [`attempt`](Self::attempt), by the tail that the source has now.
+    /// As [`attempt`](Self::attempt), for the present tail of the source.
     ///
     /// # Errors
     /// As [`attempt`](Self::attempt).
@@ -101,7 +101,7 @@ impl Context {
         self.attempt(document, source, &tail, generation).await
     }
 
-    /// The attempt that won: this migration closed its source in an earlier run.
+    /// Returns the attempt whose source this migration closed in an earlier run.
     ///
     /// # Errors
     /// `UnknownStore`.
@@ -129,7 +129,7 @@ impl Context {
         })
     }
 
-    /// What this migration restores of an object, if it reverses another that moved it.
+    /// Returns the originals to restore, if this migration reverses one that moved the object.
     ///
     /// # Errors
     /// `UnknownStore`.
@@ -140,7 +140,7 @@ impl Context {
         }
     }
 
-    /// Where the target of this source goes: where the plan says, or where the source is.
+    /// Returns the store of the target: the planned one, which defaults to the store of the source.
     ///
     /// # Errors
     /// `UnknownStore`.
@@ -166,10 +166,11 @@ impl Context {
         }
     }
 
-    /// Returns an error when work must stop: it may at any time.
+    /// Returns an error when the run must stop.
     ///
     /// # Errors
-    /// Those of [`Stop::check`](super::Stop::check); `Cancelled` when the migration is to be undone.
+    /// Those of [`Stop::check`](super::Stop::check); `Cancelled` when the migration is to be
+    /// undone.
     pub(crate) fn check(&self) -> Result<()> {
         self.guard.stop.check()?;
         match self.live.steering.undo() {
@@ -184,13 +185,13 @@ impl Context {
     /// Those of [`check`](Self::check).
     pub(crate) async fn safe_point(&self) -> Result<()> {
         self.check()?;
-        match self.live.steering.paused_by() {
-            Some(_) => self.rest().await,
-            None => Ok(()),
+        if self.live.steering.paused_by().is_some() {
+            return self.wait_while_paused().await;
         }
+        Ok(())
     }
 
-    async fn rest(&self) -> Result<()> {
+    async fn wait_while_paused(&self) -> Result<()> {
         let Live {
             steering, reporter, ..
         } = &self.live;
@@ -213,7 +214,7 @@ impl Context {
         self.check()
     }
 
-    /// Waits this long, or until another command arrives; `what` is reported meanwhile.
+    /// Waits this long or until another command arrives, and reports `what` as the reason.
     ///
     /// # Errors
     /// Those of a safe point.
@@ -231,7 +232,7 @@ impl Context {
         self.safe_point().await
     }
 
-    /// A safe point before this much is processed: also waits as long as the limits require.
+    /// A safe point before this amount is processed; also waits as long as the limits require.
     ///
     /// # Errors
     /// Those of a safe point.
@@ -263,7 +264,7 @@ impl Context {
             self.services.environment.clock.sleep(pause).await;
             self.safe_point().await?;
             if steering.settings() != settings {
-                // what was reserved at another rate does not apply any more
+                // a reservation at the previous rate no longer applies
                 throttle.reset();
                 wait = None;
             }

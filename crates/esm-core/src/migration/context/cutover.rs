@@ -63,7 +63,8 @@ impl Supervisor for Context {
         });
     }
 
-    /// Kept by the migration of a single object alone: the journal of many would grow with them.
+    /// Recorded only by the migration of a single object: in a bulk migration the journal would
+    /// grow with the objects.
     async fn checkpoint(&self, checkpoint: VerifiedCheckpoint) -> Result<()> {
         if self.plan.scope.single().is_none() {
             return Ok(());

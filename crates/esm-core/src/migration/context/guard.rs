@@ -9,7 +9,7 @@ use crate::migration::journal::Journal;
 use crate::migration::lock::held_lock::HeldLock;
 use crate::protocol::journal::JournalEntry;
 
-/// What makes sure that this run alone works on its migration, and ends it when it does not.
+/// Ensures that only this run works on its migration, and ends the run otherwise.
 #[derive(Debug)]
 pub(crate) struct Guard {
     pub(crate) stop: Stop,
@@ -17,15 +17,15 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Makes sure that no other holder has taken this migration over, by reading its journal.
+    /// Reads the journal and returns an error if another holder has taken this migration over. To
+    /// be called right before a Close or a Fence.
     ///
-    /// Together with the order of an undo (it claims the journal, and then looks for targets that
-    /// were begun) this keeps a holder that was paused from closing a source that was rolled back:
-    /// a target is begun before this is called, so either the claim is seen here, or the undo sees
-    /// the target and fences it (R17). To be called right before a Close or a Fence.
+    /// An undo claims the journal first and then reads the targets. A target exists before this is
+    /// called. So either this reads the claim, or the undo finds the target and fences its source
+    /// (R17): a paused holder cannot close a source that was rolled back.
     ///
     /// # Errors
-    /// `Fenced`, and from then on at every safe point; those of the records.
+    /// `Fenced`, and from then on at each safe point; those of the records.
     pub(crate) async fn ensure_in_charge(&self) -> Result<()> {
         let watch = self.journal.lock().await.watch();
         let ours = watch.ensure_ours().await;
@@ -35,7 +35,7 @@ impl Guard {
         ours
     }
 
-    /// Whether an earlier holder may have begun something.
+    /// Whether an earlier holder may have written targets.
     pub(crate) async fn is_resumed(&self) -> bool {
         self.journal.lock().await.state().epoch > Epoch(1)
     }
@@ -48,7 +48,7 @@ impl Guard {
         self.journal.lock().await.append(entry).await
     }
 
-    /// Whether an error concerns the run and not only the object at which it showed.
+    /// Whether an error ends the whole run, not only the migration of one object.
     pub(crate) fn ends_the_run(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::Cancelled | ErrorKind::LockLost => true,
@@ -58,17 +58,17 @@ impl Guard {
     }
 }
 
-/// What makes a run stop at its next safe point.
+/// The reasons for a run to stop at its next safe point.
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) requested: CancellationToken,
     pub(crate) lock: Option<HeldLock>,
-    /// Whether another holder was seen in the journal.
+    /// Set when the journal shows another holder.
     pub(crate) taken_over: CancellationToken,
 }
 
 impl Stop {
-    /// Waits until the lock is lost, and returns the error that says so. Never returns without a lock.
+    /// Waits until the lock is lost, and returns the error. Never returns without a lock.
     pub(crate) async fn lost(&self) -> Error {
         let Some(lock) = &self.lock else {
             return std::future::pending().await;
@@ -77,7 +77,8 @@ impl Stop {
         lock.lost_error()
     }
 
-    /// Waits for something, or until the run must stop; [`check`](Self::check) then returns the reason.
+    /// Waits for something, or until the run must stop; [`check`](Self::check) then returns the
+    /// reason.
     pub(crate) async fn or(&self, something: impl Future) {
         tokio::select! {
             _ = something => {}
@@ -93,13 +94,13 @@ impl Stop {
     /// `Cancelled`, `Fenced` or `LockLost`.
     pub(crate) fn check(&self) -> Result<()> {
         if self.taken_over.is_cancelled() {
-            let message = "another has taken over this migration";
+            let message = "another holder has taken over this migration";
             return Err(Error::new(ErrorKind::Fenced, message));
         }
         if self.requested.is_cancelled() {
             return Err(
                 Error::new(ErrorKind::Cancelled, "stopped at a safe point on request")
-                    .with_hint("resume the migration to go on"),
+                    .with_hint("resume the migration to continue"),
             );
         }
         self.lock.as_ref().map_or(Ok(()), HeldLock::ensure_held)

@@ -24,7 +24,7 @@ pub(crate) struct Live {
     pub(crate) hooks: Hooks,
     /// Hooks without a veto that failed or panicked.
     pub(crate) hook_faults: AtomicU64,
-    /// Whether this run has looked for phases that earlier migrations left behind.
+    /// Whether this run has removed the phases that earlier migrations left behind.
     pub(crate) phases_swept: AtomicBool,
 }
 

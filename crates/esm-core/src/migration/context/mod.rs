@@ -1,6 +1,13 @@
-//! What the work of one run shares, in four parts: the [`Services`] it uses, the plan, the
-//! [`Live`] state that commands and reports go through, and the [`Guard`] that ends the run when it
-//! must.
+//! The state of one run, in four parts.
+//!
+//! | part | responsibility |
+//! |---|---|
+//! | [`Services`] | stores, documents, records, locks, backup providers, environment |
+//! | plan | the migration as planned, with its transformation and checks |
+//! | [`Live`] | state shared with operator commands and user callbacks, and the progress |
+//! | [`Guard`] | ends the run on request, on loss of the lock, or when another holder takes over |
+//!
+//! [`Context`] holds all four and implements the cutover's supervisor.
 
 mod context;
 mod cutover;

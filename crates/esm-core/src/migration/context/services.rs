@@ -12,7 +12,7 @@ use crate::store::{BackupProvider, LockInfo, LockProvider, Records, Stores};
 /// The services that a run uses.
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// The requests of the run are limited together.
+    /// One limit applies to all requests of the run.
     pub(crate) stores: Stores,
     pub(crate) documents: Documents,
     pub(crate) records: Arc<dyn Records>,
@@ -24,7 +24,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Whether the migration that holds a lock may be running. One that has ended is not, even where
+    /// Whether the migration that holds a lock may be running. One that has ended is not, even if
     /// its lock was never released.
     pub(crate) async fn may_be_running(&self, lock: &LockInfo) -> Result<bool> {
         let Some(migration) = lock.migration else {

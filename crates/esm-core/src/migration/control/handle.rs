@@ -1,4 +1,4 @@
-//! What an operator holds.
+//! The operator's side of the control log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::protocol::control::{
     Answer, Command, ControlAction, ControlEntry, ControlState, SettingsChange,
 };
 
-/// Gives commands to a migration that runs, in this process or in any other.
+/// Sends commands to a migration that runs in this or any other process.
 ///
-/// A command is durable once it is sent: a migrator that is not there, or that dies, finds it when
-/// it comes back. It answers within a second or so; see [`CommandReceipt::answer`].
+/// A command is durable once it is sent: a migrator that is stopped or crashes reads it after the
+/// resume. A running migrator answers within about a second; see [`CommandReceipt::answer`].
 #[derive(Debug, Clone)]
 pub struct MigrationControl {
     service: MigrationService,
@@ -30,7 +30,7 @@ pub struct CommandReceipt {
     pub command: Command,
 }
 
-/// How often an answer is looked for.
+/// Interval between polls for an answer.
 const POLL: Duration = Duration::from_millis(250);
 
 impl MigrationControl {
@@ -43,14 +43,14 @@ impl MigrationControl {
         }
     }
 
-    /// Gives commands under this name.
+    /// Sets the author of the commands; defaults to the name of this process.
     #[must_use]
     pub fn author(mut self, author: impl Into<String>) -> Self {
         self.author = author.into();
         self
     }
 
-    /// Stops it at its next safe point, where it stays until it is told to go on.
+    /// Pauses the migration at its next safe point, until it is [resumed](Self::resume).
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -58,7 +58,7 @@ impl MigrationControl {
         self.send(ControlAction::Pause).await
     }
 
-    /// Lets it go on.
+    /// Resumes a paused migration.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -66,7 +66,7 @@ impl MigrationControl {
         self.send(ControlAction::Resume).await
     }
 
-    /// Stops and undoes it, before its pivot; it ends as cancelled.
+    /// Undoes the migration before its pivot; it ends as cancelled.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -75,7 +75,7 @@ impl MigrationControl {
         self.send(ControlAction::Cancel { reason }).await
     }
 
-    /// Stops and undoes it, before its pivot; it ends as rolled back.
+    /// Undoes the migration before its pivot; it ends as rolled back.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -84,7 +84,7 @@ impl MigrationControl {
         self.send(ControlAction::RollBack { reason }).await
     }
 
-    /// Lets it cut over as soon as it is ready.
+    /// Permits the cutover as soon as the migration is ready.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -92,7 +92,7 @@ impl MigrationControl {
         self.send(ControlAction::CutOver).await
     }
 
-    /// Takes [`cut_over`](Self::cut_over) back.
+    /// Withdraws [`cut_over`](Self::cut_over).
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -100,10 +100,10 @@ impl MigrationControl {
         self.send(ControlAction::WithdrawCutOver).await
     }
 
-    /// Changes how fast and in which portions it works.
+    /// Changes the limits and batch sizes of the running migration.
     ///
     /// # Errors
-    /// As [`send`](Self::send); `Invalid` for settings that cannot be.
+    /// As [`send`](Self::send); `Invalid` for invalid settings.
     pub async fn set(&self, change: SettingsChange) -> Result<CommandReceipt> {
         change.check()?;
         self.send(ControlAction::Set(change)).await
@@ -112,8 +112,8 @@ impl MigrationControl {
     /// Sends a command.
     ///
     /// # Errors
-    /// `NotFound` for an unknown migration; `AlreadyExists` for one that has ended, saying how to
-    /// go back from there; those of the records.
+    /// `NotFound` for an unknown migration; `AlreadyExists` for one that has ended, with a hint how to
+    /// reverse it; those of the records.
     pub async fn send(&self, action: ControlAction) -> Result<CommandReceipt> {
         self.refuse_ended(&action).await?;
         let environment = &self.service.environment;
@@ -134,7 +134,7 @@ impl MigrationControl {
         })
     }
 
-    /// What was said and answered so far.
+    /// Returns the commands and answers so far.
     ///
     /// # Errors
     /// `Corrupt`; those of the records.
@@ -166,16 +166,19 @@ impl MigrationControl {
             Error::new(ErrorKind::AlreadyExists, message).with_hint(match action {
                 ControlAction::Cancel { .. }
                 | ControlAction::RollBack { .. }
-                | ControlAction::WithdrawCutOver => "roll it back, which migrates the events back",
-                _ => "there is nothing to steer any more",
+                | ControlAction::WithdrawCutOver => {
+                    "roll the migration back, which migrates the events back"
+                }
+                _ => "commands apply only to unfinished migrations",
             }),
         )
     }
 }
 
 impl CommandReceipt {
-    /// Waits until the command is answered, refused or done, at most this long. Nothing where the
-    /// time is over: the command stands, and is found by whoever resumes the migration.
+    /// Waits at most this long until the command is accepted, refused or done, and returns the
+    /// answer. Returns `None` after that time: the command remains valid, and a resumed migration
+    /// reads it.
     ///
     /// # Errors
     /// Those of the records.
@@ -183,7 +186,7 @@ impl CommandReceipt {
         self.wait(patience, |_| true).await
     }
 
-    /// As [`answer`](Self::answer), until it is refused or done, not only accepted.
+    /// As [`answer`](Self::answer), until the command is refused or done, not only accepted.
     ///
     /// # Errors
     /// Those of the records.

@@ -1,4 +1,4 @@
-//! Reading and appending control logs.
+//! Reads and appends control logs.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::id::MigrationId;
 use crate::protocol::control::{ControlEntry, ControlRecord, ControlState};
 use crate::store::{RecordKey, Records, RecordsExt as _, decode};
 
-/// Appends that others may be faster than before it is given up.
+/// Appends lost to concurrent appends before giving up.
 const TRIES: usize = 64;
 
 /// The control log of a migration, as far as this process has read it.
@@ -19,7 +19,7 @@ pub(crate) struct ControlLog {
 }
 
 impl ControlLog {
-    /// The log, of which nothing is read yet.
+    /// Returns the log, unread so far.
     pub(crate) fn new(records: Arc<dyn Records>, migration: MigrationId) -> Self {
         Self {
             records,
@@ -32,7 +32,7 @@ impl ControlLog {
         &self.state
     }
 
-    /// Reads what was appended since; one request where nothing was.
+    /// Reads the records appended since; costs one request if there are none.
     ///
     /// # Errors
     /// `Corrupt`, also for a newer format; those of the records.
@@ -54,12 +54,11 @@ impl ControlLog {
         Ok(())
     }
 
-    /// Appends an entry that `wanted` still makes sense of, after everything that others appended
-    /// meanwhile was read. The entry may come to stand twice where an answer was lost; it counts
-    /// once.
+    /// Appends an entry if `wanted` still holds after reading all concurrent appends. After an
+    /// ambiguous outcome the log may contain the entry twice; it counts once.
     ///
     /// # Errors
-    /// `Unavailable`, also when others were faster every time; `Ambiguous`; `Corrupt`.
+    /// `Conflict` when a concurrent append won every time; `Ambiguous`; `Unavailable`; `Corrupt`.
     pub(crate) async fn append(
         &mut self,
         entry: &ControlEntry,
@@ -81,7 +80,7 @@ impl ControlLog {
                     self.state.apply(entry);
                     return Ok(());
                 }
-                // what stands there, perhaps this very entry, is read before the next try
+                // the record there, perhaps this very entry, is read before the next attempt
                 Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {
                     last = Some(e);
                     self.catch_up().await?;

@@ -1,4 +1,4 @@
-//! Writing down how far a run is, for who watches it from another process.
+//! Publishes the progress of a run to other processes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::migration::limits::throttle::ThrottleReason;
 use crate::migration::report::progress::{Progress, Reporter};
 use crate::store::{RecordKey, Records, RecordsExt as _};
 
-/// A progress as it is written down.
+/// A progress as stored in its record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PublishedProgress {
     format: u32,
@@ -32,17 +32,17 @@ pub(crate) struct ProgressRecord {
     reporter: Arc<Reporter>,
     meter: Arc<Meter>,
     requests: Arc<Requests>,
-    /// The number of the next version; unknown until the first is written.
+    /// The number of the next version; `None` until the first is written.
     next: Option<u64>,
-    measured: Option<Measured>,
+    measured: Option<RateSample>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Measured {
+struct RateSample {
     at: Duration,
     events: u64,
     bytes: u64,
-    /// Smoothed, in a second.
+    /// Smoothed events per second.
     events_per_second: f64,
     bytes_per_second: f64,
 }
@@ -66,7 +66,7 @@ impl ProgressRecord {
         }
     }
 
-    /// Measures the rates, and tells them with the next progress.
+    /// Measures the rates and adds them to the progress.
     pub(crate) fn measure(&mut self, now: Duration) {
         let progress = self.reporter.current();
         let (events, bytes) = (
@@ -74,7 +74,7 @@ impl ProgressRecord {
             progress.bytes_copied,
         );
         let measured = match self.measured {
-            None => Measured {
+            None => RateSample {
                 at: now,
                 events,
                 bytes,
@@ -94,7 +94,7 @@ impl ProgressRecord {
             p.events_per_second = measured.events_per_second.round() as u64;
             p.bytes_per_second = measured.bytes_per_second.round() as u64;
             p.eta = eta(p);
-            // one that is named already is the stronger
+            // a reason that is already named takes precedence
             if matches!(
                 p.throttled_by,
                 None | Some(ThrottleReason::RequestsInFlight)
@@ -104,7 +104,7 @@ impl ProgressRecord {
         });
     }
 
-    /// Writes the newest progress down. One that cannot be written is forgotten.
+    /// Publishes the newest progress. A failure is only logged.
     pub(crate) async fn publish(&mut self) {
         if let Err(error) = self.put().await {
             debug!(%error, "progress not published");
@@ -112,7 +112,7 @@ impl ProgressRecord {
         }
     }
 
-    /// Writes the last progress down, where one was before.
+    /// Publishes the last progress, if one was published before.
     pub(crate) async fn publish_last(&mut self) {
         if self.next.is_some() {
             self.publish().await;
@@ -134,16 +134,19 @@ impl ProgressRecord {
     }
 }
 
-impl Measured {
+impl RateSample {
     fn then(self, now: Duration, events: u64, bytes: u64) -> Self {
         let seconds = now.saturating_sub(self.at).as_secs_f64();
         if seconds <= 0.0 {
             return self;
         }
         let rate = |before: u64, now: u64| now.saturating_sub(before) as f64 / seconds;
-        let smoothed = |before: f64, now: f64| match before > 0.0 {
-            true => before * 0.7 + now * 0.3,
-            false => now,
+        let smoothed = |before: f64, now: f64| {
+            if before > 0.0 {
+                before * 0.7 + now * 0.3
+            } else {
+                now
+            }
         };
         Self {
             at: now,
@@ -155,7 +158,7 @@ impl Measured {
     }
 }
 
-/// How long the rest will take at the present rate: every event is copied and compared.
+/// Estimates the remaining time at the present rate: every event is copied and compared.
 fn eta(progress: &Progress) -> Option<Duration> {
     let total = progress.events_total?.checked_mul(2)?;
     let left = total.saturating_sub(progress.events_copied + progress.events_verified);
@@ -165,7 +168,7 @@ fn eta(progress: &Progress) -> Option<Duration> {
     }
 }
 
-/// The newest progress that a migration has written down, if it has.
+/// Returns the newest published progress of a migration, if any.
 ///
 /// # Errors
 /// `Corrupt`, also for a newer format; those of the records.

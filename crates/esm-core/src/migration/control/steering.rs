@@ -1,4 +1,4 @@
-//! The migrator's side of its control log: hears commands, answers them, and lets the work know.
+//! The migrator's side of the control log: polls commands, answers them and notifies the run.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,69 +18,69 @@ use crate::protocol::control::{
 use crate::protocol::gate::CutoverMode;
 use crate::protocol::planned::PlannedMigration;
 
-/// What the work is told from outside, and what it says of itself.
+/// State shared between operator commands and the running migration.
 #[derive(Debug)]
 pub(crate) struct Steering {
     desired: watch::Receiver<Desired>,
-    work: Arc<Work>,
+    work: Arc<WorkState>,
     planned: Settings,
-    steward: Arc<tokio::sync::Mutex<Steward>>,
+    control: Arc<tokio::sync::Mutex<ControlLoop>>,
     _watching: AbortOnDropHandle<()>,
 }
 
-/// What the work says of itself.
+/// The state of the running migration, as input for the answers.
 #[derive(Debug, Default)]
-struct Work {
+struct WorkState {
     past_the_pivot: AtomicBool,
     undoing: AtomicBool,
-    /// What was to be undone and was refused, and why, where the log does not say so yet.
+    /// A refused undo and its reason, until the log contains the answer.
     refused: Mutex<Option<(Undo, String)>>,
-    /// Objects that are driven, and of them those that rest because they are paused.
+    /// Objects under way, and those of them that are paused.
     driven: AtomicU64,
     resting: AtomicU64,
 }
 
-impl Work {
+impl WorkState {
     fn refused(&self) -> MutexGuard<'_, Option<(Undo, String)>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why this was refused, if it was.
-    fn refusal(&self, told: &Undo) -> Option<String> {
+    /// Returns the reason why this undo was refused, if it was.
+    fn refusal(&self, requested: &Undo) -> Option<String> {
         let refused = self.refused().clone();
-        refused.and_then(|(undo, why)| (undo == *told).then_some(why))
+        refused.and_then(|(undo, reason)| (undo == *requested).then_some(reason))
     }
 }
 
-/// Counts something while it is there.
+/// Increments a counter until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Counted<'a>(&'a AtomicU64);
+pub(crate) struct CountGuard<'a>(&'a AtomicU64);
 
-impl<'a> Counted<'a> {
+impl<'a> CountGuard<'a> {
     fn new(count: &'a AtomicU64) -> Self {
         count.fetch_add(1, Ordering::AcqRel);
         Self(count)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for CountGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// Reads and answers the log.
+/// Polls the control log and answers its commands.
 #[derive(Debug)]
-pub(crate) struct Steward {
+pub(crate) struct ControlLoop {
     log: ControlLog,
     environment: Environment,
-    work: Arc<Work>,
+    work: Arc<WorkState>,
     waits_for_cutover: bool,
     desired: watch::Sender<Desired>,
     progress: ProgressRecord,
 }
 
-/// How a run is steered and watched.
+/// Intervals of the control loop of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ControlOptions {
     pub(crate) poll: Duration,
@@ -97,15 +97,15 @@ impl Default for ControlOptions {
 }
 
 impl ControlOptions {
-    /// How often commands are looked for; every second unless told. A look is one read.
+    /// Sets the interval between polls for commands; defaults to one second. A poll is one read.
     #[must_use]
     pub fn poll(mut self, every: Duration) -> Self {
         self.poll = every;
         self
     }
 
-    /// How often the progress is written down for who watches from outside; every two seconds
-    /// unless told. A run that is over sooner writes none.
+    /// Sets the interval between publications of the progress; defaults to two seconds. A run that
+    /// ends sooner publishes none.
     #[must_use]
     pub fn publish(mut self, every: Duration) -> Self {
         self.publish = every;
@@ -113,20 +113,27 @@ impl ControlOptions {
     }
 }
 
+/// How the control loop of a run starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ControlStart {
+    pub(crate) options: ControlOptions,
+    /// Whether an earlier holder may have received commands.
+    pub(crate) resumed: bool,
+}
+
 impl Steering {
-    /// Hears commands until it is dropped. What earlier holders were told is known from the start,
-    /// where there were any.
-    /// A log that cannot be read is tried again later.
+    /// Starts to poll commands, until the value is dropped. A resumed run reads the commands to
+    /// earlier holders first. A log that cannot be read is retried at the next poll.
     pub(crate) async fn begin(
         plan: &PlannedMigration,
         environment: &Environment,
         log: ControlLog,
-        (options, resumed): (ControlOptions, bool),
+        start: ControlStart,
         progress: ProgressRecord,
     ) -> Self {
-        let work = Arc::new(Work::default());
+        let work = Arc::new(WorkState::default());
         let (sender, desired) = watch::channel(Desired::default());
-        let mut steward = Steward {
+        let mut control = ControlLoop {
             log,
             environment: environment.clone(),
             work: Arc::clone(&work),
@@ -134,40 +141,40 @@ impl Steering {
             desired: sender,
             progress,
         };
-        if resumed {
-            steward.look().await;
+        if start.resumed {
+            control.poll().await;
         }
-        let steward = Arc::new(tokio::sync::Mutex::new(steward));
-        let watching = watch_over(Arc::clone(&steward), environment.clone(), options);
+        let control = Arc::new(tokio::sync::Mutex::new(control));
+        let watching = run_control_loop(Arc::clone(&control), environment.clone(), start.options);
         Self {
             desired,
             work,
             planned: Settings::of(plan),
-            steward,
+            control,
             _watching: AbortOnDropHandle::new(tokio::spawn(watching)),
         }
     }
 
-    /// It is being undone: from here on it hears nothing that concerns going forward, but that it
-    /// need not rest.
+    /// Marks the migration as being undone: from now on pauses and further undo commands are
+    /// ignored.
     pub(crate) fn begin_undo(&self) {
         self.work.undoing.store(true, Ordering::Release);
     }
 
-    /// Answers those who wanted it undone. Where the log cannot be told so, the command stands there
-    /// still: it must not undo it again and again, and is answered later.
+    /// Answers the undo commands with a refusal. If the answer cannot be appended, the refusal is
+    /// kept in memory, so that the open command does not start another undo, and is appended later.
     pub(crate) async fn refuse_undo(&self, reason: String) {
         self.conclude(&RunEnd::UndoRefused(reason.clone())).await;
-        let standing = self.desired.borrow().undo.clone();
-        *self.work.refused() = standing.map(|undo| (undo, reason));
+        let open = self.desired.borrow().undo.clone();
+        *self.work.refused() = open.map(|undo| (undo, reason));
     }
 
-    /// It goes forward after all.
+    /// Continues forward after a refused undo.
     pub(crate) fn end_undo(&self) {
         self.work.undoing.store(false, Ordering::Release);
     }
 
-    /// Every source is closed: there is only forward.
+    /// Every source is closed: the migration can only be completed.
     pub(crate) fn past_the_pivot(&self) {
         self.work.past_the_pivot.store(true, Ordering::Release);
     }
@@ -176,65 +183,65 @@ impl Steering {
         self.desired.borrow().settings(self.planned)
     }
 
-    pub(crate) fn told_to_cut_over(&self) -> bool {
+    pub(crate) fn cutover_requested(&self) -> bool {
         self.desired.borrow().cutover_by.is_some()
     }
 
-    /// That it is to be undone, unless it is being undone.
+    /// Returns the requested undo, unless it is under way or was refused.
     pub(crate) fn undo(&self) -> Option<Undo> {
         if self.work.undoing.load(Ordering::Acquire) {
             return None;
         }
-        let told = self.desired.borrow().undo.clone()?;
-        self.work.refusal(&told).is_none().then_some(told)
+        let undo = self.desired.borrow().undo.clone()?;
+        self.work.refusal(&undo).is_none().then_some(undo)
     }
 
     pub(crate) fn paused_by(&self) -> Option<String> {
-        match self.work.undoing.load(Ordering::Acquire) {
-            true => None,
-            false => self.desired.borrow().paused_by.clone(),
+        if self.work.undoing.load(Ordering::Acquire) {
+            return None;
         }
+        self.desired.borrow().paused_by.clone()
     }
 
-    /// What is desired, to wait for a change of it.
+    /// Returns a receiver that notifies of changes to the desired state.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Desired> {
         self.desired.clone()
     }
 
-    /// An object is driven while this is there.
-    pub(crate) fn driven(&self) -> Counted<'_> {
-        Counted::new(&self.work.driven)
+    /// Counts an object as under way until the guard is dropped.
+    pub(crate) fn driven(&self) -> CountGuard<'_> {
+        CountGuard::new(&self.work.driven)
     }
 
-    /// A driven object rests while this is there.
-    pub(crate) fn resting(&self) -> Counted<'_> {
-        Counted::new(&self.work.resting)
+    /// Counts an object as paused until the guard is dropped.
+    pub(crate) fn resting(&self) -> CountGuard<'_> {
+        CountGuard::new(&self.work.resting)
     }
 
-    /// Answers the commands that the end of the run has settled.
+    /// Answers the commands that the end of the run settles.
     pub(crate) async fn conclude(&self, end: &RunEnd) {
-        self.steward.lock().await.conclude(end).await;
+        self.control.lock().await.conclude(end).await;
     }
 
-    /// Writes down the last progress, where some was before.
+    /// Publishes the last progress, if one was published before.
     pub(crate) async fn publish_last(&self) {
-        self.steward.lock().await.progress.publish_last().await;
+        self.control.lock().await.progress.publish_last().await;
     }
 }
 
-/// How a run, or the undo of one, ended, as far as commands are concerned.
+/// The end of a run or of an undo, as it concerns commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RunEnd {
-    /// Everything is done; what was to be undone is not.
+    /// The migration is completed; undo commands are refused.
     Completed,
-    /// Everything that could be undone is.
+    /// The migration is undone.
     Undone,
-    /// The undo was refused: the pivot is behind.
+    /// The undo was refused: the pivot has passed.
     UndoRefused(String),
 }
 
-async fn watch_over(
-    steward: Arc<tokio::sync::Mutex<Steward>>,
+async fn run_control_loop(
+    control: Arc<tokio::sync::Mutex<ControlLoop>>,
     environment: Environment,
     options: ControlOptions,
 ) {
@@ -242,20 +249,20 @@ async fn watch_over(
     let mut published = clock.monotonic();
     loop {
         clock.sleep(options.poll.min(options.publish)).await;
-        let mut steward = steward.lock().await;
-        steward.look().await;
+        let mut control = control.lock().await;
+        control.poll().await;
         let now = clock.monotonic();
-        steward.progress.measure(now);
+        control.progress.measure(now);
         if now.saturating_sub(published) >= options.publish {
-            steward.progress.publish().await;
+            control.progress.publish().await;
             published = now;
         }
     }
 }
 
-impl Steward {
-    /// Reads what is new, answers it, and tells the work.
-    async fn look(&mut self) {
+impl ControlLoop {
+    /// Reads new commands, answers them and notifies the run.
+    async fn poll(&mut self) {
         if let Err(error) = self.log.catch_up().await {
             warn!(%error, "commands could not be read");
             return;
@@ -269,9 +276,9 @@ impl Steward {
         self.settle_pauses().await;
         self.settle_refusal().await;
         let desired = &self.log.state().desired;
-        self.desired.send_if_modified(|told| {
-            let differs = told != desired;
-            told.clone_from(desired);
+        self.desired.send_if_modified(|known| {
+            let differs = known != desired;
+            known.clone_from(desired);
             differs
         });
     }
@@ -300,12 +307,12 @@ impl Steward {
             }
         };
         if let Err(error) = self.log.append(&entry, unanswered).await {
-            // it is open still, and answered at the next look
+            // the command stays open until the next poll
             warn!(%error, "a command could not be answered");
         }
     }
 
-    /// A pause is done when all that is driven rests.
+    /// Answers pauses as done when every object under way is paused.
     async fn settle_pauses(&mut self) {
         let driven = self.work.driven.load(Ordering::Acquire);
         let resting = self.work.resting.load(Ordering::Acquire);
@@ -321,11 +328,11 @@ impl Steward {
         }
     }
 
-    /// What was refused, and could not be answered then.
+    /// Appends the answer of a refused undo that could not be appended before.
     async fn settle_refusal(&mut self) {
         let state = self.log.state();
-        let standing = state.desired.undo.as_ref();
-        let Some(reason) = standing.and_then(|undo| self.work.refusal(undo)) else {
+        let open = state.desired.undo.as_ref();
+        let Some(reason) = open.and_then(|undo| self.work.refusal(undo)) else {
             return;
         };
         let undoing = state.accepted().filter(|command| undoes(&command.action));
@@ -346,9 +353,9 @@ impl Steward {
             let answer = match (end, undoes(&command.action)) {
                 (RunEnd::UndoRefused(reason), true) => refused(reason),
                 (RunEnd::UndoRefused(_), false) => continue,
-                (RunEnd::Completed, true) => {
-                    refused("it was completed first; roll it back, which migrates the events back")
-                }
+                (RunEnd::Completed, true) => refused(
+                    "the migration was completed first; roll it back, which migrates the events back",
+                ),
                 (RunEnd::Completed, false) | (RunEnd::Undone, true) => Answer::Done,
                 (RunEnd::Undone, false) => refused("the migration was undone"),
             };

@@ -1,4 +1,4 @@
-//! Watching a migration from any process.
+//! Observes a migration from any process.
 
 use std::time::Duration;
 
@@ -13,36 +13,35 @@ use crate::migration::report::progress::Progress;
 use crate::migration::service::{MigrationService, MigrationState};
 use crate::protocol::control::{Desired, TrackedCommand};
 
-/// What can be seen of a migration from outside.
+/// The observable state of a migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct WatchedMigration {
-    /// What its journal and its lock tell.
+    /// Its state by the journal and the lock.
     #[serde(flatten)]
     pub state: MigrationState,
-    /// How far it is, by its own word: what it wrote down last. Absent for one that has not run
-    /// for a few seconds yet.
+    /// Its last published progress. Absent in the first few seconds of a run.
     pub progress: Option<Progress>,
-    /// What it was told.
+    /// The state that the commands request.
     pub desired: Desired,
-    /// The newest commands, and older ones that are not settled; oldest first.
+    /// The newest commands and older open ones; oldest first.
     pub commands: Vec<TrackedCommand>,
 }
 
 impl WatchedMigration {
-    /// Whether somebody works on it now: its lock is held.
+    /// Whether a process works on it now: its lock is held.
     pub fn is_at_work(&self) -> bool {
         self.state.lock.as_ref().is_some_and(|lock| lock.held)
     }
 }
 
 impl MigrationService {
-    /// Gives commands to a migration, from this process or any other.
+    /// Returns a handle that sends commands to a migration in any process.
     pub fn control(&self, migration: MigrationId) -> MigrationControl {
         MigrationControl::new(self.clone(), migration)
     }
 
-    /// Looks at a migration from outside. Writes nothing.
+    /// Observes a migration. Writes nothing.
     ///
     /// # Errors
     /// `NotFound`; those of the records.
@@ -58,7 +57,7 @@ impl MigrationService {
         })
     }
 
-    /// [`observe`](Self::observe)s a migration again and again, until it has ended.
+    /// [Observes](Self::observe) a migration at this interval until it has ended.
     pub fn watch(
         &self,
         migration: MigrationId,

@@ -1,4 +1,4 @@
-//! Reading and appending journals.
+//! Reads and appends journals.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::id::{Epoch, HolderId, MigrationId};
 use crate::protocol::journal::{JournalEntry, JournalRecord, JournalState};
 use crate::store::{RecordKey, Records, RecordsExt as _};
 
-/// A journal that this process reads, and, once it has claimed it, appends to.
+/// A journal that this process reads and, after claiming it, appends to.
 #[derive(Debug)]
 pub(crate) struct Journal {
     records: Arc<dyn Records>,
@@ -19,13 +19,13 @@ pub(crate) struct Journal {
     migration: MigrationId,
     holder: HolderId,
     state: JournalState,
-    /// The epoch that this process has claimed. The state's may be another's, once it was read.
+    /// The epoch that this process has claimed; the epoch of `state` may be a later one.
     claimed: Option<Epoch>,
 }
 
-/// Finds out whether another holder has taken a journal over, without holding up who appends.
+/// Detects whether another holder has taken a journal over, without blocking appends.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct JournalWatch {
     records: Arc<dyn Records>,
     key: RecordKey,
     migration: MigrationId,
@@ -33,11 +33,11 @@ pub(crate) struct Watch {
     claimed: Option<Epoch>,
 }
 
-impl Watch {
-    /// Reads what was appended since.
+impl JournalWatch {
+    /// Reads the records appended since.
     ///
     /// # Errors
-    /// `Fenced` when another has claimed the journal; those of the records.
+    /// `Fenced` when another holder has claimed the journal; those of the records.
     pub(crate) async fn ensure_ours(&self) -> Result<()> {
         let mut number = self.next_number;
         while let Some(record) = read(&self.records, &self.key, self.migration, number).await? {
@@ -51,7 +51,7 @@ impl Watch {
 }
 
 impl Journal {
-    /// Reads a journal; an empty one is one that was never begun.
+    /// Reads a journal; the journal of an unknown migration is empty.
     pub(crate) async fn open(
         records: Arc<dyn Records>,
         environment: Environment,
@@ -77,26 +77,25 @@ impl Journal {
         &self.state
     }
 
-    /// Takes over: everything that an earlier holder still wants to append is refused from here.
+    /// Claims the next epoch: from then on appends of earlier holders fail.
     pub(crate) async fn claim(&mut self) -> Result<()> {
         loop {
             let epoch = Epoch(self.state.epoch.0 + 1);
-            match self.put(epoch, JournalEntry::Claim).await? {
-                true => {
-                    self.claimed = Some(epoch);
-                    return Ok(());
-                }
-                // somebody else appended meanwhile: claim above that
-                false if self.state.outcome.is_some() => return Err(self.fenced()),
-                false => {}
+            if self.put(epoch, JournalEntry::Claim).await? {
+                self.claimed = Some(epoch);
+                return Ok(());
+            }
+            // a concurrent append won: claim above it, unless it ended the migration
+            if self.state.outcome.is_some() {
+                return Err(self.fenced());
             }
         }
     }
 
-    /// Appends in the claimed epoch, and in no other: not even after having read of another's.
+    /// Appends in the claimed epoch only, even after another epoch was read.
     ///
     /// # Errors
-    /// `Fenced` when another has claimed the journal meanwhile, or when it has ended.
+    /// `Fenced` when another holder has claimed the journal, or when the migration has ended.
     pub(crate) async fn append(&mut self, entry: JournalEntry) -> Result<()> {
         loop {
             let mine = self.claimed.filter(|mine| *mine == self.state.epoch);
@@ -106,13 +105,14 @@ impl Journal {
             if self.put(mine, entry.clone()).await? {
                 return Ok(());
             }
-            // a record of this epoch is an own one whose answer was lost: the next goes behind it
+            // a record of this epoch is this process's own after an ambiguous append: retry after
+            // it
         }
     }
 
-    /// What finds out whether this process still holds the journal.
-    pub(crate) fn watch(&self) -> Watch {
-        Watch {
+    /// Returns a watch that detects whether this process still holds the journal.
+    pub(crate) fn watch(&self) -> JournalWatch {
+        JournalWatch {
             records: Arc::clone(&self.records),
             key: self.key.clone(),
             migration: self.migration,
@@ -131,7 +131,8 @@ impl Journal {
         }
     }
 
-    /// Puts the next record. `false`: another's stands there, and the state now includes it.
+    /// Puts the next record. Returns `false` if another record has its number; the state then
+    /// includes that one.
     async fn put(&mut self, epoch: Epoch, entry: JournalEntry) -> Result<bool> {
         const TRIES: usize = 8;
         let record = JournalRecord {
@@ -160,7 +161,7 @@ impl Journal {
                 }
                 Err(e) => return Err(e),
             }
-            // settle: whose record stands there?
+            // settle the outcome by reading the record back
             match self.read(number).await? {
                 Some(found) if found.commit == record.commit => {
                     self.state = next;
@@ -209,7 +210,8 @@ async fn read(
 
 fn taken_over(migration: MigrationId, holder: &HolderId, epoch: Epoch) -> Error {
     let epoch = epoch.0;
-    let message = format!("another has taken over migration {migration}: {holder}, epoch {epoch}");
+    let message =
+        format!("another holder has taken over migration {migration}: {holder}, epoch {epoch}");
     Error::new(ErrorKind::Fenced, message)
 }
 
@@ -225,7 +227,7 @@ fn check_format(body: &[u8], migration: MigrationId, number: u64) -> Result<()> 
             JournalRecord::FORMAT
         ))
         .with_hint("use a newer version of esm")),
-        // a record that is no JSON is reported when it is decoded
+        // invalid JSON is reported by the decoder
         _ => Ok(()),
     }
 }

@@ -72,7 +72,7 @@ fn stream(name: &str) -> StreamRef {
     StreamRef::new(plan().store, crate::id::StreamId::new(name).unwrap())
 }
 
-/// Of one event of this source and one of this target.
+/// A checkpoint of one source event and one target event.
 fn checkpoint(source: &str, target: &str) -> VerifiedCheckpoint {
     VerifiedCheckpoint {
         source: stream(source),
@@ -162,10 +162,10 @@ impl Records for OneKey {
 
     async fn put(&self, _: &RecordKey, number: u64, body: Bytes) -> Result<()> {
         let mut bodies = self.0.lock().unwrap();
-        match bodies.len() as u64 == number {
-            true => bodies.push(body),
-            false => return Err(Error::new(ErrorKind::Conflict { actual: None }, "taken")),
+        if bodies.len() as u64 != number {
+            return Err(Error::new(ErrorKind::Conflict { actual: None }, "taken"));
         }
+        bodies.push(body);
         Ok(())
     }
 

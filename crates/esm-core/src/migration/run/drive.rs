@@ -1,4 +1,4 @@
-//! Driving a run to its end, or its undo, and recording how it ended.
+//! Drives a run, or its undo, to the end and records the outcome.
 
 use std::sync::atomic::Ordering;
 
@@ -10,25 +10,26 @@ use crate::migration::context::Context;
 use crate::migration::control::steering::RunEnd;
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
 use crate::migration::report::result::MigrationResult;
-use crate::migration::run::scope::Run;
+use crate::migration::run::scope::ScopeRun;
 use crate::migration::run::undo::UndoRun;
 use crate::migration::service::MigrationService;
 use crate::protocol::journal::{JournalEntry, Outcome};
 use crate::protocol::statistics::{ObjectReport, Statistics};
 use crate::protocol::status::{MigrationStatus, Step};
 
-/// What a run, or an undo, came to.
+/// The result of a run or of an undo.
 #[derive(Debug, Default)]
-struct Ended {
+struct RunSummary {
     statistics: Statistics,
     single: Option<ObjectReport>,
-    /// Where it stopped, and why, if it did.
+    /// The step at which it stopped, and the error, if it stopped.
     stopped: Option<(Step, Error)>,
-    /// Whether this was an undo that came too late, and the refusal is recorded: it can go forward.
+    /// Whether an undo was refused after the pivot and the refusal is recorded: the run continues
+    /// forward.
     refused: bool,
 }
 
-impl Ended {
+impl RunSummary {
     fn stopped(step: Step, error: Error) -> Self {
         let stopped = Some((step, error));
         Self {
@@ -39,18 +40,18 @@ impl Ended {
 }
 
 impl MigrationService {
-    /// Runs it to its end; or, when a command says so meanwhile, undoes it. An undo that is refused,
-    /// because the pivot is behind, goes forward again.
+    /// Runs the migration to its end, or undoes it when a command requests that. After an undo that
+    /// is refused because every pivot has passed, the run continues forward.
     pub(super) async fn drive(&self, context: Box<Context>) -> MigrationResult {
         let started = HookEvent::of(context.migration(), HookPoint::Started);
         if let Err(veto) = context.call_hooks_with(started).await {
             return self
-                .conclude_run(context, Ended::stopped(Step::AcquireLock, veto))
+                .conclude_run(context, RunSummary::stopped(Step::AcquireLock, veto))
                 .await;
         }
         loop {
-            let ended = self.run(&context).await;
-            let Some(told) = context
+            let ended = self.migrate_scope(&context).await;
+            let Some(undo) = context
                 .live
                 .steering
                 .undo()
@@ -59,13 +60,13 @@ impl MigrationService {
                 return self.conclude_run(context, ended).await;
             };
             let intent = JournalEntry::RollingBack {
-                reason: told.reason,
-                cancels: told.cancels,
+                reason: undo.reason,
+                cancels: undo.cancels,
             };
             let recorded = context.guard.record(intent).await;
             if let Err(error) = recorded {
                 return self
-                    .conclude_run(context, Ended::stopped(Step::RollBack, error))
+                    .conclude_run(context, RunSummary::stopped(Step::RollBack, error))
                     .await;
             }
             let ended = self.undo(&context).await;
@@ -76,7 +77,7 @@ impl MigrationService {
         }
     }
 
-    /// Goes on with an undo; one that is refused goes forward.
+    /// Continues an undo; after a refusal the migration continues forward.
     pub(super) async fn drive_from_undo(&self, context: Box<Context>) -> MigrationResult {
         let ended = self.undo(&context).await;
         if !ended.refused {
@@ -86,22 +87,21 @@ impl MigrationService {
         self.drive(context).await
     }
 
-    /// Undoes it; where that is refused, that is how it ends.
+    /// Undoes the migration; a refusal ends the run.
     pub(super) async fn drive_undo(&self, context: Box<Context>) -> MigrationResult {
         let ended = self.undo(&context).await;
         self.conclude_undo(context, ended).await
     }
 
-    /// Works through the scope. The loss of the lock ends it at once, wherever it is: what was under
-    /// way is as after a crash.
-    async fn run(&self, context: &Context) -> Ended {
+    /// Migrates the scope. The loss of the lock ends it immediately, as a crash would.
+    async fn migrate_scope(&self, context: &Context) -> RunSummary {
         let begun = context.guard.journal.lock().await.state().batch.clone();
-        let mut run = Run::new(context);
+        let mut run = ScopeRun::new(context);
         let ended = tokio::select! {
             ended = run.run(begun).boxed() => ended,
             lost = context.guard.stop.lost() => Err(lost),
         };
-        let Run {
+        let ScopeRun {
             statistics,
             single,
             failure,
@@ -111,7 +111,7 @@ impl MigrationService {
             Err(error) => Some((Step::Copy, error)),
             Ok(()) => failure,
         };
-        Ended {
+        RunSummary {
             statistics,
             single,
             stopped,
@@ -119,18 +119,18 @@ impl MigrationService {
         }
     }
 
-    /// Undoes what has not passed its pivot. Where that is nothing, it is refused.
-    async fn undo(&self, context: &Context) -> Ended {
+    /// Undoes the objects that have not passed their pivots; refused when there are none.
+    async fn undo(&self, context: &Context) -> RunSummary {
         context.live.steering.begin_undo();
         let mut undo = UndoRun::new(context);
         let error = tokio::select! {
-            ended = undo.run().boxed() => ended.err(),
+            ended = undo.undo_all().boxed() => ended.err(),
             lost = context.guard.stop.lost() => Some(lost),
         };
-        let mut ended = Ended {
+        let mut ended = RunSummary {
             statistics: undo.statistics,
             stopped: error.map(|error| (Step::RollBack, error)),
-            ..Ended::default()
+            ..RunSummary::default()
         };
         if let Some((_, why)) = ended.stopped.as_ref().filter(|_| undo.too_late) {
             match refuse_undo(context, why.to_string()).await {
@@ -141,7 +141,7 @@ impl MigrationService {
         ended
     }
 
-    async fn conclude_run(&self, context: Box<Context>, ended: Ended) -> MigrationResult {
+    async fn conclude_run(&self, context: Box<Context>, ended: RunSummary) -> MigrationResult {
         let statistics = &ended.statistics;
         let single = ended.stopped.is_some() && context.plan.scope.single().is_some();
         let undone = undone(statistics).filter(|_| single);
@@ -155,10 +155,10 @@ impl MigrationService {
             (_, None) => Some(RunEnd::Completed),
             _ => None,
         };
-        self.end(context, ended, (entry, end)).await
+        self.end(context, ended, entry, end).await
     }
 
-    async fn conclude_undo(&self, context: Box<Context>, ended: Ended) -> MigrationResult {
+    async fn conclude_undo(&self, context: Box<Context>, ended: RunSummary) -> MigrationResult {
         let cancelling = context.guard.journal.lock().await.state().cancelling;
         let outcome = match undone(&ended.statistics) {
             Some(Outcome::RolledBack) | None if cancelling => Outcome::Cancelled,
@@ -173,11 +173,11 @@ impl MigrationService {
             // a hook cannot veto what has happened
             let _ = context.call_hooks_with(undone).await;
         }
-        self.end(context, ended, (entry, end)).await
+        self.end(context, ended, entry, end).await
     }
 
-    /// Writes the last record. A holder that was fenced off, or that cannot write, ends all the
-    /// same: whoever comes next finds out from the streams.
+    /// Writes the last record. A failure to write it does not keep the run from ending: the next
+    /// holder derives the outcome from the streams.
     async fn conclude(
         &self,
         context: &Context,
@@ -198,8 +198,9 @@ impl MigrationService {
     async fn end(
         &self,
         mut context: Box<Context>,
-        mut ended: Ended,
-        (entry, end): (JournalEntry, Option<RunEnd>),
+        mut ended: RunSummary,
+        entry: JournalEntry,
+        end: Option<RunEnd>,
     ) -> MigrationResult {
         if let Some((_, error)) = &ended.stopped
             && *error.kind() != ErrorKind::Cancelled
@@ -234,7 +235,7 @@ impl MigrationService {
     }
 }
 
-/// Records that the pivot is behind: nothing has ended, and it can go forward.
+/// Records that the undo is refused after the pivot; the migration can still be completed.
 async fn refuse_undo(context: &Context, reason: String) -> Result<()> {
     let refused = JournalEntry::RollBackRefused {
         reason: reason.clone(),
@@ -247,7 +248,7 @@ async fn refuse_undo(context: &Context, reason: String) -> Result<()> {
     Ok(())
 }
 
-/// How an undo ended, if there was anything to undo.
+/// Returns the outcome of an undo; `None` if there was nothing to undo.
 fn undone(statistics: &Statistics) -> Option<Outcome> {
     match (statistics.abandoned, statistics.rolled_back) {
         (0, 0) => None,

@@ -1,4 +1,4 @@
-//! What a run does with each of its objects.
+//! One object of a batch: lock check and triage, migration, and undo on failure.
 
 use tracing::warn;
 
@@ -16,22 +16,25 @@ use crate::protocol::planned::Scope;
 use crate::protocol::statistics::ObjectReport;
 use crate::protocol::status::Step;
 
-/// What became of one object of a batch.
-pub(super) struct Done {
+/// A migrated object of a batch.
+pub(super) struct MigratedObject {
     pub(super) report: ObjectReport,
     pub(super) books: Option<OpenBooks>,
 }
 
-/// Why an object failed.
-pub(super) struct Failed {
+/// A failed object of a batch.
+pub(super) struct FailedObject {
     pub(super) object: ObjectId,
     pub(super) step: Step,
     pub(super) error: Error,
     pub(super) undone: Option<Undone>,
 }
 
-/// Triage; in a bulk run an object that somebody migrates alone is left to them.
-pub(super) async fn look_up(context: &Context, object: &ObjectId) -> Result<Triage> {
+/// Triages an object. In a bulk run, an object that another process migrates on its own is refused.
+///
+/// # Errors
+/// `LockHeld` for such an object; those of [`triage`].
+pub(super) async fn triage_unless_locked(context: &Context, object: &ObjectId) -> Result<Triage> {
     context.safe_point().await?;
     let triage = triage(context, object).await?;
     if context.plan.scope.single().is_none() && !matches!(triage, Triage::UpToDate(_)) {
@@ -54,7 +57,7 @@ pub(super) async fn migrate_one(
     context: &Context,
     object: &ObjectId,
     triage: Triage,
-) -> std::result::Result<Done, Failed> {
+) -> std::result::Result<MigratedObject, FailedObject> {
     let mut run = ObjectRun::new(context, object);
     match run.run(triage).await {
         Ok(report) => {
@@ -64,12 +67,12 @@ pub(super) async fn migrate_one(
             });
             let books = open_books(context, object, &report).await;
             let books = books.map_err(|error| failed(object, Step::CloseBooks, error))?;
-            Ok(Done { report, books })
+            Ok(MigratedObject { report, books })
         }
         Err(error) => {
             let mut failure = failed(object, run.step, error);
             if !context.guard.ends_the_run(&failure.error) {
-                tell_of_failure(context, object, &failure.error).await;
+                call_failure_hooks(context, object, &failure.error).await;
             }
             failure.undone = undo_failed(context, &run, &failure.error).await;
             Err(failure)
@@ -77,15 +80,15 @@ pub(super) async fn migrate_one(
     }
 }
 
-async fn tell_of_failure(context: &Context, object: &ObjectId, error: &Error) {
+async fn call_failure_hooks(context: &Context, object: &ObjectId, error: &Error) {
     let failed = HookEvent::of(context.migration(), HookPoint::Failed);
     let event = failed.with_object(object).with_error(error);
     // a hook cannot veto what has happened
     let _ = context.call_hooks_with(event).await;
 }
 
-pub(super) fn failed(object: &ObjectId, step: Step, error: Error) -> Failed {
-    Failed {
+pub(super) fn failed(object: &ObjectId, step: Step, error: Error) -> FailedObject {
+    FailedObject {
         object: object.clone(),
         step,
         error,
@@ -93,7 +96,7 @@ pub(super) fn failed(object: &ObjectId, step: Step, error: Error) -> Failed {
     }
 }
 
-/// What is left to archive of a migrated object.
+/// Returns the open books of a migrated object, if it is to be archived.
 async fn open_books(
     context: &Context,
     object: &ObjectId,
@@ -117,13 +120,13 @@ async fn open_books(
     }))
 }
 
-/// With `with_rollback`, undoes a failed attempt at once; tells how that ended if it was done.
+/// Undoes a failed attempt immediately, if the plan says so. Returns the outcome of an undo.
 async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> Option<Undone> {
     if !context.plan.rollback_on_failure || context.guard.ends_the_run(error) {
         return None;
     }
     let attempt = run.attempt.as_ref()?;
-    // the intent comes first; of several objects each is simply tried again by whoever resumes
+    // the intent is recorded first; in a bulk run a resumed run tries the object again
     let single = context.plan.scope.single().is_some();
     let reason = error.to_string();
     if single && !recorded(context, rolling_back(reason)).await {
@@ -131,13 +134,13 @@ async fn undo_failed(context: &Context, run: &ObjectRun<'_>, error: &Error) -> O
     }
     match undo(context, attempt).await {
         Ok(Undone::TooLate) => {
-            let reason = "the source was closed already".to_owned();
+            let reason = "the source is already closed".to_owned();
             if single {
                 recorded(context, JournalEntry::RollBackRefused { reason }).await;
             }
             None
         }
-        // R5: nothing of its own was undone, the other's target is the object's stream now
+        // R5: nothing of this migration was undone; the winner's target is the object's stream
         Ok(Undone::Superseded) => None,
         Ok(undone) => Some(undone),
         Err(stuck) => {
@@ -155,7 +158,7 @@ fn rolling_back(reason: String) -> JournalEntry {
 async fn recorded(context: &Context, entry: JournalEntry) -> bool {
     let appended = context.guard.record(entry).await;
     if let Err(error) = &appended {
-        warn!(%error, "not recorded");
+        warn!(%error, "journal record not written");
     }
     appended.is_ok()
 }

@@ -1,4 +1,4 @@
-//! Driving one object from wherever it stands to the end of its migration.
+//! Drives one object from its present state to the end of its migration.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::id::ObjectId;
 use crate::migration::context::Context;
 use crate::migration::limits::hooks::HookPoint;
 use crate::migration::run::triage::Triage;
-use crate::migration::step::phases::{self, Published};
+use crate::migration::step::phases::{self, PublishedPhase};
 use crate::migration::step::pin as reverse;
 use crate::migration::step::readiness::Readiness;
 use crate::object::{ObjectDocument, TerminatedStream, chain};
@@ -24,29 +24,29 @@ use crate::protocol::statistics::{ObjectFate, ObjectReport};
 use crate::protocol::status::Step;
 use crate::store::Tail;
 
-/// Looks that may fail or find nothing to do in a row before it is given up.
-const PATIENCE: u32 = 12;
+/// Consecutive steps without progress before giving up.
+const MAX_IDLE_STEPS: u32 = 12;
 
 /// The migration of one object.
 #[derive(Debug)]
 pub(crate) struct ObjectRun<'a> {
     context: &'a Context,
     object: &'a ObjectId,
-    /// The step that is being done: where a failure happened.
+    /// The current step, for the report of a failure.
     pub(crate) step: Step,
-    /// The attempt that is on: what an undo must undo.
+    /// The current attempt, which an undo must undo.
     pub(crate) attempt: Option<Attempt>,
     cells: u64,
     lost_closes: u64,
     first_lost: Option<Duration>,
-    /// What a look would show now, as far as the last action has seen to it.
+    /// The state of both streams as the last action left it, if it is known.
     seen: Option<Sight>,
     /// When this run wrote the Close.
     closed_at: Option<Duration>,
-    /// From the Close until the document followed.
+    /// The time from the Close to the update of the document.
     redirected: Duration,
     readiness: Readiness,
-    published: Published,
+    published: PublishedPhase,
 }
 
 /// How an attempt ended.
@@ -55,13 +55,14 @@ enum AttemptEnd {
     Fenced,
 }
 
-/// What one turn came to.
-enum Turn {
-    /// Something was done.
-    GoOn,
-    /// There was nothing to do now.
-    Wait,
-    End(AttemptEnd),
+/// The outcome of one step.
+enum StepOutcome {
+    /// The step did something.
+    Progressed,
+    /// There was nothing to do.
+    Idle,
+    /// The attempt has ended.
+    Ended(AttemptEnd),
 }
 
 impl<'a> ObjectRun<'a> {
@@ -79,14 +80,14 @@ impl<'a> ObjectRun<'a> {
             closed_at: None,
             redirected: Duration::ZERO,
             readiness: Readiness::default(),
-            published: Published::default(),
+            published: PublishedPhase::default(),
         }
     }
 
-    /// Brings the object to the end of its migration, but for the archive.
+    /// Migrates the object to the end, except for the archive.
     ///
     /// # Errors
-    /// Everything that stops it; [`step`](Self::step) says where.
+    /// The error that stopped it; the field `step` names the step.
     pub(crate) async fn run(&mut self, triage: Triage) -> Result<ObjectReport> {
         let span = info_span!("object", object = %self.object);
         async {
@@ -123,17 +124,18 @@ impl<'a> ObjectRun<'a> {
             attempt.retired = std::mem::take(&mut retired);
             if attempt.number > 0 {
                 undo::discard_fenced(&attempt).await?;
-                // it may be the undo of another holder that fenced it: then there is no next
+                // another holder's undo may have fenced it: then this run must not begin another
+                // attempt
                 self.context.guard.ensure_in_charge().await?;
             }
             if let Some(originals) = &attempt.originals {
                 reverse::pin(self.context, self.object, originals).await?;
             }
-            self.seen = first_sight(self.context, &attempt, seen).await;
+            self.seen = initial_sight(self.context, &attempt, seen).await;
             self.attempt = Some(attempt.clone());
             self.readiness = std::mem::take(&mut self.readiness).next_attempt();
-            self.published = Published::default();
-            match self.drive(&mut attempt).await? {
+            self.published = PublishedPhase::default();
+            match self.drive_attempt(&mut attempt).await? {
                 AttemptEnd::Migrated(progressed) => {
                     return Ok(self.report(&attempt, &progressed));
                 }
@@ -142,8 +144,8 @@ impl<'a> ObjectRun<'a> {
         }
     }
 
-    /// Looks, decides, does the one thing, and looks again, until the attempt has ended.
-    async fn drive(&mut self, attempt: &mut Attempt) -> Result<AttemptEnd> {
+    /// Observes, decides and acts, until the attempt has ended.
+    async fn drive_attempt(&mut self, attempt: &mut Attempt) -> Result<AttemptEnd> {
         let _driven = self.context.live.steering.driven();
         let checkpoint = self
             .context
@@ -155,32 +157,32 @@ impl<'a> ObjectRun<'a> {
             .checkpoint
             .clone();
         let mut progressed = compare::Progressed::resume(attempt, checkpoint.as_deref());
-        let mut fruitless = 0;
+        let mut idle = 0;
         loop {
-            // boxed, so that the futures of many objects stay small
-            let turn = self.turn(attempt, &mut progressed).boxed().await;
-            let trouble = match turn {
-                Ok(Turn::End(end)) => return Ok(end),
-                Ok(Turn::GoOn) => {
-                    fruitless = 0;
+            // boxed to keep the futures of many objects small
+            let outcome = self.advance(attempt, &mut progressed).boxed().await;
+            let trouble = match outcome {
+                Ok(StepOutcome::Ended(end)) => return Ok(end),
+                Ok(StepOutcome::Progressed) => {
+                    idle = 0;
                     continue;
                 }
-                Ok(Turn::Wait) => Error::new(
+                Ok(StepOutcome::Idle) => Error::new(
                     ErrorKind::Unavailable,
-                    "the streams did not settle: the target is ahead of the source",
+                    "the target stayed ahead of the source",
                 ),
-                Err(e) if wants_another_look(&e) => e,
-                Err(e) if tells_of_a_fence(&e) && is_fenced(attempt).await => {
+                Err(e) if must_observe_again(&e) => e,
+                Err(e) if may_follow_from_a_fence(&e) && is_fenced(attempt).await => {
                     return Ok(AttemptEnd::Fenced);
                 }
                 Err(e) => return Err(e),
             };
-            debug!(error = %trouble, "looking again");
-            fruitless += 1;
-            if fruitless > PATIENCE {
+            debug!(error = %trouble, "observing again");
+            idle += 1;
+            if idle > MAX_IDLE_STEPS {
                 return Err(trouble);
             }
-            self.pause(fruitless).await;
+            self.pause(idle).await;
         }
     }
 
@@ -190,11 +192,11 @@ impl<'a> ObjectRun<'a> {
         environment.clock.sleep(environment.jittered(base)).await;
     }
 
-    async fn turn(
+    async fn advance(
         &mut self,
         attempt: &mut Attempt,
         progressed: &mut compare::Progressed,
-    ) -> Result<Turn> {
+    ) -> Result<StepOutcome> {
         let context = self.context;
         context.safe_point().await?;
         let sight = match self.seen.take() {
@@ -221,31 +223,32 @@ impl<'a> ObjectRun<'a> {
                 let copied = copy::copy(&context.cutover(), attempt, sight, from, urgency).await?;
                 self.cells += copied.cells;
                 self.seen = copied.seen;
-                Ok(Turn::GoOn)
+                Ok(StepOutcome::Progressed)
             }
             Action::Verify { to } => self.verify(attempt, sight, progressed, to).await,
             Action::Close { target_events, .. } => {
                 self.step = Step::CutOver;
                 let (readiness, published) = (&mut self.readiness, &mut self.published);
                 let events = observed.source_events;
-                match readiness
+                let permitted = readiness
                     .permit(context, attempt, published, events)
-                    .await?
-                {
-                    true => self.close(attempt, sight, target_events).await,
-                    false => Ok(Turn::GoOn),
+                    .await?;
+                if permitted {
+                    self.close(attempt, sight, target_events).await
+                } else {
+                    Ok(StepOutcome::Progressed)
                 }
             }
             Action::FollowClose | Action::CloseBooks => {
                 self.past_the_pivot(attempt, &sight, progressed).await
             }
             Action::Superseded => self.superseded(attempt, &sight).await,
-            Action::NextAttempt => Ok(Turn::End(AttemptEnd::Fenced)),
+            Action::NextAttempt => Ok(StepOutcome::Ended(AttemptEnd::Fenced)),
             Action::FenceAttempt => {
                 undo::fence(&context.cutover(), attempt, &sight).await?;
-                Ok(Turn::GoOn)
+                Ok(StepOutcome::Progressed)
             }
-            Action::LookAgain => Ok(Turn::Wait),
+            Action::LookAgain => Ok(StepOutcome::Idle),
         }
     }
 
@@ -255,29 +258,30 @@ impl<'a> ObjectRun<'a> {
         sight: Sight,
         progressed: &mut compare::Progressed,
         to: Revision,
-    ) -> Result<Turn> {
+    ) -> Result<StepOutcome> {
         self.step = Step::Verify;
         let before = progressed.verified();
-        // an error in the middle leaves what was verified before
+        // an error keeps the earlier result
         let mut next = progressed.clone();
         let urgency = self.readiness.urgency();
         compare::verify(&self.context.cutover(), attempt, &mut next, to, urgency).await?;
         let moved = next.verified() != before || !progressed.is_complete();
         *progressed = next;
-        // after a short comparison the world is most likely as it was, and the Close finds out
+        // after a short comparison the streams are most likely unchanged; the Close checks that
         let events = to.0.saturating_sub(before.source_events.0);
         if moved && events <= self.context.plan.copy.final_round {
             self.seen = Some(sight);
         }
-        Ok(match moved {
-            true => Turn::GoOn,
-            // the same again, and still it does not permit the Close
-            false => Turn::Wait,
+        Ok(if moved {
+            StepOutcome::Progressed
+        } else {
+            // a repeated comparison that still does not permit the Close
+            StepOutcome::Idle
         })
     }
 
-    /// Asked only of a closed source that this run has not just closed itself: before that it does
-    /// not matter.
+    /// Whether the document still names the source. Read only for a source that is closed, but not
+    /// by this run; otherwise irrelevant.
     async fn document_names_source(&self, attempt: &Attempt, sight: &Sight) -> Result<bool> {
         if sight.source_tail.close().is_none() || self.closed_at.is_some() {
             return Ok(true);
@@ -297,7 +301,7 @@ impl<'a> ObjectRun<'a> {
         attempt: &Attempt,
         sight: Sight,
         target_events: Revision,
-    ) -> Result<Turn> {
+    ) -> Result<StepOutcome> {
         match close::close(&self.context.cutover(), attempt, &sight, target_events).await {
             Ok(source_tail) => {
                 self.closed_at = Some(self.context.live.meter.now());
@@ -305,7 +309,7 @@ impl<'a> ObjectRun<'a> {
                     source_tail,
                     ..sight
                 });
-                Ok(Turn::GoOn)
+                Ok(StepOutcome::Progressed)
             }
             Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => {
                 self.lost_closes += 1;
@@ -316,13 +320,13 @@ impl<'a> ObjectRun<'a> {
                 self.give_up_in_time(attempt)?;
                 self.pause(u32::try_from(self.lost_closes.min(6)).unwrap_or(6))
                     .await;
-                Ok(Turn::GoOn)
+                Ok(StepOutcome::Progressed)
             }
             Err(e) => Err(e),
         }
     }
 
-    /// R6: attempts that writers keep beating are bounded, in number and in time.
+    /// R6: bounds the Close attempts lost to concurrent appends, in number and in time.
     fn give_up_in_time(&mut self, attempt: &Attempt) -> Result<()> {
         let options = &self.context.plan.cutover;
         let now = self.context.live.meter.now();
@@ -334,7 +338,7 @@ impl<'a> ObjectRun<'a> {
             return Ok(());
         }
         let message = format!(
-            "writers were faster than {} attempts to close {}",
+            "concurrent appends won against {} attempts to close {}",
             self.lost_closes, attempt.source
         );
         Err(Error::new(ErrorKind::Stuck, message)
@@ -349,16 +353,16 @@ impl<'a> ObjectRun<'a> {
         self.context.live.reporter.update(|p| p.lag = Some(lag));
     }
 
-    /// The source is closed to our target and the document follows. Another holder may have done
-    /// a part of it: then the proof is made again from the closed streams.
+    /// The source is closed to this attempt's target: updates the document. If another holder
+    /// closed it, the closed streams are compared again.
     async fn past_the_pivot(
         &mut self,
         attempt: &Attempt,
         sight: &Sight,
         progressed: &compare::Progressed,
-    ) -> Result<Turn> {
+    ) -> Result<StepOutcome> {
         let Some(close) = sight.source_tail.close() else {
-            return Ok(Turn::Wait);
+            return Ok(StepOutcome::Idle);
         };
         self.step = Step::CutOver;
         if self.context.plan.scope.single().is_some() {
@@ -388,18 +392,20 @@ impl<'a> ObjectRun<'a> {
             target_events: close.target_events,
         };
         if progressed.verified() == counted {
-            return Ok(Turn::End(AttemptEnd::Migrated(Box::new(
+            return Ok(StepOutcome::Ended(AttemptEnd::Migrated(Box::new(
                 progressed.clone(),
             ))));
         }
         self.step = Step::Verify;
         let (n, m) = (counted.source_events, counted.target_events);
         let progressed = compare::verify_closed(&self.context.cutover(), attempt, n, m).await?;
-        Ok(Turn::End(AttemptEnd::Migrated(Box::new(progressed))))
+        Ok(StepOutcome::Ended(AttemptEnd::Migrated(Box::new(
+            progressed,
+        ))))
     }
 
-    /// R5: finish the winner's document, then discard the own target.
-    async fn superseded(&mut self, attempt: &Attempt, sight: &Sight) -> Result<Turn> {
+    /// R5: updates the document to the winner's Close, then discards this attempt's target.
+    async fn superseded(&mut self, attempt: &Attempt, sight: &Sight) -> Result<StepOutcome> {
         let context = self.context;
         chain::help(
             &context.services.stores,
@@ -413,15 +419,15 @@ impl<'a> ObjectRun<'a> {
         Err(Error::new(
             ErrorKind::Fenced,
             format!(
-                "another migration has moved {} first: {}",
+                "another migration moved {} first: {}",
                 self.object,
                 winner.unwrap_or_default()
             ),
         ))
     }
 
-    /// This migration closed the stream in an earlier run: what is left is done, and the proof is
-    /// made again.
+    /// Finishes an object whose stream this migration closed in an earlier run, and compares the
+    /// streams again.
     async fn finish(&mut self, entry: &TerminatedStream, generation: u64) -> Result<ObjectReport> {
         let document = self
             .context
@@ -460,9 +466,13 @@ impl<'a> ObjectRun<'a> {
     }
 }
 
-/// Of a migration that has only just begun nobody has begun the target: what triage saw of the
-/// source serves, and should the target be there all the same, the first append to it finds out.
-async fn first_sight(context: &Context, attempt: &Attempt, source: Option<Tail>) -> Option<Sight> {
+/// Returns the initial state of a migration that has just begun: no target, and the source as
+/// triage observed it. If a target exists all the same, the first append to it conflicts.
+async fn initial_sight(
+    context: &Context,
+    attempt: &Attempt,
+    source: Option<Tail>,
+) -> Option<Sight> {
     if attempt.number > 0 || context.guard.is_resumed().await {
         return None;
     }
@@ -474,9 +484,9 @@ async fn first_sight(context: &Context, attempt: &Attempt, source: Option<Tail>)
     })
 }
 
-/// Whether the world must be looked at again after this error: it says nothing about what is to be
-/// done next, or says that it has changed.
-fn wants_another_look(error: &Error) -> bool {
+/// Whether the streams must be observed again after this error: their state is unknown or has
+/// changed.
+fn must_observe_again(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Conflict { actual: Some(_) }
@@ -486,9 +496,9 @@ fn wants_another_look(error: &Error) -> bool {
     )
 }
 
-/// Whether an error may have come of another's undo: that one fences the source, and then discards
-/// the target, which this one may have written to behind its back (R17).
-fn tells_of_a_fence(error: &Error) -> bool {
+/// Whether another holder's undo may have caused this error: it fences the source, then discards
+/// the target, while this run may still write to it (R17).
+fn may_follow_from_a_fence(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Fenced | ErrorKind::Gone | ErrorKind::VerificationFailed
@@ -499,7 +509,7 @@ async fn is_fenced(attempt: &Attempt) -> bool {
     attempt.look().await.is_ok_and(|sight| sight.fenced)
 }
 
-/// A target that was begun says itself which schemas are retired; unless this attempt knows more.
+/// Adopts the retired schemas that the target's first cell names, unless this attempt knows more.
 fn adopt_retired(attempt: &mut Attempt, sight: &Sight) {
     let Some(origin) = &sight.origin else { return };
     let known: &BTreeSet<Schema> = &attempt.retired;

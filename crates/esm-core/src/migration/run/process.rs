@@ -1,4 +1,4 @@
-//! The life of a run: lock, journal, work, last record, release.
+//! The lifecycle of a run: lock, journal, work, last record, release.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use crate::id::{LockName, MigrationId};
 use crate::migration::context::{Context, Guard, Live, Services, Stop};
 use crate::migration::control::log::ControlLog;
 use crate::migration::control::progress_record::ProgressRecord;
-use crate::migration::control::steering::Steering;
+use crate::migration::control::steering::{ControlStart, Steering};
 use crate::migration::describe::options::RunOptions;
 use crate::migration::journal::Journal;
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
@@ -33,7 +33,7 @@ use crate::protocol::planned::PlannedMigration;
 use crate::transform::{EventTransformer, Identity, Mapper};
 
 impl MigrationService {
-    /// Executes a plan that was checked already.
+    /// Executes a plan that has been checked.
     pub(crate) async fn execute(
         &self,
         plan: PlannedMigration,
@@ -62,7 +62,7 @@ impl MigrationService {
                 return Err(e);
             }
             let context = self
-                .context((plan, false), &options, reporter, lock, journal)
+                .context(plan, false, &options, reporter, lock, journal)
                 .await;
             context
                 .live
@@ -74,7 +74,7 @@ impl MigrationService {
         .await
     }
 
-    /// Goes on with an unfinished migration.
+    /// Continues an unfinished migration.
     pub(crate) async fn resume_run(
         &self,
         migration: MigrationId,
@@ -82,12 +82,14 @@ impl MigrationService {
     ) -> Result<MigrationResult> {
         async {
             let (context, rolling_back) = self.take_over(migration, &options).await?;
-            // an undo needs no transformer, so there may be none to go forward with
+            // an undo needs no transformer; continuing forward does
             let can_go_forward = self.check_resumed(&context.plan, &options, false).is_ok();
-            Ok(match (rolling_back, can_go_forward) {
-                (false, _) => self.drive(context).boxed().await,
-                (true, true) => self.drive_from_undo(context).boxed().await,
-                (true, false) => self.drive_undo(context).boxed().await,
+            Ok(if !rolling_back {
+                self.drive(context).boxed().await
+            } else if can_go_forward {
+                self.drive_from_undo(context).boxed().await
+            } else {
+                self.drive_undo(context).boxed().await
             })
         }
         .instrument(info_span!("migration", %migration))
@@ -120,7 +122,8 @@ impl MigrationService {
         .await
     }
 
-    /// Takes the lock and the journal of an unfinished migration.
+    /// Acquires the lock of an unfinished migration and claims its journal. Also returns whether it
+    /// is rolling back.
     async fn take_over(
         &self,
         migration: MigrationId,
@@ -136,19 +139,18 @@ impl MigrationService {
             self.release(lock).await;
             return Err(e);
         }
-        // another may have ended an undo, refused, since it was read: an undo needs no transformer,
-        // but going forward does
+        // another holder's undo may have been refused since the journal was read: then the
+        // migration continues forward and needs its transformer
         let rolling_back = journal.state().rolling_back.is_some();
         if let Err(e) = self.check_resumed(&plan, options, options.undo || rolling_back) {
             self.release(lock).await;
             return Err(e);
         }
-        let resumed = (plan, true);
-        let context = self.context(resumed, options, reporter, lock, journal);
+        let context = self.context(plan, true, options, reporter, lock, journal);
         Ok((context.await, rolling_back))
     }
 
-    /// R13: the home store names the target's store before anything is copied, so certainly before
+    /// R13: records the target's store in the home store before anything is copied, hence before
     /// the pivot.
     async fn announce_target_store(&self, plan: &PlannedMigration) -> Result<()> {
         let home = self.stores.home().id();
@@ -181,15 +183,19 @@ impl MigrationService {
             return Ok(());
         }
         let message = format!(
-            "another transformation than the migration began with: expected {}, got {given}",
+            "the transformation is not the one that the migration began with: expected {}, got \
+             {given}",
             plan.fingerprint
         );
         Err(Error::new(ErrorKind::PlanOutdated, message).with_hint(
-            "resume it with its own transformation, or roll it back and begin a new one",
+            "resume with the original transformation, or roll back and begin a new migration",
         ))
     }
 
-    /// A migration of the same scope that has not ended is to be resumed or rolled back first.
+    /// Refuses to begin while a migration of the same scope is unfinished.
+    ///
+    /// # Errors
+    /// `LockHeld` or `AlreadyExists`: that migration must be resumed or rolled back first.
     async fn refuse_if_unfinished(
         &self,
         plan: &PlannedMigration,
@@ -221,18 +227,19 @@ impl MigrationService {
             state.status(),
             info.holder
         );
-        let kind = match info.held {
-            true => ErrorKind::LockHeld(Box::new(info)),
-            false => ErrorKind::AlreadyExists,
+        let kind = if info.held {
+            ErrorKind::LockHeld(Box::new(info))
+        } else {
+            ErrorKind::AlreadyExists
         };
         Err(Error::new(kind, message).with_hint(format!(
-            "if it runs, wait for it; else resume it or roll it back: {earlier}"
+            "if it is running, wait for it; otherwise resume it or roll it back: {earlier}"
         )))
     }
 
-    /// Waits for the holder of a wider lock, as long as for the own lock. Who has only just come
-    /// cannot tell a lock that is renewed from one whose holder died, until a lease has passed; but
-    /// a migration that has ended is not at work, also where its lock was never released.
+    /// Waits for the holder of a wider lock, up to the timeout of the own lock. Only after a whole
+    /// lease does an unrenewed lock prove that its holder died. A migration that has ended does not
+    /// block, even if its lock was never released.
     async fn wait_until_free(&self, lock: &LockName, options: &LockOptions) -> Result<()> {
         let clock = &self.environment.clock;
         let deadline = clock.monotonic() + options.timeout;
@@ -270,7 +277,8 @@ impl MigrationService {
 
     async fn context(
         &self,
-        (plan, resumed): (PlannedMigration, bool),
+        plan: PlannedMigration,
+        resumed: bool,
         options: &RunOptions,
         reporter: Reporter,
         lock: HeldLock,
@@ -299,7 +307,10 @@ impl MigrationService {
             Arc::clone(&meter),
             Arc::clone(&requests),
         );
-        let control = (options.control, resumed);
+        let control = ControlStart {
+            options: options.control,
+            resumed,
+        };
         let steering = Steering::begin(&plan, &self.environment, log, control, progress).await;
         requests.limit(steering.settings().requests_in_flight);
         Box::new(Context {
@@ -340,7 +351,7 @@ impl MigrationService {
     pub(super) async fn release(&self, lock: impl Into<Option<HeldLock>>) {
         let Some(lock) = lock.into() else { return };
         if let Err(error) = lock.release().await {
-            // it expires by itself
+            // the lease expires by itself
             warn!(%error, "the lock could not be released");
         }
     }
@@ -360,7 +371,7 @@ fn resumable(migration: MigrationId, state: &JournalState) -> Result<PlannedMigr
             .with_hint("there is nothing to resume; begin a new migration"));
     }
     state.plan.as_deref().cloned().ok_or_else(|| {
-        Error::not_found(format!("nothing was planned yet in migration {migration}"))
+        Error::not_found(format!("migration has no plan yet: {migration}"))
             .with_hint("begin a new migration")
     })
 }

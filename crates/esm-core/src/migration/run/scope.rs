@@ -1,11 +1,11 @@
-//! A run: all objects of a scope, batch by batch.
+//! The objects of a scope, migrated in batches.
 
 use std::collections::HashSet;
 
 use futures::StreamExt as _;
 use tracing::{info, warn};
 
-use super::each::{Done, Failed, look_up, migrate_one};
+use super::each::{FailedObject, MigratedObject, migrate_one, triage_unless_locked};
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
 use crate::migration::context::Context;
@@ -20,36 +20,36 @@ use crate::protocol::statistics::{ObjectReport, Statistics};
 use crate::protocol::status::Step;
 use crate::store::{BackupHandle, BackupKind};
 
-/// How often a scope without a list of its objects is listed again, for what was created meanwhile.
+/// Passes over a scope without an object list; later passes find objects created meanwhile.
 const PASSES: usize = 3;
 
-/// Failed objects that a run remembers; with more it stops.
+/// Maximum number of failed objects; with more the run stops.
 const MAX_FAILED: usize = 10_000;
 
-/// Objects in the new schema that a run remembers, so as not to look them up in its later passes.
+/// Maximum number of settled objects kept in memory, which later passes skip.
 const MAX_SETTLED: usize = 32_768;
 
-/// A run and what it has come to so far.
+/// The migration of a scope, and its results so far.
 #[derive(Debug)]
-pub(crate) struct Run<'a> {
+pub(crate) struct ScopeRun<'a> {
     context: &'a Context,
     pub(crate) statistics: Statistics,
     /// The report of a single object.
     pub(crate) single: Option<ObjectReport>,
-    /// The first failure and where it happened.
+    /// The first failure and its step.
     pub(crate) failure: Option<(Step, Error)>,
     failed: HashSet<ObjectId>,
-    /// Objects found or brought into the new schema, up to a number.
+    /// Objects that are up to date or migrated; at most [`MAX_SETTLED`].
     settled: HashSet<ObjectId>,
     next_batch: u64,
-    /// Whether objects that this migration has closed already are still to be counted: not those
-    /// of batches that an earlier holder finished, nor this run's own in later passes.
+    /// Whether to count objects that this migration has already closed: neither those of batches
+    /// that an earlier holder finished, nor those of this run in later passes.
     counts_finished: bool,
-    /// Whether objects that need nothing are still to be counted.
+    /// Whether to count objects that are up to date.
     counts_up_to_date: bool,
 }
 
-impl<'a> Run<'a> {
+impl<'a> ScopeRun<'a> {
     pub(crate) fn new(context: &'a Context) -> Self {
         Self {
             context,
@@ -64,15 +64,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Works through the scope; first through the batch that an earlier holder had begun.
+    /// Migrates the scope, beginning with the batch that an earlier holder began.
     ///
     /// # Errors
-    /// What stops the run as a whole. Failures of objects are in [`failure`](Self::failure) and
-    /// the statistics.
+    /// Errors that stop the whole run. Failures of single objects are in [`failure`](Self::failure)
+    /// and the statistics.
     pub(crate) async fn run(&mut self, begun: Option<Batch>) -> Result<()> {
         if let Some(batch) = begun {
             self.statistics = *batch.so_far;
-            // these are met again
+            // these objects are counted again
             self.statistics.failed = 0;
             self.statistics.failures.clear();
             self.statistics.up_to_date = 0;
@@ -103,7 +103,8 @@ impl<'a> Run<'a> {
             || self.failed.len() > MAX_FAILED
     }
 
-    /// R23: lists again, a few times, until nothing more is found in the old schema.
+    /// R23: repeats the listing until no object in the old schema is found, at most [`PASSES`]
+    /// times.
     async fn passes(&mut self) -> Result<()> {
         for _ in 0..PASSES {
             let before = self.statistics.migrated;
@@ -155,7 +156,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// One batch: triage, backup, the objects side by side, archive.
+    /// Processes one batch: triage, backup, the objects concurrently, archive.
     async fn batch(&mut self, objects: &[ObjectId], backup: Option<BackupHandle>) -> Result<()> {
         let triaged = self.triage(objects).await?;
         let work: Vec<_> = triaged
@@ -171,7 +172,7 @@ impl<'a> Run<'a> {
         };
         self.begin(&work, backup).await?;
         let done = self.migrate(work).await;
-        // what was migrated before something failed gets its books closed all the same
+        // migrated objects get their books closed even if others failed
         let closed = self.close_books(&done).await;
         for one in done {
             self.statistics.add(&one.report);
@@ -193,11 +194,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Counts what is up to date; answers whether there is anything to do.
+    /// Counts an object that is up to date; returns whether the object needs work.
     fn keep(&mut self, object: &ObjectId, triage: &Triage) -> bool {
         match triage {
             Triage::Migrate(..) => true,
-            // also one of an earlier batch that failed after its pivot
+            // including an object of an earlier batch that failed after its pivot
             Triage::Finish(entry, _) => self.counts_finished || self.is_unfinished(entry),
             Triage::UpToDate(stream) => {
                 self.settle(object);
@@ -218,7 +219,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether something is left to do of an object that this migration has closed.
+    /// Whether an object that this migration has closed still needs work.
     fn is_unfinished(&self, entry: &TerminatedStream) -> bool {
         let books_wanted = self.context.plan.close_books.is_some();
         entry.fingerprint.is_none() || books_wanted && entry.books_closed_at.is_none()
@@ -228,8 +229,11 @@ impl<'a> Run<'a> {
         let concurrency = self.context.plan.bulk.concurrency.max(1);
         let context = self.context;
         // closures that stay in the future would keep it from being Send
-        let looks: Vec<_> = objects.iter().map(|o| look_up(context, o)).collect();
-        let found: Vec<_> = futures::stream::iter(looks)
+        let triages: Vec<_> = objects
+            .iter()
+            .map(|o| triage_unless_locked(context, o))
+            .collect();
+        let found: Vec<_> = futures::stream::iter(triages)
             .buffered(concurrency)
             .collect()
             .await;
@@ -238,7 +242,7 @@ impl<'a> Run<'a> {
             match result {
                 Ok(triage) => triaged.push((object.clone(), triage)),
                 Err(error) if context.guard.ends_the_run(&error) => return Err(error),
-                Err(error) => self.note_failure(Failed {
+                Err(error) => self.note_failure(FailedObject {
                     object: object.clone(),
                     step: Step::Analyse,
                     error,
@@ -282,8 +286,8 @@ impl<'a> Run<'a> {
         Ok(Some(handle))
     }
 
-    /// Says in the journal which objects are worked on. A single object without a backup needs no
-    /// such record: the plan names it.
+    /// Records the batch's objects in the journal. A single object without a backup needs no
+    /// record: the plan names it.
     async fn begin(
         &mut self,
         work: &[(ObjectId, Triage)],
@@ -316,12 +320,12 @@ impl<'a> Run<'a> {
             .await
     }
 
-    async fn migrate(&mut self, work: Vec<(ObjectId, Triage)>) -> Vec<Done> {
+    async fn migrate(&mut self, work: Vec<(ObjectId, Triage)>) -> Vec<MigratedObject> {
         let context = self.context;
         let stop_at_first = context.plan.bulk.on_failure == OnFailure::Stop;
         let (sender, mut outcomes) = tokio::sync::mpsc::unbounded_channel();
         let sender = &sender;
-        // the error only stops what has not begun; the failures themselves come by the channel
+        // the error only keeps further objects from starting; failures arrive through the channel
         let stopped = for_each_concurrent(
             || context.live.steering.settings().concurrency,
             &work,
@@ -330,10 +334,10 @@ impl<'a> Run<'a> {
                 let stops =
                     matches!(&outcome, Err(f) if stop_at_first || context.guard.ends_the_run(&f.error));
                 let _ = sender.send(outcome);
-                match stops {
-                    true => Err(Error::invalid("an object failed")),
-                    false => Ok(()),
+                if stops {
+                    return Err(Error::invalid("an object failed"));
                 }
+                Ok(())
             },
         )
         .await;
@@ -348,8 +352,8 @@ impl<'a> Run<'a> {
         done
     }
 
-    fn note_failure(&mut self, failed: Failed) {
-        let Failed {
+    fn note_failure(&mut self, failed: FailedObject) {
+        let FailedObject {
             object,
             step,
             error,
@@ -369,7 +373,7 @@ impl<'a> Run<'a> {
         }
         let replaces = match &self.failure {
             None => true,
-            // what ends the run as a whole counts more than an object's own failure
+            // an error that ends the run takes precedence over the failure of an object
             Some((_, first)) => {
                 self.context.guard.ends_the_run(&error) && !self.context.guard.ends_the_run(first)
             }
@@ -379,7 +383,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn close_books(&mut self, done: &[Done]) -> Result<()> {
+    async fn close_books(&mut self, done: &[MigratedObject]) -> Result<()> {
         let open: Vec<_> = done.iter().filter_map(|one| one.books.clone()).collect();
         if let Some(archive) = close_books(self.context, &open).await? {
             self.statistics.name_archive(&archive);

@@ -1,4 +1,4 @@
-//! Where an object stands before anything is done about it.
+//! Triage: whether an object is to be migrated, finished or skipped.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
@@ -10,22 +10,22 @@ use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::protocol::planned::PlannedMigration;
 use crate::store::{EventStoreExt as _, Stores, Tail};
 
-/// Where an object stands before this run does anything about it.
+/// The state of an object before this run acts on it.
 #[derive(Debug, Clone)]
 pub(crate) enum Triage {
-    /// It is to be migrated from its active stream, which had this tail.
+    /// To be migrated from its active stream, which had this tail.
     Migrate(Box<ObjectDocument>, Box<Tail>),
-    /// This migration has passed its pivot, at this depth of the chain; something may be left to do.
+    /// Past the pivot of this migration, at this depth of the chain; work may remain.
     Finish(Box<TerminatedStream>, u64),
-    /// Its active stream went through this transformation already.
+    /// Its active stream is already the result of this transformation.
     UpToDate(StreamRef),
 }
 
-/// Finds out where an object stands, and helps its document on if it has fallen behind.
+/// Returns the state of an object, and updates its document if that is behind the streams.
 ///
 /// # Errors
 /// `NotFound`; `Deleted`; `PlanOutdated` when the planned source is not the active stream;
-/// `Unsupported` when its store cannot close streams while they are written to.
+/// `Unsupported` when its store cannot close a stream during concurrent writes.
 pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triage> {
     let (document, end) = chain::help(
         &context.services.stores,
@@ -53,7 +53,7 @@ pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triag
     Ok(Triage::Migrate(Box::new(document), Box::new(end.tail)))
 }
 
-/// Whether there is nothing to do for an object whose active stream has this tail.
+/// Whether an object whose active stream has this tail needs no migration.
 ///
 /// # Errors
 /// Those of [`reverse::standing`].
@@ -72,8 +72,8 @@ pub(crate) async fn needs_nothing(
     }
 }
 
-/// Whether the active stream went through this very transformation, and is where the plan wants it:
-/// so says the document, or, where only a helper wrote it, the first cell of the stream.
+/// Whether the active stream is the result of this transformation, in the planned store. Read from
+/// the document, or, if another process updated it, from the first cell of the stream.
 pub(crate) async fn is_up_to_date(
     stores: &Stores,
     plan: &PlannedMigration,

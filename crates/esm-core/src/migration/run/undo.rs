@@ -1,4 +1,4 @@
-//! Undoing a whole migration before its pivots.
+//! The undo of a whole migration, before its pivots.
 
 use futures::StreamExt as _;
 
@@ -21,13 +21,13 @@ use crate::store::Tail;
 pub(crate) struct UndoRun<'a> {
     context: &'a Context,
     pub(crate) statistics: Statistics,
-    /// Whether there was nothing to undo, because every pivot was behind.
+    /// Whether there was nothing to undo because every object had passed its pivot.
     pub(crate) too_late: bool,
-    /// Objects that were left as they are: open, and nothing was begun.
+    /// Open objects without a target, which need no undo.
     untouched: u64,
-    /// The first object's that could not be undone.
+    /// The error of the first object that could not be undone.
     failure: Option<Error>,
-    /// Books of migrated objects that are open still: at most those of the last batch.
+    /// Open books of migrated objects: at most those of the last batch.
     open: Vec<OpenBooks>,
 }
 
@@ -43,15 +43,15 @@ impl<'a> UndoRun<'a> {
         }
     }
 
-    /// Fences and discards what was begun. What has passed its pivot stays migrated, and what was
-    /// left to do for it is done: nobody will come back for it.
+    /// Fences and discards every attempt. Objects that have passed their pivots stay migrated and
+    /// are finished here, because no later run does it.
     ///
-    /// A migration all of whose objects have passed their pivots is not undone at all: it can be
-    /// finished. One with an object that cannot be migrated must be able to end too.
+    /// A migration whose objects have all passed their pivots is not undone: it can only be
+    /// completed. A migration with an object that cannot be migrated can still be undone.
     ///
     /// # Errors
     /// `Stuck` when every object has passed its pivot, or when something could not be fenced.
-    pub(crate) async fn run(&mut self) -> Result<()> {
+    pub(crate) async fn undo_all(&mut self) -> Result<()> {
         let batch = self
             .context
             .guard
@@ -61,9 +61,9 @@ impl<'a> UndoRun<'a> {
             .state()
             .batch
             .clone();
-        // A paused holder that wakes up finds the claim in the journal before it closes anything,
-        // so what was not begun by now never will be: see `Context::ensure_in_charge`. The objects
-        // of the last batch are fenced all the same, which stops such a holder earlier.
+        // A paused holder that resumes reads the claim in the journal before it closes a source, so
+        // no attempt begins after this: see `Guard::ensure_in_charge`. The objects of the last
+        // batch are fenced all the same, which stops such a holder earlier.
         let at_work = batch.map(|b| b.objects).unwrap_or_default();
         match &self.context.plan.scope {
             Scope::Objects(objects) => {
@@ -95,8 +95,8 @@ impl<'a> UndoRun<'a> {
         self.statistics.rolled_back + self.statistics.abandoned
     }
 
-    /// Closes the books of what stays migrated. Who undoes may not know the archive's provider:
-    /// then they stay open.
+    /// Closes the books of the objects that stay migrated. Without a provider for the archive they
+    /// stay open.
     async fn close_books(&mut self) -> Result<()> {
         if self.context.services.archives.is_none() {
             return Ok(());
@@ -107,7 +107,7 @@ impl<'a> UndoRun<'a> {
         Ok(())
     }
 
-    /// Objects of earlier batches: fenced only where something was begun.
+    /// Undoes the objects of earlier batches: fenced only if they have a target.
     async fn rest(&mut self, done: &[ObjectId]) -> Result<()> {
         let name = match &self.context.plan.scope {
             Scope::Name(name) => Some(name.clone()),
@@ -124,7 +124,7 @@ impl<'a> UndoRun<'a> {
         Ok(())
     }
 
-    /// Undoes one of several objects; one that cannot be undone does not keep the others.
+    /// Undoes one of several objects; its failure does not stop the others.
     async fn object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
         match self.undo_object(object, always_fence).await {
             Err(error) if self.context.guard.ends_the_run(&error) => Err(error),
@@ -158,7 +158,7 @@ impl<'a> UndoRun<'a> {
         let active = document.active.clone();
         let attempt = context.attempt_now(&document, active, generation).await?;
         if context.plan.reverses.is_some() && attempt.originals.is_none() {
-            // the migration that is reversed did not move it, so nothing can have been begun
+            // the reversed migration did not move it, so it has no target
             return Ok(());
         }
         if attempt.number > 0 {
@@ -177,7 +177,8 @@ impl<'a> UndoRun<'a> {
         Ok(())
     }
 
-    /// An object that has passed its pivot: its document gets what only this migration knows.
+    /// Finishes an object that has passed its pivot: adds the details of this migration to its
+    /// document.
     async fn finish(&mut self, object: &ObjectId, source: &StreamRef) -> Result<()> {
         self.statistics.migrated += 1;
         let document = (self.context.closed(object, source))
@@ -193,10 +194,10 @@ impl<'a> UndoRun<'a> {
         Ok(())
     }
 
-    /// Whether this migration would leave the object as it is.
+    /// Whether this migration has nothing to do for the object.
     async fn is_done(&self, document: &ObjectDocument, tail: &Tail) -> Result<bool> {
         match needs_nothing(self.context, document, tail).await {
-            // one that it cannot reverse, because another has moved it on: it can never be finished
+            // another migration has moved the object since, so this one cannot reverse it
             Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => Ok(false),
             done => done,
         }
@@ -211,9 +212,9 @@ fn closed_by<'d>(document: &'d ObjectDocument, context: &Context) -> Option<&'d 
 
 fn too_late(migrated: u64) -> Error {
     let message =
-        format!("the sources were closed already, so there is only forward: {migrated} objects");
+        format!("sources are closed; the migration can only be completed: {migrated} objects");
     Error::new(ErrorKind::Stuck, message).with_hint(
-        "resume the migration to finish it, then roll it back: that migrates its objects back and \
+        "resume the migration to complete it, then roll it back: that migrates its objects back and \
          restores the originals",
     )
 }

@@ -1,4 +1,4 @@
-//! Step 2: back up, and read the backup again before going on.
+//! Step 2: writes a backup and reads it back before the migration continues.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::migration::context::Context;
 use crate::protocol::status::Step;
 use crate::store::{BackupDraft, BackupHandle, BackupKind, BackupProvider, BackupSettings};
 
-/// Writes one backup of several streams, verifies it by reading it again, and answers its handle.
+/// Writes one backup of several streams, verifies it by reading it back, and returns its handle.
 ///
 /// # Errors
-/// `Corrupt` when what is read back is not what was written; those of store and provider.
+/// `Corrupt` when the backup differs from what was written; those of store and provider.
 pub(crate) async fn back_up(
     context: &Context,
     provider: &Arc<dyn BackupProvider>,

@@ -1,4 +1,4 @@
-//! Step 7: archive the closed streams and say so in their documents.
+//! Step 7: archives the closed streams and records it in their documents.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::migration::step::back_up::{Subject, back_up};
 use crate::protocol::status::Step;
 use crate::store::{BackupHandle, BackupKind};
 
-/// A stream that this migration closed and whose books are open.
+/// A stream that this migration closed, with open books.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenBooks {
     pub(crate) object: ObjectId,
     pub(crate) stream: StreamRef,
 }
 
-/// Writes and verifies one archive of all these streams, then closes their books one by one.
-/// Repeating it after a crash writes another archive for those whose books are open still.
+/// Writes and verifies one archive of all these streams, then closes the books of each. A
+/// repetition after a crash writes another archive for the books that are still open.
 ///
 /// # Errors
 /// Those of provider, store and records.

@@ -1,4 +1,4 @@
-//! Publishing the phases of an object, for applications that want to know (R20, R21).
+//! Publishes the phases of an object to applications (R20, R21).
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use crate::protocol::phase::MigrationPhase;
 use crate::protocol::routing::RoutingEntry;
 use crate::router::phases::table::RoutingTable;
 
-/// How often the last phase is tried to be published.
+/// Attempts to publish the last phase.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What was published of one attempt in this run.
+/// The phase of one attempt that this run has published.
 #[derive(Debug, Default)]
-pub(crate) struct Published {
+pub(crate) struct PublishedPhase {
     phase: Option<MigrationPhase>,
 }
 
-impl Published {
-    /// Whether anything was published, so that time has passed.
+impl PublishedPhase {
+    /// Whether a phase was published, so that time has passed.
     pub(crate) fn is_begun(&self) -> bool {
         self.phase.is_some()
     }
 
-    /// Publishes that an attempt has come to this phase, where the source is large enough. An error
-    /// is logged and forgotten: who was not told finds out from the streams.
+    /// Publishes that an attempt has reached this phase, if the source is large enough. An error is
+    /// only logged: applications can derive the phase from the streams.
     pub(crate) async fn reach(
         &mut self,
         context: &Context,
@@ -43,7 +43,7 @@ impl Published {
             return;
         }
         context.live.reporter.update(|p| p.phase = phase);
-        match publish(context, attempt, (!begun, phase)).await {
+        match publish(context, attempt, phase, !begun).await {
             Ok(()) => debug!(object = %attempt.object, %phase, "phase published"),
             Err(error) => warn!(object = %attempt.object, %phase, %error, "phase not published"),
         }
@@ -54,7 +54,8 @@ impl Published {
 async fn publish(
     context: &Context,
     attempt: &Attempt,
-    (first, phase): (bool, MigrationPhase),
+    phase: MigrationPhase,
+    first: bool,
 ) -> Result<()> {
     let table = RoutingTable::new(context.services.records.clone());
     let object = std::slice::from_ref(&attempt.object);
@@ -71,8 +72,8 @@ async fn publish(
     Ok(())
 }
 
-/// Takes out of the index what migrations left there that have ended: their last phase could not be
-/// published then. Once in a run, and only in one that publishes phases itself.
+/// Removes index entries of migrations that have ended and could not publish their last phase. Once
+/// in a run, and only if the run publishes phases itself.
 async fn sweep(context: &Context, table: &RoutingTable) {
     if context.live.phases_swept.swap(true, Ordering::Relaxed) {
         return;
@@ -92,8 +93,8 @@ async fn delist_ended(context: &Context, table: &RoutingTable) -> Result<()> {
     Ok(())
 }
 
-/// Brings what this or an earlier holder published of an attempt to its end: to `Normal` for one that
-/// is undone, to `BookClosed` for one that has cut over. Costs a read where nothing was published.
+/// Publishes the last phase of an attempt, if this or an earlier holder published any: `Normal`
+/// after an undo, `BookClosed` after a cutover. Costs one read if none was published.
 pub(crate) async fn end(
     context: &Context,
     attempt: &Attempt,
@@ -113,8 +114,8 @@ pub(crate) async fn end(
         let object = std::slice::from_ref(&attempt.object);
         table.delist(context.migration(), object).await
     };
-    // an entry that is left behind costs every application a read at each of its looks, until
-    // another migration publishes phases
+    // an entry left behind costs every application a read on each poll, until another migration
+    // publishes phases
     for round in 1..=TRIES {
         match ended().await {
             Ok(()) => return,

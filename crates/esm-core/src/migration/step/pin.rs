@@ -1,4 +1,4 @@
-//! Keeping the originals from being deleted while they are copied.
+//! Protects the originals from deletion while they are copied.
 
 use crate::cutover::source::originals::Originals;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,14 +20,12 @@ pub(crate) async fn pin(context: &Context, object: &ObjectId, originals: &Origin
         entry.is_some_and(|entry| entry.pins.insert(migration))
     });
     pinning.await?;
-    match found {
-        true => Ok(()),
-        false => Err(Error::new(
-            ErrorKind::NotFound,
-            format!(
-                "the document no longer names the originals: {}",
-                originals.stream
-            ),
-        )),
+    if found {
+        return Ok(());
     }
+    let message = format!(
+        "the document no longer names the originals: {}",
+        originals.stream
+    );
+    Err(Error::new(ErrorKind::NotFound, message))
 }

@@ -1,4 +1,5 @@
-//! Between a verified target and the Close: hooks, phases, and waiting for the command or the window.
+//! Between a verified target and the Close: hooks, phases, and waiting for the command or the
+//! window.
 
 use std::time::Duration;
 
@@ -8,25 +9,26 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
 use crate::migration::context::Context;
 use crate::migration::limits::hooks::HookPoint;
-use crate::migration::step::phases::Published;
+use crate::migration::step::phases::PublishedPhase;
 use crate::protocol::gate::{Gate, gate};
 use crate::protocol::phase::MigrationPhase;
 
-/// How long a source that waits to be closed is left alone before it is caught up with again.
+/// Interval between two copies of new events while the source waits to be closed.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// How far an attempt is on its way to the Close. Each stage is entered once in a run.
+/// The stages between a verified target and the Close. A run enters each stage once.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
-    /// When all was copied and compared for the first time.
+    /// When the copy and comparison were complete for the first time.
     ready_since: Option<Duration>,
     announced: bool,
-    /// Points whose hooks were called: once for each object and run, however many attempts it takes.
+    /// Hook points already called: once for each object and run, regardless of the number of
+    /// attempts.
     called: [bool; 3],
 }
 
 impl Readiness {
-    /// Once all was copied and compared, nothing is throttled any more.
+    /// Returns the urgency: limits no longer apply after the first complete comparison.
     pub(crate) fn urgency(&self) -> Urgency {
         match self.ready_since {
             Some(_) => Urgency::Immediate,
@@ -34,7 +36,7 @@ impl Readiness {
         }
     }
 
-    /// The same for the next attempt at the object.
+    /// Returns the state for the next attempt at the object.
     pub(crate) fn next_attempt(self) -> Self {
         Self {
             called: self.called,
@@ -42,7 +44,7 @@ impl Readiness {
         }
     }
 
-    /// Calls the hooks of a point unless they were called before; tells whether there were any.
+    /// Calls the hooks of a point unless they were called before; returns whether there were any.
     async fn call(
         &mut self,
         context: &Context,
@@ -62,16 +64,16 @@ impl Readiness {
         Ok(called)
     }
 
-    /// Whether the source may be closed at once, by what was just seen of it. `false`: time has
-    /// passed, so it must be looked at again.
+    /// Whether the source may be closed at the tail just observed. `false`: time has passed, so the
+    /// source must be observed again.
     ///
     /// # Errors
-    /// `Cancelled` for a veto, `Stuck` when the time to cut over is over; those of a safe point.
+    /// `Cancelled` for a veto, `Stuck` when the deadline of the cutover has passed; those of a safe point.
     pub(crate) async fn permit(
         &mut self,
         context: &Context,
         attempt: &Attempt,
-        published: &mut Published,
+        published: &mut PublishedPhase,
         source_events: Revision,
     ) -> Result<bool> {
         let clock = &context.services.environment.clock;
@@ -93,9 +95,9 @@ impl Readiness {
             }
         };
         let mode = context.plan.cutover.mode;
-        let told = context.live.steering.told_to_cut_over();
+        let requested = context.live.steering.cutover_requested();
         let ready_for = clock.monotonic().saturating_sub(ready_since);
-        match gate(mode, told, clock.now(), ready_for) {
+        match gate(mode, requested, clock.now(), ready_for) {
             Gate::Open => {}
             Gate::Wait(what) => {
                 context.wait_for(what, ROUND).await?;
@@ -109,10 +111,10 @@ impl Readiness {
             published
                 .reach(context, attempt, source_events, phase)
                 .await;
-            let asked = self
+            let called = self
                 .call(context, attempt, HookPoint::BeforeCutover)
                 .await?;
-            return Ok(!asked && !published.is_begun());
+            return Ok(!called && !published.is_begun());
         }
         Ok(true)
     }

@@ -1,4 +1,4 @@
-//! Where an object stands: what there is to restore of it.
+//! The state of an object in a reverse migration, and its originals.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use crate::object::{ObjectDocument, TerminatedStream, TerminationReason};
 use crate::protocol::reversal::Reverses;
 use crate::store::{EventStoreExt as _, Stores, Tail};
 
-/// Where an object stands that a reverse migration comes to.
+/// The state of an object in a reverse migration.
 #[derive(Debug)]
 pub(crate) enum Standing {
-    /// The migration that is reversed did not move it.
+    /// The reversed migration did not move it.
     Untouched,
-    /// What it did is reversed already.
+    /// It is already restored.
     Restored,
-    /// These are to be restored.
+    /// These originals are to be restored.
     Restore(Arc<Originals>),
 }
 
-/// What a reverse migration would restore of an object, as its document says; nothing where the
-/// migration that is reversed did not move it. Reads nothing.
+/// Returns the originals that a reverse migration would restore, by the object's document; `None`
+/// if the reversed migration did not move the object. Reads nothing.
 ///
 /// # Errors
 /// `UnknownStore`.
@@ -37,13 +37,13 @@ pub(crate) fn originals(
     Ok(originals.transpose()?.map(Arc::new))
 }
 
-/// Finds out where an object stands whose document names the end of its chain, which has this tail.
+/// Returns the state of an object whose document names the end of its chain, which has this tail.
 ///
 /// # Errors
 /// - `Conflict`, naming the migration, when another has moved the object on since.
-/// - `Stuck` for a restored backup, over which positions do not translate.
+/// - `Stuck` for a restored backup, across which positions do not translate.
 /// - `Unsupported` when the originals' store cannot take the restored stream.
-/// - `Corrupt` when the closed stream says otherwise than the document.
+/// - `Corrupt` when the closed stream contradicts the document.
 pub(crate) async fn standing(
     stores: &Stores,
     reverses: &Reverses,
@@ -56,7 +56,7 @@ pub(crate) async fn standing(
     if entry.reason == TerminationReason::Restored {
         let message = format!("a restored backup cannot be reversed: {}", document.object);
         return Err(Error::new(ErrorKind::Stuck, message)
-            .with_hint("restore a backup of what was there before it"));
+            .with_hint("restore a backup of the state before it"));
     }
     if is_restored(stores, entry, document).await? {
         return Ok(Standing::Restored);
@@ -69,7 +69,7 @@ pub(crate) async fn standing(
     Ok(Standing::Restore(originals))
 }
 
-/// Whether an error of [`standing`] is about that object alone: it cannot be reversed, others can.
+/// Whether an error of [`standing`] concerns that object alone: other objects can be reversed.
 pub(crate) fn blocks(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -87,15 +87,15 @@ fn closed_by(document: &ObjectDocument, migration: MigrationId) -> Option<&Termi
     entries.find(|entry| entry.migration == migration)
 }
 
-/// Whether what this migration did is reversed already. Else the active stream must be what it closed
-/// to, or restore that: then its first M events are the same.
+/// Whether this migration is already reversed for the object. Otherwise the active stream must be
+/// the target of its Close, or restore that target, so that its first M events are the same.
 async fn is_restored(
     stores: &Stores,
     entry: &TerminatedStream,
     document: &ObjectDocument,
 ) -> Result<bool> {
     let mut stream = document.active.clone();
-    // a restoration names a stream that is older than itself, so this ends
+    // a restored stream names an older one, so this ends
     for _ in 0..=document.terminated.len() {
         if stream == entry.continuation {
             return Ok(false);
@@ -106,11 +106,12 @@ async fn is_restored(
             None => break,
         }
     }
-    // what is active stands for a stream from before the migration, or from after it
+    // the active stream continues a stream from before the migration, or from after it
     let generation = |of: &StreamRef| document.terminated.iter().position(|t| t.stream == *of);
-    match generation(&stream).is_some_and(|found| Some(found) <= generation(&entry.stream)) {
-        true => Ok(true),
-        false => Err(moved_on(document, &stream)),
+    if generation(&stream).is_some_and(|found| Some(found) <= generation(&entry.stream)) {
+        Ok(true)
+    } else {
+        Err(moved_on(document, &stream))
     }
 }
 
@@ -119,12 +120,12 @@ fn moved_on(document: &ObjectDocument, stream: &StreamRef) -> Error {
     let by = entries.find(|entry| entry.continuation == *stream);
     let (object, by) = (&document.object, by.map(|entry| entry.migration));
     let name = by.map_or_else(|| "another migration".to_owned(), |by| by.to_string());
-    let message = format!("another migration has moved {object} on since: {name}");
+    let message = format!("another migration has moved {object} since: {name}");
     Error::new(ErrorKind::Conflict { actual: None }, message)
         .with_hint("roll back the newest migration of an object first, then the one before it")
 }
 
-/// The stream decides, not the document.
+/// Checks the document against the closed stream, which is authoritative.
 async fn refuse_contradiction(originals: &Originals, tail: &Tail) -> Result<()> {
     let closed = originals.store.tail(&originals.stream.stream).await?;
     let agrees = closed.close().is_some_and(|close| {
@@ -134,11 +135,11 @@ async fn refuse_contradiction(originals: &Originals, tail: &Tail) -> Result<()> 
             && close.target_events == originals.continuation_events
             && close.continues
     });
-    match agrees && tail.next_revision() >= originals.continuation_events {
-        true => Ok(()),
-        false => Err(Error::corrupt(format!(
-            "the document says otherwise than the closed stream: {}",
-            originals.stream
-        ))),
+    if agrees && tail.next_revision() >= originals.continuation_events {
+        return Ok(());
     }
+    Err(Error::corrupt(format!(
+        "the document contradicts the closed stream: {}",
+        originals.stream
+    )))
 }

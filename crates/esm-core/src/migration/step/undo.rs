@@ -1,4 +1,4 @@
-//! Undoing attempts, with what a migration publishes about them.
+//! The undo of an attempt, including the status and phases that a migration publishes.
 
 use crate::cutover::attempt::Attempt;
 use crate::cutover::supervisor::{Report, Supervisor as _};
@@ -30,8 +30,8 @@ pub(crate) async fn undo(context: &Context, attempt: &Attempt) -> Result<Undone>
     Ok(undone)
 }
 
-/// R5: removes what this migration had begun from streams that others have closed since. The next
-/// attempt begins at the stream that is active now.
+/// R5: discards this migration's targets of streams that another migration has closed since. The
+/// next attempt starts from the active stream.
 ///
 /// # Errors
 /// Those of the store.
