@@ -13,3 +13,4 @@ mod migrate;
 mod orders;
 mod rollback;
 mod steering;
+mod verify;

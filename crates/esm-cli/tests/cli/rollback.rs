@@ -187,7 +187,7 @@ fn nothing_is_lost_while_applications_write() {
     let writers: Vec<_> = ["OrderShipped", "Invoiced"]
         .map(|event_type| {
             let (store, stop, begun) = (m.esm.path("store"), stop.clone(), sender.clone());
-            runtime.spawn(async move { write(&store, event_type, (&stop, begun)).await })
+            runtime.spawn(async move { write(&store, event_type, &stop, begun).await })
         })
         .into();
     for _ in &writers {
@@ -226,7 +226,8 @@ fn nothing_is_lost_while_applications_write() {
 async fn write(
     store: &Path,
     event_type: &str,
-    (stop, begun): (&CancellationToken, Sender<()>),
+    stop: &CancellationToken,
+    begun: Sender<()>,
 ) -> Vec<String> {
     let directory = local_directory(store).await.expect("a directory");
     let store =
