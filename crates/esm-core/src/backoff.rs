@@ -78,8 +78,8 @@ impl BackOff {
         self.pause_at_least(Duration::ZERO, environment).await
     }
 
-    /// Pauses before a retry, at least as long as a service has requested. Returns `false`, at once,
-    /// if no attempt is left.
+    /// Pauses before a retry, at least as long as a service has requested. Returns `false`, at
+    /// once, if no attempt is left.
     ///
     /// # Cancel safety
     /// As [`pause`](Self::pause).

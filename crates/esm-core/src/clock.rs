@@ -1,7 +1,7 @@
-//! Time, ids and randomness: the only module that asks the machine for them.
+//! Time, ids and randomness: the only module that reads them from the machine.
 //!
-//! Everything else takes an [`Environment`], so that a test decides what time it is and which ids
-//! are drawn, and the same seed gives the same run.
+//! Everything else takes an [`Environment`]. So a test decides which time it is and which ids are
+//! drawn, and the same seed gives the same run.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use crate::id::{CommitId, MigrationId};
 
-/// Tells the time and waits.
+/// Reads the time and waits.
 #[async_trait]
 pub trait Clock: Send + Sync + Debug + 'static {
     /// The wall clock: for people to read, never for a decision that safety rests on.
     fn now(&self) -> Timestamp;
 
-    /// Time since some fixed moment of this process; never goes back.
+    /// Time since a fixed instant of this process. Never decreases.
     fn monotonic(&self) -> Duration;
 
     /// Waits this long.
@@ -38,9 +38,9 @@ pub trait Randomness: Send + Sync + Debug + 'static {
 /// The clock and the randomness that a run uses.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// Tells the time.
+    /// The source of time.
     pub clock: Arc<dyn Clock>,
-    /// Draws ids.
+    /// The source of ids and jitter.
     pub randomness: Arc<dyn Randomness>,
 }
 
@@ -83,15 +83,15 @@ impl Environment {
         }
     }
 
-    /// A duration drawn evenly from half of `base` to one and a half of it, so that those who
-    /// collided once do not collide again.
+    /// A duration drawn evenly from half of `base` to one and a half of it, so that
+    /// processes that collided once do not collide again.
     pub fn jittered(&self, base: Duration) -> Duration {
         let fraction = (self.randomness.draw() >> 96) as f64 / f64::from(u32::MAX);
         base.mul_f64(0.5 + fraction)
     }
 
-    /// Waits for a [jittered](Self::jittered) duration: between the polls of many processes. For the
-    /// pauses of a retry see [`BackOff`](crate::backoff::BackOff).
+    /// Waits for a [jittered](Self::jittered) duration: between the polls of many processes. For
+    /// the pauses of a retry see [`BackOff`](crate::backoff::BackOff).
     ///
     /// # Cancel safety
     /// Safe to drop.

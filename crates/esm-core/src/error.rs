@@ -14,16 +14,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The thing that was asked for does not exist.
+    /// The requested item does not exist.
     NotFound,
-    /// The thing that was to be created exists already.
+    /// The item to be created exists already.
     AlreadyExists,
     /// The expected state is not the actual one; nothing was written. Reload and decide.
     Conflict {
-        /// Number of events the stream really has, where the store could tell.
+        /// Number of events the stream really has, where the store knows it.
         actual: Option<u64>,
     },
-    /// The stream is closed; its events go on where the [`Close`] says. Nothing was written.
+    /// The stream is closed; its events continue where the [`Close`] says. Nothing was written.
     Closed(Box<Close>),
     /// Another holder has taken over (a higher epoch, or a Fence); stop.
     Fenced,
@@ -49,7 +49,7 @@ pub enum ErrorKind {
     StorageFull,
     /// The lock is held by another.
     LockHeld(Box<LockInfo>),
-    /// The lock was lost; everything stopped where it was. Resume to go on.
+    /// The lock was lost; everything stopped where it was. Resume to continue.
     LockLost,
     /// The stream continues in a store that this process does not know.
     UnknownStore,
@@ -59,9 +59,9 @@ pub enum ErrorKind {
     VerificationFailed,
     /// The plan no longer fits: its source, transformation, options or store differ.
     PlanOutdated,
-    /// The caller asked to stop; the state is resumable.
+    /// The caller requested a stop; the state is resumable.
     Cancelled,
-    /// An undo failed or cannot go on; the message says what an operator can do.
+    /// An undo failed or cannot continue; the message says what an operator can do.
     Stuck,
 }
 
@@ -104,12 +104,12 @@ impl Error {
         Self::new(ErrorKind::Unsupported, message)
     }
 
-    /// The thing does not exist.
+    /// The item does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotFound, message)
     }
 
-    /// Adds how to mend it.
+    /// Adds a hint: how to mend it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
@@ -140,7 +140,7 @@ impl Error {
         self.0.hint.as_deref()
     }
 
-    /// Whether the same call may succeed later without anybody mending anything.
+    /// Whether the same call may succeed later, without any repair.
     ///
     /// An [`Ambiguous`](ErrorKind::Ambiguous) call must be settled first.
     pub fn is_retryable(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What a stream consists of.
+//! Events, their schemas and metadata, and the places between them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -51,10 +51,11 @@ impl fmt::Display for Revision {
     }
 }
 
-/// A place between events: the stream, and how many of its events stand before.
+/// A place between events: the stream, and how many of its events are before it.
 ///
 /// Given as an expected position it means "the stream has exactly that many events". A bare number
-/// is no position: after a migration the same number means another place (protocol R8).
+/// is not a position: after a migration the same number means another place
+/// ([R8](crate::protocol#r8)).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// The stream that the revision counts in.
@@ -69,7 +70,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// A type of event in one version of its schema: what transformers are asked by.
+/// A type of event in one version of its schema: the key by which transformers are selected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Schema {
     /// The event's type.
@@ -116,7 +117,7 @@ impl From<&str> for MetadataValue {
     }
 }
 
-/// What is said about an event beside its payload: CloudEvents attributes such as `source`,
+/// Attributes of an event beside its payload: CloudEvents attributes such as `source`,
 /// `subject`, `traceparent`.
 ///
 /// A key is 1 to 128 ASCII letters, digits, `_`, `-` or `.`, and none of
@@ -129,7 +130,7 @@ impl From<&str> for MetadataValue {
 pub struct Metadata(BTreeMap<String, MetadataValue>);
 
 impl Metadata {
-    /// Attributes that an [`Event`] or its stream says itself.
+    /// Attributes that an [`Event`] or its stream has fields for.
     pub const RESERVED: [&str; 9] = [
         "data",
         "data_base64",
@@ -161,7 +162,7 @@ impl Metadata {
         Ok(self.0.insert(key, value.into()))
     }
 
-    /// Takes a key out.
+    /// Removes a key.
     pub fn remove(&mut self, key: &str) -> Option<MetadataValue> {
         self.0.remove(key)
     }
@@ -232,7 +233,7 @@ pub struct Event {
     pub content_type: Option<String>,
     /// When it happened, as it was written: no time zone or digit is changed.
     pub time: Option<String>,
-    /// What else is said about it.
+    /// Further attributes.
     pub metadata: Metadata,
     /// The payload's bytes; empty when there is none.
     pub payload: Bytes,
@@ -289,7 +290,7 @@ impl Event {
             return true;
         };
         let essence = content_type.split(';').next().unwrap_or_default().trim();
-        // compared in place: this is asked for every event that is read or written
+        // compared in place: this runs for every event that is read or written
         let suffix = essence.len().checked_sub("/json".len());
         suffix
             .and_then(|at| essence.as_bytes().get(at..))

@@ -43,7 +43,7 @@ macro_rules! name {
             /// The longest that is accepted, in bytes of UTF-8.
             pub const MAX_BYTES: usize = $limit;
 
-            /// Validates the text.
+            /// Validates a text.
             ///
             /// # Errors
             /// `Invalid`, saying what is wrong with it.
@@ -110,10 +110,11 @@ macro_rules! name {
 name!(
     /// What kind of business entity an object is: `order` in `order/123`. Has no `/`.
     ObjectName, "object name", 512,
-    |text| match text.contains('/') {
-        true => Err(Error::invalid(format!("object name has a '/': {text:?}"))),
-        false => Ok(()),
-    }
+    |text| if text.contains('/') {
+Err(Error::invalid(format!("object name has a '/': {text:?}")))
+} else {
+Ok(())
+}
 );
 name!(
     /// Which entity of its kind an object is: `123` in `order/123`. May contain `/`.
@@ -149,7 +150,7 @@ name!(
     Fingerprint, "fingerprint", 512
 );
 name!(
-    /// Who holds a lock or runs a migration: `host:pid:nonce`, for people to read.
+    /// Name of a process in locks and journals: `host:pid:nonce`, for people to read.
     HolderId, "holder", 512
 );
 
@@ -219,7 +220,8 @@ impl From<ObjectId> for String {
 }
 
 impl StreamId {
-    /// The id of an object's first stream: the same in every process, so that two creators meet.
+    /// The id of an object's first stream: the same in every process, so that concurrent creators
+    /// agree.
     pub fn first(object: &ObjectId) -> Self {
         let mut hash = blake3::Hasher::new_derive_key("esm stream id v1 first");
         hash.update(object.to_string().as_bytes());
@@ -310,14 +312,14 @@ random_id!(
     MigrationId
 );
 random_id!(
-    /// Identity of a command that a migration is given from outside.
+    /// Identity of a command to a migration.
     CommandId
 );
 
 /// A stream in a store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamRef {
-    /// The store's random id, from its marker: names of buckets lie, ids do not.
+    /// The store's random id, from its marker. It survives renaming the bucket.
     pub store: StoreId,
     /// The stream in that store.
     pub stream: StreamId,

@@ -1,4 +1,4 @@
-//! Progress, told to callbacks that can neither stall nor fail a migration.
+//! Progress for callbacks that can neither stall nor fail a migration.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use crate::clock::Environment;
 /// Receives progress.
 pub(crate) type ProgressCallback<P> = Arc<dyn Fn(&P) + Send + Sync>;
 
-/// Who wants to know about progress, and how often: of a migration, unless said otherwise.
+/// The callbacks that receive progress, and how often. Defaults to the progress of a migration.
 pub struct ProgressOptions<P> {
     every: Option<Duration>,
     callbacks: Vec<ProgressCallback<P>>,
@@ -40,14 +40,15 @@ impl<P> Clone for ProgressOptions<P> {
 }
 
 impl<P> ProgressOptions<P> {
-    /// At most once in this time; 200 ms unless told.
+    /// Shortest time between two notifications. Defaults to 200 ms.
     #[must_use]
     pub fn every(mut self, every: Duration) -> Self {
         self.every = Some(every);
         self
     }
 
-    /// Called with the first progress, then now and then with the newest, and with the last.
+    /// Called with the first progress, then with the newest at most once per interval, and with the
+    /// last.
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(&P) + Send + Sync + 'static) -> Self {
         self.callbacks.push(Arc::new(callback));
@@ -72,7 +73,7 @@ impl<P> fmt::Debug for ProgressOptions<P> {
     }
 }
 
-/// Progress that says when it was.
+/// Progress with a time.
 pub(crate) trait Stamped: Clone + fmt::Debug + Send + 'static {
     /// Writes into it when it was, and how long the run had taken.
     fn stamp(&mut self, at: Timestamp, elapsed: Duration);
@@ -121,7 +122,7 @@ impl<P: Stamped> Reporter<P> {
     /// How long the end of a run waits for callbacks that are still running.
     const PATIENCE: Duration = Duration::from_secs(1);
 
-    /// Tells the first progress.
+    /// Starts with the first progress and notifies the callbacks of it.
     pub(crate) fn begin(
         options: ProgressOptions<P>,
         environment: &Environment,
@@ -146,7 +147,7 @@ impl<P: Stamped> Reporter<P> {
         reporter
     }
 
-    /// Changes the progress and tells it, unless it was told just now.
+    /// Updates the progress and notifies the callbacks, rate-limited.
     pub(crate) fn update(&self, change: impl FnOnce(&mut P)) {
         let now = self.environment.clock.monotonic();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,14 +161,17 @@ impl<P: Stamped> Reporter<P> {
         self.stamp(&mut state.progress, now);
         let first = state.last_sent.is_none();
         state.last_sent = Some(now);
-        mailbox.post(|slots| match first {
-            true => slots.first = Some(state.progress.clone()),
-            false => slots.newest = Some(state.progress.clone()),
+        mailbox.post(|slots| {
+            if first {
+                slots.first = Some(state.progress.clone())
+            } else {
+                slots.newest = Some(state.progress.clone())
+            }
         });
     }
 
-    /// Tells the last progress, changed like this, and waits a little for the callbacks to have seen
-    /// it.
+    /// Updates the progress a last time, notifies the callbacks, and waits a little until they have
+    /// received it.
     pub(crate) async fn end(&self, change: impl FnOnce(&mut P)) -> CallbackFaults {
         let Some(mailbox) = &self.mailbox else {
             return CallbackFaults::default();
@@ -198,7 +202,7 @@ impl<P: Stamped> Reporter<P> {
         progress.stamp(self.environment.clock.now(), elapsed);
     }
 
-    /// The newest progress, also where nobody was told.
+    /// The newest progress, whether or not a callback was notified of it.
     pub(crate) fn current(&self) -> P {
         let now = self.environment.clock.monotonic();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,7 +219,7 @@ impl<P: Stamped> Reporter<P> {
 }
 
 impl<P: Stamped> Drop for Reporter<P> {
-    /// A run that is dropped tells nothing more; its thread ends.
+    /// A run that is dropped notifies nobody any more; its thread ends.
     fn drop(&mut self) {
         if let Some(mailbox) = &self.mailbox {
             mailbox.post(|slots| slots.finished = true);
@@ -236,7 +240,7 @@ impl<P: Stamped> Mailbox<P> {
             changed: Condvar::new(),
         });
         let receiver = Arc::clone(&mailbox);
-        // without the thread nothing is told; a migration does not fail for that
+        // without the thread there are no notifications; a migration does not fail for that
         let _ = std::thread::Builder::new()
             .name("esm-progress".to_owned())
             .spawn(move || receiver.run(&options));

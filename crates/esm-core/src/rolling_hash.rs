@@ -1,4 +1,4 @@
-//! A hash over all events of a stream that can be saved and gone on with.
+//! A hash over all events of a stream that can be saved and continued.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl RollingHash {
         field(&event.schema_version.0.to_le_bytes());
         for optional in [&event.content_type, &event.time] {
             match optional {
-                // the marker byte keeps an absent field apart from an empty one
+                // the marker byte distinguishes an absent field from an empty one
                 None => field(&[0]),
                 Some(text) => {
                     field(&[1]);

@@ -8,7 +8,7 @@ use crate::id::{ObjectId, StreamRef};
 use crate::object::{Documents, ObjectDocument};
 use crate::store::{CellKind, Close, EventStore, EventStoreExt as _, Stores, Tail, other_place};
 
-/// A stream followed to where it goes on.
+/// A stream, followed to the end of its chain.
 #[derive(Debug, Clone)]
 pub struct ChainEnd {
     /// The Closes on the way, each with the stream that it closed, oldest first.
@@ -23,7 +23,7 @@ pub struct ChainEnd {
 ///
 /// # Errors
 /// - `UnknownStore` when a Close names a stream that is not here, or whose first cell does not name
-///   the closed one and the migration (R13).
+///   the closed one and the migration ([R13](crate::protocol#r13)).
 /// - `Corrupt` when a stream is met twice.
 pub async fn follow_in(stores: &Stores, from: StreamRef) -> Result<ChainEnd> {
     let mut closes = Vec::new();
@@ -33,7 +33,7 @@ pub async fn follow_in(stores: &Stores, from: StreamRef) -> Result<ChainEnd> {
         let store = stores.of(&stream)?;
         if !met.insert(stream.clone()) {
             return Err(Error::corrupt(format!(
-                "a chain of closed streams is a circle at {stream}"
+                "chain of closed streams is a circle: {stream}"
             )));
         }
         let tail = store.tail(&stream.stream).await?;
@@ -57,8 +57,9 @@ pub async fn follow_in(stores: &Stores, from: StreamRef) -> Result<ChainEnd> {
     }
 }
 
-/// R13: a Close is followed only where the target says that it comes from there. So does the target
-/// of a restore, whose origin names the stream that it takes the place of.
+/// Checks that a target's first cell names the closed stream, without which a Close is not followed
+/// ([R13](crate::protocol#r13)). The first cell of a restore's target names the stream that it
+/// replaces.
 ///
 /// # Errors
 /// `UnknownStore`.
@@ -80,8 +81,9 @@ pub(crate) async fn ensure_continues(
     }
 }
 
-/// Loads an object's document and the end of its chain; a document that names a closed stream is
-/// made to name the chain's end, keeping every other field (R12). For appenders and migrators.
+/// Loads an object's document and the end of its chain; where the document names a closed stream,
+/// makes it name the chain's end and keeps every other field ([R12](crate::protocol#r12)). For
+/// appenders and migrators.
 ///
 /// # Errors
 /// `NotFound` for an unknown object; `Deleted` for one that was deleted; those of [`follow_in`].
@@ -102,7 +104,7 @@ pub async fn help(
     Ok((document, end))
 }
 
-/// Applies all Closes that a document has not followed yet; tells whether there were any.
+/// Applies all Closes that a document has not followed yet. Returns whether there were any.
 pub(crate) fn follow_all(document: &mut ObjectDocument, end: &ChainEnd) -> bool {
     let mut changed = false;
     for (closed, close) in &end.closes {
@@ -111,7 +113,7 @@ pub(crate) fn follow_all(document: &mut ObjectDocument, end: &ChainEnd) -> bool 
     changed
 }
 
-/// Answers `Deleted` for a chain that ends in a Close to nothing (R23).
+/// Refuses a chain that ends in a Close to nothing ([R23](crate::protocol#r23)).
 ///
 /// # Errors
 /// `Deleted`.
@@ -119,14 +121,15 @@ pub(crate) fn refuse_deleted(object: &ObjectId, end: &ChainEnd) -> Result<()> {
     match end.tail.close() {
         Some(_) => Err(Error::new(
             ErrorKind::Deleted,
-            format!("the object was deleted: {object}"),
+            format!("object was deleted: {object}"),
         )),
         None => Ok(()),
     }
 }
 
 /// The control cells of a stream up to a tail, newest first: follows the chain that every cell
-/// carries, so it costs one read for each control cell and none where there is none (R4).
+/// carries, so it costs one read for each control cell and none where there is none
+/// ([R4](crate::protocol#r4)).
 ///
 /// # Errors
 /// `Corrupt` when the chain is broken.

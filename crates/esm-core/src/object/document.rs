@@ -15,7 +15,7 @@ use crate::store::{
     change_record,
 };
 
-/// What is known of an object: its active stream and its terminated ones.
+/// The record of an object: its active stream and its terminated ones.
 ///
 /// Derived from the streams and corrected by them: where a Close and the document disagree, the
 /// stream decides.
@@ -42,7 +42,7 @@ pub struct TerminatedStream {
     pub stream: StreamRef,
     /// N: number of its events.
     pub events: Revision,
-    /// Where it goes on.
+    /// The stream that continues it.
     pub continuation: StreamRef,
     /// M: number of events that the continuation had at the Close.
     pub continuation_events: Revision,
@@ -59,11 +59,11 @@ pub struct TerminatedStream {
     /// Its archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<BackupHandle>,
-    /// The user's own words.
+    /// User metadata.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// The reverse migrations that copy from it and keep it from being deleted (R18): each until it
-    /// has ended.
+    /// The reverse migrations that copy from it and keep it from being deleted
+    /// ([R18](crate::protocol#r18)): each until it has ended.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub pins: BTreeSet<MigrationId>,
     /// Fields of newer versions and of users; kept as they are.
@@ -100,14 +100,39 @@ impl ObjectDocument {
         terminated.unwrap_or(&self.active)
     }
 
-    /// The entry of a terminated stream.
-    pub fn terminated(&self, stream: &StreamRef) -> Option<&TerminatedStream> {
-        self.terminated.iter().rev().find(|t| &t.stream == stream)
+    /// The depth of the active stream in the object's chain of Closes.
+    pub fn generation(&self) -> usize {
+        self.terminated.len()
     }
 
-    /// Follows a Close of the active stream: the target becomes active and the closed stream gets
-    /// a minimal entry; every other field stays (R12). Answers `false` and changes nothing when
-    /// `closed` is not the active stream or the Close ends the object.
+    /// The entry of a terminated stream.
+    pub fn terminated(&self, stream: &StreamRef) -> Option<&TerminatedStream> {
+        self.terminated
+            .iter()
+            .rfind(|entry| entry.stream == *stream)
+    }
+
+    /// As [`terminated`](Self::terminated), to be changed.
+    pub fn terminated_mut(&mut self, stream: &StreamRef) -> Option<&mut TerminatedStream> {
+        let mut entries = self.terminated.iter_mut();
+        entries.rfind(|entry| entry.stream == *stream)
+    }
+
+    /// The entry of the stream that a migration closed.
+    pub fn closed_by(&self, migration: MigrationId) -> Option<&TerminatedStream> {
+        let mut entries = self.terminated.iter();
+        entries.find(|entry| entry.migration == migration)
+    }
+
+    /// The entry of the stream that a stream continues.
+    pub fn continued_by(&self, stream: &StreamRef) -> Option<&TerminatedStream> {
+        let mut entries = self.terminated.iter();
+        entries.rfind(|entry| entry.continuation == *stream)
+    }
+
+    /// Follows a Close of the active stream: the target becomes active and the closed stream gets a
+    /// minimal entry; every other field stays ([R12](crate::protocol#r12)). Returns `false` and
+    /// changes nothing when `closed` is not the active stream or the Close ends the object.
     pub fn follow(&mut self, closed: &StreamRef, close: &Close) -> bool {
         let Some(target) = &close.target else {
             return false;
@@ -115,9 +140,10 @@ impl ObjectDocument {
         if &self.active != closed {
             return false;
         }
-        let reason = match close.continues {
-            true => TerminationReason::Migrated,
-            false => TerminationReason::Restored,
+        let reason = if close.continues {
+            TerminationReason::Migrated
+        } else {
+            TerminationReason::Restored
         };
         self.terminated.push(TerminatedStream {
             stream: closed.clone(),
@@ -187,12 +213,12 @@ impl Documents {
             .await
     }
 
-    /// Loads a document, changes it and writes the next version, again whenever another was
-    /// faster. The change says whether there is anything to write; it is called once for each try.
-    /// Answers the document as it stands afterwards.
+    /// Loads a document, changes it and writes the next version, again whenever a concurrent change
+    /// won. `change` returns whether there is anything to write; it is called once for each
+    /// attempt. Returns the document as it is afterwards.
     ///
     /// # Errors
-    /// As [`load`](Self::load); `Unavailable` when others were faster every time.
+    /// As [`load`](Self::load); `Unavailable` when concurrent changes won every time.
     pub async fn update(
         &self,
         object: &ObjectId,
@@ -201,15 +227,16 @@ impl Documents {
         let key = RecordKey::Document(object.clone());
         change_record(&*self.records, &key, |found: Option<ObjectDocument>| {
             let mut document = found.ok_or_else(|| unknown(object))?;
-            Ok(match change(&mut document) {
-                true => RecordChange::Write(document),
-                false => RecordChange::Keep(document),
+            Ok(if change(&mut document) {
+                RecordChange::Write(document)
+            } else {
+                RecordChange::Keep(document)
             })
         })
         .await
     }
 
-    /// The objects that have a document, each once, as they come.
+    /// The objects that have a document, each once, in no particular order.
     pub fn objects(
         &self,
         name: Option<ObjectName>,

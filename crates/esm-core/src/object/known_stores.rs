@@ -1,4 +1,4 @@
-//! The stores that streams of a home store may go on in (R13).
+//! The stores that streams of a home store may continue in ([R13](crate::protocol#r13)).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use crate::error::Result;
 use crate::id::StoreId;
 use crate::store::{RecordChange, RecordKey, Records, RecordsExt as _, change_record};
 
-/// The ids of the other stores that streams of a home store may go on in. They are only ever added:
+/// The ids of the other stores that streams of a home store may continue in. Ids are only added:
 /// a stream that went there stays there.
 ///
-/// A migration to another store adds it before anything is copied, so an application can be asked
-/// whether it knows them all before the first stream moves.
+/// A migration to another store adds it before anything is copied, so an application can check
+/// that it knows them all before the first stream moves.
 #[derive(Debug, Clone)]
 pub struct KnownStores {
     records: Arc<dyn Records>,
@@ -45,16 +45,17 @@ impl KnownStores {
     /// Adds a store; one that is there already costs a read.
     ///
     /// # Errors
-    /// `Unavailable`, also when others changed the list every time; `Corrupt`.
+    /// `Unavailable`, also when concurrent changes won every time; `Corrupt`.
     ///
     /// # Idempotence
     /// May be repeated.
     pub async fn add(&self, store: StoreId) -> Result<()> {
         let added = change_record(&*self.records, &RecordKey::KnownStores, |list| {
             let mut list: List = list.unwrap_or_default();
-            Ok(match list.stores.insert(store) {
-                true => RecordChange::Write(list),
-                false => RecordChange::Keep(list),
+            Ok(if list.stores.insert(store) {
+                RecordChange::Write(list)
+            } else {
+                RecordChange::Keep(list)
             })
         });
         added.await.map(drop)

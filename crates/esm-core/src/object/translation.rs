@@ -1,11 +1,11 @@
-//! Where a position in an older stream lies now.
+//! Translating a position in an older stream to the active one.
 
 use crate::event::{Position, Revision};
 use crate::id::{StreamId, StreamRef};
 use crate::object::ChainEnd;
 use crate::store::Close;
 
-/// Where a position lies now.
+/// The present place of a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Translation {
     /// In the stream at the end of the chain.
@@ -18,18 +18,18 @@ pub enum Translation {
         /// The event's revision there.
         revision: Revision,
     },
-    /// Nowhere: a restored backup took the stream's place, and a position at its end or beyond
-    /// means nothing in what was restored (R19).
+    /// Nowhere: a restored backup replaced the stream, and a position at its end or beyond has no
+    /// counterpart in the restored events ([R19](crate::protocol#r19)).
     Replaced(Close),
 }
 
 impl ChainEnd {
-    /// Where a position lies now; nothing when the stream is none of this chain.
+    /// Where a position is now; nothing when the stream is not part of this chain.
     ///
     /// A position before the end N of a closed stream is history. One at N or beyond goes over to
-    /// the continuation: (S, N + x) is (T, M + x), and so on along the chain. So one that copies
-    /// events from elsewhere, the k-th event to revision k, finds where the k-th stands, or where
-    /// it would have to be appended, although the object was migrated meanwhile.
+    /// the continuation: (S, N + x) is (T, M + x), and so on along the chain. So a program that
+    /// imports events, the k-th event to revision k, finds the place of the k-th event, or the
+    /// place to append it at, although the object was migrated meanwhile.
     pub fn translate(&self, stream: &StreamId, revision: Revision) -> Option<Translation> {
         let begins = |(closed, _): &(StreamRef, Close)| closed.stream == *stream;
         let met = self.closes.iter().position(begins);
@@ -57,8 +57,8 @@ impl ChainEnd {
         }))
     }
 
-    /// Where an expected position lies now, if what is expected can be said there: all of each
-    /// closed stream was known, and the next goes on where it ended (R8).
+    /// The present revision of an expected position, if the expectation carries over: all of each
+    /// closed stream was known, and the next continues where it ended ([R8](crate::protocol#r8)).
     pub fn carry(&self, mut revision: Revision) -> Option<Revision> {
         for (_, close) in &self.closes {
             if !close.continues || revision != close.events {

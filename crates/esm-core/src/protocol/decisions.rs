@@ -1,6 +1,6 @@
-//! What to do next about one attempt: a pure function of what the streams show.
+//! The next action of one attempt: a pure function of what the streams show.
 //!
-//! The driver looks at the world, asks here, does the one thing it is told, and looks again. So a
+//! The driver observes the streams, calls [`next`], does that one action, and observes again. So a
 //! crash at any point needs no special case, and neither does a second migrator.
 
 use crate::event::Revision;
@@ -8,32 +8,32 @@ use crate::id::StreamRef;
 use crate::store::Close;
 
 /// What the streams and the document show of one attempt. The target's tail was read before the
-/// source's (R1).
+/// source's ([R1](crate::protocol#r1)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
     /// The target of this attempt.
     pub target: StreamRef,
     /// The Close of the source, if there is one.
     pub close: Option<Close>,
-    /// Whether a Fence naming the target stands in the source.
+    /// Whether the source contains a Fence that names the target.
     pub fenced: bool,
     /// Number of events in the source.
     pub source_events: Revision,
-    /// What the target looks like.
+    /// The observed state of the target.
     pub target_state: TargetState,
     /// Number of source events that were compared with the target so far.
     pub compared: Revision,
-    /// What this run has verified, if it has: all was compared, and the checks passed.
+    /// What this run has verified: present once everything was compared and the checks passed.
     pub verified: Option<Verified>,
     /// Whether the document still names the source as active.
     pub document_names_source: bool,
-    /// Source events that the last round before a Close may have to copy and compare. What is more
-    /// is caught up with before, while writers go on; so the time in which a writer can make the
-    /// Close fail does not grow with the stream.
+    /// Most source events that the last round before a Close copies and compares. A larger lag is
+    /// reduced first, while writers continue. So the time in which a writer can make the Close fail
+    /// does not grow with the stream.
     pub final_round: u64,
 }
 
-/// What a target looks like.
+/// The observed state of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetState {
     /// It has no cell.
@@ -44,11 +44,12 @@ pub enum TargetState {
         cursor: Revision,
         /// Number of its own events.
         events: Revision,
-        /// Whether its first cell says what this attempt would write there: source, migration,
+        /// Whether its first cell has what this attempt would write there: source, migration,
         /// attempt and fingerprint.
         ours: bool,
     },
-    /// Its last cell has no cursor: applications write to it, so somebody has closed the source.
+    /// Its last cell has no cursor: applications write to it, so another process has closed the
+    /// source.
     Live,
 }
 
@@ -61,7 +62,7 @@ pub struct Verified {
     pub target_events: Revision,
 }
 
-/// The one thing to do next.
+/// The next action of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Copy from this source event on.
@@ -81,22 +82,24 @@ pub enum Action {
         /// M.
         target_events: Revision,
     },
-    /// The pivot is behind us: make the document follow.
+    /// The pivot is passed: make the document follow.
     FollowClose,
-    /// The pivot is behind us and the document follows: close the books.
+    /// The pivot is passed and the document follows: close the books.
     CloseBooks,
-    /// The source was closed to another stream: help that one, discard the own target (R5).
+    /// The source was closed to another stream: help that migration, discard the own target
+    /// ([R5](crate::protocol#r5)).
     Superseded,
     /// This attempt was fenced by its own migration: count it and begin the next.
     NextAttempt,
     /// The target was begun with another transformation or another origin: fence it, begin the
-    /// next attempt (R3).
+    /// next attempt ([R3](crate::protocol#r3)).
     FenceAttempt,
-    /// What was seen of the target is newer than what was seen of the source: look again (R1).
+    /// The target was observed at a later state than the source: observe both again
+    /// ([R1](crate::protocol#r1)).
     LookAgain,
 }
 
-/// What to do next about an attempt.
+/// Returns the next action of an attempt.
 pub fn next(observed: &Observed) -> Action {
     if let Some(close) = &observed.close {
         return after_close(observed, close);
@@ -139,30 +142,31 @@ fn before_close(observed: &Observed, cursor: Revision, events: Revision) -> Acti
         source_events: observed.source_events,
         target_events: events,
     };
-    match observed.verified == Some(wanted) {
-        true => Action::Close {
+    if observed.verified == Some(wanted) {
+        Action::Close {
             source_events: cursor,
             target_events: events,
-        },
-        false => Action::Verify { to: cursor },
+        }
+    } else {
+        Action::Verify { to: cursor }
     }
 }
 
-/// The one thing to do next when an attempt is to be undone (R17).
+/// The next action of an undo ([R17](crate::protocol#r17)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UndoAction {
-    /// The pivot is behind us: an undo is refused, only forward is left.
+    /// The pivot is passed: the undo is refused, and the migration can only be completed.
     Refuse,
     /// The source was closed to another stream, which already keeps ours from ever being closed
     /// to: discard the own target.
     DiscardSuperseded,
     /// Append a Fence naming the target to the source, at the tail that was observed.
     Fence,
-    /// A Fence stands: discard the target.
+    /// The source is fenced: discard the target.
     Discard,
 }
 
-/// What to do next when an attempt is to be undone.
+/// Returns the next action of the undo of an attempt.
 pub fn undo(close: Option<&Close>, fenced: bool, target: &StreamRef) -> UndoAction {
     match close {
         Some(close) if close.target.as_ref() == Some(target) => UndoAction::Refuse,
@@ -179,10 +183,10 @@ pub(crate) enum Undone {
     RolledBack,
     /// Another migration had closed the source already; the own target was discarded.
     Superseded,
-    /// The source is open, but the store cannot fence it: the target is kept for ever, because a
+    /// The source is open, but the store cannot fence it: the target is kept permanently, because a
     /// paused holder may still close to it.
     Abandoned,
-    /// The pivot is behind: nothing is undone, only forward is left.
+    /// The pivot is passed: nothing is undone, and the migration can only be completed.
     TooLate,
 }
 

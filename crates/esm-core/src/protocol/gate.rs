@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct CutoverOptions {
     /// When.
     pub mode: CutoverMode,
-    /// Closes that writers may be faster than before it is given up; the source is untouched then.
+    /// Close attempts lost to concurrent appends before giving up; the source is untouched then.
     pub attempts: u64,
-    /// The time after the first attempt, after which it is given up too.
+    /// Time after the first attempt before giving up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub give_up_after: Option<Duration>,
 }
@@ -35,29 +35,30 @@ pub enum CutoverMode {
     /// At once.
     #[default]
     Automatic,
-    /// When it is told so. Until then it catches up and compares what comes.
+    /// On command. Until then the migration copies and compares what is appended.
     Manual {
         /// How long it waits, once it is ready.
         max_wait: Option<Duration>,
     },
-    /// In a window of time, or when it is told so before.
+    /// In a window of time, or on command before it.
     At {
         /// The begin of the window.
         from: Timestamp,
-        /// Its end: who has not cut over by then stops.
+        /// Its end: a migration that has not cut over by then stops.
         until: Option<Timestamp>,
     },
 }
 
 impl CutoverOptions {
-    /// Waits to be told, for ever unless [limited](Self::max_wait).
+    /// Waits for the cutover command. Defaults to unlimited; see [`max_wait`](Self::max_wait).
     #[must_use]
     pub fn manual(mut self) -> Self {
         self.mode = CutoverMode::Manual { max_wait: None };
         self
     }
 
-    /// Waits to be told, this long once it is ready; then it stops, with the source untouched.
+    /// Waits for the cutover command at most this long once it is ready; then it stops, with the
+    /// source untouched.
     #[must_use]
     pub fn max_wait(mut self, wait: Duration) -> Self {
         let max_wait = Some(wait);
@@ -80,14 +81,14 @@ impl CutoverOptions {
         self
     }
 
-    /// How many Closes writers may be faster than.
+    /// Close attempts lost to concurrent appends before giving up.
     #[must_use]
     pub fn attempts(mut self, attempts: u64) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// How long it is tried to be faster than the writers.
+    /// Time to retry the Close against concurrent appends before giving up.
     #[must_use]
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.give_up_after = Some(time);
@@ -123,7 +124,7 @@ pub(crate) fn gate(mode: CutoverMode, told: bool, now: Timestamp, ready_for: Dur
         _ if told => Gate::Open,
         CutoverMode::Automatic => Gate::Open,
         CutoverMode::Manual { max_wait } if max_wait.is_some_and(|most| ready_for >= most) => {
-            Gate::TooLate("nobody told it to cut over in time".to_owned())
+            Gate::TooLate("no cutover command arrived in time".to_owned())
         }
         CutoverMode::Manual { .. } => Gate::Wait("the command to cut over".to_owned()),
         CutoverMode::At { from, .. } if now < from => {

@@ -1,10 +1,10 @@
-//! The phases that applications see, and the only ways between them (R20).
+//! The phases that applications see, and the transitions between them ([R20](crate::protocol#r20)).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where an object stands in its migration, as far as readers and writers need to know.
+/// The progress of an object's migration, as far as readers and writers act on it.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -61,9 +61,9 @@ pub enum PhaseSignal {
     Undo,
 }
 
-/// A signal that has no place in a phase.
+/// A signal that a phase does not permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no way from phase {phase:?} by signal {signal:?}")]
+#[error("no transition from phase {phase:?} by signal {signal:?}")]
 pub struct Illegal {
     /// The phase it was in.
     pub phase: MigrationPhase,

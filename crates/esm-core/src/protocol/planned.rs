@@ -1,4 +1,4 @@
-//! What a migration is to do: the durable part of its plan.
+//! The durable part of a migration's plan.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ pub enum OnFailure {
     /// Finish what is under way, begin nothing more.
     #[default]
     Stop,
-    /// Go on with the others; the report names the failures, and the whole is no success.
+    /// Continue with the others; the report names the failures, and the migration fails as a whole.
     Continue,
 }
 
@@ -84,8 +84,8 @@ pub struct CopyOptions {
     /// Whether to stop at the first event that fails. If not, failures are collected to the end of
     /// the stream, and then it stops all the same.
     pub fail_fast: bool,
-    /// Most source events that are left to copy and compare when the source is to be closed. More
-    /// are caught up with before, while writers go on.
+    /// Most source events that are left to copy and compare when the source is to be closed. A
+    /// larger lag is reduced first, while writers continue.
     #[serde(default = "final_round", skip_serializing_if = "is_final_round")]
     pub final_round: u64,
 }
@@ -139,12 +139,12 @@ impl Default for BulkOptions {
 pub struct BookClosing {
     /// Write and verify an archive of the closed stream, like this.
     pub archive: Option<BackupSettings>,
-    /// The user's own words for the terminated stream.
+    /// User metadata of the terminated stream.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What a migration does, as its journal keeps it. Whoever resumes it does exactly this.
+/// What a migration does, as its journal stores it. A process that resumes it does exactly this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedMigration {
     /// The migration.
@@ -172,8 +172,8 @@ pub struct PlannedMigration {
     pub copy: CopyOptions,
     /// How several objects are migrated.
     pub bulk: BulkOptions,
-    /// What becomes of appends of the schemas that this migration retires; where nobody said it,
-    /// they are refused (R11).
+    /// What becomes of appends of the schemas that this migration retires; defaults to
+    /// refusing them ([R11](crate::protocol#r11)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_retired: Option<OnRetired>,
     /// When a source that is ready may be closed.
@@ -199,10 +199,10 @@ pub struct PlannedMigration {
     /// The migration that this one reverses, if it is the undo of one after its pivot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverses: Option<Reverses>,
-    /// What was said beforehand of undoing this one after its pivot.
+    /// What the plan says of undoing this one after its pivot.
     #[serde(default, skip_serializing_if = "is_default")]
     pub way_back: WayBack,
-    /// The user's own words; the command line keeps here what it needs to resume.
+    /// User metadata; the command line keeps here what it needs to resume.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }

@@ -1,4 +1,4 @@
-//! What a plan says of a way back, and of what it reverses.
+//! What a plan says of its reversal, and of the migration that it reverses.
 
 use std::time::Duration;
 
@@ -32,13 +32,13 @@ impl Reverses {
     }
 }
 
-/// What is said beforehand of undoing a migration after its pivot.
+/// What the plan says of undoing a migration after its pivot.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WayBack {
     /// The transformation from the new schemas to the old ones that its plan was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down: Option<Fingerprint>,
-    /// How long after its end it can be undone; for ever if it is absent.
+    /// How long after its end it can be undone; absent means unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Duration>,
 }

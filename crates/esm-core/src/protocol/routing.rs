@@ -16,7 +16,7 @@ pub struct RoutingEntry {
     /// The migration.
     pub migration: MigrationId,
     /// Depth of the source in the object's chain of Closes. An entry whose generation is not the
-    /// active stream's is out of date and ignored (R20).
+    /// active stream's is out of date and ignored ([R20](crate::protocol#r20)).
     pub generation: u64,
     /// The source of the attempt.
     pub source: StreamRef,
@@ -26,7 +26,8 @@ pub struct RoutingEntry {
     pub phase: MigrationPhase,
 }
 
-/// The active migrations that publish phases, and the objects for which they do (R21).
+/// The active migrations that publish phases, and the objects for which they do
+/// ([R21](crate::protocol#r21)).
 ///
 /// What applications poll: per-object entries are read only for objects that it names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ impl PhaseIndex {
         (self.migrations.values()).any(|objects| objects.contains(object))
     }
 
-    /// Adds objects to a migration's; tells whether any was new.
+    /// Adds objects to a migration's. Returns whether any was new.
     pub(crate) fn enlist(&mut self, migration: MigrationId, objects: &[ObjectId]) -> bool {
         if objects.is_empty() {
             return false;
@@ -75,7 +76,7 @@ impl PhaseIndex {
         enlisted.len() > before
     }
 
-    /// Takes objects out of a migration's; tells whether any was there.
+    /// Removes objects from a migration's. Returns whether any was there.
     pub(crate) fn delist(&mut self, migration: MigrationId, objects: &[ObjectId]) -> bool {
         let Some(enlisted) = self.migrations.get_mut(&migration) else {
             return false;
@@ -92,11 +93,12 @@ impl PhaseIndex {
     }
 }
 
-/// What to write next on the way from the entry that stands there to a phase of the attempt that
-/// `begin` describes: pure. Nothing when it is there.
+/// The next entry to write on the way from the present one to a phase of the attempt that `begin`
+/// describes. Nothing when that phase is reached.
 ///
 /// # Errors
-/// As [`RoutingTable::advance_to`](crate::router::RoutingTable::advance_to), but for those of the records.
+/// As [`RoutingTable::advance_to`](crate::router::RoutingTable::advance_to), but for those of the
+/// records.
 pub fn next_entry(
     found: Option<RoutingEntry>,
     begin: &RoutingEntry,

@@ -24,7 +24,7 @@ pub struct Statistics {
     pub failed: u64,
     /// Objects that were undone.
     pub rolled_back: u64,
-    /// Objects whose target is kept for ever, because their store cannot fence a source.
+    /// Objects whose target is kept permanently, because their store cannot fence a source.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub abandoned: u64,
     /// Objects that were created while the migration ran and are in the old schema still.
@@ -37,7 +37,7 @@ pub struct Statistics {
     pub target_bytes: u64,
     /// Data cells written to targets.
     pub cells: u64,
-    /// Attempts to close a source that a writer was faster than.
+    /// Close attempts lost to a concurrent append.
     pub lost_close_attempts: u64,
     /// The longest time from a Close until the document followed.
     #[serde(default)]
@@ -161,7 +161,7 @@ pub struct ObjectReport {
     pub target_bytes: u64,
     /// Data cells that this run wrote to the target.
     pub cells: u64,
-    /// Attempts to close the source that a writer was faster than.
+    /// Close attempts lost to a concurrent append.
     pub lost_close_attempts: u64,
     /// From the Close until the document named the target: writers that came in this time were sent
     /// on by the Close. Zero where an earlier run, or a helper, did a part of it.

@@ -29,7 +29,7 @@ pub enum MigrationStatus {
     /// Undone; the sources are open and active.
     RolledBack,
     /// Undone as far as the store permits: the sources are open and active, and targets are kept
-    /// for ever, because the store cannot fence a source.
+    /// permanently, because the store cannot fence a source.
     Abandoned,
 }
 

@@ -25,22 +25,26 @@ use crate::transform::EventTransformer;
 ///
 /// # Guarantees
 /// 1. An append that knows the object's stream is exactly one write to the storage while no
-///    migration closes it or asks for a mirror (R7).
-/// 2. An append is atomic, and goes on in the target when a migration closes the stream under it
-///    (R8, R9): the caller sees no error that it would not see without the migration, but for
-///    events of a schema that the migration retired, where the plan refuses them and no
-///    transformation is registered (R11).
+///    migration closes it or asks for a mirror ([R7](crate::protocol#r7)).
+/// 2. An append is atomic, and continues in the target when a migration closes the stream under it
+///    ([R8](crate::protocol#r8), [R9](crate::protocol#r9)): the caller sees no error that it would
+///    not see without the migration, but for events of a schema that the migration retired, where
+///    the plan refuses them and no transformation is registered ([R11](crate::protocol#r11)).
 /// 3. An append whose outcome is unknown is settled by reading back before anything else is sent.
-///    Where that fails too, the error carries a token that a retry settles (R10).
+///    Where that fails too, the error carries a token that a retry settles
+///    ([R10](crate::protocol#r10)).
 /// 4. A document that names a closed stream is made to name the chain's end, keeping every other
-///    field (R12). When that fails the append goes on; the next one tries again.
-/// 5. Phases change what is done besides, never what is right: all of this holds with phases of any
-///    age, and without them. A mirror comes after the acknowledgement of the source, at the target's
-///    exact tail, only where the target is complete for exactly what came before, and never first;
-///    what becomes of it is only counted (R16). It holds an append up by at most its deadline.
+///    field ([R12](crate::protocol#r12)). When that fails the append continues; the next one tries
+///    again.
+/// 5. Phases affect speed, never correctness: all of this holds with phases of any age, and without
+///    them. A mirror comes after the acknowledgement of the source, at the target's exact tail,
+///    only where the target is complete for exactly what came before, and never first; what becomes
+///    of it is only counted ([R16](crate::protocol#r16)). It holds an append up by at most its
+///    deadline.
 /// 6. An append to an object that is being cut over waits a little first, so that the migrator gets
-///    its turn (R6): half to one and a half of [`PhaseOptions::give_way`], and no longer than
-///    [`PhaseOptions::LONGEST_GIVING_WAY`] after the client heard of the cutover.
+///    its turn ([R6](crate::protocol#r6)): half to one and a half of [`PhaseOptions::give_way`],
+///    and no longer than [`PhaseOptions::LONGEST_GIVING_WAY`] after the client learned of the
+///    cutover.
 ///
 /// A handle: clones share what they remember of the objects' streams, the phases and the counts.
 ///
@@ -79,7 +83,7 @@ pub struct ObjectClient {
 }
 
 impl ObjectClient {
-    /// Number of objects whose streams a client remembers unless told otherwise.
+    /// Default number of objects whose streams a client remembers.
     pub const REMEMBERED: usize = 8192;
 
     /// Writes to these records and event stores; new objects begin in the home store.
@@ -127,9 +131,10 @@ impl ObjectClient {
 
     /// Registers the transformation of a migration, known by its fingerprint. Any number may be.
     ///
-    /// Needed to mirror (R16), to compare or complete dual reads (R15), and to transform the
-    /// appends of code that knows only the old schemas (R11). For an application whose code is that
-    /// old: events of new schemas are never transformed.
+    /// Needed to mirror ([R16](crate::protocol#r16)), to compare or complete dual reads
+    /// ([R15](crate::protocol#r15)), and to transform the appends of code that knows only the old
+    /// schemas ([R11](crate::protocol#r11)). For an application whose code is that old: events of
+    /// new schemas are never transformed.
     #[must_use]
     pub fn with_transformer(mut self, transformer: Arc<dyn EventTransformer>) -> Self {
         let known = Arc::unwrap_or_clone(self.transformers);
@@ -138,8 +143,8 @@ impl ObjectClient {
     }
 
     /// Takes part in the phases of migrations: polls the index of those that publish them, off the
-    /// path of appends and reads, and reads the entries of the objects that it names and this client
-    /// uses. Polling ends with the last clone of the client.
+    /// path of appends and reads, and reads the entries of the objects that it names and this
+    /// client uses. Polling ends with the last clone of the client.
     ///
     /// Without it nothing is lost but speed: a cutover finds more left to copy, and competes with
     /// the writers.
@@ -190,7 +195,7 @@ impl ObjectClient {
     }
 
     /// An object's document and the end of its chain. A document that has fallen behind is helped
-    /// (R12).
+    /// ([R12](crate::protocol#r12)).
     ///
     /// # Errors
     /// As [`ObjectReader::load`].
@@ -236,12 +241,12 @@ impl ObjectClient {
     ///
     /// # Guarantees
     /// 1. Every event at or after the position comes exactly once, in order, also those that are
-    ///    appended meanwhile, and over every migration: at a Close it goes on where the target
-    ///    goes on (R14), as [`read`](Self::read) does.
-    /// 2. It looks again after a pause that grows while nothing comes; see [`TailOptions`]. Each
-    ///    look is one read.
+    ///    appended meanwhile, and over every migration: at a Close it continues in the target
+    ///    ([R14](crate::protocol#r14)), as [`read`](Self::read) does.
+    /// 2. It polls again after a pause that grows while nothing is appended; see [`TailOptions`].
+    ///    Each poll is one read.
     /// 3. While the storage is unavailable it waits, a bounded number of times. After an error it
-    ///    has ended; to go on, begin another at the [next](RecordedEvent::next) position of the
+    ///    has ended; to continue, begin another at the [next](RecordedEvent::next) position of the
     ///    last event.
     ///
     /// # Errors

@@ -1,18 +1,17 @@
 //! What applications use: read an object's events and append to it, through any migration.
 //!
 //! An [`ObjectReader`] loads and reads and never writes. An [`ObjectClient`] also creates objects
-//! and appends, and on its way helps a migrator that died between closing a stream and saying so in
-//! the object's document. Both go where the streams say: a document, a cache or a configuration
-//! that is out of date costs a request, nothing else.
+//! and appends, and on its way completes the document for a migrator that died between closing a
+//! stream and updating it. Both follow the streams: an outdated document, cache or configuration
+//! costs a request, nothing else.
 //!
-//! Reads and appends speak of [`Position`](crate::event::Position)s, which name the stream: after a
-//! migration the same number means another place. [`ChainEnd::translate`] tells where an older
-//! position lies now.
+//! Reads return and appends expect [`Position`](crate::event::Position)s, which name the stream:
+//! after a migration the same number means another place. [`ChainEnd::translate`] returns where an
+//! older position is now.
 //!
-//! While a migration is on, a client can do more than it must: take part in its
-//! [phases](ObjectClient::with_phases), which makes cutovers shorter, and transform what code
-//! appends that knows only the old schemas ([`ObjectClient::with_transformer`]). What it has done is
-//! [counted](ClientStatistics).
+//! During a migration a client can optionally take part in its [phases](ObjectClient::with_phases),
+//! which makes cutovers shorter, and transform events of old schemas that outdated code appends
+//! ([`ObjectClient::with_transformer`]). [`ClientStatistics`] counts what it did.
 //!
 //! | to | use |
 //! |---|---|

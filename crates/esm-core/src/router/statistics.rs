@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// What a client and its clones have done since it was made.
 ///
-/// Each number is exact. Read while appends are under way, two numbers may be of different moments.
+/// Each number is exact. Read while appends are under way, two numbers may be of different times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct ClientStatistics {
@@ -17,20 +17,20 @@ pub struct ClientStatistics {
     pub failed_appends: u64,
     /// Storage requests that all of them made, reads and writes; mirrors and polling not included.
     pub append_requests: u64,
-    /// Appends that met a Close and went on in its target, each once for every Close that refused
+    /// Appends that met a Close and continued in its target, each once for every Close that refused
     /// its cell.
     pub redirects: u64,
-    /// Documents that this client made follow a Close (R12).
+    /// Documents that this client made follow a Close ([R12](crate::protocol#r12)).
     pub helps: u64,
-    /// Appends that gave way to a cutover (R6).
+    /// Appends that gave way to a cutover ([R6](crate::protocol#r6)).
     pub slowed: u64,
-    /// Cells that were mirrored (R16).
+    /// Cells that were mirrored ([R16](crate::protocol#r16)).
     pub mirrors_written: u64,
     /// Cells that were acknowledged in a phase of dual writes and not mirrored by the rule.
     pub mirrors_skipped: u64,
     /// Mirrors that failed, or took too long: the copier repairs.
     pub mirrors_failed: u64,
-    /// Reads in a phase of dual reads that the target answered (R15).
+    /// Reads in a phase of dual reads that the target served ([R15](crate::protocol#r15)).
     pub dual_reads_target: u64,
     /// Reads in a phase of dual reads that the source answered because the target could not.
     pub dual_reads_source: u64,
@@ -41,7 +41,8 @@ pub struct ClientStatistics {
     /// Shadow reads that could not be compared: the target lagged or changed, the transformation
     /// is not registered, or the deadline passed.
     pub shadow_skipped: u64,
-    /// Appends that were refused because of an event of a retired schema (R11).
+    /// Appends that were refused because of an event of a retired schema
+    /// ([R11](crate::protocol#r11)).
     pub retired_refused: u64,
     /// Events of retired schemas that went through the registered transformation.
     pub retired_transformed: u64,
@@ -49,7 +50,7 @@ pub struct ClientStatistics {
     pub retired_accepted: u64,
     /// Times that the index of migrations was read.
     pub phase_polls: u64,
-    /// Times that phases could not be read: the client goes on with what it knew.
+    /// Times that phases could not be read: the client continues with what it knew.
     pub phase_poll_failures: u64,
 }
 

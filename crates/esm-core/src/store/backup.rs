@@ -57,15 +57,15 @@ pub struct BackupSettings {
     pub content: BackupContent,
     /// How it is compressed.
     pub compression: Compression,
-    /// Until when pruning must leave it alone; absent means for ever.
+    /// Until when pruning must leave it alone; absent means unlimited.
     pub keep_until: Option<Timestamp>,
-    /// The user's own words.
+    /// User metadata.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
 }
 
 impl BackupSettings {
-    /// The same, to be kept this long from now; for ever where nothing is said.
+    /// The same, to be kept this long from now. Defaults to unlimited.
     ///
     /// # Errors
     /// `Invalid` for a time beyond the calendar, and for a compression that does not exist.
@@ -77,11 +77,12 @@ impl BackupSettings {
             self.keep_until = Some(until);
         }
         let Compression::Zstd { level } = self.compression;
-        match (1..=19).contains(&level) {
-            true => Ok(self),
-            false => Err(Error::invalid(format!(
+        if (1..=19).contains(&level) {
+            Ok(self)
+        } else {
+            Err(Error::invalid(format!(
                 "zstd level is not within 1 to 19: {level}"
-            ))),
+            )))
         }
     }
 }
@@ -101,7 +102,7 @@ pub struct BackupDraft {
     pub settings: BackupSettings,
 }
 
-/// One stream in a backup: stands before its events.
+/// One stream in a backup: the header before its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupSection {
     /// The object.
@@ -113,7 +114,7 @@ pub struct BackupSection {
     pub document: Option<ObjectDocument>,
 }
 
-/// What a section turned out to hold: stands after its events.
+/// The counts of a section: the trailer after its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SectionSummary {
     /// Number of events.

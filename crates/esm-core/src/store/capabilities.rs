@@ -55,8 +55,8 @@ pub struct Capabilities {
     /// [`EventStore::discard`](super::EventStore::discard) works.
     pub discard: bool,
     /// [`EventStore::fence`](super::EventStore::fence) works, and a Fence costs no revision that
-    /// applications see. Where not, an undo keeps the target for ever, because a late Close to it
-    /// stays possible, and ends as `Abandoned`.
+    /// applications see. Where not, an undo keeps the target permanently, because a late Close to
+    /// it stays possible, and ends as `Abandoned`.
     pub fence: bool,
     /// Why its streams cannot be moved while they are written to, if so.
     pub shortcoming: Option<Shortcoming>,

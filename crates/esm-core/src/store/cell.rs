@@ -49,7 +49,7 @@ pub struct CellHeader {
     /// The commit id of the cell before it; absent in cell 0.
     pub previous: Option<CommitId>,
     /// The number of the last control cell before it, so that a scan that is resumed can follow
-    /// the chain of control cells instead of starting over (R4).
+    /// the chain of control cells instead of starting over ([R4](crate::protocol#r4)).
     pub last_control: Option<u64>,
     /// Data, Close, Fence or tombstone.
     pub kind: CellKind,
@@ -100,7 +100,7 @@ pub enum CellKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cursor: Option<Revision>,
     },
-    /// Nothing follows: the stream goes on elsewhere.
+    /// Nothing follows: the stream continues elsewhere.
     Close(Close),
     /// An attempt at this source was abandoned: its target can never be closed to.
     Fence(Fence),
@@ -108,7 +108,7 @@ pub enum CellKind {
     Tombstone,
 }
 
-/// Where a migration's target comes from: stands in its first cell (R2).
+/// The origin of a migration's target, stored in its first cell ([R2](crate::protocol#r2)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The source stream.
@@ -120,7 +120,7 @@ pub struct Origin {
     /// The transformation that its events went through.
     pub fingerprint: Fingerprint,
     /// The schemas that the transformation changes or drops, and which must therefore not be
-    /// appended here as they are (R11).
+    /// appended here as they are ([R11](crate::protocol#r11)).
     pub retired: BTreeSet<Schema>,
     /// Of the retired schemas, those that are appended as they are all the same, by the
     /// [policy](OnRetired) of the plan. A reader that does not know this field refuses them.
@@ -139,7 +139,7 @@ impl Origin {
     }
 
     /// The transformation that an event of a retired schema has to go through to be appended here
-    /// (R11): the one that the source's events went through.
+    /// ([R11](crate::protocol#r11)): the one that the source's events went through.
     pub fn appends_through(&self) -> &Fingerprint {
         match &self.restores {
             Some(restores) => &restores.down,
@@ -148,8 +148,9 @@ impl Origin {
     }
 }
 
-/// What the target of a reverse migration restores (R18): it begins with the originals as they were,
-/// and goes on with what came to the source after the migration that is reversed.
+/// What the target of a reverse migration restores ([R18](crate::protocol#r18)): it begins with the
+/// originals as they were, and continues with what was appended after the migration that is
+/// reversed.
 ///
 /// Its cursors and source revisions count both: the first `events` are the originals', the next is
 /// the source's event at revision `source_from`, and so on.
@@ -177,7 +178,7 @@ impl Restores {
 }
 
 /// What becomes of an append of a retired schema where the application has not registered the
-/// transformation (R11).
+/// transformation ([R11](crate::protocol#r11)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnRetired {
@@ -188,22 +189,23 @@ pub enum OnRetired {
     AcceptUnchanged,
 }
 
-/// The last cell of a stream: says where it goes on.
+/// The last cell of a stream: names the stream that continues it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Close {
-    /// The stream that goes on; absent when the object was deleted.
+    /// The stream that continues it; absent when the object was deleted.
     pub target: Option<StreamRef>,
     /// N: number of events that the closed stream has.
     pub events: Revision,
-    /// M: number of events that the target had at that moment.
+    /// M: number of events that the target had at that time.
     pub target_events: Revision,
     /// The migration that closed it.
     pub migration: MigrationId,
-    /// Whether the position (S, N) means the same as (T, M). Not so after a restore (R19).
+    /// Whether the position (S, N) means the same as (T, M). Not so after a restore
+    /// ([R19](crate::protocol#r19)).
     pub continues: bool,
 }
 
-/// Tells a migration that its target must not be closed to.
+/// Forbids a migration to close the source to its target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
     /// The target that is fenced off.

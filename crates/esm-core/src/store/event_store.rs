@@ -155,7 +155,7 @@ pub struct Page {
 ///    that keeps its header's numbers.
 /// 2. Cells are numbered from 0 without gaps; a number, once taken, stays taken, except by
 ///    [`discard`](Self::discard).
-/// 3. A write whose answer was a success is durable, and every later read of any process sees it.
+/// 3. An acknowledged write is durable, and every later read of any process sees it.
 /// 4. Of several writes that expect the same tail, at most one succeeds.
 /// 5. After a Close nothing is ever appended.
 #[async_trait]
@@ -230,29 +230,29 @@ pub trait EventStore: Send + Sync + Debug + 'static {
         fence: Fence,
     ) -> Result<Tail>;
 
-    /// Removes a stream that was never closed to and that no application ever wrote to (R22);
-    /// whether that is so is the caller's to know. Absent is fine.
+    /// Removes a stream that was never closed to and that no application ever wrote to
+    /// ([R22](crate::protocol#r22)); the caller must know that. Succeeds for an absent stream.
     ///
     /// # Errors
     /// `Unsupported` without the [capability](Capabilities::discard).
     ///
     /// # Idempotence
-    /// May be repeated, and goes on where an interrupted one stopped.
+    /// May be repeated, and continues where an interrupted call stopped.
     async fn discard(&self, stream: &StreamId) -> Result<()>;
 }
 
-/// What reading back told about a write with an unknown outcome.
+/// What reading back showed about a write with an unknown outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
     /// It happened: this is the cell's header.
     Mine(Box<CellHeader>),
-    /// Another's cell stands there: it did not happen and never will.
+    /// The number has another writer's cell: it did not happen and never will.
     Lost,
-    /// No cell stands there (yet): the very same write may be sent again.
+    /// The number has no cell yet: the very same write may be sent again.
     Absent,
 }
 
-/// Comfort for users of any [`EventStore`].
+/// Convenience methods of every [`EventStore`].
 #[async_trait]
 pub trait EventStoreExt {
     /// Reads a stream's cells from a place to its end, a page at a time.
@@ -266,7 +266,7 @@ pub trait EventStoreExt {
     /// The cell with this number.
     async fn cell(&self, stream: &StreamId, seq: u64) -> Result<Option<Cell>>;
 
-    /// Finds out what became of a write of this commit at this seq (R10).
+    /// Settles a write of this commit at this seq by reading back ([R10](crate::protocol#r10)).
     async fn settle(&self, stream: &StreamId, seq: u64, commit: CommitId) -> Result<Settled>;
 
     /// Where the stream comes from, if a migration wrote it.
@@ -332,8 +332,7 @@ where
 }
 
 impl Tail {
-    /// Answers what an append at `expected` gets when the stream really ends here: nothing if the
-    /// two agree, else `Closed` or `Conflict`. For implementors.
+    /// Checks that the stream ends at `expected`, for an append there. For implementors.
     ///
     /// # Errors
     /// `Closed` or `Conflict`.

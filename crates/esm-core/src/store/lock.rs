@@ -14,16 +14,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::id::{FencingToken, HolderId, LockName, MigrationId};
 
-/// What to ask a lock for.
+/// A request for a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockRequest {
-    /// Who asks; others can read it.
+    /// The requesting process; others can read it.
     pub holder: HolderId,
     /// How long the lock holds without a renewal.
     pub lease: Duration,
     /// The migration that it is for; others can read it.
     pub migration: Option<MigrationId>,
-    /// When it was asked for; others can read it.
+    /// When it was requested; others can read it.
     pub at: Timestamp,
 }
 
@@ -65,7 +65,7 @@ pub struct LockGrant {
     pub data: Bytes,
 }
 
-/// What came of asking.
+/// The outcome of a request for a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LockAttempt {
     /// The caller holds it now.
@@ -86,10 +86,10 @@ pub trait LockProvider: Send + Sync + Debug + 'static {
     /// The provider's name, for messages.
     fn name(&self) -> &str;
 
-    /// Asks once, without waiting.
+    /// Requests the lock once, without waiting.
     ///
     /// # Idempotence
-    /// After `Ambiguous` the lock may be held by nobody who knows; it then expires.
+    /// After `Ambiguous` the lock may be held without a holder that knows of it; it then expires.
     async fn try_acquire(&self, name: &LockName, request: &LockRequest) -> Result<LockAttempt>;
 
     /// Renews a held lock for another lease.

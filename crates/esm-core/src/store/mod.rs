@@ -1,7 +1,7 @@
 //! What a provider implements: a trait a file.
 //!
-//! The traits are small, so that implementing one is an afternoon's work; the `…Ext` traits give
-//! every implementation the comfort that callers want.
+//! The traits are small, so that one is implemented in an afternoon. The `…Ext` traits add
+//! convenience methods to every implementation.
 
 mod backup;
 mod capabilities;

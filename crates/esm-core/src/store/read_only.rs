@@ -14,7 +14,7 @@ use crate::store::{
 };
 
 fn refused(what: &str) -> Error {
-    Error::unsupported(format!("a read-only store was asked to {what}"))
+    Error::unsupported(format!("store is read-only: cannot {what}"))
 }
 
 /// An event store that refuses every write.

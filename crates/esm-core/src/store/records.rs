@@ -23,11 +23,11 @@ pub enum RecordKey {
     Routing(ObjectId),
     /// The store-wide index of active migrations that publish phases.
     Index,
-    /// The commands that a migration was given from outside, and its answers.
+    /// The commands to a migration from other processes, and its answers.
     Control(MigrationId),
-    /// How far a migration is, for who watches it from outside.
+    /// The progress of a migration, for observers in other processes.
     Progress(MigrationId),
-    /// The other stores that streams of this one may go on in.
+    /// The other stores that streams of this one may continue in.
     KnownStores,
 }
 
@@ -55,7 +55,7 @@ pub struct Record {
 /// # Guarantees
 /// 1. Of several puts of the same number, at most one succeeds.
 /// 2. Versions are numbered from 0 without gaps; a number is never used twice.
-/// 3. A put whose answer was a success is durable, and every later read of any process sees it.
+/// 3. An acknowledged put is durable, and every later read of any process sees it.
 #[async_trait]
 pub trait Records: Send + Sync + Debug + 'static {
     /// The newest version.
@@ -75,11 +75,11 @@ pub trait Records: Send + Sync + Debug + 'static {
     ///
     /// # Idempotence
     /// Not idempotent as seen by the caller: put again after `Ambiguous`, an own earlier success
-    /// may answer `Conflict`; read it back and compare what was to be put.
+    /// may return `Conflict`; read it back and compare what was to be put.
     async fn put(&self, key: &RecordKey, number: u64, body: Bytes) -> Result<()>;
 
-    /// The keys of a collection, each once, in no promised order, as they come: memory does not
-    /// grow with their number. A record that is created meanwhile may be left out.
+    /// The keys of a collection, each once, in no particular order. Memory does not grow
+    /// with their number. A record that is created meanwhile may be left out.
     fn list(&self, collection: RecordCollection) -> BoxStream<'_, Result<RecordKey>>;
 }
 
@@ -130,7 +130,7 @@ impl<R: Records + ?Sized> RecordsExt for R {
     }
 }
 
-/// What a change makes of the newest version of a record.
+/// What becomes of the newest version of a record.
 pub(crate) enum RecordChange<T> {
     /// Write this as the next version.
     Write(T),
@@ -139,11 +139,11 @@ pub(crate) enum RecordChange<T> {
 }
 
 /// Reads the newest version of a record, changes it and writes the next version, again whenever
-/// another was faster or an answer was lost: the next round then finds the change done. The change
-/// is called once for each try. Answers the record as it stands afterwards.
+/// a concurrent change won or a response was lost: the next attempt then finds the change done.
+/// `change` is called once for each attempt. Returns the record as it is afterwards.
 ///
 /// # Errors
-/// Those of the change; `Corrupt`; `Unavailable`, also when others were faster every time.
+/// Those of the change; `Corrupt`; `Unavailable`, also when concurrent changes won every time.
 pub(crate) async fn change_record<T>(
     records: &dyn Records,
     key: &RecordKey,
@@ -171,7 +171,7 @@ where
     }
     Err(Error::new(
         ErrorKind::Unavailable,
-        format!("others changed the record {TRIES} times in a row: {key:?}"),
+        format!("concurrent changes to the record won {TRIES} times in a row: {key:?}"),
     ))
 }
 

@@ -61,9 +61,10 @@ impl Stores {
     }
 
     fn find(&self, store: StoreId) -> Option<&Arc<dyn EventStore>> {
-        match store == self.home.id() {
-            true => Some(&self.home),
-            false => self.others.get(&store),
+        if store == self.home.id() {
+            Some(&self.home)
+        } else {
+            self.others.get(&store)
         }
     }
 
@@ -100,7 +101,7 @@ impl From<Arc<dyn EventStore>> for Stores {
     }
 }
 
-/// The answer to a Close whose target does not say that it comes from there (R13).
+/// The error for a Close whose target does not name the closed stream ([R13](crate::protocol#r13)).
 pub(crate) fn other_place(stream: &StreamRef) -> Error {
     let message =
         format!("the stream does not say that it continues the one closed to it: {stream}");
@@ -111,6 +112,6 @@ pub(crate) fn other_place(stream: &StreamRef) -> Error {
 }
 
 pub(crate) fn unknown(stream: &StreamRef) -> Error {
-    let message = format!("the events go on in a store that is not known here: {stream}");
+    let message = format!("events continue in a store that is not known here: {stream}");
     Error::new(ErrorKind::UnknownStore, message).with_hint(ADD_IT)
 }

@@ -17,7 +17,7 @@ use crate::transform::{EventTransformer, TransformContext, TransformError, Trans
 /// 2. **Upcasters chain**: an output that has another schema than the event it stems from is
 ///    offered again, so that v1→v2 and v2→v3 bring a v1 event to v3, whichever was added first. An
 ///    output of the same schema is final. A chain that comes back to a schema is an error, under
-///    the rule [`CYCLE`](Self::CYCLE), naming the schemas; it never runs for ever.
+///    the rule [`CYCLE`](Self::CYCLE), naming the schemas; it always ends.
 /// 3. The fingerprint is composed of the members', in their order, and of one length however many
 ///    there are.
 /// 4. When all outputs of an event are dropped, the event is dropped under the rule that dropped

@@ -40,7 +40,7 @@ pub(super) fn with_version(source: &Event, version: u32) -> Event {
     }
 }
 
-/// Answers the same, whatever the event.
+/// Returns the same, whatever the event.
 pub(super) fn always(answer: Transformed) -> FunctionTransformer {
     FunctionTransformer::for_all("always", 1, move |_, _| Ok(answer.clone())).unwrap()
 }

@@ -16,8 +16,8 @@ type Function = dyn Fn(&Event, &TransformContext<'_>) -> Result<Transformed, Tra
 /// A transformation from a closure, for given schemas.
 ///
 /// Its identity is declared: the fingerprint is `fn:{id}@{version}`. Raise the version whenever the
-/// closure gives another output than before, or a migration that is resumed goes on with a mixture
-/// that only its verification finds.
+/// closure gives another output than before, or a migration that is resumed continues with a
+/// mixture that only its verification finds.
 ///
 /// For payloads that have a Rust type, see [`typed`](Self::typed).
 ///

@@ -38,11 +38,11 @@ pub struct Ledger {
     /// The first failures.
     #[serde(default)]
     pub failures: Vec<Failure>,
-    /// The schemas of source events that were changed or dropped (R11).
+    /// The schemas of source events that were changed or dropped ([R11](crate::protocol#r11)).
     #[serde(default)]
     pub retired: BTreeSet<Schema>,
     /// The retired schemas that outputs have all the same: old and new code's appends cannot be
-    /// told apart by them (R11).
+    /// distinguished by them ([R11](crate::protocol#r11)).
     #[serde(default)]
     pub reused: BTreeSet<Schema>,
 }
@@ -147,9 +147,10 @@ fn count(rules: &mut BTreeMap<String, u64>, rule: &str, times: u64) {
         *counted += times;
         return;
     }
-    let name = match rules.len() < Ledger::MAX_RULES {
-        true => rule,
-        false => Ledger::OTHER_RULES,
+    let name = if rules.len() < Ledger::MAX_RULES {
+        rule
+    } else {
+        Ledger::OTHER_RULES
     };
     *rules.entry(name.to_owned()).or_default() += times;
 }

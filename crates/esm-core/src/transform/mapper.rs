@@ -22,14 +22,14 @@ pub struct Mapped {
 }
 
 impl Mapped {
-    /// Whether this retires the source event's schema (R11): it was changed or dropped, so an event
-    /// of that schema must not stand in the target as it is.
+    /// Whether this retires the source event's schema ([R11](crate::protocol#r11)): it was changed
+    /// or dropped, so an event of that schema must not stand in the target as it is.
     pub fn retires(&self) -> bool {
         self.fate != Fate::Unchanged
     }
 
     /// Whether an output has this schema, that of the source event, although the event was changed.
-    /// Appends of old and new code then cannot be told apart (R11).
+    /// Appends of old and new code are then indistinguishable ([R11](crate::protocol#r11)).
     pub fn reuses(&self, source: &Schema) -> bool {
         self.retires()
             && self.outputs.iter().any(|output| {
@@ -237,9 +237,10 @@ impl Mapper {
     ) -> Result<Option<Transformed>, TransformError> {
         // a transformer holds no state of ours, so nothing half-changed can be seen after a panic
         catch_unwind(AssertUnwindSafe(|| {
-            match self.transformer.handles(&event.schema()) {
-                true => self.transformer.transform(event, context).map(Some),
-                false => Ok(None),
+            if self.transformer.handles(&event.schema()) {
+                self.transformer.transform(event, context).map(Some)
+            } else {
+                Ok(None)
             }
         }))
         .unwrap_or_else(|panic| Err(TransformError::new(Self::PANIC, panic_message(&*panic))))

@@ -1,13 +1,13 @@
 //! Transformations: what happens to each event on its way from source to target.
 //!
-//! An [`EventTransformer`] is asked by (type, schema version) and turns one event into none, one or
-//! several. Most are a [`FunctionTransformer`]; a [`CompositeTransformer`] picks one of several by
-//! schema and chains upcasters; a [`TransformationPipeline`] applies stages in sequence. Whatever
-//! the transformer, the [`Mapper`] is the one place that applies it: it settles ids, drops and
-//! failures, and the [`Ledger`] counts what came of it.
+//! An [`EventTransformer`] is selected by (type, schema version) and turns one event into none, one
+//! or several. Most are a [`FunctionTransformer`]; a [`CompositeTransformer`] picks one of several
+//! by schema and chains upcasters; a [`TransformationPipeline`] applies stages in sequence.
+//! Whatever the transformer, the [`Mapper`] is the one place that applies it: it settles ids, drops
+//! and failures, and the [`Ledger`] counts the outcomes.
 //!
-//! What is absent: transformers see one event at a time and no I/O. That is what lets a
-//! verification transform everything a second time and compare.
+//! Transformers see one event at a time and do no I/O. So the verification can transform everything
+//! a second time and compare.
 
 mod composite;
 mod composition;

@@ -98,9 +98,12 @@ impl EventTransformer for TransformationPipeline {
     ) -> Result<Transformed, TransformError> {
         let mut flow = Flow::new(event);
         for stage in &self.stages {
-            flow.through(|event| match stage.handles(&event.schema()) {
-                true => stage.transform(event, context),
-                false => Ok(Transformed::Unchanged),
+            flow.through(|event| {
+                if stage.handles(&event.schema()) {
+                    stage.transform(event, context)
+                } else {
+                    Ok(Transformed::Unchanged)
+                }
             })?;
             if flow.is_over() {
                 break;
@@ -137,11 +140,12 @@ impl<F: Fn(&Event) -> bool + Send + Sync + 'static> EventTransformer for Filter<
         event: &Event,
         _context: &TransformContext<'_>,
     ) -> Result<Transformed, TransformError> {
-        Ok(match (self.keep)(event) {
-            true => Transformed::Unchanged,
-            false => Transformed::Dropped {
+        Ok(if (self.keep)(event) {
+            Transformed::Unchanged
+        } else {
+            Transformed::Dropped {
                 rule: self.rule.clone(),
-            },
+            }
         })
     }
 }

@@ -52,7 +52,7 @@ impl TransformError {
     }
 }
 
-/// Where an event stands that is being transformed.
+/// The place of the event that is being transformed.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TransformContext<'a> {
@@ -79,7 +79,7 @@ impl<'a> TransformContext<'a> {
 ///    equal outputs. A migration that is resumed trusts it.
 ///
 /// Later versions may add methods with default bodies, for transformations that keep state over
-/// events; today's implementations go on working.
+/// events; today's implementations continue to work.
 pub trait EventTransformer: Send + Sync + Debug + 'static {
     /// Identity of this transformation.
     fn fingerprint(&self) -> Fingerprint;
@@ -90,8 +90,9 @@ pub trait EventTransformer: Send + Sync + Debug + 'static {
 
     /// The schemas that this certainly changes or drops, whichever events of them there are.
     ///
-    /// A migration retires them together with those that it saw being changed or dropped (R11). So
-    /// old code is also kept from appending an event of an old schema that the source had none of.
+    /// A migration retires them together with those that it saw being changed or dropped
+    /// ([R11](crate::protocol#r11)). So old code is also kept from appending an event of an old
+    /// schema that the source had none of.
     fn retired_schemas(&self) -> BTreeSet<Schema> {
         BTreeSet::new()
     }

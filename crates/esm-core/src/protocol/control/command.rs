@@ -54,14 +54,14 @@ pub struct Command {
     pub action: ControlAction,
 }
 
-/// What a migration can be told.
+/// The commands to a migration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ControlAction {
     /// Stop at the next safe point and stay there; locks and progress are kept.
     Pause,
-    /// Go on.
+    /// Continue.
     Resume,
     /// Stop and undo; it ends as cancelled. Refused after the pivot.
     Cancel {
@@ -73,7 +73,7 @@ pub enum ControlAction {
         /// Why.
         reason: String,
     },
-    /// Cut over as soon as it is ready, where it was told to wait for that.
+    /// Cut over as soon as it is ready, where it waits for this command.
     CutOver,
     /// Do not cut over yet after all.
     WithdrawCutOver,

@@ -64,9 +64,10 @@ impl Desired {
     }
 
     fn undo(&mut self, cancels: bool, reason: &str, author: &str) {
-        let reason = match reason.is_empty() {
-            true => format!("asked for by {author}"),
-            false => format!("{reason}, asked for by {author}"),
+        let reason = if reason.is_empty() {
+            format!("asked for by {author}")
+        } else {
+            format!("{reason}, asked for by {author}")
         };
         self.undo = Some(Undo { cancels, reason });
     }
@@ -182,7 +183,8 @@ impl ControlState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Situation {
-    /// Whether every source has been closed, as far as this run knows: then there is only forward.
+    /// Whether every source has been closed, as far as this run knows: then it can only
+    /// be completed.
     pub past_the_pivot: bool,
     /// Whether it is being undone.
     pub undoing: bool,
@@ -190,7 +192,7 @@ pub struct Situation {
     pub waits_for_cutover: bool,
 }
 
-/// What a migrator in this situation, that was told this before, answers to a command: pure.
+/// The answer of a migrator to a command, given the commands in force and its situation.
 pub fn judge(desired: &Desired, situation: Situation, action: &ControlAction) -> Answer {
     let refused = |reason: String| Answer::Refused { reason };
     let undoing = situation.undoing || desired.undo.is_some();
@@ -199,7 +201,7 @@ pub fn judge(desired: &Desired, situation: Situation, action: &ControlAction) ->
             Ok(()) => Answer::Done,
             Err(error) => refused(error.to_string()),
         },
-        // heard during an undo too: one that is refused goes forward, and is not to wait then
+        // accepted during an undo too: an undo that is refused completes the migration without a pause
         ControlAction::Resume if desired.paused_by.is_some() => Answer::Done,
         _ if undoing => refused("the migration is being undone".to_owned()),
         ControlAction::Pause => match &desired.paused_by {
@@ -208,13 +210,14 @@ pub fn judge(desired: &Desired, situation: Situation, action: &ControlAction) ->
         },
         ControlAction::Resume => refused("it is not paused".to_owned()),
         ControlAction::Cancel { .. } | ControlAction::RollBack { .. } => {
-            match situation.past_the_pivot {
-                true => refused(
-                    "the sources are closed, so there is only forward: let it finish, then roll \
+            if situation.past_the_pivot {
+                refused(
+                    "the sources are closed, so it can only be completed: let it finish, then roll \
                      it back, which migrates the events back"
                         .to_owned(),
-                ),
-                false => Answer::Accepted,
+                )
+            } else {
+                Answer::Accepted
             }
         }
         ControlAction::CutOver => match (&desired.cutover_by, situation) {

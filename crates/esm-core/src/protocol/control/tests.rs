@@ -71,7 +71,7 @@ fn desired(actions: &[ControlAction]) -> Desired {
 #[test]
 fn every_command_in_every_situation_is_answered() {
     use ControlAction::{CutOver, Pause, Resume, Set, WithdrawCutOver};
-    let told: [(&str, &[ControlAction]); 4] = [
+    let before_all: [(&str, &[ControlAction]); 4] = [
         ("nothing", &[]),
         ("to pause", &[Pause]),
         ("to cut over", &[CutOver]),
@@ -88,14 +88,14 @@ fn every_command_in_every_situation_is_answered() {
         Set(SettingsChange::default()),
     ];
     let mut table = String::new();
-    for (name, before) in told {
+    for (name, before) in before_all {
         for bits in 0..8 {
             let situation = Situation {
                 past_the_pivot: bits & 1 != 0,
                 undoing: bits & 2 != 0,
                 waits_for_cutover: bits & 4 != 0,
             };
-            table += &format!("told {name}, {situation:?}\n");
+            table += &format!("after {name}, {situation:?}\n");
             for action in &asked {
                 let answer = judge(&desired(before), situation, action);
                 table += &format!("  {action} -> {answer}\n");
@@ -220,7 +220,7 @@ fn commands_are_open_until_they_are_answered_and_accepted_until_they_are_done() 
     assert_eq!(first, Some(&ControlAction::Pause));
 }
 
-/// It may be taken back yet: were it forgotten, it would stand for ever.
+/// It may still be withdrawn: if it were forgotten, it would stay in force.
 #[test]
 fn an_accepted_command_is_not_forgotten() {
     let mut state = state(&[command(1, cancel()), answer(1, Answer::Accepted)]);

@@ -1,4 +1,4 @@
-//! What a journal records.
+//! The records of a journal.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::transform::Ledger;
 pub struct JournalRecord {
     /// Version of the format, [`JournalRecord::FORMAT`]. A reader refuses a newer one.
     pub format: u32,
-    /// Tells the writer its own record when the answer was lost.
+    /// Lets the writer recognise its own record when the response was lost.
     pub commit: CommitId,
     /// The epoch of the holder that wrote it.
     pub epoch: Epoch,
@@ -54,10 +54,10 @@ pub enum JournalEntry {
         objects: Vec<ObjectId>,
         /// Their backup, made and verified.
         backup: Option<BackupHandle>,
-        /// What the batches before it came to.
+        /// The counts of the batches before it.
         so_far: Box<Statistics>,
     },
-    /// A long stream was verified up to here; a later holder goes on from it.
+    /// A long stream was verified up to here; a later holder continues from it.
     Verified {
         /// How far.
         checkpoint: Box<VerifiedCheckpoint>,
@@ -66,7 +66,7 @@ pub enum JournalEntry {
     Stopped {
         /// In which step.
         step: Step,
-        /// Whether somebody asked for it; else it was an error.
+        /// Whether a stop was requested; otherwise it was an error.
         requested: bool,
         /// Why.
         reason: String,
@@ -79,7 +79,7 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         cancels: bool,
     },
-    /// The undo was refused, because the pivot was behind: it can only go forward.
+    /// The undo was refused, because the pivot was passed: the migration can only be completed.
     RollBackRefused {
         /// Why.
         reason: String,
@@ -88,7 +88,7 @@ pub enum JournalEntry {
     Finished {
         /// How it ended.
         outcome: Outcome,
-        /// What it came to.
+        /// Its counts.
         statistics: Box<Statistics>,
     },
 }
@@ -132,7 +132,7 @@ pub enum Outcome {
     /// It was undone; the sources are open and active.
     RolledBack,
     /// It was undone as far as the store permits: the sources are open and active, and targets are
-    /// kept for ever.
+    /// kept permanently.
     Abandoned,
     /// It was ended on request, before anything was planned or after all of it was undone.
     Cancelled,

@@ -1,4 +1,4 @@
-//! What the records of a journal come to: pure.
+//! The state that a journal's records add up to.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::protocol::statistics::Statistics;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::BackupHandle;
 
-/// What the records of a journal come to.
+/// The state that a journal's records add up to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JournalState {
     /// The number that the next record gets.
@@ -36,7 +36,7 @@ pub struct JournalState {
     pub cancelling: bool,
     /// How it ended.
     pub outcome: Option<Outcome>,
-    /// What it came to, at its end.
+    /// Its counts, at its end.
     pub statistics: Option<Box<Statistics>>,
 }
 
@@ -49,7 +49,7 @@ pub struct Batch {
     pub objects: Vec<ObjectId>,
     /// Their backup.
     pub backup: Option<BackupHandle>,
-    /// What the batches before it came to.
+    /// The counts of the batches before it.
     pub so_far: Box<Statistics>,
 }
 
@@ -58,7 +58,7 @@ pub struct Batch {
 pub struct Stopped {
     /// In which step.
     pub step: Step,
-    /// Whether somebody asked for it.
+    /// Whether a stop was requested.
     pub requested: bool,
     /// Why.
     pub reason: String,
@@ -87,8 +87,7 @@ pub enum IllegalRecord {
 }
 
 impl JournalState {
-    /// The state after one more record: pure, and the only place that knows which record may
-    /// follow which.
+    /// Applies one more record. The only place that knows which record may follow which.
     ///
     /// # Errors
     /// [`IllegalRecord`]; the state is as before.
@@ -185,13 +184,14 @@ impl JournalState {
                     ..
                 }
         );
-        match forward && self.rolling_back.is_some() {
-            true => Err(IllegalRecord::Undone),
-            false => Ok(()),
+        if forward && self.rolling_back.is_some() {
+            Err(IllegalRecord::Undone)
+        } else {
+            Ok(())
         }
     }
 
-    /// What the migration is doing, as far as its journal tells.
+    /// What the migration is doing, as far as its journal shows.
     pub fn status(&self) -> MigrationStatus {
         match (self.outcome, &self.rolling_back, &self.stopped) {
             (Some(Outcome::Completed), _, _) => MigrationStatus::Completed,

@@ -40,18 +40,19 @@ enum Tried {
 impl ObjectClient {
     /// Appends events, as one cell: all or none.
     ///
-    /// For more events than fit into a cell, see [`batches`](crate::router::batches): append each at the
-    /// position that the one before returned.
+    /// For more events than fit into a cell, see [`batches`](crate::router::batches): append each
+    /// at the position that the one before returned.
     ///
     /// # Errors
     /// Nothing was appended, but for `Ambiguous`, whose token [`settle`](Self::settle)s it.
     /// - `Conflict` when the object's events do not end at the expected position: load and decide.
     /// - `AlreadyExists` for [`ExpectedRevision::NoStream`] on an object that exists, also without
-    ///   events. The object may have been created, without events, when another error is answered.
-    /// - `NotFound` for a position in an unknown object, or in a stream that is none of its own.
+    ///   events. The object may have been created, without events, when another error is
+    ///   returned.
+    /// - `NotFound` for a position in an unknown object, or in a stream that is not one of its own.
     /// - `Invalid` without events, and for events of a retired schema that are refused, naming it
-    ///   and the migration (R11); `TransformFailed` for one that its transformation fails on;
-    ///   `TooLarge` over the store's limits.
+    ///   and the migration ([R11](crate::protocol#r11)); `TransformFailed` for one that its
+    ///   transformation fails on; `TooLarge` over the store's limits.
     /// - `Deleted`, `UnknownStore`, `Corrupt` as [`load`](Self::load).
     ///
     /// # Cancel safety
@@ -66,8 +67,8 @@ impl ObjectClient {
         self.count(outcome)
     }
 
-    /// Finds out what became of an append, and where it did not happen appends the events as was
-    /// asked for first.
+    /// Settles an append with an unknown outcome: reads it back and, where it did not happen,
+    /// appends the events as first requested.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -226,7 +227,7 @@ impl ObjectClient {
         Ok(Tried::Appended(appended(&fresh.stream, &next, 0)))
     }
 
-    /// Remembers what an acknowledged cell tells, and mirrors it.
+    /// Remembers the route after an acknowledged cell, and mirrors the cell.
     async fn acknowledged(
         &self,
         object: &ObjectId,
@@ -252,7 +253,7 @@ impl ObjectClient {
         appended
     }
 
-    /// The events as they are stored there (R11).
+    /// The events as they are stored there ([R11](crate::protocol#r11)).
     async fn image(&self, route: &Route, attempt: &Attempt) -> Result<Image> {
         let Some(retired) = &route.retired else {
             return Ok(Image::same(&attempt.events));
@@ -271,7 +272,8 @@ impl ObjectClient {
         self.counters.retired_accepted.add(image.accepted);
     }
 
-    /// Waits a little while the object is cut over, so that the migrator gets its turn (R6).
+    /// Waits a little while the object is cut over, so that the migrator gets its turn
+    /// ([R6](crate::protocol#r6)).
     async fn give_way(&self, seen: &Seen) {
         let Some(pause) = self.phases().map(|phases| phases.options.give_way) else {
             return;
@@ -336,7 +338,7 @@ impl ObjectClient {
         Err(Error::new(
             ErrorKind::Unavailable,
             format!(
-                "stream was closed while it was loaded, again and again: {}",
+                "stream was closed each time it was loaded: {}",
                 attempt.object
             ),
         ))
@@ -356,7 +358,7 @@ fn appended(stream: &StreamRef, first: &Revision, count: usize) -> Appended {
     }
 }
 
-/// Whether an append was refused because of its schema (R11).
+/// Whether an append was refused because of its schema ([R11](crate::protocol#r11)).
 fn is_refusal(error: &Error) -> bool {
     *error.kind() == ErrorKind::Invalid
 }

@@ -73,10 +73,11 @@ impl ObjectClient {
 
 /// An unknown outcome of creating the object leaves none of appending to it.
 pub(in crate::router) fn not_appended(error: Error) -> Error {
-    match error.may_have_applied() {
-        true => Error::new(ErrorKind::Unavailable, "object could not be created")
+    if error.may_have_applied() {
+        Error::new(ErrorKind::Unavailable, "object could not be created")
             .with_source(error)
-            .with_hint("nothing was appended: try again"),
-        false => error,
+            .with_hint("nothing was appended: try again")
+    } else {
+        error
     }
 }

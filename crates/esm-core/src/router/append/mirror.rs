@@ -1,4 +1,5 @@
-//! The mirror: what a source has acknowledged is written to the target too (R16).
+//! The mirror: what a source has acknowledged is written to the target too
+//! ([R16](crate::protocol#r16)).
 
 use crate::error::Result;
 use crate::event::Event;
@@ -16,8 +17,8 @@ pub(in crate::router) struct Acknowledged<'a> {
 }
 
 impl ObjectClient {
-    /// Mirrors a cell that the source has acknowledged, if the rule permits it. Whatever comes of it
-    /// is only counted: nothing rests on it, the copier repairs.
+    /// Mirrors a cell that the source has acknowledged, if the rule permits it. Whatever comes of
+    /// it is only counted: nothing rests on it, the copier repairs.
     pub(in crate::router) async fn mirror(
         &self,
         phases: &Phases,
@@ -76,7 +77,8 @@ impl ObjectClient {
     }
 
     /// What the target's first cell says, if it is the one that the entry speaks of. Not of a
-    /// migration back, whose target holds and counts more than what the source becomes (R18).
+    /// migration back, whose target holds and counts more than what the source becomes
+    /// ([R18](crate::protocol#r18)).
     pub(in crate::router) async fn target_origin<'s>(
         &self,
         seen: &'s Seen,
@@ -106,7 +108,7 @@ impl ObjectClient {
 
 /// What a copier would write of a cell; nothing where it is left to the copier: an event fails,
 /// becomes several or none where that is not mirrored, or retires a schema that the target does not
-/// name yet, which takes another attempt (R11).
+/// name yet, which takes another attempt ([R11](crate::protocol#r11)).
 fn image(
     mapper: &Mapper,
     origin: &Origin,

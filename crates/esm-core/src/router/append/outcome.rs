@@ -18,7 +18,7 @@ pub enum ExpectedRevision {
     /// That the object does not exist. It is created.
     NoStream,
     /// That its events end at exactly this position. A position at the end of a stream that was
-    /// closed since stands for where its continuation began (R8).
+    /// closed since means the place where its continuation began ([R8](crate::protocol#r8)).
     At(Position),
 }
 
@@ -30,16 +30,18 @@ pub struct Appended {
     /// The place before the first of them.
     pub first: Position,
     /// The place after the last of them: what the next append expects. The same as
-    /// [`first`](Self::first) where the registered transformation dropped all of them (R11), and
-    /// not the number of given events further where it dropped or split some.
+    /// [`first`](Self::first) where the registered transformation dropped all of them
+    /// ([R11](crate::protocol#r11)), and not the number of given events further where it dropped or
+    /// split some.
     pub next: Position,
 }
 
 /// An append whose outcome is unknown: it may have happened, or may still happen.
 ///
-/// It holds the sent events. Give it to [`ObjectClient::settle`](crate::router::ObjectClient::settle),
-/// which finds out and, where it did not happen, goes on appending; so no event is appended twice,
-/// also over a migration (R10). Appending the events again without it may do that. It does not
+/// It holds the sent events. Give it to
+/// [`ObjectClient::settle`](crate::router::ObjectClient::settle), which reads it back and, where it
+/// did not happen, appends again; so no event is appended twice, also over a migration
+/// ([R10](crate::protocol#r10)). Appending the events again without it may do that. It does not
 /// outlive the process.
 #[derive(Debug, Clone)]
 pub struct AmbiguousAppend {
@@ -75,7 +77,7 @@ pub(in crate::router) struct Attempt {
     pub(in crate::router) object: ObjectId,
     /// Where the events must end; absent for [`ExpectedRevision::Any`].
     pub(in crate::router) expected: Option<Position>,
-    /// The object was created for it: who was faster makes it exist already.
+    /// The object was created for it: if a concurrent append wins, the object exists already.
     pub(in crate::router) creates: bool,
     /// As the application gave them.
     pub(in crate::router) events: Arc<[CellEvent]>,
@@ -87,7 +89,8 @@ pub(in crate::router) struct SentCell {
     pub(in crate::router) stream: StreamRef,
     pub(in crate::router) tail: Tail,
     pub(in crate::router) commit: CommitId,
-    /// What it holds: the events of the attempt, or what a transformation made of them (R11).
+    /// What it holds: the events of the attempt, or what a transformation made of them
+    /// ([R11](crate::protocol#r11)).
     pub(in crate::router) image: Image,
 }
 
@@ -102,7 +105,7 @@ impl Attempt {
         };
         let message = match &self.expected {
             Some(expected) => format!("object has moved on: expected {expected}, found {actual}"),
-            None => format!("others were faster every time: found {actual}"),
+            None => format!("concurrent appends won every time: found {actual}"),
         };
         Error::new(kind, message).with_hint("load the object and decide anew")
     }

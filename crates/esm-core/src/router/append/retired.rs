@@ -1,4 +1,4 @@
-//! Appends of retired schemas (R11).
+//! Appends of retired schemas ([R11](crate::protocol#r11)).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(in crate::router) struct Retired {
 #[derive(Debug, Default)]
 struct Earlier {
     origins: Vec<Origin>,
-    /// Whether one could not be looked at: its store is not known here, or it was deleted.
+    /// Whether one could not be read: its store is not known here, or it was deleted.
     cut_short: bool,
 }
 
@@ -116,8 +116,8 @@ impl Retired {
 
     /// An event as the registered transformations of this stream, and of those before it that
     /// retired its schema, turn it. Nothing where one of them is not registered or not to be seen,
-    /// or changes the event and keeps a retired schema: then old and new code cannot be told apart,
-    /// and only the policy can say what is to be done.
+    /// or changes the event and keeps a retired schema: then old and new code are
+    /// indistinguishable, and only the policy can say what is to be done.
     async fn transformed(&self, place: &Place<'_>, event: &Event) -> Result<Option<Vec<Event>>> {
         let Some(layers) = self.layers(place.stores, &event.schema()).await? else {
             return Ok(None);
@@ -202,9 +202,9 @@ async fn earlier(stores: &Stores, origin: &Origin) -> Result<Earlier> {
     }
 }
 
-/// How many events of each retired schema a stream accepted as they are (R11): those that
-/// applications appended, not those that a migration copied. Reads the whole stream, a page at a
-/// time; nothing where it accepts none.
+/// How many events of each retired schema a stream accepted as they are
+/// ([R11](crate::protocol#r11)): those that applications appended, not those that a migration
+/// copied. Reads the whole stream, a page at a time; nothing where it accepts none.
 ///
 /// # Errors
 /// Those of the store. What was deleted is not counted.

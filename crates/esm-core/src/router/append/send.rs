@@ -1,4 +1,4 @@
-//! Sending one cell until its fate is known (R10).
+//! Sending one cell until its fate is known ([R10](crate::protocol#r10)).
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::router::append::outcome::Attempt;
 use crate::router::append::outcome::{AmbiguousAppend, AppendError, SentCell};
 use crate::store::{Append, CellHeader, EventStore, EventStoreExt as _, Settled, Tail};
 
-/// What became of a cell.
+/// The outcome of sending a cell.
 pub(in crate::router) enum Sent {
     /// It was written.
     Written(Box<Written>),
@@ -51,8 +51,8 @@ pub(in crate::router) async fn send(
     }
 }
 
-/// Reads back first where the outcome is unknown, and sends the cell unless it was written. Once the
-/// outcome is unknown, no response to a repetition makes it known.
+/// Reads back first where the outcome is unknown, and sends the cell unless it was written. Once
+/// the outcome is unknown, no response to a repetition makes it known.
 async fn try_once(
     store: &dyn EventStore,
     cell: &SentCell,
@@ -84,7 +84,7 @@ async fn put(store: &dyn EventStore, cell: &SentCell) -> crate::Result<Sent> {
     })))
 }
 
-/// Reads back; nothing when no cell stands there, so that the same may be sent again.
+/// Reads back. Returns nothing when there is no cell, so that the same may be sent again.
 async fn settle(store: &dyn EventStore, cell: &SentCell) -> crate::Result<Option<Sent>> {
     let seq = cell.tail.next_seq();
     let settled = store.settle(&cell.stream.stream, seq, cell.commit).await?;

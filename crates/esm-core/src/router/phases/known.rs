@@ -18,7 +18,7 @@ use crate::router::statistics::Counters;
 use crate::store::Origin;
 
 /// Which acknowledged cells a client also writes to the target of a migration that asks for dual
-/// writes (R16).
+/// writes ([R16](crate::protocol#r16)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Mirroring {
@@ -31,7 +31,8 @@ pub enum Mirroring {
     All,
 }
 
-/// Who answers [`fold`](crate::router::ObjectClient::fold) while a migration asks for dual reads (R15).
+/// Which stream serves [`fold`](crate::router::ObjectClient::fold) while a migration asks for dual
+/// reads ([R15](crate::protocol#r15)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum DualReads {
@@ -72,17 +73,17 @@ impl Default for PhaseOptions {
 
 impl PhaseOptions {
     /// How long an append is at most held up by one cutover, however long its phase lasts or the
-    /// client has not heard of its end.
+    /// client has not learned of its end.
     pub const LONGEST_GIVING_WAY: Duration = Duration::from_secs(10);
 
-    /// How long to wait between two looks at the index of migrations, about.
+    /// Time between polls of the index of migrations, jittered.
     #[must_use]
     pub fn poll(mut self, every: Duration) -> Self {
         self.poll = Some(every);
         self
     }
 
-    /// Polls only when told to, by [`refresh_phases`](crate::router::ObjectClient::refresh_phases).
+    /// Polls only on [`refresh_phases`](crate::router::ObjectClient::refresh_phases).
     #[must_use]
     pub fn manual(mut self) -> Self {
         self.poll = None;
@@ -118,7 +119,7 @@ impl PhaseOptions {
     }
 
     /// About how long each append to an object waits while it is cut over, so that the migrator
-    /// gets its turn (R6); zero means not at all.
+    /// gets its turn ([R6](crate::protocol#r6)); zero means not at all.
     #[must_use]
     pub fn give_way(mut self, pause: Duration) -> Self {
         self.give_way = pause;
@@ -238,12 +239,13 @@ impl Phases {
             let mut known = self.lock();
             known.retain(|object, _| index.names(object));
             for object in index.migrations.values().flatten() {
-                known
-                    .entry(object.clone())
-                    .or_insert_with(|| match self.routes.knows(object) {
-                        true => Known::Used,
-                        false => Known::Named,
-                    });
+                known.entry(object.clone()).or_insert_with(|| {
+                    if self.routes.knows(object) {
+                        Known::Used
+                    } else {
+                        Known::Named
+                    }
+                });
             }
             let used = known.iter().filter(|(_, k)| !matches!(k, Known::Named));
             used.map(|(object, _)| object.clone()).collect()
@@ -297,7 +299,7 @@ impl Subscription {
             AbortOnDropHandle::new(tokio::spawn(async move {
                 loop {
                     if let Err(error) = phases.refresh(&environment).await {
-                        tracing::debug!(%error, "phases are not known anew");
+                        tracing::debug!(%error, "phases could not be refreshed");
                     }
                     environment.sleep_jittered(every).await;
                 }

@@ -24,13 +24,14 @@ impl Route {
     pub(in crate::router) async fn to(stores: &Stores, loaded: &LoadedObject) -> Result<Self> {
         let stream = loaded.stream().clone();
         // an object's first stream is nobody's target
-        let retired = match stream.stream == StreamId::first(&loaded.document.object) {
-            true => None,
-            false => Retired::of(stores, &stream, &loaded.tail).await?,
+        let retired = if stream.stream == StreamId::first(&loaded.document.object) {
+            None
+        } else {
+            Retired::of(stores, &stream, &loaded.tail).await?
         };
         Ok(Self {
             stream,
-            generation: loaded.document.terminated.len() as u64,
+            generation: loaded.document.generation() as u64,
             tail: loaded.tail.clone(),
             retired: retired.map(Arc::new),
         })

@@ -12,11 +12,11 @@ use crate::store::{RecordChange, RecordKey, Records, RecordsExt as _, change_rec
 /// Routing entries and their index over versioned records; ordered by their record numbers.
 ///
 /// # Guarantees
-/// 1. Every change is a compare-and-swap on what was read, and starts over when another was
-///    faster. A change whose answer was lost is found done when it is looked at again.
+/// 1. Every change is a compare-and-swap on what was read, and starts over when a concurrent
+///    change won. A change whose response was lost is found done when it is read again.
 /// 2. All changes may be repeated by anybody: what is so already is not written again.
 ///
-/// Phases are hints. Who publishes them logs an error and goes on.
+/// Phases are hints. A publisher that meets an error logs it and continues.
 #[derive(Debug, Clone)]
 pub struct RoutingTable {
     records: Arc<dyn Records>,
@@ -41,7 +41,7 @@ impl RoutingTable {
     /// To be called before their first phase is published.
     ///
     /// # Errors
-    /// As [`index`](Self::index); `Unavailable` also when others were faster every time.
+    /// As [`index`](Self::index); `Unavailable` also when concurrent changes won every time.
     pub async fn enlist(&self, migration: MigrationId, objects: &[ObjectId]) -> Result<()> {
         self.change_index(|index| index.enlist(migration, objects))
             .await
@@ -64,9 +64,10 @@ impl RoutingTable {
     ) -> Result<()> {
         change_record(&*self.records, &RecordKey::Index, |found| {
             let mut index = readable(found)?;
-            Ok(match change(&mut index) {
-                true => RecordChange::Write(index),
-                false => RecordChange::Keep(index),
+            Ok(if change(&mut index) {
+                RecordChange::Write(index)
+            } else {
+                RecordChange::Keep(index)
             })
         })
         .await
@@ -92,18 +93,19 @@ impl RoutingTable {
     }
 
     /// Publishes, one phase at a time, forward or back, until the attempt that `begin` describes is
-    /// in this phase (R20). What `begin` itself says of a phase does not count.
+    /// in this phase ([R20](crate::protocol#r20)). What `begin` itself says of a phase does not
+    /// count.
     ///
-    /// It starts from what stands there: an entry of this attempt is gone on with; one of an earlier
-    /// generation is over; one of another attempt at the same source is taken back first, but for one
-    /// of another migration where this attempt is over: that one stays.
+    /// It starts from the present entry: one of this attempt is continued; one of an earlier
+    /// generation is over; one of another attempt at the same source is taken back first, but for
+    /// one of another migration where this attempt is over: that one stays.
     ///
     /// # Errors
-    /// - `Fenced` when an entry of a later generation stands, or another attempt's books are
+    /// - `Fenced` when there is an entry of a later generation, or another attempt's books are
     ///   closed: this one is superseded.
     /// - `Conflict` for a way that does not exist: nothing goes back from
     ///   [`MigrationPhase::BookClosed`].
-    /// - `Unavailable`, also when others were faster every time; `Corrupt`.
+    /// - `Unavailable`, also when concurrent changes won every time; `Corrupt`.
     pub async fn advance_to(
         &self,
         object: &ObjectId,
@@ -147,13 +149,14 @@ fn step(
 /// `Unsupported` for a newer format.
 fn readable(index: Option<PhaseIndex>) -> Result<PhaseIndex> {
     let index = index.unwrap_or_default();
-    match index.format > PhaseIndex::FORMAT {
-        true => Err(Error::unsupported(format!(
+    if index.format > PhaseIndex::FORMAT {
+        Err(Error::unsupported(format!(
             "the index of migrations has format {}, known is {}",
             index.format,
             PhaseIndex::FORMAT
         ))
-        .with_hint("use a newer version of esm")),
-        false => Ok(index),
+        .with_hint("use a newer version of esm"))
+    } else {
+        Ok(index)
     }
 }

@@ -1,4 +1,4 @@
-//! Reading the target of a migration in the source's place (R15).
+//! Reading the target of a migration in the source's place ([R15](crate::protocol#r15)).
 
 use crate::RollingHash;
 use crate::error::Result;
@@ -95,9 +95,9 @@ impl ObjectClient {
         Ok(tail.last.and_then(|last| last.cursor()))
     }
 
-    /// Hands over the target's events that stem from source events before h, and answers how many
-    /// of those it is complete for: h, or less where it ends before. Nothing where a cell is none
-    /// that a copier wrote.
+    /// Hands over the target's events that stem from source events before h. Returns how many of
+    /// those the target is complete for: h, or less where it ends before. Returns nothing where a
+    /// cell was not written by a copier.
     async fn read_target(
         &self,
         seen: &Seen,
@@ -132,7 +132,7 @@ impl ObjectClient {
         }
     }
 
-    /// Hands over what the source's events from one revision to another are transformed to; tells
+    /// Hands over what the source's events from one revision to another are transformed to. Returns
     /// whether all of them were there and could be transformed.
     async fn transform_rest(
         &self,

@@ -17,11 +17,11 @@ pub enum ReadPosition {
     /// At the first event of the stream at the end of the chain.
     #[default]
     Start,
-    /// At this position: the first event read is the one that stands there.
+    /// At this position: the first event read is the one directly after it.
     At(Position),
 }
 
-/// An event and where it stands.
+/// An event and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
     /// The place before it; its own revision.
@@ -54,7 +54,7 @@ enum Step {
     End(Place),
 }
 
-/// Where reading stands in a stream.
+/// The place that reading has reached in a stream.
 #[derive(Debug, Clone)]
 pub(in crate::router) struct Place {
     pub(in crate::router) stream: StreamRef,
@@ -92,7 +92,7 @@ impl Place {
 
 /// Reads along a chain, a page at a time.
 ///
-/// After an error it stands where it stood before, and may be asked again.
+/// An error leaves its place unchanged, so the call may be repeated.
 #[derive(Debug)]
 pub(in crate::router) struct Reading {
     reader: ObjectReader,
@@ -137,7 +137,7 @@ impl Reading {
         }
     }
 
-    /// Where it stands, if it has come to the end.
+    /// Its place, if it has reached the end.
     pub(in crate::router) fn end(&self) -> Option<&Place> {
         match &self.step {
             Step::End(place) => Some(place),

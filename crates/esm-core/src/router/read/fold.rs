@@ -24,7 +24,7 @@ pub struct Folded<S> {
 }
 
 impl ObjectClient {
-    /// Loads an object: applies all of its events, in order, to a state, and answers it together
+    /// Loads an object: applies all of its events, in order, to a state, and returns it together
     /// with the position to append at.
     ///
     /// `begin` makes the state without events. It is called again, and the events are applied anew,
@@ -32,17 +32,17 @@ impl ObjectClient {
     ///
     /// # Guarantees
     /// 1. The state has every event that was acknowledged before the call exactly once, in order,
-    ///    and none that stands beyond the position: an append at it conflicts if there is another.
+    ///    and none beyond the position: an append at it conflicts if there is another.
     /// 2. While a migration asks for dual reads, the events may come from its target: the images of
     ///    the source's events up to the position, and not more, however far the target has come
-    ///    (R15). Only from one that is complete, or can be completed by the registered
-    ///    transformation, and was not taken back; else from the source. See
+    ///    ([R15](crate::protocol#r15)). Only from one that is complete, or can be completed by the
+    ///    registered transformation, and was not taken back; else from the source. See
     ///    [`DualReads`](crate::router::DualReads).
     /// 3. A shadow read never changes the answer, and delays it at most by its deadline.
     /// 4. Memory holds the state and one page.
     ///
-    /// No request more than [`ObjectReader::read`](crate::router::ObjectReader::read) where no migration
-    /// asks for dual reads.
+    /// No request more than [`ObjectReader::read`](crate::router::ObjectReader::read) where no
+    /// migration asks for dual reads.
     ///
     /// # Errors
     /// As [`ObjectReader::read`](crate::router::ObjectReader::read).
@@ -71,7 +71,7 @@ impl ObjectClient {
         mut apply: impl FnMut(&mut S, Event) + Send,
     ) -> Result<Folded<S>> {
         let document = self.reader.documents().load(object).await?.document;
-        let generation = document.terminated.len() as u64;
+        let generation = document.generation() as u64;
         let phases = self.phases();
         let seen = phases.and_then(|p| p.of(object, &document.active, generation));
         let dual = phases.zip(seen).filter(|(_, seen)| seen.is_read());
@@ -148,9 +148,10 @@ impl ObjectClient {
         let (seen, object) = (shadow.seen, shadow.object);
         let comparable = shadow.mapper.is_some() && position.stream == seen.entry.source.stream;
         let target = async {
-            match comparable {
-                true => self.hash_target(seen, position.revision).await,
-                false => Ok(None),
+            if comparable {
+                self.hash_target(seen, position.revision).await
+            } else {
+                Ok(None)
             }
         };
         let counter = match self.environment.within(shadow.left, target).await {

@@ -12,8 +12,8 @@ use crate::object::{ChainEnd, Documents, ObjectDocument, Translation};
 use crate::router::read::events::{self, ReadPosition, RecordedEvent};
 use crate::store::{PageLimit, Records, Stores, Tail};
 
-/// Loads and reads objects. Never writes, not even to help a document that has fallen behind (R12):
-/// for readers and read-only commands.
+/// Loads and reads objects. Never writes, not even to help a document that has fallen behind
+/// ([R12](crate::protocol#r12)): for readers and read-only commands.
 ///
 /// # Example
 /// ```
@@ -102,7 +102,7 @@ impl ObjectReader {
     /// # Errors
     /// - `NotFound` for an unknown object, `Deleted` for one that was deleted.
     /// - `UnknownStore` when the chain leads to a store that is not known here, or to a stream that
-    ///   does not say that it continues the closed one (R13).
+    ///   does not say that it continues the closed one ([R13](crate::protocol#r13)).
     /// - `Corrupt` when the chain meets a stream twice.
     pub async fn load(&self, object: &ObjectId) -> Result<LoadedObject> {
         Ok(self.follow(object).await?.0)
@@ -139,9 +139,10 @@ impl ObjectReader {
     ) -> Result<ChainEnd> {
         let from = locate(&loaded.document, from)?;
         let known = end.closes.iter().any(|(closed, _)| *closed == from);
-        match known || end.stream == from {
-            true => Ok(from_there(end, &from)),
-            false => follow_in(&self.stores, from).await,
+        if known || end.stream == from {
+            Ok(from_there(end, &from))
+        } else {
+            follow_in(&self.stores, from).await
         }
     }
 
@@ -158,12 +159,12 @@ impl ObjectReader {
     /// Reads an object's events in order, from a position to the end.
     ///
     /// # Guarantees
-    /// 1. Every event that was acknowledged before the stream is first polled and stands at or
-    ///    after the position is in it, exactly once, in order.
-    /// 2. Reading over a migration goes on in the target where the closed stream ended (R14): a
-    ///    position in an older stream gives the rest of its history as it was, then what came since.
-    ///    [`ReadPosition::Start`] reads the stream at the end of the chain from its beginning, all
-    ///    of it transformed.
+    /// 1. Every event that was acknowledged before the stream is first polled, at or after the
+    ///    position, is in it, exactly once, in order.
+    /// 2. Reading over a migration continues in the target where the closed stream ended
+    ///    ([R14](crate::protocol#r14)): a position in an older stream gives the rest of its history
+    ///    as it was, then what came since. [`ReadPosition::Start`] reads the stream at the end of
+    ///    the chain from its beginning, all of it transformed.
     /// 3. Memory holds one page, however many events there are.
     ///
     /// A position beyond the end reads nothing. Events that are appended while reading may be read

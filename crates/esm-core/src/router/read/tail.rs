@@ -1,4 +1,4 @@
-//! Following an object's events as they come.
+//! Following an object's events live.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::id::ObjectId;
 use crate::router::read::events::{ReadPosition, Reading, RecordedEvent};
 use crate::router::read::reader::ObjectReader;
 
-/// How a tail looks for new events.
+/// How a tail polls for new events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TailOptions {
     pub(in crate::router) shortest: Duration,
@@ -20,8 +20,8 @@ pub struct TailOptions {
 }
 
 impl Default for TailOptions {
-    /// Looks again after about 50 ms, then ever more slowly up to every two seconds; bears ten
-    /// failures in a row.
+    /// Polls after about 50 ms, then at doubling intervals of up to two seconds; tolerates ten
+    /// consecutive failures.
     fn default() -> Self {
         Self {
             shortest: Duration::from_millis(50),
@@ -32,14 +32,14 @@ impl Default for TailOptions {
 }
 
 impl TailOptions {
-    /// About how long to wait right after an event, and at most when none comes.
+    /// The pause right after an event, and the longest pause while none is appended; both jittered.
     #[must_use]
     pub fn pauses(mut self, shortest: Duration, longest: Duration) -> Self {
         (self.shortest, self.longest) = (shortest, longest);
         self
     }
 
-    /// How many looks in a row may fail because the storage is unavailable.
+    /// Consecutive polls that may fail because the storage is unavailable.
     #[must_use]
     pub fn patience(mut self, failures: u32) -> Self {
         self.patience = failures;
@@ -58,7 +58,7 @@ struct Tailing {
     options: TailOptions,
     poll: BackOff,
     failures: u32,
-    /// Whether where it began was seen to be a place in the stream.
+    /// Whether the place that it began at was found in the stream.
     checked: bool,
 }
 
@@ -111,7 +111,7 @@ impl Tailing {
         }
     }
 
-    /// What is there now; waits where that is nothing.
+    /// The events that are there now; waits where there are none.
     async fn look(&mut self) -> Result<Vec<RecordedEvent>> {
         if let Some(events) = self.reading.next().await? {
             return Ok(events);
@@ -122,7 +122,7 @@ impl Tailing {
         Ok(Vec::new())
     }
 
-    /// A place beyond the end never comes about if the stream is closed before it.
+    /// Refuses a place beyond the end: a stream that is closed before it never reaches it.
     async fn refuse_beyond(&mut self) -> Result<()> {
         let Some(place) = self.reading.end().filter(|_| !self.checked) else {
             return Ok(());
@@ -131,7 +131,7 @@ impl Tailing {
         let end = store.tail(&place.stream.stream).await?.next_revision();
         if place.next > end {
             return Err(Error::invalid(format!(
-                "a position beyond the end: revision {} of {}, which has {end} events",
+                "position beyond the end: revision {} of {}, which has {end} events",
                 place.next, place.stream
             ))
             .with_hint("use a position that a read or an append gave"));

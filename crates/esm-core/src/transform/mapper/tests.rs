@@ -87,7 +87,7 @@ fn one_changed_output_keeps_the_sources_id() {
 
 #[test]
 fn a_change_within_a_schema_is_told_apart_from_one_to_another() {
-    // R11: appends of old and new code cannot be told apart by the reused schema
+    // R11: the reused schema makes appends of old and new code indistinguishable
     let source = event("1", "A", 1);
     let changed = Event {
         payload: "{}".into(),
