@@ -9,13 +9,13 @@ use crate::error::Result;
 use crate::id::ObjectId;
 use crate::object::ChainEnd;
 use crate::object::chain::follow_all;
-use crate::router::append::counted::Counted;
-use crate::router::phases::cache::RouteCache;
+use crate::router::counted::Counted;
 use crate::router::phases::known::{PhaseOptions, Phases, Subscription};
 use crate::router::phases::table::RoutingTable;
 use crate::router::read::events::{ReadPosition, RecordedEvent};
 use crate::router::read::reader::{LoadedObject, ObjectReader};
 use crate::router::read::tail::{TailOptions, tail};
+use crate::router::route::cache::RouteCache;
 use crate::router::statistics::{ClientStatistics, Counters};
 use crate::router::transformers::Transformers;
 use crate::store::{EventStore, PageLimit, Records, Stores};
@@ -83,7 +83,7 @@ pub struct ObjectClient {
 }
 
 impl ObjectClient {
-    /// Default number of objects whose streams a client remembers.
+    /// Default for the most objects whose streams a client remembers.
     pub const REMEMBERED: usize = 8192;
 
     /// Writes to these records and event stores; new objects begin in the home store.
@@ -114,8 +114,7 @@ impl ObjectClient {
         }
     }
 
-    /// Remembers the streams of at least this many objects, and at most twice as many. About
-    /// 500 bytes each.
+    /// Remembers the streams of at most this many objects, those used last. About 500 bytes each.
     #[must_use]
     pub fn remembering(self, objects: usize) -> Self {
         self.routes.resize(objects);

@@ -19,24 +19,36 @@
 //! | read events with their positions | [`ObjectReader::read`] |
 //! | follow an object live | [`ObjectClient::tail`] |
 //!
+//! | folder, file | idea |
+//! |---|---|
+//! | `read/` | loading and reading objects, for readers and clients |
+//! | `route/` | where an object's appends go, and what is stored there |
+//! | `phases/` | the phases that migrations publish |
+//! | `client` | the handle that applications hold |
+//! | `append/`, `fold/` | what only a client does |
+//! | `counted`, `statistics`, `transformers` | its counts, and the registered transformations |
+//!
 //! [`ChainEnd::translate`]: crate::object::ChainEnd::translate
 
 mod append;
 mod client;
+mod counted;
+mod fold;
 pub(crate) mod phases;
 mod read;
+mod route;
 mod statistics;
 mod transformers;
 
 pub use crate::object::Translation;
 pub use append::batches::batches;
 pub use append::outcome::{AmbiguousAppend, AppendError, Appended, ExpectedRevision};
-pub use append::retired::accepted_unchanged;
 pub use client::ObjectClient;
+pub use fold::folding::Folded;
 pub use phases::known::{DualReads, Mirroring, PhaseOptions};
 pub use phases::table::RoutingTable;
 pub use read::events::{ReadPosition, RecordedEvent};
-pub use read::fold::Folded;
 pub use read::reader::{LoadedObject, ObjectReader};
 pub use read::tail::TailOptions;
+pub use route::retired::accepted_unchanged;
 pub use statistics::ClientStatistics;

@@ -14,11 +14,11 @@ use crate::router::append::outcome::Attempt;
 use crate::router::append::outcome::{
     AmbiguousAppend, AppendError, Appended, ExpectedRevision, SentCell, exists,
 };
-use crate::router::append::retired::{Image, Place};
 use crate::router::append::send::{Sent, Written, send};
 use crate::router::client::ObjectClient;
 use crate::router::phases::known::{PhaseOptions, Seen};
-use crate::router::phases::route::Route;
+use crate::router::route::destination::Route;
+use crate::router::route::retired::{AppendPlace, Image};
 
 /// Attempts of an append that concurrent appends and Closes win against. The first retry comes at
 /// once: a single concurrent append, or a cutover, is the common case.
@@ -258,7 +258,7 @@ impl ObjectClient {
         let Some(retired) = &route.retired else {
             return Ok(Image::same(&attempt.events));
         };
-        let place = Place {
+        let place = AppendPlace {
             stores: self.counted.stores(),
             transformers: &self.transformers,
             object: &attempt.object,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind};
 use crate::event::Position;
 use crate::id::{CommitId, ObjectId, StreamRef};
-use crate::router::append::retired::Image;
+use crate::router::route::retired::Image;
 use crate::store::{CellEvent, Tail};
 
 /// What an append expects of the object.

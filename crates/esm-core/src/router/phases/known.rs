@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::id::{ObjectId, StreamRef};
 use crate::protocol::phase::MigrationPhase;
 use crate::protocol::routing::RoutingEntry;
-use crate::router::phases::cache::RouteCache;
 use crate::router::phases::table::RoutingTable;
+use crate::router::route::cache::RouteCache;
 use crate::router::statistics::Counters;
 use crate::store::Origin;
 

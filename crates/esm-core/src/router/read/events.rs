@@ -47,16 +47,16 @@ enum Step {
     /// Find out where to begin.
     Begin(ObjectId, ReadPosition),
     /// Read a page of an open or closed stream.
-    Page(Place),
+    Page(ReadPlace),
     /// Go over a Close that was read.
     Cross(StreamRef, Close),
     /// Nothing more for now.
-    End(Place),
+    End(ReadPlace),
 }
 
 /// The place that reading has reached in a stream.
 #[derive(Debug, Clone)]
-pub(in crate::router) struct Place {
+pub(in crate::router) struct ReadPlace {
     pub(in crate::router) stream: StreamRef,
     from: ReadFrom,
     /// Events before this one are not wanted.
@@ -68,7 +68,7 @@ pub(in crate::router) struct Place {
     from_start: bool,
 }
 
-impl Place {
+impl ReadPlace {
     fn start(stream: StreamRef) -> Self {
         Self {
             stream,
@@ -100,19 +100,38 @@ pub(in crate::router) struct Reading {
     step: Step,
 }
 
-pub(in crate::router) fn read(
-    reader: ObjectReader,
-    object: ObjectId,
-    from: ReadPosition,
-) -> BoxStream<'static, Result<RecordedEvent>> {
-    let reading = Reading::new(reader, object, from);
-    stream::try_unfold(reading, |mut reading| async move {
-        let events = reading.next().await?;
-        Ok::<_, Error>(events.map(|events| (events, reading)))
-    })
-    .map_ok(|events| stream::iter(events).map(Ok))
-    .try_flatten()
-    .boxed()
+impl ObjectReader {
+    /// Reads an object's events in order, from a position to the end.
+    ///
+    /// # Guarantees
+    /// 1. Every event that was acknowledged before the stream is first polled, at or after the
+    ///    position, is in it, exactly once, in order.
+    /// 2. Reading over a migration continues in the target where the closed stream ended
+    ///    ([R14](crate::protocol#r14)): a position in an older stream gives the rest of its history
+    ///    as it was, then what came since. [`ReadPosition::Start`] reads the stream at the end of
+    ///    the chain from its beginning, all of it transformed.
+    /// 3. Memory holds one page, however many events there are.
+    ///
+    /// A position beyond the end reads nothing. Events that are appended while reading may be read
+    /// or not.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), at the first poll or where a Close is met; `Gone` for an event that
+    /// was deleted; `Closed` when a restored backup took the stream's place: load it anew.
+    pub fn read(
+        &self,
+        object: &ObjectId,
+        from: ReadPosition,
+    ) -> BoxStream<'static, Result<RecordedEvent>> {
+        let reading = Reading::new(self.clone(), object.clone(), from);
+        stream::try_unfold(reading, |mut reading| async move {
+            let events = reading.next().await?;
+            Ok::<_, Error>(events.map(|events| (events, reading)))
+        })
+        .map_ok(|events| stream::iter(events).map(Ok))
+        .try_flatten()
+        .boxed()
+    }
 }
 
 impl Reading {
@@ -133,12 +152,12 @@ impl Reading {
         Self {
             reader,
             met: HashSet::from([active.clone()]),
-            step: Step::Page(Place::start(active)),
+            step: Step::Page(ReadPlace::start(active)),
         }
     }
 
     /// Its place, if it has reached the end.
-    pub(in crate::router) fn end(&self) -> Option<&Place> {
+    pub(in crate::router) fn end(&self) -> Option<&ReadPlace> {
         match &self.step {
             Step::End(place) => Some(place),
             _ => None,
@@ -165,7 +184,7 @@ impl Reading {
                 if !close.continues {
                     return Err(replaced(&closed, close));
                 }
-                self.enter(Place::at(target, close.target_events))?;
+                self.enter(ReadPlace::at(target, close.target_events))?;
                 Ok(Some(Vec::new()))
             }
             Step::Page(place) => self.page(place).await.map(Some),
@@ -175,20 +194,20 @@ impl Reading {
     async fn begin(&mut self, object: &ObjectId, from: ReadPosition) -> Result<()> {
         let document = self.reader.documents().load(object).await?.document;
         let place = match from {
-            ReadPosition::Start => Place::start(document.active),
+            ReadPosition::Start => ReadPlace::start(document.active),
             ReadPosition::At(at) => {
                 let stream = match locate(&document, &at.stream) {
                     Ok(stream) => stream,
                     // the document may not know the newest streams yet
                     Err(_) => locate(&self.reader.load(object).await?.document, &at.stream)?,
                 };
-                Place::at(stream, at.revision)
+                ReadPlace::at(stream, at.revision)
             }
         };
         self.enter(place)
     }
 
-    fn enter(&mut self, place: Place) -> Result<()> {
+    fn enter(&mut self, place: ReadPlace) -> Result<()> {
         if !self.met.insert(place.stream.clone()) {
             return Err(Error::corrupt(format!(
                 "a chain of closed streams is a circle at {}",
@@ -209,7 +228,7 @@ impl Reading {
         Ok(target.clone())
     }
 
-    async fn page(&mut self, place: Place) -> Result<Vec<RecordedEvent>> {
+    async fn page(&mut self, place: ReadPlace) -> Result<Vec<RecordedEvent>> {
         let store = self.reader.stores().of(&place.stream)?;
         let limit = self.reader.page();
         let page = (store.read(&place.stream.stream, place.from, limit)).await?;
@@ -222,7 +241,7 @@ impl Reading {
             && let Some(close) = &close
         {
             let target = self.cross(&place.stream, close).await?;
-            self.enter(Place::start(target))?;
+            self.enter(ReadPlace::start(target))?;
             return Ok(Vec::new());
         }
         let events = wanted(&place, &page.cells)?;
@@ -248,7 +267,7 @@ fn close_in(page: &Page) -> Option<Close> {
     }
 }
 
-fn wanted(place: &Place, cells: &[Cell]) -> Result<Vec<RecordedEvent>> {
+fn wanted(place: &ReadPlace, cells: &[Cell]) -> Result<Vec<RecordedEvent>> {
     let mut events = Vec::new();
     for cell in cells {
         let header = &cell.header;
@@ -271,7 +290,7 @@ fn wanted(place: &Place, cells: &[Cell]) -> Result<Vec<RecordedEvent>> {
     Ok(events)
 }
 
-fn gone(place: &Place, cell: &Cell) -> Error {
+fn gone(place: &ReadPlace, cell: &Cell) -> Error {
     let message = format!(
         "events were deleted on purpose: {} from revision {} on, of {}",
         cell.header.count, cell.header.first_revision, place.stream

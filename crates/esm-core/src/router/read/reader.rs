@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use futures::stream::BoxStream;
-
 use crate::error::{Error, Result};
 use crate::event::Position;
 use crate::id::{ObjectId, StreamId, StreamRef};
 use crate::object::chain::{follow_all, follow_in, refuse_deleted};
 use crate::object::{ChainEnd, Documents, ObjectDocument, Translation};
-use crate::router::read::events::{self, ReadPosition, RecordedEvent};
 use crate::store::{PageLimit, Records, Stores, Tail};
 
 /// Loads and reads objects. Never writes, not even to help a document that has fallen behind
@@ -154,31 +151,6 @@ impl ObjectReader {
         let chain = self.chain(object, &position.stream).await?;
         let translated = chain.translate(&position.stream, position.revision);
         translated.ok_or_else(|| not_of(object, &position.stream))
-    }
-
-    /// Reads an object's events in order, from a position to the end.
-    ///
-    /// # Guarantees
-    /// 1. Every event that was acknowledged before the stream is first polled, at or after the
-    ///    position, is in it, exactly once, in order.
-    /// 2. Reading over a migration continues in the target where the closed stream ended
-    ///    ([R14](crate::protocol#r14)): a position in an older stream gives the rest of its history
-    ///    as it was, then what came since. [`ReadPosition::Start`] reads the stream at the end of
-    ///    the chain from its beginning, all of it transformed.
-    /// 3. Memory holds one page, however many events there are.
-    ///
-    /// A position beyond the end reads nothing. Events that are appended while reading may be read
-    /// or not.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load), at the first poll or where a Close is met; `Gone` for an event that
-    /// was deleted; `Closed` when a restored backup took the stream's place: load it anew.
-    pub fn read(
-        &self,
-        object: &ObjectId,
-        from: ReadPosition,
-    ) -> BoxStream<'static, Result<RecordedEvent>> {
-        events::read(self.clone(), object.clone(), from)
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::id::{StreamId, StreamRef};
-use crate::router::append::retired::Retired;
 use crate::router::read::reader::LoadedObject;
+use crate::router::route::retired::Retired;
 use crate::store::{Stores, Tail};
 
 /// The stream that an object's appends go to, as it was last seen.

@@ -53,7 +53,7 @@ impl Image {
 }
 
 /// Where an append would go.
-pub(in crate::router) struct Place<'a> {
+pub(in crate::router) struct AppendPlace<'a> {
     pub(in crate::router) stores: &'a Stores,
     pub(in crate::router) transformers: &'a Transformers,
     pub(in crate::router) object: &'a ObjectId,
@@ -87,7 +87,7 @@ impl Retired {
     /// `Invalid` for an event that is refused; `TransformFailed`; those of the stores.
     pub(in crate::router) async fn image(
         &self,
-        place: &Place<'_>,
+        place: &AppendPlace<'_>,
         events: &Arc<[CellEvent]>,
     ) -> Result<Image> {
         let is_retired = |e: &CellEvent| self.origin.retired.contains(&e.event.schema());
@@ -118,7 +118,11 @@ impl Retired {
     /// retired its schema, turn it. Nothing where one of them is not registered or not to be seen,
     /// or changes the event and keeps a retired schema: then old and new code are
     /// indistinguishable, and only the policy can say what is to be done.
-    async fn transformed(&self, place: &Place<'_>, event: &Event) -> Result<Option<Vec<Event>>> {
+    async fn transformed(
+        &self,
+        place: &AppendPlace<'_>,
+        event: &Event,
+    ) -> Result<Option<Vec<Event>>> {
         let Some(layers) = self.layers(place.stores, &event.schema()).await? else {
             return Ok(None);
         };

@@ -1,72 +1,62 @@
-//! What an object's stream looked like when this process last saw it.
+//! The routes of the objects that this process used last.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::id::ObjectId;
-use crate::router::phases::route::Route;
+use lru::LruCache;
 
-/// Routes of the objects used last. Hints: what is out of date costs a request.
-///
-/// Two generations bound it without a clock: when the young one is full it becomes the old one, and
-/// what nobody used in the meantime is forgotten.
+use crate::id::ObjectId;
+use crate::router::route::destination::Route;
+
+/// Routes of the objects used last. Hints: an outdated route costs a request.
 #[derive(Debug)]
 pub(in crate::router) struct RouteCache {
-    generations: Mutex<Generations>,
-    capacity: AtomicUsize,
-}
-
-#[derive(Debug, Default)]
-struct Generations {
-    young: HashMap<ObjectId, Route>,
-    old: HashMap<ObjectId, Route>,
+    /// Absent where nothing is remembered.
+    routes: Mutex<Option<LruCache<ObjectId, Route>>>,
 }
 
 impl RouteCache {
-    /// Remembers at least this many objects, and at most twice as many.
+    /// Remembers at most this many objects.
     pub(in crate::router) fn new(capacity: usize) -> Self {
-        Self {
-            generations: Mutex::default(),
-            capacity: AtomicUsize::new(capacity),
-        }
+        let cache = Self {
+            routes: Mutex::default(),
+        };
+        cache.resize(capacity);
+        cache
     }
 
-    /// From now on remembers at least this many, and at most twice as many.
+    /// From now on remembers at most this many, those used last.
     pub(in crate::router) fn resize(&self, capacity: usize) {
-        self.capacity.store(capacity, Ordering::Relaxed);
+        let mut routes = self.lock();
+        let Some(capacity) = NonZeroUsize::new(capacity) else {
+            *routes = None;
+            return;
+        };
+        // allocates with use, not for the whole capacity at once
+        routes
+            .get_or_insert_with(LruCache::unbounded)
+            .resize(capacity);
     }
 
-    /// Whether an object's route is remembered, and not in use just now.
+    /// Whether an object's route is remembered, and not in use at present.
     pub(in crate::router) fn knows(&self, object: &ObjectId) -> bool {
-        let generations = self.lock();
-        generations.young.contains_key(object) || generations.old.contains_key(object)
+        self.lock().as_ref().is_some_and(|r| r.contains(object))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Generations> {
-        // hints cannot be left half changed
-        self.generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes an object's route out: who used it puts back what it knows then.
+    /// Takes an object's route out: its user puts back what it knows afterwards.
     pub(in crate::router) fn take(&self, object: &ObjectId) -> Option<Route> {
-        let mut generations = self.lock();
-        let old = generations.old.remove(object);
-        generations.young.remove(object).or(old)
+        self.lock().as_mut()?.pop(object)
     }
 
     pub(in crate::router) fn put(&self, object: &ObjectId, route: Route) {
-        let capacity = self.capacity.load(Ordering::Relaxed);
-        if capacity == 0 {
-            return;
+        if let Some(routes) = self.lock().as_mut() {
+            routes.put(object.clone(), route);
         }
-        let mut generations = self.lock();
-        if generations.young.len() >= capacity {
-            generations.old = std::mem::take(&mut generations.young);
-        }
-        generations.young.insert(object.clone(), route);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<LruCache<ObjectId, Route>>> {
+        // hints cannot be left half changed
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,9 +89,7 @@ mod tests {
             let used = cache.take(&object(0)).unwrap();
             cache.put(&object(0), used);
         }
-        let generations = cache.lock();
-        assert!(generations.young.len() + generations.old.len() <= 20);
-        drop(generations);
+        assert_eq!(cache.lock().as_ref().map(LruCache::len), Some(10));
         assert_eq!(
             cache.take(&object(995)).map(|r| r.stream),
             Some(route(995).stream)
@@ -116,12 +104,17 @@ mod tests {
         for n in 0..150 {
             cache.put(&object(n), route(n));
         }
-        assert!(cache.knows(&object(149)) && cache.knows(&object(0)));
+        assert!(cache.knows(&object(149)) && cache.knows(&object(50)));
+        assert!(
+            !cache.knows(&object(49)),
+            "it was not used for the longest time"
+        );
         cache.resize(10);
         for n in 200..220 {
             cache.put(&object(n), route(n));
         }
         assert!(!cache.knows(&object(149)) && cache.knows(&object(219)));
+        assert_eq!(cache.lock().as_ref().map(LruCache::len), Some(10));
     }
 
     #[test]
