@@ -8,14 +8,14 @@ use esm_core::object::{Documents, ObjectDocument};
 use esm_core::store::{EventStore, Records};
 use esm_core::{Error, ErrorKind, Result};
 
-/// Makes an object of a stream that an application wrote: gives it a document that names the stream
-/// as active. To be called for each object once, before it is migrated; new ones too.
+/// Makes an object of a stream that an application wrote: creates a document that names the stream
+/// as active. Call it once for each object before it is migrated, also for new objects.
 ///
 /// # Errors
-/// `NotFound` for a stream without events; `AlreadyExists` when the object has other streams.
+/// `NotFound` for a stream without events; `AlreadyExists` when the object has another stream.
 ///
 /// # Idempotence
-/// May be repeated, by anybody, also after the object has moved on to other streams.
+/// May be repeated by any process, also after the object has moved to another stream.
 pub async fn adopt(
     records: Arc<dyn Records>,
     store: &dyn EventStore,
@@ -29,7 +29,7 @@ pub async fn adopt(
         return ensure_of(found.document, &stream);
     }
     if store.tail(&stream.stream).await?.is_empty() {
-        let message = format!("no event stands in the stream of {object}: {stream}");
+        let message = format!("the stream of {object} has no events: {stream}");
         return Err(Error::not_found(message).with_hint("check the stream's name"));
     }
     let document = ObjectDocument::new(object, stream.clone(), environment.clock.now());

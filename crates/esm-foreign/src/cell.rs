@@ -16,7 +16,7 @@ use esm_core::{Error, Result};
 pub const CELL: &str = "esm.Cell";
 
 /// The event type of a native entry that is a Close. Its payload is the
-/// [`Close`](esm_core::store::Close) as JSON: where the stream goes on.
+/// [`Close`](esm_core::store::Close) as JSON, which names the stream that continues.
 pub const CLOSE: &str = "esm.Close";
 
 /// The event type of a native entry that is a Fence: applications skip it.
@@ -63,7 +63,7 @@ fn marked(header: &CellHeader) -> MarkedCell {
     }
 }
 
-/// The event of an entry that is no application's.
+/// The event of an entry that no application wrote.
 fn control_event(header: &CellHeader) -> Result<Event> {
     let (event_type, payload) = match &header.kind {
         CellKind::Close(close) => (CLOSE, json(close)?),
@@ -114,7 +114,7 @@ pub(super) struct Assembler<'a> {
     stream: &'a StreamId,
     /// Where the next cell begins.
     pub(super) place: Place,
-    /// A cell of which entries are missing still.
+    /// A cell that still lacks entries.
     open: Option<Cell>,
 }
 
@@ -127,7 +127,7 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// Number of entries that the cell lacks which was begun.
+    /// Number of entries that the open cell lacks.
     pub(super) fn missing(&self) -> u64 {
         let open = self.open.as_ref();
         open.map_or(0, |cell| cell.header.count - cell.events.len() as u64)
@@ -139,7 +139,7 @@ impl<'a> Assembler<'a> {
         self.place.position + open as u64
     }
 
-    /// Takes the next entry; answers a cell when it is whole.
+    /// Takes the next entry; returns the cell that it completes, if it does.
     ///
     /// # Errors
     /// `Corrupt` for entries that do not follow each other.
@@ -164,9 +164,9 @@ impl<'a> Assembler<'a> {
                 Cell { header, events }
             }
             (None, Some(mark)) => self.begin(mark, entry.event)?,
-            (Some(cell), Some(mark)) => go_on(cell, mark, entry.event)?,
+            (Some(cell), Some(mark)) => extend(cell, mark, entry.event)?,
             (Some(_), None) => {
-                return Err(Error::corrupt("it stands between the entries of a cell"));
+                return Err(Error::corrupt("it is between the entries of a cell"));
             }
         };
         if cell.header.count > cell.events.len() as u64 {
@@ -187,8 +187,7 @@ impl<'a> Assembler<'a> {
         let header = header(mark.commit, cell, &event)?;
         if !self.place.precedes(&header) {
             return Err(Error::corrupt(format!(
-                "its mark does not fit: it says cell {} at revision {}, and this is cell {} at \
-                 revision {}",
+                "its mark names cell {} at revision {}, expected cell {} at revision {}",
                 header.seq, header.first_revision, self.place.seq, self.place.revision
             ))
             .with_hint("no writer may copy the mark of another entry"));
@@ -204,10 +203,10 @@ impl<'a> Assembler<'a> {
     }
 }
 
-fn go_on(mut cell: Cell, mark: Mark, event: Event) -> Result<Cell> {
+fn extend(mut cell: Cell, mark: Mark, event: Event) -> Result<Cell> {
     let next = cell.events.len() as u64;
     if mark.commit != cell.header.commit || mark.index != next {
-        return Err(Error::corrupt("it stands between the entries of a cell"));
+        return Err(Error::corrupt("it is between the entries of a cell"));
     }
     cell.events.push(CellEvent {
         event,
@@ -216,7 +215,7 @@ fn go_on(mut cell: Cell, mark: Mark, event: Event) -> Result<Cell> {
     Ok(cell)
 }
 
-/// Whether an entry is of the cell with this commit id.
+/// Whether an entry belongs to the cell with this commit id.
 pub(super) fn is_of(entry: &Entry, commit: CommitId) -> Result<bool> {
     let mark = entry.mark.as_deref().map(Mark::decode).transpose()?;
     Ok(mark.is_some_and(|mark| mark.commit == commit))

@@ -11,7 +11,7 @@ use esm_core::event::{Event, Metadata, MetadataValue, SchemaVersion};
 use esm_core::id::{EventId, EventType};
 use esm_core::{Error, Result};
 
-/// The member of the metadata that is esm's.
+/// The member of the metadata that belongs to esm.
 const ESM: &str = "$esm";
 
 /// The key under which an event's metadata keeps what it cannot hold itself, as JSON text.
@@ -19,10 +19,10 @@ const NATIVE: &str = "native-metadata";
 
 /// An entry as type, bytes and a JSON object of metadata, for adapters of stores that keep those.
 ///
-/// Metadata keys stand in the object as they are; what else an event has, and the mark, stand in one
-/// member, `$esm`. What an application wrote by itself keeps its metadata to the value, whatever it
-/// is: what esm's metadata cannot hold (nested values, fractions, keys such as `$correlationId`)
-/// travels along in the metadata key `native-metadata`, and stands in its place again in the copy.
+/// Metadata keys are members of the object. The event's other attributes and the mark are in one
+/// member, `$esm`. An entry that an application wrote without esm keeps all of its metadata: values
+/// that esm's metadata cannot hold (nested values, fractions, keys such as `$correlationId`) are
+/// carried in the metadata key `native-metadata`, and are members of the object again in the copy.
 /// Duplicate keys, the order of keys and white space are not kept.
 ///
 /// ```
@@ -30,7 +30,7 @@ const NATIVE: &str = "native-metadata";
 /// use esm_foreign::{Entry, Envelope};
 /// use esm_core::id::{EventId, EventType};
 ///
-/// // what an application wrote, which never heard of esm
+/// // written by an application that does not know esm
 /// let envelope = Envelope {
 ///     event_type: "OrderPlaced".to_owned(),
 ///     data: "{}".into(),
@@ -39,7 +39,7 @@ const NATIVE: &str = "native-metadata";
 /// let entry = envelope.open(EventId::new("e1")?)?;
 /// assert_eq!(entry.mark, None);
 /// assert_eq!(entry.event.metadata.get("user"), Some(&"7".into()));
-/// // and as it stands in a copy of the stream
+/// // the same entry in a copy of the stream
 /// let copied = Envelope::seal(&Entry { mark: Some("{}".to_owned()), ..entry })?;
 /// assert!(copied.metadata.contains(r#""$correlationId":"c-1""#));
 /// # Ok::<(), esm_core::Error>(())
@@ -50,11 +50,11 @@ pub struct Envelope {
     pub event_type: String,
     /// The payload's bytes.
     pub data: Bytes,
-    /// A JSON object; empty text is none.
+    /// A JSON object; an empty text means no metadata.
     pub metadata: String,
 }
 
-/// What an event has that is neither type nor bytes nor metadata.
+/// The attributes of an event that are neither type nor bytes nor metadata.
 #[derive(Debug, Serialize, Deserialize)]
 struct Sealed {
     id: String,
@@ -78,7 +78,7 @@ impl Envelope {
     /// Puts an entry into an envelope.
     ///
     /// # Errors
-    /// `Invalid` for a `native-metadata` that is no JSON object.
+    /// `Invalid` for a `native-metadata` that is not a JSON object.
     pub fn seal(entry: &Entry) -> Result<Self> {
         let Entry { event, mark } = entry;
         let mut members = Members::new();
@@ -103,18 +103,18 @@ impl Envelope {
         })
     }
 
-    /// Takes an entry out of its envelope. `id` is the native store's own, for an event that an
-    /// application wrote by itself: such an entry has no mark, has schema version 1, counts as JSON
-    /// and has no time, unless the adapter knows better.
+    /// Takes an entry out of its envelope. `id` is the native store's id, which is used for an event
+    /// that an application wrote without esm. Such an entry has no mark, schema version 1, the
+    /// content type of JSON and no time; the adapter may set them afterwards.
     ///
     /// # Errors
-    /// `Corrupt` for metadata that is no JSON object; `Invalid` for a type that is none.
+    /// `Corrupt` for metadata that is not a JSON object; `Invalid` for an invalid event type.
     pub fn open(self, id: EventId) -> Result<Entry> {
         let event_type = EventType::new(&self.event_type)?;
         let mut members = match self.metadata.trim() {
             "" => Members::new(),
             json => serde_json::from_str(json).map_err(|e| {
-                Error::corrupt("an entry's metadata is no JSON object").with_source(e)
+                Error::corrupt("an entry's metadata is not a JSON object").with_source(e)
             })?,
         };
         let sealed = members.remove(ESM).map(|raw| {
@@ -139,11 +139,11 @@ impl Envelope {
 
 fn native(json: &str) -> Result<Members> {
     serde_json::from_str(json).map_err(|e| {
-        Error::invalid(format!("metadata {NATIVE:?} is no JSON object")).with_source(e)
+        Error::invalid(format!("metadata {NATIVE:?} is not a JSON object")).with_source(e)
     })
 }
 
-/// Metadata as far as an event can hold it; the rest under one key, as it is.
+/// Metadata as far as an event can hold it; the rest unchanged under one key.
 fn metadata(members: Members) -> Result<Metadata> {
     let (mut metadata, mut rest) = (Metadata::new(), Members::new());
     for (key, value) in members {
@@ -158,7 +158,7 @@ fn metadata(members: Members) -> Result<Metadata> {
     Ok(metadata)
 }
 
-/// The value, if metadata can hold it and give it back as it is.
+/// The value, if metadata can hold it and return it unchanged.
 fn held(value: &RawValue) -> Option<MetadataValue> {
     let held: MetadataValue = serde_json::from_str(value.get()).ok()?;
     match &held {

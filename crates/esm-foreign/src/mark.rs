@@ -1,4 +1,4 @@
-//! What esm says of a native entry that it wrote, beside the event.
+//! The mark: the line that esm stores beside the event of each native entry that it writes.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use esm_core::id::CommitId;
 use esm_core::store::Origin;
 use esm_core::{Error, Result};
 
-/// What is said of one entry.
+/// The mark of one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
     /// Version of the format, [`Mark::FORMAT`]. A reader refuses a newer one.
@@ -17,7 +17,7 @@ pub(super) struct Mark {
     /// Which entry of its cell this is, from 0.
     #[serde(default, skip_serializing_if = "is_first")]
     pub(super) index: u64,
-    /// In a cell that a migration copied: the revision of the source event that it stems from.
+    /// In a cell that a migration copied: the revision of the source event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<Revision>,
     /// In the first entry of a cell: the cell's header.
@@ -25,7 +25,7 @@ pub(super) struct Mark {
     pub(super) cell: Option<MarkedCell>,
 }
 
-/// A cell's header without its commit id, and without what the event of a control entry says.
+/// A cell's header without its commit id and without the content of a control entry's event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct MarkedCell {
     pub(super) seq: u64,
@@ -41,7 +41,7 @@ pub(super) struct MarkedCell {
     pub(super) origin: Option<Origin>,
 }
 
-/// What can be read of any format.
+/// The part that every format has.
 #[derive(Deserialize)]
 struct Outline {
     esm: u32,
@@ -79,14 +79,13 @@ impl Mark {
         }
         let mut ascii = String::with_capacity(json.len());
         for c in json.chars() {
-            match c.is_ascii() {
-                true => ascii.push(c),
-                false => {
-                    let mut units = [0; 2];
-                    for unit in c.encode_utf16(&mut units) {
-                        ascii.push_str(&format!("\\u{unit:04x}"));
-                    }
-                }
+            if c.is_ascii() {
+                ascii.push(c);
+                continue;
+            }
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                ascii.push_str(&format!("\\u{unit:04x}"));
             }
         }
         Ok(ascii)

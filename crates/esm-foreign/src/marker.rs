@@ -1,7 +1,8 @@
-//! The marker of a native store: which store it is, and what it was found to keep.
+//! The marker of a native store: its identity, and the outcomes of its self-tests.
 //!
-//! A stream of its own: the first entry names the store, each later one says what a self-test came
-//! to. Appended at exact positions, so that two who open it for the first time meet.
+//! It is a stream of its own. The first entry names the store, each later one is the outcome of a
+//! self-test. Entries are appended at exact positions, so two processes that open the store for the
+//! first time agree on one identity.
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::native::{CloseProof, NativeStore, SliceLimit};
-use crate::self_test::{Finding, Tested};
+use crate::self_test::Tested;
+use crate::trial::Finding;
 use esm_core::clock::Environment;
 use esm_core::event::Event;
 use esm_core::id::{EventId, EventType, StoreId, StreamId};
@@ -21,7 +23,7 @@ const STORE: &str = "esm.Store";
 const SELF_TEST: &str = "esm.SelfTest";
 const FORMAT: u32 = 1;
 
-/// What a native store says of itself.
+/// The identity of a native store and its newest self-test.
 #[derive(Debug, Clone)]
 pub(super) struct Marker {
     pub(super) store: StoreId,
@@ -38,22 +40,22 @@ struct Identity {
     created_at: Timestamp,
 }
 
-/// What a self-test came to.
+/// The outcome of a self-test, as recorded.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SelfTest {
     format: u32,
     tested_at: Timestamp,
     /// The proof that was tested.
     pub(super) proof: CloseProof,
-    /// What the store does not keep.
+    /// The guarantee that the store does not keep, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) finding: Option<Finding>,
-    /// A stream that was closed, for later openings to try.
+    /// A stream that was closed, which later openings test again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) closed: Option<StreamId>,
 }
 
-/// What can be read of any format.
+/// The part that every format has.
 #[derive(Deserialize)]
 struct Outline {
     format: u32,
@@ -76,7 +78,7 @@ pub(super) fn stream() -> Result<StreamId> {
 }
 
 impl Marker {
-    /// Reads the marker; none where the store was never opened for writing.
+    /// Reads the marker; `None` where the store was never opened for writing.
     ///
     /// # Errors
     /// `Unsupported` for a newer format; `Corrupt`; those of the store.
@@ -119,7 +121,7 @@ impl Marker {
         Ok(marker.map(|marker| Self { entries, ..marker }))
     }
 
-    /// Reads the marker, or makes the place a store.
+    /// Reads the marker, or creates it.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -138,7 +140,7 @@ impl Marker {
         let event = encode(STORE, &identity, environment)?;
         match native.append(&stream()?, 0, vec![event.into()]).await {
             Ok(()) => {}
-            // another was faster, or it may have happened: what stands there decides
+            // a concurrent append won, or the outcome is unknown: the recorded entry decides
             Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {}
             Err(e) => return Err(e.context("the store's marker could not be written")),
         }
@@ -147,7 +149,8 @@ impl Marker {
             .ok_or_else(|| Error::new(ErrorKind::Unavailable, "the store's marker was not written"))
     }
 
-    /// Records what a self-test came to. Where another was faster, theirs stands there as well.
+    /// Records the outcome of a self-test. Where a concurrent append won, its entry is recorded
+    /// instead.
     ///
     /// # Errors
     /// Those of the store.

@@ -10,14 +10,14 @@ use esm_core::id::StreamId;
 use esm_core::store::StoreLimits;
 use esm_core::{Error, Result};
 
-/// One entry of a native stream: an event, and what esm says of it.
+/// One entry of a native stream: an event, and esm's mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The event. Of an entry that an application wrote by itself, whatever of it the native store
-    /// keeps; the same each time it is read.
+    /// The event. For an entry that an application wrote without esm: whatever the native store
+    /// keeps of it, identical each time it is read.
     pub event: Event,
-    /// To be kept beside the event and given back as it is: a line of ASCII JSON, usually some
-    /// 300 bytes. Absent in what applications write by themselves.
+    /// A line of ASCII JSON, usually about 300 bytes, which the store keeps beside the event and
+    /// returns unchanged. Absent in entries that applications write without esm.
     pub mark: Option<String>,
 }
 
@@ -27,68 +27,69 @@ impl From<Event> for Entry {
     }
 }
 
-/// An entry that stands in a stream.
+/// An entry and its position in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// Number of entries before it in its stream.
+    /// Number of entries before this one in the stream.
     pub position: u64,
     /// The entry.
     pub entry: Entry,
 }
 
-/// How much a slice may hold. The first entry is always in it, however large.
+/// Limits of a slice. A slice always contains the first entry, however large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SliceLimit {
-    /// At most this many entries.
+    /// Maximum number of entries.
     pub entries: usize,
-    /// At most about this many bytes; a store that cannot count them need not.
+    /// Approximate maximum number of bytes; a store that cannot count them may ignore this.
     pub bytes: u64,
 }
 
 /// Entries in order, without gaps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Slice {
-    /// The entries; none if and only if there was nothing at or after the position asked for.
+    /// The entries; empty if and only if the stream had none at or after the requested position.
     pub entries: Vec<Recorded>,
-    /// Whether the last one was the stream's last when they were read. `false` says nothing.
+    /// Whether the last entry was the last of the stream when it was read. `false` means unknown.
     pub at_end: bool,
 }
 
-/// How it is certain that nobody appends to a stream after its Close.
+/// What prevents appends to a stream after its Close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CloseProof {
-    /// The store itself refuses every append to a closed stream, whoever sends it: a trigger, a
-    /// constraint, a stored procedure that is the only way to append, a permission that the close
-    /// takes away.
+    /// The store itself refuses every append to a closed stream, from any writer: by a trigger, a
+    /// constraint, a stored procedure that is the only way to append, or a permission that the
+    /// close revokes.
     StoreRefuses,
-    /// Every writer that can write at all looks for the Close: a format marker, or credentials that
-    /// only those have, keeps the older ones out.
+    /// Every writer that can write at all checks for the Close: a format marker, or credentials
+    /// that only such writers have, keeps older writers out.
     FormatMarker,
-    /// Nothing does.
+    /// Nothing prevents them.
     Nothing,
 }
 
-/// What a native store accepts and offers.
+/// The limits and optional capabilities of a native store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Profile {
-    /// What an append may hold; each event is an entry.
+    /// Limits of one append; each event is an entry.
     pub limits: StoreLimits,
-    /// How it is certain that nobody appends after a Close.
+    /// What prevents appends after a Close.
     pub proof: CloseProof,
-    /// Whether a Fence may be written. It takes a native position, so only where no application
-    /// counts or expects native positions, because all of them go through esm.
+    /// Whether a Fence may be written. A Fence takes a native position. Set this only where all
+    /// applications use esm, so that none counts or expects native positions.
     pub fence: bool,
-    /// [`NativeStore::delete`] works, and a stream of a deleted one's name begins at position 0.
+    /// Whether [`NativeStore::delete`] works, and a stream created again under the same name begins
+    /// at position 0.
     pub delete: bool,
-    /// [`NativeStore::last_marked`] works.
+    /// Whether [`NativeStore::last_marked`] works.
     pub finds_marks: bool,
 }
 
 impl Profile {
-    /// A store with this proof and the default limits, that offers nothing beyond the required.
+    /// Returns a profile with this proof, the default limits and no optional capability.
     pub fn new(proof: CloseProof) -> Self {
         Self {
             limits: StoreLimits::default(),
@@ -99,28 +100,28 @@ impl Profile {
         }
     }
 
-    /// Says what an append may hold.
+    /// Sets the limits of one append.
     #[must_use]
     pub fn with_limits(mut self, limits: StoreLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Says whether a Fence may be written.
+    /// Sets whether a Fence may be written. Defaults to `false`.
     #[must_use]
     pub fn with_fence(mut self, fence: bool) -> Self {
         self.fence = fence;
         self
     }
 
-    /// Says whether streams can be deleted.
+    /// Sets whether streams can be deleted. Defaults to `false`.
     #[must_use]
     pub fn with_delete(mut self, delete: bool) -> Self {
         self.delete = delete;
         self
     }
 
-    /// Says whether marks can be found without reading what is between.
+    /// Sets whether the store finds marks without reading the entries between. Defaults to `false`.
     #[must_use]
     pub fn with_finding_marks(mut self, finds_marks: bool) -> Self {
         self.finds_marks = finds_marks;
@@ -128,42 +129,45 @@ impl Profile {
     }
 }
 
-/// An event store that is not esm's own, as its adapter shows it.
+/// The adapter of an event store that is not esm's own.
 ///
-/// A native position counts the entries of a stream from 0 and without gaps. A store that numbers
-/// them otherwise is translated by its adapter; one that hides old entries (truncated, expired)
-/// cannot be used for those streams, and reading them is `Corrupt` or `Gone`.
+/// A native position counts the entries of a stream from 0 and without gaps. Where a store numbers
+/// them differently, its adapter translates. A stream whose old entries are hidden (truncated,
+/// expired) cannot be used: reading it fails with `Corrupt` or `Gone`.
 ///
 /// # Guarantees
 /// 1. The entries of one append are written all or not at all, next to each other, and never change.
 /// 2. An append succeeds only if the stream has exactly the expected number of entries; of several
 ///    that expect the same at most one succeeds.
-/// 3. What was acknowledged is durable, and every later read of any process sees it.
-/// 4. An entry comes back as it was appended, to the byte, with its mark.
-/// 5. A close is an append of one entry, and the last: as [`Profile::proof`] says, nobody appends
-///    after it.
+/// 3. An acknowledged append is durable, and every later read of any process sees it.
+/// 4. An entry is returned as it was appended, to the byte, with its mark.
+/// 5. A close appends one entry, and nothing is appended after it, for the reason that
+///    [`Profile::proof`] declares.
 ///
-/// [`ForeignEventStore::open`](crate::ForeignEventStore::open) tests them.
+/// [`ForeignEventStore::open`](crate::ForeignEventStore::open) tests them, except for 3.
 #[async_trait]
 pub trait NativeStore: Send + Sync + Debug + 'static {
-    /// What the store accepts and offers.
+    /// Returns the limits and optional capabilities of the store.
     fn profile(&self) -> Profile;
 
-    /// Entries in order, from a position on. A position beyond the end gives an empty slice, and so
-    /// does a stream that does not exist.
+    /// Returns entries in order, from a position on. The slice is empty for a position beyond the
+    /// end, and for a stream that does not exist.
     ///
     /// # Errors
-    /// `Gone` when older entries are hidden; `Corrupt` for an entry that is no event; `Unavailable`.
+    /// - `Gone` when older entries are hidden.
+    /// - `Corrupt` for an entry that is not an event.
+    /// - `Unavailable` when the store cannot be reached.
     async fn read(&self, stream: &StreamId, from: u64, limit: SliceLimit) -> Result<Slice>;
 
-    /// The last entry of a stream; none when there is none.
+    /// Returns the last entry of a stream, if it has any.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     async fn last(&self, stream: &StreamId) -> Result<Option<Recorded>>;
 
-    /// The newest entry before a position that has a mark, found without reading what is between:
-    /// by an index, say. It spares a process one pass over what applications wrote by themselves.
+    /// Returns the newest entry before a position that has a mark, without reading the entries
+    /// between, for example by an index. Saves each process one pass over entries that applications
+    /// wrote without esm.
     ///
     /// # Errors
     /// `Unsupported` without [`Profile::finds_marks`]; as [`read`](Self::read).
@@ -172,22 +176,22 @@ pub trait NativeStore: Send + Sync + Debug + 'static {
         Err(Error::unsupported("this store cannot find marks"))
     }
 
-    /// Appends entries to a stream that has exactly `expected` of them; 0 for one that does not
-    /// exist.
+    /// Appends entries to a stream that has exactly `expected` entries; a stream that does not exist
+    /// has 0.
     ///
     /// # Errors
     /// - `Conflict` when the stream has another number of entries, or was closed, and nothing was
-    ///   written. The number in it is not looked at.
+    ///   written. Callers ignore its `actual`.
     /// - `TooLarge` over the limits.
-    /// - `Unavailable` when it certainly did not happen; `Ambiguous` when that is unknown.
+    /// - `Unavailable` when the append certainly did not happen; `Ambiguous` when that is unknown.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the outcome unknown, as after `Ambiguous`.
     async fn append(&self, stream: &StreamId, expected: u64, entries: Vec<Entry>) -> Result<()>;
 
-    /// Appends the entry of a Close to a stream that has exactly `expected` entries, and, where that
-    /// takes more than the entry, closes the stream to all other writers in the same transaction.
-    /// Unless implemented, an append.
+    /// Appends the entry of a Close to a stream that has exactly `expected` entries. Where closing
+    /// takes more than the entry, the same transaction closes the stream to all other writers.
+    /// Defaults to an append.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -195,13 +199,14 @@ pub trait NativeStore: Send + Sync + Debug + 'static {
         self.append(stream, expected, vec![entry]).await
     }
 
-    /// Appends an event as the oldest application does that still runs, which never heard of esm:
-    /// with this expected number of entries, or with none if it can. Only the self-test calls this,
+    /// Appends an event as the oldest application does that still runs and does not know esm: with
+    /// this expected number of entries, or without an expectation. Only the self-test calls this,
     /// on streams of its own.
     ///
     /// # Errors
-    /// Whatever such a writer is told; `Unavailable` and `Ambiguous` only for what says nothing.
-    /// `Unsupported` where such writers cannot append without an expectation.
+    /// - Any error that such a writer receives.
+    /// - `Unsupported` where such writers cannot append without an expectation.
+    /// - `Unavailable` and `Ambiguous` only where the outcome says nothing about the store.
     async fn append_as_old_writer(
         &self,
         stream: &StreamId,
@@ -209,7 +214,7 @@ pub trait NativeStore: Send + Sync + Debug + 'static {
         event: Event,
     ) -> Result<()>;
 
-    /// Removes a stream with all its entries. Absent is fine.
+    /// Removes a stream with all its entries. Succeeds if the stream does not exist.
     ///
     /// # Errors
     /// `Unsupported` without [`Profile::delete`].

@@ -1,10 +1,10 @@
-//! Between which cells a native position stands: pure arithmetic.
+//! Which cells a native position is between: pure arithmetic.
 
 use esm_core::event::Revision;
 use esm_core::id::{CommitId, StreamId};
 use esm_core::store::{CellHeader, CellKind};
 
-/// A place between two cells: what stands before it. The default is the beginning of a stream.
+/// A place between two cells, as counts of what precedes it. Defaults to the beginning of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {
     /// Number of native entries.
@@ -36,7 +36,7 @@ impl Place {
         }
     }
 
-    /// The place this many entries later, if an application wrote all of them by itself, the last
+    /// The place this many entries later, if an application wrote all of them without esm, the last
     /// of them with this commit id.
     pub(super) fn along(self, entries: u64, last: Option<CommitId>) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Place {
         }
     }
 
-    /// The header of a data cell of one event that stands here, without any mark.
+    /// The header of a data cell here that is one event without a mark.
     pub(super) fn native_header(&self, commit: CommitId) -> CellHeader {
         CellHeader {
             seq: self.seq,
@@ -64,7 +64,7 @@ impl Place {
         }
     }
 
-    /// Whether a cell can stand here.
+    /// Whether a cell with this header can begin here.
     pub(super) fn precedes(&self, header: &CellHeader) -> bool {
         header.seq == self.seq
             && header.first_revision == self.revision
@@ -73,7 +73,7 @@ impl Place {
     }
 }
 
-/// The commit id of an entry that an application wrote by itself: the same whoever reads it.
+/// The commit id of an entry that an application wrote without esm: the same for every reader.
 pub(super) fn native_commit(stream: &StreamId, position: u64, event: &str) -> CommitId {
     let mut hash = blake3::Hasher::new_derive_key("esm native commit v1");
     hash.update(&position.to_be_bytes());

@@ -1,5 +1,5 @@
-//! What this process has seen of where cells begin. Hints of what never changes: a stream that was
-//! deleted is forgotten when that shows.
+//! A cache of where cells begin. What it holds never changes, except that a stream may be deleted:
+//! the stream is forgotten when a read shows that.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -15,22 +15,21 @@ use esm_core::store::ReadFrom;
 /// Streams that are remembered; each takes about a kilobyte.
 const STREAMS: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 
-/// Places of a stream that are remembered: enough for those who read it side by side.
+/// Places of a stream that are remembered: enough for several concurrent readers.
 const BOOKMARKS: usize = 8;
 
-/// Slices that were read further than a page goes; each is at most some 512 KiB.
+/// Slices that reach beyond the page they were read for; each is at most about 512 KiB.
 const SURPLUSES: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
 
 /// A place that was seen.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bookmark {
     pub(super) place: Place,
-    /// Whether no cell without events stands directly before it: then this is where its revision
-    /// begins.
+    /// Whether its revision begins here: no cell without events is directly before it.
     pub(super) begins_revision: bool,
 }
 
-/// Entries that applications wrote by themselves, one after another.
+/// Consecutive entries that applications wrote without esm.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
     /// Where they begin.
@@ -152,7 +151,7 @@ impl Places {
         (low.unwrap_or_default(), high)
     }
 
-    /// Keeps entries that were read and not used, for who reads on.
+    /// Keeps entries that were read and not used, for the next page.
     pub(super) fn keep(&self, stream: &StreamId, entries: Vec<Recorded>) {
         if let Some(first) = entries.first() {
             lock(&self.surplus).put((stream.clone(), first.position), entries);
@@ -165,7 +164,7 @@ impl Places {
         lock(&self.surplus).pop(&key).unwrap_or_default()
     }
 
-    /// Forgets a stream; answers whether anything was known of it.
+    /// Forgets a stream; returns whether anything was known of it.
     pub(super) fn forget(&self, stream: &StreamId) -> bool {
         let mut surplus = lock(&self.surplus);
         let kept: Vec<_> = (surplus.iter().map(|(key, _)| key))

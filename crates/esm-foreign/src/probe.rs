@@ -6,20 +6,20 @@ use tokio::task::JoinSet;
 
 use crate::cell::CLOSE;
 use crate::native::{CloseProof, Entry, NativeStore, Recorded, SliceLimit};
-use crate::self_test::{Trial, found, refusal};
+use crate::trial::{Trial, found, refusal};
 use esm_core::clock::Environment;
 use esm_core::event::{Event, SchemaVersion};
 use esm_core::id::{EventId, EventType, StreamId};
 use esm_core::store::Shortcoming;
 use esm_core::{Error, ErrorKind, Result};
 
-/// Who race each other in a trial.
+/// Number of concurrent writers in a trial.
 const RACERS: u64 = 8;
 
-/// How often they race.
+/// Number of races in a trial.
 const ROUNDS: u64 = 4;
 
-/// A store that is tried, and the streams that it is tried on.
+/// A store under test, and the streams that the trials use.
 #[derive(Debug)]
 pub(super) struct Probe<'a> {
     pub(super) native: &'a Arc<dyn NativeStore>,
@@ -35,7 +35,7 @@ fn event(id: impl AsRef<str>, event_type: &str) -> Result<Event> {
     ))
 }
 
-/// An entry as esm writes it, with a mark that nobody reads.
+/// An entry as esm writes it, with a mark that is never decoded.
 fn marked(id: impl AsRef<str>) -> Result<Entry> {
     let mark = Some(format!("{{\"probe\":\"{}\"}}", id.as_ref()));
     Ok(Entry {
@@ -51,7 +51,7 @@ fn closing() -> Result<Entry> {
     })
 }
 
-/// An entry that has everything an event can have.
+/// An entry whose event has every attribute.
 fn rich() -> Result<Entry> {
     let mut event = event("probe \"1\" é 🛒", "Odd type: ü/\\")?;
     event.schema_version = SchemaVersion(7);
@@ -113,7 +113,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Guarantee 4, and that what an application writes has no mark.
+    /// Guarantee 4.
     pub(super) async fn content_comes_back(&mut self) -> Trial {
         let (stream, entry) = (self.stream()?, rich()?);
         self.native.append(&stream, 0, vec![entry.clone()]).await?;
@@ -124,9 +124,10 @@ impl<'a> Probe<'a> {
             return found(Shortcoming::ContentChanged, seen);
         }
         let found_entry = read.into_iter().map(|recorded| recorded.entry).next();
-        match found_entry == Some(entry.clone()) {
-            true => Ok(()),
-            false => found(Shortcoming::ContentChanged, difference(&entry, found_entry)),
+        if found_entry.as_ref() == Some(&entry) {
+            Ok(())
+        } else {
+            found(Shortcoming::ContentChanged, difference(&entry, found_entry))
         }
     }
 
@@ -142,14 +143,14 @@ impl<'a> Probe<'a> {
             .await
     }
 
-    /// The answer that what follows rests on.
+    /// Passes if the store responded with a conflict.
     fn ensure_conflict(&self, answer: Result<()>, expected: u64, actual: u64) -> Trial {
         let seen = match answer {
             Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. }) => return Ok(()),
             Err(e) if matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Ambiguous) => {
                 return Err(e.into());
             }
-            Err(e) => format!("was answered {:?} instead of Conflict: {e}", e.kind()),
+            Err(e) => format!("failed with {:?} instead of Conflict: {e}", e.kind()),
             Ok(()) => "succeeded".to_owned(),
         };
         let seen = format!("an append that expects {expected} of {actual} entries {seen}");
@@ -165,14 +166,12 @@ impl<'a> Probe<'a> {
         let all = self.all(stream).await?;
         let ids: Vec<_> = all.iter().map(|e| e.entry.event.id.as_str()).collect();
         let in_order = (0..).zip(&all).all(|(n, e)| e.position == n);
-        match ids == expected && in_order {
-            true => Ok(()),
-            false => {
-                let positions: Vec<_> = all.iter().map(|e| e.position).collect();
-                let seen = format!("entries {expected:?} became {ids:?} at {positions:?}");
-                found(shortcoming, seen)
-            }
+        if ids == expected && in_order {
+            return Ok(());
         }
+        let positions: Vec<_> = all.iter().map(|e| e.position).collect();
+        let seen = format!("entries {expected:?} became {ids:?} at {positions:?}");
+        found(shortcoming, seen)
     }
 
     /// Guarantees 1 and 2, many writers at once: every other one expects a number of entries that
@@ -206,14 +205,15 @@ impl<'a> Probe<'a> {
                 .skip(usize::try_from(expected).unwrap_or(usize::MAX));
             let own: Vec<_> = own.map(|e| e.entry.event.id.as_str()).collect();
             if own != [format!("{prefix}0"), format!("{prefix}1")] {
-                let seen = format!("append {winner} succeeded, and {own:?} stands there");
+                let seen =
+                    format!("append {winner} succeeded, and the stream has {own:?} in its place");
                 return found(Shortcoming::InexactAppends, seen);
             }
         }
         Ok(())
     }
 
-    /// Who succeeded; the others were told of the conflict.
+    /// The writers that succeeded; all others received a conflict.
     async fn winners(
         &self,
         mut racing: JoinSet<(u64, Result<()>)>,
@@ -253,7 +253,7 @@ impl<'a> Probe<'a> {
             .await
     }
 
-    /// Guarantees 2 and 5: of closes and appends at the same place one succeeds.
+    /// Guarantees 2 and 5: of closes and appends at the same position exactly one succeeds.
     pub(super) async fn one_of_closes_and_appends_wins(&mut self) -> Trial {
         for _ in 0..ROUNDS {
             let stream = self.filled(2).await?;
@@ -288,7 +288,7 @@ impl<'a> Probe<'a> {
         Ok(())
     }
 
-    /// Guarantee 5: neither a writer of old nor, where the store itself refuses, anybody.
+    /// Guarantee 5: no old writer can append, and where the store itself refuses, no writer at all.
     pub(super) async fn nothing_follows_a_close(&mut self) -> Trial<StreamId> {
         let stream = self.filled(2).await?;
         self.native.close(&stream, 2, closing()?).await?;
@@ -296,7 +296,7 @@ impl<'a> Probe<'a> {
         Ok(stream)
     }
 
-    /// Whether a probe that was closed before still takes nothing.
+    /// Guarantee 5, on a stream that was closed before.
     pub(super) async fn is_still_closed(&self, stream: &StreamId) -> Trial {
         for (expected, how) in [(Some(3), "at its end"), (None, "without an expectation")] {
             let late = event("late", "esm.Probe")?;
@@ -324,7 +324,7 @@ impl<'a> Probe<'a> {
         .await
     }
 
-    /// Deletes the streams of the trials, but for one, where the store can; what stays is harmless.
+    /// Deletes the streams of the trials except one, where the store can. Leftovers are harmless.
     pub(super) async fn clean_up(&self, keep: Option<&StreamId>) {
         if !self.native.profile().delete {
             return;
@@ -335,10 +335,10 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// What is different, in words.
+/// Names the parts of an entry that changed.
 fn difference(wanted: &Entry, found: Option<Entry>) -> String {
     let Some(found) = found else {
-        return "the entry is not there".to_owned();
+        return "the entry is missing".to_owned();
     };
     let (w, f) = (&wanted.event, &found.event);
     let parts = [
@@ -353,5 +353,5 @@ fn difference(wanted: &Entry, found: Option<Entry>) -> String {
     ];
     let changed = parts.into_iter().filter(|(_, same)| !same);
     let changed: Vec<_> = changed.map(|(part, _)| part).collect();
-    format!("changed on the way: {}", changed.join(", "))
+    format!("these parts changed: {}", changed.join(", "))
 }

@@ -1,63 +1,30 @@
-//! Whether a native store keeps what a migration rests on: tried on streams of its own.
+//! Tests whether a native store keeps the guarantees that a migration rests on, on streams of the
+//! test's own.
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::native::{CloseProof, NativeStore};
 use crate::probe::Probe;
+use crate::trial::{Failed, Finding, Trial, found};
+use esm_core::Result;
 use esm_core::clock::Environment;
 use esm_core::id::StreamId;
 use esm_core::store::Shortcoming;
-use esm_core::{Error, ErrorKind, Result};
 
-/// What a self-test found that a store does not keep.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What the store does not do.
-    pub shortcoming: Shortcoming,
-    /// What was seen.
-    pub seen: String,
-}
-
-/// What a self-test came to.
+/// The outcome of a self-test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tested {
     pub(super) finding: Option<Finding>,
-    /// The closed stream that later openings try again; absent where none was closed.
+    /// The closed stream that later openings test again; absent where none was closed.
     pub(super) closed: Option<StreamId>,
 }
 
-/// The outcome of one trial: the store cannot be asked, or it failed.
-#[derive(Debug)]
-pub(super) enum Failed {
-    /// The store does not keep something.
-    Finding(Finding),
-    /// Nothing was found out.
-    Error(Error),
-}
-
-pub(super) type Trial<T = ()> = std::result::Result<T, Failed>;
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-/// What a store does not keep, and how that was seen.
-pub(super) fn found<T>(shortcoming: Shortcoming, seen: impl Into<String>) -> Trial<T> {
-    Err(Failed::Finding(Finding {
-        shortcoming,
-        seen: seen.into(),
-    }))
-}
-
-/// Tries everything on fresh streams.
+/// Runs all trials on fresh streams.
 ///
 /// # Errors
-/// Those of the store, where they say nothing about what it keeps.
+/// Errors of the store that prove nothing about its guarantees.
 pub(super) async fn self_test(
     native: &Arc<dyn NativeStore>,
     environment: &Environment,
@@ -77,7 +44,7 @@ pub(super) async fn self_test(
             }
         }
         Err(Failed::Error(error)) => {
-            let error = error.context("the self-test of the event store could not be done");
+            let error = error.context("the self-test of the event store did not complete");
             return Err(error.with_hint("open the store again"));
         }
     };
@@ -98,8 +65,8 @@ async fn trials(probe: &mut Probe<'_>) -> Trial<StreamId> {
     probe.nothing_follows_a_close().await
 }
 
-/// Tries again, without leaving anything behind, what is lost most easily: a trigger that was
-/// dropped, a permission that was given back.
+/// Tests again, without leaving anything behind, the guarantee that is lost most easily: a trigger
+/// was dropped, a permission was restored.
 ///
 /// # Errors
 /// As [`self_test`].
@@ -112,17 +79,8 @@ pub(super) async fn still_keeps(
     match probe.is_still_closed(closed).await {
         Ok(()) => Ok(None),
         Err(Failed::Finding(finding)) => Ok(Some(finding)),
-        Err(Failed::Error(error)) => Err(error.context("the event store could not be tested")),
-    }
-}
-
-/// Whether a writer was refused, or an answer that says nothing.
-pub(super) fn refusal<T>(answer: Result<T>) -> Trial<bool> {
-    match answer {
-        Ok(_) => Ok(false),
-        Err(e) if matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Ambiguous) => {
-            Err(e.into())
+        Err(Failed::Error(error)) => {
+            Err(error.context("the closed stream of an earlier self-test could not be tested"))
         }
-        Err(_) => Ok(true),
     }
 }

@@ -1,4 +1,4 @@
-//! The event store that is made of a native one.
+//! The event store that is built on a native one.
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use crate::cell;
 use crate::marker::{self, Marker, SelfTest};
 use crate::native::{NativeStore, Profile};
-use crate::self_test::{Finding, Tested, self_test, still_keeps};
+use crate::self_test::{Tested, self_test, still_keeps};
 use crate::streams::{Streams, refused};
+use crate::trial::Finding;
 use esm_core::clock::Environment;
 use esm_core::id::{CommitId, StoreId, StreamId};
 use esm_core::store::{
@@ -17,19 +18,19 @@ use esm_core::store::{
 };
 use esm_core::{Error, ErrorKind, Result};
 
-/// An event store made of a [`NativeStore`].
+/// An event store built on a [`NativeStore`].
 ///
 /// Revisions count events; entries that are esm's own (a Close, a Fence, a cell without events)
 /// count as native positions only. A tail's token is the native position.
 ///
-/// Two streams' names are taken: `esm-store`, where the store's identity and the outcomes of
-/// self-tests stand, and those that begin with `esm-probe-`.
+/// Two kinds of stream names are reserved: `esm-store`, which holds the store's identity and the
+/// outcomes of self-tests, and names that begin with `esm-probe-`.
 ///
-/// # What it costs
-/// An append is one native append. A tail is one native read, and one or two more where the last
-/// entry is an application's own, or one of several of its cell. A process that meets for the first
-/// time a stream that an application wrote by itself reads it once from its end to the newest entry
-/// with a mark, unless the store [finds marks](NativeStore::last_marked).
+/// # Costs
+/// An append is one native append. A tail is one native read, and one or two more where an
+/// application wrote the last entry without esm, or the last cell has several entries. The first
+/// time a process uses a stream that an application wrote without esm, it reads the stream from its
+/// end to the newest entry with a mark, unless the store [finds marks](NativeStore::last_marked).
 #[derive(Debug)]
 pub struct ForeignEventStore {
     id: StoreId,
@@ -41,31 +42,32 @@ pub struct ForeignEventStore {
 }
 
 impl ForeignEventStore {
-    /// Opens a native store for writing. The first time, it becomes a store: it gets a random id,
-    /// and what a migration rests on is tested on streams of its own, `esm-probe-…`. Later openings
-    /// try again what is lost most easily, and leave nothing behind; a store that failed, or whose
-    /// adapter names another [proof](crate::CloseProof), is tested as the first time.
+    /// Opens a native store for writing. The first opening gives the store a random id, and tests
+    /// the guarantees that a migration rests on, on streams of its own, `esm-probe-…`. Later
+    /// openings test only that a closed stream is still closed, and leave nothing behind. A store
+    /// that failed, or whose adapter now declares another [proof](crate::CloseProof), is tested in
+    /// full again.
     ///
-    /// A store that fails is opened all the same, with a
+    /// A store that fails is opened nevertheless, with a
     /// [`shortcoming`](Capabilities::shortcoming): see [`finding`](Self::finding).
     ///
     /// # Errors
-    /// `Unsupported` for a newer format; those of the native store, also where a test could not be
-    /// done.
+    /// `Unsupported` for a newer format; errors of the native store, also where they kept a test from
+    /// completing.
     pub async fn open(native: Arc<dyn NativeStore>, environment: &Environment) -> Result<Self> {
         let marker = Marker::read_or_create(&*native, environment).await?;
         let finding = test(&native, &marker, environment).await?;
         Ok(Self::new(native, marker.store, true, true, finding))
     }
 
-    /// Opens a native store for reading. Writes nothing; what an earlier opening for writing has
-    /// found is known.
+    /// Opens a native store for reading. Writes nothing, and uses the outcome of the newest self-test
+    /// that an opening for writing recorded.
     ///
     /// # Errors
     /// `NotFound` where the store was never opened for writing; as [`open`](Self::open).
     pub async fn open_read_only(native: Arc<dyn NativeStore>) -> Result<Self> {
         let marker = Marker::read(&*native).await?.ok_or_else(|| {
-            Error::not_found("this event store has no marker of esm's")
+            Error::not_found("this event store has no esm marker")
                 .with_hint("open it for writing once, which gives it an id")
         })?;
         let tested = marker.test.is_some();
@@ -90,7 +92,7 @@ impl ForeignEventStore {
         }
     }
 
-    /// What the self-test found that the store does not keep.
+    /// Returns the guarantee that the store does not keep, if the self-test found one.
     pub fn finding(&self) -> Option<&Finding> {
         self.finding.as_ref()
     }
@@ -117,23 +119,24 @@ impl ForeignEventStore {
         }
     }
 
-    /// Every write ends here: it is sent once, and settled by reading back where its answer does
-    /// not tell.
-    async fn write(
-        &self,
-        stream: &StreamId,
-        expected: &Tail,
-        (commit, kind, events): (CommitId, CellKind, Vec<CellEvent>),
-    ) -> Result<Tail> {
+    /// Writes a cell; every write ends here. It is sent once, and settled by reading back where the
+    /// response leaves the outcome open.
+    async fn write(&self, stream: &StreamId, expected: &Tail, cell: NewCell) -> Result<Tail> {
         expected_is_open(expected)?;
+        let NewCell {
+            commit,
+            kind,
+            events,
+        } = cell;
         let closes = matches!(kind, CellKind::Close(_));
         let header = expected.next_header(commit, events.len() as u64, kind);
         let position = self.streams.position_of(stream, expected).await?;
         let mut entries = cell::encode(&header, events)?;
         let native = &self.streams.native;
-        let sent = match (closes, entries.len()) {
-            (true, 1) => native.close(stream, position, entries.remove(0)).await,
-            _ => native.append(stream, position, entries).await,
+        let sent = if closes {
+            native.close(stream, position, entries.remove(0)).await
+        } else {
+            native.append(stream, position, entries).await
         };
         let Err(error) = sent else {
             return Ok(self.streams.tail_after(stream, position, header));
@@ -164,23 +167,28 @@ impl ForeignEventStore {
         let too_large = count > limits.max_cell_events
             || bytes > limits.max_cell_bytes
             || sizes.max() > Some(limits.max_event_bytes);
-        match too_large {
-            true => Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("cell is over the store's limits: {count} events, {bytes} bytes"),
-            )),
-            false => Ok(()),
+        if too_large {
+            let message = format!("cell is over the store's limits: {count} events, {bytes} bytes");
+            return Err(Error::new(ErrorKind::TooLarge, message));
         }
+        Ok(())
     }
 }
 
-/// What became of a write that cannot be read back: nobody knows (R10).
+/// A cell to write.
+struct NewCell {
+    commit: CommitId,
+    kind: CellKind,
+    events: Vec<CellEvent>,
+}
+
+/// The outcome of a write that cannot be read back is unknown ([R10](esm_core::protocol#r10)).
 fn unsettled(reading: Error) -> Error {
     let message = "the outcome of a write is unknown: it could not be read back";
     Error::new(ErrorKind::Ambiguous, message).with_source(reading)
 }
 
-/// Answers `Closed` for a tail that is a Close.
+/// Refuses a tail that is a Close, with `Closed`.
 fn expected_is_open(expected: &Tail) -> Result<()> {
     match expected.close() {
         Some(_) => expected.check_expected(expected),
@@ -188,7 +196,7 @@ fn expected_is_open(expected: &Tail) -> Result<()> {
     }
 }
 
-/// What the store does not keep: found now, or by an earlier opening.
+/// The guarantee that the store does not keep, found now or by an earlier opening.
 async fn test(
     native: &Arc<dyn NativeStore>,
     marker: &Marker,
@@ -227,7 +235,7 @@ async fn record(
     Ok(tested.finding)
 }
 
-/// Whether a probe of an earlier self-test is there still.
+/// Whether the closed stream of an earlier self-test still exists.
 async fn is_closed(native: &Arc<dyn NativeStore>, probe: &StreamId) -> Result<bool> {
     let last = native.last(probe).await?;
     Ok(last.is_some_and(|last| last.entry.event.event_type.as_str() == cell::CLOSE))
@@ -262,7 +270,11 @@ impl EventStore for ForeignEventStore {
     async fn append(&self, stream: &StreamId, expected: &Tail, append: Append) -> Result<Tail> {
         self.check_writable()?;
         self.check(&append)?;
-        let cell = (append.commit, append.kind(), append.events);
+        let cell = NewCell {
+            commit: append.commit,
+            kind: append.kind(),
+            events: append.events,
+        };
         self.write(stream, expected, cell).await
     }
 
@@ -283,7 +295,11 @@ impl EventStore for ForeignEventStore {
                 expected.next_revision()
             )));
         }
-        let cell = (commit, CellKind::Close(close), Vec::new());
+        let cell = NewCell {
+            commit,
+            kind: CellKind::Close(close),
+            events: Vec::new(),
+        };
         self.write(stream, expected, cell).await
     }
 
@@ -299,7 +315,11 @@ impl EventStore for ForeignEventStore {
             let message = "a Fence would take a position that applications of this store see";
             return Err(Error::unsupported(message));
         }
-        let cell = (commit, CellKind::Fence(fence), Vec::new());
+        let cell = NewCell {
+            commit,
+            kind: CellKind::Fence(fence),
+            events: Vec::new(),
+        };
         self.write(stream, expected, cell).await
     }
 
@@ -309,7 +329,7 @@ impl EventStore for ForeignEventStore {
             return Err(Error::unsupported("this event store cannot delete streams"));
         }
         if *stream == marker::stream()? {
-            return Err(Error::invalid("the marker of the store is not discarded"));
+            return Err(Error::invalid("the store's marker cannot be discarded"));
         }
         self.streams.native.delete(stream).await?;
         self.streams.forget(stream);

@@ -42,7 +42,7 @@ impl Streams {
         }
     }
 
-    /// What was known of a stream is void: it was deleted.
+    /// Forgets a stream that was deleted.
     pub(super) fn forget(&self, stream: &StreamId) {
         self.places.forget(stream);
     }
@@ -81,14 +81,14 @@ impl Streams {
         let end = last.position + 1;
         let Found { position, header } = self.cell_of(stream, last).await?;
         if position + entries_of(&header) != end {
-            let message = format!("the last cell of {stream} is there only in part");
+            let message = format!("the last cell of {stream} is incomplete");
             return Err(Error::corrupt(message)
                 .with_hint("the store must append the entries of a cell all or not at all"));
         }
         Ok(self.tail_after(stream, position, header))
     }
 
-    /// The native position that a tail stands for.
+    /// The native position of a tail.
     pub(super) async fn position_of(&self, stream: &StreamId, tail: &Tail) -> Result<u64> {
         if let Ok(token) = <[u8; 8]>::try_from(&tail.token[..]) {
             return Ok(u64::from_be_bytes(token));
@@ -148,7 +148,7 @@ impl Streams {
             cells.push(cell);
         }
         if assembler.missing() > 0 {
-            let message = format!("the last cell of {stream} is there only in part");
+            let message = format!("the last cell of {stream} is incomplete");
             return Err(Error::corrupt(message));
         }
         at_end &= entries.is_empty();
@@ -156,8 +156,8 @@ impl Streams {
         Ok(Page { cells, at_end })
     }
 
-    /// Tries again when what this process remembered is not so any more: a stream that was deleted
-    /// and begun anew.
+    /// Retries once without the cache when the stream looks corrupt: it may have been deleted and
+    /// created again.
     async fn unless_stale<T, Fut>(&self, stream: &StreamId, attempt: impl Fn() -> Fut) -> Result<T>
     where
         Fut: Future<Output = Result<T>>,
@@ -166,11 +166,11 @@ impl Streams {
             Err(error) if *error.kind() == ErrorKind::Corrupt && self.places.forget(stream) => {
                 attempt().await
             }
-            answer => answer,
+            result => result,
         }
     }
 
-    /// The place where reading begins; none beyond the end.
+    /// The place where reading begins; `None` beyond the end.
     async fn locate(&self, stream: &StreamId, from: ReadFrom) -> Result<Option<Place>> {
         if let ReadFrom::Seq(seq) = from
             && let Some(place) = self.places.of_seq(stream, seq)
@@ -198,7 +198,8 @@ impl Streams {
         Ok(found.map(|found| before(&found)))
     }
 
-    /// The first cell of which this is true, as of all after it: a binary search, a cell a step.
+    /// The first cell that satisfies a predicate which all later cells satisfy too. A binary search
+    /// that reads one cell a step.
     async fn first_cell(
         &self,
         stream: &StreamId,
@@ -206,7 +207,7 @@ impl Streams {
         reached: impl Fn(&CellHeader) -> bool + Sync,
     ) -> Result<Option<Found>> {
         let (mut low, high) = self.places.bounds(stream, from);
-        // what follows the last that was read is asked for most
+        // the cell after the last that was read is requested most often
         let Some(next) = self.find_entry(stream, low).await? else {
             return Ok(None);
         };
@@ -237,7 +238,7 @@ impl Streams {
         Ok(first)
     }
 
-    /// The place in the run of entries without marks that is known, if it is in there.
+    /// The place, if it is within the known run of entries without marks.
     async fn within_run(&self, stream: &StreamId, from: ReadFrom) -> Result<Option<Place>> {
         let Some(Run { start, end }) = self.places.run(stream) else {
             return Ok(None);
@@ -297,7 +298,7 @@ impl Streams {
         }
     }
 
-    /// The place before an entry that an application wrote by itself.
+    /// The place before an entry that an application wrote without esm.
     async fn place_of_native(&self, stream: &StreamId, position: u64) -> Result<Place> {
         if let Some(place) = self.places.at(stream, position) {
             return Ok(place);
@@ -318,8 +319,8 @@ impl Streams {
         Ok(place)
     }
 
-    /// Where the entries without marks begin that stand directly before a position: what is known,
-    /// what the store can find, or what reading back shows.
+    /// Where the run of entries without marks begins that ends at a position: from the cache, from
+    /// the store if it finds marks, or by reading back.
     async fn run_up_to(&self, stream: &StreamId, position: u64) -> Result<Place> {
         let run = self.places.run(stream);
         let run = run.filter(|run| run.start.position <= position);
@@ -346,7 +347,7 @@ impl Streams {
     async fn after_cell_of(&self, stream: &StreamId, marked: Recorded) -> Result<Place> {
         let Some(mark) = &marked.entry.mark else {
             return Err(Error::corrupt(format!(
-                "the store found entry {} of {stream} by a mark that it has not",
+                "the store returned entry {} of {stream} as marked, but it has no mark",
                 marked.position
             )));
         };
@@ -404,13 +405,11 @@ impl Streams {
             bytes: 0,
         };
         let slice = self.native.read(stream, position, one).await?;
-        match slice.entries.is_empty() {
-            true => Ok(None),
-            false => {
-                check(stream, position, &slice)?;
-                Ok(slice.entries.into_iter().next())
-            }
+        if slice.entries.is_empty() {
+            return Ok(None);
         }
+        check(stream, position, &slice)?;
+        Ok(slice.entries.into_iter().next())
     }
 }
 
@@ -435,7 +434,7 @@ fn before(found: &Found) -> Place {
     }
 }
 
-/// How much to read for the rest of a page: no more than asked where one cell is asked for.
+/// How much to read for the rest of a page: for one cell, no more than that cell.
 fn wanted(limit: PageLimit, assembler: &Assembler<'_>) -> SliceLimit {
     match limit.cells {
         0 | 1 => SliceLimit {
@@ -449,7 +448,7 @@ fn wanted(limit: PageLimit, assembler: &Assembler<'_>) -> SliceLimit {
     }
 }
 
-/// What a write is told that the native store refused although it expected this.
+/// The error of a write that the native store refused, with the tail that the write expected.
 pub(super) fn refused(actual: &Tail, expected: &Tail) -> Error {
     match actual.check_expected(expected) {
         Err(error) => error,
@@ -463,11 +462,9 @@ pub(super) fn refused(actual: &Tail, expected: &Tail) -> Error {
 /// Number of entries of a slice, which must begin at a position and have no gaps.
 fn check(stream: &StreamId, from: u64, slice: &Slice) -> Result<u64> {
     let in_order = (from..).zip(&slice.entries).all(|(n, e)| e.position == n);
-    match in_order && !slice.entries.is_empty() {
-        true => Ok(slice.entries.len() as u64),
-        false => Err(Error::new(
-            ErrorKind::Gone,
-            format!("entries of {stream} from {from} on are missing"),
-        )),
+    if in_order && !slice.entries.is_empty() {
+        return Ok(slice.entries.len() as u64);
     }
+    let message = format!("entries of {stream} from {from} on are missing");
+    Err(Error::new(ErrorKind::Gone, message))
 }

@@ -246,7 +246,7 @@ async fn appends_without_an_exact_expectation() {
     assert_found(
         Defect::AnotherError,
         inexact,
-        "was answered Invalid instead of Conflict",
+        "failed with Invalid instead of Conflict",
     )
     .await;
     assert_found(Defect::OneByOne, inexact, "odd ones one more").await;
@@ -255,8 +255,8 @@ async fn appends_without_an_exact_expectation() {
 #[tokio::test]
 async fn events_that_change_on_the_way() {
     let changed = Shortcoming::ContentChanged;
-    assert_found(Defect::LosesTheTime, changed, "changed on the way: time").await;
-    assert_found(Defect::LosesTheMark, changed, "changed on the way: mark").await;
+    assert_found(Defect::LosesTheTime, changed, "these parts changed: time").await;
+    assert_found(Defect::LosesTheMark, changed, "these parts changed: mark").await;
 }
 
 #[tokio::test]

@@ -15,7 +15,6 @@ const NOT_YET: &[&str] = &[
     "crates/esm-cli/tests/cli/bad_input.rs",
     "crates/esm-cli/tests/cli/interrupted.rs",
     "crates/esm-core",
-    "crates/esm-foreign",
     "crates/esm-jq",
     "crates/esm-model",
     "crates/esm-objectstore",
