@@ -1,22 +1,28 @@
-//! Migrations: the saga that moves the events of an object to another stream.
+//! Migrations: move the events of an object to another stream, with zero downtime.
 //!
-//! A [`MigrationService`] begins, resumes and undoes them. Safety rests on three compare-and-swap
-//! points and on nothing else: every batch is appended at the exact tail of the target, with the
-//! cursor in the same cell; the source is closed at the exact tail that was scanned and verified;
-//! and every journal record is created once. So two migrators without any lock are safe, and a
-//! crash at any point is resumed by looking at the streams.
+//! A [`MigrationService`] begins, resumes and rolls back migrations. Safety rests on three
+//! conditional writes and on nothing else:
 //!
-//! | file | idea |
+//! - every batch is appended at the exact tail of the target, with the cursor in the same cell;
+//! - the source is closed at the exact tail that was scanned and verified;
+//! - every journal record is created once.
+//!
+//! So two migrators without a lock are safe, and a migration resumes after a crash at any point by
+//! reading the streams.
+//!
+//! | module | contents |
 //! |---|---|
-//! | `service`, `builder`, `describe`, `resume`, `options` | what users call |
-//! | `decide` | what to do next: pure |
-//! | `phase`, `status`, `journal` | the state machines: pure, and the journal's I/O |
-//! | `lifecycle`, `drive`, `run`, `undo`, `triage`, `object`, `attempt` | the drivers: a whole run, a scope, an object, one attempt |
-//! | `control/`, `steering`, `watch` | commands from other processes, heard and answered; and how it looks from there |
-//! | `readiness`, `cutover`, `phases`, `hooks` | from a verified target to the Close, and who is told |
-//! | `throttle`, `in_flight`, `meter`, `publish` | how fast it may go, where the time goes, and writing that down |
-//! | `step/` | a file for each step of the saga |
-//! | `plan`, `planner`, `progress`, `report`, `accepted` | what users are told |
+//! | `service` | entry point: begins, resumes, rolls back, lists migrations |
+//! | `describe/` | builders of a migration, its resumption and its rollback; checks before the first write |
+//! | `plan/` | dry runs: the plan, its findings and its warnings, without a write |
+//! | `run/` | drivers: the process, the scope, one object; undo of a whole migration |
+//! | `step/` | the steps of one object: backup, pin, phases, readiness for the Close, closing the books |
+//! | `context/` | what the work of one run shares: services, live state, the guard that ends the run |
+//! | `control/` | durable commands of other processes, their results, and the published progress |
+//! | `journal/` | the migration's journal: reads, and appends by compare-and-swap |
+//! | `limits/` | rate limits, bounded concurrency, and the user's hooks |
+//! | `lock/` | the lock of a scope, held by a heartbeat |
+//! | `report/` | progress, the result of a run, and counts of appends by old code |
 
 mod context;
 pub(crate) mod control;

@@ -1,4 +1,4 @@
-//! The service: where migrations are begun, resumed, undone and looked at.
+//! The service: begins, resumes, rolls back and lists migrations.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use crate::store::{
     BackupProvider, LockInfo, LockProvider, RecordCollection, RecordKey, Records, Stores,
 };
 
-/// Begins, resumes, undoes and looks at migrations.
+/// Begins, resumes, rolls back and lists migrations.
 ///
-/// Holds no state of its own: everything is in the stores, and any number of services of any number
-/// of processes may work on them.
+/// Holds no state of its own: all state is in the stores. Any number of services in any number of
+/// processes may work on the same stores.
 #[derive(Debug, Clone)]
 pub struct MigrationService {
     pub(crate) stores: Stores,
@@ -36,35 +36,36 @@ pub struct MigrationService {
     pub(crate) holder: HolderId,
 }
 
-/// What is known of a migration.
+/// State of a migration, as recorded in its journal.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct MigrationState {
     /// The migration.
     pub migration: MigrationId,
-    /// What it is doing, as far as its journal tells: one whose process died is `InProgress` until
-    /// somebody resumes it.
+    /// Its status according to its journal. A migration whose process died is `InProgress` until it
+    /// is resumed.
     pub status: MigrationStatus,
-    /// What it is to do; absent while nothing is planned.
+    /// Its plan; absent until the plan is recorded.
     pub plan: Option<PlannedMigration>,
-    /// Who works on it or did so last.
+    /// The current holder, or the last one.
     pub holder: Option<HolderId>,
-    /// When it was begun.
+    /// Time of its first journal record.
     pub started_at: Option<jiff::Timestamp>,
-    /// When its journal was last written.
+    /// Time of its last journal record.
     pub updated_at: Option<jiff::Timestamp>,
-    /// In which step it stopped, and why.
+    /// The step in which it stopped, and the reason.
     pub stopped: Option<(Step, String)>,
-    /// What it came to, at its end or at the begin of its current batch.
+    /// Statistics at its end, or at the start of its current batch.
     pub statistics: Option<Statistics>,
-    /// Its lock, held or not.
+    /// Its lock, held or expired; absent if it was last taken for another migration.
     pub lock: Option<LockInfo>,
 }
 
 impl MigrationService {
-    /// A service over these providers, with the machine's clock. The home store is where new objects
-    /// begin, and the records and locks are about its objects; the other stores are those that their
-    /// streams have moved to, or are to.
+    /// Returns a service over these providers, with the system clock.
+    ///
+    /// New objects begin in the home store; records and locks belong to its objects. The other
+    /// stores are those that their streams have moved to or will move to.
     pub fn new(
         stores: impl Into<Stores>,
         records: Arc<dyn Records>,
@@ -81,71 +82,74 @@ impl MigrationService {
         }
     }
 
-    /// Where backups and archives go, unless a migration says otherwise.
+    /// Sets the default provider of backups and archives. A migration may name another.
     #[must_use]
     pub fn with_backups(mut self, provider: Arc<dyn BackupProvider>) -> Self {
         self.backups = Some(provider);
         self
     }
 
-    /// The clock and the randomness to use.
+    /// Sets the clock and the source of randomness. Defaults to those of the system.
     #[must_use]
     pub fn with_environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
     }
 
-    /// How this process is called in locks and journals.
+    /// Sets the name of this process in locks and journals. Defaults to its process id and a random
+    /// suffix.
     #[must_use]
     pub fn with_holder(mut self, holder: HolderId) -> Self {
         self.holder = holder;
         self
     }
 
-    /// Begins to describe the migration of one object.
+    /// Returns a builder for the migration of one object.
     pub fn migrate(&self, object: ObjectId) -> MigrationBuilder {
         MigrationBuilder::new(self.clone(), Scope::Objects(vec![object]))
     }
 
-    /// Begins to describe the migration of several objects.
+    /// Returns a builder for the migration of several objects.
     pub fn migrate_many(&self, objects: impl IntoIterator<Item = ObjectId>) -> MigrationBuilder {
         MigrationBuilder::new(self.clone(), Scope::Objects(objects.into_iter().collect()))
     }
 
-    /// Begins to describe the migration of all objects of a name.
+    /// Returns a builder for the migration of all objects of a name.
     pub fn migrate_named(&self, name: ObjectName) -> MigrationBuilder {
         MigrationBuilder::new(self.clone(), Scope::Name(name))
     }
 
-    /// Begins to describe the migration of all objects of the store.
+    /// Returns a builder for the migration of all objects of the store.
     pub fn migrate_all(&self) -> MigrationBuilder {
         MigrationBuilder::new(self.clone(), Scope::All)
     }
 
-    /// Begins to describe the migration of a plan, for
-    /// [`execute_plan`](MigrationBuilder::execute_plan). A plan holds no code and no connections:
-    /// the transformers, the target store, and the providers of backup and archive must be given
-    /// again.
+    /// Returns a builder with the options of a plan, for
+    /// [`execute_plan`](MigrationBuilder::execute_plan).
+    ///
+    /// A plan holds no code and no connections: set the transformers, the target store, and the
+    /// providers of backup and archive again.
     pub fn migrate_as_planned(&self, plan: &PlannedMigration) -> MigrationBuilder {
         MigrationBuilder::of_plan(self.clone(), plan)
     }
 
-    /// Begins to describe how an unfinished migration is resumed: it needs the same transformation
-    /// again.
+    /// Returns a builder that resumes an unfinished migration. It needs the same transformation.
     pub fn resume(&self, migration: MigrationId) -> ResumeBuilder {
         ResumeBuilder::new(self.clone(), migration)
     }
 
-    /// Begins to describe how a migration is rolled back: undone while it has not passed its pivot,
-    /// reversed after it.
+    /// Returns a builder that rolls back a migration.
+    ///
+    /// An unfinished migration is undone as far as it has not passed its pivot; one that has ended
+    /// is reversed.
     pub fn roll_back(&self, migration: MigrationId) -> RollBackBuilder {
         RollBackBuilder::new(self.clone(), migration)
     }
 
-    /// What is known of a migration. Writes nothing.
+    /// Returns the state of a migration. Writes nothing.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound` for an unknown migration.
     pub async fn status(&self, migration: MigrationId) -> Result<MigrationState> {
         let journal = self.journal(migration).await?;
         let state = journal.state();
@@ -163,7 +167,7 @@ impl MigrationService {
         ))
     }
 
-    /// All migrations that this store knows of, newest first is not promised. Writes nothing.
+    /// Returns all migrations of this store, in no particular order. Writes nothing.
     pub fn migrations(&self) -> BoxStream<'_, Result<MigrationState>> {
         self.records
             .list(RecordCollection::Journals)
@@ -178,8 +182,9 @@ impl MigrationService {
             .boxed()
     }
 
-    /// The migrations that were planned and have not ended. One that died before its plan was
-    /// written has touched nothing and is left out. Writes nothing.
+    /// Returns the migrations that have a plan and have not ended. Writes nothing.
+    ///
+    /// A migration that stopped before its plan was written has changed nothing and is left out.
     pub fn active(&self) -> BoxStream<'_, Result<MigrationState>> {
         self.migrations()
             .try_filter(|s| std::future::ready(s.plan.is_some() && !s.status.is_terminal()))
@@ -200,7 +205,7 @@ impl MigrationService {
 
 pub(super) fn unknown(migration: MigrationId) -> Error {
     Error::not_found(format!("unknown migration: {migration}"))
-        .with_hint("list the migrations of this store to see what there is")
+        .with_hint("list the migrations of this store to find its id")
 }
 
 fn describe(

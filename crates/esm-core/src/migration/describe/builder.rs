@@ -1,4 +1,4 @@
-//! Describing a migration, fluently.
+//! The builder of a migration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,12 @@ use crate::protocol::routing::PublishPhases;
 use crate::store::{BackupSettings, EventStore, OnRetired};
 use crate::transform::EventTransformer;
 
-/// Describes a migration; [`execute`](Self::execute) or [`dry_run`](Self::dry_run) ends it.
+/// Describes a migration; [`execute`](Self::execute) or [`dry_run`](Self::dry_run) starts it.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is executed"]
 pub struct MigrationBuilder {
     pub(super) service: MigrationService,
-    /// The plan so far. [`build`](Self::build) gives it its id, its time, and what depends on them.
+    /// The plan so far. [`build`](Self::build) sets its id, its time, and what depends on them.
     pub(super) draft: PlannedMigration,
     /// Why the target's name is invalid, if it is.
     pub(super) invalid_target: Option<String>,
@@ -53,14 +53,14 @@ impl MigrationBuilder {
         }
     }
 
-    /// The description that a plan was made of, except for what a plan cannot hold.
+    /// Returns the builder that a plan was made from, without the code and connections.
     pub(crate) fn of_plan(service: MigrationService, plan: &PlannedMigration) -> Self {
         Self {
             source: plan.source.as_ref().map(|source| source.stream.clone()),
             backup: plan.backup.as_ref().map(BackupOptions::of_settings),
             books: plan.close_books.as_ref().map(BookClosingOptions::of_plan),
             draft: PlannedMigration {
-                // both are given again, with the store itself and with the transformer
+                // both are set again, with the store itself and with the transformer
                 target_store: None,
                 reverses: None,
                 ..plan.clone()
@@ -69,14 +69,16 @@ impl MigrationBuilder {
         }
     }
 
-    /// The stream that must be the active one; for a single object.
+    /// Requires this stream to be the active one. For a single object only.
     pub fn from_stream(mut self, stream: StreamId) -> Self {
         self.source = Some(stream);
         self
     }
 
-    /// The target's logical name, for a single object; `{name}-{key}-v{generation}` unless told.
-    /// The stored stream id adds a suffix, so that no id is ever used twice.
+    /// Sets the target's logical name, for a single object. Defaults to
+    /// `{name}-{key}-v{generation}`.
+    ///
+    /// The stored stream id adds a suffix, so that no id is used twice.
     pub fn to_stream(mut self, name: impl AsRef<str>) -> Self {
         match StreamName::new(name) {
             Ok(name) => (self.draft.target, self.invalid_target) = (Some(name), None),
@@ -85,40 +87,45 @@ impl MigrationBuilder {
         self
     }
 
-    /// The store that the events go to; unless told, they stay in the store where they are. Locks,
-    /// journal and documents stay in the home store.
+    /// Sets the target store. Defaults to the store of the source. Locks, journal and documents
+    /// stay in the home store.
     ///
-    /// The home store remembers the target store, by its random id, before the first event is
-    /// copied. Applications must know it too, or they get `UnknownStore` after the cutover (R13).
+    /// The home store records the random id of the target store before the first event is copied.
+    /// Applications must be configured with the target store too; otherwise they get `UnknownStore`
+    /// after the cutover ([R13](crate::protocol#r13)).
     pub fn to_store(mut self, store: Arc<dyn EventStore>) -> Self {
         self.service.stores = self.service.stores.with(Arc::clone(&store));
         self.target_store = Some(store);
         self
     }
 
-    /// How every event is transformed. Defaults to leaving events as they are. A shared
+    /// Sets the transformation of every event. Defaults to the identity. A shared
     /// `Arc<dyn EventTransformer>` is a transformer too.
     pub fn transform(mut self, transformer: impl EventTransformer) -> Self {
         self.run.transformer = Some(Arc::new(transformer));
         self
     }
 
-    /// Declares how events that are appended after the cutover are transformed to what old code
-    /// knows, if the migration is rolled back then. The plan says up to which event that works; a
-    /// rollback may be given this `down` or another.
+    /// Declares the `down` of a later rollback: it transforms events that are appended after the
+    /// cutover to the schemas of old code.
+    ///
+    /// The plan reports up to which event the `down` works. A rollback may use this `down` or
+    /// another.
     pub fn reversible_with(mut self, down: impl EventTransformer) -> Self {
         self.run.down = Some(Arc::new(down));
         self
     }
 
-    /// How long after its end it can be rolled back; for ever unless told. Then it is final. No
-    /// matter of safety, and nothing is deleted.
+    /// Sets how long after its end the migration can be rolled back. Defaults to unlimited.
+    ///
+    /// After that time the migration is final. This is a policy, not a safety limit: nothing is
+    /// deleted.
     pub fn reversible_for(mut self, window: Duration) -> Self {
         self.draft.way_back.window = Some(window);
         self
     }
 
-    /// How the stream is moved.
+    /// Sets how the stream is moved.
     pub fn strategy(mut self, strategy: MigrationStrategy) -> Self {
         self.draft.strategy = strategy;
         self
@@ -132,27 +139,27 @@ impl MigrationBuilder {
 
     run_methods!();
 
-    /// The limits that it begins with; [`MigrationControl::set`](crate::migration::MigrationControl::set)
-    /// changes them while it runs.
+    /// Sets the initial limits. [`MigrationControl::set`](crate::migration::MigrationControl::set)
+    /// changes them while the migration runs.
     pub fn limits(mut self, limits: SettingsChange) -> Self {
         self.draft.throttle = limits;
         self
     }
 
-    /// When a source that is ready may be closed; at once unless told.
+    /// Sets when a source that is ready may be closed. Defaults to immediately.
     pub fn cutover(mut self, options: CutoverOptions) -> Self {
         self.draft.cutover = options;
         self
     }
 
-    /// Whether phases are published to applications; for large streams unless told.
+    /// Sets whether phases are published to applications. Defaults to large streams only.
     pub fn phases(mut self, phases: PublishPhases) -> Self {
         self.draft.phases = phases;
         self
     }
 
-    /// Most source events that are left to copy and compare when a source is to be closed; 1,024
-    /// unless told. More are caught up with before, while writers go on.
+    /// Sets the maximum number of source events left to copy and compare before the Close. Defaults
+    /// to 1,024. A larger backlog is copied first, while applications continue to append.
     pub fn final_round(mut self, events: u64) -> Self {
         self.draft.copy.final_round = events;
         self
@@ -164,78 +171,80 @@ impl MigrationBuilder {
         self
     }
 
-    /// Undoes a failure before the pivot at once; unless told, it can be resumed.
+    /// Rolls back immediately after a failure before the pivot. By default a failed migration stays
+    /// resumable.
     pub fn with_rollback(mut self) -> Self {
         self.draft.rollback_on_failure = true;
         self
     }
 
-    /// Whether to stop at the first event that fails, which is the default. If not, failures are
-    /// collected to the end of the stream, and then it stops all the same.
+    /// Sets whether to stop at the first event that fails. Defaults to `true`. With `false`,
+    /// failures are collected to the end of the stream, and the migration stops there.
     pub fn fail_fast(mut self, fail_fast: bool) -> Self {
         self.draft.copy.fail_fast = fail_fast;
         self
     }
 
-    /// Most events and bytes in a target cell; 512 and 1 MiB unless told.
+    /// Sets the maximum number of events and bytes in a target cell. Defaults to 512 and 1 MiB.
     pub fn cells(mut self, events: usize, bytes: u64) -> Self {
         (self.draft.copy.cell_events, self.draft.copy.cell_bytes) = (events, bytes);
         self
     }
 
-    /// How many of several objects are worked on at the same time; 16 unless told.
+    /// Sets how many objects are migrated concurrently. Defaults to 16.
     pub fn concurrency(mut self, objects: usize) -> Self {
         self.draft.bulk.concurrency = objects;
         self
     }
 
-    /// How many of several objects share a journal record, a backup and an archive; 256 unless
-    /// told.
+    /// Sets how many objects share a journal record, a backup and an archive. Defaults to 256.
     pub fn batch(mut self, objects: usize) -> Self {
         self.draft.bulk.batch_objects = objects;
         self
     }
 
-    /// What to do when one of several objects fails.
+    /// Sets what happens when one of several objects fails.
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.draft.bulk.on_failure = on_failure;
         self
     }
 
-    /// Migrates also objects whose active stream went through this transformation already.
+    /// Also migrates objects whose active stream already is the output of this transformation.
     pub fn again(mut self) -> Self {
         self.draft.again = true;
         self
     }
 
-    /// What becomes of appends of code that knows only the old schemas, once the cutover is done:
-    /// of the schemas that this migration changes or drops. An application that has registered the
-    /// same transformation has them transformed; elsewhere they are refused unless told (R11).
+    /// Sets how appends of retired schemas are handled after the cutover: appends of old code, in
+    /// schemas that this migration changes or drops. Defaults to refuse
+    /// ([R11](crate::protocol#r11)). An application that registered the same transformation
+    /// transforms them instead.
     ///
-    /// Must be said where changed events keep their type and schema version: nobody can then tell
-    /// an append of old code from one of new code, and no registered transformation is applied.
+    /// Required if changed events keep their type and schema version: appends of old code and of
+    /// new code are then indistinguishable, and no registered transformation is applied.
     pub fn on_retired(mut self, policy: OnRetired) -> Self {
         self.draft.on_retired = Some(policy);
         self
     }
 
-    /// Puts the user's own words into the plan.
+    /// Adds user metadata to the plan.
     pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.draft.annotations.insert(key.into(), value.into());
         self
     }
 
-    /// How deep a dry run looks; at all events unless told.
+    /// Sets how many events a dry run reads. Defaults to all.
     pub fn depth(mut self, depth: PlanDepth) -> Self {
         self.depth = depth;
         self
     }
 
-    /// Checks everything that can be checked without reading a stream.
+    /// Validates the description and returns the planned migration. Reads no stream.
     ///
     /// # Errors
-    /// `Unsupported` for what is not built yet, and for a store whose streams cannot be moved while
-    /// they are written to; `Invalid` for what cannot work, saying why.
+    /// - `Unsupported` for an option that is not implemented, and for a store whose streams cannot
+    ///   be moved while they are written to.
+    /// - `Invalid` for options that cannot work; the message gives the reason.
     pub fn build(&self) -> Result<PlannedMigration> {
         self.check_strategy()?;
         self.check_stores()?;
@@ -273,9 +282,9 @@ impl MigrationBuilder {
             return Err(no_provider(what));
         }
         if options.id.is_some() {
-            let message = format!("the {what} of a migration cannot be given a name");
+            let message = format!("cannot set the id of a migration's {what}");
             return Err(Error::invalid(message).with_hint(
-                "a migration names them itself, and may write several; leave out `id`",
+                "leave out `id`: a migration generates the ids, and may write several",
             ));
         }
         options.clone().settle(now)
@@ -286,7 +295,7 @@ impl MigrationBuilder {
             return Ok(None);
         };
         if let Some(what) = books.unsupported {
-            return Err(Error::unsupported(format!("not built yet: {what}")));
+            return Err(Error::unsupported(format!("not implemented: {what}")));
         }
         let archive = books.archive.as_ref();
         let archive = archive
@@ -297,11 +306,12 @@ impl MigrationBuilder {
         }))
     }
 
-    /// Does everything that a migration does but writing, and answers the plan.
+    /// Returns the plan of the migration. Reads and transforms as the migration would, and writes
+    /// nothing.
     ///
     /// # Errors
     /// Those of [`build`](Self::build); `NotFound` for an unknown object; those of the store.
-    /// Events that fail are no error here: they are in the plan.
+    /// Events that fail are not an error: the plan lists them.
     pub async fn dry_run(self) -> Result<MigrationPlan> {
         let planned = self.build()?;
         self.check_object(&planned).await?;
@@ -310,15 +320,15 @@ impl MigrationBuilder {
             .await
     }
 
-    /// Migrates.
+    /// Executes the migration.
     ///
     /// # Errors
-    /// What was refused before anything was touched, also where [`on_retired`](Self::on_retired) must
-    /// be chosen and the first events show it. What happens later is in the result: ask
+    /// Only refusals before the first write, including a missing [`on_retired`](Self::on_retired)
+    /// if the first events show that it is required. Later failures are in the result: see
     /// [`MigrationResult::is_success`].
     ///
     /// # Cancel safety
-    /// A dropped future is a crash, and a crash is resumable.
+    /// Dropping the future equals a crash; the migration stays resumable.
     pub async fn execute(self) -> Result<MigrationResult> {
         let planned = self.build()?;
         let single = self.check_object(&planned).await?;
@@ -327,11 +337,11 @@ impl MigrationBuilder {
         service.execute(planned, self.run_options()).await
     }
 
-    /// Migrates as a plan says that was made before with the same description.
+    /// Executes a plan that was made earlier with the same description.
     ///
     /// # Errors
-    /// `PlanOutdated` when source, transformation, options or store differ from the plan's; those
-    /// of [`execute`](Self::execute).
+    /// `PlanOutdated` if source, transformation, options or store differ from the plan's; those of
+    /// [`execute`](Self::execute).
     pub async fn execute_plan(self, plan: &MigrationPlan) -> Result<MigrationResult> {
         let planned = self.build()?;
         self.check_object(&planned).await?;
@@ -349,7 +359,7 @@ impl MigrationBuilder {
             .await
     }
 
-    /// The objects' scope, for messages.
+    /// Returns the scope of the migration, for messages.
     pub fn scope(&self) -> &Scope {
         &self.draft.scope
     }
@@ -366,5 +376,5 @@ impl MigrationBuilder {
 
 fn no_provider(what: &str) -> Error {
     Error::new(ErrorKind::Invalid, format!("no provider for the {what}"))
-        .with_hint("give one, or give the service one with with_backups")
+        .with_hint("set one here, or for the whole service with `with_backups`")
 }

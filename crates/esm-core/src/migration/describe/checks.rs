@@ -1,4 +1,4 @@
-//! What is refused of a description before anything is touched.
+//! Checks of a description before the first write.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use crate::migration::plan::planner::Planner;
 use crate::object::{ChainEnd, Documents, ObjectDocument};
 use crate::protocol::planned::{MigrationStrategy, PlannedMigration, Scope};
 
-/// What is looked at of a migration before it begins: events of a stream, and objects of several.
+/// Events of a stream that are read before a migration begins.
 const FORESEEN_EVENTS: u64 = 256;
+/// Objects that are read before a migration of several begins.
 const FORESEEN_OBJECTS: usize = 32;
 
 impl MigrationBuilder {
@@ -20,13 +21,14 @@ impl MigrationBuilder {
         match self.draft.strategy {
             MigrationStrategy::CopyAndTransform => Ok(()),
             other => Err(
-                Error::unsupported(format!("strategy is not built yet: {other:?}"))
+                Error::unsupported(format!("strategy is not implemented: {other:?}"))
                     .with_hint("use CopyAndTransform"),
             ),
         }
     }
 
-    /// Objects that are in another store than the home store are asked about when they are met.
+    /// Checks the home store and the target store. The stores of objects that have moved are
+    /// checked when the run reaches those objects.
     pub(super) fn check_stores(&self) -> Result<()> {
         let home = self.service.stores.home();
         home.capabilities().ensure_source()?;
@@ -49,7 +51,7 @@ impl MigrationBuilder {
                 || (self.draft.target.is_some() || self.invalid_target.is_some()))
         {
             return Err(Error::invalid(
-                "from_stream and to_stream are for a single object",
+                "from_stream and to_stream require a single object",
             ));
         }
         Ok(())
@@ -71,8 +73,8 @@ impl MigrationBuilder {
             || self.draft.copy.cell_bytes > limits.max_cell_bytes
         {
             let message = format!(
-                "cells are larger than the store accepts: {} events and {} bytes of at most {} \
-                 and {}",
+                "cells exceed the store's limits: {} events and {} bytes, at most {} events and {} \
+                 bytes",
                 self.draft.copy.cell_events,
                 self.draft.copy.cell_bytes,
                 limits.max_cell_events,
@@ -81,18 +83,18 @@ impl MigrationBuilder {
             return Err(Error::invalid(message));
         }
         let lock = &self.run.lock;
-        match lock.heartbeat.is_zero() || lock.heartbeat * 2 > lock.lease {
-            true => Err(Error::invalid(format!(
+        if lock.heartbeat.is_zero() || lock.heartbeat * 2 > lock.lease {
+            return Err(Error::invalid(format!(
                 "the lock's heartbeat must be more than 0 and at most half of its lease: {:?} of \
                  {:?}",
                 lock.heartbeat, lock.lease
-            ))),
-            false => Ok(()),
+            )));
         }
+        Ok(())
     }
 
-    /// Checks what can be checked of a single object before anything is touched; answers what it
-    /// looked at.
+    /// Checks a single object before the first write; returns its document and the end of its
+    /// chain.
     pub(super) async fn check_object(
         &self,
         plan: &PlannedMigration,
@@ -115,19 +117,18 @@ impl MigrationBuilder {
             .target
             .as_ref()
             .is_some_and(|target| is_same(target, &end.stream.stream));
-        match same {
-            true => Err(
-                Error::invalid(format!("the target is the source: {}", end.stream.stream))
-                    .with_hint("give the target another name"),
-            ),
-            false => Ok(Some((document, end))),
+        if same {
+            let message = format!("the target is the source: {}", end.stream.stream);
+            return Err(Error::invalid(message).with_hint("give the target another name"));
         }
+        Ok(Some((document, end)))
     }
 
-    /// R11: where changed events keep their schema, `on_retired` must be chosen. Most
-    /// transformations show it by the first events that they are given, so it is known before
-    /// anything is touched; an event that shows it only later stops its object before the first
-    /// cell of the target is written.
+    /// Refuses a missing `on_retired` if changed events keep their schema (R11).
+    ///
+    /// The first events show it for most transformations, so the refusal comes before the first
+    /// write. An event that shows it only later stops its object before the first cell of the
+    /// target is written.
     pub(super) async fn check_choice(
         &self,
         plan: &PlannedMigration,
@@ -150,7 +151,7 @@ impl MigrationBuilder {
     }
 }
 
-/// Whether a logical name names this stream: its id, or its id without the suffix.
+/// Whether a logical name denotes this stream: its id, or its id without the suffix.
 fn is_same(name: &StreamName, stream: &StreamId) -> bool {
     let id = stream.as_str();
     let logical = id.rsplit_once('.').map_or(id, |(logical, _)| logical);

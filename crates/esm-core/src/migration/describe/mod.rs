@@ -1,4 +1,4 @@
-//! describe
+//! Builders: describe a migration, a resumption or a rollback, check it, and start it.
 
 pub(crate) mod builder;
 pub(crate) mod checks;

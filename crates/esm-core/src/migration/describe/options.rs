@@ -1,4 +1,4 @@
-//! The parts of a description: backup, books, verification, and what a run needs.
+//! The parts of a description: closing the books, and the code and connections of a run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use crate::protocol::reversal::Reverses;
 use crate::store::BackupProvider;
 use crate::transform::{EventTransformer, Identity};
 
-/// What a run needs that no journal can keep.
+/// Code, connections and local settings of a run: not kept in the journal.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunOptions {
     pub(crate) transformer: Option<Arc<dyn EventTransformer>>,
-    /// The way back that is declared beforehand.
+    /// The declared transformation of a later rollback.
     pub(crate) down: Option<Arc<dyn EventTransformer>>,
     pub(crate) backups: Option<Arc<dyn BackupProvider>>,
     pub(crate) archives: Option<Arc<dyn BackupProvider>>,
@@ -40,10 +40,10 @@ pub(crate) struct RunOptions {
 }
 
 impl RunOptions {
-    /// Refuses hooks, limits and a cutover that a run cannot begin with.
+    /// Refuses invalid hooks, limits and cutover options.
     ///
     /// # Errors
-    /// `Invalid`, naming what is wrong.
+    /// `Invalid`, naming the fault.
     pub(crate) fn check(&self, limits: &SettingsChange, cutover: &CutoverOptions) -> Result<()> {
         if *limits != SettingsChange::default() {
             limits.check()?;
@@ -60,8 +60,8 @@ impl RunOptions {
             .map_or_else(|| Identity.fingerprint(), |t| t.fingerprint())
     }
 
-    /// The identity of what this transformer makes of the events of a planned migration: of one that
-    /// reverses another, it is the `down`.
+    /// Returns the fingerprint of a planned migration under this transformer. In a reverse
+    /// migration the transformer is the `down`.
     pub(crate) fn fingerprint_for(&self, plan: &PlannedMigration) -> Fingerprint {
         let given = self.fingerprint();
         match &plan.reverses {
@@ -84,7 +84,7 @@ pub struct BookClosingOptions {
 }
 
 impl BookClosingOptions {
-    /// The options that a plan was made of, but for the archive's provider.
+    /// Returns the options that a plan was made from, without the archive's provider.
     pub(super) fn of_plan(books: &BookClosing) -> Self {
         Self {
             archive: books.archive.as_ref().map(BackupOptions::of_settings),
@@ -93,7 +93,7 @@ impl BookClosingOptions {
         }
     }
 
-    /// No archive, no metadata.
+    /// Returns options without archive and metadata.
     pub fn new() -> Self {
         Self::default()
     }
@@ -105,21 +105,21 @@ impl BookClosingOptions {
         self
     }
 
-    /// The user's own words in the terminated stream's entry.
+    /// Adds user metadata to the terminated stream's entry.
     #[must_use]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
     }
 
-    /// Writes a snapshot. Not built yet: refused as `Unsupported`.
+    /// Writes a snapshot. Not implemented: refused as `Unsupported`.
     #[must_use]
     pub fn snapshot(mut self) -> Self {
         self.unsupported = Some("snapshots at book closing");
         self
     }
 
-    /// Deletes the closed stream. Not built yet: refused as `Unsupported`.
+    /// Deletes the closed stream. Not implemented: refused as `Unsupported`.
     #[must_use]
     pub fn delete_source(mut self) -> Self {
         self.unsupported = Some("deletion at book closing");

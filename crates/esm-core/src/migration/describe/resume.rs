@@ -1,4 +1,4 @@
-//! Describing how an unfinished migration is resumed.
+//! The builder that resumes an unfinished migration.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::migration::service::MigrationService;
 use crate::store::EventStore;
 use crate::transform::EventTransformer;
 
-/// Describes how an unfinished migration is resumed.
+/// Resumes an unfinished migration; [`execute`](Self::execute) starts it.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is executed"]
 pub struct ResumeBuilder {
@@ -23,7 +23,7 @@ pub struct ResumeBuilder {
 impl ResumeBuilder {
     pub(crate) fn new(service: MigrationService, migration: MigrationId) -> Self {
         let mut run = RunOptions::default();
-        // a holder that died is waited for: its lock expires
+        // waits until the lock of a dead holder has expired
         run.lock.timeout = run.lock.lease + run.lock.heartbeat;
         Self {
             service,
@@ -32,14 +32,14 @@ impl ResumeBuilder {
         }
     }
 
-    /// The transformation that the migration began with.
+    /// Sets the transformation. It must be the one that the migration began with.
     pub fn transform(mut self, transformer: impl EventTransformer) -> Self {
         self.run.transformer = Some(Arc::new(transformer));
         self
     }
 
-    /// The store that the events go to, where that is another: it must be given again, unless the
-    /// service knows it.
+    /// Sets the target store. Required if it differs from the source's store and the service does
+    /// not have it.
     pub fn to_store(mut self, store: Arc<dyn EventStore>) -> Self {
         self.service.stores = self.service.stores.with(store);
         self
@@ -47,13 +47,19 @@ impl ResumeBuilder {
 
     run_methods!();
 
-    /// Goes on from wherever the migration stands: with its undo, where that was begun; an undo that
-    /// comes too late, because every source is closed, gives way to the migration. One that was
-    /// paused by a command stays paused until another says otherwise.
+    /// Continues the migration from the state of its streams and its journal.
+    ///
+    /// An undo that was begun continues too. If every source is closed, the migration can only be
+    /// completed, not undone, and is completed instead. A migration that a command paused stays
+    /// paused until another command continues it.
     ///
     /// # Errors
-    /// `NotFound`; `AlreadyExists` when it has ended; `PlanOutdated` for another transformation;
-    /// `LockHeld` when somebody works on it. What happens later is in the result.
+    /// - `NotFound` for an unknown migration.
+    /// - `AlreadyExists` if it has ended.
+    /// - `PlanOutdated` for another transformation.
+    /// - `LockHeld` while another process holds the lock.
+    ///
+    /// Later failures are in the result.
     pub async fn execute(self) -> Result<MigrationResult> {
         self.run.hooks.check()?;
         self.service.resume_run(self.migration, self.run).await

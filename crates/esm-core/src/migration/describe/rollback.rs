@@ -1,4 +1,4 @@
-//! Describing how a migration is rolled back, wherever it stands.
+//! The builder that rolls back a migration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use crate::protocol::reversal::{Reverses, WayBack};
 use crate::protocol::routing::PublishPhases;
 use crate::transform::{EventTransformer, Identity};
 
-/// Describes how a migration is rolled back; [`execute`](Self::execute) or
-/// [`dry_run`](Self::dry_run) ends it.
+/// Rolls back a migration; [`execute`](Self::execute) or [`dry_run`](Self::dry_run) starts it.
 ///
-/// What is done depends on where the migration stands. One that has not ended is undone as far as it
-/// has not passed its pivots: sources are fenced, targets discarded (R17). One that has ended is
-/// reversed (R18): a migration of its own moves every object, that it has moved and nothing else has
-/// since, to a fresh stream, which holds the originals as they were and then what has been appended
-/// since. That one is resumed, watched and rolled back like every other.
+/// - A migration that has not ended is undone as far as it has not passed its pivots: sources are
+///   fenced, targets discarded ([R17](crate::protocol#r17)).
+/// - A migration that has ended is reversed ([R18](crate::protocol#r18)): a new migration moves
+///   every object to a fresh stream that holds the originals unchanged, followed by the events
+///   appended since. Only objects that the first migration moved, and no other has moved since,
+///   take part. The new migration is resumed, watched and rolled back like any other.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is executed"]
 pub struct RollBackBuilder {
@@ -44,23 +44,23 @@ pub struct RollBackBuilder {
     annotations: BTreeMap<String, String>,
 }
 
-/// What rolling back would do.
+/// The effect of a rollback.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "way", rename_all = "snake_case")]
 pub enum RollBackPlan {
-    /// The migration has not ended: what has not passed its pivot is undone.
+    /// The migration has not ended: objects that have not passed their pivot are undone.
     Undo {
-        /// What it was to do.
+        /// The plan of the migration that is undone.
         planned: Box<PlannedMigration>,
     },
-    /// It has ended: it is reversed by this migration.
+    /// The migration has ended: a new migration reverses it.
     Reverse {
-        /// The plan.
+        /// The plan of the new migration.
         plan: Box<MigrationPlan>,
     },
 }
 
-/// Where a migration stands that is to be rolled back.
+/// How a migration is rolled back, depending on whether it has ended.
 enum Way {
     Undo(Box<PlannedMigration>),
     Reverse(Box<PlannedMigration>),
@@ -69,7 +69,7 @@ enum Way {
 impl RollBackBuilder {
     pub(crate) fn new(service: MigrationService, migration: MigrationId) -> Self {
         let mut run = RunOptions::default();
-        // a holder that died is waited for: its lock expires
+        // waits until the lock of a dead holder has expired
         run.lock.timeout = run.lock.lease + run.lock.heartbeat;
         Self {
             service,
@@ -85,15 +85,18 @@ impl RollBackBuilder {
         }
     }
 
-    /// Why, for the journal.
+    /// Sets the reason that the journal records.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
         self
     }
 
-    /// How events that were appended after the migration become what old code knows. An event of a
-    /// schema that it does not handle goes back as it is where the originals have such events; else
-    /// it stops the rollback, before anything is touched. An undo before the pivot needs none.
+    /// Sets the transformation of events that were appended after the migration to the schemas of
+    /// old code.
+    ///
+    /// An event of a schema that it does not handle is copied unchanged if the originals have
+    /// events of that schema; otherwise it stops the rollback before the first write. An undo
+    /// before the pivot needs no `down`.
     pub fn down(mut self, down: impl EventTransformer) -> Self {
         self.run.transformer = Some(Arc::new(down));
         self
@@ -101,28 +104,27 @@ impl RollBackBuilder {
 
     run_methods!();
 
-    /// How many of several objects are reversed at the same time; as many as the migration unless
-    /// told.
+    /// Sets how many objects are reversed concurrently. Defaults to the migration's concurrency.
     pub fn concurrency(mut self, objects: usize) -> Self {
         self.concurrency = Some(objects);
         self
     }
 
-    /// What to do when one of several objects cannot be reversed, such as one that another migration
-    /// has moved on. Unless told, nothing is touched then.
+    /// Sets what happens if one of several objects cannot be reversed, for example because another
+    /// migration has moved it on. Defaults to stopping before the first write.
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = on_failure;
         self
     }
 
-    /// Refuses a migration that has ended, instead of beginning one back: for who means to undo what
-    /// has not been cut over, and may come too late.
+    /// Refuses a migration that has ended instead of reversing it: for a caller that means to undo
+    /// objects before their cutover, and may be too late.
     pub fn undo_only(mut self) -> Self {
         self.undo_only = true;
         self
     }
 
-    /// The limits that a reverse migration begins with;
+    /// Sets the initial limits of a reverse migration.
     /// [`MigrationControl::set`](crate::migration::MigrationControl::set) changes them while it
     /// runs.
     pub fn limits(mut self, limits: SettingsChange) -> Self {
@@ -130,20 +132,22 @@ impl RollBackBuilder {
         self
     }
 
-    /// When a reverse migration may close a stream that is ready; at once unless told.
+    /// Sets when a reverse migration may close a stream that is ready. Defaults to immediately.
     pub fn cutover(mut self, options: CutoverOptions) -> Self {
         self.cutover = options;
         self
     }
 
-    /// Puts the user's own words into the plan of a reverse migration.
+    /// Adds user metadata to the plan of a reverse migration.
     pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.annotations.insert(key.into(), value.into());
         self
     }
 
-    /// Finds out what would be done; writes nothing. Of a reverse migration all events are
-    /// transformed that were appended since; those that fail are in the plan.
+    /// Returns the effect of the rollback. Writes nothing.
+    ///
+    /// For a reverse migration, all events that were appended since are transformed; the plan lists
+    /// those that fail.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
@@ -158,22 +162,24 @@ impl RollBackBuilder {
         })
     }
 
-    /// Rolls back.
+    /// Executes the rollback.
     ///
     /// # Errors
-    /// What was refused before anything was touched; what happens later is in the result.
-    /// - `Invalid` for hooks, limits or a cutover that nothing can begin with, saying which.
-    /// - `NotFound` for an unknown migration, or one that never planned anything.
-    /// - `TransformFailed`, naming the first event that needs a `down` and has none, or on which it
-    ///   fails.
-    /// - `Conflict`, naming the object and the migration, where another has moved it on since.
-    /// - `Stuck` when the time is over in which it could be rolled back.
-    /// - `LockHeld` when somebody works on it; `AlreadyExists` for an unfinished migration of the same
-    ///   objects, such as an earlier reverse migration: resume that one; and for one that has ended,
-    ///   with [`undo_only`](Self::undo_only).
+    /// Only refusals before the first write; later failures are in the result.
+    /// - `Invalid` for invalid hooks, limits or cutover options, naming the fault.
+    /// - `NotFound` for an unknown migration, or one that never recorded a plan.
+    /// - `TransformFailed`, naming the first event that needs a `down` and has none, or on which
+    ///   the `down` fails.
+    /// - `Conflict`, naming the object and the migration, if another migration has moved it on
+    ///   since.
+    /// - `Stuck` if the window in which the migration could be rolled back is over.
+    /// - `LockHeld` while another process holds the lock.
+    /// - `AlreadyExists` for an unfinished migration of the same objects, such as an earlier
+    ///   reverse migration: resume that one. With [`undo_only`](Self::undo_only), also for a
+    ///   migration that has ended.
     ///
     /// # Idempotence
-    /// May be repeated: what is reversed already needs nothing.
+    /// May be repeated: objects that are already reversed stay as they are.
     pub async fn execute(mut self) -> Result<MigrationResult> {
         match self.way().await? {
             Way::Undo(_) => {
@@ -206,7 +212,7 @@ impl RollBackBuilder {
             return Err(unknown(self.migration));
         }
         let Some(plan) = &state.plan else {
-            let message = format!("it never planned anything: migration {}", self.migration);
+            let message = format!("the migration never recorded a plan: {}", self.migration);
             return Err(Error::not_found(message).with_hint("there is nothing to roll back"));
         };
         match state.outcome {
@@ -215,13 +221,13 @@ impl RollBackBuilder {
                 let status = state.status();
                 let message = format!("the migration has ended, {status}: {}", self.migration);
                 Err(Error::new(ErrorKind::AlreadyExists, message)
-                    .with_hint("there is nothing to undo; without undo_only it is migrated back"))
+                    .with_hint("nothing is left to undo; to migrate back, leave out `undo_only`"))
             }
             Some(_) => Ok(Way::Reverse(Box::new(self.reverse(plan, state)?))),
         }
     }
 
-    /// The reverse migration of one that has ended.
+    /// Returns the plan of the reverse migration of one that has ended.
     fn reverse(&self, plan: &PlannedMigration, state: &JournalState) -> Result<PlannedMigration> {
         let now = self.service.environment.clock.now();
         if state.outcome == Some(Outcome::Completed) {
@@ -243,11 +249,11 @@ impl RollBackBuilder {
             created_at: now,
             source: None,
             target: None,
-            // each goes to where its originals are
+            // each object returns to the store of its originals
             target_store: None,
             fingerprint: reverses.fingerprint(),
             bulk,
-            // applications hear of it from the streams: see the decision on rollbacks
+            // applications learn of it from the streams: see the decision on rollbacks
             phases: PublishPhases::Never,
             cutover: self.cutover,
             throttle: self.limits,
@@ -255,7 +261,7 @@ impl RollBackBuilder {
             close_books: None,
             rollback_on_failure: false,
             again: false,
-            // said, so that a `down` that keeps a schema is no reason to refuse
+            // set, so that a `down` that keeps a schema is not refused
             on_retired: Some(plan.on_retired.unwrap_or_default()),
             reverses: Some(reverses),
             way_back: WayBack::default(),
@@ -265,10 +271,11 @@ impl RollBackBuilder {
     }
 }
 
-/// Where a reverse migration's plan keeps why it was asked for.
+/// The annotation that holds the reason of a reverse migration.
 const REASON: &str = "esm.reason";
 
-/// A matter of what was promised, not of safety: nothing is deleted when the time is over.
+/// Refuses a migration whose rollback window is over. A policy, not a safety limit: nothing is
+/// deleted when the window ends.
 fn refuse_final(plan: &PlannedMigration, state: &JournalState, now: jiff::Timestamp) -> Result<()> {
     let (Some(window), Some(ended)) = (plan.way_back.window, state.updated_at) else {
         return Ok(());
@@ -278,10 +285,10 @@ fn refuse_final(plan: &PlannedMigration, state: &JournalState, now: jiff::Timest
         return Ok(());
     }
     let message = format!(
-        "the time is over in which migration {} could be rolled back: it was final from {until} on",
+        "the window to roll back migration {} is over: final since {until}",
         plan.migration
     );
     Err(Error::new(ErrorKind::Stuck, message).with_hint(
-        "to go back all the same, begin a new migration with a transformation to the old schemas",
+        "to migrate back anyway, begin a new migration with a transformation to the old schemas",
     ))
 }

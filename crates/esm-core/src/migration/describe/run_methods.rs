@@ -3,19 +3,19 @@
 /// Methods of a builder with a field `run: RunOptions`.
 macro_rules! run_methods {
     () => {
-        /// Adds a user's check of the target against its source, beyond comparing all events, which
-        /// is always done.
+        /// Adds a user's check of the target against its source. All events are always compared;
+        /// the check is in addition.
         ///
-        /// It is called when everything was compared, and again before a Close if more than
-        /// [`final_round`]($crate::migration::MigrationBuilder::final_round) events came since. Those
-        /// last events are compared one by one, without the check: otherwise concurrent appends
-        /// would win every time.
+        /// It is called after all events were compared, and again before a Close if more than
+        /// [`final_round`]($crate::migration::MigrationBuilder::final_round) events were appended
+        /// since. The last events are compared one by one, without the check: otherwise concurrent
+        /// appends would win every time.
         pub fn check(mut self, check: impl $crate::migration::VerificationCheck) -> Self {
             self.run.checks.push(std::sync::Arc::new(check));
             self
         }
 
-        /// As [`check`](Self::check), for a closure that can read both streams. `Err` holds the
+        /// Adds a closure as a [`check`](Self::check); it can read both streams. `Err` holds the
         /// reason why the target must not replace the source.
         pub fn check_with<F, Fut>(self, name: impl Into<String>, check: F) -> Self
         where
@@ -25,7 +25,8 @@ macro_rules! run_methods {
             self.check($crate::cutover::checks::FunctionCheck::new(name, check))
         }
 
-        /// Where backups go, unless their options name a provider. Defaults to the service's provider.
+        /// Sets the provider of backups whose options name none. Defaults to the service's
+        /// provider.
         pub fn backups(
             mut self,
             provider: std::sync::Arc<dyn $crate::store::BackupProvider>,
@@ -34,7 +35,7 @@ macro_rules! run_methods {
             self
         }
 
-        /// Where archives go, unless their options name a provider. Defaults to the service's
+        /// Sets the provider of archives whose options name none. Defaults to the service's
         /// provider.
         pub fn archives(
             mut self,
@@ -44,32 +45,34 @@ macro_rules! run_methods {
             self
         }
 
-        /// Callbacks that receive the progress. Defaults to none.
+        /// Sets the callbacks that receive the progress. Defaults to none.
         pub fn progress(mut self, options: $crate::migration::ProgressOptions) -> Self {
             self.run.progress = options;
             self
         }
 
-        /// User callbacks at defined points of the migration; some may stop it. Defaults to none.
+        /// Sets the user callbacks at defined points of the migration; some may stop it. Defaults
+        /// to none.
         pub fn hooks(mut self, hooks: $crate::migration::Hooks) -> Self {
             self.run.hooks = hooks;
             self
         }
 
-        /// User callbacks that slow the migration down. Defaults to none.
+        /// Sets the user callbacks that slow the migration down. Defaults to none.
         pub fn throttle(mut self, options: $crate::migration::ThrottleOptions) -> Self {
             self.run.throttle = options;
             self
         }
 
-        /// How often it polls for commands, and publishes its progress.
+        /// Sets how often the run polls for commands and publishes its progress.
         pub fn control(mut self, options: $crate::migration::ControlOptions) -> Self {
             self.run.control = options;
             self
         }
 
-        /// How the lock is acquired and held. The closure receives the builder's defaults, which
-        /// differ: a resumption and a rollback wait until the lock of a dead holder has expired.
+        /// Changes how the lock is acquired and held. The closure receives the builder's defaults:
+        /// a resumption and a rollback wait until the lock of a dead holder has expired, a
+        /// migration does not wait.
         pub fn lock(
             mut self,
             options: impl FnOnce($crate::migration::LockOptions) -> $crate::migration::LockOptions,

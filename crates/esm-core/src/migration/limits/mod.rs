@@ -1,4 +1,4 @@
-//! limits
+//! Limits of a run: rates, requests in flight, concurrent objects, and the user's hooks.
 
 pub(crate) mod concurrent;
 pub(crate) mod hooks;

@@ -1,4 +1,4 @@
-//! plan
+//! Plans: analyse the sources without a write, estimate the cost, list assumptions and risks.
 
 pub(crate) mod plan;
 pub(crate) mod planner;

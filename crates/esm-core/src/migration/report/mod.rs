@@ -1,4 +1,4 @@
-//! report
+//! Reports: the progress of a run, its result, and counts of appends by old code.
 
 pub(crate) mod accepted;
 pub(crate) mod progress;
