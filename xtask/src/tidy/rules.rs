@@ -8,10 +8,7 @@ use super::Source;
 use super::prose::{self, Kind, Piece};
 
 /// Areas that still have citations without a link. Remove an area once it has none.
-const NOT_YET: &[&str] = &[
-    "crates/esm-model/",
-    "crates/esm-testkit/",
-];
+const NOT_YET: &[&str] = &["crates/esm-model/", "crates/esm-testkit/"];
 
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let checked = |source: &&Source| {

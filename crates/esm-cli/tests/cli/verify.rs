@@ -46,7 +46,6 @@ fn verified(program: &str, really: fn(&Event) -> Transformed) -> Ran {
         let store = store.expect("a store");
         let service = MigrationService::new(store.event_store(), store.records(), store.locks());
         let migration = service
-            .expect("a service")
             .migrate_all()
             .transform(Impostor {
                 program: JqTransformer::compile("v2.jq", program).expect("a program"),
