@@ -15,7 +15,7 @@ use esm_core::object::ChainEnd;
 use esm_core::object::ObjectDocument;
 use esm_core::protocol::decisions::{self, Action, Observed, UndoAction, Verified};
 use esm_core::protocol::journal::{JournalEntry, JournalRecord, JournalState, Outcome};
-use esm_core::protocol::planned::{BulkOptions, CopyOptions};
+use esm_core::protocol::options::{BulkOptions, CopyOptions};
 use esm_core::store::{self, Tail};
 use jiff::Timestamp;
 use uuid::Uuid;

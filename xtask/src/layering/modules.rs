@@ -22,16 +22,38 @@ const LAYERS: &[(&str, Layers)] = &[(
         &["backoff", "difference", "progress", "rolling_hash"],
         &["store"],
         &["object"],
-        &["protocol"],
+        // journal records hold ledgers
         &["transform"],
+        &["protocol"],
         &["cutover"],
-        &["backup", "router"],
+        // a backup is read through the router's reader
+        &["router"],
+        &["backup"],
         &["migration"],
     ],
 )];
 
+/// Arrows that are left out, from a module of a crate to another.
+///
+/// An error carries what its caller needs to continue: the Close that it met, or the holder of a
+/// lock. Both are made of ids, which are validated, and an invalid one is an error.
+const LEFT_OUT: &[(&str, &str, &str)] = &[
+    ("esm-core", "error", "store::cell"),
+    ("esm-core", "error", "store::lock"),
+];
+
 /// Crates in which a violation is an error.
-const CHECKED: &[&str] = &[];
+const CHECKED: &[&str] = &[
+    "esm-azure",
+    "esm-bench",
+    "esm-cells",
+    "esm-cli",
+    "esm-core",
+    "esm-foreign",
+    "esm-live",
+    "esm-model",
+    "esm-testkit",
+];
 
 /// What is wrong with the modules of a crate.
 #[derive(Debug, Default)]
@@ -57,7 +79,12 @@ pub(super) fn is_checked(name: &str) -> bool {
 /// Looks for violations in the crate with this name and root file.
 pub(super) fn violations(name: &str, root: &Path) -> Result<Violations> {
     let tree = tree::read(root)?;
-    let arrows = arrows::of(&tree);
+    let mut arrows = arrows::of(&tree);
+    arrows.retain(|(from, to), _| {
+        let arrow = (name, from.join("::"), to.join("::"));
+        !(LEFT_OUT.iter())
+            .any(|(of, from, to)| arrow == (*of, (*from).to_owned(), (*to).to_owned()))
+    });
     let layers = LAYERS.iter().find(|(known, _)| *known == name);
     let upward = layers.map_or_else(Vec::new, |(_, layers)| upward(&tree, &arrows, layers));
     let circles = arrows::circles(&arrows)

@@ -53,7 +53,7 @@ pub(super) const AREAS: &[Area] = &[
         package: "esm-core",
         files: &[
             "crates/esm-core/src/object/chain.rs",
-            "crates/esm-core/src/object/document.rs",
+            "crates/esm-core/src/store/document.rs",
         ],
         tests: &["--test=all"],
         filter: ROUTER,

@@ -7,7 +7,7 @@ use crate::RollingHash;
 use crate::backup::checked::{CheckedReader, Contents};
 use crate::backup::progress::{BackupStage, Monitor};
 use crate::clock::Environment;
-use crate::cutover::source::scan::CellScan;
+use crate::cutover::source::cells::CellScan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::{BackupId, MigrationId, ObjectId, StreamRef};

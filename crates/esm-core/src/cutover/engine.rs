@@ -8,7 +8,7 @@ use crate::cutover::meter::Meter;
 use crate::cutover::supervisor::{Amount, Supervisor};
 use crate::error::Result;
 use crate::object::Documents;
-use crate::protocol::planned::CopyOptions;
+use crate::protocol::options::CopyOptions;
 use crate::store::{OnRetired, Stores};
 use crate::transform::{EventTransformer as _, Identity, Mapper};
 

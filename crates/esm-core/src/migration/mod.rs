@@ -41,8 +41,9 @@ pub use crate::cutover::meter::StageTimes;
 pub use crate::cutover::source::down::NO_DOWN;
 pub use crate::protocol::control::{Limit, SettingsChange};
 pub use crate::protocol::gate::{CutoverMode, CutoverOptions};
+pub use crate::protocol::options::OnFailure;
 pub use crate::protocol::phase::MigrationPhase;
-pub use crate::protocol::planned::{MigrationStrategy, OnFailure, PlannedMigration, Scope};
+pub use crate::protocol::planned::{MigrationStrategy, PlannedMigration, Scope};
 pub use crate::protocol::routing::PublishPhases;
 pub use crate::protocol::statistics::{
     ObjectFailure, ObjectFate, ObjectReport, Statistics, VerificationResult,

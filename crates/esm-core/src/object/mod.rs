@@ -3,19 +3,18 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `document` | the object document: which stream is active, which came before |
+//! | `documents` | object documents: which stream is active, which came before |
 //! | `chain` | following Closes to the stream that is active now |
 //! | `translation` | where a position in an older stream is now |
 //! | `known_stores` | the stores that streams of a home store may continue in |
 
 pub mod chain;
-mod document;
+mod documents;
 mod known_stores;
 mod translation;
 
+pub use crate::store::{ObjectDocument, TerminatedStream, TerminationReason};
 pub use chain::ChainEnd;
-pub use document::{
-    Documents, ObjectDocument, TerminatedStream, TerminationReason, VersionedDocument,
-};
+pub use documents::{Documents, VersionedDocument};
 pub use known_stores::KnownStores;
 pub use translation::Translation;

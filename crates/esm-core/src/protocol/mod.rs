@@ -306,6 +306,7 @@ pub mod control;
 pub mod decisions;
 pub mod gate;
 pub mod journal;
+pub mod options;
 pub mod phase;
 pub mod planned;
 pub mod reversal;

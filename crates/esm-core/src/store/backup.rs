@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::id::{BackupId, MigrationId, ObjectId, StreamRef};
-use crate::object::ObjectDocument;
+use crate::store::backup_handle::BackupHandle;
+use crate::store::document::ObjectDocument;
 
 /// Why a backup was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -177,19 +178,6 @@ impl BackupManifest {
             blake3: self.checksums.stored_blake3.clone(),
         }
     }
-}
-
-/// Refers to a finished backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackupHandle {
-    /// The provider's name.
-    pub provider: String,
-    /// The backup's name.
-    pub id: BackupId,
-    /// Number of events in it.
-    pub events: u64,
-    /// blake3 of the events as stored, in hex.
-    pub blake3: String,
 }
 
 /// What comes out of a backup, in order: a section, its events, its end, the next section …

@@ -4,8 +4,10 @@
 //! convenience methods to every implementation.
 
 mod backup;
+mod backup_handle;
 mod capabilities;
 mod cell;
+mod document;
 mod event_store;
 mod lock;
 mod read_only;
@@ -13,12 +15,14 @@ mod records;
 mod stores;
 
 pub use backup::{
-    BackupChecksums, BackupContent, BackupDraft, BackupHandle, BackupItem, BackupKind,
-    BackupManifest, BackupProvider, BackupReader, BackupSection, BackupSettings, BackupWriter,
-    Compression, SectionSummary,
+    BackupChecksums, BackupContent, BackupDraft, BackupItem, BackupKind, BackupManifest,
+    BackupProvider, BackupReader, BackupSection, BackupSettings, BackupWriter, Compression,
+    SectionSummary,
 };
+pub use backup_handle::BackupHandle;
 pub use capabilities::{Capabilities, Shortcoming, StoreLimits};
 pub use cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, OnRetired, Origin, Restores};
+pub use document::{ObjectDocument, TerminatedStream, TerminationReason};
 pub use event_store::{
     Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,
 };

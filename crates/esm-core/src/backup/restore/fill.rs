@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::backoff::BackOff;
-use crate::backup::restore::pivot::decide;
+use crate::backup::restore::pivot::{decide, differs};
 use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
 use crate::cutover::target::reader::TargetReader;
@@ -176,19 +176,6 @@ impl<'a> Filling<'a> {
         let at = format!("{what} at revision {}", self.placed);
         differs(self.attempt, &at)
     }
-}
-
-fn differs(attempt: &Attempt, what: &str) -> Error {
-    Error::corrupt(format!(
-        "an earlier run of this restore has left something else than the backup holds: {what} of {}",
-        attempt.target
-    ))
-    .with_hint("restore again: it begins anew")
-}
-
-/// The target's first cell is not what this restore writes there.
-pub(super) fn of_another_origin(attempt: &Attempt) -> Error {
-    differs(attempt, "the origin")
 }
 
 /// Others have cut over to the target or undone it.

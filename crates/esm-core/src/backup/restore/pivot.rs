@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::RollingHash;
 use crate::backoff::BackOff;
-use crate::backup::restore::fill::of_another_origin;
 use crate::backup::restore::place::{Place, exists};
 use crate::cutover::Cutover;
 use crate::cutover::attempt::{Attempt, Comparison, Sight};
@@ -271,4 +270,17 @@ fn given_up(attempt: &Attempt, last: Error) -> Error {
     let message = format!("concurrent appends won {CLOSES} attempts to close {source}");
     Error::new(ErrorKind::Stuck, message)
         .with_hint("the stream is untouched; restore again when there is less traffic")
+}
+
+/// The target's first cell is not what this restore writes there.
+pub(super) fn of_another_origin(attempt: &Attempt) -> Error {
+    differs(attempt, "the origin")
+}
+
+pub(super) fn differs(attempt: &Attempt, what: &str) -> Error {
+    Error::corrupt(format!(
+        "an earlier run of this restore has left something else than the backup holds: {what} of {}",
+        attempt.target
+    ))
+    .with_hint("restore again: it begins anew")
 }

@@ -4,8 +4,8 @@ use tracing::{info, warn};
 
 use crate::backup::checked::CheckedReader;
 use crate::backup::progress::Watch;
-use crate::backup::restore::fill::{Filling, UNKNOWN, moved_on, of_another_origin};
-use crate::backup::restore::pivot::{Pivot, decide, follow, superseded, undone};
+use crate::backup::restore::fill::{Filling, UNKNOWN, moved_on};
+use crate::backup::restore::pivot::{Pivot, decide, follow, of_another_origin, superseded, undone};
 use crate::backup::restore::place::{Found, Place, fingerprint};
 use crate::backup::restore::request::{ReplacedStream, RestoreOptions, Restored};
 use crate::backup::restore::supervisor::Restoring;

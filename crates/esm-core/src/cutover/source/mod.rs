@@ -8,6 +8,7 @@
 //! | `down` | applies `down` to the events since, and refuses those without one |
 //! | `retired` | the schemas that a restored stream retires |
 
+pub(crate) mod cells;
 pub(crate) mod down;
 pub(crate) mod originals;
 pub(crate) mod retired;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+use crate::cutover::source::cells::CellScan;
 use crate::cutover::source::down::Down;
-use crate::cutover::source::scan::CellScan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{Fingerprint, MigrationId, StreamRef};

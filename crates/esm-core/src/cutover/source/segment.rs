@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::cutover::attempt::Attempt;
+use crate::cutover::source::cells::CheckedPage;
 use crate::cutover::source::originals::Originals;
-use crate::cutover::source::scan::CheckedPage;
 use crate::error::{Error, Result};
 use crate::event::Revision;
 use crate::id::StreamRef;

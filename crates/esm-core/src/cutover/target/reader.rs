@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::cutover::attempt::Attempt;
-use crate::cutover::source::scan::CellScan;
+use crate::cutover::source::cells::CellScan;
 use crate::error::Result;
 use crate::event::Revision;
 use crate::store::{CellEvent, ReadFrom};

@@ -149,7 +149,7 @@ impl Steering {
         Self {
             desired,
             work,
-            planned: Settings::of(plan),
+            planned: plan.settings(),
             control,
             _watching: AbortOnDropHandle::new(tokio::spawn(watching)),
         }

@@ -14,9 +14,8 @@ use crate::migration::report::result::MigrationResult;
 use crate::migration::service::MigrationService;
 use crate::protocol::control::SettingsChange;
 use crate::protocol::gate::CutoverOptions;
-use crate::protocol::planned::{
-    BookClosing, MigrationStrategy, OnFailure, PlannedMigration, Scope,
-};
+use crate::protocol::options::OnFailure;
+use crate::protocol::planned::{BookClosing, MigrationStrategy, PlannedMigration, Scope};
 use crate::protocol::routing::PublishPhases;
 use crate::store::{BackupSettings, EventStore, OnRetired};
 use crate::transform::EventTransformer;

@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod checks;
+mod entry;
 pub(crate) mod options;
 pub(crate) mod resume;
 pub(crate) mod rollback;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::scanned::{PageScan, Scanned};
-use crate::cutover::source::scan::{CellScan, transform};
+use crate::cutover::source::cells::CellScan;
+use crate::cutover::source::scan::transform;
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{ObjectId, StreamRef};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::cutover::source::scan::CheckedPage;
+use crate::cutover::source::cells::CheckedPage;
 use crate::event::{Event, Revision, Schema};
 use crate::id::ObjectId;
 use crate::migration::plan::plan::SchemaFindings;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::options::{BulkOptions, CopyOptions};
 
 /// A limit that can be taken away. As text and in JSON a number, or `unlimited`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -101,8 +101,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let copy = crate::protocol::planned::CopyOptions::default();
-        let bulk = crate::protocol::planned::BulkOptions::default();
+        let copy = CopyOptions::default();
+        let bulk = BulkOptions::default();
         Self {
             events_per_second: Limit::Unlimited,
             bytes_per_second: Limit::Unlimited,
@@ -117,16 +117,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Those that a plan begins with.
-    pub(crate) fn of(plan: &PlannedMigration) -> Self {
-        plan.throttle.applied_to(Self {
-            cell_events: plan.copy.cell_events,
-            cell_bytes: plan.copy.cell_bytes,
-            concurrency: plan.bulk.concurrency,
-            ..Self::default()
-        })
-    }
-
     /// The longest that an append to the target may take before copying slows down.
     pub fn target_latency(&self) -> Option<Duration> {
         self.target_latency_ms.get().map(Duration::from_millis)

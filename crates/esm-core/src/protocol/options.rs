@@ -1,0 +1,74 @@
+//! Options of copying and of migrating several objects.
+
+use serde::{Deserialize, Serialize};
+
+/// What to do when an object of several fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Finish what is under way, begin nothing more.
+    #[default]
+    Stop,
+    /// Continue with the others; the report names the failures, and the migration fails as a whole.
+    Continue,
+}
+
+/// How events are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CopyOptions {
+    /// Most events in a target cell. A source event's outputs stay together all the same.
+    pub cell_events: usize,
+    /// Most bytes in a target cell, uncompressed, as far as one source event's outputs allow.
+    pub cell_bytes: u64,
+    /// Whether to stop at the first event that fails. If not, failures are collected to the end of
+    /// the stream, and then it stops all the same.
+    pub fail_fast: bool,
+    /// Most source events that are left to copy and compare when the source is to be closed. A
+    /// larger lag is reduced first, while writers continue.
+    #[serde(default = "final_round", skip_serializing_if = "is_final_round")]
+    pub final_round: u64,
+}
+
+fn final_round() -> u64 {
+    1024
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde wants"
+)]
+fn is_final_round(events: &u64) -> bool {
+    *events == final_round()
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self {
+            cell_events: 512,
+            cell_bytes: 1 << 20,
+            fail_fast: true,
+            final_round: final_round(),
+        }
+    }
+}
+
+/// How several objects are migrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BulkOptions {
+    /// How many objects are worked on at the same time.
+    pub concurrency: usize,
+    /// How many objects share a journal record, a backup and an archive.
+    pub batch_objects: usize,
+    /// What to do when one fails.
+    pub on_failure: OnFailure,
+}
+
+impl Default for BulkOptions {
+    fn default() -> Self {
+        Self {
+            concurrency: 16,
+            batch_objects: 256,
+            on_failure: OnFailure::Stop,
+        }
+    }
+}
