@@ -25,7 +25,7 @@ pub enum Action {
     Fail(usize),
     /// A run is told to undo what it did: `roll_back` of its handle.
     Tell(usize),
-    /// A copier finds a schema retired that the target's first cell does not name (R11), and so
+    /// A copier finds a schema retired that the target's first cell does not name ([R11](esm_core::protocol#r11)), and so
     /// writes no more to that target.
     FindRetired(usize),
     /// The lock's lease runs out: its holder goes on, and another may begin.
@@ -36,13 +36,13 @@ pub enum Action {
     Append(usize),
     /// A writer reads once, and goes on.
     Write(usize),
-    /// A writer mirrors what it has appended to this stream (R16).
+    /// A writer mirrors what it has appended to this stream ([R16](esm_core::protocol#r16)).
     Mirror(usize, Slot),
-    /// A reader reads the end of the source (R15).
+    /// A reader reads the end of the source ([R15](esm_core::protocol#r15)).
     ReadHead,
     /// The reader reads this target.
     ReadTarget(Slot),
-    /// The closed stream is deleted (R22).
+    /// The closed stream is deleted ([R22](esm_core::protocol#r22)).
     Delete(Slot),
     /// A write takes effect or is refused, and its sender learns which.
     Deliver(Actor),

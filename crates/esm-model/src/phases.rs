@@ -73,9 +73,9 @@ pub enum PhasesAction {
     Put(usize),
 }
 
-/// R20: one phase at a time.
+/// [R20](esm_core::protocol#r20): one phase at a time.
 pub const ONE_AT_A_TIME: &str = "phases go one at a time";
-/// R20: what belongs to a later generation stays.
+/// [R20](esm_core::protocol#r20): what belongs to a later generation stays.
 pub const FORWARD: &str = "generations never go back";
 /// Nothing goes back from the last phase.
 pub const FINAL: &str = "closed books stay closed";

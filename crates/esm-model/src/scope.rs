@@ -25,11 +25,11 @@ pub struct Scope {
     pub undo: bool,
     /// Whether a lock keeps a second migrator from beginning. Without it all of them work at once.
     pub lock: bool,
-    /// Whether writers mirror what they append to the target (R16).
+    /// Whether writers mirror what they append to the target ([R16](esm_core::protocol#r16)).
     pub mirror: bool,
-    /// Whether somebody reads from the target before the pivot (R15).
+    /// Whether somebody reads from the target before the pivot ([R15](esm_core::protocol#r15)).
     pub dual_read: bool,
-    /// Whether closed streams may be deleted (R22).
+    /// Whether closed streams may be deleted ([R22](esm_core::protocol#r22)).
     pub deletion: bool,
     /// Attempts of one migration at one source that have a target of their own.
     pub attempts: u8,
@@ -42,9 +42,9 @@ pub struct Scope {
 pub enum Kind {
     /// Transforms the active stream into a fresh one.
     Forward,
-    /// Undoes the migration before it after its pivot (R18).
+    /// Undoes the migration before it after its pivot ([R18](esm_core::protocol#r18)).
     Reverse,
-    /// Puts a backup of the first events, so many, in the active stream's place (R19).
+    /// Puts a backup of the first events, so many, in the active stream's place ([R19](esm_core::protocol#r19)).
     Restore(u8),
 }
 

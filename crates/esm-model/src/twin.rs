@@ -30,7 +30,7 @@ pub enum Twin {
     /// X12: the targets of each migration are numbered anew, from 0.
     TargetsNumberedAnew,
     /// X13: the source is looked at before the target, and a target without a cursor is taken for
-    /// one that was not begun. R1 has both halves: see [`Twin::SourceLookedAtFirst`].
+    /// one that was not begun. [R1](esm_core::protocol#r1) has both halves: see [`Twin::SourceLookedAtFirst`].
     SourceLookedAtFirstAndLiveUnseen,
     /// X14: an expected position goes over a Close as a bare number.
     BareRevisionOverClose,
@@ -41,9 +41,9 @@ pub enum Twin {
     DualReadBeyondHead,
     /// X17: a position is translated over a restore.
     PositionOverRestore,
-    /// R22: a tombstone does not keep the commit id of the cell that it takes the place of.
+    /// [R22](esm_core::protocol#r22): a tombstone does not keep the commit id of the cell that it takes the place of.
     TombstoneWithoutCommit,
-    /// R17: a run does not read the journal again before it goes on with a later attempt, closes or
+    /// [R17](esm_core::protocol#r17): a run does not read the journal again before it goes on with a later attempt, closes or
     /// fences.
     TakeoverUnseen,
     /// The first half of X13 alone: the source is looked at before the target. It is no danger: a

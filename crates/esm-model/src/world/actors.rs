@@ -56,7 +56,7 @@ pub enum Step {
     LookAtTarget,
     /// Reads the source's tail and control cells, and decides.
     LookAtSource(TargetSight),
-    /// In the twins of R1: reads the target only now, and decides.
+    /// In the twins of [R1](esm_core::protocol#r1): reads the target only now, and decides.
     LookAtTargetLast(SourceSight),
     /// Reads both streams up to this source event and compares them.
     Verify(Sight, u8),

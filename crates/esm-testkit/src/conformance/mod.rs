@@ -1,7 +1,7 @@
 //! Conformance suites, which every provider must pass.
 //!
 //! Each case checks one promise of a trait of [`esm_core::store`]. Its documentation cites the
-//! promise: by its number where it is a numbered guarantee or a rule of the protocol (R4),
+//! promise: by its number where it is a numbered guarantee or a rule of the protocol ([R4](esm_core::protocol#r4)),
 //! otherwise in the words of the method. A harness gives each case a fresh storage, and as many
 //! handles on it as the case needs. A handle represents a process, so two of them share nothing but
 //! the storage.

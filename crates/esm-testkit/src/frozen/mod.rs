@@ -4,7 +4,7 @@
 //! A provider's steps are what it cannot take back: system calls, requests. It reports each to a
 //! [`Freezer`], which stops the process at one of them. [`pairs`] stops two processes that want the
 //! same place, each at every step, while a third with a clock that is days ahead starts and cleans
-//! up, and checks what they were told against what is there.
+//! up, and compares what they were acknowledged with what is there.
 
 mod freezer;
 mod pairs;

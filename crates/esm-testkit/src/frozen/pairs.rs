@@ -14,6 +14,27 @@ use super::Freezer;
 use crate::event;
 
 /// A storage whose processes can be frozen.
+///
+/// # Example
+/// ```
+/// use std::sync::Arc;
+///
+/// use esm_core::store::EventStore;
+/// use esm_testkit::frozen::{FreezableHarness, Freezer};
+/// use esm_testkit::memory::MemoryWorld;
+///
+/// /// In memory a write has no steps, so nothing is ever frozen.
+/// struct InMemory(MemoryWorld);
+///
+/// #[async_trait::async_trait]
+/// impl FreezableHarness for InMemory {
+///     async fn open(&self, _freezer: &Freezer) -> Arc<dyn EventStore> {
+///         self.0.event_store()
+///     }
+///
+///     async fn start_days_later(&self) {}
+/// }
+/// ```
 #[async_trait]
 pub trait FreezableHarness: Send + Sync {
     /// A process on this storage, which reports the steps of its writes to the freezer.
@@ -25,6 +46,14 @@ pub trait FreezableHarness: Send + Sync {
 }
 
 /// What a process does at the end of a stream.
+///
+/// # Example
+/// ```
+/// use esm_testkit::frozen::Deed;
+///
+/// let all = [Deed::Append, Deed::Begin, Deed::Close];
+/// assert_eq!(all.len(), 3);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
     /// Appends an event to a stream that has one.
@@ -36,6 +65,14 @@ pub enum Deed {
 }
 
 /// What was tried.
+///
+/// # Example
+/// ```
+/// use esm_testkit::frozen::PairsOutcome;
+///
+/// let outcome = PairsOutcome::default();
+/// assert_eq!((outcome.runs, outcome.steps), (0, 0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PairsOutcome {
     /// Runs.
@@ -55,6 +92,28 @@ struct Order {
 /// Freezes one process at each step of its deed. Another starts days later and cleans up. A third
 /// does its own deed at the same place, and is frozen at each of its steps. Then both continue, in
 /// either order.
+///
+/// # Example
+/// ```
+/// # use std::sync::Arc;
+/// # use esm_core::store::EventStore;
+/// # use esm_testkit::frozen::{Deed, FreezableHarness, Freezer, pairs};
+/// # use esm_testkit::memory::MemoryWorld;
+/// # struct InMemory(MemoryWorld);
+/// # #[async_trait::async_trait]
+/// # impl FreezableHarness for InMemory {
+/// #     async fn open(&self, _freezer: &Freezer) -> Arc<dyn EventStore> {
+/// #         self.0.event_store()
+/// #     }
+/// #     async fn start_days_later(&self) {}
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let outcome = pairs(|| InMemory(MemoryWorld::new(esm_testkit::environment(1))), Deed::Append, Deed::Close).await;
+/// // without steps there is one run of each order
+/// assert_eq!(outcome.map(|outcome| outcome.runs), Ok(4));
+/// # }
+/// ```
 ///
 /// # Errors
 /// The first run in which a process got a success for what is not there or a refusal of what is

@@ -79,7 +79,7 @@ impl MemoryEventStore {
         self.streams.lock().keys().cloned().collect()
     }
 
-    /// Turns the data cell with this number into a tombstone (R22), as a deletion does. Returns
+    /// Turns the data cell with this number into a tombstone ([R22](esm_core::protocol#r22)), as a deletion does. Returns
     /// whether there was such a cell.
     pub fn bury(&self, stream: &StreamId, seq: u64) -> bool {
         let mut streams = self.streams.lock();

@@ -23,13 +23,13 @@ use crate::tap::{Effect, Operation};
 /// observations:
 ///
 /// - Every stream is well-formed, no cell changes or vanishes, and nothing follows a Close.
-/// - No stream vanishes except a target that was fenced off or superseded (I5, R5, R17, R22).
+/// - No stream vanishes except a target that was fenced off or superseded ([I5](esm_core::protocol#i5), [R5](esm_core::protocol#r5), [R17](esm_core::protocol#r17), [R22](esm_core::protocol#r22)).
 /// - A target holds exactly the transformed source up to its cursor, at all times.
-/// - When S is closed to T, T's first M events equal the transformed N of S (I4), and S has no
-///   Fence of that target (R17).
-/// - The document names a stream of the chain, never an earlier one than before (I6), and only one
+/// - When S is closed to T, T's first M events equal the transformed N of S ([I4](esm_core::protocol#i4)), and S has no
+///   Fence of that target ([R17](esm_core::protocol#r17)).
+/// - The document names a stream of the chain, never an earlier one than before ([I6](esm_core::protocol#i6)), and only one
 ///   that its predecessor was closed to.
-/// - A journal's epochs never decrease, and nothing follows its terminal record (I6).
+/// - A journal's epochs never decrease, and nothing follows its terminal record ([I6](esm_core::protocol#i6)).
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
@@ -107,7 +107,7 @@ impl Observer {
     }
 
     /// Adds the events of an object in this backup. A stream that is restored from it holds the
-    /// first of them, and all of them once another stream is closed to it (R19, I9).
+    /// first of them, and all of them once another stream is closed to it ([R19](esm_core::protocol#r19), [I9](esm_core::protocol#i9)).
     #[must_use]
     pub fn backup(mut self, id: &BackupId, events: Vec<Event>) -> Self {
         let fingerprint = format!("restore:{id}");

@@ -115,7 +115,7 @@ impl Scenario {
         self
     }
 
-    /// Sweeps the undo after the pivot instead of the migration (R18): an earlier process has
+    /// Sweeps the undo after the pivot instead of the migration ([R18](esm_core::protocol#r18)): an earlier process has
     /// migrated, and applications have appended these events to each object since. `down`
     /// transforms them back. It must handle the events of writers, too.
     #[must_use]
@@ -151,7 +151,7 @@ impl Scenario {
     }
 
     /// Writers have not registered the transformation. After the cutover the migration's policy
-    /// applies to an event of a retired schema (R11).
+    /// applies to an event of a retired schema ([R11](esm_core::protocol#r11)).
     #[must_use]
     pub fn unregistered(mut self) -> Self {
         self.registered = false;

@@ -15,7 +15,7 @@ use crate::store::OnRetired;
 
 impl MigrationService {
     /// How many events of each retired schema applications have appended to the targets of a
-    /// migration, where its plan says [`OnRetired::AcceptUnchanged`] (R11): those of its own and
+    /// migration, where its plan says [`OnRetired::AcceptUnchanged`] ([R11](crate::protocol#r11)): those of its own and
     /// those that it inherited. Goes up for as long as old code runs; at 0 for a schema, nobody has
     /// written it since the cutover.
     ///

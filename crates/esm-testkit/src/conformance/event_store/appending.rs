@@ -129,7 +129,7 @@ pub async fn what_is_too_large_is_refused(harness: &dyn EventStoreHarness) -> Ve
     Ok(())
 }
 
-/// Guarantee 2, and the chain of control cells that a resumed scan follows (R4): every header is
+/// Guarantee 2, and the chain of control cells that a resumed scan follows ([R4](esm_core::protocol#r4)): every header is
 /// what `Tail::next_header` returns for the cell before it.
 pub async fn cells_are_chained(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);

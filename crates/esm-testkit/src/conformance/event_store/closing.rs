@@ -51,7 +51,7 @@ pub async fn nothing_follows_a_close(harness: &dyn EventStoreHarness) -> Verdict
 }
 
 /// Idempotence of `append`, even after a Close: a writer whose response was lost learns that its
-/// write is stored (R10), and does not repeat it in the target.
+/// write is stored ([R10](esm_core::protocol#r10)), and does not repeat it in the target.
 pub async fn what_stands_before_a_close_succeeds_again(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other, id) = (harness.open().await, harness.open().await, stream()?);
     let before = store.append(&id, &Tail::default(), append(0..2)?).await?;
@@ -79,7 +79,7 @@ pub async fn the_same_close_succeeds_again(harness: &dyn EventStoreHarness) -> V
     Ok(())
 }
 
-/// Guarantee 4: a Close is no exception (R4, and X1 of the protocol's negative twins).
+/// Guarantee 4: a Close is no exception ([R4](esm_core::protocol#r4), and X1 of the protocol's negative twins).
 pub async fn a_close_at_an_old_tail_conflicts(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, other, id) = (harness.open().await, harness.open().await, stream()?);
     let old = store.append(&id, &Tail::default(), append(0..1)?).await?;
@@ -154,7 +154,7 @@ pub async fn a_close_is_kept_as_written(harness: &dyn EventStoreHarness) -> Verd
     Ok(())
 }
 
-/// R17: writers ignore a Fence, which is no event and is kept as written.
+/// [R17](esm_core::protocol#r17): writers ignore a Fence, which is no event and is kept as written.
 pub async fn a_fence_is_stepped_over(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     if !store.capabilities().fence {
@@ -197,7 +197,7 @@ pub async fn a_fence_at_an_old_tail_conflicts(harness: &dyn EventStoreHarness) -
     Ok(())
 }
 
-/// R17: a Fence that comes between the verification of a tail and its Close makes the Close fail.
+/// [R17](esm_core::protocol#r17): a Fence that comes between the verification of a tail and its Close makes the Close fail.
 pub async fn a_fence_between_verification_and_close(harness: &dyn EventStoreHarness) -> Verdict {
     let (migrator, aborter, id) = (harness.open().await, harness.open().await, stream()?);
     if !aborter.capabilities().fence {

@@ -44,7 +44,7 @@ pub async fn bytes_survive(harness: &dyn EventStoreHarness) -> Verdict {
     Ok(())
 }
 
-/// Guarantee 1, of the fields that a copier writes beside the events (R1, R2, R15).
+/// Guarantee 1, of the fields that a copier writes beside the events ([R1](esm_core::protocol#r1), [R2](esm_core::protocol#r2), [R15](esm_core::protocol#r15)).
 pub async fn what_a_copier_writes_survives(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     let retired = |name: &str, version| -> esm_core::Result<Schema> {

@@ -159,10 +159,10 @@ impl History {
 
     /// Checks the stored events against the outcomes that writers got:
     ///
-    /// - Every acknowledged event, or its image, is stored exactly once (I1).
-    /// - Every ambiguous one is stored at most once, whole (I2), a failed one never.
+    /// - Every acknowledged event, or its image, is stored exactly once ([I1](esm_core::protocol#i1)).
+    /// - Every ambiguous one is stored at most once, whole ([I2](esm_core::protocol#i2)), a failed one never.
     /// - Events of one append follow one another in their order. An append that was acknowledged
-    ///   before another began precedes it (I3).
+    ///   before another began precedes it ([I3](esm_core::protocol#i3)).
     /// - A [revision](Attempted::acknowledged_at) is the number of events before it.
     /// - Nothing else is stored.
     ///
