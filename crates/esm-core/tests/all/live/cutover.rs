@@ -74,7 +74,7 @@ async fn who_is_not_told_in_time_stops_with_the_source_untouched() {
     assert!(
         error
             .to_string()
-            .contains("nobody told it to cut over in time"),
+            .contains("no cutover command arrived in time"),
         "{error}"
     );
     assert_eq!(f.active(&f.order).await, source);
