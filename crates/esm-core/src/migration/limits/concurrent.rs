@@ -1,11 +1,13 @@
-//! Working on several things at once, in bounded numbers.
+//! Bounded concurrency.
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::error::Result;
 
-/// Works on all items, at most `concurrency` at a time, which may change meanwhile. After the first error nothing more is
-/// begun, what is under way is finished, and that error is answered.
+/// Processes all items, at most `concurrency` at a time; that limit may change meanwhile.
+///
+/// # Errors
+/// The first error of an item. After it no further item starts; items in flight finish first.
 pub(crate) async fn for_each_concurrent<'a, T, F, Fut>(
     concurrency: impl Fn() -> usize,
     items: &'a [T],

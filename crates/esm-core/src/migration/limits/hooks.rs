@@ -1,4 +1,4 @@
-//! Functions of the user's own at the turns of a migration.
+//! User callbacks at defined points of a migration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MigrationId, ObjectId};
 
-/// A turn of a migration.
+/// A point of a migration at which hooks are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HookPoint {
-    /// What is to be done is known and was checked; nothing is touched. May be vetoed.
+    /// The migration is planned and checked; nothing is written. May be vetoed.
     Planned,
     /// The lock is held and the plan is in the journal; nothing is copied. May be vetoed.
     Started,
     /// An object's events were copied and compared for the first time. May be vetoed.
     Verified,
-    /// An object could cut over now: it waits for the command or the window, if it is to wait for
-    /// one. Once for each object and run. May be vetoed.
+    /// An object is ready to cut over; it now waits for the cutover command or window, if one is
+    /// required. Called once for each object and run. May be vetoed.
     Ready,
     /// An object is about to be closed for the first time. May be vetoed.
     BeforeCutover,
-    /// An object has cut over, and its document says so.
+    /// An object has cut over, and its document is updated.
     AfterCutover,
-    /// What had not passed its pivot was undone.
+    /// The objects that had not passed their pivot were undone.
     RolledBack,
-    /// The run ended with an error, or an object did.
+    /// The run or an object failed.
     Failed,
 }
 
 impl HookPoint {
-    /// Whether a hook may stop the migration here.
+    /// Returns whether a hook may stop the migration at this point.
     pub fn may_be_vetoed(self) -> bool {
         self <= Self::BeforeCutover
     }
@@ -59,22 +59,22 @@ impl fmt::Display for HookPoint {
     }
 }
 
-/// What a hook is told.
+/// The event that a hook receives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HookEvent {
     /// The migration.
     pub migration: MigrationId,
-    /// Where it stands.
+    /// The point that the migration reached.
     pub point: HookPoint,
-    /// The object that stands there; absent where it is the migration as a whole.
+    /// The object that reached the point; absent for the migration as a whole.
     pub object: Option<ObjectId>,
-    /// What went wrong, where something did.
+    /// The error, at a point that follows one.
     pub error: Option<String>,
 }
 
 impl HookEvent {
-    /// The migration as a whole stands there.
+    /// Returns the event of the migration as a whole.
     pub(crate) fn of(migration: MigrationId, point: HookPoint) -> Self {
         Self {
             migration,
@@ -84,27 +84,29 @@ impl HookEvent {
         }
     }
 
-    /// Of this object.
+    /// Sets the object.
     pub(crate) fn with_object(mut self, object: &ObjectId) -> Self {
         self.object = Some(object.clone());
         self
     }
 
-    /// Because of this.
+    /// Sets the error.
     pub(crate) fn with_error(mut self, error: &Error) -> Self {
         self.error = Some(error.to_string());
         self
     }
 }
 
+const PANICKED: &str = "the hook panicked";
+
 type HookFn =
     dyn Fn(HookEvent) -> BoxFuture<'static, std::result::Result<(), String>> + Send + Sync;
 
-/// Functions of the user's own, called one after another in the order in which they were given.
+/// User callbacks, called one after another in the order of their registration.
 ///
-/// A hook that answers an error, panics or takes too long stops the migration where it
-/// [may veto](Self::veto), before anything more is written, and resumable; elsewhere it is counted
-/// in the report, and changes nothing.
+/// A hook fails if it returns an error, panics or times out. A failed [veto](Self::veto) hook stops
+/// the migration before its next write; the migration stays resumable. Any other failed hook is
+/// counted in the report and has no further effect.
 #[derive(Clone, Default)]
 pub struct Hooks {
     hooks: Vec<Hook>,
@@ -121,17 +123,18 @@ struct Hook {
 }
 
 impl Hooks {
-    /// How long a hook may take unless told.
+    /// Default timeout of a hook.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// How long the hooks that are added after this may take.
+    /// Sets the timeout of the hooks that are added after this call. Defaults to
+    /// [`TIMEOUT`](Self::TIMEOUT).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Tells this function.
+    /// Adds a hook that observes a point and cannot stop the migration.
     #[must_use]
     pub fn on<F, Fut>(self, point: HookPoint, name: impl Into<String>, hook: F) -> Self
     where
@@ -146,7 +149,7 @@ impl Hooks {
         )
     }
 
-    /// Asks this function, which may stop the migration; see [`HookPoint::may_be_vetoed`].
+    /// Adds a hook that may stop the migration; see [`HookPoint::may_be_vetoed`].
     #[must_use]
     pub fn veto<F, Fut>(self, point: HookPoint, name: impl Into<String>, hook: F) -> Self
     where
@@ -161,7 +164,7 @@ impl Hooks {
         )
     }
 
-    /// As [`on`](Self::on), for a function that may block its thread.
+    /// Adds a hook as [`on`](Self::on) does, for a function that may block its thread.
     #[must_use]
     pub fn on_blocking<F>(self, point: HookPoint, name: impl Into<String>, hook: F) -> Self
     where
@@ -170,7 +173,7 @@ impl Hooks {
         self.add(point, name.into(), false, blocking(hook))
     }
 
-    /// As [`veto`](Self::veto), for a function that may block its thread.
+    /// Adds a hook as [`veto`](Self::veto) does, for a function that may block its thread.
     #[must_use]
     pub fn veto_blocking<F>(self, point: HookPoint, name: impl Into<String>, hook: F) -> Self
     where
@@ -191,26 +194,28 @@ impl Hooks {
         self
     }
 
-    /// Whether there are hooks of this point.
+    /// Returns whether there are hooks at this point.
     pub(crate) fn any(&self, point: HookPoint) -> bool {
         self.hooks.iter().any(|hook| hook.point == point)
     }
 
+    /// Checks that every veto hook is at a point that may be vetoed.
+    ///
     /// # Errors
-    /// `Invalid` for a veto where there is nothing to veto any more.
+    /// `Invalid`, naming the hook and its point.
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = (self.hooks.iter()).find(|h| h.vetoes && !h.point.may_be_vetoed());
         match wrong {
             Some(hook) => Err(Error::invalid(format!(
-                "hook {:?} cannot veto what has happened: {}",
+                "hook {:?} cannot veto at this point: {}",
                 hook.name, hook.point
             ))
-            .with_hint("let it veto an earlier point")),
+            .with_hint("veto an earlier point, or register it with `on`")),
             None => Ok(()),
         }
     }
 
-    /// Calls the hooks of a point; answers how many of those that may not veto went wrong.
+    /// Calls the hooks of a point; returns how many hooks without a veto failed.
     ///
     /// # Errors
     /// `Cancelled` for a veto, naming the hook and its reason.
@@ -221,11 +226,12 @@ impl Hooks {
                 continue;
             };
             if hook.vetoes {
-                let message = format!("hook {:?} says no, {}: {reason}", hook.name, hook.point);
-                return Err(Error::new(ErrorKind::Cancelled, message)
-                    .with_hint("nothing more was done; resume the migration to ask again"));
+                let message = format!("hook {:?} vetoed ({}): {reason}", hook.name, hook.point);
+                return Err(Error::new(ErrorKind::Cancelled, message).with_hint(
+                    "nothing was written after it; resume the migration to call the hook again",
+                ));
             }
-            warn!(hook = hook.name, point = %hook.point, reason, "a hook went wrong");
+            warn!(hook = hook.name, point = %hook.point, reason, "hook failed");
             faults += 1;
         }
         Ok(faults)
@@ -238,12 +244,12 @@ impl Hook {
         environment: &Environment,
         event: HookEvent,
     ) -> std::result::Result<(), String> {
-        // on a task of its own, so that a panic is its own
+        // in a separate task, so that a panic does not reach the run
         let mut call = AbortOnDropHandle::new(tokio::spawn((self.call)(event)));
         tokio::select! {
-            answer = &mut call => answer.unwrap_or_else(|_| Err("it panicked".to_owned())),
+            result = &mut call => result.unwrap_or_else(|_| Err(PANICKED.to_owned())),
             () = environment.clock.sleep(self.timeout) => {
-                Err(format!("it did not answer within {:?}", self.timeout))
+                Err(format!("the hook timed out after {:?}", self.timeout))
             }
         }
     }
@@ -258,7 +264,7 @@ where
         let hook = Arc::clone(&hook);
         Box::pin(async move {
             let call = tokio::task::spawn_blocking(move || hook(event));
-            call.await.unwrap_or_else(|_| Err("it panicked".to_owned()))
+            call.await.unwrap_or_else(|_| Err(PANICKED.to_owned()))
         })
     })
 }

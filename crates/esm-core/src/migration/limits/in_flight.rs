@@ -1,4 +1,4 @@
-//! Bounding the requests that a run has under way.
+//! Bounds the requests of a run that are in flight.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +13,7 @@ use crate::store::{
     Tail,
 };
 
-/// The requests of a run that are under way; their limit can change at any time.
+/// The requests of a run that are in flight. Their limit may change at any time.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     state: Mutex<State>,
@@ -23,12 +23,12 @@ pub(crate) struct Requests {
 #[derive(Debug, Default)]
 struct State {
     in_flight: u64,
-    /// Those that have to wait.
+    /// Requests that wait for a permit.
     waiting: u64,
     limit: Limit,
 }
 
-/// A request that has to wait.
+/// A request that waits for a permit.
 struct Waiting<'a>(&'a Requests);
 
 impl<'a> Waiting<'a> {
@@ -44,7 +44,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A request that is under way.
+/// A request that is in flight.
 struct Permit<'a>(&'a Requests);
 
 impl Drop for Permit<'_> {
@@ -64,7 +64,7 @@ impl Requests {
         self.freed.notify_waiters();
     }
 
-    /// Whether a request has to wait because of the limit.
+    /// Returns whether a request waits because of the limit.
     pub(crate) fn is_full(&self) -> bool {
         self.lock().waiting > 0
     }
@@ -72,7 +72,7 @@ impl Requests {
     async fn enter(&self) -> Permit<'_> {
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
-            // registered before it is looked, so that no permit is missed
+            // registered before the state is read, so that no permit is missed
             freed.as_mut().enable();
             {
                 let mut state = self.lock();
@@ -87,7 +87,7 @@ impl Requests {
     }
 }
 
-/// The same stores, whose requests are counted together.
+/// Returns the same stores; their requests share one limit.
 pub(crate) fn limited(stores: &Stores, requests: &Arc<Requests>) -> Stores {
     stores.map(|store| {
         Arc::new(LimitedEventStore {
@@ -97,7 +97,7 @@ pub(crate) fn limited(stores: &Stores, requests: &Arc<Requests>) -> Stores {
     })
 }
 
-/// An event store that is asked for no more at a time than is allowed. The cutover never waits.
+/// An event store with a limit of requests in flight. Close and Fence never wait for a permit.
 #[derive(Debug)]
 struct LimitedEventStore {
     store: Arc<dyn EventStore>,

@@ -1,4 +1,4 @@
-//! Going easy on the storage: rates, requests under way, latencies, and the user's own reasons.
+//! Throttling: rate limits, latency limits, and the user's own reasons to wait.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::cutover::supervisor::Amount;
 use crate::protocol::control::Settings;
 
-/// Why a migration does not go faster.
+/// The limit or callback that slows a migration down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -25,7 +25,7 @@ pub enum ThrottleReason {
     TargetLatency,
     /// [`Settings::observed_latency_ms`].
     ObservedLatency,
-    /// What the user's own function says.
+    /// A reason that the [`hold_while`](ThrottleOptions::hold_while) callback returned.
     Told(String),
 }
 
@@ -34,9 +34,9 @@ impl fmt::Display for ThrottleReason {
         f.write_str(match self {
             Self::EventsPerSecond => "the limit of events per second",
             Self::BytesPerSecond => "the limit of bytes per second",
-            Self::RequestsInFlight => "the limit of requests under way",
-            Self::TargetLatency => "the target answers slowly",
-            Self::ObservedLatency => "applications' appends take long",
+            Self::RequestsInFlight => "the limit of requests in flight",
+            Self::TargetLatency => "slow appends to the target",
+            Self::ObservedLatency => "slow appends of applications",
             Self::Told(reason) => reason,
         })
     }
@@ -45,8 +45,10 @@ impl fmt::Display for ThrottleReason {
 type HoldFn = dyn Fn() -> Option<String> + Send + Sync;
 type LatencyFn = dyn Fn() -> Option<Duration> + Send + Sync;
 
-/// What a run is told about its surroundings by functions of the user's own. They are asked often,
-/// from within the run: they must answer at once. One that panics counts as silent.
+/// User callbacks that report the load of the surroundings.
+///
+/// The run calls them often, on its own task: they must return immediately and must not block. The
+/// result of a callback that panics counts as `None`.
 #[derive(Clone, Default)]
 pub struct ThrottleOptions {
     hold: Option<Arc<HoldFn>>,
@@ -54,14 +56,15 @@ pub struct ThrottleOptions {
 }
 
 impl ThrottleOptions {
-    /// Copying and comparing wait while this answers a reason.
+    /// Sets a callback that holds copying and comparing while it returns a reason.
     #[must_use]
     pub fn hold_while(mut self, hold: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
         self.hold = Some(Arc::new(hold));
         self
     }
 
-    /// How long the appends of applications take now; see [`Settings::observed_latency_ms`].
+    /// Sets a callback that returns the current latency of applications' appends; see
+    /// [`Settings::observed_latency_ms`].
     #[must_use]
     pub fn observe_appends(
         mut self,
@@ -81,15 +84,15 @@ impl fmt::Debug for ThrottleOptions {
     }
 }
 
-/// Idle time that may be made up for.
+/// Idle time that later events may use up: the burst of the rate limits.
 const BURST: Duration = Duration::from_millis(100);
-/// How long it waits before it looks again whether a reason still holds.
+/// Interval at which a reason to wait is checked again.
 pub(crate) const LOOK: Duration = Duration::from_millis(200);
-/// A page is copied all the same after this many looks at a slow storage: it may be slow for reasons
-/// of its own, and only an append tells.
+/// Longest wait for a slow store before the next page is copied anyway: only another append shows
+/// whether the store is still slow.
 const LONGEST_LATENCY_WAIT: Duration = Duration::from_secs(1);
 
-/// How fast a run may go: over all its objects.
+/// Rate and latency limits of a run, over all its objects.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     options: ThrottleOptions,
@@ -98,14 +101,14 @@ pub(crate) struct Throttle {
 
 #[derive(Debug, Default)]
 struct Pace {
-    /// When the next event, and the next byte, is due.
+    /// Times at which the next event and the next byte are due.
     events_at: Duration,
     bytes_at: Duration,
-    /// Smoothed over the last appends.
+    /// Append latency, smoothed over the last appends.
     append: Option<Duration>,
 }
 
-/// Until when to wait, and why.
+/// A wait: its end on the monotonic clock, and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) until: Duration,
@@ -124,14 +127,14 @@ impl Throttle {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long the last append to a target took.
+    /// Records the latency of an append to a target.
     pub(crate) fn appended(&self, took: Duration) {
         let mut pace = self.lock();
         let smoothed = pace.append.map_or(took, |before| (before * 3 + took) / 4);
         pace.append = Some(smoothed);
     }
 
-    /// Counts events and bytes, and tells until when they should be waited for.
+    /// Counts events and bytes; returns the wait that the limits require, if any.
     pub(crate) fn reserve(
         &self,
         now: Duration,
@@ -169,17 +172,17 @@ impl Throttle {
         .filter(|wait| wait.until > now)
     }
 
-    /// Forgets what was reserved: another rate holds from now on.
+    /// Resets the reservations, after a change of the rates.
     pub(crate) fn reset(&self) {
         let mut pace = self.lock();
         (pace.events_at, pace.bytes_at) = (Duration::ZERO, Duration::ZERO);
     }
 
-    /// The user's own reason to wait.
+    /// Returns the user's own reason to wait.
     pub(crate) fn told(&self) -> Option<ThrottleReason> {
         let hold = self.options.hold.as_ref()?;
-        let told = catch_unwind(AssertUnwindSafe(|| hold())).ok().flatten();
-        told.map(ThrottleReason::Told)
+        let reason = catch_unwind(AssertUnwindSafe(|| hold())).ok().flatten();
+        reason.map(ThrottleReason::Told)
     }
 
     fn observed(&self) -> Option<Duration> {
@@ -188,7 +191,7 @@ impl Throttle {
     }
 }
 
-/// When this much more is due at a rate, and counts it.
+/// Adds an amount at a rate; returns when it is due.
 fn due(at: &mut Duration, now: Duration, amount: u64, rate: Option<u64>) -> Duration {
     let Some(rate) = rate else {
         return Duration::ZERO;

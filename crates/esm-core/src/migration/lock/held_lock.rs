@@ -1,4 +1,4 @@
-//! A lock that is held: renewed in the background, given up in time.
+//! A held lock: renewed in the background, given up before its lease can end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,44 +14,44 @@ use crate::id::{FencingToken, HolderId, LockName, MigrationId};
 use crate::migration::lock::options::LockOptions;
 use crate::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 
-/// A lock that is held, with a heartbeat that ends when this is dropped.
+/// A held lock. Its heartbeat ends when the value is dropped.
 ///
-/// Losing it loses nothing but time: it is there so that two migrators do not do the same work.
+/// The lock only avoids duplicate work of two migrators; safety does not depend on it.
 #[derive(Debug)]
 pub struct HeldLock {
     provider: Arc<dyn LockProvider>,
     environment: Environment,
     grant: LockGrant,
     lost: CancellationToken,
-    /// Until when it certainly holds, in milliseconds of the monotonic clock.
+    /// End of the time that the lock is known to be held, in milliseconds of the monotonic clock.
     valid_until: Arc<AtomicU64>,
     _heartbeat: AbortOnDropHandle<()>,
 }
 
-/// Who asks for a lock, and for what.
+/// A request for a lock.
 #[derive(Debug, Clone)]
 pub struct LockDemand {
     /// The lock.
     pub name: LockName,
-    /// Who asks.
+    /// The process that requests it.
     pub holder: HolderId,
-    /// For which migration.
+    /// The migration that needs the lock.
     pub migration: Option<MigrationId>,
-    /// How.
+    /// How long to wait, and how to hold it.
     pub options: LockOptions,
 }
 
-/// A lock counts as lost when it was not renewed for three quarters of its lease: 45 of 60
-/// seconds. The rest is for a write that is still under way.
+/// Returns the time without a renewal after which a lock counts as lost: three quarters of its
+/// lease, such as 45 of 60 seconds. The rest is for a write that is still in flight.
 fn given_up_after(lease: Duration) -> Duration {
     lease / 4 * 3
 }
 
 impl HeldLock {
-    /// Waits for a lock, at most as long as the options say.
+    /// Acquires a lock. Waits for it at most [`LockOptions::timeout`].
     ///
     /// # Errors
-    /// `LockHeld`, naming the holder, since when, and what to do.
+    /// `LockHeld`, naming the holder and the time of its acquisition; those of the provider.
     ///
     /// # Cancel safety
     /// A lock that was granted to a dropped future expires.
@@ -83,7 +83,7 @@ impl HeldLock {
                     (demand.options.lease / 10).min(Duration::from_secs(1))
                 }
                 Err(e) if e.is_retryable() && clock.monotonic() < deadline => {
-                    warn!(lock = %demand.name, error = %e, "asking for the lock failed");
+                    warn!(lock = %demand.name, error = %e, "acquiring the lock failed; retrying");
                     environment.jittered(Duration::from_millis(200))
                 }
                 Err(e) => return Err(e.context(format!("lock {}", demand.name))),
@@ -121,20 +121,20 @@ impl HeldLock {
         }
     }
 
-    /// Grows with every acquisition of this lock.
+    /// Returns the fencing token. It grows with every acquisition of this lock.
     pub fn token(&self) -> FencingToken {
         self.grant.token
     }
 
-    /// Is cancelled when the lock is lost.
+    /// Returns a token that is cancelled when the lock is lost.
     pub fn lost(&self) -> &CancellationToken {
         &self.lost
     }
 
-    /// Says at once, without asking anybody, whether the lock is held.
+    /// Checks whether the lock is still held, by the clock alone: without a request.
     ///
     /// # Errors
-    /// `LockLost`.
+    /// `LockLost` if it is not.
     pub fn ensure_held(&self) -> Result<()> {
         let now = millis(self.environment.clock.monotonic());
         if self.lost.is_cancelled() || now >= self.valid_until.load(Ordering::Acquire) {
@@ -146,20 +146,20 @@ impl HeldLock {
 
     pub(crate) fn lost_error(&self) -> Error {
         let message = format!("the lock was lost: {}", self.grant.name);
-        Error::new(ErrorKind::LockLost, message).with_hint("nothing is lost; resume the migration")
+        Error::new(ErrorKind::LockLost, message).with_hint("no event is lost; resume the migration")
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     ///
     /// # Errors
-    /// Those of the provider; the lock then expires by itself.
+    /// Those of the provider. The lock then expires.
     pub async fn release(self) -> Result<()> {
         drop(self._heartbeat);
         self.provider.release(&self.grant).await
     }
 }
 
-/// The error that says who holds a lock.
+/// Returns the error that names the holder of a lock.
 pub(crate) fn held(info: LockInfo) -> Error {
     let migration = info
         .migration
@@ -202,7 +202,7 @@ impl Heartbeat {
                 renewal = self.provider.renew(&self.grant) => Some(renewal),
                 () = clock.sleep(self.every) => None,
             };
-            // a busy store must not take the lock away with two slow answers
+            // two slow responses of a busy store must not cost the lock
             pause = self.every / 5;
             match renewal {
                 Some(Ok(())) => {
@@ -211,11 +211,13 @@ impl Heartbeat {
                     pause = self.every;
                 }
                 Some(Err(e)) if *e.kind() == ErrorKind::LockLost => {
-                    warn!(lock = %self.grant.name, "the lock was taken away");
+                    warn!(lock = %self.grant.name, "the lock was taken over by another holder");
                     return self.lost.cancel();
                 }
-                Some(Err(e)) => warn!(lock = %self.grant.name, error = %e, "renewal failed"),
-                None => warn!(lock = %self.grant.name, "renewal timed out"),
+                Some(Err(e)) => {
+                    warn!(lock = %self.grant.name, error = %e, "renewing the lock failed; retrying")
+                }
+                None => warn!(lock = %self.grant.name, "renewing the lock timed out; retrying"),
             }
             if millis(clock.monotonic()) >= self.valid_until.load(Ordering::Acquire) {
                 warn!(lock = %self.grant.name, "the lock was not renewed in time");

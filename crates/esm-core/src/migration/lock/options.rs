@@ -1,15 +1,15 @@
-//! How a lock is acquired and held.
+//! Options of a lock.
 
 use std::time::Duration;
 
-/// How the lock is taken and held.
+/// How a lock is acquired and held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LockOptions {
-    /// How long to wait for a lock that another holds; zero means not at all.
+    /// Maximum wait for a lock that another process holds. Zero: does not wait.
     pub timeout: Duration,
-    /// How long the lock holds without a renewal.
+    /// Time after which the lock expires without a renewal.
     pub lease: Duration,
-    /// How often it is renewed; a renewal that failed is repeated after a fifth of that.
+    /// Interval of renewals. A failed renewal is retried after a fifth of it.
     pub heartbeat: Duration,
 }
 
@@ -25,21 +25,21 @@ impl Default for LockOptions {
 }
 
 impl LockOptions {
-    /// Waits for a lock this long.
+    /// Sets the maximum wait for a lock. Defaults to zero: does not wait.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Holds the lock this long without a renewal.
+    /// Sets the time after which the lock expires without a renewal. Defaults to 60 seconds.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Renews the lock this often, and again after a fifth of that where it failed.
+    /// Sets the interval of renewals. Defaults to 10 seconds. At most half of the lease.
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Duration) -> Self {
         self.heartbeat = heartbeat;

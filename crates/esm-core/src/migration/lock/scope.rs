@@ -1,11 +1,13 @@
-//! Which lock stands for which scope.
+//! The name of the lock of a scope.
 
 use crate::error::Result;
 use crate::id::{LockName, ObjectId, ObjectName};
 use crate::protocol::planned::Scope;
 
-/// The name of the lock that keeps a second migrator away from this scope. Several objects of one
-/// name, and several names, are locked as a whole.
+/// Returns the name of the lock that excludes a second migrator from this scope.
+///
+/// Several objects of one name share the lock of that name; objects of several names share the lock
+/// of all objects.
 pub(crate) fn lock_name(scope: &Scope) -> Result<LockName> {
     let common = |objects: &[ObjectId]| -> Option<ObjectName> {
         let first = objects.first()?.name();
@@ -25,7 +27,7 @@ pub(crate) fn lock_name(scope: &Scope) -> Result<LockName> {
     }
 }
 
-/// The locks of wider scopes, whose holder works on this one too.
+/// Returns the names of the locks of wider scopes, which include this scope.
 pub(crate) fn wider_locks(scope: &Scope) -> Result<Vec<LockName>> {
     let own = lock_name(scope)?;
     let mut wider = Vec::new();

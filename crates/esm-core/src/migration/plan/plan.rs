@@ -1,4 +1,4 @@
-//! Plans: what a migration would do, found out without writing anything.
+//! The plan: the outcome of a dry run.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::protocol::planned::PlannedMigration;
 use crate::protocol::statistics::ObjectFailure;
 use crate::transform::Ledger;
 
-/// How much of the sources a dry run looks at.
+/// How many events of the sources a dry run reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanDepth {
@@ -20,45 +20,45 @@ pub enum PlanDepth {
     All,
     /// The first events of every stream, each transformed twice.
     Sample {
-        /// Most events of a stream.
+        /// Maximum number of events of a stream.
         events_per_stream: u64,
     },
-    /// No events: only which objects and streams there are.
+    /// No events: only the objects and their streams.
     Nothing,
 }
 
-/// What a dry run found out about one schema.
+/// Findings of a dry run about one schema.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SchemaFindings {
     /// Number of events.
     pub events: u64,
-    /// Their size, uncompressed, in bytes.
+    /// Size of the events, uncompressed, in bytes.
     pub bytes: u64,
-    /// Of them, those that the transformation changes or splits.
+    /// Events that the transformation changes or splits.
     pub changed: u64,
-    /// Of them, those that it drops.
+    /// Events that the transformation drops.
     pub dropped: u64,
-    /// Of them, those that it fails on.
+    /// Events that the transformation fails on.
     pub failed: u64,
 }
 
-/// A schema and what was found out about it.
+/// A schema and the findings about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaReport {
     /// The schema.
     #[serde(flatten)]
     pub schema: Schema,
-    /// What was found.
+    /// The findings.
     #[serde(flatten)]
     pub findings: SchemaFindings,
 }
 
-/// What a migration is expected to cost.
+/// Expected cost of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Estimates {
     /// Storage writes of the migration itself, without backup, archive and heartbeats.
     pub writes: u64,
-    /// Of them, data cells.
+    /// Data cells; included in `writes`.
     pub cells: u64,
     /// Bytes written to targets, uncompressed.
     pub target_bytes: u64,
@@ -66,54 +66,56 @@ pub struct Estimates {
     pub backup_bytes: u64,
 }
 
-/// What a migration would do. Made by [`MigrationBuilder::dry_run`](crate::migration::MigrationBuilder::dry_run),
-/// kept as JSON, executed by
-/// [`MigrationBuilder::execute_plan`](crate::migration::MigrationBuilder::execute_plan).
+/// The outcome of a dry run: the planned migration, its findings, cost and risks.
+///
+/// [`MigrationBuilder::dry_run`](crate::migration::MigrationBuilder::dry_run) makes it, JSON stores
+/// it, [`MigrationBuilder::execute_plan`](crate::migration::MigrationBuilder::execute_plan)
+/// executes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MigrationPlan {
     /// Version of the format, [`MigrationPlan::FORMAT`]. A reader refuses a newer one.
     pub format: u32,
-    /// What would be done.
+    /// The planned migration.
     pub planned: PlannedMigration,
-    /// How much of the sources was looked at.
+    /// How many events of the sources were read.
     pub depth: PlanDepth,
     /// Number of objects to migrate.
     pub objects: u64,
-    /// Number of objects that went through this transformation already.
+    /// Number of objects whose active stream is already the output of this transformation.
     pub up_to_date: u64,
     /// Number of events in the sources.
     pub events: u64,
-    /// Number of events that were looked at.
+    /// Number of events that were read.
     pub sampled_events: u64,
-    /// Size of the events that were looked at, uncompressed, in bytes.
+    /// Size of the events that were read, uncompressed, in bytes.
     pub bytes: u64,
-    /// The schemas of the events that were looked at.
+    /// The schemas of the events that were read.
     pub schemas: Vec<SchemaReport>,
-    /// The earliest time of those events, as it was written.
+    /// The earliest time of these events, as stored.
     pub earliest: Option<String>,
-    /// The latest time of those events, as it was written.
+    /// The latest time of these events, as stored.
     pub latest: Option<String>,
-    /// What became of them.
+    /// The effect of the transformation on these events.
     pub ledger: Ledger,
-    /// What it is expected to cost.
+    /// The expected cost.
     pub estimates: Estimates,
-    /// What must be given for it to work, and is.
+    /// The assumptions that the migration relies on.
     pub prerequisites: Vec<String>,
-    /// What a careful operator should know.
+    /// The risks that an operator should know.
     pub risks: Vec<String>,
-    /// What can be undone until when.
+    /// What can be undone, and until when.
     pub reversibility: String,
-    /// Whether, and until which event, it can be undone after its pivot.
+    /// Whether, and up to which event, the migration can be rolled back after its pivot.
     #[serde(default)]
     pub way_back: WayBackFindings,
     /// Number of objects that cannot be migrated.
     #[serde(default)]
     pub blocked: u64,
-    /// The first of them, and why.
+    /// The first of these objects, with the reasons.
     #[serde(default)]
     pub blockers: Vec<ObjectFailure>,
-    /// A digest of which streams there are and where they end.
+    /// A digest of the source streams and their tails.
     pub sources: String,
 }
 
@@ -121,24 +123,26 @@ impl MigrationPlan {
     /// The format that this version writes.
     pub const FORMAT: u32 = 1;
 
-    /// The migration that would be begun.
+    /// Returns the id of the planned migration.
     pub fn migration(&self) -> MigrationId {
         self.planned.migration
     }
 
-    /// Whether there is nothing to do.
+    /// Returns whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.objects == 0
     }
 
-    /// Whether no event and no object was found that stops the migration.
+    /// Returns whether no event and no object was found that stops the migration.
     pub fn is_executable(&self) -> bool {
         self.ledger.failed.is_empty() && self.blocked == 0
     }
 
+    /// Checks the plan against the present description.
+    ///
     /// # Errors
-    /// `PlanOutdated`, naming what differs; `Invalid` for a plan that found failures, or that leaves
-    /// open what must be chosen.
+    /// `PlanOutdated`, naming the difference; `Invalid` for a plan with failures, or without a
+    /// required `on_retired`.
     pub(crate) fn ensure_fits(&self, now: &PlannedMigration) -> Result<()> {
         if self.format > Self::FORMAT {
             let message = format!(
@@ -149,12 +153,13 @@ impl MigrationPlan {
             return Err(Error::invalid(message).with_hint("use a newer version of esm"));
         }
         if !self.is_executable() {
-            return Err(Error::invalid(
-                "the plan found events that cannot be transformed",
-            ));
+            return Err(
+                Error::invalid("the plan lists events or objects that cannot be migrated")
+                    .with_hint("correct the transformation or the scope, and make a new plan"),
+            );
         }
         let planned = &self.planned;
-        // ids and moments differ, and so do retentions, which count from now
+        // ids and times differ, and so do retentions, which count from now
         let comparable = |p: &PlannedMigration| {
             let mut p = p.clone();
             p.migration = planned.migration;
@@ -179,20 +184,22 @@ impl MigrationPlan {
         Err(outdated(what))
     }
 
+    /// Checks that no source has changed.
+    ///
     /// # Errors
-    /// `PlanOutdated` when a source has changed.
+    /// `PlanOutdated` if one has.
     pub(crate) fn ensure_current(&self, now: &Self) -> Result<()> {
-        match self.sources == now.sources {
-            true => Ok(()),
-            false => Err(outdated("source")),
+        if self.sources != now.sources {
+            return Err(outdated("source"));
         }
+        Ok(())
     }
 }
 
 fn outdated(what: &str) -> Error {
     Error::new(
         ErrorKind::PlanOutdated,
-        format!("{what} has changed since the plan was made"),
+        format!("changed since the plan was made: {what}"),
     )
     .with_hint("make a new plan")
 }

@@ -1,4 +1,4 @@
-//! Making plans: the same steps as a migration's, over stores that cannot be written to.
+//! The planner: runs a migration's analysis over read-only stores.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,37 +26,37 @@ use crate::protocol::status::Step;
 use crate::store::{ReadFrom, ReadOnlyRecords, Stores, Tail};
 use crate::transform::{EventTransformer, Identity, Ledger, Mapper};
 
-/// Makes plans: the same steps as a migration's, over stores that cannot be written to.
+/// Makes plans: runs a migration's analysis over read-only stores.
 #[derive(Debug)]
 pub(crate) struct Planner {
     pub(super) stores: Stores,
     pub(super) documents: Documents,
     pub(super) mapper: Mapper,
-    /// The way back that is declared.
+    /// The declared transformation of a later rollback.
     pub(super) down: Option<Mapper>,
     pub(super) planned: PlannedMigration,
     pub(super) depth: PlanDepth,
 }
 
-/// What was found out about one object.
+/// Findings about one object.
 struct Findings {
     digest: [u8; 32],
     up_to_date: bool,
     events: u64,
     scanned: Scanned,
-    /// Why it cannot be migrated.
+    /// The reason why the object cannot be migrated.
     blocked: Option<ObjectFailure>,
-    /// What stops it: that, or the first event that fails.
+    /// The error that stops its migration: that reason, or the first event that fails.
     problem: Option<Error>,
 }
 
-/// What is looked at of an object.
+/// The part of an object's active stream that is read.
 struct Stretch {
     stream: StreamRef,
-    /// Events before this one are left out.
+    /// First event that is read.
     from: Revision,
     mapper: Mapper,
-    /// Events that are copied as they are, and not looked at.
+    /// Number of events that are copied unchanged and not read.
     originals: u64,
 }
 
@@ -85,7 +85,7 @@ impl Planner {
         Ok(self.survey().await?.0)
     }
 
-    /// The plan, and what would stop it first.
+    /// Returns the plan, and the first error that would stop it.
     pub(crate) async fn survey(self) -> Result<(MigrationPlan, Option<Error>)> {
         let mut plan = self.empty();
         let mut total = Scanned::default();
@@ -98,7 +98,7 @@ impl Planner {
             .try_buffered(concurrency)
             .boxed();
         while let Some(found) = findings.try_next().await? {
-            // order must not matter: objects are listed in no promised order
+            // independent of the order: objects are listed in no particular one
             sources
                 .iter_mut()
                 .zip(found.digest)
@@ -133,13 +133,13 @@ impl Planner {
         }
     }
 
-    /// A schema that changed events of an object keep (R11), as far as it is looked at. What cannot
-    /// be read shows nothing: whoever migrates it is told.
+    /// Returns a schema that changed events of an object keep (R11), among the events that are
+    /// read. Ignores errors: the migration itself reports them.
     pub(crate) async fn reused(&self, document: ObjectDocument, end: &ChainEnd) -> Option<Schema> {
         first_reused(self.findings(document, end).await)
     }
 
-    /// The same of the first objects of the scope.
+    /// Returns such a schema of the first objects of the scope.
     pub(crate) async fn reused_by_the_first(&self, objects: usize) -> Option<Schema> {
         self.objects()
             .take(objects)
@@ -189,7 +189,7 @@ impl Planner {
         Ok(findings)
     }
 
-    /// What is to be looked at; nothing where there is nothing to do.
+    /// Returns the stretch to read; `None` if there is nothing to do.
     async fn stretch(&self, document: &ObjectDocument, tail: &Tail) -> Result<Option<Stretch>> {
         let stream = document.active.clone();
         let Some(reverses) = &self.planned.reverses else {
@@ -207,9 +207,10 @@ impl Planner {
             return Ok(None);
         };
         let from = originals.continuation_events;
-        let mapper = match tail.next_revision() > from {
-            true => originals.down(&self.mapper).await?,
-            false => self.mapper.clone(),
+        let mapper = if tail.next_revision() > from {
+            originals.down(&self.mapper).await?
+        } else {
+            self.mapper.clone()
         };
         Ok(Some(Stretch {
             stream,
@@ -333,7 +334,8 @@ fn first_reused(findings: Result<Findings>) -> Option<Schema> {
     findings.ok()?.scanned.ledger.reused.pop_first()
 }
 
-/// What old code knows: the schemas of the sources that are neither changed nor dropped.
+/// Returns the schemas that old code knows: those of the sources that are neither changed nor
+/// dropped.
 fn known(plan: &MigrationPlan) -> BTreeSet<Schema> {
     let schemas = plan.schemas.iter().map(|report| &report.schema);
     schemas
@@ -342,7 +344,7 @@ fn known(plan: &MigrationPlan) -> BTreeSet<Schema> {
         .collect()
 }
 
-/// Identifies where an object's active stream ends.
+/// Returns a digest of an object's active stream and its tail.
 fn digest(object: &ObjectId, stream: &StreamRef, tail: &Tail) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     let mut field = |bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! What a plan counts of the events that it looks at.
+//! Counts of the events that a dry run reads.
 
 use std::collections::BTreeMap;
 
@@ -24,14 +24,14 @@ pub(super) struct Scanned {
     pub(super) way_back: WayBackFindings,
 }
 
-/// What is done with a page.
+/// The scan of one page.
 pub(super) struct PageScan {
     pub(super) mapper: Mapper,
     pub(super) down: Option<Mapper>,
     pub(super) object: ObjectId,
-    /// Events before this one are left out.
+    /// First event that is read.
     pub(super) from: Revision,
-    /// Most events that are looked at.
+    /// Maximum number of events to read.
     pub(super) room: u64,
 }
 
@@ -56,7 +56,7 @@ impl PageScan {
 }
 
 impl Scanned {
-    /// Of events that are copied as they are, and not looked at.
+    /// Returns the counts of events that are copied unchanged and not read.
     pub(super) fn originals(number: u64) -> Self {
         let ledger = Ledger {
             source: number,
@@ -95,8 +95,8 @@ impl Scanned {
                     .map(Event::approximate_size)
                     .sum::<u64>();
                 self.ledger.record_schema(&schema, &mapped);
-                let at = (&scan.object, revision);
-                self.way_back.record(scan.down.as_ref(), at, &mapped);
+                let down = scan.down.as_ref();
+                self.way_back.record(down, &scan.object, revision, &mapped);
             }
             Err(failure) => self.ledger.record_failure(failure),
         }
@@ -105,7 +105,7 @@ impl Scanned {
 
     fn add_time(&mut self, text: Option<&str>) {
         let Some(text) = text else { return };
-        // a time that is none is kept like any other text, but has no place in a range
+        // an invalid time is copied like any other text, but is not part of the range
         let Ok(time) = text.parse::<Timestamp>() else {
             return;
         };

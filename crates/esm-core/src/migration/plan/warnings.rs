@@ -1,4 +1,4 @@
-//! What a plan says to a careful operator.
+//! The assumptions and risks that a plan lists.
 
 use crate::migration::plan::plan::MigrationPlan;
 use crate::migration::plan::planner::Planner;
@@ -6,29 +6,29 @@ use crate::store::OnRetired;
 
 impl Planner {
     pub(super) fn prerequisites(&self) -> Vec<String> {
-        let mut given = vec![
+        let mut assumptions = vec![
             "every writer honours a closed stream".to_owned(),
             format!(
-                "the transformation is the same everywhere: {}",
+                "every process uses the same transformation: {}",
                 self.planned.fingerprint
             ),
         ];
         if let Some(store) = self.planned.target_store {
-            given.push(format!(
-                "every application knows the store that the events go to: {store}"
+            assumptions.push(format!(
+                "every application is configured with the target store: {store}"
             ));
         }
         if self.planned.backup.is_some() {
-            given.push("a backup is written and read again before anything is copied".to_owned());
+            assumptions.push("a backup is written and verified before the first copy".to_owned());
         }
-        given
+        assumptions
     }
 
     pub(super) fn risks(&self, plan: &MigrationPlan) -> Vec<String> {
         let mut risks = Vec::new();
         if plan.sampled_events < plan.events {
             risks.push(format!(
-                "only {} of {} events were looked at; others may fail",
+                "only {} of {} events were read; others may fail",
                 plan.sampled_events, plan.events
             ));
         }
@@ -41,27 +41,27 @@ impl Planner {
             .collect();
         if !partly.is_empty() {
             risks.push(format!(
-                "only some events of a schema are changed or dropped, and the schema is retired as \
-                 a whole, so later appends of it are refused: {}",
+                "only some events of a schema are changed or dropped, but the schema is retired as \
+                 a whole; later appends of it are refused: {}",
                 partly.join(", ")
             ));
         }
         if !plan.ledger.reused.is_empty() {
             let schemas: Vec<_> = plan.ledger.reused.iter().map(ToString::to_string).collect();
             risks.push(format!(
-                "changed events keep their type and schema version, so appends of old code cannot \
-                 be told from those of new code{}: {}",
+                "changed events keep their type and schema version, so appends of old code and of \
+                 new code are indistinguishable; {}: {}",
                 match self.planned.on_retired {
-                    None => ", and what becomes of them must be chosen (on_retired)",
-                    Some(OnRetired::Refuse) => ", and both are refused",
-                    Some(OnRetired::AcceptUnchanged) => ", and both are accepted unchanged",
+                    None => "choose whether to refuse or accept them (on_retired)",
+                    Some(OnRetired::Refuse) => "both are refused",
+                    Some(OnRetired::AcceptUnchanged) => "both are accepted unchanged",
                 },
                 schemas.join(", ")
             ));
         }
         if plan.ledger.dropped() > 0 {
             risks.push(format!(
-                "{} events are dropped; they stay in the closed source{}",
+                "{} events are dropped; they remain in the closed source{}",
                 plan.ledger.dropped(),
                 if self.planned.backup.is_some() {
                     " and in the backup"
@@ -80,13 +80,13 @@ impl Planner {
         let mut risks = Vec::new();
         if plan.up_to_date > 0 {
             risks.push(format!(
-                "{} objects stay as they are: the migration did not move them, or it is reversed",
+                "{} objects stay unchanged: not moved by the migration, or already reversed",
                 plan.up_to_date
             ));
         }
         if plan.ledger.dropped() > 0 {
             risks.push(format!(
-                "{} events that came after the migration are dropped; they stay in the closed streams",
+                "{} events appended since are dropped; they remain in the closed streams",
                 plan.ledger.dropped()
             ));
         }

@@ -1,4 +1,4 @@
-//! What a plan finds out about the way back of a migration.
+//! Findings of a dry run about a later rollback.
 
 use std::collections::BTreeSet;
 
@@ -9,30 +9,31 @@ use crate::id::ObjectId;
 use crate::protocol::reversal::WayBack;
 use crate::transform::{Failure, Mapped, Mapper};
 
-/// Whether, and until which event, a migration can be undone after its pivot.
+/// Whether, and up to which event, a migration can be rolled back after its pivot.
 ///
-/// The originals are restored as they were, whatever they are. What matters is the events that are
-/// appended after the cutover: those in a schema that the migration makes must be turned back.
+/// The originals are always restored unchanged. Events that are appended after the cutover in a
+/// schema that the migration introduces must be transformed back.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WayBackFindings {
-    /// The schemas that the migration makes and that old code does not know: their events need a
+    /// Schemas that the migration introduces and old code does not know. Their events need a
     /// `down`.
     #[serde(default)]
     pub needs_down: BTreeSet<Schema>,
-    /// Of them, those that the plan's `down` does not handle; all of them where it has none.
+    /// Those of `needs_down` that the plan's `down` does not handle; all of them without a `down`.
     #[serde(default)]
     pub not_covered: BTreeSet<Schema>,
-    /// The first event of the migration's making that the `down` fails on.
+    /// The first output of the migration that the `down` fails on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
 
 impl WayBackFindings {
-    /// Records what became of a source event.
+    /// Records the outputs of a source event.
     pub(crate) fn record(
         &mut self,
         down: Option<&Mapper>,
-        (object, revision): (&ObjectId, Revision),
+        object: &ObjectId,
+        revision: Revision,
         mapped: &Mapped,
     ) {
         if !mapped.retires() {
@@ -57,16 +58,17 @@ impl WayBackFindings {
         self.failure = self.failure.take().or(next.failure);
     }
 
-    /// Leaves out what old code knows: schemas of the sources that are neither changed nor dropped.
+    /// Removes the schemas that old code knows: those of the sources that are neither changed nor
+    /// dropped.
     pub(crate) fn settle(&mut self, known: &BTreeSet<Schema>) {
         self.needs_down.retain(|schema| !known.contains(schema));
         self.not_covered.retain(|schema| !known.contains(schema));
     }
 
-    /// Until when it can be undone after its pivot, in words.
+    /// Returns a description of what can be undone, and until when.
     pub(crate) fn describe(&self, way_back: &WayBack) -> String {
         let window = match way_back.window {
-            Some(window) => format!(", for {window:?} after its end; from then on it is final"),
+            Some(window) => format!(", for {window:?} after its end; then it is final"),
             None => String::new(),
         };
         let until = if let Some(failure) = &self.failure {
@@ -74,17 +76,17 @@ impl WayBackFindings {
         } else if !self.not_covered.is_empty() {
             let schemas: Vec<_> = self.not_covered.iter().map(ToString::to_string).collect();
             format!(
-                "until the first event is appended that needs a down transformation and has none, of: {}",
+                "until the first event is appended that lacks a required down transformation, of: {}",
                 schemas.join(", ")
             )
         } else if self.needs_down.is_empty() {
-            "with every event that is appended since, as it is".to_owned()
+            "with every event appended since, unchanged".to_owned()
         } else {
-            "with every event that is appended since, through its down".to_owned()
+            "with every event appended since, through its down".to_owned()
         };
         format!(
-            "before a source is closed without a trace; after that by migrating back, which restores \
-             the originals, {until}{window}"
+            "before the Close of a source: undone without a trace; after it: reversed by a \
+             migration that restores the originals, {until}{window}"
         )
     }
 }
@@ -122,7 +124,7 @@ mod tests {
             fate: Fate::Unchanged,
         };
         for mapped in [changed, same] {
-            findings.record(down.as_ref(), (&object, Revision(2)), &mapped);
+            findings.record(down.as_ref(), &object, Revision(2), &mapped);
         }
         findings.settle(&[event("Known").schema()].into());
         findings

@@ -1,4 +1,4 @@
-//! What applications appended to a migration's targets as old code writes it (R11).
+//! Counts of events that old code appended to a migration's targets (R11).
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,13 @@ use crate::router::accepted_unchanged;
 use crate::store::OnRetired;
 
 impl MigrationService {
-    /// How many events of each retired schema applications have appended to the targets of a
-    /// migration, where its plan says [`OnRetired::AcceptUnchanged`] ([R11](crate::protocol#r11)): those of its own and
-    /// those that it inherited. Goes up for as long as old code runs; at 0 for a schema, nobody has
-    /// written it since the cutover.
+    /// Returns the number of events of each retired schema that applications appended to the
+    /// targets of a migration after the cutover.
     ///
-    /// Reads all targets, a page at a time; nothing for a migration that refuses. Writes nothing.
+    /// Counts schemas that this migration retired or inherited, if its plan has
+    /// [`OnRetired::AcceptUnchanged`] ([R11](crate::protocol#r11)); returns an empty map for any
+    /// other migration. A count grows while old code runs; 0 means that no application has appended
+    /// the schema since the cutover. Reads all targets, a page at a time. Writes nothing.
     ///
     /// # Errors
     /// `NotFound` for an unknown migration; those of the stores.

@@ -1,4 +1,4 @@
-//! Progress of a migration.
+//! The progress of a migration.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::progress::{self, CallbackFaults, Stamped};
 use crate::protocol::phase::MigrationPhase;
 use crate::protocol::status::{MigrationStatus, Step};
 
-/// How far a migration is. Counts are of this run.
+/// The progress of a migration. Counts are of the current run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// The migration.
     pub migration: MigrationId,
-    /// What it is doing.
+    /// Its status.
     pub status: MigrationStatus,
-    /// The step that last moved.
+    /// The most recent step.
     pub step: Step,
-    /// The object that last moved.
+    /// The most recently updated object.
     pub object: Option<ObjectId>,
-    /// Objects that are done, up to date or failed.
+    /// Objects that are migrated, up to date or failed.
     pub objects_done: u64,
-    /// Of them, those that failed.
+    /// Objects that failed; included in `objects_done`.
     pub objects_failed: u64,
-    /// Objects in all, where known.
+    /// Total number of objects, if known.
     pub objects_total: Option<u64>,
     /// Source events copied.
     pub events_copied: u64,
@@ -39,30 +39,30 @@ pub struct Progress {
     pub events_backed_up: u64,
     /// Bytes of source events copied, uncompressed.
     pub bytes_copied: u64,
-    /// Source events of the single object that is migrated, where known.
+    /// Source events of a single object, if known.
     pub events_total: Option<u64>,
-    /// What applications were told last of the object that last moved.
+    /// The phase last published to applications, of the most recently updated object.
     pub phase: MigrationPhase,
-    /// Events that the source had when it was last looked at and the target is not complete for, of
-    /// the object that last moved.
+    /// Source events that the target is not complete for, as of the last read of the source; of the
+    /// most recently updated object.
     pub lag: Option<u64>,
-    /// Source events copied and compared in a second, smoothed.
+    /// Source events copied and compared per second, smoothed.
     pub events_per_second: u64,
-    /// Bytes of source events copied in a second, smoothed.
+    /// Bytes of source events copied per second, smoothed.
     pub bytes_per_second: u64,
-    /// How long the rest of a single object will take at this rate, if no limit changes.
+    /// Estimated time left for a single object at the current rate.
     pub eta: Option<Duration>,
-    /// What the stages have taken.
+    /// Time spent in each stage.
     pub stages: StageTimes,
-    /// Closes that writers were faster than.
+    /// Close attempts lost to a concurrent append.
     pub lost_close_attempts: u64,
-    /// What slows it down now.
+    /// The limit or callback that currently slows it down.
     pub throttled_by: Option<ThrottleReason>,
-    /// What it waits for now, if it does nothing for a reason.
+    /// What it currently waits for, if it is idle.
     pub waiting_for: Option<String>,
-    /// When this was.
+    /// Time of this progress.
     pub at: Timestamp,
-    /// How long this run has taken.
+    /// Time since the start of this run.
     pub elapsed: Duration,
 }
 
@@ -72,7 +72,7 @@ impl Stamped for Progress {
     }
 }
 
-/// Who is notified of a migration's progress, and how often.
+/// The callbacks that receive a migration's progress, and their rate limit.
 pub type ProgressOptions = progress::ProgressOptions<Progress>;
 
 pub(crate) type Reporter = progress::Reporter<Progress>;
@@ -111,7 +111,7 @@ impl Reporter {
         Self::begin(options, environment, progress)
     }
 
-    /// Tells the last progress and waits a little for the callbacks to have seen it.
+    /// Notifies the callbacks of the last progress and waits briefly until they have returned.
     pub(crate) async fn finish(&self, status: MigrationStatus) -> CallbackFaults {
         self.end(|progress| progress.status = status).await
     }

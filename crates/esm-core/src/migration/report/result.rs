@@ -1,4 +1,4 @@
-//! How a migration ended.
+//! The result of a migration.
 
 use std::time::Duration;
 
@@ -8,34 +8,34 @@ use crate::protocol::planned::PlannedMigration;
 use crate::protocol::statistics::{ObjectReport, Statistics};
 use crate::protocol::status::MigrationStatus;
 
-/// How a migration ended.
+/// The result of a migration.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct MigrationResult {
     /// The migration.
     pub migration: MigrationId,
-    /// What it was to do.
+    /// Its plan.
     pub plan: PlannedMigration,
-    /// How it ended.
+    /// Its status at the end of the run.
     pub status: MigrationStatus,
-    /// In numbers.
+    /// Its statistics.
     pub statistics: Statistics,
     /// The report of a single object; absent for several.
     pub object: Option<ObjectReport>,
-    /// What stopped it: the error, or the first object's.
+    /// The error that stopped it, or the error of the first object that failed.
     pub error: Option<Error>,
-    /// How long this run took.
+    /// Duration of this run.
     pub elapsed: Duration,
 }
 
 impl MigrationResult {
-    /// Whether everything that was asked for is done: no object failed, nothing was undone or left
+    /// Returns whether the migration is complete: no object failed, and none was undone or left
     /// out.
     pub fn is_success(&self) -> bool {
         self.status == MigrationStatus::Completed && self.statistics.failed == 0
     }
 
-    /// Whether there was nothing to do.
+    /// Returns whether there was nothing to do.
     pub fn was_up_to_date(&self) -> bool {
         self.is_success() && self.statistics.migrated == 0
     }

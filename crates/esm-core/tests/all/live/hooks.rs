@@ -54,7 +54,7 @@ async fn a_veto_stops_before_anything_more_is_written_and_is_asked_again() {
                 assert_eq!(stopped.status, MigrationStatus::Paused, "{point}");
                 let error = stopped.error.unwrap();
                 assert_eq!(*error.kind(), ErrorKind::Cancelled);
-                assert!(error.to_string().contains("\"freeze\" says no"), "{error}");
+                assert!(error.to_string().contains("\"freeze\" vetoed"), "{error}");
                 stopped.migration
             }
         };
