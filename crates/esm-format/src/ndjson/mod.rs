@@ -1,6 +1,7 @@
 //! Files of lines for import and export: plain, gzip or zstd.
 
 mod flushed;
+mod members;
 mod packing;
 mod reader;
 mod writer;

@@ -29,6 +29,15 @@ impl Packing {
         }
     }
 
+    /// Whether a member of this format can begin with this byte.
+    pub(super) fn begins_with(self, byte: u8) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::Gzip => byte == 0x1f,
+            Self::Zstd => matches!(byte, 0x28 | 0x50..=0x5f),
+        }
+    }
+
     /// What a file of this name should be, going by its end: `.gz`, `.zst`, else plain.
     pub fn of_name(name: impl AsRef<Path>) -> Self {
         let extension = name.as_ref().extension().and_then(|e| e.to_str());

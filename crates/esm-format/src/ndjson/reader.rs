@@ -3,11 +3,11 @@
 use std::fmt;
 use std::io::{self, Cursor};
 
-use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use esm_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 
 use super::Packing;
+use super::members::{Members, Refused};
 use crate::lines::{LineError, Lines, RawLine};
 use crate::metered::{Failure, Metered, io_error};
 
@@ -25,8 +25,9 @@ pub struct Line<'a> {
 
 /// Reads a file line by line, in constant memory: a few buffers and the longest line.
 ///
-/// The first bytes decide between plain, gzip and zstd. Lines end with LF or CRLF, the last one also
-/// with the file. A byte order mark at the beginning and blank lines are left out.
+/// The first bytes say whether it is plain, gzip or zstd. Lines end with LF or CRLF, the last one also
+/// with the file. Byte order marks at the start of a line (concatenated files have them inside, too),
+/// blank lines, and zeros that pad gzip data are skipped.
 pub struct LineReader {
     lines: Lines<Box<dyn AsyncRead + Send + Unpin>>,
     packing: Packing,
@@ -74,11 +75,12 @@ impl LineReader {
     /// The next line that is not blank; nothing at the end.
     ///
     /// # Errors
-    /// `TooLarge` and `Invalid`, naming the line: too long, not UTF-8 (with the column, 1-based, in
-    /// bytes), or compressed data that is damaged or ends too early. What the reader fails with.
+    /// `TooLarge` and `Invalid`, naming the line: too long, UTF-16, not UTF-8 (with the column,
+    /// 1-based, in bytes), or compressed data that is damaged, ends too early, is followed by garbage
+    /// or needs a window of more than 128 MiB. Errors of the reader.
     ///
     /// # Cancel safety
-    /// Not safe to drop and continue.
+    /// Not safe: an input whose future was dropped cannot be read further.
     pub async fn next(&mut self) -> Result<Option<Line<'_>>> {
         loop {
             match self.lines.advance().await {
@@ -89,6 +91,10 @@ impl LineReader {
             }
         }
         let line = self.lines.current();
+        if line.number == 1 && is_utf16(line.bytes) {
+            return Err(Error::invalid("line 1: UTF-16, not UTF-8")
+                .with_hint("convert it first: iconv -f UTF-16 -t UTF-8 FILE | esm import -"));
+        }
         let bytes = trim(line);
         match str::from_utf8(bytes) {
             Ok(text) => Ok(Some(Line {
@@ -115,22 +121,38 @@ impl LineReader {
                 format!("line {number}: longer than {} bytes", self.max_line_bytes),
             ),
             LineError::Io(number, error) => {
-                let damaged =
-                    || Error::invalid(format!("{format} data is damaged or ends too early"));
-                let error = self.failure.explain(error, damaged);
+                let refused = Refused::of(&error);
+                let error = self.failure.explain(error, || match refused {
+                    Some(Refused::Garbage) => {
+                        Error::invalid(format!("garbage behind the end of the {format} data"))
+                    }
+                    Some(Refused::LongWindow) => {
+                        Error::invalid("zstd data has a window of more than 128 MiB")
+                            .with_hint("unpack it first: zstd -dc --long=31 FILE | esm import -")
+                    }
+                    None => Error::invalid(format!("{format} data is damaged or ends too early")),
+                });
                 error.context(format_args!("after line {number}"))
             }
         }
     }
 }
 
-/// The line without a byte order mark and the CR of its end.
+/// The line without byte order marks and the CR of its end.
 fn trim(line: RawLine<'_>) -> &[u8] {
-    let bytes = match line.number {
-        1 => line.bytes.strip_prefix(BOM).unwrap_or(line.bytes),
-        _ => line.bytes,
-    };
+    let mut bytes = line.bytes;
+    while let Some(rest) = bytes.strip_prefix(BOM) {
+        bytes = rest;
+    }
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}
+
+/// Whether text begins as UTF-16 does: with its byte order mark, or an ASCII character.
+fn is_utf16(begin: &[u8]) -> bool {
+    matches!(
+        begin,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..]
+    )
 }
 
 fn is_blank(line: RawLine<'_>) -> bool {
@@ -150,18 +172,11 @@ fn unpack<R>(source: R, packing: Packing) -> Box<dyn AsyncRead + Send + Unpin>
 where
     R: AsyncRead + Send + Unpin + 'static,
 {
-    let buffered = |source| BufReader::with_capacity(BUFFER, source);
     match packing {
         Packing::Plain => Box::new(source),
-        Packing::Gzip => {
-            let mut decoder = GzipDecoder::new(buffered(source));
-            decoder.multiple_members(true);
-            Box::new(decoder)
-        }
-        Packing::Zstd => {
-            let mut decoder = ZstdDecoder::new(buffered(source));
-            decoder.multiple_members(true);
-            Box::new(decoder)
+        packed => {
+            let buffered = BufReader::with_capacity(BUFFER, source);
+            Box::new(Members::new(buffered, packed))
         }
     }
 }
