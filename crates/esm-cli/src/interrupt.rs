@@ -20,6 +20,14 @@ impl Interrupt {
         Self { token }
     }
 
+    /// An interrupt that never comes.
+    #[cfg(test)]
+    pub(crate) fn never() -> Self {
+        Self {
+            token: CancellationToken::new(),
+        }
+    }
+
     /// The token that is cancelled on a request to stop.
     pub(crate) fn token(&self) -> &CancellationToken {
         &self.token

@@ -1,14 +1,13 @@
 //! `esm import`
 
 use esm_core::id::ObjectName;
-use esm_core::router::ObjectClient;
 use esm_core::{ErrorKind, Result};
 use serde::Serialize;
 
 use crate::args::Global;
 use crate::exit::Exit;
-use crate::import::{Checked, Engine, Reading, Tally, validate};
-use crate::input::{Input, Place};
+use crate::import::{Events, Reading, Tally, Writer};
+use crate::input::Place;
 use crate::interrupt::Interrupt;
 use crate::output::{Facts, Output, count};
 use crate::progress::{Progress, Unit};
@@ -17,13 +16,14 @@ use crate::session::{Access, Session};
 /// Import events: NDJSON of CloudEvents, plain, gzip or zstd.
 ///
 /// `source` and `subject` name an event's object, `sequence` is its place in it, from 0 without
-/// gaps. What is there already is compared and skipped, so that an import can be run again at any
-/// time: after it was interrupted, with a longer file, and also after the objects were migrated.
+/// gaps. Ids are unique in their object. Events that the store has already are compared and skipped,
+/// so an import can be repeated at any time: after an interruption, with a longer file, and after the
+/// objects were migrated.
 ///
-/// A file is read twice: only when every line of it is right, anything is written. Standard input
-/// is imported as it comes; an error in it leaves what came before.
+/// A file is checked first: nothing is written unless every line is valid. Standard input beyond
+/// a few MiB is imported while it is read; an error in it leaves the events before it.
 ///
-/// The store is created if there is none in a local directory; elsewhere add --create.
+/// A store in a local directory is created if there is none; elsewhere add --create.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -73,106 +73,98 @@ impl Import {
         interrupt: Interrupt,
     ) -> Result<Exit> {
         let place = Place::new(&self.file);
-        let again = place.regular_size().await?.is_some();
+        let is_file = place.regular_size().await?.is_some();
         let reading = Reading {
             name: self.name.clone(),
             max_event_bytes: global.max_event_size.0,
         };
-        if self.dry_run {
-            return self
-                .only_check(&global, &output, &interrupt, &place, &reading)
-                .await;
-        }
-        let access = match self.create || Session::is_local(&global) {
-            true => Access::Create,
-            false => Access::Write,
+        let (progress, shown) = (global.progress, &output);
+        let open = |what| {
+            let begin = move |size| Progress::begin(progress, shown, what, Unit::Bytes, size);
+            Events::open(&place, reading.clone(), interrupt.clone(), begin)
         };
-        if again {
-            // before a store is created for an input that is wrong
-            let session = Session::open_if_there(&global, &output, &interrupt).await?;
-            check(
-                session.as_ref(),
-                &global,
-                &output,
-                &interrupt,
-                &place,
-                &reading,
-            )
-            .await
-            .inspect_err(|_| output.note("nothing was imported"))?;
+        // read only: no store is created for an input that is wrong
+        let there = match global.store {
+            None if self.dry_run => None,
+            _ => Session::open_if_there(&global, &output, &interrupt).await?,
+        };
+        let mut events = open("check").await?;
+        let mut chunk = events.chunk().await;
+        let fits = chunk.end.is_some();
+        let only_check = self.dry_run && there.is_none();
+        let mut checked = None;
+        if fits || is_file || only_check {
+            let reader = there
+                .as_ref()
+                .map(|session| session.client().reader().clone());
+            let result = events.check(&mut chunk, reader.as_ref()).await;
+            checked = Some(result.inspect_err(|_| output.note("nothing was imported"))?);
         }
-        let session = Session::open(global, output, interrupt, access).await?;
-        import(&session, &place, reading).await
+        if is_file && !fits && !only_check {
+            events = open("import").await?.already_checked();
+            chunk = events.chunk().await;
+        }
+        let session = match there.filter(|_| self.dry_run) {
+            Some(there) => Some(there),
+            None if only_check => None,
+            None => Some(self.open(&global, &output, &interrupt).await?),
+        };
+        let Some(session) = session else {
+            return validated(&output, checked.unwrap_or_default());
+        };
+        let writer = Writer::new(&session, self.dry_run);
+        let (tally, result) = writer.run(chunk, &mut events, checked).await;
+        if self.dry_run {
+            result?;
+            return validated(&output, tally);
+        }
+        imported(&output, tally, result)
     }
 
-    async fn only_check(
+    async fn open(
         &self,
         global: &Global,
         output: &Output,
         interrupt: &Interrupt,
-        place: &Place,
-        reading: &Reading,
-    ) -> Result<Exit> {
-        let session = match global.store {
-            Some(_) => Session::open_if_there(global, output, interrupt).await?,
-            None => None,
+    ) -> Result<Session> {
+        let access = if self.create || Session::is_local(global) {
+            Access::Create
+        } else {
+            Access::Write
         };
-        let checked = check(session.as_ref(), global, output, interrupt, place, reading).await?;
-        let validated = Validated {
-            valid: true,
-            events: checked.events,
-            objects: checked.objects,
-        };
-        output.result(&validated, |v, _| {
-            format!(
-                "valid: {} events of {} objects; nothing was written",
-                count(v.events),
-                count(v.objects)
-            )
-        })?;
-        Ok(Exit::Success)
+        Session::open(global.clone(), output.clone(), interrupt.clone(), access).await
     }
 }
 
-async fn check(
-    session: Option<&Session>,
-    global: &Global,
-    output: &Output,
-    interrupt: &Interrupt,
-    place: &Place,
-    reading: &Reading,
-) -> Result<Checked> {
-    let begin = |size| Progress::begin(global.progress, output, "check", Unit::Bytes, size);
-    let mut input = Input::open(place, reading.max_event_bytes, begin).await?;
-    let client = session.map(Session::client);
-    let reader = client.as_ref().map(ObjectClient::reader);
-    let checked = validate(&mut input, reading, reader, &|| interrupt.check()).await;
-    input.end();
-    checked
+fn validated(output: &Output, tally: Tally) -> Result<Exit> {
+    let validated = Validated {
+        valid: true,
+        events: tally.events,
+        objects: tally.objects,
+    };
+    output.result(&validated, |validated, _| {
+        format!(
+            "valid: {} events of {} objects; nothing was written",
+            count(validated.events),
+            count(validated.objects)
+        )
+    })?;
+    Ok(Exit::Success)
 }
 
-async fn import(session: &Session, place: &Place, reading: Reading) -> Result<Exit> {
-    let begin = |size| session.progress("import", Unit::Bytes, size);
-    let mut input = Input::open(place, reading.max_event_bytes, begin).await?;
-    let engine = Engine::new(session, reading);
-    let (tally, result) = engine.run(&mut input).await;
-    input.end();
+fn imported(output: &Output, tally: Tally, result: Result<()>) -> Result<Exit> {
     let imported = Imported {
         complete: result.is_ok(),
         tally,
     };
-    session.output().result(&imported, text)?;
-    match result {
-        Ok(()) => Ok(Exit::Success),
-        Err(error) => {
-            if *error.kind() != ErrorKind::Cancelled {
-                session.output().note(
-                    "what was imported stays; run the same command again when this is mended",
-                );
-            }
-            Err(error)
+    output.result(&imported, text)?;
+    if let Err(error) = result {
+        if *error.kind() != ErrorKind::Cancelled {
+            output.note("what was imported stays; repeat the command when this is mended");
         }
+        return Err(error);
     }
+    Ok(Exit::Success)
 }
 
 fn text(imported: &Imported, terminal: bool) -> String {
@@ -182,6 +174,9 @@ fn text(imported: &Imported, terminal: bool) -> String {
         imported: new,
         present,
     } = imported.tally;
+    if imported.complete && events == 0 {
+        return "nothing to do: the input has no events".to_owned();
+    }
     if imported.complete && new == 0 {
         return format!(
             "nothing to do: all {} events of {} objects were there already",

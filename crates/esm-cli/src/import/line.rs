@@ -1,16 +1,38 @@
-//! What a line of the input says: which event, of which object, at which place.
+//! A line of the input: an event, its object and its sequence.
 
-use esm_core::event::Event;
+use esm_core::event::{Event, is_rfc3339};
 use esm_core::id::{ObjectId, ObjectKey, ObjectName};
 use esm_core::{Error, ErrorKind, Result};
 use esm_format::cloudevent;
 
 /// An event of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Incoming {
-    pub(crate) object: ObjectId,
-    pub(crate) sequence: u64,
-    pub(crate) event: Event,
+pub(super) struct Incoming {
+    pub(super) object: ObjectId,
+    pub(super) sequence: u64,
+    pub(super) event: Event,
+}
+
+/// An error, and the line that it is about; 0 for none.
+#[derive(Debug)]
+pub(super) struct AtLine {
+    pub(super) line: u64,
+    pub(super) error: Error,
+}
+
+impl AtLine {
+    /// An error of this line.
+    pub(super) fn new(line: u64, error: Error) -> Self {
+        Self { line, error }
+    }
+
+    /// The error, with its line in front if it is about one.
+    pub(super) fn into_error(self) -> Error {
+        match self.line {
+            0 => self.error,
+            line => self.error.context(format!("line {line}")),
+        }
+    }
 }
 
 /// How lines are read.
@@ -27,13 +49,17 @@ impl Reading {
     ///
     /// # Errors
     /// `Invalid` or `TooLarge`; the caller knows the line's number.
-    pub(crate) fn read(&self, line: &[u8]) -> Result<Incoming> {
+    pub(super) fn read(&self, line: &[u8]) -> Result<Incoming> {
         let size = line.len() as u64;
         if size > self.max_event_bytes {
             let limit = self.max_event_bytes;
             return Err(too_large(limit).context(format!("line of {size} bytes")));
         }
+        refuse_json_of_many_lines(line)?;
         let decoded = cloudevent::decode(line)?;
+        if let Some(time) = decoded.event.time.as_deref().filter(|t| !is_rfc3339(t)) {
+            return Err(not_a_time(time));
+        }
         let object = self.object(decoded.source.as_deref(), decoded.subject.as_deref())?;
         let sequence = decoded.sequence.ok_or_else(|| {
             Error::invalid("attribute is missing: sequence").with_hint(
@@ -69,8 +95,24 @@ impl Reading {
     }
 }
 
+/// Names files of JSON that are not one event a line.
+fn refuse_json_of_many_lines(line: &[u8]) -> Result<()> {
+    let (what, program) = match line.trim_ascii() {
+        [b'[', ..] => ("a JSON array", ".[]"),
+        b"{" => ("the begin of an event on several lines", "."),
+        _ => return Ok(()),
+    };
+    let hint = format!("import one event a line: jq -c '{program}' FILE | esm import -");
+    Err(Error::invalid(format!("line is {what}, not an event")).with_hint(hint))
+}
+
+fn not_a_time(time: &str) -> Error {
+    Error::invalid(format!("attribute time is not RFC 3339: {time:?}"))
+        .with_hint("write times as 2026-01-02T03:04:05Z or 2026-01-02T03:04:05.678+02:00")
+}
+
 /// The error of an event over the limit.
-pub(crate) fn too_large(limit: u64) -> Error {
+fn too_large(limit: u64) -> Error {
     Error::new(
         ErrorKind::TooLarge,
         format!("event is larger than the limit of {limit} bytes"),
@@ -134,6 +176,46 @@ mod tests {
         assert!(error(r#""source":"o","sequence":"0","#).contains("subject"));
         assert!(error(r#""source":"o","subject":"7","#).contains("sequence"));
         assert!(error(r#""source":"o","subject":"7","sequence":"x","#).contains("sequence"));
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339_or_refused() {
+        let read = |time: &str| {
+            let extra = format!(r#""source":"o","subject":"7","sequence":"0","time":"{time}","#);
+            reading().read(line(&extra).as_bytes())
+        };
+        for time in [
+            "2016-12-31T23:59:60Z",
+            "2024-01-31T10:00:00.0123456789+05:30",
+        ] {
+            assert_eq!(read(time).unwrap().event.time.as_deref(), Some(time));
+        }
+        for time in [
+            "yesterday",
+            "2024-02-30T10:00:00Z",
+            "2024-01-31T10:00:00",
+            "",
+        ] {
+            let error = read(time).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::Invalid);
+            assert!(error.to_string().contains("attribute time"), "{error}");
+        }
+    }
+
+    #[test]
+    fn json_that_is_not_one_event_a_line_is_named_with_a_command() {
+        for (text, said, command) in [
+            ("[", "array", "jq -c '.[]'"),
+            (" [{\"id\":\"1\"}]", "array", "jq -c '.[]'"),
+            ("{ ", "several lines", "jq -c '.'"),
+        ] {
+            let error = reading().read(text.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+            assert!(
+                error.hint().is_some_and(|hint| hint.contains(command)),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -1,21 +1,31 @@
-//! A file of events into many streams, in bounded memory, as often as one likes.
+//! Imports events of many objects in bounded memory; may be repeated at any time.
 //!
-//! - `line` says which event a line is, of which object, at which place;
-//! - `sequences` finds gaps and duplicates within the input;
-//! - `lanes` decides what is written when, within a budget of memory;
-//! - `target` knows what the store has of an object, also after it was migrated;
-//! - `write` compares what is there and appends the rest;
-//! - `validate` reads a whole file before anything is written;
-//! - `engine` drives them.
+//! - `line` decodes a line: an event, its object and its sequence;
+//! - `events` reads the input in chunks that fit into memory, grouped by object;
+//! - `check` finds gaps, duplicates and ids that are not unique, over the whole input;
+//! - `sorter` sorts what `check` collects, in temporary files where it is much;
+//! - `target` is an object as the store has it, also after it was migrated;
+//! - `write` compares an object's events with the stored ones and appends the rest;
+//! - `writer` writes the objects of a chunk concurrently while the next chunk is read.
+//!
+//! A file is checked before anything is written. One that fits into a chunk is decoded once; a
+//! longer one is decoded again while it is written.
 
-mod engine;
-mod lanes;
+mod check;
+mod events;
 mod line;
-mod sequences;
+mod sorter;
 mod target;
-mod validate;
 mod write;
+mod writer;
 
-pub(crate) use engine::{Engine, Tally};
+pub(crate) use events::Events;
 pub(crate) use line::Reading;
-pub(crate) use validate::{Checked, validate};
+pub(crate) use writer::{Tally, Writer};
+
+use esm_core::{Error, ErrorKind};
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Cancelled, "stopped on request")
+        .with_hint("run the same command again to continue")
+}

@@ -1,4 +1,4 @@
-//! The store as an import sees it: which sequences of an object it has, and where they stand.
+//! An object as the store has it: which sequences, and where they are.
 
 use esm_core::event::{Event, Position, Revision};
 use esm_core::id::{ObjectId, StreamId};
@@ -7,16 +7,21 @@ use esm_core::router::{ExpectedRevision, ObjectClient, ObjectReader, ReadPositio
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
-/// What the store has of an object. Sequence k was event k of its first stream, before whatever
-/// migrations went over it.
+/// An object as the store has it. Sequence k was event k of its first stream, before any migration.
 #[derive(Debug)]
-pub(crate) struct State {
-    /// Absent where the object is.
+pub(super) struct State {
+    end: End,
+    /// Absent where the object is, and where the object is known from an append.
     history: Option<History>,
+}
+
+/// Where an object ends.
+#[derive(Debug, Clone)]
+pub(super) struct End {
     /// The sequence that comes next.
-    next: u64,
+    pub(super) next: u64,
     /// What the next append expects.
-    end: ExpectedRevision,
+    expected: ExpectedRevision,
 }
 
 #[derive(Debug)]
@@ -26,42 +31,58 @@ struct History {
 }
 
 impl State {
-    /// Looks an object up. Writes nothing.
+    /// Loads an object; without a reader there is no store. Writes nothing.
     ///
     /// # Errors
-    /// `Unsupported` for an object that was restored from a backup, over which sequences mean
-    /// nothing (R19); those of [`ObjectReader::chain`], but for an unknown object.
-    pub(crate) async fn load(reader: &ObjectReader, object: &ObjectId) -> Result<Self> {
+    /// `Unsupported` for an object that was restored from a backup, for which sequences mean
+    /// nothing (R19); those of [`ObjectReader::chain`], except for an unknown object.
+    pub(super) async fn load(reader: Option<&ObjectReader>, object: &ObjectId) -> Result<Self> {
+        let absent = Self::at(End {
+            next: 0,
+            expected: ExpectedRevision::NoStream,
+        });
+        let Some(reader) = reader else {
+            return Ok(absent);
+        };
         let Some(found) = reader.documents().find(object).await? else {
-            return Ok(Self {
-                history: None,
-                next: 0,
-                end: ExpectedRevision::NoStream,
-            });
+            return Ok(absent);
         };
         let first = found.document.first_stream().stream.clone();
         let chain = reader.chain(object, &first).await?;
-        Ok(Self {
+        let end = End {
             next: count(object, &chain)?,
-            end: ExpectedRevision::At(Position {
+            expected: ExpectedRevision::At(Position {
                 stream: chain.stream.stream.clone(),
                 revision: chain.tail.next_revision(),
             }),
+        };
+        Ok(Self {
+            end,
             history: Some(History { first, chain }),
         })
     }
 
+    /// An object of which only the end is known.
+    pub(super) fn at(end: End) -> Self {
+        Self { end, history: None }
+    }
+
+    /// Where the object ends.
+    pub(super) fn into_end(self) -> End {
+        self.end
+    }
+
     /// The sequence that comes next: how many events of the input the store has.
-    pub(crate) fn next_sequence(&self) -> u64 {
-        self.next
+    pub(super) fn next_sequence(&self) -> u64 {
+        self.end.next
     }
 
     /// Whether the store has all events before a sequence.
     ///
     /// # Errors
     /// `Invalid` for a gap.
-    pub(crate) fn reaches(&self, object: &ObjectId, sequence: u64) -> Result<()> {
-        let next = self.next;
+    pub(super) fn reaches(&self, object: &ObjectId, sequence: u64) -> Result<()> {
+        let next = self.end.next;
         if sequence <= next {
             return Ok(());
         }
@@ -75,7 +96,7 @@ impl State {
     }
 
     /// The stored events from a sequence on.
-    pub(crate) fn stored(
+    pub(super) fn stored(
         &self,
         reader: &ObjectReader,
         object: &ObjectId,
@@ -94,18 +115,20 @@ impl State {
     /// Appends events behind the last one.
     ///
     /// # Errors
-    /// Those of [`ObjectClient::append`]. After `Conflict`, `AlreadyExists` or `Ambiguous`: load
-    /// the state again and see what is there.
-    pub(crate) async fn append(
+    /// Those of [`ObjectClient::append`]. After `Conflict`, `AlreadyExists` or `Ambiguous`, load
+    /// the state again.
+    pub(super) async fn append(
         &mut self,
         client: &ObjectClient,
         object: &ObjectId,
         events: Vec<Event>,
     ) -> Result<()> {
         let count = events.len() as u64;
-        let appended = client.append(object, self.end.clone(), events).await?;
-        self.next += count;
-        self.end = ExpectedRevision::At(appended.next);
+        let appended = client
+            .append(object, self.end.expected.clone(), events)
+            .await?;
+        self.end.next += count;
+        self.end.expected = ExpectedRevision::At(appended.next);
         Ok(())
     }
 }
@@ -123,8 +146,8 @@ impl History {
     }
 }
 
-/// How many events an object has had: those of its first stream, and what came to each later one
-/// after it took over.
+/// Counts the events that were appended to an object: those of its first stream, and those of each
+/// later one behind its copy.
 fn count(object: &ObjectId, chain: &ChainEnd) -> Result<u64> {
     let (mut count, mut begin) = (0, Revision::START);
     for (_, close) in &chain.closes {
@@ -140,8 +163,8 @@ fn count(object: &ObjectId, chain: &ChainEnd) -> Result<u64> {
     Ok(count + chain.tail.next_revision().0.saturating_sub(begin.0))
 }
 
-/// Whether what is in the store has to be looked at again before anything is appended.
-pub(crate) fn is_settled_by_reading(error: &Error) -> bool {
+/// Whether the object has to be loaded again before anything is appended.
+pub(super) fn is_settled_by_reading(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Conflict { .. } | ErrorKind::AlreadyExists | ErrorKind::Ambiguous

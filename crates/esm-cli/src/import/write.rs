@@ -1,190 +1,199 @@
-//! Writing a batch: what is there already is compared, the rest is appended.
-
-use std::sync::Arc;
+//! Writes an object's events: those that are stored are compared, the rest is appended.
 
 use esm_core::difference;
-use esm_core::event::Event;
 use esm_core::id::ObjectId;
-use esm_core::router::{ObjectClient, ObjectReader};
+use esm_core::router::ObjectClient;
 use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
 
-use super::lanes::{Batch, Pending};
-use super::line::Reading;
-use super::target::{State, is_settled_by_reading};
+use super::events::{Batch, Numbered, Work};
+use super::line::AtLine;
+use super::target::{End, State, is_settled_by_reading};
 
-/// A batch that is in the store.
+/// What was done with an object's events.
 #[derive(Debug)]
-pub(crate) struct Written {
-    pub(crate) object: ObjectId,
-    pub(crate) cost: u64,
-    /// Number of events that were appended.
-    pub(crate) appended: u64,
-    /// Number of events that were there already.
-    pub(crate) present: u64,
-    pub(crate) state: State,
-}
-
-/// An error, and the line that it is about.
-#[derive(Debug)]
-pub(crate) struct AtLine {
-    pub(crate) line: u64,
-    pub(crate) error: Error,
-    /// Number of events that were appended before.
-    pub(crate) appended: u64,
-}
-
-impl AtLine {
-    /// An error of this line.
-    pub(crate) fn new(line: u64, error: Error) -> Self {
-        Self {
-            line,
-            error,
-            appended: 0,
-        }
-    }
-
-    /// The error, with its line in front if it is about one.
-    pub(crate) fn into_error(self) -> Error {
-        match self.line {
-            0 => self.error,
-            line => self.error.context(format!("line {line}")),
-        }
-    }
+pub(super) struct Written {
+    pub(super) object: ObjectId,
+    /// Events appended.
+    pub(super) appended: u64,
+    /// Events that were stored before.
+    pub(super) present: u64,
+    /// Where the object ends now, if that is known; or why not all were written.
+    pub(super) result: Result<Option<End>, AtLine>,
 }
 
 /// How often a batch is tried while others write to the same object.
 const TRIES: usize = 8;
 
-/// Writes a batch. Idempotent: after an unknown outcome or a conflict, what is stored is read back
-/// and compared, so that nothing is written twice.
-///
-/// # Errors
-/// With the line of the first event that could not be written.
-pub(crate) async fn write(
+/// Writes an object's events, or with `dry_run` only compares those that are stored. Idempotent:
+/// after an unknown outcome or a conflict, what is stored is read back and compared, so that nothing
+/// is written twice.
+pub(super) async fn write(
     client: ObjectClient,
-    reading: Arc<Reading>,
-    mut batch: Batch<State>,
-) -> Result<Written, AtLine> {
-    let line = batch.events.first().map_or(0, |p| p.line);
-    let mut state = batch.state.take();
-    // of those that turn out to be there, how many were there before our own unknown write
-    let mut before = None;
-    let mut last = None;
-    for _ in 0..TRIES {
-        let mut known = match state.take() {
-            Some(state) => state,
-            None => State::load(client.reader(), &batch.object)
+    work: Work,
+    end: Option<End>,
+    dry_run: bool,
+) -> Written {
+    let mut writing = Writing {
+        client,
+        object: work.object,
+        dry_run,
+        end,
+        appended: 0,
+        present: 0,
+    };
+    let mut result = Ok(());
+    for batch in work.batches {
+        result = writing.batch(batch).await;
+        if result.is_err() {
+            break;
+        }
+    }
+    Written {
+        object: writing.object,
+        appended: writing.appended,
+        present: writing.present,
+        result: result.map(|()| writing.end),
+    }
+}
+
+struct Writing {
+    client: ObjectClient,
+    object: ObjectId,
+    dry_run: bool,
+    end: Option<End>,
+    appended: u64,
+    present: u64,
+}
+
+impl Writing {
+    async fn batch(&mut self, batch: Batch) -> Result<(), AtLine> {
+        let line = batch.events.first().map_or(0, |event| event.line);
+        // of the batch's events, those that are counted as appended or present
+        let mut counted = 0;
+        let mut may_be_ours = false;
+        let mut last = None;
+        for _ in 0..TRIES {
+            let mut state = self
+                .state(batch.first)
                 .await
-                .map_err(|e| AtLine::new(line, e))?,
-        };
-        let mut events = decode(&reading, &batch.events)?;
-        let there = compare(client.reader(), &known, &batch, &events).await?;
-        let present = before.take().unwrap_or(there);
-        let rest = events.split_off(there);
-        match append(&client, &mut known, &batch, rest).await {
-            Ok(()) => return Ok(Written::new(batch, present, known)),
-            Err(failed) if is_settled_by_reading(&failed.error) => {
-                before = failed.error.may_have_applied().then_some(present);
-                last = Some(failed);
+                .map_err(|e| AtLine::new(line, e))?;
+            let stored = self.compare(&state, &batch).await?;
+            let found = stored.saturating_sub(counted) as u64;
+            if may_be_ours {
+                self.appended += found;
+            } else {
+                self.present += found;
             }
-            Err(failed) => return Err(failed),
+            counted = counted.max(stored);
+            if self.dry_run {
+                return Ok(());
+            }
+            match self
+                .append(&mut state, &batch.events[stored..], &mut counted)
+                .await
+            {
+                Ok(()) => {
+                    self.end = Some(state.into_end());
+                    return Ok(());
+                }
+                Err(failed) if is_settled_by_reading(&failed.error) => {
+                    may_be_ours = failed.error.may_have_applied();
+                    last = Some(failed);
+                }
+                Err(failed) => return Err(failed),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            let message = format!("others kept writing to {}", self.object);
+            AtLine::new(line, Error::new(ErrorKind::Unavailable, message))
+        }))
+    }
+
+    async fn state(&mut self, sequence: u64) -> Result<State> {
+        match self.end.take().filter(|end| end.next == sequence) {
+            Some(end) => Ok(State::at(end)),
+            None => State::load(Some(self.client.reader()), &self.object).await,
         }
     }
-    Err(last.unwrap_or_else(|| {
-        let message = format!("others kept writing to {}", batch.object);
-        AtLine::new(line, Error::new(ErrorKind::Unavailable, message))
-    }))
-}
 
-impl Written {
-    fn new(batch: Batch<State>, present: usize, state: State) -> Self {
-        Self {
-            cost: batch.cost(),
-            appended: (batch.events.len() - present) as u64,
-            present: present as u64,
-            object: batch.object,
-            state,
+    /// Compares the batch with what is stored, and returns how many of its events are.
+    async fn compare(&self, state: &State, batch: &Batch) -> Result<usize, AtLine> {
+        let first = batch.events.first().map_or(0, |event| event.line);
+        if !self.dry_run {
+            // a dry run does not have the events that would have been written before
+            let reached = state.reaches(&self.object, batch.first);
+            reached.map_err(|e| AtLine::new(first, e))?;
         }
+        let stored = state.next_sequence().saturating_sub(batch.first);
+        let stored = usize::try_from(stored).unwrap_or(usize::MAX);
+        let stored = stored.min(batch.events.len());
+        if stored == 0 {
+            return Ok(0);
+        }
+        let mut found = state.stored(self.client.reader(), &self.object, batch.first);
+        for (sequence, given) in (batch.first..).zip(&batch.events[..stored]) {
+            let at = |error: Error| AtLine::new(given.line, error);
+            let place = format!("{} sequence {sequence}", self.object);
+            let Some(found) = found.try_next().await.map_err(at)? else {
+                let message = format!("event is missing in the store: {place}");
+                return Err(at(Error::corrupt(message)));
+            };
+            if let Some(difference) = difference(&given.event, &found) {
+                return Err(at(different(&place, &difference)));
+            }
+        }
+        Ok(stored)
     }
-}
 
-/// Compares what the store has with the batch, and tells how many of its events are there.
-async fn compare(
-    reader: &ObjectReader,
-    state: &State,
-    batch: &Batch<State>,
-    events: &[Event],
-) -> Result<usize, AtLine> {
-    let line = |index: usize| batch.events.get(index).map_or(0, |p| p.line);
-    state
-        .reaches(&batch.object, batch.first)
-        .map_err(|e| AtLine::new(line(0), e))?;
-    let there = state.next_sequence() - batch.first;
-    let there = usize::try_from(there).unwrap_or(usize::MAX);
-    let there = there.min(batch.events.len());
-    let mut stored = state.stored(reader, &batch.object, batch.first);
-    for (index, given) in events[..there].iter().enumerate() {
-        let at = |error: Error| AtLine::new(line(index), error);
-        let sequence = batch.first + index as u64;
-        let Some(stored) = stored.try_next().await.map_err(at)? else {
-            let message = "event is missing in the store";
-            let message = format!("{message}: {} sequence {sequence}", batch.object);
-            return Err(at(Error::corrupt(message)));
+    /// Appends events. Where they are refused together, those before the first that is refused are
+    /// appended one by one, so that the error names its line.
+    async fn append(
+        &mut self,
+        state: &mut State,
+        events: &[Numbered],
+        counted: &mut usize,
+    ) -> Result<(), AtLine> {
+        let Some(first) = events.first() else {
+            return Ok(());
         };
-        if let Some(difference) = difference(given, &stored) {
-            return Err(at(different(&batch.object, sequence, &difference)));
+        match self.append_together(state, events, counted).await {
+            Err(error) if events.len() > 1 && is_refused(&error) => {}
+            appended => return appended.map_err(|e| AtLine::new(first.line, e)),
         }
+        for event in events {
+            let alone = std::slice::from_ref(event);
+            let appended = self.append_together(state, alone, counted).await;
+            appended.map_err(|e| AtLine::new(event.line, e))?;
+        }
+        Ok(())
     }
-    Ok(there)
+
+    async fn append_together(
+        &mut self,
+        state: &mut State,
+        events: &[Numbered],
+        counted: &mut usize,
+    ) -> Result<()> {
+        let copies = events
+            .iter()
+            .map(|numbered| numbered.event.clone())
+            .collect();
+        state.append(&self.client, &self.object, copies).await?;
+        *counted += events.len();
+        self.appended += events.len() as u64;
+        Ok(())
+    }
 }
 
-fn different(object: &ObjectId, sequence: u64, difference: &str) -> Error {
+fn different(place: &str, difference: &str) -> Error {
     Error::new(
         ErrorKind::Conflict { actual: None },
-        format!("another event stands at {object} sequence {sequence}: {difference}"),
+        format!("another event is stored at {place}: {difference}"),
     )
     .with_hint("an import never overwrites; give the objects another name with --name")
 }
 
-/// Appends the last events of a batch. Where they are refused, those before the first that is
-/// refused are appended one by one, so that its line can be told.
-async fn append(
-    client: &ObjectClient,
-    state: &mut State,
-    batch: &Batch<State>,
-    events: Vec<Event>,
-) -> Result<(), AtLine> {
-    let lines = &batch.events[batch.events.len() - events.len()..];
-    let Some(first) = lines.first() else {
-        return Ok(());
-    };
-    let several = (lines.len() > 1).then(|| events.clone());
-    let Err(error) = state.append(client, &batch.object, events).await else {
-        return Ok(());
-    };
-    let Some(events) = several.filter(|_| is_refused(&error)) else {
-        return Err(AtLine::new(first.line, error));
-    };
-    for (appended, (pending, event)) in (0..).zip(lines.iter().zip(events)) {
-        let alone = state.append(client, &batch.object, vec![event]).await;
-        alone.map_err(|error| AtLine {
-            line: pending.line,
-            error,
-            appended,
-        })?;
-    }
-    Ok(())
-}
-
 fn is_refused(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge)
-}
-
-fn decode(reading: &Reading, lines: &[Pending]) -> Result<Vec<Event>, AtLine> {
-    let event = |pending: &Pending| match reading.read(pending.text.as_bytes()) {
-        Ok(incoming) => Ok(incoming.event),
-        Err(error) => Err(AtLine::new(pending.line, error)),
-    };
-    lines.iter().map(event).collect()
 }

@@ -77,7 +77,7 @@ fn another_event_in_the_place_of_a_stored_one() {
         4,
         &[
             "line 2",
-            "another event stands at order/00000 sequence 1",
+            "another event is stored at order/00000 sequence 1",
             "payload differs from byte",
         ],
     );
@@ -87,14 +87,135 @@ fn another_event_in_the_place_of_a_stored_one() {
 #[test]
 fn from_standard_input_what_came_before_stays_and_it_is_said() {
     let esm = Esm::new();
-    let input = format!("{}not an event\n", orders::sorted(1, 600));
+    let input = format!("{}not an event\n", orders::large(3_000));
     let ran = esm.run_with(&input, &["import"]);
-    ran.failed(2, &["line 601", "what was imported stays"]);
-    ran.printed("imported").printed("500");
+    ran.failed(2, &["line 3001", "what was imported stays"]);
+    ran.printed("imported").printed("3,000");
     let error = esm.run_with(&input, &["import", "-o", "json"]).json_error();
     assert_eq!(error["kind"], "invalid");
-    esm.import(&orders::sorted(1, 601));
-    assert_eq!(esm.export(), orders::sorted(1, 601));
+    esm.import(&orders::large(3_001));
+    assert_eq!(esm.export(), orders::large(3_001));
+}
+
+#[test]
+fn standard_input_that_is_short_is_checked_before_anything_is_written() {
+    let esm = Esm::new();
+    let input = format!("{}not an event\n", orders::sorted(1, 600));
+    let ran = esm.run_with(&input, &["import"]);
+    ran.failed(2, &["line 601", "nothing was imported"]);
+    assert!(esm.files().is_empty());
+}
+
+#[test]
+fn an_id_that_is_not_unique_in_its_object() {
+    let twice = orders::line("1", 1).replace(r#""id":"order/1/1""#, r#""id":"order/1/0""#);
+    let said = ["duplicate id in order/1", "order/1/0", "line 1 has it"];
+    import_with(twice.as_bytes(), &[], &said);
+    // against the store, too, where the input begins behind it
+    let twice = twice.replace(r#""subject":"1""#, r#""subject":"existing""#);
+    let twice = twice.replace("order/1/0", "order/existing/0");
+    let said = [
+        "duplicate id in order/existing",
+        "an event in the store has it",
+    ];
+    import_with(twice.as_bytes(), &[], &said);
+
+    // from a long standard input it is found once all was read
+    let esm = Esm::new();
+    let last = orders::line("00000", 3_000).replace("order/00000/3000", "order/00000/7");
+    let input = format!("{}{last}\n", orders::large(3_000));
+    let ran = esm.run_with(&input, &["import"]);
+    ran.failed(2, &["line 3001", "duplicate id", "line 8 has it"]);
+}
+
+#[test]
+fn a_time_that_is_not_rfc_3339() {
+    for time in [
+        "yesterday",
+        "2026-02-30T03:04:05Z",
+        "2026-01-02T03:04:05",
+        "10\\t00",
+    ] {
+        let line = orders::line("1", 1).replace("2026-01-02T03:04:05.001+02:00", time);
+        import_with(line.as_bytes(), &[], &["attribute time", "hint"]);
+    }
+}
+
+#[test]
+fn the_dry_run_refuses_what_the_import_refuses() {
+    let line = |sequence| orders::line("1", sequence) + "\n";
+    let inputs = [
+        line(1) + &line(2),
+        line(0) + &line(1) + &line(3),
+        line(0) + &line(0),
+        line(0).replace("1.10\",", "2\","),
+    ];
+    let stored = Esm::new();
+    stored.import(&line(0));
+    let before = stored.files();
+    let absent = Esm::new();
+    for (number, input) in inputs.iter().enumerate() {
+        let esms = if number < 3 {
+            vec![&absent]
+        } else {
+            vec![&stored]
+        };
+        for esm in esms {
+            let file = esm.file("input", input);
+            let dry = esm.run(&["import", &file, "--dry-run", "-o", "json"]);
+            let real = esm.run(&["import", &file, "-o", "json"]);
+            assert_ne!(dry.code, Some(0), "{number}: {dry:?}");
+            assert_eq!(dry.code, real.code, "{number}: {dry:?} {real:?}");
+            assert_eq!(dry.json_error(), real.json_error(), "{number}");
+        }
+    }
+    assert!(!absent.path("store").exists(), "a store was created");
+    assert_eq!(stored.files(), before);
+}
+
+#[test]
+fn files_in_another_form_are_named_with_a_command_that_helps() {
+    let esm = Esm::new();
+    let line = orders::line("1", 0);
+    let utf16: Vec<u8> = format!("\u{feff}{line}\n")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let array = format!("[{line}]");
+    for (input, said, command) in [
+        (&utf16[..], "UTF-16", "iconv -f UTF-16"),
+        (array.as_bytes(), "JSON array", "jq -c '.[]'"),
+    ] {
+        let file = esm.file("input", input);
+        esm.run(&["import", &file])
+            .failed(2, &["line 1", said, command, "nothing was imported"]);
+    }
+    let joined = format!("\u{feff}{line}\n\u{feff}{}\n", orders::line("1", 1));
+    let file = esm.file("input", joined);
+    esm.run(&["import", &file])
+        .succeeded()
+        .printed("imported 2 events");
+}
+
+#[test]
+fn gzip_may_be_padded_with_zeros_and_garbage_behind_it_is_named() {
+    use std::io::Write as _;
+    let esm = Esm::new();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(orders::line("1", 0).as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let file = esm.file("garbage", [&gzip[..], b"garbage"].concat());
+    esm.run(&["import", &file]).failed(
+        2,
+        &[
+            "garbage behind the end of the gzip data",
+            "nothing was imported",
+        ],
+    );
+    let file = esm.file("padded", [&gzip[..], &[0; 1024]].concat());
+    esm.run(&["import", &file])
+        .succeeded()
+        .printed("imported 1 events");
 }
 
 #[test]
@@ -126,7 +247,9 @@ fn files_that_cannot_be_read() {
     esm.run(&["import", directory.to_str().unwrap()])
         .failed(2, &["directory"]);
     let empty = esm.file("empty", "");
-    esm.run(&["import", &empty]).succeeded();
+    esm.run(&["import", &empty])
+        .succeeded()
+        .printed("the input has no events");
 }
 
 #[test]

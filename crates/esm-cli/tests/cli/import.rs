@@ -85,6 +85,25 @@ fn a_long_stream_becomes_few_cells() {
 }
 
 #[test]
+fn a_file_of_many_chunks_is_imported_whole_and_again() {
+    let esm = Esm::new();
+    let lines = orders::large(4_500) + &orders::line("00001", 0) + "\n";
+    let file = esm.file("orders", &lines);
+    esm.run(&["import", &file])
+        .succeeded()
+        .printed("imported 4,501 events of 2 objects");
+    assert_eq!(esm.export(), lines);
+    esm.run(&["import", &file, "--dry-run"])
+        .succeeded()
+        .printed("valid: 4,501 events of 2 objects");
+    let ran = esm.run_with(&lines, &["import", "-o", "json"]);
+    let expected = json!({
+        "complete": true, "events": 4_501, "objects": 2, "imported": 0, "present": 4_501,
+    });
+    assert_eq!(ran.succeeded().json(), expected);
+}
+
+#[test]
 fn a_dry_run_only_checks() {
     let esm = Esm::new();
     let file = esm.file("orders", orders::sorted(2, 2));

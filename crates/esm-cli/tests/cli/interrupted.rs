@@ -12,10 +12,10 @@ fn half_imported(esm: &Esm) -> Child {
     let mut child = esm.start(&["import", "-"]);
     let stdin = child.stdin.as_mut().expect("a pipe");
     stdin
-        .write_all(orders::sorted(1, 1_200).as_bytes())
+        .write_all(orders::large(3_000).as_bytes())
         .and_then(|()| stdin.flush())
         .expect("esm reads");
-    // two cells of 500 events, a document, a marker: then it waits for more
+    // the first 2,000 are written while it waits for more
     while cells(esm) < 2 {
         esm::is_at_work(&mut child);
         std::thread::yield_now();
@@ -39,11 +39,12 @@ fn an_import_that_was_killed_is_run_again() {
     child.kill().unwrap();
     child.wait().unwrap();
 
-    let lines = orders::sorted(1, 1_700);
+    let lines = orders::large(3_200);
     let file = esm.file("all", &lines);
     let again = esm.run(&["import", &file, "-o", "json"]).succeeded().json();
-    assert_eq!(again["present"], 1_000);
-    assert_eq!(again["imported"], 700);
+    let number = |field: &str| again[field].as_u64().expect("a number");
+    assert!(number("present") >= 2, "{again}");
+    assert_eq!(number("present") + number("imported"), 3_200, "{again}");
     assert_eq!(esm.export(), lines);
 }
 
@@ -62,13 +63,14 @@ fn an_interrupt_stops_at_a_safe_point_and_says_how_to_go_on() {
         130,
         &[
             "stopping at a safe point",
-            "run the same command again to go on",
+            "run the same command again to continue",
         ],
     );
-    ran.printed("imported\t1,000").printed("events read\t1,200");
+    ran.printed("imported\t").printed("events read\t3,000");
+    assert!(!ran.stdout.contains("imported\t0"), "{}", ran.stdout);
 
-    esm.import(&orders::sorted(1, 1_200));
-    assert_eq!(esm.export(), orders::sorted(1, 1_200));
+    esm.import(&orders::large(3_000));
+    assert_eq!(esm.export(), orders::large(3_000));
 }
 
 #[test]

@@ -32,6 +32,12 @@ pub(crate) fn sorted(orders: usize, events: usize) -> String {
     lines
 }
 
+/// Lines of one order, of more than 8 KiB each: 2,000 of them are imported before the rest is read.
+pub(crate) fn large(events: usize) -> String {
+    let text = format!("{}\",", "x".repeat(8 << 10));
+    sorted(1, events).replace("1.10\",", &text)
+}
+
 /// The same lines, the orders' interleaved.
 pub(crate) fn interleaved(orders: usize, events: usize) -> String {
     let mut lines = String::new();
