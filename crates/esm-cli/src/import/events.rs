@@ -159,6 +159,7 @@ impl Events {
         while chunk.end.is_none() {
             *chunk = self.chunk().await;
         }
+        self.end();
         self.interrupt.check()?;
         let checked = self.finish(reader).await?;
         if let Some(wrong) = checked.wrong {
@@ -168,12 +169,16 @@ impl Events {
         Ok(checked.tally)
     }
 
+    /// Removes the progress.
+    pub(super) fn end(&self) {
+        self.input.end();
+    }
+
     /// Checks all events that were read.
     ///
     /// # Errors
     /// Those of [`Check::finish`].
     pub(super) async fn finish(&mut self, reader: Option<&ObjectReader>) -> Result<Checked> {
-        self.input.end();
         let check = self.check.take().unwrap_or_default();
         check.finish(reader, &self.interrupt).await
     }

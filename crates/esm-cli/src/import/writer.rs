@@ -81,6 +81,7 @@ impl Writer {
         checked: Option<Tally>,
     ) -> (Tally, Result<()>) {
         let mut result = self.write_all(chunk, events).await;
+        events.end();
         let checked = match checked {
             Some(tally) => Ok(Checked { tally, wrong: None }),
             None => {
