@@ -1,6 +1,7 @@
 //! Reads an input in chunks that fit into memory.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
 
 use esm_core::event::Event;
 use esm_core::id::ObjectId;
@@ -8,7 +9,7 @@ use esm_core::router::ObjectReader;
 use esm_core::{Error, Result};
 
 use super::check::{Check, Checked};
-use super::line::{AtLine, Reading};
+use super::line::{AtLine, Incoming, Reading};
 use super::stopped;
 use super::writer::Tally;
 use crate::input::{Input, Place};
@@ -19,10 +20,13 @@ use crate::progress::Progress;
 const BATCH_EVENTS: usize = 500;
 /// Bytes of lines of one batch.
 const BATCH_BYTES: usize = 1 << 20;
-/// Memory that the events of a chunk take, about. Two chunks are in memory at a time.
-const CHUNK_BYTES: usize = 16 << 20;
+/// Memory that waiting events take, about. When it is full, a quarter of it becomes a chunk, which is
+/// written while the next events are read.
+const WAITING: usize = 40 << 20;
 /// Memory that an event takes beside its text, about.
-const EVENT_BYTES: usize = 256;
+const EVENT_BYTES: usize = 512;
+/// Memory that an object takes beside its events, about.
+const OBJECT_BYTES: usize = 512;
 
 /// An event, and the line that it came from.
 #[derive(Debug)]
@@ -37,29 +41,34 @@ pub(super) struct Batch {
     /// The sequence of the first event.
     pub(super) first: u64,
     pub(super) events: Vec<Numbered>,
+    /// Bytes of their lines.
     bytes: usize,
 }
 
-/// The events of one object in a chunk.
+/// Events of one object, in order.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) object: ObjectId,
-    pub(super) batches: Vec<Batch>,
+    pub(super) batches: VecDeque<Batch>,
+    /// Memory that it takes, about.
+    memory: usize,
 }
 
-/// A part of the input.
+/// A part of the input, to be written before the next one.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
-    pub(super) events: u64,
     pub(super) works: Vec<Work>,
     /// Present in the last chunk: whether the input was read to its end.
     pub(crate) end: Option<Result<()>>,
 }
 
-/// Why a chunk ends.
-enum Filled {
-    Full,
-    Ended,
+/// Events that were read and are not in a chunk yet.
+#[derive(Debug, Default)]
+struct Waiting {
+    works: Vec<Work>,
+    /// Where an object is in `works`.
+    places: HashMap<ObjectId, usize>,
+    memory: usize,
 }
 
 /// The events of an input.
@@ -70,6 +79,7 @@ pub(crate) struct Events {
     interrupt: Interrupt,
     /// Absent where the input was checked before.
     check: Option<Check>,
+    waiting: Waiting,
 }
 
 impl Events {
@@ -88,6 +98,7 @@ impl Events {
             reading,
             interrupt,
             check: Some(Check::default()),
+            waiting: Waiting::default(),
         })
     }
 
@@ -99,52 +110,42 @@ impl Events {
         }
     }
 
-    /// Reads the next chunk. An error ends the chunk; the events before it are valid.
+    /// Reads the next chunk. An error ends the input; the events before it are valid.
     pub(crate) async fn chunk(&mut self) -> Chunk {
-        let mut chunk = Chunk::default();
         let stop = self.interrupt.token().clone();
         let filled = tokio::select! {
             biased;
             () = stop.cancelled() => Err(stopped()),
-            filled = self.fill(&mut chunk) => filled,
-        };
-        chunk.end = match filled {
-            Ok(Filled::Full) => None,
-            Ok(Filled::Ended) => Some(Ok(())),
-            Err(error) => Some(Err(error)),
+            filled = self.fill() => filled,
         };
         self.input.tell();
-        chunk
+        let end = match filled {
+            Ok(true) => None,
+            Ok(false) => Some(Ok(())),
+            Err(error) => Some(Err(error)),
+        };
+        let works = if end.is_none() {
+            self.waiting.take(WAITING / 4)
+        } else {
+            self.waiting.take(usize::MAX)
+        };
+        Chunk { works, end }
     }
 
-    async fn fill(&mut self, chunk: &mut Chunk) -> Result<Filled> {
-        let mut places = HashMap::new();
-        let mut bytes = 0;
-        while bytes < CHUNK_BYTES {
+    /// Reads until no more events may wait, or to the end of the input: then it returns `false`.
+    async fn fill(&mut self) -> Result<bool> {
+        while self.waiting.memory < WAITING {
             let Some(line) = self.input.next().await? else {
-                return Ok(Filled::Ended);
+                return Ok(false);
             };
             let at = |error: Error| AtLine::new(line.number, error).into_error();
             let incoming = self.reading.read(line.text.as_bytes()).map_err(at)?;
             if let Some(check) = &mut self.check {
                 check.note(line.number, &incoming)?;
             }
-            bytes += line.text.len() + EVENT_BYTES;
-            let numbered = Numbered {
-                line: line.number,
-                event: incoming.event,
-            };
-            let work = match places.get(&incoming.object) {
-                Some(place) => &mut chunk.works[*place],
-                None => {
-                    places.insert(incoming.object.clone(), chunk.works.len());
-                    chunk.works.push_mut(Work::new(incoming.object))
-                }
-            };
-            work.add(incoming.sequence, numbered, line.text.len());
-            chunk.events += 1;
+            self.waiting.add(line.number, line.text.len(), incoming);
         }
-        Ok(Filled::Full)
+        Ok(true)
     }
 
     /// Reads and checks the rest of the input behind a chunk, which becomes the last one.
@@ -184,16 +185,63 @@ impl Events {
     }
 }
 
+impl Chunk {
+    /// Counts the events.
+    pub(super) fn events(&self) -> u64 {
+        let batches = self.works.iter().flat_map(|work| &work.batches);
+        batches.map(|batch| batch.events.len() as u64).sum()
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, line: u64, bytes: usize, incoming: Incoming) {
+        let place = match self.places.get(&incoming.object) {
+            Some(place) => *place,
+            None => {
+                let place = self.works.len();
+                self.places.insert(incoming.object.clone(), place);
+                self.works.push(Work::new(incoming.object));
+                self.memory += OBJECT_BYTES;
+                place
+            }
+        };
+        let event = incoming.event;
+        self.works[place].add(incoming.sequence, Numbered { line, event }, bytes);
+        self.memory += bytes + EVENT_BYTES;
+    }
+
+    /// Takes events that take so much memory, of the objects with the most first: so that few and
+    /// large batches are written, also where the events of many objects alternate.
+    fn take(&mut self, memory: usize) -> Vec<Work> {
+        let Self { mut works, .. } = std::mem::take(self);
+        works.sort_by_key(|work| Reverse(work.memory));
+        let (mut taken, mut chunk) = (0, Vec::new());
+        for work in works {
+            let (now, later) = work.split(memory.saturating_sub(taken));
+            taken += now.as_ref().map_or(0, |work| work.memory);
+            chunk.extend(now);
+            if let Some(work) = later {
+                self.places.insert(work.object.clone(), self.works.len());
+                self.memory += work.memory;
+                self.works.push(work);
+            }
+        }
+        chunk
+    }
+}
+
 impl Work {
     fn new(object: ObjectId) -> Self {
         Self {
             object,
-            batches: Vec::new(),
+            batches: VecDeque::new(),
+            memory: OBJECT_BYTES,
         }
     }
 
     fn add(&mut self, sequence: u64, numbered: Numbered, bytes: usize) {
-        if let Some(batch) = self.batches.last_mut()
+        self.memory += bytes + EVENT_BYTES;
+        if let Some(batch) = self.batches.back_mut()
             && batch.next() == Some(sequence)
             && batch.events.len() < BATCH_EVENTS
             && batch.bytes + bytes <= BATCH_BYTES
@@ -202,11 +250,26 @@ impl Work {
             batch.bytes += bytes;
             return;
         }
-        self.batches.push(Batch {
+        self.batches.push_back(Batch {
             first: sequence,
             events: vec![numbered],
             bytes,
         });
+    }
+
+    /// Splits off the first batches, until they take this much memory.
+    fn split(mut self, memory: usize) -> (Option<Self>, Option<Self>) {
+        let mut first = Self::new(self.object.clone());
+        while first.memory < memory
+            && let Some(batch) = self.batches.pop_front()
+        {
+            let moved = batch.bytes + batch.events.len() * EVENT_BYTES;
+            first.memory += moved;
+            self.memory -= moved;
+            first.batches.push_back(batch);
+        }
+        let some = |work: Self| Some(work).filter(|work| !work.batches.is_empty());
+        (some(first), some(self))
     }
 }
 
@@ -214,5 +277,76 @@ impl Batch {
     /// The sequence behind the last event.
     fn next(&self) -> Option<u64> {
         self.first.checked_add(self.events.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use esm_core::id::{EventId, EventType};
+
+    fn add(waiting: &mut Waiting, object: &str, sequence: u64, bytes: usize) -> Result<()> {
+        let incoming = Incoming {
+            object: object.parse()?,
+            sequence,
+            event: Event::new(EventId::new("1")?, EventType::new("T")?, "{}"),
+        };
+        waiting.add(sequence + 1, bytes, incoming);
+        Ok(())
+    }
+
+    fn shape(works: &[Work]) -> Vec<(String, Vec<(u64, usize)>)> {
+        let batches = |work: &Work| {
+            let batches = work.batches.iter();
+            batches
+                .map(|batch| (batch.first, batch.events.len()))
+                .collect()
+        };
+        works
+            .iter()
+            .map(|work| (work.object.to_string(), batches(work)))
+            .collect()
+    }
+
+    #[test]
+    fn the_objects_with_the_most_events_are_taken_first_and_none_is_left() -> Result<()> {
+        let mut waiting = Waiting::default();
+        for (object, events) in [("o/a", 1), ("o/b", 1_200), ("o/c", 2)] {
+            for sequence in 0..events {
+                add(&mut waiting, object, sequence, 100)?;
+            }
+        }
+        let taken = waiting.take(500 * (100 + EVENT_BYTES) + 2 * OBJECT_BYTES);
+        assert_eq!(
+            shape(&taken),
+            [("o/b".to_owned(), vec![(0, 500), (500, 500)])]
+        );
+        add(&mut waiting, "o/b", 1_200, 100)?;
+        add(&mut waiting, "o/a", 1, 100)?;
+        add(&mut waiting, "o/a", 5, 100)?;
+        let rest = [
+            ("o/b".to_owned(), vec![(1_000, 201)]),
+            ("o/a".to_owned(), vec![(0, 2), (5, 1)]),
+            ("o/c".to_owned(), vec![(0, 2)]),
+        ];
+        assert_eq!(shape(&waiting.take(usize::MAX)), rest);
+        assert_eq!(waiting.memory, 0);
+        assert!(waiting.works.is_empty() && waiting.places.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_batch_ends_before_its_lines_are_too_long() -> Result<()> {
+        let mut waiting = Waiting::default();
+        for sequence in 0..5 {
+            add(&mut waiting, "o/a", sequence, BATCH_BYTES / 2)?;
+        }
+        add(&mut waiting, "o/a", 5, 3 * BATCH_BYTES)?;
+        let batches = vec![(0, 2), (2, 2), (4, 1), (5, 1)];
+        assert_eq!(
+            shape(&waiting.take(usize::MAX)),
+            [("o/a".to_owned(), batches)]
+        );
+        Ok(())
     }
 }

@@ -1,14 +1,14 @@
 //! Imports events of many objects in bounded memory; may be repeated at any time.
 //!
 //! - `line` decodes a line: an event, its object and its sequence;
-//! - `events` reads the input in chunks that fit into memory, grouped by object;
+//! - `events` reads the input into chunks that fit into memory, grouped by object;
 //! - `check` finds gaps, duplicates and ids that are not unique, over the whole input;
 //! - `sorter` sorts what `check` collects, in temporary files where it is much;
 //! - `target` is an object as the store has it, also after it was migrated;
 //! - `write` compares an object's events with the stored ones and appends the rest;
 //! - `writer` writes the objects of a chunk concurrently while the next chunk is read.
 //!
-//! A file is checked before anything is written. One that fits into a chunk is decoded once; a
+//! A file is checked before anything is written. One that fits into memory is decoded once; a
 //! longer one is decoded again while it is written.
 
 mod check;

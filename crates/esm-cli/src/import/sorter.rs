@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 
 /// Bytes of records in memory before they are moved to a temporary file.
-const MEMORY: usize = 8 << 20;
+const MEMORY: usize = 4 << 20;
 /// Sorted files of one level that are merged into one of the next level.
 const FAN_IN: usize = 16;
 

@@ -103,7 +103,7 @@ impl Writer {
 
     async fn write_all(&mut self, mut chunk: Chunk, events: &mut Events) -> Result<()> {
         loop {
-            self.tally.events += chunk.events;
+            self.tally.events += chunk.events();
             if let Some(end) = chunk.end {
                 self.write(chunk.works).await?;
                 return end;

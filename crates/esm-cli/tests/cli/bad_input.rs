@@ -87,14 +87,14 @@ fn another_event_in_the_place_of_a_stored_one() {
 #[test]
 fn from_standard_input_what_came_before_stays_and_it_is_said() {
     let esm = Esm::new();
-    let input = format!("{}not an event\n", orders::large(3_000));
+    let input = format!("{}not an event\n", orders::large(5_000));
     let ran = esm.run_with(&input, &["import"]);
-    ran.failed(2, &["line 3001", "what was imported stays"]);
-    ran.printed("imported").printed("3,000");
+    ran.failed(2, &["line 5001", "what was imported stays"]);
+    ran.printed("imported").printed("5,000");
     let error = esm.run_with(&input, &["import", "-o", "json"]).json_error();
     assert_eq!(error["kind"], "invalid");
-    esm.import(&orders::large(3_001));
-    assert_eq!(esm.export(), orders::large(3_001));
+    esm.import(&orders::large(5_001));
+    assert_eq!(esm.export(), orders::large(5_001));
 }
 
 #[test]
@@ -122,10 +122,10 @@ fn an_id_that_is_not_unique_in_its_object() {
 
     // from a long standard input it is found once all was read
     let esm = Esm::new();
-    let last = orders::line("00000", 3_000).replace("order/00000/3000", "order/00000/7");
-    let input = format!("{}{last}\n", orders::large(3_000));
+    let last = orders::line("00000", 5_000).replace("order/00000/5000", "order/00000/7");
+    let input = format!("{}{last}\n", orders::large(5_000));
     let ran = esm.run_with(&input, &["import"]);
-    ran.failed(2, &["line 3001", "duplicate id", "line 8 has it"]);
+    ran.failed(2, &["line 5001", "duplicate id", "line 8 has it"]);
 }
 
 #[test]

@@ -87,18 +87,18 @@ fn a_long_stream_becomes_few_cells() {
 #[test]
 fn a_file_of_many_chunks_is_imported_whole_and_again() {
     let esm = Esm::new();
-    let lines = orders::large(4_500) + &orders::line("00001", 0) + "\n";
+    let lines = orders::large(9_000) + &orders::line("00001", 0) + "\n";
     let file = esm.file("orders", &lines);
     esm.run(&["import", &file])
         .succeeded()
-        .printed("imported 4,501 events of 2 objects");
+        .printed("imported 9,001 events of 2 objects");
     assert_eq!(esm.export(), lines);
     esm.run(&["import", &file, "--dry-run"])
         .succeeded()
-        .printed("valid: 4,501 events of 2 objects");
+        .printed("valid: 9,001 events of 2 objects");
     let ran = esm.run_with(&lines, &["import", "-o", "json"]);
     let expected = json!({
-        "complete": true, "events": 4_501, "objects": 2, "imported": 0, "present": 4_501,
+        "complete": true, "events": 9_001, "objects": 2, "imported": 0, "present": 9_001,
     });
     assert_eq!(ran.succeeded().json(), expected);
 }

@@ -12,10 +12,10 @@ fn half_imported(esm: &Esm) -> Child {
     let mut child = esm.start(&["import", "-"]);
     let stdin = child.stdin.as_mut().expect("a pipe");
     stdin
-        .write_all(orders::large(3_000).as_bytes())
+        .write_all(orders::large(5_000).as_bytes())
         .and_then(|()| stdin.flush())
         .expect("esm reads");
-    // the first 2,000 are written while it waits for more
+    // the first are written while it waits for more
     while cells(esm) < 2 {
         esm::is_at_work(&mut child);
         std::thread::yield_now();
@@ -39,12 +39,12 @@ fn an_import_that_was_killed_is_run_again() {
     child.kill().unwrap();
     child.wait().unwrap();
 
-    let lines = orders::large(3_200);
+    let lines = orders::large(5_200);
     let file = esm.file("all", &lines);
     let again = esm.run(&["import", &file, "-o", "json"]).succeeded().json();
     let number = |field: &str| again[field].as_u64().expect("a number");
     assert!(number("present") >= 2, "{again}");
-    assert_eq!(number("present") + number("imported"), 3_200, "{again}");
+    assert_eq!(number("present") + number("imported"), 5_200, "{again}");
     assert_eq!(esm.export(), lines);
 }
 
@@ -66,11 +66,11 @@ fn an_interrupt_stops_at_a_safe_point_and_says_how_to_go_on() {
             "run the same command again to continue",
         ],
     );
-    ran.printed("imported\t").printed("events read\t3,000");
+    ran.printed("imported\t").printed("events read\t5,000");
     assert!(!ran.stdout.contains("imported\t0"), "{}", ran.stdout);
 
-    esm.import(&orders::large(3_000));
-    assert_eq!(esm.export(), orders::large(3_000));
+    esm.import(&orders::large(5_000));
+    assert_eq!(esm.export(), orders::large(5_000));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) fn sorted(orders: usize, events: usize) -> String {
     lines
 }
 
-/// Lines of one order, of more than 8 KiB each: 2,000 of them are imported before the rest is read.
+/// Lines of one order, of more than 8 KiB each: about 4,000 of them are read before the first are written.
 pub(crate) fn large(events: usize) -> String {
     let text = format!("{}\",", "x".repeat(8 << 10));
     sorted(1, events).replace("1.10\",", &text)
