@@ -205,7 +205,9 @@ fn a_full_disk_is_reported_and_what_was_written_stays() {
         assert_eq!(read(&format!("{command}.code")).trim(), "8", "{command}");
         let error = read(&format!("{command}.err"));
         assert!(
-            error.contains("no space left") && error.contains("hint: ") && error.contains(said),
+            error.contains("no space or no inodes left")
+                && error.contains("hint: ")
+                && error.contains(said),
             "{command}: {error}"
         );
     }
