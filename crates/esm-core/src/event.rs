@@ -1,5 +1,7 @@
 //! Events, their schemas and metadata, and the places between them.
 
+mod rfc3339;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::id::{EventId, EventType, StreamId};
+
+pub use rfc3339::is_rfc3339;
 
 /// Version of the schema of a payload. Not a position: see [`Revision`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use esm_core::event::{Event, Metadata, MetadataValue, SchemaVersion};
+use esm_core::event::{Event, Metadata, MetadataValue, SchemaVersion, is_rfc3339};
 use esm_core::id::{EventId, EventType};
 use esm_core::transform::TransformContext;
 use jaq_json::{Map, Val};
@@ -261,51 +261,5 @@ fn metadata_value(value: &Val) -> Result<MetadataValue, String> {
             "is {} instead of a string, an integer or a boolean",
             kind(other)
         )),
-    }
-}
-
-fn is_rfc3339(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let Some((start, rest)) = bytes.split_at_checked(19) else {
-        return false;
-    };
-    let shape = b"0000-00-00T00:00:00".iter().zip(start);
-    let shaped = shape.into_iter().all(|(shape, byte)| match shape {
-        b'0' => byte.is_ascii_digit(),
-        b'T' => matches!(byte, b'T' | b't'),
-        shape => shape == byte,
-    });
-    let zoned = matches!(
-        rest,
-        [.., b'Z' | b'z'] | [.., b'+' | b'-', _, _, b':', _, _]
-    );
-    shaped && zoned && text.parse::<jiff::Timestamp>().is_ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_those_of_rfc_3339() {
-        for text in [
-            "2024-02-29T10:00:00Z",
-            "2024-01-31t10:00:00.123456789+02:00",
-            "0001-01-01T00:00:00-00:30",
-        ] {
-            assert!(is_rfc3339(text), "{text}");
-        }
-        for text in [
-            "",
-            "yesterday",
-            "2024-01-31",
-            "2024-01-31T10:00:00",
-            "2023-02-29T10:00:00Z",
-            "2024-01-31 10:00:00Z",
-            "2024-01-31T10:00:00+0200",
-            "2024-01-31T10:00:00+02:00[Europe/Berlin]",
-        ] {
-            assert!(!is_rfc3339(text), "{text}");
-        }
     }
 }
