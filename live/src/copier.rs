@@ -41,13 +41,12 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (from, to) = (entry.path(), to.join(entry.file_name()));
-        match entry.file_type()?.is_dir() {
-            true => copy(&from, &to)?,
-            false => {
-                let mut file = fs::File::create_new(&to)?;
-                file.write_all(&fs::read(&from)?)?;
-                file.sync_all()?;
-            }
+        if entry.file_type()?.is_dir() {
+            copy(&from, &to)?
+        } else {
+            let mut file = fs::File::create_new(&to)?;
+            file.write_all(&fs::read(&from)?)?;
+            file.sync_all()?;
         }
     }
     Ok(())

@@ -51,9 +51,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let tree = copy_of(commit.trim())?;
     let survivors = judge(area, options, &tree)?;
     println!("mutants of {name} at {}:", commit.trim());
-    match survivors.is_empty() {
-        true => println!("none survived"),
-        false => bail!("these survived:\n  {}", survivors.join("\n  ")),
+    if survivors.is_empty() {
+        println!("none survived")
+    } else {
+        bail!("these survived:\n  {}", survivors.join("\n  "))
     }
     Ok(())
 }

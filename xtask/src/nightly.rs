@@ -33,9 +33,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .env("ESM_SWEEP", "full")
         .env("ESM_MODEL", "large")
         .env("PROPTEST_CASES", options.cases.to_string());
-    match options.arguments.is_empty() {
-        true => tests.args(["--workspace", "--all-features"]),
-        false => tests.args(&options.arguments),
+    if options.arguments.is_empty() {
+        tests.args(["--workspace", "--all-features"])
+    } else {
+        tests.args(&options.arguments)
     };
     command::run(&mut tests)
 }

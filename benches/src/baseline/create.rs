@@ -38,11 +38,10 @@ pub(crate) fn files(root: &Path) -> Result<BTreeSet<PathBuf>> {
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(directory)? {
             let path = entry?.path();
-            match path.is_dir() {
-                true => directories.push(path),
-                false => {
-                    found.insert(path.strip_prefix(root)?.to_owned());
-                }
+            if path.is_dir() {
+                directories.push(path)
+            } else {
+                found.insert(path.strip_prefix(root)?.to_owned());
             }
         }
     }

@@ -48,9 +48,10 @@ pub(crate) async fn recompress(files: Vec<PathBuf>, to: &Path, level: i32) -> Re
 fn unpacked(file: &[u8]) -> Result<Vec<u8>> {
     let end = file.iter().position(|byte| *byte == b'\n');
     let body = &file[end.map_or(0, |end| end + 1)..];
-    match body.starts_with(&MAGIC) {
-        true => Ok(zstd::decode_all(body)?),
-        false => Ok(body.to_vec()),
+    if body.starts_with(&MAGIC) {
+        Ok(zstd::decode_all(body)?)
+    } else {
+        Ok(body.to_vec())
     }
 }
 

@@ -116,17 +116,19 @@ impl<'a> Attributes<'a> {
 
     fn id(&self, original: &Event) -> Result<EventId, String> {
         let text = required("id", self.id)?;
-        match text == original.id.as_str() {
-            true => Ok(original.id.clone()),
-            false => EventId::new(text).map_err(|e| format!("`id` is wrong: {e}")),
+        if text == original.id.as_str() {
+            Ok(original.id.clone())
+        } else {
+            EventId::new(text).map_err(|e| format!("`id` is wrong: {e}"))
         }
     }
 
     fn event_type(&self, original: &Event) -> Result<EventType, String> {
         let text = required("type", self.event_type)?;
-        match text == original.event_type.as_str() {
-            true => Ok(original.event_type.clone()),
-            false => EventType::new(text).map_err(|e| format!("`type` is wrong: {e}")),
+        if text == original.event_type.as_str() {
+            Ok(original.event_type.clone())
+        } else {
+            EventType::new(text).map_err(|e| format!("`type` is wrong: {e}"))
         }
     }
 

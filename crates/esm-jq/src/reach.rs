@@ -68,9 +68,10 @@ impl<'s> Scope<'s> {
             }
             // Inside of it, its name means itself: nothing is known of that.
             scope.0.push((def.name, None));
-            let types = match def.args.is_empty() && !hides(&def.body) {
-                true => scope.identity(&def.body),
-                false => None,
+            let types = if def.args.is_empty() && !hides(&def.body) {
+                scope.identity(&def.body)
+            } else {
+                None
             };
             scope.0.pop();
             if def.args.is_empty() {

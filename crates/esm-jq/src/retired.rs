@@ -165,9 +165,10 @@ impl State {
         }
         let number = compared(left, right, "schemaversion").and_then(number)?;
         let version = self.version?;
-        let (left, right) = match is_key(left, "schemaversion") {
-            true => (version, number),
-            false => (number, version),
+        let (left, right) = if is_key(left, "schemaversion") {
+            (version, number)
+        } else {
+            (number, version)
         };
         Some(match cmp {
             Cmp::Eq => left == right,

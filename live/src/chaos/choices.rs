@@ -115,10 +115,7 @@ impl Moment {
             _ => Sign::Closed(1 + dice.below(u64::from(size.objects))),
         };
         // right at the sign is where it hurts
-        let appends = match dice.one_in(2) {
-            true => 0,
-            false => dice.magnitude(6),
-        };
+        let appends = if dice.one_in(2) { 0 } else { dice.magnitude(6) };
         Self { sign, appends }
     }
 }

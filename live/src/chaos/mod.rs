@@ -39,9 +39,10 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&options.directory)
         .with_context(|| format!("cannot create {}", options.directory.display()))?;
-    let azurite = match options.azurite {
-        true => containers::azurite().await,
-        false => None,
+    let azurite = if options.azurite {
+        containers::azurite().await
+    } else {
+        None
     };
     if options.azurite && azurite.is_none() {
         // what is missing was told

@@ -33,9 +33,10 @@ impl Lease {
     fn options(self, of_azure: bool) -> Vec<&'static str> {
         let mut options = vec!["--lock-timeout", "2m"];
         if self == Self::Short {
-            let (lease, heartbeat) = match of_azure {
-                true => ("15s", "3s"),
-                false => ("2s", "500ms"),
+            let (lease, heartbeat) = if of_azure {
+                ("15s", "3s")
+            } else {
+                ("2s", "500ms")
             };
             options.extend(["--lock-lease", lease, "--lock-heartbeat", heartbeat]);
         }

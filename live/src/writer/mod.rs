@@ -79,9 +79,10 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             Err(TryRecvError::Disconnected) => return Ok(()),
             Err(TryRecvError::Empty) => {}
         }
-        let at = match own.is_empty() || dice.one_in(FOREIGN) {
-            true => dice.below(objects.len() as u64) as u32,
-            false => dice.pick(&own),
+        let at = if own.is_empty() || dice.one_in(FOREIGN) {
+            dice.below(objects.len() as u64) as u32
+        } else {
+            dice.pick(&own)
         };
         let object = &objects[at as usize];
         if dice.one_in(LOADING) {

@@ -45,9 +45,10 @@ impl Part {
             client = client.with_phases(PhaseOptions::default().poll(POLL));
         }
         // what this application's code does not know any more, or not yet, after a migration or a rollback
-        Ok(client.with_transformer(match self.stays_old {
-            true => transformation::up()?,
-            false => transformation::down()?,
+        Ok(client.with_transformer(if self.stays_old {
+            transformation::up()?
+        } else {
+            transformation::down()?
         }))
     }
 }

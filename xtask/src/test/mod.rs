@@ -42,9 +42,10 @@ fn tests(options: &Options, not_tested: &NotTested) -> Result<()> {
         cargo
     };
     let nextest = command::answers("cargo-nextest", &["nextest", "--version"]);
-    let mut tests = match nextest {
-        true => runner(&["nextest", "run"]),
-        false => runner(&["test"]),
+    let mut tests = if nextest {
+        runner(&["nextest", "run"])
+    } else {
+        runner(&["test"])
     };
     if nextest && project::in_ci() {
         tests.args(["--profile", profile()]);

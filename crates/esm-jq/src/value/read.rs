@@ -33,9 +33,10 @@ pub(crate) fn read(bytes: &Bytes) -> Result<Val, Fault> {
     reader.space();
     let value = reader.value(0)?;
     reader.space();
-    match reader.at == bytes.len() {
-        true => Ok(value),
-        false => Err(reader.fault()),
+    if reader.at == bytes.len() {
+        Ok(value)
+    } else {
+        Err(reader.fault())
     }
 }
 
@@ -67,9 +68,10 @@ impl Reader<'_> {
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), Fault> {
-        match self.eat(byte) {
-            true => Ok(()),
-            false => Err(self.fault()),
+        if self.eat(byte) {
+            Ok(())
+        } else {
+            Err(self.fault())
         }
     }
 
@@ -275,9 +277,10 @@ impl Reader<'_> {
 }
 
 fn deeper(depth: usize) -> Result<usize, Fault> {
-    match depth < MAX_DEPTH {
-        true => Ok(depth + 1),
-        false => Err(Fault::TooDeep),
+    if depth < MAX_DEPTH {
+        Ok(depth + 1)
+    } else {
+        Err(Fault::TooDeep)
     }
 }
 

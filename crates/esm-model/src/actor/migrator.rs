@@ -107,9 +107,10 @@ impl Protocol {
             .names
             .journal(read)
             .is_some_and(|state| state.epoch.0 == u64::from(run.epoch) && state.outcome.is_none());
-        match in_charge {
-            true => self.put_record(run, read, run.epoch, entry),
-            false => Step::End,
+        if in_charge {
+            self.put_record(run, read, run.epoch, entry)
+        } else {
+            Step::End
         }
     }
 
@@ -198,9 +199,10 @@ impl Protocol {
         let own = |(_, close): &&(Slot, Close)| close.migration == run.migration;
         if let Some((source, close)) = world.document.terminated.iter().find(own) {
             (run.source, run.target) = (*source, close.target);
-            return match run.undo {
-                true => self.record(world, run, Entry::RollBackRefused),
-                false => Step::FollowClose,
+            return if run.undo {
+                self.record(world, run, Entry::RollBackRefused)
+            } else {
+                Step::FollowClose
             };
         }
         let source = world.document.active;

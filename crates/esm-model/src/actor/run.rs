@@ -20,9 +20,10 @@ impl Protocol {
             Step::LookAtTarget => Step::LookAtSource(look_at_target(world, run)),
             Step::LookAtSource(target) => {
                 let source = self.look_at_source(world, run);
-                match self.looks_at_source_first() && !run.undo {
-                    true => Step::LookAtTargetLast(source),
-                    false => self.decide(world, run, Sight { target, source }),
+                if self.looks_at_source_first() && !run.undo {
+                    Step::LookAtTargetLast(source)
+                } else {
+                    self.decide(world, run, Sight { target, source })
                 }
             }
             Step::LookAtTargetLast(source) => {
@@ -37,9 +38,10 @@ impl Protocol {
 
     /// `Attempt::look`, from its beginning. R1: the target before the source.
     pub(crate) fn look(&self, run: &Run) -> Step {
-        match run.undo || self.looks_at_source_first() {
-            true => Step::LookAtSource(TargetSight::default()),
-            false => Step::LookAtTarget,
+        if run.undo || self.looks_at_source_first() {
+            Step::LookAtSource(TargetSight::default())
+        } else {
+            Step::LookAtTarget
         }
     }
 
@@ -66,9 +68,10 @@ impl Protocol {
         world: &'w World,
         stream: Slot,
     ) -> impl Iterator<Item = &'w Cell> {
-        let unseen = match self.is(Twin::FencesBehindDataUnseen) {
-            true => usize::from(world.stream(stream).next_seq()).saturating_sub(1),
-            false => 0,
+        let unseen = if self.is(Twin::FencesBehindDataUnseen) {
+            usize::from(world.stream(stream).next_seq()).saturating_sub(1)
+        } else {
+            0
         };
         let is_control = |cell: &&Cell| matches!(cell, Cell::Fence { .. } | Cell::Close(_));
         world.stream(stream).cells().skip(unseen).filter(is_control)
@@ -154,18 +157,20 @@ impl Protocol {
             return self.differs(world, run);
         };
         let expected = images.concat();
-        let equal = match self.is(Twin::TargetFirstCountCheck) {
-            true => world.stream(run.target).events().count() == expected.len(),
-            false => holds_exactly(world, run.target, &expected, to),
+        let equal = if self.is(Twin::TargetFirstCountCheck) {
+            world.stream(run.target).events().count() == expected.len()
+        } else {
+            holds_exactly(world, run.target, &expected, to)
         };
         if !equal {
             return self.differs(world, run);
         }
         let before = run.compared.replace((to, expected.len() as u8));
         let is_short = to - before.map_or(0, |(compared, _)| compared) <= FINAL_ROUND;
-        match is_short && before != run.compared {
-            true => self.decide(world, run, sight),
-            false => self.look(run),
+        if is_short && before != run.compared {
+            self.decide(world, run, sight)
+        } else {
+            self.look(run)
         }
     }
 
@@ -237,12 +242,11 @@ impl Protocol {
         if target.next_seq == 0 {
             return put_copied(run, sight.clone(), backup(count), count);
         }
-        match target.events == count && target.cursor == Some(count) {
-            true => {
-                let close = close(run, sight, count, false);
-                self.close(world, run, sight.clone(), close)
-            }
-            false => self.look(run),
+        if target.events == count && target.cursor == Some(count) {
+            let close = close(run, sight, count, false);
+            self.close(world, run, sight.clone(), close)
+        } else {
+            self.look(run)
         }
     }
 }

@@ -14,9 +14,10 @@ impl Protocol {
     /// the journal first.
     pub(super) fn look_whether_begun(&self, world: &World, run: &Run) -> Step {
         let begun = world.stream(run.target).next_seq() > 0;
-        match begun || run.attempt == 0 {
-            true => Step::LookAtSource(TargetSight::default()),
-            false => self.record(world, run, Entry::RolledBack),
+        if begun || run.attempt == 0 {
+            Step::LookAtSource(TargetSight::default())
+        } else {
+            self.record(world, run, Entry::RolledBack)
         }
     }
 

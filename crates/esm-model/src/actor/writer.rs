@@ -101,13 +101,14 @@ impl Protocol {
             events: sending.revision + 1,
             knows: world.spec.changes,
         });
-        match self.scope.mirror {
-            true => WriterStep::MayMirror {
+        if self.scope.mirror {
+            WriterStep::MayMirror {
                 stream: sending.stream,
                 revision: sending.revision,
                 root: sending.root,
-            },
-            false => WriterStep::Idle,
+            }
+        } else {
+            WriterStep::Idle
         }
     }
 
@@ -160,9 +161,10 @@ impl Protocol {
         let copy = world.stream(target);
         let is_target_of = |origin: &Origin| origin.source == *stream;
         copy.origin().filter(is_target_of)?;
-        let complete = match self.is(Twin::MirrorAtBareRevision) {
-            true => copy.cursor().map(|_| copy.next_revision()),
-            false => copy.cursor(),
+        let complete = if self.is(Twin::MirrorAtBareRevision) {
+            copy.cursor().map(|_| copy.next_revision())
+        } else {
+            copy.cursor()
         };
         (complete == Some(*revision)).then(|| self.copy_of(world, *root, target, revision + 1))
     }

@@ -9,13 +9,13 @@
 //!
 //! [`Context`] holds all four and implements the cutover's supervisor.
 
-mod context;
 mod cutover;
 mod guard;
 mod live;
 mod services;
+mod shared;
 
-pub(crate) use context::Context;
 pub(crate) use guard::{Guard, Stop};
 pub(crate) use live::Live;
 pub(crate) use services::Services;
+pub(crate) use shared::Context;

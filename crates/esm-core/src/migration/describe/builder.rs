@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
 use crate::migration::describe::options::{BookClosingOptions, RunOptions};
 use crate::migration::describe::run_methods::run_methods;
-use crate::migration::plan::plan::{MigrationPlan, PlanDepth};
+use crate::migration::plan::migration_plan::{MigrationPlan, PlanDepth};
 use crate::migration::plan::planner::Planner;
 use crate::migration::report::result::MigrationResult;
 use crate::migration::service::MigrationService;

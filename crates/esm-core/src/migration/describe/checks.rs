@@ -6,7 +6,7 @@ use crate::cutover::schemas::missing_policy;
 use crate::error::{Error, Result};
 use crate::id::{StreamId, StreamName};
 use crate::migration::describe::builder::MigrationBuilder;
-use crate::migration::plan::plan::PlanDepth;
+use crate::migration::plan::migration_plan::PlanDepth;
 use crate::migration::plan::planner::Planner;
 use crate::object::{ChainEnd, Documents, ObjectDocument};
 use crate::protocol::planned::{MigrationStrategy, PlannedMigration, Scope};

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{ObjectId, StreamRef};
 use crate::migration::describe::options::RunOptions;
-use crate::migration::plan::plan::{Estimates, MigrationPlan, PlanDepth, SchemaReport};
+use crate::migration::plan::migration_plan::{Estimates, MigrationPlan, PlanDepth, SchemaReport};
 use crate::migration::plan::way_back::WayBackFindings;
 use crate::migration::run::triage::is_up_to_date;
 use crate::migration::service::MigrationService;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::cutover::source::cells::CheckedPage;
 use crate::event::{Event, Revision, Schema};
 use crate::id::ObjectId;
-use crate::migration::plan::plan::SchemaFindings;
+use crate::migration::plan::migration_plan::SchemaFindings;
 use crate::migration::plan::way_back::WayBackFindings;
 use crate::transform::{Fate, Ledger, Mapper};
 

@@ -1,6 +1,6 @@
 //! The assumptions and risks that a plan lists.
 
-use crate::migration::plan::plan::MigrationPlan;
+use crate::migration::plan::migration_plan::MigrationPlan;
 use crate::migration::plan::planner::Planner;
 use crate::store::OnRetired;
 
