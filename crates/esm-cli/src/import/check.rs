@@ -10,8 +10,8 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::line::{AtLine, Incoming};
 use super::sorter::Sorter;
+use super::tally::Tally;
 use super::target::State;
-use super::writer::Tally;
 use crate::exit;
 use crate::interrupt::Interrupt;
 

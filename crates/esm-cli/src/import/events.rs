@@ -11,7 +11,7 @@ use esm_core::{Error, Result};
 use super::check::{Check, Checked};
 use super::line::{AtLine, Incoming, Reading};
 use super::stopped;
-use super::writer::Tally;
+use super::tally::Tally;
 use crate::input::{Input, Place};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;

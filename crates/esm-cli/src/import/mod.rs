@@ -4,6 +4,7 @@
 //! - `events` reads the input into chunks that fit into memory, grouped by object;
 //! - `check` finds gaps, duplicates and ids that are not unique, over the whole input;
 //! - `sorter` sorts what `check` collects, in temporary files where it is much;
+//! - `tally` counts what was done;
 //! - `target` is an object as the store has it, also after it was migrated;
 //! - `write` compares an object's events with the stored ones and appends the rest;
 //! - `writer` writes the objects of a chunk concurrently while the next chunk is read.
@@ -15,13 +16,15 @@ mod check;
 mod events;
 mod line;
 mod sorter;
+mod tally;
 mod target;
 mod write;
 mod writer;
 
 pub(crate) use events::Events;
 pub(crate) use line::Reading;
-pub(crate) use writer::{Tally, Writer};
+pub(crate) use tally::Tally;
+pub(crate) use writer::Writer;
 
 use esm_core::{Error, ErrorKind};
 

@@ -7,13 +7,13 @@ use esm_core::router::ObjectClient;
 use esm_core::store::PageLimit;
 use esm_core::{Error, Result};
 use lru::LruCache;
-use serde::Serialize;
 use tokio::task::{JoinError, JoinSet};
 
 use super::check::Checked;
 use super::events::{Chunk, Events, Work};
 use super::line::AtLine;
 use super::stopped;
+use super::tally::Tally;
 use super::target::End;
 use super::write::{Written, write};
 use crate::interrupt::Interrupt;
@@ -28,19 +28,6 @@ const PAGE: PageLimit = PageLimit {
     cells: 8,
     bytes: 1 << 20,
 };
-
-/// What an import did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Tally {
-    /// Events read.
-    pub(crate) events: u64,
-    /// Objects of these events.
-    pub(crate) objects: u64,
-    /// Events written.
-    pub(crate) imported: u64,
-    /// Events that the store had already, equal to those read.
-    pub(crate) present: u64,
-}
 
 /// Writes an input to a store.
 #[derive(Debug)]
