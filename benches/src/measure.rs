@@ -1,4 +1,4 @@
-//! Durations of several runs, and what is told of them.
+//! Durations of several runs, and the figures that are printed of them.
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -27,7 +27,7 @@ impl Report {
         );
     }
 
-    /// Requests, divided by what they are told for, and the writes that the protocol allows.
+    /// Requests, divided by the number that they are reported for, and the writes that the protocol allows.
     pub(crate) fn requests(&mut self, label: &str, counts: &[Count], per: f64, budget: &str) {
         let sum = |wanted: &dyn Fn(&Count) -> bool| {
             let counts = counts.iter().filter(|count| wanted(count));

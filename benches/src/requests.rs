@@ -1,4 +1,4 @@
-//! Requests to the storage, against the protocol's budget. Counted, so one run tells all.
+//! Requests to the storage, against the protocol's budget. Counts do not vary, so one run is enough.
 
 use std::sync::Arc;
 

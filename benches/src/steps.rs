@@ -1,4 +1,4 @@
-//! How long the steps of a migration took, as its progress tells.
+//! How long the steps of a migration took, by its progress.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use esm_core::migration::{Progress, ProgressOptions, Step};
 
-/// When each step was first heard of.
+/// When each step was first reported.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Steps(Arc<Mutex<BTreeMap<Step, Duration>>>);
 

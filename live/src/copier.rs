@@ -31,7 +31,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let mut input = tokio::io::stdin();
     tokio::select! {
         copied = copying => copied?,
-        // the thread goes on until the process ends, which is now
+        // the thread runs until the process ends, which is now
         read = input.read_to_end(&mut nothing) => std::process::exit(i32::from(read.is_err())),
     }
 }

@@ -1,5 +1,6 @@
-//! Applications that go on writing while their streams move, as real processes on a local directory or
-//! an Azurite, with the real `esm` as the migrator; and a check of everything they were told.
+//! Applications that continue to write while their streams move, as real processes on a local
+//! directory or an Azurite, with the real `esm` as the migrator; and a check of every response that
+//! they received.
 //!
 //! Needs a Unix: migrators are frozen and woken by signals.
 
@@ -30,7 +31,7 @@ struct Arguments {
 /// What a process of this program is.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures what a migration costs those who write meanwhile, and checks what they were told
+    /// Measures what a migration costs concurrent writers, and checks every response they received
     Live(live::Options),
     /// Kills, freezes and doubles the migrator at random while applications write, round by round
     Chaos(chaos::Options),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The transformation makes the new schemas out of the old ones. What it changes, drops or splits
 /// is retired in the streams that it made, and refused there, unless the application has the
 /// transformation registered (R11). So a part of the applications gets the new code before the
-/// migration begins, and the others register the transformation and go on with the old one.
+/// migration begins, and the others register the transformation and keep the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Edition {
@@ -22,7 +22,7 @@ pub(crate) enum Edition {
 }
 
 impl Edition {
-    /// What it is called on command lines.
+    /// Its name on command lines.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Old => "old",

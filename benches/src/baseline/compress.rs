@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-/// Compresses chunks into one file, durably; answers its size.
+/// Compresses chunks into one file, durably; returns its size.
 pub(crate) fn compress_to_file(
     chunks: impl IntoIterator<Item = Vec<u8>>,
     file: &Path,

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const READ_AHEAD: usize = 4;
 
-/// Copies files, in order, into an empty directory; answers how many bytes they have uncompressed.
+/// Copies files, in order, into an empty directory; returns their uncompressed size in bytes.
 ///
 /// A file is a first line and a body, compressed with zstd or not; the body alone is compressed.
 pub(crate) async fn recompress(files: Vec<PathBuf>, to: &Path, level: i32) -> Result<u64> {

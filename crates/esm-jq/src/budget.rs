@@ -20,7 +20,7 @@ pub(crate) const STEP: &str = "__esm_step";
 pub(crate) const KEPT: &str = "__esm_kept";
 /// What each sum goes through.
 pub(crate) const SUM: &str = "__esm_sum";
-/// What stands for `*`.
+/// What replaces `*`.
 pub(crate) const TIMES: &str = "__esm_times";
 
 /// Sums of at most this size are not counted: most are small, and texts and arrays grow in place.
@@ -199,7 +199,7 @@ fn whole(times: &Num) -> u64 {
     }
 }
 
-/// `from`, `from + by`, … as long as `to` is not reached; for ever if `by` is 0.
+/// `from`, `from + by`, … as long as `to` is not reached; endless if `by` is 0.
 fn range<'a>(from: Val, to: Val, by: Val) -> impl Iterator<Item = Result<Val, Exn<'a, Val>>> {
     let direction = by.cmp(&Val::from(0_isize));
     let mut next = Some(Ok(from));

@@ -33,7 +33,7 @@ impl<'s> Fault<'s> {
     }
 }
 
-/// An `Invalid` error that shows each fault with its line, its column and the text it stands in.
+/// An `Invalid` error that shows each fault with its line, its column and the text of that line.
 pub(crate) fn error(name: &str, code: &str, faults: &[Fault<'_>]) -> Error {
     let shown: Vec<String> = faults
         .iter()
@@ -56,7 +56,7 @@ pub(crate) fn line(code: &str, found: &str) -> usize {
     Place::of(code, found).line
 }
 
-/// Where a part of a text stands.
+/// The place of a part in its text.
 #[derive(Debug, PartialEq, Eq)]
 struct Place<'s> {
     /// From 1.

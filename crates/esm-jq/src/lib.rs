@@ -26,8 +26,8 @@
 //! # }
 //! ```
 //!
-//! How to write such programs, what is absent and what happens to ids, bytes and numbers is told in
-//! `docs/transformations.md`.
+//! `docs/transformations.md` describes how to write such programs, what is absent, and what happens
+//! to ids, bytes and numbers.
 //!
 //! This crate knows no files, no network and no clock: the caller reads the program.
 

@@ -65,9 +65,9 @@ pub(crate) enum Failure {
 /// A compiled program.
 pub(crate) struct Program {
     filter: Filter<Engine>,
-    /// The types besides which it leaves every event as it is, if that can be told.
+    /// The types besides which it leaves every event as it is; `None` if they are unknown.
     pub(crate) types: Option<BTreeSet<String>>,
-    /// The types and schema versions that it certainly changes or drops, as far as can be told.
+    /// The types and schema versions that it certainly changes or drops, as far as its text shows.
     pub(crate) retired: BTreeSet<(String, u64)>,
 }
 

@@ -1,7 +1,7 @@
-//! Which types of events a program can change, told from its text.
+//! Which types of events a program can change, derived from its text.
 //!
 //! Most programs are a chain of `if .type == "…"`: they leave all other types as they are, and so
-//! need not be run on them. Only what is certain counts; where nothing can be told, every type is
+//! need not be run on them. Only what is certain counts; where nothing is certain, every type is
 //! handed to the program.
 
 use std::collections::BTreeSet;
@@ -110,7 +110,7 @@ fn is(condition: &Term<&str>, wanted: bool) -> Types {
     }
 }
 
-/// What [`is`] tells of `first | second | …`.
+/// [`is`] for `first | second | …`.
 fn is_pipe(stages: &[&Term<&str>], wanted: bool) -> Types {
     match stages {
         [condition] => is(condition, wanted),

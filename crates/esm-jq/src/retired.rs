@@ -1,4 +1,4 @@
-//! Which schemas a program certainly changes or drops, told from its text.
+//! Which schemas a program certainly changes or drops, derived from its text.
 //!
 //! The types and schema versions that a program tests for are tried one by one: of an event of that
 //! schema, and nothing else known of it, all outputs are followed that it may give. Where each has
@@ -41,7 +41,7 @@ pub(crate) fn schemas(program: &Term<&str>) -> BTreeSet<(String, u64)> {
             version: Some(*version),
         })
     });
-    // a type that no text has stands for all that are not tested for
+    // a type that no text has represents all that are not tested for
     let other = State {
         event_type: Some("\0".to_owned()),
         version: None,

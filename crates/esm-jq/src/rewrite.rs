@@ -1,5 +1,6 @@
 //! What is changed in a program's syntax tree before it is compiled: recursive functions ask the
-//! budget at each call, new arrays for each element, `+` and `*` for what they make, and `$__loc__` becomes the place it stands at.
+//! budget at each call, new arrays for each element, `+` and `*` for what they make, and `$__loc__`
+//! becomes its own place in the text.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
@@ -11,7 +12,7 @@ use crate::budget::{KEPT, STEP, SUM, TIMES};
 /// A variable that no program has.
 const ADDED: &str = "$__esm_added";
 
-/// Gives the line, in digits, that a part of the program stands in.
+/// Returns the line, in digits, that a part of the program begins in.
 type Line<'f, 's> = &'f dyn Fn(&'s str) -> &'s str;
 
 /// Rewrites a function of the prelude or the whole program.

@@ -50,7 +50,7 @@ const LARGE_STACK: usize = 256 << 20;
 /// # Limits
 /// [`MAX_OUTPUTS`](Self::MAX_OUTPUTS), [`MAX_STEPS`](Self::MAX_STEPS) and
 /// [`MAX_MADE`](Self::MAX_MADE) for each event, 128 levels of nesting in `data`, and 64 MiB for what
-/// is written of an output. What escapes these is told in `docs/transformations.md`.
+/// is written of an output. `docs/transformations.md` describes what escapes these.
 ///
 /// # Errors
 /// A [`TransformError`] has the program's name as its rule.
@@ -199,7 +199,7 @@ impl JqTransformer {
             Failure::Failed(what) => what,
             Failure::Stopped(Stop::Steps) => {
                 format!(
-                    "the program was stopped after {} steps: it may loop for ever",
+                    "the program was stopped after {} steps: it may never end",
                     self.max_steps
                 )
             }
@@ -240,7 +240,7 @@ impl EventTransformer for JqTransformer {
     }
 
     /// Whether the program may change events of this type: not if it is limited to others, nor if its
-    /// text tells that it leaves this one as it is, as
+    /// text shows that it leaves this one as it is, as
     /// `if .type == "A" then … elif .type == "B" then … end` does with all but `A` and `B`.
     fn handles(&self, schema: &Schema) -> bool {
         let may_change = match &self.program.types {
@@ -250,7 +250,7 @@ impl EventTransformer for JqTransformer {
         may_change && self.allows(&schema.event_type)
     }
 
-    /// What the text tells: of the types and schema versions that it tests for, those of which
+    /// What the text shows: of the types and schema versions that it tests for, those of which
     /// every output has another type or another version, as `if .type == "A" then .type = "B" end`
     /// has of `A`. Of versions, 1 is tried and what it compares `.schemaversion` with.
     fn retired_schemas(&self) -> BTreeSet<Schema> {

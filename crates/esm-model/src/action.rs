@@ -23,18 +23,18 @@ pub enum Action {
     Migrate(usize),
     /// A run fails before the pivot, and undoes what it did: `with_rollback`.
     Fail(usize),
-    /// A run is told to undo what it did: `roll_back` of its handle.
+    /// A run receives the command to undo what it did: `roll_back` of its handle.
     Tell(usize),
     /// A copier finds a schema retired that the target's first cell does not name ([R11](esm_core::protocol#r11)), and so
     /// writes no more to that target.
     FindRetired(usize),
-    /// The lock's lease runs out: its holder goes on, and another may begin.
+    /// The lock's lease expires: its holder continues, and another run may begin.
     Expire,
     /// A writer loads the object: `ObjectClient::load`.
     Load(usize),
     /// A writer begins its next append: `ObjectClient::append`.
     Append(usize),
-    /// A writer reads once, and goes on.
+    /// A writer reads once, and continues.
     Write(usize),
     /// A writer mirrors what it has appended to this stream ([R16](esm_core::protocol#r16)).
     Mirror(usize, Slot),
@@ -48,7 +48,7 @@ pub enum Action {
     Deliver(Actor),
     /// A write takes effect or is refused, and the answer is lost.
     LoseAnswer(Actor),
-    /// The sender gives up waiting; the write may still take effect, at any later moment.
+    /// The sender gives up waiting; the write may still take effect at any later time.
     GiveUp(Actor),
     /// The process is killed. A write that it has sent may still take effect.
     Crash(Actor),
@@ -279,7 +279,7 @@ impl Protocol {
         }
     }
 
-    /// Lets a run go on; one that is over releases the lock, if it has it still.
+    /// Lets a run continue. A run that is over releases the lock if it still holds it.
     fn run(
         &self,
         world: &mut World,

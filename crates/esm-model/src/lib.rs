@@ -1,14 +1,14 @@
 //! The protocol of esm as a model that a checker explores whole: every order of every step of
-//! several migrators and writers, with crashes and lost answers at every moment.
+//! several migrators and writers, with crashes and lost responses at every step.
 //!
 //! What decides in production decides here: `migration::decide` and `decide_undo`,
 //! `JournalState::apply`, `ObjectDocument::follow`, `ChainEnd::carry`, `StreamId::target`,
-//! `routing::next_entry`. What is modelled, and not production code, is what stands around these: the
-//! storage, and the order of reads and writes. `docs/model.md` says which is which.
+//! `routing::next_entry`. Modelled, and not production code, are the storage and the order of reads
+//! and writes. `docs/model.md` says which is which.
 //!
 //! | module | idea |
 //! |---|---|
-//! | `world` | the state: what stands in storage, what is under way, what everybody remembers |
+//! | `world` | the state: what is stored, what is under way, what each actor remembers |
 //! | `action` | everything that may happen next |
 //! | `actor` | what migrators, writers and readers do, a step at a time |
 //! | `store` | what the storage does with a write, and how the specification follows |

@@ -1,8 +1,8 @@
 //! Where the model asks the code that migrates real streams.
 //!
 //! The state of the model is small numbers; what production decides by is ids, closes and documents.
-//! This is the only file that knows both. What stands here is translation: a decision that is taken
-//! here would be one that is not checked.
+//! This is the only file that knows both. It only translates: a decision that is taken here would
+//! not be checked.
 
 use std::collections::HashMap;
 
@@ -192,8 +192,8 @@ impl Names {
         chain.carry(revision(events)).map(|carried| carried.0 as u8)
     }
 
-    /// `JournalState::apply`, over a whole journal: what it comes to; none where a record has no
-    /// place.
+    /// The state of a whole journal, by `JournalState::apply`; `None` if one of its records is
+    /// illegal.
     pub(crate) fn journal(&self, records: &[Record]) -> Option<JournalState> {
         let mut state = JournalState::default();
         for record in records {
@@ -235,7 +235,7 @@ fn revision(count: u8) -> Revision {
     Revision(u64::from(count))
 }
 
-/// A plan, as a journal keeps it: `JournalState` wants one, and looks at nothing in it.
+/// A plan, as a journal keeps it: `JournalState` requires one, and reads nothing in it.
 fn plan() -> esm_core::Result<Box<PlannedMigration>> {
     let plan = serde_json::json!({
         "migration": Uuid::from_u128(100),

@@ -3,10 +3,10 @@
 use crate::world::Shape;
 
 /// What one run of the checker explores. Every bound is a number of things that may happen, at any
-/// moment and in any order.
+/// time and in any order.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    /// What it is called in reports.
+    /// Its name in reports.
     pub name: &'static str,
     /// The migrations of the one object, in their order.
     pub migrations: Vec<Kind>,
@@ -64,7 +64,7 @@ pub struct Budget {
     pub runs: u8,
     /// Crashes, of migrators or writers.
     pub crashes: u8,
-    /// Answers that are lost, and requests that arrive only after their sender has given up.
+    /// Lost responses, and requests that arrive only after their sender has given up.
     pub losses: u8,
     /// Leases of the lock that run out.
     pub expiries: u8,

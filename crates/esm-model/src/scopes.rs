@@ -187,8 +187,8 @@ pub fn losses_in_a_row(bounds: Bounds) -> Scope {
     }
 }
 
-/// Two migrations of the same object that know nothing of each other. Who comes second goes on from
-/// where the first has led.
+/// Two migrations of the same object that know nothing of each other. The second continues from
+/// the stream to which the first has led.
 pub fn competing(bounds: Bounds) -> Scope {
     Scope {
         migrations: vec![Kind::Forward, Kind::Forward],
@@ -295,8 +295,8 @@ pub fn deletion(bounds: Bounds) -> Scope {
     }
 }
 
-/// Runs are told to undo what they did, beside a run that goes forward; also one that undoes another
-/// migration after its pivot.
+/// Runs receive the command to undo what they did, beside a run that goes forward; also one that
+/// undoes another migration after its pivot.
 pub fn commands(bounds: Bounds) -> Scope {
     Scope {
         migrations: vec![Kind::Forward, Kind::Reverse],

@@ -1,8 +1,8 @@
 //! What the storage does with a request: every write is conditional, and takes effect at once or
 //! not at all.
 //!
-//! Stands for the providers: put-if-absent of numbered cells and records, and `discard`. Here the
-//! specification follows what takes effect, whatever its sender gets to know.
+//! Represents the providers: put-if-absent of numbered cells and records, and `discard`. Here the
+//! specification follows what takes effect, whatever its sender learns.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::twin::Twin;
 use crate::world::{Cell, Flaw, Request, Slot, World};
 
 impl Protocol {
-    /// Applies a request; tells whether it took effect.
+    /// Applies a request; returns whether it took effect.
     pub(crate) fn apply(&self, world: &mut World, request: &Request) -> bool {
         match request {
             Request::Put {

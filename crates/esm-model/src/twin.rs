@@ -29,8 +29,9 @@ pub enum Twin {
     FencesBehindDataUnseen,
     /// X12: the targets of each migration are numbered anew, from 0.
     TargetsNumberedAnew,
-    /// X13: the source is looked at before the target, and a target without a cursor is taken for
-    /// one that was not begun. [R1](esm_core::protocol#r1) has both halves: see [`Twin::SourceLookedAtFirst`].
+    /// X13: the source is read before the target, and a target without a cursor is taken for one
+    /// that was not begun. [R1](esm_core::protocol#r1) has both halves: see
+    /// [`Twin::SourceLookedAtFirst`].
     SourceLookedAtFirstAndLiveUnseen,
     /// X14: an expected position goes over a Close as a bare number.
     BareRevisionOverClose,
@@ -43,11 +44,11 @@ pub enum Twin {
     PositionOverRestore,
     /// [R22](esm_core::protocol#r22): a tombstone does not keep the commit id of the cell that it takes the place of.
     TombstoneWithoutCommit,
-    /// [R17](esm_core::protocol#r17): a run does not read the journal again before it goes on with a later attempt, closes or
-    /// fences.
+    /// [R17](esm_core::protocol#r17): a run does not read the journal again before it continues
+    /// with a later attempt, closes or fences.
     TakeoverUnseen,
-    /// The first half of X13 alone: the source is looked at before the target. It is no danger: a
-    /// target that is live says so, and every write is conditional.
+    /// The first half of X13 alone: the source is read before the target. It is no danger: a target
+    /// that is live says so, and every write is conditional.
     SourceLookedAtFirst,
     /// The second half of X13 alone: no danger either, because who sees a live target first sees
     /// the Close of its source then.

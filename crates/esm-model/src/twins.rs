@@ -150,7 +150,7 @@ fn dual_read() -> Scope {
     }
 }
 
-/// The restored stream ends where the position stood that a writer knows.
+/// The restored stream ends at the same position that a writer knows from before the restore.
 fn restore() -> Scope {
     Scope {
         migrations: vec![Kind::Restore(1)],

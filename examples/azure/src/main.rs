@@ -1,5 +1,5 @@
-//! An order moves from a local directory to Azure Blob Storage and back, while its application goes
-//! on appending.
+//! An order moves from a local directory to Azure Blob Storage and back, while its application
+//! continues to append.
 //!
 //! ```console
 //! $ cargo run -p esm-azure-example                                    # on an Azurite of its own
@@ -21,7 +21,7 @@ use futures::TryStreamExt as _;
 #[tokio::main]
 async fn main() -> Result<()> {
     let Some((connection, address)) = account().await? else {
-        // what is missing was told
+        // what is missing was printed
         return Ok(());
     };
 

@@ -47,8 +47,8 @@ async fn main() -> Result<()> {
         ["OrderPlaced", "PaymentReceived", "OrderShipped"]
     );
 
-    // a program that has not heard of the migration appends at the position that it knows; the
-    // closed stream tells it where to go on
+    // a program that does not know of the migration appends at the position that it knows; the
+    // closed stream names the one to continue in
     let delivered = event("delivered", "OrderDelivered", &json!({}))?;
     let appended = shop
         .orders

@@ -25,7 +25,7 @@ struct Row {
     expires_at: Duration,
 }
 
-/// Stands for the database.
+/// In place of a database.
 #[derive(Debug, Default)]
 struct Table(Mutex<BTreeMap<LockName, Row>>);
 
@@ -38,7 +38,7 @@ impl Table {
         self.rows().values().cloned().collect()
     }
 
-    /// Writes a row if it still has the version that it is based on; answers whether it did.
+    /// Writes a row if it still has the version that it is based on; returns whether it did.
     fn update(&self, based_on: Option<&Row>, row: Row) -> bool {
         let mut rows = self.rows();
         let version = |row: &Row| row.version;
@@ -116,7 +116,7 @@ impl LockProvider for RowLocks {
                 info,
                 expires_at: self.clock.monotonic() + request.lease,
             };
-            // another was faster: look again
+            // a concurrent update won: read again
             if self.table.update(row.as_ref(), taken) {
                 return Ok(LockAttempt::Acquired(LockGrant {
                     name: name.clone(),

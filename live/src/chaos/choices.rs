@@ -20,24 +20,24 @@ pub(super) struct Choices {
 /// What is done to the migrators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trial {
-    /// One after the other is killed at its moment; the next one resumes.
+    /// One after the other is killed at its point; the next one resumes.
     Killed(Vec<Moment>),
-    /// It is frozen; when its lease has run out a second takes over, and at a moment of that
-    /// one's, or at its end, the first wakes.
+    /// The first is frozen; when its lease has expired, a second takes over. The first wakes at a
+    /// given point of the second's work, or at its end.
     Frozen { at: Moment, woken: Moment },
     /// Two work at once, and no lock keeps them apart: on two migrations, or both on one. Each is
-    /// frozen for so many appends at its moment.
+    /// frozen at its point, for so many appends.
     Unlocked {
         shared: bool,
         frozen: [(Moment, u64); 2],
     },
     /// It is killed, or frozen and woken later, and the migration is undone as far as that goes.
     Undone { at: Moment, killed: bool },
-    /// It completes, and so many appends later everything is rolled back, originals restored; who
-    /// does that is killed at its moment, if one is given, and another goes on.
+    /// It completes, and so many appends later everything is rolled back, originals restored. If a
+    /// point is given, the migrator that rolls back is killed there, and another continues.
     Reversed { after: u64, killed: Option<Moment> },
-    /// It is steered by commands of other processes: paused for so many appends, told to cut over
-    /// and not to, slowed down and let go.
+    /// Other processes steer it by commands: they pause it for so many appends, request a cutover,
+    /// withdraw the request, set its rate to unlimited and resume it.
     Steered { paused: u64 },
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         None
     };
     if options.azurite && azurite.is_none() {
-        // what is missing was told
+        // the reason has been reported already
         return Ok(());
     }
     let warden = Warden::start()?;

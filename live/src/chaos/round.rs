@@ -19,7 +19,7 @@ const CALM: u64 = 30;
 /// How often a lock may be lost on a busy machine.
 const TRIES: usize = 10;
 
-/// Runs a round, and tells what happened.
+/// Runs a round, and returns what happened.
 ///
 /// # Errors
 /// What is wrong: something was lost, doubled, invented or moved, somebody failed, or the
@@ -187,7 +187,7 @@ impl Round<'_> {
         self.end(migrator).await
     }
 
-    /// The migration completes, applications go on, and all is rolled back.
+    /// The migration completes, applications continue to write, and all is rolled back.
     async fn reversed(&mut self, after: u64, killed: Option<Moment>) -> Result<()> {
         self.finish().await?;
         self.fleet.acknowledge(after).await?;
@@ -251,7 +251,7 @@ impl Round<'_> {
         migrator.signal(Signal::CONT)
     }
 
-    /// Waits for a moment of a migrator's, or for its end.
+    /// Waits until a migrator reaches a point, or ends.
     async fn wait(&self, migrator: &mut Migrator, moment: Moment) -> Result<()> {
         migrator
             .says(|heard| match moment.sign {

@@ -1,12 +1,12 @@
-//! The history of an object, told again in the order in which it happened.
+//! The history of an object, replayed in the order in which it happened.
 
 use anyhow::Result;
 use esm_testkit::observe::{Attempted, History};
 
 use crate::history::{Answer, Attempt};
 
-/// Tells what happened to an object, in the order of the machine's clock. Moments that are the same
-/// count as if the appends had been on at the same time: that claims no order.
+/// Replays what happened to an object, in the order of the machine's clock. Appends with equal
+/// times count as concurrent: that claims no order.
 pub(super) fn replay(attempts: &[&Attempt]) -> Result<History> {
     let mut moments = Vec::new();
     for (index, attempt) in attempts.iter().enumerate() {

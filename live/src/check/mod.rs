@@ -1,8 +1,8 @@
-//! What applications were told, against what is there.
+//! Checks the responses that applications received against what is stored.
 //!
-//! Looks at each object: its chain of streams, hop by hop (I4); what every application was told of
-//! every append, at the very place that it was told; what was read and loaded on the way (R14,
-//! R15); and what an application reads now, against the history as a whole (I1, I2, I3).
+//! Checks of each object: its chain of streams, hop by hop (I4); the response to every append, at
+//! the exact position that it named; what was read and loaded on the way (R14, R15); and what an
+//! application reads now, against the history as a whole (I1, I2, I3).
 
 mod chain;
 mod history;
@@ -38,7 +38,7 @@ pub(crate) struct Found {
     pub(crate) unknown: u64,
     /// Reads.
     pub(crate) reads: u64,
-    /// Objects that went on in another stream.
+    /// Objects that continued in another stream.
     pub(crate) moved: u64,
     /// Objects whose originals were restored by a rollback.
     pub(crate) restored: u64,
@@ -63,7 +63,7 @@ impl fmt::Display for Found {
     }
 }
 
-/// Checks everything, and answers what was found, with the histories.
+/// Checks everything, and returns what was found, with the histories.
 ///
 /// # Errors
 /// What is wrong, in words: then something was lost, doubled, invented or moved, or an append or a
@@ -139,7 +139,7 @@ impl Images<'_> {
         }
     }
 
-    /// The image of an event. No transformation here looks at the revision.
+    /// The image of an event. No transformation here reads the revision.
     fn of(&self, way: Way, event: &Event) -> Result<Vec<Event>> {
         let mapped = self.mapper(way).map(self.object, Revision::START, event);
         Ok(mapped?.outputs)

@@ -11,7 +11,7 @@ use super::chain::{Chain, Link};
 use super::{Images, Way};
 use crate::history::{Loaded, Seen};
 
-/// What was read once stands where it was read.
+/// Checks that every event that was read is stored where it was read.
 pub(super) fn check_reads<'a>(
     chain: &Chain,
     reads: impl Iterator<Item = &'a [Seen]>,
@@ -20,7 +20,7 @@ pub(super) fn check_reads<'a>(
         let there = chain.after(&seen.position)?.map(|(event, _)| &event.id);
         ensure!(
             there == Some(&seen.id),
-            "{} was read at {}, where {there:?} stands",
+            "{} was read at {}, where {there:?} is stored",
             seen.id,
             seen.position
         );
@@ -66,7 +66,7 @@ impl State {
     }
 }
 
-/// The states that an application may make of what stands before each position.
+/// The states that an application may build from the events before each position.
 fn states<'a>(
     chain: &'a Chain,
     images: Images<'_>,

@@ -1,4 +1,4 @@
-//! What an application was told of a place, against what stands there.
+//! Checks the responses to appends against what is stored at the positions that they name.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ pub(super) fn check_appends(
     Ok(())
 }
 
-/// What was acknowledged stands where its application was told.
+/// Checks that acknowledged events are stored at the acknowledged positions.
 fn stand(chain: &Chain, events: &[Event], first: &Position) -> Result<()> {
     for (offset, event) in events.iter().enumerate() {
         let place = Position {
@@ -47,25 +47,25 @@ fn stand(chain: &Chain, events: &[Event], first: &Position) -> Result<()> {
         let there = chain.after(&place)?;
         ensure!(
             there == Some((event, true)),
-            "{} was acknowledged at {place}, where stands {there:?}",
+            "{} was acknowledged at {place}, where {there:?} is stored",
             event.id
         );
     }
     Ok(())
 }
 
-/// A conflict is no failure if another's append stands where this one was to stand, and had been
-/// sent before the conflict was told.
+/// Checks that a conflict has a cause: another append is stored at the expected position, and was
+/// sent before the conflict was returned.
 fn has_cause(chain: &Chain, attempt: &Attempt, owners: &HashMap<EventId, &Attempt>) -> Result<()> {
     let Some(expected) = &attempt.expected else {
         bail!("it had no expected position, and cannot be in conflict");
     };
     let there = chain.after(expected)?;
     let (event, by_application) = there
-        .with_context(|| format!("nothing stands at {expected}, so nothing is in conflict"))?;
+        .with_context(|| format!("nothing is stored at {expected}, so nothing is in conflict"))?;
     ensure!(
         by_application,
-        "at {expected} stands {}, which no application put there",
+        "at {expected} is {}, which no application appended there",
         event.id
     );
     let owner = owners
@@ -74,7 +74,7 @@ fn has_cause(chain: &Chain, attempt: &Attempt, owners: &HashMap<EventId, &Attemp
     let told = attempt.answered.as_ref().map_or(0, |answered| answered.at);
     ensure!(
         owner.batch != attempt.batch && owner.invoked <= told,
-        "{} stands at {expected}, and is no reason for a conflict",
+        "{} is stored at {expected}, and is no cause of the conflict",
         event.id
     );
     Ok(())

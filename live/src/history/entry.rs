@@ -38,11 +38,11 @@ pub(crate) enum Entry {
     Failed { what: String },
 }
 
-/// What an application was told of an append.
+/// The response to an append, as its application received it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
-    /// It stands here.
+    /// Its first event is stored here.
     Acknowledged(Position),
     /// The object has moved on.
     Conflict,

@@ -1,4 +1,4 @@
-//! What applications tried and what they were told, in files.
+//! Files of what applications tried and of the responses that they received.
 
 mod entry;
 mod file;

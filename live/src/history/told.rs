@@ -32,7 +32,7 @@ pub(crate) struct Answered {
 }
 
 impl Attempt {
-    /// Where its first event stands, if it was told.
+    /// The position of its first event, if it was acknowledged.
     pub(crate) fn acknowledged(&self) -> Option<&Position> {
         match self.answered.as_ref().map(|answered| &answered.answer) {
             Some(Answer::Acknowledged(position)) => Some(position),
@@ -40,14 +40,14 @@ impl Attempt {
         }
     }
 
-    /// Whether it was answered that others were faster.
+    /// Whether the response was a conflict: a concurrent append won.
     pub(crate) fn in_conflict(&self) -> bool {
         let answer = self.answered.as_ref().map(|answered| &answered.answer);
         answer == Some(&Answer::Conflict)
     }
 }
 
-/// Everything that applications tried and were told.
+/// Everything that applications tried, with the responses that they received.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     /// In the order of their applications and numbers.
@@ -78,7 +78,7 @@ impl Told {
     }
 
     fn add(&mut self, text: &str) -> Result<()> {
-        // what stands behind the last line end was being written when its process was killed
+        // what follows the last line end was being written when its process was killed
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let mut open = BTreeMap::<u64, Attempt>::new();
         for line in whole.lines() {

@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 
 use super::phases::{Phase, Run, Sample};
 
-/// What is told of some appends.
+/// The figures that are reported of some appends.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Latency {
     pub(super) appends: u64,

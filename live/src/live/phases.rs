@@ -8,7 +8,7 @@ use super::timeline::Marks;
 use crate::check::Found;
 use crate::history::{Attempt, Told};
 
-/// What goes on while an append is sent.
+/// What happens while an append is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Nothing but other appends.

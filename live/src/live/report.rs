@@ -23,8 +23,8 @@ pub(super) fn heading(options: &Options) {
     );
 }
 
-/// One run. How long the migrator works depends on the machine, and so does how many appends that
-/// phase has; too few are told of.
+/// Prints one run. How long the migrator works depends on the machine, and so does how many appends
+/// that phase has; a phase with too few is reported.
 pub(super) fn run(number: u32, run: &Run, appends: u64) -> Result<()> {
     println!("\nrun {}: {}", number + 1, run.found);
     println!(

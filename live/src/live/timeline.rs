@@ -10,7 +10,7 @@ use crate::world::{Fleet, World};
 /// When what began, on the clock that the histories have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Marks {
-    /// Nothing goes on but the applications.
+    /// Nothing runs but the applications.
     pub(super) quiet: u64,
     /// Files are copied beside them.
     pub(super) copying: u64,
@@ -20,7 +20,7 @@ pub(super) struct Marks {
     pub(super) migrating: u64,
     /// It has ended.
     pub(super) migrated: u64,
-    /// The applications were told to stop.
+    /// The applications were instructed to stop.
     pub(super) end: u64,
 }
 

@@ -238,7 +238,7 @@ impl Migrator {
         Ok(())
     }
 
-    /// Waits for it to end well, or with the loss of its lock: answers whether it lost it.
+    /// Waits for it to end well, or with the loss of its lock; returns whether it lost the lock.
     pub(crate) async fn succeed_unless_replaced(self, world: &World) -> Result<bool> {
         let end = self.end_as(world, &[End::Exit(0), End::REPLACED]).await?;
         Ok(end == End::REPLACED)
@@ -274,7 +274,7 @@ fn beside(name: &str) -> Result<PathBuf> {
     let program = std::env::current_exe()?.with_file_name(name);
     ensure!(
         program.exists(),
-        "no {name} stands beside this program, build it: {}",
+        "no {name} beside this program, build it: {}",
         program.display()
     );
     Ok(program)

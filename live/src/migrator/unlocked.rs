@@ -29,7 +29,7 @@ pub(crate) struct Options {
     resume: bool,
 }
 
-/// Migrates all objects. That another was faster is no failure here: so the race of two is lost.
+/// Migrates all objects. Losing the race against the other migrator is no failure here.
 pub(crate) async fn run(options: Options) -> Result<()> {
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
@@ -47,7 +47,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             // where `esm` looks for the program when it resumes what this one began
             .annotate("esm.transform.name", transformation::NAME)
             .annotate("esm.transform.jq", transformation::program()?)
-            // nothing tells applications to leave a Close its turn
+            // nothing notifies applications of a cutover, so a Close may lose many races
             .cutover(CutoverOptions::default().attempts(100_000))
             .on_failure(OnFailure::Continue);
         return settle(migration.execute().await);

@@ -1,7 +1,7 @@
-//! A process that outlives this one for a moment, and kills what this one has left behind.
+//! A process that outlives this one briefly, and kills the processes that this one left behind.
 //!
 //! Dropping a process kills it, and so does returning early or panicking; but this program may be
-//! killed itself while a migrator stands frozen. Its warden then reads the end of its input.
+//! killed itself while a migrator is frozen. Its warden then reads the end of its input.
 
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Is told of every process that is started, and of every one that has ended. A handle.
+/// A handle to the warden, which is notified of every process that has started or ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Warden(Arc<Mutex<Guardian>>);
 

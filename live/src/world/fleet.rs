@@ -41,7 +41,7 @@ struct Member {
     place: usize,
 }
 
-/// What was heard of an application.
+/// What is known of an application.
 #[derive(Debug, Clone, Copy)]
 struct Sight {
     report: Report,
@@ -187,7 +187,7 @@ impl<'a> Fleet<'a> {
             .send_modify(|seen| seen.iter_mut().for_each(|sight| sight.dismissed = true));
         let mut processes = Vec::new();
         for member in self.crew.drain(..) {
-            // the end of its input tells an application to stop
+            // an application stops at the end of its input
             drop(member.input);
             processes.push(member.process);
         }

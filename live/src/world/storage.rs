@@ -36,7 +36,7 @@ impl Storage {
         }
     }
 
-    /// What this process was told where its store is, with credentials in its environment.
+    /// At this address, as given to this process, with the credentials in its environment.
     pub(crate) fn named(address: &str) -> Self {
         Self {
             address: address.to_owned(),

@@ -1,7 +1,8 @@
-//! What an application is told on its standard input, and tells on its standard output.
+//! The orders that an application reads from its standard input, and the reports that it prints on
+//! its standard output.
 //!
-//! A line of input is the edition of the code to go on with. The end of the input means stop, so
-//! that no application outlives who started it.
+//! A line of input is the edition of the code to continue with. The end of the input means stop, so
+//! that no application outlives the process that started it.
 
 use std::io::Write as _;
 
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::workload::Edition;
 
-/// What an application tells after each append.
+/// What an application reports after each append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Report {
     /// How many of its appends were acknowledged.
@@ -48,7 +49,7 @@ pub(super) fn listen() -> mpsc::UnboundedReceiver<Edition> {
     receiver
 }
 
-/// Tells on standard output.
+/// Prints a report on standard output.
 pub(super) fn report(report: &Report) -> Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "{} {}", report.acknowledged, report.edition.name())?;

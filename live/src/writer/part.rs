@@ -10,11 +10,11 @@ use crate::transformation;
 /// How far an application takes part in migrations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct Part {
-    /// It hears of phases: mirrors, reads from targets, gives way to cutovers
+    /// It is notified of phases: mirrors, reads from targets, gives way to cutovers
     #[arg(long)]
     pub(crate) hears_phases: bool,
-    /// It goes on with the old edition of the code, and has the migration's transformation registered; the
-    /// others have that of a rollback
+    /// It keeps the old edition of the code, and has the migration's transformation registered;
+    /// the others have that of a rollback
     #[arg(long)]
     pub(crate) stays_old: bool,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Part {
 const POLL: Duration = Duration::from_millis(100);
 
 impl Part {
-    /// Of each two applications one stays with the old code, of each three one never hears of a
+    /// One of every two applications keeps the old code; one of every three is never notified of a
     /// phase.
     pub(crate) fn of_number(number: u32) -> Self {
         Self {
@@ -44,7 +44,8 @@ impl Part {
         if self.hears_phases {
             client = client.with_phases(PhaseOptions::default().poll(POLL));
         }
-        // what this application's code does not know any more, or not yet, after a migration or a rollback
+        // for the schemas that this application's code no longer knows after a migration, or does
+        // not know yet after a rollback
         Ok(client.with_transformer(if self.stays_old {
             transformation::up()?
         } else {

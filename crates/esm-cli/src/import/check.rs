@@ -177,7 +177,7 @@ async fn look_up(
     Ok(())
 }
 
-/// Stands for the line of an event that is in the store.
+/// In place of a line: the event is in the store.
 const IN_STORE: u64 = 0;
 
 fn add_id(records: &mut Sorter, object: &ObjectId, event: &Event, line: u64) -> io::Result<()> {

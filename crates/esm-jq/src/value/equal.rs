@@ -22,7 +22,7 @@ pub(crate) fn same(a: &Val, b: &Val) -> bool {
             Rc::ptr_eq(x, y)
                 || (x.len() == y.len()
                     && x.iter().enumerate().all(|(at, (key, value))| {
-                        // Keys mostly stand where they stood; then no hash is needed.
+                        // Most keys have kept their index; then no hash is needed.
                         let found = match y.get_index(at) {
                             Some((k, v)) if same(k, key) => Some(v),
                             _ => y

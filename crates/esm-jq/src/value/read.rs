@@ -214,7 +214,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The low half of a surrogate pair, if its escape stands here.
+    /// The low half of a surrogate pair, if its escape comes next.
     fn low_surrogate(&mut self) -> Result<Option<u16>, Fault> {
         let start = self.at;
         if self.eat(b'\\') && self.eat(b'u') {

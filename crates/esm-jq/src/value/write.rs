@@ -4,7 +4,7 @@ use jaq_json::Val;
 
 use super::{MAX_DEPTH, kind, number};
 
-/// What is written at most, in bytes. A small value that stands many times in another, and that in
+/// What is written at most, in bytes. A small value that occurs many times in another, and that in
 /// a third, becomes a long text.
 const MAX_BYTES: usize = 64 << 20;
 

@@ -9,7 +9,7 @@ use esm_jq::JqTransformer;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// The fenced blocks of the page: what stands after the fence, and the text.
+/// The fenced blocks of the page: the info string after the fence, and the text.
 fn blocks(page: &str) -> Vec<(&str, String)> {
     let mut blocks = Vec::new();
     let mut open: Option<(&str, String)> = None;

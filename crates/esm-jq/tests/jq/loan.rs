@@ -58,7 +58,7 @@ fn several_outputs_split_the_event_in_their_order() {
     let after = events(PROGRAM, &before);
     let types: Vec<&str> = after.iter().map(|e| e.event_type.as_str()).collect();
     assert_eq!(types, ["ApplicationApproved", "ContractDrafted"]);
-    // The ids are told apart by whoever asked (`{id}.{index}`).
+    // The caller makes the ids distinct (`{id}.{index}`).
     assert!(after.iter().all(|e| e.id == before.id));
     assert_eq!(after[0].payload, before.payload);
     assert_eq!(after[1].payload, r#"{"by":"10629"}"#);

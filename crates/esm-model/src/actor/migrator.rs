@@ -1,6 +1,6 @@
 //! The life of a migrator's run: lock, journal, triage, and the last record.
 //!
-//! Stands for `migration::lifecycle`, `journal::log` and `triage`: I/O around
+//! Represents `migration::lifecycle`, `journal::log` and `triage`: I/O around
 //! `JournalState::apply`, which says what may be recorded.
 
 use crate::protocol::{Protocol, reversed};
@@ -88,7 +88,7 @@ impl Protocol {
         };
     }
 
-    /// `Journal::claim`: the next epoch, after everything that stands there.
+    /// `Journal::claim`: claims the next epoch, after all records of the journal.
     fn claim(&self, world: &World, run: &Run) -> Step {
         let journal = &world.journals[usize::from(run.migration)];
         let state = self.names.journal(journal);
@@ -132,7 +132,7 @@ impl Protocol {
         Step::Sent(request, Then::Recorded)
     }
 
-    /// Reads what stands under the record's number.
+    /// Reads back which record the journal has under the number.
     fn settle_record(&self, world: &World, run: &mut Run, request: Request) -> Step {
         let Request::Journal { number, record, .. } = &request else {
             return Step::End;
@@ -145,7 +145,8 @@ impl Protocol {
         }
     }
 
-    /// Another's record stands there: the same again behind it, if this run is still the holder.
+    /// The number has another record: sends the same entry again behind it, if this run is still
+    /// the holder.
     fn not_recorded(&self, world: &World, run: &mut Run, request: &Request) -> Step {
         let Request::Journal { record, .. } = request else {
             return Step::End;
@@ -192,8 +193,9 @@ impl Protocol {
         }
     }
 
-    /// `triage`, and its counterpart `UndoRun::undo_object`: finds out where the object
-    /// stands, helps its document on, and clears away what earlier holders have left.
+    /// `triage`, and its counterpart `UndoRun::undo_object`: brings the object's
+    /// document up to date, finds out whether its source is closed, and clears away what earlier
+    /// holders have left.
     fn triage(&self, world: &mut World, run: &mut Run) -> Step {
         self.help(world);
         let own = |(_, close): &&(Slot, Close)| close.migration == run.migration;

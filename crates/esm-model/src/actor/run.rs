@@ -1,6 +1,6 @@
-//! A run at one attempt: looks, decides, does the one thing, and looks again.
+//! A run at one attempt: reads, decides, takes one action, and reads again.
 //!
-//! Stands for `migration::object`, `attempt` and `step/`: I/O around `migration::decide`.
+//! Represents `migration::object`, `attempt` and `step/`: I/O around `migration::decide`.
 
 use esm_core::protocol::decisions::{Action, TargetState};
 
@@ -116,7 +116,7 @@ impl Protocol {
         }
     }
 
-    /// `Attempt::target_state`; none where an unrelated stream stands under the target's name.
+    /// `Attempt::target_state`; `None` if an unrelated stream has the target's name.
     fn target_state(&self, run: &Run, sight: &Sight) -> Option<TargetState> {
         let target = &sight.target;
         let is_over = sight.source.fenced || sight.source.close.is_some();

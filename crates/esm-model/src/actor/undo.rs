@@ -1,6 +1,6 @@
 //! The undo of a migration before its pivot (R17).
 //!
-//! Stands for `migration::undo` and `step::roll_back`: I/O around `migration::decide_undo`.
+//! Represents `migration::undo` and `step::roll_back`: I/O around `migration::decide_undo`.
 
 use esm_core::protocol::decisions::UndoAction;
 

@@ -1,6 +1,6 @@
 //! Applications that append.
 //!
-//! Stands for `router::appending`, `send` and `mirror`: I/O around `ChainEnd::carry` and
+//! Represents `router::appending`, `send` and `mirror`: I/O around `ChainEnd::carry` and
 //! `ObjectDocument::follow`.
 
 use crate::protocol::Protocol;

@@ -15,7 +15,7 @@ pub(crate) const EXPECTED: &str = "an expected position holds";
 /// R12.
 pub(crate) const DOCUMENT: &str = "the document follows the Closes";
 /// R15.
-pub(crate) const DUAL_READ: &str = "a dual read gives what stands before its position";
+pub(crate) const DUAL_READ: &str = "a dual read returns the events before its position";
 
 pub(super) fn properties() -> Vec<Property<Protocol>> {
     vec![
@@ -41,7 +41,8 @@ fn readable(world: &World) -> impl Iterator<Item = Event> {
     world.stream(end).events()
 }
 
-/// Whether an append stands in the object more often than a transformation makes of one event.
+/// Whether the object holds an append more than once: the same event twice, or one that was
+/// migrated beside one that was not.
 fn appended_twice(world: &World) -> bool {
     let events: Vec<_> = readable(world).collect();
     let again = |(at, event): (usize, &Event)| {

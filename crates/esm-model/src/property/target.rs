@@ -8,7 +8,7 @@ use crate::world::{Cell, Close, Flaw, Slot, World, backup};
 
 /// I4: when a source is closed, its target begins with what the transformation makes of it.
 pub(crate) const CLOSED: &str = "a closed source equals its target";
-/// What I4 rests on: a target is at every moment the image of what its cursor says.
+/// What I4 rests on: a target is at all times the image of what its cursor says.
 pub(crate) const IMAGE: &str = "a target is the image of what its cursor says";
 /// I5: nobody removes the target of a Close; nor does its first cell name anything else (R13).
 pub(crate) const KEPT: &str = "the target of a Close is kept";

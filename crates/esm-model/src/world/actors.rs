@@ -20,8 +20,8 @@ pub struct Run {
     pub migration: u8,
     /// Whether it undoes the migration.
     pub undo: bool,
-    /// Whether it does so because it was told to, or because an earlier run was: if that is refused,
-    /// it goes forward.
+    /// Whether it does so because it or an earlier run received the command: if that is refused, it
+    /// goes forward.
     pub told: bool,
     /// The epoch that it has claimed; 0 before.
     pub epoch: u8,
@@ -75,9 +75,9 @@ pub enum Step {
 /// What comes after a write.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Then {
-    /// Look again, whatever the answer.
+    /// Read again, whatever the answer.
     Look,
-    /// Where it was done, what is seen now is known without a look.
+    /// If the write was done, its result is known without a read.
     Decide(Sight),
     /// The journal has the record.
     Recorded,
@@ -167,7 +167,7 @@ pub enum WriterStep {
     Sent(Sending),
     /// The outcome is unknown: it reads the cell back.
     Settle(Sending),
-    /// Something else stands there: it loads the object and looks where the append goes now.
+    /// The cell holds something else: it loads the object, to find where the append goes now.
     Find(Sending),
     /// It may mirror the event that it has appended.
     MayMirror {

@@ -1,4 +1,4 @@
-//! The state of the model: what stands in storage, what is under way, what everybody remembers.
+//! The state of the model: what is stored, what is under way, what each actor remembers.
 
 mod actors;
 mod event;
@@ -21,7 +21,7 @@ pub use stream::{Cell, Close, Data, Origin, Slot, Stream};
 
 use crate::scope::{Budget, Scope};
 
-/// Everything, at one moment.
+/// The whole state, between two actions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct World {
     /// The streams by their numbers; absent ones have no cell.

@@ -1,4 +1,4 @@
-//! What stands beside the streams: the object's document, and the journals.
+//! What is stored beside the streams: the object's document, and the journals.
 
 use super::{Close, Slot};
 
@@ -18,7 +18,7 @@ pub struct Document {
 pub struct Record {
     /// The epoch.
     pub epoch: u8,
-    /// The run that wrote it: what tells a writer its own record when the answer was lost.
+    /// The run that wrote it, by which a writer recognises its own record after a lost response.
     pub run: u8,
     /// What is recorded.
     pub entry: Entry,

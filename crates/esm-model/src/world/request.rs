@@ -39,7 +39,7 @@ pub enum Request {
 pub enum Answer {
     /// It was done.
     Done,
-    /// It was not done, and will not be: something else stands there.
+    /// It was not done, and will not be: the number is taken.
     Refused,
     /// Nothing: it may have been done, and may still be.
     Unknown,

@@ -3,8 +3,8 @@
 use super::Event;
 use crate::scope::{Kind, Scope};
 
-/// The object's events as they must be readable. Follows every write at the moment at which it takes
-/// effect; nobody in the world can see it.
+/// The object's events as they must be readable. Follows every write as soon as it takes effect;
+/// nobody in the world can see it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Spec {
     /// The events.

@@ -10,7 +10,7 @@ pub type Slot = u8;
 pub enum Cell {
     /// Events.
     Data(Data),
-    /// The stream goes on elsewhere.
+    /// The stream continues elsewhere.
     Close(Close),
     /// This target can never be closed to.
     Fence {
@@ -23,13 +23,13 @@ pub enum Cell {
     Tombstone {
         /// How many.
         events: u8,
-        /// Of an application's cell: the append that it was, as its commit id tells.
+        /// Of an application's cell: the append that it was, according to its commit id.
         append: Option<u8>,
     },
 }
 
 impl Cell {
-    /// The application's append that it is, as its commit id tells.
+    /// The application's append that it is, according to its commit id.
     pub fn append(&self) -> Option<u8> {
         match self {
             Self::Data(data) if data.cursor.is_none() => Some(data.events.first()?.root),
@@ -66,7 +66,7 @@ pub struct Origin {
 /// The last cell of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Close {
-    /// Where it goes on.
+    /// The stream in which it continues.
     pub target: Slot,
     /// N.
     pub events: u8,
@@ -124,7 +124,7 @@ impl Stream {
         self.cells().count() as u8
     }
 
-    /// Whether a cell stands behind a free number: somebody wrote into a discarded stream.
+    /// Whether a cell follows a free number: somebody wrote into a discarded stream.
     pub fn has_gap(&self) -> bool {
         self.cells().count() < self.cells.len()
     }

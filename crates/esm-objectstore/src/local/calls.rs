@@ -101,7 +101,7 @@ impl Calls {
         })
     }
 
-    /// The standard library tells the identity of a file on Unix alone. Elsewhere the staging name
+    /// The standard library has the identity of a file on Unix alone. Elsewhere the staging name
     /// that nobody else can draw has to do.
     #[cfg(not(unix))]
     pub(super) fn leads_to(&self, path: &Path, _file: &File) -> io::Result<bool> {

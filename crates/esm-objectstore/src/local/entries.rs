@@ -22,7 +22,7 @@ pub(super) struct Entry {
 }
 
 impl Entries {
-    /// Where to go on: behind the entries that were read.
+    /// Where to continue: behind the entries that were read.
     pub(super) fn position(&self) -> i64 {
         self.position
     }

@@ -212,7 +212,7 @@ async fn an_upload_survives_the_sweep_or_says_that_it_did_not() {
     assert!(failed.into_inner() <= 1, "before the lock alone");
 }
 
-/// What stands under a staging name that another process removed and made again is not published.
+/// A file that another process made under a removed staging name is not published.
 #[tokio::test]
 async fn a_foreign_file_under_the_own_staging_name_is_no_success() {
     let key = Path::from("a/b");

@@ -15,9 +15,9 @@ use super::staging::is_staging;
 const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 /// A store is searched this often at most.
 const EVERY: Duration = Duration::from_hours(24);
-/// How many names one opening of the store looks at: some milliseconds.
+/// How many names one opening of the store checks: some milliseconds.
 const NAMES_AT_ONCE: usize = 1024;
-/// Its modification time is when the last search ran; its contents say where to go on with one that
+/// Its modification time is when the last search ran; its contents say where to continue one that
 /// has not come to its end.
 const STAMP: &str = ".esm-swept";
 /// A stamp is read up to here.
@@ -46,13 +46,13 @@ pub(crate) async fn sweep_staging_files(root: PathBuf, now: Timestamp) {
     }
 }
 
-/// Looks at so many names at most, and returns how many files it removed.
+/// Checks at most this many names, and returns how many files it removed.
 pub(super) fn sweep(root: &Path, now: SystemTime, names: usize, calls: &Calls) -> io::Result<u64> {
     let stamp = root.join(STAMP);
     let Some(position) = due(&stamp, now) else {
         return Ok(0);
     };
-    // written before anything is looked at: so its time is now, by the clock that dates the files
+    // written before anything is read: so its time is now, by the clock that dates the files
     let file_system_now = write_stamp(&stamp, &position)?;
     let mut search = Search::resume(root, &position);
     let mut removed = 0;
@@ -78,7 +78,7 @@ pub(super) fn sweep(root: &Path, now: SystemTime, names: usize, calls: &Calls) -
     Ok(removed)
 }
 
-/// Where to go on, if it is time to.
+/// Where to continue, if it is time to.
 fn due(stamp: &Path, now: SystemTime) -> Option<String> {
     let begin = Some(Search::BEGIN.to_owned());
     let Ok(file) = File::open(stamp) else {
@@ -137,7 +137,7 @@ impl Search {
     /// The position before everything.
     const BEGIN: &'static str = "0\n";
 
-    /// Continues at a position: a line for each folder from the root on, with where to go on in it
+    /// Continues at a position: a line for each folder from the root on, with where to continue in it
     /// and its name. What is not there any more is left out, and what is no position is the beginning.
     fn resume(root: &Path, position: &str) -> Self {
         let mut folders = Vec::new();
@@ -304,7 +304,7 @@ mod tests {
             assert!(one <= 7, "bounded: {one}");
             removed += one;
             openings += 1;
-            assert!(openings < 100, "it comes to an end");
+            assert!(openings < 100, "the search ends");
         }
         assert_eq!(removed, 40);
         assert!(openings > 20, "{openings}");

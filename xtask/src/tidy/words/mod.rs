@@ -7,28 +7,9 @@ use super::Source;
 use super::prose::{self, Kind};
 use old::OLD;
 
-/// Areas that still have old words. Remove an area once `cargo xtask tidy --words AREA` finds none.
-const NOT_YET: &[&str] = &[
-    "benches",
-    "crates/esm-cli/src/command/import.rs",
-    "crates/esm-cli/src/import",
-    "crates/esm-cli/tests/cli/bad_input.rs",
-    "crates/esm-cli/tests/cli/interrupted.rs",
-    "crates/esm-core",
-    "crates/esm-jq",
-    "crates/esm-model",
-    "crates/esm-objectstore",
-    "examples",
-    "live",
-];
-
-/// Old words everywhere but in the areas that still have them.
+/// Old words everywhere.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
-    let clean = sources.iter().filter(|source| {
-        let name = source.name();
-        !NOT_YET.iter().any(|area| is_below(&name, area))
-    });
-    clean.flat_map(hits).collect()
+    sources.iter().flat_map(hits).collect()
 }
 
 /// Old words in the files at or below a path.
@@ -209,15 +190,5 @@ mod tests {
         assert_eq!(below(&sources, "./a/c/").len(), 1);
         assert_eq!(below(&sources, "e.md").len(), 1);
         assert_eq!(check(&sources).len(), 4);
-    }
-
-    #[test]
-    fn an_area_that_has_old_words_still_is_not_refused() {
-        let area = NOT_YET
-            .first()
-            .map_or_else(String::new, |area| format!("{area}/x.md"));
-        let sources = [Source::new(&area, "it goes on\n")];
-        assert_eq!(check(&sources).len(), usize::from(NOT_YET.is_empty()));
-        assert_eq!(below(&sources, "").len(), 1);
     }
 }

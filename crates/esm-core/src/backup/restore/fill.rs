@@ -15,7 +15,7 @@ use crate::event::{Event, Revision};
 use crate::protocol::decisions::Action;
 use crate::store::{CellEvent, ReadFrom, Tail};
 
-/// Appends of one cell, with looks at the target in between, before giving up.
+/// Appends of one cell, each after observing the target again, before giving up.
 const APPEND: BackOff = BackOff::new(8, Duration::from_millis(20), Duration::from_millis(160));
 
 /// How many events a section has before its end was read.

@@ -69,7 +69,7 @@ impl Drop for CountGuard<'_> {
     }
 }
 
-/// Polls the control log and answers its commands.
+/// Polls the control log and appends an answer to each command.
 #[derive(Debug)]
 pub(crate) struct ControlLoop {
     log: ControlLog,
@@ -161,7 +161,7 @@ impl Steering {
         self.work.undoing.store(true, Ordering::Release);
     }
 
-    /// Answers the undo commands with a refusal. If the answer cannot be appended, the refusal is
+    /// Refuses the undo commands. If the answer cannot be appended, the refusal is
     /// kept in memory, so that the open command does not start another undo, and is appended later.
     pub(crate) async fn refuse_undo(&self, reason: String) {
         self.conclude(&RunEnd::UndoRefused(reason.clone())).await;
@@ -218,7 +218,7 @@ impl Steering {
         CountGuard::new(&self.work.resting)
     }
 
-    /// Answers the commands that the end of the run settles.
+    /// Appends the answers to the commands that the end of the run settles.
     pub(crate) async fn conclude(&self, end: &RunEnd) {
         self.control.lock().await.conclude(end).await;
     }
@@ -312,7 +312,7 @@ impl ControlLoop {
         }
     }
 
-    /// Answers pauses as done when every object under way is paused.
+    /// Records pauses as done when every object under way is paused.
     async fn settle_pauses(&mut self) {
         let driven = self.work.driven.load(Ordering::Acquire);
         let resting = self.work.resting.load(Ordering::Acquire);

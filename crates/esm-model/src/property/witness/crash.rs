@@ -44,7 +44,7 @@ fn nothing_was_lost(protocol: &Protocol, world: &World) -> bool {
 }
 
 /// Whether the only run that has ever been in charge has closed the source, recorded no end, and is
-/// gone: one that lives goes on to the last record.
+/// gone: a run that lives continues to the last record.
 fn is_deserted(world: &World, migration: usize) -> bool {
     let is_closed = closes(world).any(|(_, close)| usize::from(close.migration) == migration);
     let is_left = |record: &Record| {

@@ -50,7 +50,7 @@ fn ends(scope: &Scope) -> Vec<Wanted> {
         }),
         (
             scope.budget.commands > 0,
-            "a run is told to undo, and goes forward again",
+            "a run receives the command to undo, and goes forward again",
             |_, world| {
                 world.journals.iter().any(|journal| {
                     journal.windows(2).any(|pair| {
@@ -156,7 +156,7 @@ fn races(scope: &Scope) -> Vec<Wanted> {
         ),
         (
             scope.lock && scope.budget.expiries > 0,
-            "a run goes on after its lock has expired",
+            "a run continues after its lock has expired",
             |_, world| {
                 let lost = |run: &Run| world.lock.is_some_and(|holder| holder != run.id);
                 world.runs().any(|run| run.epoch > 0 && lost(run))
