@@ -127,7 +127,7 @@ fn a_change_that_keeps_the_schema_wants_a_choice_and_what_it_accepts_is_counted(
     let migrate = ["migrate", "--all", "--transform", &program];
     esm.run(&["plan", "--all", "--transform", &program])
         .succeeded()
-        .printed("must be chosen");
+        .printed("choose whether to refuse or accept them");
     // before anything is touched
     esm.run(&migrate)
         .failed(2, &["keep their type and schema version", "NoteTaken v1"]);
@@ -230,14 +230,14 @@ fn a_plan_is_executed_only_as_long_as_nothing_has_changed() {
     another.import(&orders::sorted(2, 3));
     another
         .run(&["migrate", "--plan", plan])
-        .failed(4, &["store has changed"]);
+        .failed(4, &["changed since the plan was made: store"]);
 
     esm.run(&["migrate", "--plan", plan])
         .succeeded()
         .printed("migrated 2 objects");
     assert_eq!(parsed(&esm.export()), expected(2, 3));
     esm.run(&["migrate", "--plan", plan])
-        .failed(4, &["source has changed", "new plan"]);
+        .failed(4, &["changed since the plan was made: source", "new plan"]);
     let wrong = esm.file("no-plan", "{}");
     esm.run(&["migrate", "--plan", &wrong])
         .failed(2, &["not a plan"]);

@@ -278,5 +278,9 @@ fn what_cannot_be_steered_is_said() {
         .to_owned();
     let late = esm.run(&["cancel", &id]);
     assert_eq!(late.code, Some(4), "{}", late.stderr);
-    assert!(late.stderr.contains("roll it back"), "{}", late.stderr);
+    assert!(
+        late.stderr.contains("roll the migration back"),
+        "{}",
+        late.stderr
+    );
 }

@@ -140,7 +140,10 @@ async fn r11_the_plan_says_that_a_choice_is_wanted_and_is_not_executed_without()
     let describe = || migrate(&w).transform(InPlace("A"));
     let plan = describe().dry_run().await.unwrap();
     let risk = |word: &str| plan.risks.iter().any(|risk| risk.contains(word));
-    assert!(risk("must be chosen (on_retired): A v1"), "{plan:?}");
+    assert!(
+        risk("choose whether to refuse or accept them (on_retired): A v1"),
+        "{plan:?}"
+    );
     let error = describe().execute_plan(&plan).await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Invalid);
 
