@@ -1,4 +1,3 @@
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use esm_core::ErrorKind;
@@ -129,22 +128,26 @@ async fn before_the_pivot_it_is_cancelled_or_rolled_back_without_a_trace() {
 #[tokio::test(start_paused = true)]
 async fn one_that_rests_says_so_no_longer_when_it_is_cancelled() {
     let f = World::with_events(400).await;
-    let waits = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&waits);
+    let (sender, mut waits) = tokio::sync::mpsc::unbounded_channel();
     let running = f.begin(|m| {
         m.limits(slowly(50)).progress(
             ProgressOptions::default()
-                .on_progress(move |p| told.lock().unwrap().push(p.waiting_for.clone())),
+                .every(Duration::ZERO)
+                .on_progress(move |p| _ = sender.send(p.waiting_for.clone())),
         )
     });
     let control = f.control().await;
     control.pause().await.unwrap().done(LONG).await.unwrap();
+    // callbacks run on a thread of their own, which may be behind
+    let rested = Some("being resumed; paused by eve".to_owned());
+    while waits.recv().await.expect("a run that rests says so") != rested {}
     control.cancel("not today").await.unwrap();
     assert_eq!(running.result().await.status, MigrationStatus::Cancelled);
-    let waits = waits.lock().unwrap();
-    let rested = Some("being resumed; paused by eve".to_owned());
-    assert!(waits.contains(&rested));
-    assert_eq!(waits.last(), Some(&None));
+    let mut last = rested;
+    while let Some(wait) = waits.recv().await {
+        last = wait;
+    }
+    assert_eq!(last, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,5 +254,8 @@ async fn what_cannot_be_told_is_refused_with_the_reason() {
     assert!(running.result().await.is_success());
     let ended = control.cancel("too late").await.unwrap_err();
     assert_eq!(*ended.kind(), ErrorKind::AlreadyExists);
-    assert!(ended.hint().unwrap().contains("roll it back"), "{ended}");
+    assert!(
+        ended.hint().unwrap().contains("roll the migration back"),
+        "{ended}"
+    );
 }

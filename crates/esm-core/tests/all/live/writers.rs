@@ -68,7 +68,7 @@ async fn r6_when_writers_are_always_faster_it_stops_and_says_so() {
     let error = result.error.unwrap();
     assert_eq!(*error.kind(), ErrorKind::Stuck);
     assert!(
-        error.to_string().contains("faster than 7 attempts"),
+        error.to_string().contains("won against 7 attempts"),
         "{error}"
     );
     assert_eq!(f.active(&f.order).await, source, "the source is untouched");
