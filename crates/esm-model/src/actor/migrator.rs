@@ -1,6 +1,6 @@
 //! The life of a migrator's run: lock, journal, triage, and the last record.
 //!
-//! Represents `migration::lifecycle`, `journal::log` and `triage`: I/O around
+//! Represents `run::process`, `run::triage` and `journal::log` of `migration`: I/O around
 //! `JournalState::apply`, which says what may be recorded.
 
 use crate::protocol::{Protocol, reversed};

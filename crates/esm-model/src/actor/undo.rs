@@ -1,6 +1,6 @@
 //! The undo of a migration before its pivot (R17).
 //!
-//! Represents `migration::undo` and `step::roll_back`: I/O around `migration::decide_undo`.
+//! Represents `migration::run::undo` and `cutover::undo`: I/O around `decisions::undo`.
 
 use esm_core::protocol::decisions::UndoAction;
 
