@@ -6,6 +6,7 @@
 //! | `function_transformer` | payloads by their Rust types; splitting and dropping |
 //! | `backup_with_progress` | a backup, an archive, progress |
 //! | `lock_with_rollback` | waiting for a lock; a failed check undoes everything |
+//! | `projection` | a read model with a checkpoint, over two migrations |
 //! | `custom_transformer` | an own transformer |
 //! | `custom_lock_provider` | locks as rows of a database |
 //! | `custom_backup_provider` | every backup in two places |
@@ -16,6 +17,10 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/projections.md")]
+struct Projections;
 
 use esm_core::Result;
 use esm_core::clock::Environment;
