@@ -133,8 +133,7 @@ pub(crate) async fn compare(
 
 /// The closed stream whose originals a rollback of this migration restored.
 fn restored(document: &ObjectDocument, reversed: MigrationId) -> Result<&TerminatedStream> {
-    let mut entries = document.terminated.iter();
-    entries.find(|t| t.migration == reversed).ok_or_else(|| {
+    document.closed_by(reversed).ok_or_else(|| {
         Error::corrupt(format!(
             "document does not name the migration that was rolled back: {}, {reversed}",
             document.object

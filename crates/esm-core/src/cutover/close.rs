@@ -100,10 +100,8 @@ impl ClosedStream<'_> {
     /// Adds the details that other processes cannot know; without an archive, also closes the
     /// books. Returns whether the document changed.
     pub(crate) fn complete(&self, document: &mut ObjectDocument, now: Timestamp) -> bool {
-        let mut entries = document.terminated.iter_mut();
-        let Some(entry) =
-            entries.rfind(|e| e.stream == *self.stream && e.migration == self.migration)
-        else {
+        let entry = document.terminated_mut(self.stream);
+        let Some(entry) = entry.filter(|entry| entry.migration == self.migration) else {
             return false;
         };
         let before = entry.clone();

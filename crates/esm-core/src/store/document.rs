@@ -101,6 +101,14 @@ impl ObjectDocument {
         self.terminated.len()
     }
 
+    /// The depth of a stream in the object's chain of Closes; absent for a stream that the document
+    /// does not name.
+    pub fn generation_of(&self, stream: &StreamRef) -> Option<usize> {
+        let mut entries = self.terminated.iter();
+        let closed = entries.rposition(|entry| entry.stream == *stream);
+        closed.or_else(|| (self.active == *stream).then(|| self.generation()))
+    }
+
     /// The entry of a terminated stream.
     pub fn terminated(&self, stream: &StreamRef) -> Option<&TerminatedStream> {
         self.terminated
@@ -157,5 +165,51 @@ impl ObjectDocument {
         });
         self.active = target.clone();
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{StoreId, StreamId};
+
+    fn stream(name: &str) -> StreamRef {
+        let store = StoreId::from_uuid(uuid::Uuid::nil());
+        StreamRef::new(store, StreamId::new(name).unwrap())
+    }
+
+    fn migration(number: u128) -> MigrationId {
+        MigrationId::from_uuid(uuid::Uuid::from_u128(number))
+    }
+
+    fn close(target: &str, number: u128) -> Close {
+        Close {
+            target: Some(stream(target)),
+            events: Revision(2),
+            target_events: Revision(3),
+            migration: migration(number),
+            continues: true,
+        }
+    }
+
+    #[test]
+    fn a_stream_is_found_by_name_by_its_migration_and_by_what_continues_it() {
+        let object = "order/1".parse().unwrap();
+        let mut document = ObjectDocument::new(object, stream("a"), Timestamp::UNIX_EPOCH);
+        assert!(document.follow(&stream("a"), &close("b", 1)));
+        assert!(document.follow(&stream("b"), &close("c", 2)));
+        let generation = |name| document.generation_of(&stream(name));
+        assert_eq!(
+            ["a", "b", "c", "d"].map(generation),
+            [Some(0), Some(1), Some(2), None]
+        );
+
+        let name = |found: Option<&TerminatedStream>| found.map(|entry| entry.stream.clone());
+        assert_eq!(name(document.terminated(&stream("b"))), Some(stream("b")));
+        assert_eq!(name(document.terminated(&stream("c"))), None);
+        assert_eq!(name(document.closed_by(migration(1))), Some(stream("a")));
+        assert_eq!(name(document.closed_by(migration(3))), None);
+        assert_eq!(name(document.continued_by(&stream("c"))), Some(stream("b")));
+        assert_eq!(name(document.continued_by(&stream("a"))), None);
     }
 }

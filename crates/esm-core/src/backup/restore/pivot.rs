@@ -214,8 +214,8 @@ async fn first_document(
 }
 
 fn entry(document: &ObjectDocument, closed: &ClosedStream<'_>) -> Result<TerminatedStream> {
-    let mut entries = document.terminated.iter();
-    let entry = entries.rfind(|e| e.stream == *closed.stream && e.migration == closed.migration);
+    let entry = document.terminated(closed.stream);
+    let entry = entry.filter(|entry| entry.migration == closed.migration);
     entry.cloned().ok_or_else(|| {
         let (object, stream) = (closed.object, closed.stream);
         Error::corrupt(format!(

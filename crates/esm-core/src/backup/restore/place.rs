@@ -203,7 +203,7 @@ async fn fresh_stream(
     let replaced = Source {
         object,
         source: loaded.stream().clone(),
-        generation: loaded.document.terminated.len(),
+        generation: loaded.document.generation(),
         tail: loaded.tail,
     };
     let place = Place::of(service, manifest, section, replaced).await?;

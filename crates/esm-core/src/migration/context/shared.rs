@@ -57,15 +57,15 @@ impl Context {
     /// Returns the current attempt at an object for this tail of its source.
     ///
     /// # Errors
-    /// `UnknownStore`; those of the store.
+    /// `UnknownStore`; `NotFound` when the document does not name the source; those of the store.
     pub(crate) async fn attempt(
         &self,
         document: &ObjectDocument,
         source: StreamRef,
         source_tail: &Tail,
-        generation: usize,
     ) -> Result<Attempt> {
         let originals = self.originals(document)?;
+        let generation = generation_of(document, &source)?;
         let target_store = match &originals {
             // restored events go to the store of the originals
             Some(originals) => &originals.store,
@@ -94,22 +94,20 @@ impl Context {
         &self,
         document: &ObjectDocument,
         source: StreamRef,
-        generation: usize,
     ) -> Result<Attempt> {
         let store = self.services.stores.of(&source)?;
         let tail = store.tail(&source.stream).await?;
-        self.attempt(document, source, &tail, generation).await
+        self.attempt(document, source, &tail).await
     }
 
     /// Returns the attempt whose source this migration closed in an earlier run.
     ///
     /// # Errors
-    /// `UnknownStore`.
+    /// `UnknownStore`; `NotFound` when the document no longer names the source.
     pub(crate) fn won(
         &self,
         document: &ObjectDocument,
         entry: &TerminatedStream,
-        generation: u64,
     ) -> Result<Attempt> {
         let stores = &self.services.stores;
         Ok(Attempt {
@@ -120,7 +118,7 @@ impl Context {
             target: entry.continuation.clone(),
             source_store: Arc::clone(stores.of(&entry.stream)?),
             target_store: Arc::clone(stores.of(&entry.continuation)?),
-            generation,
+            generation: generation_of(document, &entry.stream)? as u64,
             number: 0,
             retired: BTreeSet::new(),
             accepted: BTreeSet::new(),
@@ -296,4 +294,12 @@ impl Context {
             .call_hooks(&self.services.environment, event)
             .await
     }
+}
+
+fn generation_of(document: &ObjectDocument, stream: &StreamRef) -> Result<usize> {
+    let generation = document.generation_of(stream);
+    generation.ok_or_else(|| {
+        let object = &document.object;
+        Error::not_found(format!("the document of {object} does not name {stream}"))
+    })
 }

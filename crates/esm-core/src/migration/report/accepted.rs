@@ -66,8 +66,7 @@ impl MigrationService {
             Err(gone) if is_gone(&gone) => return Ok(BTreeMap::new()),
             Err(error) => return Err(error),
         };
-        let mut terminated = document.terminated.iter();
-        let Some(entry) = terminated.find(|entry| entry.migration == migration) else {
+        let Some(entry) = document.closed_by(migration) else {
             return Ok(BTreeMap::new());
         };
         let target = &entry.continuation;

@@ -95,7 +95,7 @@ impl<'a> ObjectRun<'a> {
                 Triage::UpToDate(stream) => {
                     Ok(ObjectReport::up_to_date(self.object.clone(), stream))
                 }
-                Triage::Finish(entry, generation) => self.finish(&entry, generation).await,
+                Triage::Finish(entry) => self.finish(&entry).await,
                 Triage::Migrate(document, tail) => self.migrate(&document, *tail).await,
             }
         }
@@ -105,7 +105,6 @@ impl<'a> ObjectRun<'a> {
 
     async fn migrate(&mut self, document: &ObjectDocument, tail: Tail) -> Result<ObjectReport> {
         let source = document.active.clone();
-        let generation = document.terminated.len();
         let mut retired = BTreeSet::new();
         let mut tail = Some(tail);
         loop {
@@ -114,11 +113,11 @@ impl<'a> ObjectRun<'a> {
             let mut attempt = match &seen {
                 Some(tail) => {
                     let source = source.clone();
-                    context.attempt(document, source, tail, generation).await?
+                    context.attempt(document, source, tail).await?
                 }
                 None => {
                     let source = source.clone();
-                    context.attempt_now(document, source, generation).await?
+                    context.attempt_now(document, source).await?
                 }
             };
             attempt.retired = std::mem::take(&mut retired);
@@ -428,7 +427,7 @@ impl<'a> ObjectRun<'a> {
 
     /// Finishes an object whose stream this migration closed in an earlier run, and compares the
     /// streams again.
-    async fn finish(&mut self, entry: &TerminatedStream, generation: u64) -> Result<ObjectReport> {
+    async fn finish(&mut self, entry: &TerminatedStream) -> Result<ObjectReport> {
         let document = self
             .context
             .services
@@ -436,7 +435,7 @@ impl<'a> ObjectRun<'a> {
             .load(self.object)
             .await?
             .document;
-        let attempt = self.context.won(&document, entry, generation)?;
+        let attempt = self.context.won(&document, entry)?;
         self.step = Step::CutOver;
         (self.context.closed(self.object, &attempt.source))
             .follow(&self.context.cutover())

@@ -200,7 +200,7 @@ impl<'a> ScopeRun<'a> {
         match triage {
             Triage::Migrate(..) => true,
             // including an object of an earlier batch that failed after its pivot
-            Triage::Finish(entry, _) => self.counts_finished || self.is_unfinished(entry),
+            Triage::Finish(entry) => self.counts_finished || self.is_unfinished(entry),
             Triage::UpToDate(stream) => {
                 self.settle(object);
                 if self.counts_up_to_date {

@@ -15,8 +15,8 @@ use crate::store::{EventStoreExt as _, Stores, Tail};
 pub(crate) enum Triage {
     /// To be migrated from its active stream, which had this tail.
     Migrate(Box<ObjectDocument>, Box<Tail>),
-    /// Past the pivot of this migration, at this depth of the chain; work may remain.
-    Finish(Box<TerminatedStream>, u64),
+    /// Past the pivot of this migration; work may remain.
+    Finish(Box<TerminatedStream>),
     /// Its active stream is already the result of this transformation.
     UpToDate(StreamRef),
 }
@@ -33,10 +33,8 @@ pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triag
         object,
     )
     .await?;
-    let migration = context.migration();
-    let mut terminated = (0..).zip(&document.terminated);
-    if let Some((generation, entry)) = terminated.find(|(_, t)| t.migration == migration) {
-        return Ok(Triage::Finish(Box::new(entry.clone()), generation));
+    if let Some(entry) = document.closed_by(context.migration()) {
+        return Ok(Triage::Finish(Box::new(entry.clone())));
     }
     if !document.terminated.is_empty() && context.guard.is_resumed().await {
         discard_superseded(context, &document).await?;
@@ -83,11 +81,7 @@ pub(crate) async fn is_up_to_date(
     if plan.target_store.is_some_and(|store| store != active.store) {
         return Ok(false);
     }
-    let Some(entry) = document
-        .terminated
-        .iter()
-        .rfind(|t| t.continuation == *active)
-    else {
+    let Some(entry) = document.continued_by(active) else {
         return Ok(false);
     };
     let went_through = match &entry.fingerprint {

@@ -9,7 +9,7 @@ use crate::migration::context::Context;
 use crate::migration::run::triage::needs_nothing;
 use crate::migration::step::close_books::{OpenBooks, close_books};
 use crate::migration::step::undo::{discard_superseded, undo};
-use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::object::{ObjectDocument, chain};
 use crate::protocol::decisions::Undone;
 use crate::protocol::planned::Scope;
 use crate::protocol::statistics::Statistics;
@@ -150,13 +150,12 @@ impl<'a> UndoRun<'a> {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => return Ok(()),
             Err(e) => return Err(e),
         };
-        if let Some(entry) = closed_by(&document, context) {
+        if let Some(entry) = document.closed_by(context.migration()) {
             return self.finish(object, &entry.stream).await;
         }
         discard_superseded(context, &document).await?;
-        let generation = document.terminated.len();
         let active = document.active.clone();
-        let attempt = context.attempt_now(&document, active, generation).await?;
+        let attempt = context.attempt_now(&document, active).await?;
         if context.plan.reverses.is_some() && attempt.originals.is_none() {
             // the reversed migration did not move it, so it has no target
             return Ok(());
@@ -202,12 +201,6 @@ impl<'a> UndoRun<'a> {
             done => done,
         }
     }
-}
-
-/// The entry of the stream that this migration closed.
-fn closed_by<'d>(document: &'d ObjectDocument, context: &Context) -> Option<&'d TerminatedStream> {
-    let mut entries = document.terminated.iter();
-    entries.find(|entry| entry.migration == context.migration())
 }
 
 fn too_late(migrated: u64) -> Error {

@@ -74,11 +74,7 @@ async fn record(context: &Context, books: &OpenBooks, archive: &BackupHandle) ->
         .services
         .documents
         .update(&books.object, |document| {
-            let entry = document
-                .terminated
-                .iter_mut()
-                .rev()
-                .find(|e| e.stream == books.stream);
+            let entry = document.terminated_mut(&books.stream);
             let Some(entry) = entry.filter(|e| e.books_closed_at.is_none()) else {
                 return false;
             };

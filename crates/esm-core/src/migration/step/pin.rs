@@ -14,8 +14,7 @@ pub(crate) async fn pin(context: &Context, object: &ObjectId, originals: &Origin
     let migration = context.migration();
     let mut found = false;
     let pinning = context.services.documents.update(object, |document| {
-        let entries = document.terminated.iter_mut().rev();
-        let entry = entries.into_iter().find(|e| e.stream == originals.stream);
+        let entry = document.terminated_mut(&originals.stream);
         found = entry.is_some();
         entry.is_some_and(|entry| entry.pins.insert(migration))
     });

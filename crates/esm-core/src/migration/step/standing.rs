@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cutover::source::originals::Originals;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{MigrationId, StreamRef};
+use crate::id::StreamRef;
 use crate::object::{ObjectDocument, TerminatedStream, TerminationReason};
 use crate::protocol::reversal::Reverses;
 use crate::store::{EventStoreExt as _, Stores, Tail};
@@ -31,7 +31,7 @@ pub(crate) fn originals(
     document: &ObjectDocument,
 ) -> Result<Option<Arc<Originals>>> {
     let unchanged = reverses.left_all_unchanged();
-    let entry = closed_by(document, reverses.migration);
+    let entry = document.closed_by(reverses.migration);
     let originals =
         entry.map(|entry| Originals::new(stores, entry, unchanged, reverses.down.clone()));
     Ok(originals.transpose()?.map(Arc::new))
@@ -50,7 +50,7 @@ pub(crate) async fn standing(
     document: &ObjectDocument,
     tail: &Tail,
 ) -> Result<Standing> {
-    let Some(entry) = closed_by(document, reverses.migration) else {
+    let Some(entry) = document.closed_by(reverses.migration) else {
         return Ok(Standing::Untouched);
     };
     if entry.reason == TerminationReason::Restored {
@@ -82,11 +82,6 @@ pub(crate) fn blocks(error: &Error) -> bool {
     )
 }
 
-fn closed_by(document: &ObjectDocument, migration: MigrationId) -> Option<&TerminatedStream> {
-    let mut entries = document.terminated.iter();
-    entries.find(|entry| entry.migration == migration)
-}
-
 /// Whether this migration is already reversed for the object. Otherwise the active stream must be
 /// the target of its Close, or restore that target, so that its first M events are the same.
 async fn is_restored(
@@ -96,7 +91,7 @@ async fn is_restored(
 ) -> Result<bool> {
     let mut stream = document.active.clone();
     // a restored stream names an older one, so this ends
-    for _ in 0..=document.terminated.len() {
+    for _ in 0..=document.generation() {
         if stream == entry.continuation {
             return Ok(false);
         }
@@ -107,8 +102,8 @@ async fn is_restored(
         }
     }
     // the active stream continues a stream from before the migration, or from after it
-    let generation = |of: &StreamRef| document.terminated.iter().position(|t| t.stream == *of);
-    if generation(&stream).is_some_and(|found| Some(found) <= generation(&entry.stream)) {
+    let found = document.generation_of(&stream);
+    if found.is_some_and(|found| Some(found) <= document.generation_of(&entry.stream)) {
         Ok(true)
     } else {
         Err(moved_on(document, &stream))
@@ -116,9 +111,8 @@ async fn is_restored(
 }
 
 fn moved_on(document: &ObjectDocument, stream: &StreamRef) -> Error {
-    let mut entries = document.terminated.iter().rev();
-    let by = entries.find(|entry| entry.continuation == *stream);
-    let (object, by) = (&document.object, by.map(|entry| entry.migration));
+    let (object, by) = (&document.object, document.continued_by(stream));
+    let by = by.map(|entry| entry.migration);
     let name = by.map_or_else(|| "another migration".to_owned(), |by| by.to_string());
     let message = format!("another migration has moved {object} since: {name}");
     Error::new(ErrorKind::Conflict { actual: None }, message)

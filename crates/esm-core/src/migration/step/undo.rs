@@ -36,9 +36,9 @@ pub(crate) async fn undo(context: &Context, attempt: &Attempt) -> Result<Undone>
 /// # Errors
 /// Those of the store.
 pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocument) -> Result<()> {
-    for (generation, entry) in document.terminated.iter().enumerate() {
+    for entry in &document.terminated {
         let source = entry.stream.clone();
-        let attempt = context.attempt_now(document, source, generation).await?;
+        let attempt = context.attempt_now(document, source).await?;
         if entry.continuation != attempt.target {
             discard(&attempt).await?;
         }
