@@ -9,7 +9,6 @@ use crate::error::Result;
 use crate::id::ObjectId;
 use crate::object::ChainEnd;
 use crate::object::chain::follow_all;
-use crate::router::counted::Counted;
 use crate::router::phases::known::{PhaseOptions, Phases, Subscription};
 use crate::router::phases::table::RoutingTable;
 use crate::router::read::events::{ReadPosition, RecordedEvent};
@@ -18,7 +17,7 @@ use crate::router::read::tail::{TailOptions, tail};
 use crate::router::route::cache::RouteCache;
 use crate::router::statistics::{ClientStatistics, Counters};
 use crate::router::transformers::Transformers;
-use crate::store::{EventStore, PageLimit, Records, Stores};
+use crate::store::{Layered, PageLimit, Records, Stores};
 use crate::transform::EventTransformer;
 
 /// What an application uses: everything that an [`ObjectReader`] does, and creating and appending.
@@ -94,12 +93,9 @@ impl ObjectClient {
     ) -> Self {
         let (stores, counters) = (stores.into(), Counters::default());
         let requests = &counters.append_requests;
-        let count = |store: &Arc<dyn EventStore>| -> Arc<dyn EventStore> {
-            Arc::new(Counted::new(store, requests))
-        };
         let counted = ObjectReader::new(
-            Arc::new(Counted::new(&records, requests)),
-            stores.map(count),
+            Layered::new(requests.clone(), &records),
+            stores.through(requests),
         );
         Self {
             counted,

@@ -26,13 +26,12 @@
 //! | `phases/` | the phases that migrations publish |
 //! | `client` | the handle that applications hold |
 //! | `append/`, `fold/` | what only a client does |
-//! | `counted`, `statistics`, `transformers` | its counts, and the registered transformations |
+//! | `statistics`, `transformers` | its counts, and the registered transformations |
 //!
 //! [`ChainEnd::translate`]: crate::object::ChainEnd::translate
 
 mod append;
 mod client;
-mod counted;
 mod fold;
 pub(crate) mod phases;
 mod read;

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::error::Result;
+use crate::store::{Call, Layer};
+
 /// What a client and its clones have done since it was made.
 ///
 /// Each number is exact. Read while appends are under way, two numbers may be of different times.
@@ -111,5 +114,15 @@ impl Counter {
 
     fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts the calls.
+impl Layer for Counter {
+    type Held = ();
+
+    async fn enter(&self, _: Call) -> Result<()> {
+        self.add(1);
+        Ok(())
     }
 }

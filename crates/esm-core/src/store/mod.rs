@@ -9,8 +9,8 @@ mod capabilities;
 mod cell;
 mod document;
 mod event_store;
+mod layer;
 mod lock;
-mod read_only;
 mod records;
 mod stores;
 
@@ -26,8 +26,8 @@ pub use document::{ObjectDocument, TerminatedStream, TerminationReason};
 pub use event_store::{
     Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,
 };
+pub(crate) use layer::{Call, Layer, Layered, ReadOnly};
 pub use lock::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
-pub use read_only::{ReadOnlyEventStore, ReadOnlyRecords};
 pub use records::{Record, RecordCollection, RecordKey, Records, RecordsExt};
 pub(crate) use records::{RecordChange, change_record, decode};
 pub use stores::Stores;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StoreId, StreamRef};
-use crate::store::{EventStore, ReadOnlyEventStore, StoreLimits};
+use crate::store::{EventStore, Layer, Layered, ReadOnly, StoreLimits};
 
 const ADD_IT: &str = "add the store with that id to the configuration and try again";
 
@@ -71,7 +71,12 @@ impl Stores {
     /// The same stores, none of which can be written to.
     #[must_use]
     pub fn read_only(&self) -> Self {
-        self.map(|store| Arc::new(ReadOnlyEventStore::new(Arc::clone(store))))
+        self.through(&ReadOnly)
+    }
+
+    /// The same stores, whose calls go through a layer.
+    pub(crate) fn through<L: Layer + Clone>(&self, layer: &L) -> Self {
+        self.map(|store| Layered::new(layer.clone(), store))
     }
 
     /// Each of them within another, which must have the same id.

@@ -18,7 +18,7 @@ use crate::protocol::status::MigrationStatus;
 pub(crate) struct Live {
     pub(crate) steering: Steering,
     pub(crate) throttle: Throttle,
-    pub(crate) requests: Arc<Requests>,
+    pub(crate) requests: Requests,
     pub(crate) meter: Arc<Meter>,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) hooks: Hooks,

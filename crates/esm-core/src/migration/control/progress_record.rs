@@ -31,7 +31,7 @@ pub(crate) struct ProgressRecord {
     key: RecordKey,
     reporter: Arc<Reporter>,
     meter: Arc<Meter>,
-    requests: Arc<Requests>,
+    requests: Requests,
     /// The number of the next version; `None` until the first is written.
     next: Option<u64>,
     measured: Option<RateSample>,
@@ -53,7 +53,7 @@ impl ProgressRecord {
         migration: MigrationId,
         reporter: Arc<Reporter>,
         meter: Arc<Meter>,
-        requests: Arc<Requests>,
+        requests: Requests,
     ) -> Self {
         Self {
             records,

@@ -1,162 +1,141 @@
 //! Bounds the requests of a run that are in flight.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
-use tokio::sync::Notify;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::Result;
-use crate::id::{CommitId, StoreId, StreamId};
+use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::control::Limit;
-use crate::store::{
-    Append, Capabilities, Close, EventStore, Fence, Page, PageLimit, ReadFrom, StoreLimits, Stores,
-    Tail,
-};
+use crate::store::{Call, Layer};
 
-/// The requests of a run that are in flight. Their limit may change at any time.
-#[derive(Debug, Default)]
-pub(crate) struct Requests {
-    state: Mutex<State>,
-    freed: Notify,
+/// The requests of a run that are in flight. Their limit may change at any time. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Requests(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    permits: Arc<Semaphore>,
+    count: Mutex<Count>,
+    /// Requests that wait for a permit.
+    waiting: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    in_flight: u64,
-    /// Requests that wait for a permit.
-    waiting: u64,
-    limit: Limit,
+/// The number of permits.
+#[derive(Debug)]
+struct Count {
+    /// Permits that there are, those of requests in flight included.
+    existing: usize,
+    /// Permits that there may be. Those beyond it vanish when their requests end.
+    allowed: usize,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        let all = permits(Limit::default());
+        let count = Count {
+            existing: all,
+            allowed: all,
+        };
+        Self(Arc::new(Shared {
+            permits: Arc::new(Semaphore::new(all)),
+            count: Mutex::new(count),
+            waiting: AtomicU64::new(0),
+        }))
+    }
+}
+
+fn permits(limit: Limit) -> usize {
+    let most = limit.get().and_then(|most| usize::try_from(most).ok());
+    most.unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+}
+
+impl Shared {
+    fn count(&self) -> MutexGuard<'_, Count> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Requests {
+    pub(crate) fn limit(&self, limit: Limit) {
+        let mut count = self.0.count();
+        count.allowed = permits(limit);
+        if count.allowed > count.existing {
+            self.0.permits.add_permits(count.allowed - count.existing);
+            count.existing = count.allowed;
+        } else {
+            let excess = count.existing - count.allowed;
+            count.existing -= self.0.permits.forget_permits(excess);
+        }
+    }
+
+    /// Returns whether a request waits because of the limit.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    async fn permit(&self) -> Result<Permit> {
+        let permits = Arc::clone(&self.0.permits);
+        let permit = match Arc::clone(&permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _waiting = Waiting::new(&self.0.waiting);
+                let permit = permits.acquire_owned().await;
+                permit.map_err(|e| Error::new(ErrorKind::Unavailable, e.to_string()))?
+            }
+        };
+        Ok(Permit {
+            permit: Some(permit),
+            shared: Arc::clone(&self.0),
+        })
+    }
 }
 
 /// A request that waits for a permit.
-struct Waiting<'a>(&'a Requests);
+struct Waiting<'a>(&'a AtomicU64);
 
 impl<'a> Waiting<'a> {
-    fn new(requests: &'a Requests) -> Self {
-        requests.lock().waiting += 1;
-        Self(requests)
+    fn new(waiting: &'a AtomicU64) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.lock().waiting -= 1;
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A request that is in flight.
-struct Permit<'a>(&'a Requests);
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.0.lock().in_flight -= 1;
-        self.0.freed.notify_one();
-    }
+pub(crate) struct Permit {
+    permit: Option<OwnedSemaphorePermit>,
+    shared: Arc<Shared>,
 }
 
-impl Requests {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn limit(&self, limit: Limit) {
-        self.lock().limit = limit;
-        self.freed.notify_waiters();
-    }
-
-    /// Returns whether a request waits because of the limit.
-    pub(crate) fn is_full(&self) -> bool {
-        self.lock().waiting > 0
-    }
-
-    async fn enter(&self) -> Permit<'_> {
-        loop {
-            let mut freed = std::pin::pin!(self.freed.notified());
-            // registered before the state is read, so that no permit is missed
-            freed.as_mut().enable();
-            {
-                let mut state = self.lock();
-                if state.limit.get().is_none_or(|most| state.in_flight < most) {
-                    state.in_flight += 1;
-                    return Permit(self);
-                }
-            }
-            let _waiting = Waiting::new(self);
-            freed.await;
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut count = self.shared.count();
+        // returned while the count is locked: a lower limit then finds it among the free ones
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        if count.existing > count.allowed {
+            count.existing -= 1;
+            permit.forget();
         }
     }
 }
 
-/// Returns the same stores; their requests share one limit.
-pub(crate) fn limited(stores: &Stores, requests: &Arc<Requests>) -> Stores {
-    stores.map(|store| {
-        Arc::new(LimitedEventStore {
-            store: Arc::clone(store),
-            requests: Arc::clone(requests),
-        })
-    })
-}
+/// Close and Fence never wait for a permit.
+impl Layer for Requests {
+    type Held = Option<Permit>;
 
-/// An event store with a limit of requests in flight. Close and Fence never wait for a permit.
-#[derive(Debug)]
-struct LimitedEventStore {
-    store: Arc<dyn EventStore>,
-    requests: Arc<Requests>,
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl EventStore for LimitedEventStore {
-    fn id(&self) -> StoreId {
-        self.store.id()
-    }
-
-    fn limits(&self) -> StoreLimits {
-        self.store.limits()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-
-    async fn tail(&self, stream: &StreamId) -> Result<Tail> {
-        let _permit = self.requests.enter().await;
-        self.store.tail(stream).await
-    }
-
-    async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
-        let _permit = self.requests.enter().await;
-        self.store.read(stream, from, limit).await
-    }
-
-    async fn append(&self, stream: &StreamId, expected: &Tail, append: Append) -> Result<Tail> {
-        let _permit = self.requests.enter().await;
-        self.store.append(stream, expected, append).await
-    }
-
-    async fn close(
-        &self,
-        stream: &StreamId,
-        expected: &Tail,
-        commit: CommitId,
-        close: Close,
-    ) -> Result<Tail> {
-        self.store.close(stream, expected, commit, close).await
-    }
-
-    async fn fence(
-        &self,
-        stream: &StreamId,
-        expected: &Tail,
-        commit: CommitId,
-        fence: Fence,
-    ) -> Result<Tail> {
-        self.store.fence(stream, expected, commit, fence).await
-    }
-
-    async fn discard(&self, stream: &StreamId) -> Result<()> {
-        let _permit = self.requests.enter().await;
-        self.store.discard(stream).await
+    async fn enter(&self, call: Call) -> Result<Option<Permit>> {
+        match call {
+            Call::Close | Call::Fence => Ok(None),
+            _ => self.permit().await.map(Some),
+        }
     }
 }
 
@@ -169,17 +148,46 @@ mod tests {
     fn no_more_than_the_limit_are_under_way_and_raising_it_lets_more_in() {
         let requests = Requests::default();
         requests.limit(Limit::At(1));
-        let first = requests.enter().now_or_never().expect("there is room");
-        let mut second = Box::pin(requests.enter());
+        let first = requests.permit().now_or_never().expect("there is room");
+        let mut second = Box::pin(requests.permit());
         assert!((&mut second).now_or_never().is_none(), "one at a time");
         assert!(requests.is_full());
         requests.limit(Limit::At(2));
         let second = second.now_or_never().expect("there is room for two");
         assert!(!requests.is_full());
-        let mut third = Box::pin(requests.enter());
+        let mut third = Box::pin(requests.permit());
         assert!((&mut third).now_or_never().is_none());
         drop(first);
         assert!((&mut third).now_or_never().is_some());
         drop(second);
+    }
+
+    #[test]
+    fn a_lower_limit_holds_once_the_requests_beyond_it_have_ended() {
+        let requests = Requests::default();
+        let permit = || requests.permit().now_or_never();
+        let [one, two, three] = [permit(), permit(), permit()];
+        requests.limit(Limit::At(1));
+        assert!(permit().is_none());
+        drop((one, two));
+        assert!(permit().is_none(), "one of one is in flight");
+        drop(three);
+        let last = permit();
+        assert!(last.is_some() && permit().is_none());
+        requests.limit(Limit::Unlimited);
+        assert!(permit().is_some());
+    }
+
+    #[test]
+    fn a_close_and_a_fence_do_not_wait() {
+        let requests = Requests::default();
+        requests.limit(Limit::At(0));
+        for call in [Call::Close, Call::Fence] {
+            assert!(matches!(
+                requests.enter(call).now_or_never(),
+                Some(Ok(None))
+            ));
+        }
+        assert!(requests.enter(Call::Append).now_or_never().is_none());
     }
 }

@@ -23,7 +23,7 @@ use crate::object::{ChainEnd, Documents, ObjectDocument};
 use crate::protocol::planned::{PlannedMigration, Scope};
 use crate::protocol::statistics::{ObjectFailure, Statistics};
 use crate::protocol::status::Step;
-use crate::store::{ReadFrom, ReadOnlyRecords, Stores, Tail};
+use crate::store::{Layered, ReadFrom, ReadOnly, Stores, Tail};
 use crate::transform::{EventTransformer, Identity, Ledger, Mapper};
 
 /// Makes plans: runs a migration's analysis over read-only stores.
@@ -73,7 +73,7 @@ impl Planner {
             .unwrap_or_else(|| Arc::new(Identity));
         Self {
             stores: service.stores.read_only(),
-            documents: Documents::new(Arc::new(ReadOnlyRecords::new(Arc::clone(&service.records)))),
+            documents: Documents::new(Layered::new(ReadOnly, &service.records)),
             mapper: Mapper::new(transformer).checking_determinism(),
             down: options.down.clone().map(Mapper::new),
             planned,

@@ -19,7 +19,7 @@ use crate::migration::control::steering::{ControlStart, Steering};
 use crate::migration::describe::options::RunOptions;
 use crate::migration::journal::Journal;
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
-use crate::migration::limits::in_flight::{Requests, limited};
+use crate::migration::limits::in_flight::Requests;
 use crate::migration::limits::throttle::Throttle;
 use crate::migration::lock::held_lock::{HeldLock, LockDemand, held};
 use crate::migration::lock::options::LockOptions;
@@ -298,14 +298,14 @@ impl MigrationService {
             Arc::new(reporter),
             Meter::new(self.environment.clock.clone()),
         );
-        let (records, requests) = (&self.records, Arc::new(Requests::default()));
+        let (records, requests) = (&self.records, Requests::default());
         let log = ControlLog::new(Arc::clone(records), plan.migration);
         let progress = ProgressRecord::new(
             Arc::clone(records),
             plan.migration,
             Arc::clone(&reporter),
             Arc::clone(&meter),
-            Arc::clone(&requests),
+            requests.clone(),
         );
         let control = ControlStart {
             options: options.control,
@@ -315,7 +315,7 @@ impl MigrationService {
         requests.limit(steering.settings().requests_in_flight);
         Box::new(Context {
             services: Services {
-                stores: limited(&self.stores, &requests),
+                stores: self.stores.through(&requests),
                 documents: Documents::new(Arc::clone(&self.records)),
                 records: Arc::clone(&self.records),
                 locks: Arc::clone(&self.locks),

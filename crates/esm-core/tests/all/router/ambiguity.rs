@@ -4,23 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use esm_core::id::{CommitId, StoreId, StreamId};
 use esm_core::router::{ExpectedRevision, ObjectClient};
-use esm_core::store::{
-    Append, Capabilities, Close, EventStore, Fence, Page, PageLimit, ReadFrom, StoreLimits, Tail,
-};
+use esm_core::store::EventStore;
 use esm_core::{Error, ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan};
-use esm_testkit::memory::MemoryEventStore;
+use esm_testkit::tap::{Call, Tap, TappedEventStore};
 
 use super::cutover::*;
 use crate::world::World;
 
 /// Loses so many appends without saying so, refuses so many after them, and fails so many reads.
+#[derive(Debug, Clone)]
+struct Lossy(Arc<Losses>);
+
 #[derive(Debug)]
-struct Lossy {
-    inner: MemoryEventStore,
+struct Losses {
     appends: AtomicU64,
     refusals: AtomicU64,
     reads: AtomicU64,
@@ -32,77 +30,43 @@ fn lost(left: &AtomicU64) -> bool {
         .is_ok()
 }
 
-#[async_trait]
-impl EventStore for Lossy {
-    fn id(&self) -> StoreId {
-        self.inner.id()
-    }
+impl Tap for Lossy {
+    type Started = ();
 
-    fn limits(&self) -> StoreLimits {
-        self.inner.limits()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    async fn tail(&self, stream: &StreamId) -> Result<Tail> {
-        self.inner.tail(stream).await
-    }
-
-    async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
-        if lost(&self.reads) {
-            Err(Error::new(ErrorKind::Unavailable, "lost"))
-        } else {
-            self.inner.read(stream, from, limit).await
+    async fn begin(&self, call: Call) -> Result<()> {
+        match call.name {
+            "event_store.read" if lost(&self.0.reads) => {
+                Err(Error::new(ErrorKind::Unavailable, "lost"))
+            }
+            "event_store.append" if lost(&self.0.appends) => {
+                Err(Error::new(ErrorKind::Ambiguous, "lost"))
+            }
+            "event_store.append" if lost(&self.0.refusals) => {
+                Err(Error::new(ErrorKind::Unavailable, "refused"))
+            }
+            _ => Ok(()),
         }
     }
 
-    async fn append(&self, stream: &StreamId, expected: &Tail, append: Append) -> Result<Tail> {
-        if lost(&self.appends) {
-            return Err(Error::new(ErrorKind::Ambiguous, "lost"));
-        }
-        if lost(&self.refusals) {
-            Err(Error::new(ErrorKind::Unavailable, "refused"))
-        } else {
-            self.inner.append(stream, expected, append).await
-        }
+    fn twice(&self, _: &()) -> bool {
+        false
     }
 
-    async fn close(
-        &self,
-        stream: &StreamId,
-        expected: &Tail,
-        commit: CommitId,
-        close: Close,
-    ) -> Result<Tail> {
-        self.inner.close(stream, expected, commit, close).await
-    }
-
-    async fn fence(
-        &self,
-        stream: &StreamId,
-        expected: &Tail,
-        commit: CommitId,
-        fence: Fence,
-    ) -> Result<Tail> {
-        self.inner.fence(stream, expected, commit, fence).await
-    }
-
-    async fn discard(&self, stream: &StreamId) -> Result<()> {
-        self.inner.discard(stream).await
+    async fn end<T: Send>(&self, _: (), result: Result<T>) -> Result<T> {
+        result
     }
 }
 
 /// A client of a store that loses so many appends, refuses so many after them, and fails so many
 /// reads.
 fn lossy(f: &World, appends: u64, refusals: u64, reads: u64) -> ObjectClient {
-    let store: Arc<dyn EventStore> = Arc::new(Lossy {
-        inner: f.storage.event_store.clone(),
+    let lossy = Lossy(Arc::new(Losses {
         appends: appends.into(),
         refusals: refusals.into(),
         reads: reads.into(),
-    });
+    }));
+    let store: Arc<dyn EventStore> =
+        Arc::new(TappedEventStore::new(f.storage.event_store(), lossy));
     ObjectClient::new(f.storage.records(), store, f.storage.environment.clone())
 }
 
