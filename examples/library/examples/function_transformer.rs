@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
     assert!(result.is_success(), "{:?}", result.error);
 
     shop.print(&order).await?;
-    let ledger = result.statistics.ledger;
+    let ledger = result.statistics.counts.ledger;
     println!(
         "{} events became {}, {} dropped",
         ledger.source,

@@ -158,7 +158,7 @@ fn one(shown: &OneMigration, terminal: bool) -> String {
 }
 
 fn add_statistics(facts: &mut Facts, statistics: &Statistics) {
-    let ledger = &statistics.ledger;
+    let ledger = &statistics.counts.ledger;
     let events = format!("{} -> {}", count(ledger.source), count(ledger.outputs));
     facts
         .add("objects migrated", count(statistics.migrated))

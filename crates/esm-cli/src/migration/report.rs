@@ -165,9 +165,12 @@ fn facts(result: &MigrationResult) -> Facts {
     let statistics = &result.statistics;
     let mut facts = Facts::new();
     facts.add("migration", result.migration);
-    add_ledger(&mut facts, &statistics.ledger);
-    if statistics.source_bytes > 0 {
-        let (from, to) = (statistics.source_bytes, statistics.target_bytes);
+    add_ledger(&mut facts, &statistics.counts.ledger);
+    if statistics.counts.source_bytes > 0 {
+        let (from, to) = (
+            statistics.counts.source_bytes,
+            statistics.counts.target_bytes,
+        );
         facts.add("bytes", format!("{} -> {}", bytes(from), bytes(to)));
         facts.add("cells written", count(statistics.cells));
     }

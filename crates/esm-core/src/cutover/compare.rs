@@ -15,7 +15,7 @@ use crate::protocol::journal::VerifiedCheckpoint;
 use crate::protocol::statistics::VerificationResult;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{CellHeader, ReadFrom};
-use crate::transform::Ledger;
+use crate::transform::EventCounts;
 
 /// Source events between two journal checkpoints of a single object's migration.
 const CHECKPOINT_EVERY: u64 = 250_000;
@@ -31,9 +31,7 @@ pub(crate) struct Progressed {
     source_hash: RollingHash,
     /// Over the re-read target.
     target_hash: RollingHash,
-    ledger: Ledger,
-    pub(crate) source_bytes: u64,
-    pub(crate) target_bytes: u64,
+    counts: EventCounts,
     custom_checks: Vec<String>,
     /// The end of the source when the checks passed.
     checked: Option<Revision>,
@@ -50,9 +48,7 @@ impl Progressed {
             target_events: Revision::START,
             source_hash: RollingHash::new(),
             target_hash: RollingHash::new(),
-            ledger: Ledger::new(),
-            source_bytes: 0,
-            target_bytes: 0,
+            counts: EventCounts::default(),
             custom_checks: Vec::new(),
             checked: None,
             checkpointed: Revision::START,
@@ -72,9 +68,7 @@ impl Progressed {
             target_events: checkpoint.target_events,
             source_hash: checkpoint.hash,
             target_hash: checkpoint.hash,
-            ledger: checkpoint.ledger.clone(),
-            source_bytes: checkpoint.source_bytes,
-            target_bytes: checkpoint.target_bytes,
+            counts: checkpoint.counts.clone(),
             custom_checks: Vec::new(),
             checked: None,
             checkpointed: checkpoint.source_events,
@@ -102,8 +96,8 @@ impl Progressed {
         }
     }
 
-    pub(crate) fn ledger(&self) -> &Ledger {
-        &self.ledger
+    pub(crate) fn counts(&self) -> &EventCounts {
+        &self.counts
     }
 
     pub(crate) fn result(&self, attempt: &Attempt) -> VerificationResult {
@@ -112,7 +106,7 @@ impl Progressed {
             target: attempt.target.clone(),
             source_events: self.source_events,
             target_events: self.target_events,
-            ledger: self.ledger.clone(),
+            ledger: self.counts.ledger.clone(),
             hash: self.target_hash,
             custom_checks: self.custom_checks.clone(),
         }
@@ -126,9 +120,7 @@ impl Progressed {
             source_events: self.source_events,
             target_events: self.target_events,
             hash: self.target_hash,
-            ledger: self.ledger.clone(),
-            source_bytes: self.source_bytes,
-            target_bytes: self.target_bytes,
+            counts: self.counts.clone(),
         }
     }
 }
@@ -276,12 +268,11 @@ async fn compare_event(
         }
         progressed.source_hash.add(output);
         progressed.target_hash.add(&found.event);
-        progressed.target_bytes += found.event.approximate_size();
         progressed.target_events = progressed.target_events.plus(1);
     }
-    progressed.source_bytes += event.bytes;
     progressed.source_events = event.revision.plus(1);
-    progressed.ledger.record_schema(&event.schema, &mapped);
+    let counts = &mut progressed.counts;
+    counts.record(&event.schema, event.bytes, &mapped);
     Ok(())
 }
 
@@ -298,7 +289,7 @@ fn failed(attempt: &Attempt, what: &str) -> Error {
 
 /// Checks that the ledger, the hashes and the counts agree with the comparison.
 fn balance(attempt: &Attempt, progressed: &Progressed) -> Result<()> {
-    let ledger = &progressed.ledger;
+    let ledger = &progressed.counts.ledger;
     let balanced = ledger.balances()
         && ledger.source == progressed.source_events.0
         && ledger.outputs == progressed.target_events.0

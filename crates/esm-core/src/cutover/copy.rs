@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cutover::attempt::{Attempt, Sight};
 use crate::cutover::schemas::{
-    SchemaChanges, analyse, record, refuse_failures, refuse_too_large, refuse_without_policy,
+    analyse, record, refuse_failures, refuse_too_large, refuse_without_policy,
 };
 use crate::cutover::source::retired as reverse;
 use crate::cutover::source::scan::{MappedEvent, MappedPage, SourceScan};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
-use crate::transform::Ledger;
+use crate::transform::SchemaAnalysis;
 
 /// The result of copying.
 #[derive(Debug, Default)]
@@ -126,15 +126,16 @@ async fn learn_retired(
     attempt: &mut Attempt,
     first: Option<&MappedPage>,
 ) -> Result<()> {
-    let found = changes(cutover, attempt, first).await?;
-    if let Some(schema) = &found.reused {
+    let SchemaAnalysis { counts, made } = observe(cutover, attempt, first).await?;
+    let found = counts.ledger;
+    if let Some(schema) = found.reused.first() {
         refuse_without_policy(cutover, schema)?;
     }
     let declared = cutover.mapper.transformer().retired_schemas();
     let own: BTreeSet<Schema> = declared.into_iter().chain(found.retired).collect();
     let before = first.and_then(|page| page.headers.first()?.origin());
     let inherited = before.into_iter().flat_map(|origin| &origin.retired);
-    let inherited = inherited.filter(|schema| !found.made.contains(schema));
+    let inherited = inherited.filter(|schema| !made.contains(schema));
     attempt.retired.extend(own.iter().chain(inherited).cloned());
 
     let policy = cutover.on_retired.unwrap_or_default();
@@ -148,19 +149,24 @@ async fn learn_retired(
     Ok(())
 }
 
-async fn changes(
+async fn observe(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
     first: Option<&MappedPage>,
-) -> Result<SchemaChanges> {
-    let mut found = SchemaChanges::default();
+) -> Result<SchemaAnalysis> {
+    let mut found = SchemaAnalysis::default();
     let Some(page) = first else { return Ok(found) };
     if page.at_end || cutover.is_identity() {
-        page.events.iter().for_each(|event| found.record(event));
+        for event in &page.events {
+            if let Ok(mapped) = &event.mapped {
+                found.record(&event.schema, event.bytes, mapped);
+            }
+        }
         return Ok(found);
     }
     cutover.supervisor.report(Report::Step(Step::Analyse));
-    found = analyse(cutover, attempt).await?;
+    let scan = SourceScan::start(cutover, attempt, ReadFrom::Seq(0));
+    found = analyse(cutover, attempt, scan, Revision::START).await?;
     cutover.supervisor.report(Report::Step(Step::Copy));
     Ok(found)
 }
@@ -170,7 +176,8 @@ struct Copier<'a> {
     cutover: &'a Cutover<'a>,
     attempt: &'a Attempt,
     writer: TargetWriter<'a>,
-    failures: Ledger,
+    /// What was found since the first failure.
+    failed: SchemaAnalysis,
     /// A retired schema that this attempt's first cell does not name, of an event appended since
     /// the analysis. The next attempt must name it (R11).
     newly_retired: Option<Schema>,
@@ -182,7 +189,7 @@ impl<'a> Copier<'a> {
             cutover,
             attempt,
             writer: TargetWriter::new(cutover, attempt, tail, from),
-            failures: Ledger::new(),
+            failed: SchemaAnalysis::default(),
             newly_retired: None,
         }
     }
@@ -197,7 +204,7 @@ impl<'a> Copier<'a> {
                 return Err(Error::corrupt(format!("{}: {found}", self.attempt.source)));
             }
             match event.mapped {
-                Ok(mapped) if self.failures.failed.is_empty() => {
+                Ok(mapped) if self.failed.counts.ledger.failed.is_empty() => {
                     if mapped.reuses(&event.schema) {
                         refuse_without_policy(self.cutover, &event.schema)?;
                     }
@@ -212,7 +219,7 @@ impl<'a> Copier<'a> {
                     let limits = self.attempt.target_store.limits();
                     let fail_fast = self.cutover.copy.fail_fast;
                     record(
-                        &mut self.failures,
+                        &mut self.failed,
                         MappedEvent { mapped, ..event },
                         limits,
                         fail_fast,
@@ -244,7 +251,7 @@ impl<'a> Copier<'a> {
 
     /// Writes the pending events.
     async fn finish(mut self) -> Result<(u64, Tail)> {
-        refuse_failures(&self.failures)?;
+        refuse_failures(&self.failed.counts.ledger)?;
         if self.writer.is_unfinished() {
             self.writer.flush().await?;
         }

@@ -1,73 +1,53 @@
 //! Step 3: analyse all events of the source before the first is copied.
 
-use std::collections::BTreeSet;
-
 use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
 use crate::cutover::source::scan::{MappedEvent, SourceScan};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, Schema};
-use crate::store::{ReadFrom, StoreLimits};
-use crate::transform::Ledger;
+use crate::event::{Event, Revision, Schema};
+use crate::store::StoreLimits;
+use crate::transform::{Ledger, SchemaAnalysis};
 
-/// The schemas that a transformation was observed to retire and to produce.
-#[derive(Debug, Default)]
-pub(crate) struct SchemaChanges {
-    /// Schemas of events that were changed or dropped.
-    pub(crate) retired: BTreeSet<Schema>,
-    /// Schemas of the outputs of changed events.
-    pub(crate) made: BTreeSet<Schema>,
-    /// A schema that a changed event keeps.
-    pub(crate) reused: Option<Schema>,
-}
-
-impl SchemaChanges {
-    pub(crate) fn record(&mut self, event: &MappedEvent) {
-        let Ok(mapped) = &event.mapped else { return };
-        if !mapped.retires() {
-            return;
-        }
-        if !self.retired.contains(&event.schema) {
-            self.retired.insert(event.schema.clone());
-        }
-        self.made.extend(mapped.outputs.iter().map(Event::schema));
-        if self.reused.is_none() && mapped.reuses(&event.schema) {
-            self.reused = Some(event.schema.clone());
-        }
-    }
-}
-
-/// Transforms the whole source without writing anything. Finds events that fail or are too large,
-/// and the retired schemas (R11), which the target's first cell must name.
+/// Transforms all events of a scan without writing anything. Finds events that fail or are too
+/// large, and the retired schemas (R11), which the target's first cell must name.
+///
+/// The events before the revision `copied_from` are analysed but not copied: they may be too large,
+/// and the schema of one that fails counts as retired.
 ///
 /// # Errors
 /// `TransformFailed`, `TooLarge`; those of the store.
-pub(crate) async fn analyse(cutover: &Cutover<'_>, attempt: &Attempt) -> Result<SchemaChanges> {
-    let mut scan = SourceScan::start(cutover, attempt, ReadFrom::Seq(0));
-    let mut ledger = Ledger::new();
-    let mut changes = SchemaChanges::default();
+pub(crate) async fn analyse(
+    cutover: &Cutover<'_>,
+    attempt: &Attempt,
+    mut scan: SourceScan,
+    copied_from: Revision,
+) -> Result<SchemaAnalysis> {
+    let limits = attempt.target_store.limits();
+    let mut analysis = SchemaAnalysis::default();
+    let mut at = Revision::START;
     while let Some(page) = scan.next().await? {
         cutover.supervisor.pace(page.amount()).await?;
         for event in page.events {
-            changes.record(&event);
-            record(
-                &mut ledger,
-                event,
-                attempt.target_store.limits(),
-                cutover.copy.fail_fast,
-            )?;
+            if at >= copied_from {
+                record(&mut analysis, event, limits, cutover.copy.fail_fast)?;
+            } else if let Ok(mapped) = &event.mapped {
+                analysis.record(&event.schema, event.bytes, mapped);
+            } else {
+                analysis.counts.ledger.retired.insert(event.schema);
+            }
+            at = at.plus(1);
         }
     }
-    refuse_failures(&ledger)?;
-    Ok(changes)
+    refuse_failures(&analysis.counts.ledger)?;
+    Ok(analysis)
 }
 
-/// Records the result of transforming an event.
+/// Records the result of transforming an event that is copied.
 ///
 /// # Errors
 /// `TransformFailed` at the first failure with `fail_fast`; `TooLarge`.
 pub(crate) fn record(
-    ledger: &mut Ledger,
+    analysis: &mut SchemaAnalysis,
     event: MappedEvent,
     limits: StoreLimits,
     fail_fast: bool,
@@ -82,10 +62,10 @@ pub(crate) fn record(
                 bytes,
                 limits,
             )?;
-            ledger.record_schema(&event.schema, &mapped);
+            analysis.record(&event.schema, event.bytes, &mapped);
         }
         Err(failure) if fail_fast => return Err(failure.into()),
-        Err(failure) => ledger.record_failure(failure),
+        Err(failure) => analysis.record_failure(event.bytes, failure),
     }
     Ok(())
 }
@@ -120,7 +100,7 @@ const CHOOSE: &str = "let the transformation give them a new type or schema vers
 /// R3: all outputs of one source event must fit into one cell.
 pub(crate) fn refuse_too_large(
     schema: &Schema,
-    revision: crate::event::Revision,
+    revision: Revision,
     outputs: usize,
     bytes: u64,
     limits: StoreLimits,

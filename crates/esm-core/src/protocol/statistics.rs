@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::event::Revision;
 use crate::id::{ObjectId, StreamRef};
 use crate::store::BackupHandle;
-use crate::transform::Ledger;
+use crate::transform::{EventCounts, Ledger};
 
 /// What a migration came to, in numbers. Its size does not grow with the number of objects.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,12 +29,9 @@ pub struct Statistics {
     pub abandoned: u64,
     /// Objects that were created while the migration ran and are in the old schema still.
     pub created_meanwhile: u64,
-    /// What became of the source events.
-    pub ledger: Ledger,
-    /// Bytes of source events, uncompressed.
-    pub source_bytes: u64,
-    /// Bytes of target events, uncompressed.
-    pub target_bytes: u64,
+    /// What became of the source events, and their sizes.
+    #[serde(flatten)]
+    pub counts: EventCounts,
     /// Data cells written to targets.
     pub cells: u64,
     /// Close attempts lost to a concurrent append.
@@ -121,9 +118,7 @@ impl Statistics {
             ObjectFate::UpToDate => self.up_to_date += 1,
             ObjectFate::Migrated => self.migrated += 1,
         }
-        self.ledger.merge(&object.ledger);
-        self.source_bytes += object.source_bytes;
-        self.target_bytes += object.target_bytes;
+        self.counts.merge(&object.counts);
         self.cells += object.cells;
         self.lost_close_attempts += object.lost_close_attempts;
         self.longest_redirect = self.longest_redirect.max(object.redirected);
@@ -153,12 +148,9 @@ pub struct ObjectReport {
     pub target: StreamRef,
     /// What was found when both streams were compared; absent where an earlier run did it.
     pub verification: Option<VerificationResult>,
-    /// What became of the source events, as far as this run verified them.
-    pub ledger: Ledger,
-    /// Bytes of source events, uncompressed.
-    pub source_bytes: u64,
-    /// Bytes of target events, uncompressed.
-    pub target_bytes: u64,
+    /// What became of the source events, and their sizes, as far as this run verified them.
+    #[serde(flatten)]
+    pub counts: EventCounts,
     /// Data cells that this run wrote to the target.
     pub cells: u64,
     /// Close attempts lost to a concurrent append.
@@ -177,9 +169,7 @@ impl ObjectReport {
             source: None,
             target: active,
             verification: None,
-            ledger: Ledger::new(),
-            source_bytes: 0,
-            target_bytes: 0,
+            counts: EventCounts::default(),
             cells: 0,
             lost_close_attempts: 0,
             redirected: Duration::ZERO,

@@ -9,8 +9,10 @@
 //! Transformers see one event at a time and do no I/O. So the verification can transform everything
 //! a second time and compare.
 
+mod analysis;
 mod composite;
 mod composition;
+mod counts;
 #[cfg(test)]
 mod fixtures;
 mod function;
@@ -20,8 +22,10 @@ mod pipeline;
 mod transformer;
 mod typed;
 
+pub(crate) use analysis::SchemaAnalysis;
 pub use composite::CompositeTransformer;
 pub(crate) use composition::composed_fingerprint;
+pub use counts::EventCounts;
 pub use function::FunctionTransformer;
 pub use ledger::Ledger;
 pub use mapper::{Failure, Fate, Mapped, Mapper};

@@ -19,7 +19,7 @@ use crate::protocol::options::{BulkOptions, CopyOptions};
 use crate::protocol::planned::{MigrationStrategy, PlannedMigration, Scope};
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{Record, RecordCollection, RecordKey, Records};
-use crate::transform::Ledger;
+use crate::transform::EventCounts;
 use uuid::Uuid;
 
 fn plan() -> Box<PlannedMigration> {
@@ -80,9 +80,7 @@ fn checkpoint(source: &str, target: &str) -> VerifiedCheckpoint {
         source_events: Revision(1),
         target_events: Revision(1),
         hash: RollingHash::new(),
-        ledger: Ledger::new(),
-        source_bytes: 0,
-        target_bytes: 0,
+        counts: EventCounts::default(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The planner: runs a migration's analysis over read-only stores.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -174,7 +173,7 @@ impl Planner {
             Ok(Some(stretch)) => {
                 findings.scanned = self.scan(&object, &stretch).await?;
                 findings.events = findings.events - stretch.from.0 + stretch.originals;
-                let failures = &findings.scanned.ledger.failures;
+                let failures = &findings.scanned.analysis.counts.ledger.failures;
                 let failure = failures.first().cloned().map(Error::from);
                 findings.problem = failure.map(|failure| failure.context(&object));
             }
@@ -250,8 +249,9 @@ impl Planner {
             total.merge(scanned);
         }
         let options = &self.planned.copy;
-        let by_events = total.ledger.outputs.div_ceil(options.cell_events as u64);
-        let by_bytes = total.target_bytes.div_ceil(options.cell_bytes);
+        let counts = &total.analysis.counts;
+        let by_events = counts.ledger.outputs.div_ceil(options.cell_events as u64);
+        let by_bytes = counts.target_bytes.div_ceil(options.cell_bytes);
         total.cells = by_events.max(by_bytes).max(1);
         Ok(total)
     }
@@ -283,23 +283,24 @@ impl Planner {
 
     fn fill(&self, plan: &mut MigrationPlan, total: Scanned) {
         plan.sampled_events = total.events;
-        plan.bytes = total.bytes;
+        plan.bytes = total.analysis.counts.source_bytes;
         plan.earliest = total.earliest.map(|(_, text)| text);
         plan.latest = total.latest.map(|(_, text)| text);
-        plan.ledger = total.ledger;
+        plan.ledger = total.analysis.counts.ledger;
         plan.schemas = total
             .schemas
             .into_iter()
             .map(|(schema, findings)| SchemaReport { schema, findings })
             .collect();
-        plan.estimates = self.estimates(plan, total.cells, total.target_bytes);
+        plan.estimates = self.estimates(plan, total.cells, total.analysis.counts.target_bytes);
         plan.prerequisites = self.prerequisites();
         plan.risks = match self.planned.reverses {
             Some(_) => self.risks_of_reversing(plan),
             None => self.risks(plan),
         };
-        plan.way_back = total.way_back;
-        plan.way_back.settle(&known(plan));
+        let mut introduced = total.analysis.made;
+        introduced.retain(|schema| !knows(plan, schema));
+        plan.way_back = WayBackFindings::of(introduced, self.down.as_ref(), total.down_failure);
         plan.reversibility = plan.way_back.describe(&self.planned.way_back);
     }
 
@@ -331,17 +332,20 @@ impl Planner {
 }
 
 fn first_reused(findings: Result<Findings>) -> Option<Schema> {
-    findings.ok()?.scanned.ledger.reused.pop_first()
+    findings
+        .ok()?
+        .scanned
+        .analysis
+        .counts
+        .ledger
+        .reused
+        .pop_first()
 }
 
-/// Returns the schemas that old code knows: those of the sources that are neither changed nor
-/// dropped.
-fn known(plan: &MigrationPlan) -> BTreeSet<Schema> {
-    let schemas = plan.schemas.iter().map(|report| &report.schema);
-    schemas
-        .filter(|schema| !plan.ledger.retired.contains(schema))
-        .cloned()
-        .collect()
+/// Returns whether old code knows a schema: sources have it, and it is neither changed nor dropped.
+fn knows(plan: &MigrationPlan, schema: &Schema) -> bool {
+    let mut found = plan.schemas.iter().map(|report| &report.schema);
+    found.any(|found| found == schema) && !plan.ledger.retired.contains(schema)
 }
 
 /// Returns a digest of an object's active stream and its tail.

@@ -8,20 +8,19 @@ use crate::cutover::source::cells::CheckedPage;
 use crate::event::{Event, Revision, Schema};
 use crate::id::ObjectId;
 use crate::migration::plan::migration_plan::SchemaFindings;
-use crate::migration::plan::way_back::WayBackFindings;
-use crate::transform::{Fate, Ledger, Mapper};
+use crate::migration::plan::way_back;
+use crate::transform::{EventCounts, Failure, Fate, Ledger, Mapper, SchemaAnalysis};
 
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
     pub(super) events: u64,
-    pub(super) bytes: u64,
-    pub(super) target_bytes: u64,
+    pub(super) analysis: SchemaAnalysis,
     pub(super) cells: u64,
     pub(super) schemas: BTreeMap<Schema, SchemaFindings>,
     pub(super) earliest: Option<(Timestamp, String)>,
     pub(super) latest: Option<(Timestamp, String)>,
-    pub(super) ledger: Ledger,
-    pub(super) way_back: WayBackFindings,
+    /// The first output that the `down` fails on.
+    pub(super) down_failure: Option<Failure>,
 }
 
 /// The scan of one page.
@@ -64,8 +63,16 @@ impl Scanned {
             outputs: number,
             ..Ledger::new()
         };
-        Self {
+        let counts = EventCounts {
             ledger,
+            ..EventCounts::default()
+        };
+        let analysis = SchemaAnalysis {
+            counts,
+            ..SchemaAnalysis::default()
+        };
+        Self {
+            analysis,
             ..Self::default()
         }
     }
@@ -73,7 +80,6 @@ impl Scanned {
     fn add(&mut self, scan: &PageScan, revision: Revision, event: &Event) {
         let bytes = event.approximate_size();
         self.events += 1;
-        self.bytes += bytes;
         let schema = event.schema();
         let mapped = scan.mapper.map(&scan.object, revision, event);
         let found = self.schemas.entry(schema.clone()).or_default();
@@ -89,16 +95,13 @@ impl Scanned {
         }
         match mapped {
             Ok(mapped) => {
-                self.target_bytes += mapped
-                    .outputs
-                    .iter()
-                    .map(Event::approximate_size)
-                    .sum::<u64>();
-                self.ledger.record_schema(&schema, &mapped);
-                let down = scan.down.as_ref();
-                self.way_back.record(down, &scan.object, revision, &mapped);
+                self.analysis.record(&schema, bytes, &mapped);
+                if let (Some(down), None) = (&scan.down, &self.down_failure) {
+                    let failed = way_back::failure(down, &scan.object, revision, &mapped);
+                    self.down_failure = failed;
+                }
             }
-            Err(failure) => self.ledger.record_failure(failure),
+            Err(failure) => self.analysis.record_failure(bytes, failure),
         }
         self.add_time(event.time.as_deref());
     }
@@ -128,8 +131,7 @@ impl Scanned {
 
     pub(super) fn merge(&mut self, other: Self) {
         self.events += other.events;
-        self.bytes += other.bytes;
-        self.target_bytes += other.target_bytes;
+        self.analysis.merge(other.analysis);
         self.cells += other.cells;
         for (schema, found) in other.schemas {
             let mine = self.schemas.entry(schema).or_default();
@@ -143,7 +145,6 @@ impl Scanned {
         self.earliest = earliest.min_by_key(|(time, _)| *time);
         let latest = self.latest.take().into_iter().chain(other.latest);
         self.latest = latest.max_by_key(|(time, _)| *time);
-        self.ledger.merge(&other.ledger);
-        self.way_back.merge(other.way_back);
+        self.down_failure = self.down_failure.take().or(other.down_failure);
     }
 }

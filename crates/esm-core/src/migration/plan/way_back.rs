@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Revision, Schema};
+use crate::event::{Revision, Schema};
 use crate::id::ObjectId;
 use crate::protocol::reversal::WayBack;
 use crate::transform::{Failure, Mapped, Mapper};
@@ -28,41 +28,20 @@ pub struct WayBackFindings {
 }
 
 impl WayBackFindings {
-    /// Records the outputs of a source event.
-    pub(crate) fn record(
-        &mut self,
+    /// Returns the findings about a migration that introduces these schemas, with this `down`, which
+    /// failed on an output like this.
+    pub(crate) fn of(
+        introduced: BTreeSet<Schema>,
         down: Option<&Mapper>,
-        object: &ObjectId,
-        revision: Revision,
-        mapped: &Mapped,
-    ) {
-        if !mapped.retires() {
-            return;
+        failure: Option<Failure>,
+    ) -> Self {
+        let handles = |schema: &&Schema| down.is_some_and(|d| d.transformer().handles(schema));
+        let not_covered = introduced.iter().filter(|schema| !handles(schema));
+        Self {
+            not_covered: not_covered.cloned().collect(),
+            needs_down: introduced,
+            failure,
         }
-        for output in &mapped.outputs {
-            let schema = output.schema();
-            let handled = down.filter(|down| down.transformer().handles(&schema));
-            if handled.is_none() {
-                self.not_covered.insert(schema.clone());
-            }
-            self.needs_down.insert(schema);
-            if let Some(down) = handled.filter(|_| self.failure.is_none()) {
-                self.failure = back(down, object, revision, output);
-            }
-        }
-    }
-
-    pub(crate) fn merge(&mut self, next: Self) {
-        self.needs_down.extend(next.needs_down);
-        self.not_covered.extend(next.not_covered);
-        self.failure = self.failure.take().or(next.failure);
-    }
-
-    /// Removes the schemas that old code knows: those of the sources that are neither changed nor
-    /// dropped.
-    pub(crate) fn settle(&mut self, known: &BTreeSet<Schema>) {
-        self.needs_down.retain(|schema| !known.contains(schema));
-        self.not_covered.retain(|schema| !known.contains(schema));
     }
 
     /// Returns a description of what can be undone, and until when.
@@ -91,8 +70,18 @@ impl WayBackFindings {
     }
 }
 
-fn back(down: &Mapper, object: &ObjectId, revision: Revision, output: &Event) -> Option<Failure> {
-    down.map(object, revision, output).err()
+/// Returns the failure of the first output of a changed event that the `down` handles and fails on.
+pub(super) fn failure(
+    down: &Mapper,
+    object: &ObjectId,
+    revision: Revision,
+    mapped: &Mapped,
+) -> Option<Failure> {
+    let mut outputs = mapped
+        .outputs
+        .iter()
+        .filter(|output| mapped.retires() && down.transformer().handles(&output.schema()));
+    outputs.find_map(|output| down.map(object, revision, output).err())
 }
 
 #[cfg(test)]
@@ -101,9 +90,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::event::Event;
     use crate::id::{EventId, EventType};
     use crate::transform::{
-        EventTransformer, Fate, FunctionTransformer, TransformError, Transformed,
+        EventTransformer, Fate, FunctionTransformer, SchemaAnalysis, TransformError, Transformed,
     };
 
     fn event(event_type: &str) -> Event {
@@ -113,7 +103,6 @@ mod tests {
 
     fn found(down: Option<&dyn Fn() -> FunctionTransformer>) -> WayBackFindings {
         let down = down.map(|down| Mapper::new(Arc::new(down()) as Arc<dyn EventTransformer>));
-        let mut findings = WayBackFindings::default();
         let object: ObjectId = "order/1".parse().unwrap();
         let changed = Mapped {
             outputs: vec![event("New"), event("Known")],
@@ -123,11 +112,16 @@ mod tests {
             outputs: vec![event("Same")],
             fate: Fate::Unchanged,
         };
+        let (mut analysis, mut failed) = (SchemaAnalysis::default(), None);
         for mapped in [changed, same] {
-            findings.record(down.as_ref(), &object, Revision(2), &mapped);
+            analysis.record(&event("Old").schema(), 1, &mapped);
+            let down = down.as_ref().filter(|_| failed.is_none());
+            failed = down
+                .and_then(|down| failure(down, &object, Revision(2), &mapped))
+                .or(failed);
         }
-        findings.settle(&[event("Known").schema()].into());
-        findings
+        analysis.made.remove(&event("Known").schema());
+        WayBackFindings::of(analysis.made, down.as_ref(), failed)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::protocol::planned::PlannedMigration;
 use crate::protocol::statistics::Statistics;
 use crate::protocol::status::Step;
 use crate::store::BackupHandle;
-use crate::transform::Ledger;
+use crate::transform::EventCounts;
 
 /// One record of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,12 +108,9 @@ pub struct VerifiedCheckpoint {
     pub target_events: Revision,
     /// The hash over those target events, which equals the one over the transformed source.
     pub hash: RollingHash,
-    /// What became of the source events.
-    pub ledger: Ledger,
-    /// Bytes of those source events, uncompressed.
-    pub source_bytes: u64,
-    /// Bytes of those target events, uncompressed.
-    pub target_bytes: u64,
+    /// What became of those source events, and their sizes.
+    #[serde(flatten)]
+    pub counts: EventCounts,
 }
 
 impl VerifiedCheckpoint {

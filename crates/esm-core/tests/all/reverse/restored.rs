@@ -58,7 +58,7 @@ async fn originals_come_back_as_they_were_and_what_came_since_goes_through_down(
     let document = w.document("order/1").await;
     let pins = &document.terminated(&source).unwrap().pins;
     assert_eq!(pins.iter().collect::<Vec<_>>(), [&result.migration]);
-    let ledger = &result.statistics.ledger;
+    let ledger = &result.statistics.counts.ledger;
     assert_eq!((ledger.source, ledger.unchanged, ledger.changed), (7, 5, 1));
     assert_eq!(ledger.dropped["halves"], 1);
 

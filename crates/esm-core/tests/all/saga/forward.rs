@@ -166,8 +166,8 @@ async fn many_objects_are_migrated_and_one_failure_is_no_success() {
     assert_eq!(result.statistics.failures[0].object.to_string(), "order/13");
     assert_eq!(
         (
-            result.statistics.ledger.source,
-            result.statistics.ledger.outputs
+            result.statistics.counts.ledger.source,
+            result.statistics.counts.ledger.outputs
         ),
         (38, 19)
     );
