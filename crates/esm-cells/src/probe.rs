@@ -14,48 +14,58 @@ use futures::future::try_join_all;
 /// How many are asked for at once.
 const WIDTH: u32 = 8;
 
+/// An object and its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found<T> {
+    pub(crate) number: u64,
+    pub(crate) object: T,
+}
+
 /// Finds the last object, going up from `base`, which is asked for too.
 ///
 /// `probe` returns the object of a number. Returns `None` if `base` is absent: then the caller's
 /// knowledge was wrong, or there is no object at all if it is 0.
-pub(crate) async fn last<T, F, Fut>(base: u64, probe: F) -> Result<Option<(u64, T)>>
+pub(crate) async fn last<T, F, Fut>(base: u64, probe: F) -> Result<Option<Found<T>>>
 where
     F: Fn(u64) -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
     match highest(&[base, base + 1], &probe).await?.last {
-        Some(found) if found.0 > base => climb(found, &probe).await.map(Some),
+        Some(found) if found.number > base => climb(found, &probe).await.map(Some),
         found => Ok(found),
     }
 }
 
 /// As [`last`], where most likely there is nothing: costs one request then, and time otherwise.
-pub(crate) async fn last_if_any<T, F, Fut>(base: u64, probe: F) -> Result<Option<(u64, T)>>
+pub(crate) async fn last_if_any<T, F, Fut>(base: u64, probe: F) -> Result<Option<Found<T>>>
 where
     F: Fn(u64) -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
     match probe(base).await? {
-        Some(first) => beyond((base, first), probe).await.map(Some),
+        Some(object) => {
+            let number = base;
+            beyond(Found { number, object }, probe).await.map(Some)
+        }
         None => Ok(None),
     }
 }
 
 /// Finds the last object, going up from one that is known already and asked for no more.
-pub(crate) async fn beyond<T, F, Fut>(known: (u64, T), probe: F) -> Result<(u64, T)>
+pub(crate) async fn beyond<T, F, Fut>(known: Found<T>, probe: F) -> Result<Found<T>>
 where
     F: Fn(u64) -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
-    let next = known.0 + 1;
-    match probe(next).await? {
-        Some(found) => climb((next, found), &probe).await,
+    let number = known.number + 1;
+    match probe(number).await? {
+        Some(object) => climb(Found { number, object }, &probe).await,
         None => Ok(known),
     }
 }
 
 /// Goes up from an object that has one before it: in steps that double, then by dividing.
-async fn climb<T, F, Fut>(mut found: (u64, T), probe: &F) -> Result<(u64, T)>
+async fn climb<T, F, Fut>(mut found: Found<T>, probe: &F) -> Result<Found<T>>
 where
     F: Fn(u64) -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
@@ -63,7 +73,7 @@ where
     let mut stride = 1;
     let mut width = 2;
     let mut absent = loop {
-        let numbers: Vec<u64> = (0..width).map(|n| found.0 + (stride << n)).collect();
+        let numbers: Vec<u64> = (0..width).map(|n| found.number + (stride << n)).collect();
         let round = highest(&numbers, probe).await?;
         if let Some(last) = round.last {
             found = last;
@@ -74,8 +84,8 @@ where
         stride <<= width;
         width = (width + 2).min(WIDTH);
     };
-    while absent - found.0 > 1 {
-        let round = highest(&between(found.0, absent), probe).await?;
+    while absent - found.number > 1 {
+        let round = highest(&between(found.number, absent), probe).await?;
         found = round.last.unwrap_or(found);
         absent = round.absent.unwrap_or(absent);
     }
@@ -93,7 +103,7 @@ fn between(low: u64, high: u64) -> Vec<u64> {
 
 struct Round<T> {
     /// The end of the contiguous beginning.
-    last: Option<(u64, T)>,
+    last: Option<Found<T>>,
     /// The first absent one.
     absent: Option<u64>,
 }
@@ -108,11 +118,11 @@ where
         last: None,
         absent: None,
     };
-    for (number, answer) in numbers.iter().zip(answers) {
+    for (number, answer) in numbers.iter().copied().zip(answers) {
         match answer {
-            Some(it) => round.last = Some((*number, it)),
+            Some(object) => round.last = Some(Found { number, object }),
             None => {
-                round.absent = Some(*number);
+                round.absent = Some(number);
                 break;
             }
         }
@@ -135,7 +145,7 @@ mod tests {
             async move { Ok((n < count).then_some(())) }
         });
         let found = found.await.unwrap();
-        (found.map(|(n, ())| n), asked.get())
+        (found.map(|found| found.number), asked.get())
     }
 
     #[tokio::test]
@@ -154,14 +164,15 @@ mod tests {
             asked.set(asked.get() + 1);
             async move { Ok((n < 70).then_some(n)) }
         };
-        assert_eq!(beyond((69, 69), probe).await.unwrap(), (69, 69));
+        let found = |number| Found { number, object: 69 };
+        assert_eq!(beyond(found(69), probe).await.unwrap(), found(69));
         assert_eq!(asked.take(), 1);
-        assert_eq!(beyond((60, 60), probe).await.unwrap(), (69, 69));
+        assert_eq!(beyond(found(60), probe).await.unwrap(), found(69));
         assert_eq!(last_if_any(70, probe).await.unwrap(), None);
         asked.take();
         assert_eq!(
             last_if_any(0, |n| probe(n + 69)).await.unwrap(),
-            Some((0, 69))
+            Some(found(0))
         );
         assert_eq!(asked.take(), 2);
     }
@@ -177,7 +188,7 @@ mod tests {
             async move { Ok(there.then_some(())) }
         });
         // 3 was absent when it was asked for, so an answer of 2 is right: nothing above counts
-        assert_eq!(found.await.unwrap().map(|(n, ())| n), Some(2));
+        assert_eq!(found.await.unwrap().map(|found| found.number), Some(2));
     }
 
     proptest! {

@@ -7,7 +7,14 @@ use super::tree::{Names, Tree};
 
 /// From a module to another, with the names that it uses: always to where a name is defined, however
 /// many modules re-export it on the way.
-pub(super) type Arrows = BTreeMap<(Names, Names), BTreeSet<String>>;
+pub(super) type Arrows = BTreeMap<Arrow, BTreeSet<String>>;
+
+/// From a module to one that it uses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Arrow {
+    pub(super) from: Names,
+    pub(super) to: Names,
+}
 
 /// More re-exports of re-exports than this are taken for a circle of imports.
 const DEPTH: usize = 16;
@@ -30,8 +37,8 @@ pub(super) fn of(tree: &Tree) -> Arrows {
             if let Some(Found::Item(other, name)) = find(tree, place, path, DEPTH)
                 && other != *place
             {
-                let names: &mut BTreeSet<String> =
-                    arrows.entry((place.clone(), other)).or_default();
+                let (from, to) = (place.clone(), other);
+                let names: &mut BTreeSet<String> = arrows.entry(Arrow { from, to }).or_default();
                 names.insert(name);
             }
         }
@@ -84,7 +91,7 @@ fn find(tree: &Tree, place: &Names, path: &[String], depth: usize) -> Option<Fou
 /// uses what its parent defines, and the parent the child, is none.
 pub(super) fn circles(arrows: &Arrows) -> Vec<BTreeSet<Names>> {
     let mut next: BTreeMap<&Names, Vec<&Names>> = BTreeMap::new();
-    for (from, to) in arrows.keys() {
+    for Arrow { from, to } in arrows.keys() {
         let to_parent = from
             .split_last()
             .is_some_and(|(_, parent)| parent == &to[..]);
@@ -123,16 +130,17 @@ pub(super) fn circles(arrows: &Arrows) -> Vec<BTreeSet<Names>> {
 pub(super) fn inside<'a>(
     arrows: &'a Arrows,
     circle: &'a BTreeSet<Names>,
-) -> impl Iterator<Item = (&'a (Names, Names), &'a BTreeSet<String>)> {
-    let within = |(from, to): &(Names, Names)| circle.contains(from) && circle.contains(to);
+) -> impl Iterator<Item = (&'a Arrow, &'a BTreeSet<String>)> {
+    let within = |arrow: &Arrow| circle.contains(&arrow.from) && circle.contains(&arrow.to);
     arrows.iter().filter(move |(arrow, _)| within(arrow))
 }
 
 /// An arrow as it is printed: `a/b.rs -> c.rs: Name, other`, paths relative to the root module's.
-pub(super) fn shown(tree: &Tree, (from, to): &(Names, Names), names: &BTreeSet<String>) -> String {
+pub(super) fn shown(tree: &Tree, arrow: &Arrow, names: &BTreeSet<String>) -> String {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let file = |place: &Names| file(tree, place).display().to_string();
-    format!("{} -> {}: {}", file(from), file(to), names.join(", "))
+    let (from, to) = (file(&arrow.from), file(&arrow.to));
+    format!("{from} -> {to}: {}", names.join(", "))
 }
 
 fn file(tree: &Tree, place: &Names) -> PathBuf {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::arrows::{self, Arrows};
+use super::arrows::{self, Arrow, Arrows};
 use super::tree::{self, Names, Tree};
 
 /// The modules at the top of a crate, lowest first. A module uses those of lower layers; of its own
@@ -80,7 +80,7 @@ pub(super) fn is_checked(name: &str) -> bool {
 pub(super) fn violations(name: &str, root: &Path) -> Result<Violations> {
     let tree = tree::read(root)?;
     let mut arrows = arrows::of(&tree);
-    arrows.retain(|(from, to), _| {
+    arrows.retain(|Arrow { from, to }, _| {
         let arrow = (name, from.join("::"), to.join("::"));
         !(LEFT_OUT.iter())
             .any(|(of, from, to)| arrow == (*of, (*from).to_owned(), (*to).to_owned()))
@@ -113,7 +113,7 @@ fn upward(tree: &Tree, arrows: &Arrows, layers: &[&[&str]]) -> Vec<String> {
         .keys()
         .filter(|place| place.len() == 1 && layer(place).is_none())
         .map(|place| format!("module {} has no layer", place.join("::")));
-    let wrong = arrows.iter().filter(|((from, to), _)| {
+    let wrong = arrows.iter().filter(|(Arrow { from, to }, _)| {
         // the root module only re-exports
         from.first() != to.first()
             && matches!((layer(from), layer(to)), (Some(from), Some(to)) if to >= from)

@@ -42,7 +42,7 @@ impl ObjectEventStore {
 
     async fn tail_from(&self, stream: &StreamId, base: u64) -> Result<Option<Tail>> {
         let last = probe::last(base, |seq| self.header(stream, seq)).await?;
-        Ok(last.map(|(_, header)| self.noted(stream, header)))
+        Ok(last.map(|found| self.noted(stream, found.object)))
     }
 
     /// The hint may be stale, missing or wrong: it says where to look, and the cell there says

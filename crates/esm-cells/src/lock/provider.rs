@@ -92,10 +92,10 @@ impl ObjectLocks {
             self.known.forget(name);
             last = probe::last_if_any(0, at).await?;
         }
-        if let Some((token, _)) = &last {
-            self.known.note(name, *token);
+        if let Some(found) = &last {
+            self.known.note(name, found.number);
         }
-        Ok(last)
+        Ok(last.map(|found| (found.number, found.object)))
     }
 
     /// What can be seen of a lock's last number.

@@ -12,7 +12,7 @@ use super::envelope::{self, Envelope, StoredKey};
 use super::recent::Recent;
 use crate::backend::{Backend, Creation};
 use crate::known::Known;
-use crate::probe;
+use crate::probe::{self, Found};
 
 /// Versioned records over an object store.
 #[derive(Debug)]
@@ -82,13 +82,16 @@ impl Records for ObjectRecords {
         let base = self.known.get(key).unwrap_or(0);
         let at = |number| self.version(key, number);
         let last = match self.recent.get(key).filter(|seen| seen.number == base) {
-            Some(seen) => Some(probe::beyond((base, seen), at).await?),
+            Some(object) => {
+                let number = base;
+                Some(probe::beyond(Found { number, object }, at).await?)
+            }
             None => probe::last(base, at).await?,
         };
         match last {
-            Some((_, record)) => {
-                self.note(key, &record);
-                Ok(Some(record))
+            Some(found) => {
+                self.note(key, &found.object);
+                Ok(Some(found.object))
             }
             None if base == 0 => Ok(None),
             None => {

@@ -46,8 +46,7 @@ pub(super) fn always(answer: Transformed) -> FunctionTransformer {
 }
 
 /// From one schema to another, payload untouched.
-pub(super) fn upcast(from: (&str, u32), to: (&str, u32)) -> FunctionTransformer {
-    let (from, to) = (schema(from.0, from.1), schema(to.0, to.1));
+pub(super) fn upcast(from: Schema, to: Schema) -> FunctionTransformer {
     let id = format!("{from} to {to}");
     FunctionTransformer::new(id, 1, [from], move |event, _| {
         Ok(Transformed::Events(vec![Event {

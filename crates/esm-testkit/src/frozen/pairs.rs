@@ -64,6 +64,19 @@ pub enum Deed {
     Close,
 }
 
+/// A deed, and the step of it at which its process is frozen.
+#[derive(Debug, Clone, Copy)]
+struct FrozenDeed {
+    deed: Deed,
+    step: u64,
+}
+
+impl Deed {
+    fn at(self, step: u64) -> FrozenDeed {
+        FrozenDeed { deed: self, step }
+    }
+}
+
 /// What was tried.
 ///
 /// # Example
@@ -124,14 +137,16 @@ pub async fn pairs<H: FreezableHarness>(
     second: Deed,
 ) -> Result<PairsOutcome, String> {
     let mut outcome = PairsOutcome::default();
-    for order in [(false, true), (false, false), (true, true), (true, false)] {
+    for (twice, first_continues_first) in
+        [(false, true), (false, false), (true, true), (true, false)]
+    {
         let order = Order {
-            twice: order.0,
-            first_continues_first: order.1,
+            twice,
+            first_continues_first,
         };
         for step in 0.. {
             let storage = storage();
-            let stopped = with_first_at(&storage, (first, step), second, order, &mut outcome);
+            let stopped = with_first_at(&storage, first.at(step), second, order, &mut outcome);
             if !stopped.await? {
                 break;
             }
@@ -145,13 +160,13 @@ pub async fn pairs<H: FreezableHarness>(
 /// it has that step.
 async fn with_first_at<H: FreezableHarness>(
     storage: &H,
-    first: (Deed, u64),
+    first: FrozenDeed,
     second: Deed,
     order: Order,
     outcome: &mut PairsOutcome,
 ) -> Result<bool, String> {
     for step in 0.. {
-        let stopped = run(storage, first, (second, step), order).await?;
+        let stopped = run(storage, first, second.at(step), order).await?;
         outcome.runs += 1;
         if !stopped.first || !stopped.second {
             return Ok(stopped.first);
@@ -168,15 +183,15 @@ struct Stopped {
 
 async fn run<H: FreezableHarness>(
     storage: &H,
-    first: (Deed, u64),
-    second: (Deed, u64),
+    first: FrozenDeed,
+    second: FrozenDeed,
     order: Order,
 ) -> Result<Stopped, String> {
     let failed = |error| format!("{first:?} {second:?} {order:?}: {error:?}");
-    let stream = StreamId::new(format!("order-1.frozen-{}", second.1)).map_err(failed)?;
+    let stream = StreamId::new(format!("order-1.frozen-{}", second.step)).map_err(failed)?;
     let nobody = Freezer::at(u64::MAX);
     let fresh = storage.open(&nobody).await;
-    if first.0 != Deed::Begin && second.0 != Deed::Begin {
+    if first.deed != Deed::Begin && second.deed != Deed::Begin {
         let base = append("base", Environment::system().commit_id());
         let begun = fresh.append(&stream, &Tail::default(), base).await;
         begun.map_err(failed)?;
@@ -230,13 +245,13 @@ impl Process {
     async fn open<H: FreezableHarness>(
         storage: &H,
         stream: &StreamId,
-        (deed, step): (Deed, u64),
+        frozen: FrozenDeed,
     ) -> Result<Self> {
-        let freezer = Freezer::at(step);
+        let freezer = Freezer::at(frozen.step);
         let store = storage.open(&freezer).await;
         let seen = store.tail(stream).await?;
         Ok(Self {
-            deed,
+            deed: frozen.deed,
             freezer,
             store,
             stream: stream.clone(),

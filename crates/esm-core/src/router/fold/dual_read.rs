@@ -1,5 +1,7 @@
 //! Reading the target of a migration in the source's place ([R15](crate::protocol#r15)).
 
+use std::ops::Range;
+
 use crate::RollingHash;
 use crate::error::Result;
 use crate::event::{Event, Position, Revision};
@@ -44,7 +46,7 @@ impl ObjectClient {
         let complete = match mapper {
             _ if covered == h => true,
             Some(mapper) => {
-                self.transform_rest(object, seen, (covered, h), mapper, sink)
+                self.transform_rest(object, seen, covered..h, mapper, sink)
                     .await?
             }
             None => false,
@@ -132,26 +134,27 @@ impl ObjectClient {
         }
     }
 
-    /// Hands over what the source's events from one revision to another are transformed to. Returns
-    /// whether all of them were there and could be transformed.
+    /// Hands over what the source's events of these revisions are transformed to. Returns whether
+    /// all of them were there and could be transformed.
     async fn transform_rest(
         &self,
         object: &ObjectId,
         seen: &Seen,
-        (from, to): (Revision, Revision),
+        revisions: Range<Revision>,
         mapper: &Mapper,
         sink: &mut Sink<'_>,
     ) -> Result<bool> {
         let source = &seen.entry.source;
         let store = self.reader.stores().of(source)?;
-        let mut next = from;
-        while next < to {
+        let Range { start, end } = revisions;
+        let mut next = start;
+        while next < end {
             let from = ReadFrom::Revision(next);
             let page = store.read(&source.stream, from, self.reader.page()).await?;
             let before = next;
             for cell in page.cells {
                 let events = (cell.header.first_revision.0..).zip(cell.events);
-                for (revision, stored) in events.filter(|(revision, _)| *revision < to.0) {
+                for (revision, stored) in events.filter(|(revision, _)| *revision < end.0) {
                     if revision < next.0 {
                         continue;
                     }

@@ -46,7 +46,7 @@ fn the_first_that_handles_a_schema_wins() {
 
 #[test]
 fn what_nobody_handles_is_unchanged() {
-    let composite = CompositeTransformer::new().with(upcast(("A", 1), ("A", 2)));
+    let composite = CompositeTransformer::new().with(upcast(schema("A", 1), schema("A", 2)));
     assert!(!composite.handles(&schema("A", 2)));
     assert_eq!(map(composite, &event("1", "A", 2)).fate, Fate::Unchanged);
 }
@@ -61,7 +61,10 @@ fn what_the_first_leaves_unchanged_is_not_offered_to_the_next() {
 
 #[test]
 fn upcasters_chain_whichever_was_added_first() {
-    let (one, two) = (|| upcast(("A", 1), ("A", 2)), || upcast(("A", 2), ("B", 3)));
+    let (one, two) = (
+        || upcast(schema("A", 1), schema("A", 2)),
+        || upcast(schema("A", 2), schema("B", 3)),
+    );
     for composite in [
         CompositeTransformer::new().with(one()).with(two()),
         CompositeTransformer::new().with(two()).with(one()),
@@ -78,7 +81,7 @@ fn outputs_of_a_split_go_their_own_ways_and_stay_in_order() {
     let composite = CompositeTransformer::new()
         .with(split("A"))
         .with(split("AA"))
-        .with(upcast(("AB", 1), ("AB", 2)));
+        .with(upcast(schema("AB", 1), schema("AB", 2)));
     let mapped = map(composite, &event("7", "A", 1));
     assert_eq!(schemas(&mapped), ["AAA v1", "AAB v1", "AB v2"]);
 }
@@ -87,9 +90,9 @@ fn outputs_of_a_split_go_their_own_ways_and_stay_in_order() {
 fn two_ways_to_one_schema_are_no_cycle() {
     let composite = CompositeTransformer::new()
         .with(split("A"))
-        .with(upcast(("AA", 1), ("C", 1)))
-        .with(upcast(("AB", 1), ("C", 1)))
-        .with(upcast(("C", 1), ("C", 2)));
+        .with(upcast(schema("AA", 1), schema("C", 1)))
+        .with(upcast(schema("AB", 1), schema("C", 1)))
+        .with(upcast(schema("C", 1), schema("C", 2)));
     let mapped = map(composite, &event("7", "A", 1));
     assert_eq!(schemas(&mapped), ["C v2", "C v2"]);
 }
@@ -97,8 +100,8 @@ fn two_ways_to_one_schema_are_no_cycle() {
 #[test]
 fn a_chain_that_comes_back_is_refused_with_its_schemas() {
     let composite = CompositeTransformer::new()
-        .with(upcast(("A", 1), ("B", 1)))
-        .with(upcast(("B", 1), ("A", 1)));
+        .with(upcast(schema("A", 1), schema("B", 1)))
+        .with(upcast(schema("B", 1), schema("A", 1)));
     let failure = Mapper::new(Arc::new(composite))
         .map(&object(), Revision::START, &event("1", "A", 1))
         .unwrap_err();
@@ -126,7 +129,10 @@ fn an_event_is_dropped_by_the_rule_that_dropped_its_last_output() {
 
 #[test]
 fn the_fingerprint_tells_members_and_their_order() {
-    let (one, two) = (|| upcast(("A", 1), ("A", 2)), || upcast(("A", 2), ("A", 3)));
+    let (one, two) = (
+        || upcast(schema("A", 1), schema("A", 2)),
+        || upcast(schema("A", 2), schema("A", 3)),
+    );
     let composites = [
         CompositeTransformer::new(),
         CompositeTransformer::new().with(one()),
@@ -142,7 +148,7 @@ fn the_fingerprint_tells_members_and_their_order() {
 #[test]
 fn only_the_member_that_is_asked_can_retire_a_schema() {
     let retiring = |event_type: &str| {
-        upcast((event_type, 1), (event_type, 2)).retiring([schema(event_type, 1)])
+        upcast(schema(event_type, 1), schema(event_type, 2)).retiring([schema(event_type, 1)])
     };
     let composite = CompositeTransformer::new()
         .with(tagging("keeps A", Some(schema("A", 1))))

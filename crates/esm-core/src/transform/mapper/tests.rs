@@ -80,7 +80,7 @@ fn outputs_that_keep_the_sources_id_are_numbered_and_others_are_left_alone() {
 #[test]
 fn one_changed_output_keeps_the_sources_id() {
     let source = event("1", "A", 1);
-    let mapped = map(upcast(("A", 1), ("A", 2)), &source);
+    let mapped = map(upcast(schema("A", 1), schema("A", 2)), &source);
     assert_eq!(mapped.outputs, [with_version(&source, 2)]);
     assert_eq!(mapped.fate, Fate::Changed);
 }
@@ -94,7 +94,7 @@ fn a_change_within_a_schema_is_told_apart_from_one_to_another() {
         ..source.clone()
     };
     assert!(map(always(Transformed::Events(vec![changed])), &source).reuses(&source.schema()));
-    assert!(!map(upcast(("A", 1), ("A", 2)), &source).reuses(&source.schema()));
+    assert!(!map(upcast(schema("A", 1), schema("A", 2)), &source).reuses(&source.schema()));
     assert!(!map(Identity, &source).reuses(&source.schema()));
 }
 
@@ -165,7 +165,8 @@ fn a_transformer_with_two_answers_is_found_out_only_when_asked_to() {
     let failure = checking.map(&object(), Revision(3), &source).unwrap_err();
     assert_eq!(failure.rule, Mapper::DETERMINISM);
     assert_eq!(map(flip(), &source).fate, Fate::Changed);
-    let steady = Mapper::new(Arc::new(upcast(("A", 1), ("A", 2)))).checking_determinism();
+    let steady =
+        Mapper::new(Arc::new(upcast(schema("A", 1), schema("A", 2)))).checking_determinism();
     assert!(steady.map(&object(), Revision(3), &source).is_ok());
 }
 

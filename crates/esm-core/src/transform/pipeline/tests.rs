@@ -13,7 +13,7 @@ fn stages_apply_in_order_to_all_outputs_of_the_one_before() {
     let pipeline = TransformationPipeline::new()
         .then(split("A"))
         .then(split("AA"))
-        .then(upcast(("AB", 1), ("Z", 5)));
+        .then(upcast(schema("AB", 1), schema("Z", 5)));
     let mapped = map(pipeline, &event("7", "A", 1));
     assert_eq!(schemas(&mapped), ["AAA v1", "AAB v1", "Z v5"]);
     let ids: Vec<_> = mapped.outputs.iter().map(|e| e.id.as_str()).collect();
@@ -28,7 +28,7 @@ fn no_stage_and_stages_that_change_nothing_leave_the_event_as_it_is() {
         TransformationPipeline::new().then(Identity),
         TransformationPipeline::new()
             .filter("keep all", |_| true)
-            .then(upcast(("B", 1), ("B", 2))),
+            .then(upcast(schema("B", 1), schema("B", 2))),
     ] {
         let mapped = map(pipeline, &event);
         assert_eq!(
@@ -70,8 +70,8 @@ fn an_event_is_dropped_only_when_its_last_output_is() {
 #[test]
 fn a_change_and_its_reverse_are_no_change() {
     let there_and_back = TransformationPipeline::new()
-        .then(upcast(("A", 1), ("A", 2)))
-        .then(upcast(("A", 2), ("A", 1)));
+        .then(upcast(schema("A", 1), schema("A", 2)))
+        .then(upcast(schema("A", 2), schema("A", 1)));
     assert_eq!(
         map(there_and_back, &event("1", "A", 1)).fate,
         Fate::Unchanged
@@ -98,7 +98,10 @@ fn a_failing_stage_stops_the_event() {
 
 #[test]
 fn the_fingerprint_tells_stages_their_order_and_their_number() {
-    let (a, b) = (|| upcast(("A", 1), ("A", 2)), || upcast(("B", 1), ("B", 2)));
+    let (a, b) = (
+        || upcast(schema("A", 1), schema("A", 2)),
+        || upcast(schema("B", 1), schema("B", 2)),
+    );
     let pipelines = [
         TransformationPipeline::new(),
         TransformationPipeline::new().then(a()),
@@ -121,10 +124,10 @@ fn the_fingerprint_tells_stages_their_order_and_their_number() {
 
 #[test]
 fn it_handles_and_retires_what_its_stages_do() {
-    let typed = upcast(("A", 1), ("A", 2)).retiring([schema("A", 1)]);
+    let typed = upcast(schema("A", 1), schema("A", 2)).retiring([schema("A", 1)]);
     let pipeline = TransformationPipeline::new()
         .then(typed)
-        .then(upcast(("B", 1), ("B", 2)));
+        .then(upcast(schema("B", 1), schema("B", 2)));
     assert!(pipeline.handles(&schema("A", 1)) && pipeline.handles(&schema("B", 1)));
     assert!(!pipeline.handles(&schema("A", 2)));
     assert_eq!(pipeline.retired_schemas(), BTreeSet::from([schema("A", 1)]));
