@@ -7,6 +7,7 @@ mod lints;
 mod names;
 mod newlines;
 mod prose;
+mod protocol;
 mod readme;
 mod rules;
 mod sizes;
@@ -27,6 +28,7 @@ const CHECKS: &[Check] = &[
     lints::check,
     names::check,
     newlines::check,
+    protocol::check,
     readme::check,
     rules::check,
     sizes::check,
