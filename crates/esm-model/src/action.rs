@@ -10,7 +10,7 @@ use crate::world::{
 /// One thing that happens. Between any two of them anything else may happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// A migrator begins a run: `MigrationService::execute`, `resume`, or `roll_back`.
+    /// A migrator begins a run: `MigrationService::run`, `resume_run` or `roll_back_run`.
     Begin {
         /// The migrator.
         at: usize,

@@ -1,10 +1,10 @@
 //! The protocol of esm as a model that a checker explores whole: every order of every step of
 //! several migrators and writers, with crashes and lost responses at every step.
 //!
-//! What decides in production decides here: `migration::decide` and `decide_undo`,
-//! `JournalState::apply`, `ObjectDocument::follow`, `ChainEnd::carry`, `StreamId::target`,
-//! `routing::next_entry`. Modelled, and not production code, are the storage and the order of reads
-//! and writes. `docs/model.md` says which is which.
+//! What decides in production decides here: `decisions::next` and `undo`, `JournalState::apply`,
+//! `ObjectDocument::follow`, `ChainEnd::carry`, `StreamId::target`, `routing::next_entry`. Modelled,
+//! and not production code, are the storage and the order of reads and writes. `docs/model.md` says
+//! which is which.
 //!
 //! | module | idea |
 //! |---|---|

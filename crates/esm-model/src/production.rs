@@ -15,7 +15,7 @@ use esm_core::object::ChainEnd;
 use esm_core::object::ObjectDocument;
 use esm_core::protocol::decisions::{self, Action, Observed, UndoAction, Verified};
 use esm_core::protocol::journal::{JournalEntry, JournalRecord, JournalState, Outcome};
-use esm_core::protocol::options::{BulkOptions, CopyOptions};
+use esm_core::protocol::plan::{BulkOptions, CopyOptions};
 use esm_core::store::{self, Tail};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -130,7 +130,7 @@ impl Names {
         }
     }
 
-    /// `migration::decide`: what a run does next. `source_events` counts all events that there are
+    /// `decisions::next`: what a run does next. `source_events` counts all events that there are
     /// to copy: in a reverse migration they come from two streams.
     pub(crate) fn decide(
         &self,
@@ -156,7 +156,7 @@ impl Names {
         })
     }
 
-    /// `migration::decide_undo`: what an undo does next.
+    /// `decisions::undo`: what an undo does next.
     pub(crate) fn decide_undo(&self, run: &Run, close: Option<Close>, fenced: bool) -> UndoAction {
         let close = close.map(|close| self.close(close));
         decisions::undo(close.as_ref(), fenced, &self.stream(run.target))

@@ -11,7 +11,7 @@ use crate::world::{
 };
 
 impl Protocol {
-    /// Whether somebody may begin a run: `MigrationService::execute`, `resume` and `roll_back`.
+    /// Whether somebody may begin a run: `MigrationService::run`, `resume_run` and `roll_back_run`.
     pub(crate) fn may_begin(&self, world: &World, migration: u8, undo: bool) -> bool {
         let entries = |m: usize| world.journals[m].iter().map(|record| record.entry);
         let ended = |m| entries(m).any(|e| matches!(e, Entry::Completed | Entry::RolledBack));

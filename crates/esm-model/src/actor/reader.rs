@@ -1,6 +1,6 @@
 //! Somebody who reads from the target before the pivot (R15).
 //!
-//! Represents `router::dual_read`.
+//! Represents `router::fold::dual_read`.
 
 use crate::protocol::Protocol;
 use crate::twin::Twin;

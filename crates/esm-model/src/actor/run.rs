@@ -1,6 +1,7 @@
 //! A run at one attempt: reads, decides, takes one action, and reads again.
 //!
-//! Represents `migration::object`, `attempt` and `step/`: I/O around `migration::decide`.
+//! Represents `migration::run::object` and `cutover` (`attempt`, `copy`, `verify`, `close`): I/O
+//! around `decisions::next`.
 
 use esm_core::protocol::decisions::{Action, TargetState};
 
@@ -139,7 +140,7 @@ impl Protocol {
         })
     }
 
-    /// `step::copy`: one source event, at the target's exact tail, with the cursor in the same cell.
+    /// `cutover::copy`: one source event, at the target's exact tail, with the cursor in the same cell.
     fn copy(&self, world: &World, run: &Run, sight: Sight, from: u8) -> Step {
         let copied = self.copied(world, run.migration, run.source);
         let (events, cursor) = match copied.get(usize::from(from)) {
@@ -149,7 +150,7 @@ impl Protocol {
         put_copied(run, sight, events, cursor)
     }
 
-    /// `step::verify`: transforms again, reads the target again, and compares.
+    /// `cutover::verify`: transforms again, reads the target again, and compares.
     fn verify(&self, world: &mut World, run: &mut Run, sight: Sight, to: u8) -> Step {
         let copied = self.copied(world, run.migration, run.source);
         let Some(images) = copied.get(..usize::from(to)) else {
@@ -186,7 +187,7 @@ impl Protocol {
         Step::End
     }
 
-    /// `step::cut_over::close`: the pivot.
+    /// `cutover::close`: the pivot.
     fn close(&self, world: &World, run: &Run, sight: Sight, close: Close) -> Step {
         let (stream, seq) = (run.source, sight.source.next_seq);
         let cell = Cell::Close(close);
@@ -213,7 +214,7 @@ impl Protocol {
         }
     }
 
-    /// `step::cut_over::follow_close`, then the last record.
+    /// `ClosedStream::follow_own_close`, then the last record.
     fn follow_close(&self, world: &World, run: &Run) -> Step {
         let document = &world.document;
         let close = world.stream(run.source).close();

@@ -1,6 +1,6 @@
 //! Applications that append.
 //!
-//! Represents `router::appending`, `send` and `mirror`: I/O around `ChainEnd::carry` and
+//! Represents `appending`, `send` and `mirror` of `router::append`: I/O around `ChainEnd::carry` and
 //! `ObjectDocument::follow`.
 
 use crate::protocol::Protocol;

@@ -145,7 +145,7 @@ pub struct Writer {
     pub step: WriterStep,
 }
 
-/// Where appends go, as `router::Route`.
+/// Where appends go, as `router::route::Route`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
     /// The stream.
