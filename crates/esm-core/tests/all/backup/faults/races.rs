@@ -1,166 +1,21 @@
-//! Crashes, lost answers and races while restoring.
+//! A restore against applications, migrations and other restores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use esm_core::backup::{BackupService, RestoreOptions, RestoreTarget};
-use esm_core::event::{Event, Revision};
-use esm_core::id::{BackupId, ObjectId, StreamId};
-use esm_core::object::ObjectDocument;
+use esm_core::backup::{RestoreOptions, RestoreTarget};
+use esm_core::event::Revision;
+use esm_core::id::StreamId;
 use esm_core::router::ExpectedRevision;
-use esm_core::store::{Append, CellKind, EventStore as _, Tail};
+use esm_core::store::CellKind;
 use esm_core::{Error, ErrorKind};
-use esm_testkit::faults::{Actor, At, Fault, FaultPlan, Gate, Watch};
+use esm_testkit::faults::{At, Fault, FaultPlan, Gate, Watch};
 use esm_testkit::memory::MemoryWorld;
-use esm_testkit::observe::Observer;
 use esm_testkit::tap::Operation;
 
-use crate::world::{World, event};
-
-/// A world with an object, its backup, and one event that came after it.
-struct Scene {
-    fixture: World,
-    object: ObjectId,
-    backup: BackupId,
-    backed_up: Vec<Event>,
-}
-
-const EVENTS: usize = 7;
-
-impl Scene {
-    async fn new() -> Self {
-        let fixture = World::new();
-        let object = fixture.numbered("order/1", EVENTS).await;
-        let backup = fixture.back_up(&[&object]).await;
-        let backed_up = fixture.active_events(&object).await;
-        fixture.append(&object, event("later")).await;
-        Self {
-            fixture,
-            object,
-            backup,
-            backed_up,
-        }
-    }
-
-    fn observer(&self) -> Arc<Observer> {
-        let world = &self.fixture.storage;
-        let observer = Observer::new(world.event_store(), world.records())
-            .backup(&self.backup, self.backed_up.clone())
-            .object(self.object.clone())
-            .object(copy());
-        Arc::new(observer)
-    }
-
-    /// A process that restores.
-    fn process(&self, plan: &FaultPlan, name: &str) -> (BackupService, Actor) {
-        let actor = plan.actor(name);
-        (actor.backup_service(&self.fixture.storage), actor)
-    }
-
-    async fn restore(
-        &self,
-        service: &BackupService,
-        target: &RestoreTarget,
-    ) -> esm_core::Result<esm_core::backup::Restored> {
-        let options = RestoreOptions::new().cells(3, 1 << 20);
-        service
-            .restore(&self.backup, &self.object, target.clone(), options)
-            .await
-    }
-
-    fn restored_object(&self, target: &RestoreTarget) -> ObjectId {
-        match target {
-            RestoreTarget::NewObject(object) => object.clone(),
-            _ => self.object.clone(),
-        }
-    }
-}
-
-fn copy() -> ObjectId {
-    "copy/1".parse().unwrap()
-}
-
-/// What must be the same however it came about.
-fn timeless(document: ObjectDocument) -> ObjectDocument {
-    ObjectDocument {
-        created_at: jiff::Timestamp::UNIX_EPOCH,
-        ..document
-    }
-}
-
-async fn clean(target: &RestoreTarget) -> (u64, ObjectDocument) {
-    let scene = Scene::new().await;
-    let plan = FaultPlan::new().watched_by(scene.observer());
-    let (service, _) = scene.process(&plan, "clean");
-    scene.restore(&service, target).await.unwrap();
-    assert!(plan.violations().is_empty(), "{:?}", plan.violations());
-    let object = scene.restored_object(target);
-    let document = scene.fixture.document(&object).await;
-    (plan.log().len(), timeless(document))
-}
-
-/// A fault at every operation, then the same again: the same result.
-async fn sweep(target: RestoreTarget) {
-    let (operations, document) = clean(&target).await;
-    assert!(operations > 20, "{operations}");
-    let faults = [
-        Fault::CrashBefore,
-        Fault::CrashAfter,
-        Fault::FailBefore,
-        Fault::FailAfter,
-        Fault::Duplicate,
-    ];
-    for fault in &faults {
-        for at in 0..operations {
-            let place = format!("{fault:?} at {at}");
-            let scene = Scene::new().await;
-            let plan = FaultPlan::new()
-                .with(At::Operation(at), fault.clone())
-                .watched_by(scene.observer());
-            let (service, actor) = scene.process(&plan, "first");
-            let first = actor.run(scene.restore(&service, &target)).await;
-            if let Ok(Err(error)) = &first {
-                assert!(error.is_retryable(), "{place}: {error}");
-            }
-            let (service, _) = scene.process(&plan, "second");
-            let second = scene.restore(&service, &target).await;
-            let second = second.unwrap_or_else(|e| panic!("{place}: {e:?}"));
-            assert_eq!(second.events, EVENTS as u64, "{place}");
-            assert_eq!(second.stream, document.active, "{place}");
-            let object = scene.restored_object(&target);
-            let found = scene.fixture.document(&object).await;
-            assert_eq!(timeless(found), document, "{place}");
-            let events = scene.fixture.active_events(&object).await;
-            assert_eq!(events, scene.backed_up, "{place}");
-            let violations = plan.violations();
-            assert!(violations.is_empty(), "{place}: {violations:?}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fault_anywhere_while_restoring_into_a_fresh_stream_is_mended_by_repetition() {
-    sweep(RestoreTarget::FreshStream).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fault_anywhere_while_restoring_a_new_object_is_mended_by_repetition() {
-    sweep(RestoreTarget::NewObject(copy())).await;
-}
-
-/// A scene in which the first process is stalled before its Close.
-async fn held_at_close() -> (Scene, FaultPlan, Gate) {
-    let scene = Scene::new().await;
-    let gate = Gate::new();
-    let plan = FaultPlan::new()
-        .with(
-            At::Named("event_store.close", 0),
-            Fault::Stall(gate.clone()),
-        )
-        .watched_by(scene.observer());
-    (scene, plan, gate)
-}
+use super::scene::{EVENTS, Scene, clean, copy, held_at_close};
+use crate::world::event;
 
 #[tokio::test(start_paused = true)]
 async fn events_appended_meanwhile_stay_in_the_closed_stream_and_are_counted() {
@@ -342,28 +197,6 @@ async fn one_that_was_paused_completes_what_another_with_other_cells_left_when_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_crashed_is_resumed_at_its_cursor_with_other_cells() {
-    let scene = Scene::new().await;
-    let plan = FaultPlan::new().with(At::Named("event_store.append", 1), Fault::CrashBefore);
-    let (service, actor) = scene.process(&plan, "first");
-    let target = RestoreTarget::FreshStream;
-    let first = actor.run(scene.restore(&service, &target)).await;
-    first.unwrap_err();
-    let options = RestoreOptions::new().cells(2, 1 << 20);
-    let restored = scene
-        .fixture
-        .backups()
-        .restore(&scene.backup, &scene.object, target, options)
-        .await
-        .unwrap();
-    let headers = scene.fixture.headers(&restored.stream.stream);
-    let counts: Vec<_> = headers.iter().map(|header| header.count).collect();
-    assert_eq!(counts, [3, 2, 2], "the first cell is the earlier run's");
-    let events = scene.fixture.active_events(&scene.object).await;
-    assert_eq!(events, scene.backed_up);
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_application_that_begins_the_object_first_wins() {
     let target = RestoreTarget::NewObject(copy());
     let (scene, plan, gate) = held_at_close().await;
@@ -452,51 +285,4 @@ async fn writers_that_are_always_faster_end_it_and_it_is_undone() {
         .pop()
         .unwrap();
     assert!(matches!(last.kind, CellKind::Fence(_)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_an_earlier_run_left_is_compared_and_given_up_where_it_differs() {
-    let scene = Scene::new().await;
-    let plan = FaultPlan::new().with(At::Named("event_store.append", 1), Fault::CrashBefore);
-    let (service, actor) = scene.process(&plan, "first");
-    let target = RestoreTarget::FreshStream;
-    actor
-        .run(scene.restore(&service, &target))
-        .await
-        .unwrap_err();
-    let store = &scene.fixture.storage.event_store;
-    let source = scene.fixture.document(&scene.object).await.active;
-    let left = store.stream_ids();
-    let left = left.iter().find(|id| **id != source.stream).unwrap();
-    let first = store.snapshot(left).remove(0);
-    let CellKind::Data { origin, cursor } = first.header.kind else {
-        panic!("{first:?}")
-    };
-    let mut events = first.events;
-    events[1].event = event("other");
-    store.discard(left).await.unwrap();
-    let append = Append {
-        commit: first.header.commit,
-        origin,
-        cursor,
-        events,
-    };
-    store.append(left, &Tail::default(), append).await.unwrap();
-
-    let error = scene
-        .restore(&scene.fixture.backups(), &target)
-        .await
-        .unwrap_err();
-    assert_eq!(*error.kind(), ErrorKind::Corrupt);
-    assert!(error.to_string().contains("revision 1"), "{error}");
-    assert_eq!(store.stream_ids().len(), 1, "fenced off and discarded");
-    let restored = scene
-        .restore(&scene.fixture.backups(), &target)
-        .await
-        .unwrap();
-    assert_ne!(restored.stream.stream, *left);
-    assert_eq!(
-        scene.fixture.active_events(&scene.object).await,
-        scene.backed_up
-    );
 }
