@@ -284,3 +284,6 @@ pub(super) fn differs(attempt: &Attempt, what: &str) -> Error {
     ))
     .with_hint("restore again: it begins anew")
 }
+
+#[cfg(test)]
+mod tests;
