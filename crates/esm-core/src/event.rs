@@ -1,6 +1,8 @@
 //! Events, their schemas and metadata, and the places between them.
 
+pub(crate) mod difference;
 mod rfc3339;
+pub(crate) mod rolling_hash;
 
 use std::collections::BTreeMap;
 use std::fmt;

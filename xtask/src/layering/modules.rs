@@ -19,7 +19,7 @@ const LAYERS: &[(&str, Layers)] = &[(
         &["id"],
         &["event"],
         &["clock"],
-        &["backoff", "difference", "progress", "rolling_hash"],
+        &["backoff", "progress"],
         &["store"],
         &["object"],
         // journal records hold ledgers

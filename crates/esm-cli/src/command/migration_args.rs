@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use esm_core::Result;
 use esm_core::id::{StreamId, StreamName};
 use esm_core::migration::{MigrationBuilder, MigrationService, OnFailure};
-use esm_core::protocol::options::{BulkOptions, CopyOptions};
+use esm_core::protocol::plan::{BulkOptions, CopyOptions};
 use esm_core::store::OnRetired;
 
 use super::backup_args::BackupArgs;

@@ -11,7 +11,7 @@ use crate::backup::service::BackupService;
 use crate::backup::write::{Subject, fresh_id, write_verified};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ObjectId;
-use crate::protocol::planned::Scope;
+use crate::protocol::plan::Scope;
 use crate::router::ObjectReader;
 use crate::store::{BackupDraft, BackupKind, BackupManifest};
 

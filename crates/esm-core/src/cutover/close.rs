@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::event::Revision;
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamRef};
 use crate::object::{ObjectDocument, TerminatedStream, chain};
-use crate::protocol::planned::BookClosing;
+use crate::protocol::plan::BookClosing;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{Close, Tail};
 

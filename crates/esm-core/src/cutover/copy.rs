@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::cutover::attempt::{Attempt, Sight};
-use crate::cutover::schemas::{
-    analyse, record, refuse_failures, refuse_too_large, refuse_without_policy,
-};
 use crate::cutover::source::retired as reverse;
 use crate::cutover::source::scan::{MappedEvent, MappedPage, SourceScan};
+use crate::cutover::source::schemas::{
+    analyse, record, refuse_failures, refuse_too_large, refuse_without_policy,
+};
 use crate::cutover::supervisor::Report;
 use crate::cutover::target::writer::TargetWriter;
 use crate::cutover::{Cutover, Urgency};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::clock::Environment;
-use crate::cutover::checks::VerificationCheck;
 use crate::cutover::meter::Meter;
 use crate::cutover::supervisor::{Amount, Supervisor};
+use crate::cutover::verify::checks::VerificationCheck;
 use crate::error::Result;
 use crate::object::Documents;
-use crate::protocol::options::CopyOptions;
+use crate::protocol::plan::CopyOptions;
 use crate::store::{OnRetired, Stores};
 use crate::transform::{EventTransformer as _, Identity, Mapper};
 

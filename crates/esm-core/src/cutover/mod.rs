@@ -8,11 +8,10 @@
 //! | module | responsibility |
 //! |---|---|
 //! | `attempt` | one source, one target, and the observed state of both |
-//! | `source` | which events are copied, and reading them |
-//! | `schemas` | the analysis before the first cell is written |
+//! | `source` | which events are copied, reading them, and the analysis of their schemas |
 //! | `target` | writes a target and reads it back; a restore uses it directly |
 //! | `copy` | transforms the source's events into the target |
-//! | `compare`, `checks` | re-reads both streams and compares them; the user's own checks |
+//! | `verify` | re-reads both streams and compares them; the user's own checks |
 //! | `close` | closes the source (the pivot) and updates the document |
 //! | `undo` | before the pivot: fences the source and discards the target |
 //! | `supervisor` | the run around it: stop, pace, limits, progress |
@@ -20,16 +19,14 @@
 //! | `engine` | what the attempts of one run share |
 
 pub(crate) mod attempt;
-pub(crate) mod checks;
 pub(crate) mod close;
-pub(crate) mod compare;
 pub(crate) mod copy;
 mod engine;
 pub(crate) mod meter;
-pub(crate) mod schemas;
 pub(crate) mod source;
 pub(crate) mod supervisor;
 pub(crate) mod target;
 pub(crate) mod undo;
+pub(crate) mod verify;
 
 pub(crate) use engine::{Cutover, Urgency};

@@ -36,14 +36,13 @@ pub(crate) mod run;
 mod service;
 pub(crate) mod step;
 
-pub use crate::cutover::checks::{ComparedStreams, VerificationCheck};
 pub use crate::cutover::meter::StageTimes;
 pub use crate::cutover::source::down::NO_DOWN;
+pub use crate::cutover::verify::checks::{ComparedStreams, VerificationCheck};
 pub use crate::protocol::control::{Limit, SettingsChange};
 pub use crate::protocol::gate::{CutoverMode, CutoverOptions};
-pub use crate::protocol::options::OnFailure;
 pub use crate::protocol::phase::MigrationPhase;
-pub use crate::protocol::planned::{MigrationStrategy, PlannedMigration, Scope};
+pub use crate::protocol::plan::{MigrationStrategy, OnFailure, PlannedMigration, Scope};
 pub use crate::protocol::routing::PublishPhases;
 pub use crate::protocol::statistics::{
     ObjectFailure, ObjectFate, ObjectReport, Statistics, VerificationResult,

@@ -12,7 +12,7 @@ use crate::id::{HolderId, MigrationId};
 use crate::migration::journal::Journal;
 use crate::migration::lock::scope::lock_name;
 use crate::protocol::journal::JournalState;
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::plan::PlannedMigration;
 use crate::protocol::statistics::Statistics;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{

@@ -12,7 +12,7 @@
 //! | [`phase`], [`routing`] | the phases that applications see, and the next routing entry |
 //! | [`journal`] | which record may follow which, and the state that the records add up to |
 //! | [`control`] | the answer to an operator's command, and the settings in force |
-//! | [`planned`], [`reversal`] | nothing: the durable part of a plan |
+//! | [`plan`] | nothing: the durable part of a plan |
 //! | [`statistics`], [`status`] | nothing: what a migration counted, and what it is doing |
 //!
 //! # Stability
@@ -306,10 +306,8 @@ pub mod control;
 pub mod decisions;
 pub mod gate;
 pub mod journal;
-pub mod options;
 pub mod phase;
-pub mod planned;
-pub mod reversal;
+pub mod plan;
 pub mod routing;
 pub mod statistics;
 pub mod status;

@@ -196,3 +196,27 @@ pub struct VerificationResult {
     #[serde(default)]
     pub custom_checks: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{StoreId, StreamId};
+
+    #[test]
+    fn the_counts_of_a_report_are_fields_of_its_json() {
+        let store = StoreId::from_uuid(uuid::Uuid::nil());
+        let stream = StreamRef::new(store, StreamId::new("order-1").unwrap());
+        let report = ObjectReport::up_to_date("order/1".parse().unwrap(), stream);
+        let json = serde_json::to_string(&report).unwrap();
+        let expected = concat!(
+            r#"{"object":"order/1","fate":"up_to_date","source":null,"#,
+            r#""target":{"store":"00000000-0000-0000-0000-000000000000","stream":"order-1"},"#,
+            r#""verification":null,"ledger":{"source":0,"unchanged":0,"changed":0,"split":0,"#,
+            r#""dropped":{},"failed":{},"outputs":0,"failures":[],"retired":[],"reused":[]},"#,
+            r#""source_bytes":0,"target_bytes":0,"cells":0,"lost_close_attempts":0,"#,
+            r#""redirected":{"secs":0,"nanos":0}}"#
+        );
+        assert_eq!(json, expected);
+        assert_eq!(serde_json::from_str::<ObjectReport>(&json).unwrap(), report);
+    }
+}

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::event::Revision;
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamRef};
-use crate::store::backup_handle::BackupHandle;
+use crate::store::backup::BackupHandle;
 use crate::store::cell::Close;
 
 /// The record of an object: its active stream and its terminated ones.

@@ -4,7 +4,6 @@
 //! convenience methods to every implementation.
 
 mod backup;
-mod backup_handle;
 mod capabilities;
 mod cell;
 mod document;
@@ -15,11 +14,10 @@ mod records;
 mod stores;
 
 pub use backup::{
-    BackupChecksums, BackupContent, BackupDraft, BackupItem, BackupKind, BackupManifest,
-    BackupProvider, BackupReader, BackupSection, BackupSettings, BackupWriter, Compression,
-    SectionSummary,
+    BackupChecksums, BackupContent, BackupDraft, BackupHandle, BackupItem, BackupKind,
+    BackupManifest, BackupProvider, BackupReader, BackupSection, BackupSettings, BackupWriter,
+    Compression, SectionSummary,
 };
-pub use backup_handle::BackupHandle;
 pub use capabilities::{Capabilities, Shortcoming, StoreLimits};
 pub use cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, OnRetired, Origin, Restores};
 pub use document::{ObjectDocument, TerminatedStream, TerminationReason};

@@ -9,26 +9,18 @@
 //! Transformers see one event at a time and do no I/O. So the verification can transform everything
 //! a second time and compare.
 
-mod analysis;
-mod composite;
-mod composition;
 mod counts;
 #[cfg(test)]
 mod fixtures;
-mod function;
-mod ledger;
 mod mapper;
-mod pipeline;
 mod transformer;
-mod typed;
+mod transformers;
 
-pub(crate) use analysis::SchemaAnalysis;
-pub use composite::CompositeTransformer;
-pub(crate) use composition::composed_fingerprint;
-pub use counts::EventCounts;
-pub use function::FunctionTransformer;
-pub use ledger::Ledger;
+pub(crate) use counts::SchemaAnalysis;
+pub use counts::{EventCounts, Ledger};
 pub use mapper::{Failure, Fate, Mapped, Mapper};
-pub use pipeline::TransformationPipeline;
 pub use transformer::{EventTransformer, Identity, TransformContext, TransformError, Transformed};
-pub use typed::{TypedFunction, TypedOutputs};
+pub(crate) use transformers::composed_fingerprint;
+pub use transformers::{
+    CompositeTransformer, FunctionTransformer, TransformationPipeline, TypedFunction, TypedOutputs,
+};

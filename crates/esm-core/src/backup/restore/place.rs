@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamRef};
 use crate::object::{ObjectDocument, chain};
-use crate::protocol::planned::generation_name;
+use crate::protocol::plan::generation_name;
 use crate::store::{BackupManifest, BackupSection, EventStoreExt as _, Stores, Tail};
 
 /// Identity of a restore: of this backup's section, in the place of this stream. Derived, so that

@@ -11,7 +11,7 @@ use crate::cutover::meter::Meter;
 use crate::cutover::supervisor::{CellLimits, Report, Supervisor};
 use crate::error::Result;
 use crate::protocol::journal::VerifiedCheckpoint;
-use crate::protocol::options::CopyOptions;
+use crate::protocol::plan::CopyOptions;
 use crate::transform::{Identity, Mapper};
 
 /// What the cutovers of one restore share.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
-use crate::cutover::schemas::analyse;
 use crate::cutover::source::originals::Originals;
 use crate::cutover::source::scan::SourceScan;
+use crate::cutover::source::schemas::analyse;
 use crate::cutover::source::segment::whole_continuation;
 use crate::error::Result;
 use crate::event::Schema;

@@ -16,7 +16,7 @@ use crate::protocol::control::{
     Answer, ControlAction, ControlEntry, Desired, Settings, Situation, Undo, judge,
 };
 use crate::protocol::gate::CutoverMode;
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::plan::PlannedMigration;
 
 /// State shared between operator commands and the running migration.
 #[derive(Debug)]

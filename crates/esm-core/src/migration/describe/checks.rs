@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::cutover::schemas::missing_policy;
+use crate::cutover::source::schemas::missing_policy;
 use crate::error::{Error, Result};
 use crate::id::{StreamId, StreamName};
 use crate::migration::describe::builder::MigrationBuilder;
 use crate::migration::plan::migration_plan::PlanDepth;
 use crate::migration::plan::planner::Planner;
 use crate::object::{ChainEnd, Documents, ObjectDocument};
-use crate::protocol::planned::{MigrationStrategy, PlannedMigration, Scope};
+use crate::protocol::plan::{MigrationStrategy, PlannedMigration, Scope};
 
 /// Events of a stream that are read before a migration begins.
 const FORESEEN_EVENTS: u64 = 256;

@@ -5,7 +5,7 @@ use crate::migration::describe::builder::MigrationBuilder;
 use crate::migration::describe::resume::ResumeBuilder;
 use crate::migration::describe::rollback::RollBackBuilder;
 use crate::migration::service::MigrationService;
-use crate::protocol::planned::{PlannedMigration, Scope};
+use crate::protocol::plan::{PlannedMigration, Scope};
 
 impl MigrationService {
     /// Returns a builder for the migration of one object.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::backup::BackupOptions;
-use crate::cutover::checks::VerificationCheck;
+use crate::cutover::verify::checks::VerificationCheck;
 use crate::error::{Error, Result};
 use crate::id::Fingerprint;
 use crate::migration::control::steering::ControlOptions;
@@ -16,8 +16,7 @@ use crate::migration::lock::options::LockOptions;
 use crate::migration::report::progress::ProgressOptions;
 use crate::protocol::control::SettingsChange;
 use crate::protocol::gate::CutoverOptions;
-use crate::protocol::planned::{BookClosing, PlannedMigration};
-use crate::protocol::reversal::Reverses;
+use crate::protocol::plan::{BookClosing, PlannedMigration, Reverses};
 use crate::store::BackupProvider;
 use crate::transform::{EventTransformer, Identity};
 

@@ -16,9 +16,7 @@ use crate::migration::service::{MigrationService, unknown};
 use crate::protocol::control::SettingsChange;
 use crate::protocol::gate::CutoverOptions;
 use crate::protocol::journal::{JournalState, Outcome};
-use crate::protocol::options::OnFailure;
-use crate::protocol::planned::PlannedMigration;
-use crate::protocol::reversal::{Reverses, WayBack};
+use crate::protocol::plan::{OnFailure, PlannedMigration, Reverses, WayBack};
 use crate::protocol::routing::PublishPhases;
 use crate::transform::{EventTransformer, Identity};
 

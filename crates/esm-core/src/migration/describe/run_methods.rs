@@ -22,7 +22,9 @@ macro_rules! run_methods {
             F: Fn($crate::migration::ComparedStreams) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = std::result::Result<(), String>> + Send + 'static,
         {
-            self.check($crate::cutover::checks::FunctionCheck::new(name, check))
+            self.check($crate::cutover::verify::checks::FunctionCheck::new(
+                name, check,
+            ))
         }
 
         /// Sets the provider of backups whose options name none. Defaults to the service's

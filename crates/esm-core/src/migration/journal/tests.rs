@@ -15,8 +15,7 @@ use crate::id::{CommitId, Epoch, HolderId, MigrationId, StoreId, StreamRef};
 use crate::protocol::journal::{
     IllegalRecord, JournalEntry, JournalRecord, JournalState, Outcome, VerifiedCheckpoint,
 };
-use crate::protocol::options::{BulkOptions, CopyOptions};
-use crate::protocol::planned::{MigrationStrategy, PlannedMigration, Scope};
+use crate::protocol::plan::{BulkOptions, CopyOptions, MigrationStrategy, PlannedMigration, Scope};
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{Record, RecordCollection, RecordKey, Records};
 use crate::transform::EventCounts;

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::id::{LockName, ObjectId, ObjectName};
-use crate::protocol::planned::Scope;
+use crate::protocol::plan::Scope;
 
 /// Returns the name of the lock that excludes a second migrator from this scope.
 ///

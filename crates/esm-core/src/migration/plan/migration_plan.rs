@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cutover::schemas::missing_policy;
+use crate::cutover::source::schemas::missing_policy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
 use crate::id::MigrationId;
 use crate::migration::plan::way_back::WayBackFindings;
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::plan::PlannedMigration;
 use crate::protocol::statistics::ObjectFailure;
 use crate::transform::Ledger;
 

@@ -19,7 +19,7 @@ use crate::migration::step::standing as reverse;
 use crate::migration::step::standing::Standing;
 use crate::object::chain;
 use crate::object::{ChainEnd, Documents, ObjectDocument};
-use crate::protocol::planned::{PlannedMigration, Scope};
+use crate::protocol::plan::{PlannedMigration, Scope};
 use crate::protocol::statistics::{ObjectFailure, Statistics};
 use crate::protocol::status::Step;
 use crate::store::{Layered, ReadFrom, ReadOnly, Stores, Tail};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Revision, Schema};
 use crate::id::ObjectId;
-use crate::protocol::reversal::WayBack;
+use crate::protocol::plan::WayBack;
 use crate::transform::{Failure, Mapped, Mapper};
 
 /// Whether, and up to which event, a migration can be rolled back after its pivot.

@@ -9,7 +9,7 @@ use crate::event::Schema;
 use crate::id::{MigrationId, ObjectId};
 use crate::migration::service::{MigrationService, unknown};
 use crate::object::Documents;
-use crate::protocol::planned::{PlannedMigration, Scope};
+use crate::protocol::plan::{PlannedMigration, Scope};
 use crate::router::accepted_unchanged;
 use crate::store::OnRetired;
 

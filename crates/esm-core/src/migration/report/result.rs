@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::id::MigrationId;
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::plan::PlannedMigration;
 use crate::protocol::statistics::{ObjectReport, Statistics};
 use crate::protocol::status::MigrationStatus;
 

@@ -12,7 +12,7 @@ use crate::migration::step::close_books::OpenBooks;
 use crate::migration::step::undo::undo;
 use crate::protocol::decisions::Undone;
 use crate::protocol::journal::JournalEntry;
-use crate::protocol::planned::Scope;
+use crate::protocol::plan::Scope;
 use crate::protocol::statistics::ObjectReport;
 use crate::protocol::status::Step;
 

@@ -7,7 +7,8 @@ use futures::FutureExt as _;
 use tracing::{Instrument as _, debug, info_span};
 
 use crate::cutover::attempt::{Attempt, Comparison, Sight};
-use crate::cutover::{close, compare, copy, undo};
+use crate::cutover::verify::compare;
+use crate::cutover::{close, copy, undo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
 use crate::id::ObjectId;

@@ -29,7 +29,7 @@ use crate::migration::report::result::MigrationResult;
 use crate::migration::service::{MigrationService, unknown};
 use crate::object::{Documents, KnownStores};
 use crate::protocol::journal::{JournalEntry, JournalState};
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::plan::PlannedMigration;
 use crate::transform::{EventTransformer, Identity, Mapper};
 
 impl MigrationService {

@@ -7,7 +7,7 @@ use crate::migration::step::standing as reverse;
 use crate::migration::step::standing::Standing;
 use crate::migration::step::undo::discard_superseded;
 use crate::object::{ObjectDocument, TerminatedStream, chain};
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::plan::PlannedMigration;
 use crate::store::{EventStoreExt as _, Stores, Tail};
 
 /// The state of an object before this run acts on it.

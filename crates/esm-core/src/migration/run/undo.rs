@@ -11,7 +11,7 @@ use crate::migration::step::close_books::{OpenBooks, close_books};
 use crate::migration::step::undo::{discard_superseded, undo};
 use crate::object::{ObjectDocument, chain};
 use crate::protocol::decisions::Undone;
-use crate::protocol::planned::Scope;
+use crate::protocol::plan::Scope;
 use crate::protocol::statistics::Statistics;
 use crate::protocol::status::Step;
 use crate::store::Tail;

@@ -6,7 +6,7 @@ use crate::cutover::source::originals::Originals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::StreamRef;
 use crate::object::{ObjectDocument, TerminatedStream, TerminationReason};
-use crate::protocol::reversal::Reverses;
+use crate::protocol::plan::Reverses;
 use crate::store::{EventStoreExt as _, Stores, Tail};
 
 /// The state of an object in a reverse migration.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::protocol::options::{BulkOptions, CopyOptions};
+use crate::protocol::plan::{BulkOptions, CopyOptions};
 
 /// A limit that can be taken away. As text and in JSON a number, or `unlimited`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

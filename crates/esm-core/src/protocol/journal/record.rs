@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::RollingHash;
 use crate::event::Revision;
 use crate::id::{CommitId, Epoch, HolderId, ObjectId, StreamRef};
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::plan::PlannedMigration;
 use crate::protocol::statistics::Statistics;
 use crate::protocol::status::Step;
 use crate::store::BackupHandle;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::id::{Epoch, HolderId, ObjectId};
 use crate::protocol::journal::{JournalEntry, JournalRecord, Outcome, VerifiedCheckpoint};
-use crate::protocol::planned::PlannedMigration;
+use crate::protocol::plan::PlannedMigration;
 use crate::protocol::statistics::Statistics;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::BackupHandle;

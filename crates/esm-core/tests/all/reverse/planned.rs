@@ -12,7 +12,7 @@ use esm_core::migration::{
     CutoverOptions, MigrationStatus, OnFailure, PlannedMigration, PublishPhases, RollBackBuilder,
     RollBackPlan, SettingsChange,
 };
-use esm_core::protocol::reversal::WayBack;
+use esm_core::protocol::plan::WayBack;
 use esm_core::store::{EventStore, OnRetired};
 
 use super::back::{down, up};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::id::{BackupId, MigrationId, ObjectId, StreamRef};
-use crate::store::backup_handle::BackupHandle;
+use crate::store::backup::BackupHandle;
 use crate::store::document::ObjectDocument;
 
 /// Why a backup was made.

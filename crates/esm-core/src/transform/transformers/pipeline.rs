@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::event::{Event, Schema};
 use crate::id::Fingerprint;
-use crate::transform::composition::{Flow, composed_fingerprint};
+use crate::transform::transformers::composition::{Flow, composed_fingerprint};
 use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 
 /// Stages in sequence: each is applied to every output of the one before whose schema it handles.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::event::{Event, Schema};
 use crate::id::Fingerprint;
-use crate::transform::composition::{Flow, composed_fingerprint};
+use crate::transform::transformers::composition::{Flow, composed_fingerprint};
 use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 
 /// Chooses by (type, schema version) among several transformers.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Schema};
-use crate::transform::ledger::Ledger;
+use crate::transform::counts::Ledger;
 use crate::transform::mapper::{Failure, Mapped};
 
 /// What became of the events of a source, and their sizes.

@@ -79,12 +79,12 @@ impl FunctionTransformer {
     ///
     /// # Guarantees
     /// 1. Id, time, metadata and content type of the event stay; several outputs get the ids
-    ///    `{id}.{index}` from the [`Mapper`](super::Mapper).
+    ///    `{id}.{index}` from the [`Mapper`](crate::transform::Mapper).
     /// 2. A drop, a payload that is not an `Old` and an error of the closure stand under the rule
     ///    `id`.
     /// 3. Where `from` equals `to` and the new payload equals the old one as JSON, the event is
     ///    unchanged, to the byte. Where they differ, `from` is
-    ///    [retired](super::EventTransformer::retired_schemas).
+    ///    [retired](crate::transform::EventTransformer::retired_schemas).
     ///
     /// What `Old` does not name is lost; let it take the rest with `#[serde(flatten)]` to keep it.
     ///

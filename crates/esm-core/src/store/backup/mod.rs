@@ -1,0 +1,11 @@
+//! Backups and archives: what a provider implements, and how others name a finished backup.
+
+mod handle;
+mod provider;
+
+pub use handle::BackupHandle;
+pub use provider::{
+    BackupChecksums, BackupContent, BackupDraft, BackupItem, BackupKind, BackupManifest,
+    BackupProvider, BackupReader, BackupSection, BackupSettings, BackupWriter, Compression,
+    SectionSummary,
+};
