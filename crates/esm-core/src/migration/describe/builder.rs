@@ -332,7 +332,7 @@ impl MigrationBuilder {
         let single = self.check_object(&planned).await?;
         self.check_choice(&planned, single).await?;
         let service = self.service.clone();
-        service.execute(planned, self.run_options()).await
+        service.run(planned, self.run_options()).await
     }
 
     /// Executes a plan that was made earlier with the same description.
@@ -352,9 +352,7 @@ impl MigrationBuilder {
         );
         plan.ensure_current(&now.plan().await?)?;
         let service = self.service.clone();
-        service
-            .execute(plan.planned.clone(), self.run_options())
-            .await
+        service.run(plan.planned.clone(), self.run_options()).await
     }
 
     /// Returns the scope of the migration, for messages.

@@ -194,7 +194,7 @@ impl RollBackBuilder {
                 if let Some(problem) = problem.filter(|_| self.on_failure == OnFailure::Stop) {
                     return Err(problem);
                 }
-                self.service.execute(*planned, self.run).await
+                self.service.run(*planned, self.run).await
             }
         }
     }

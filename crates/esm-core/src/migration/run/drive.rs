@@ -98,7 +98,7 @@ impl MigrationService {
         let begun = context.guard.journal.lock().await.state().batch.clone();
         let mut run = ScopeRun::new(context);
         let ended = tokio::select! {
-            ended = run.run(begun).boxed() => ended,
+            ended = run.complete(begun).boxed() => ended,
             lost = context.guard.stop.lost() => Err(lost),
         };
         let ScopeRun {

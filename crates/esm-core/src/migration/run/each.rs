@@ -59,7 +59,7 @@ pub(super) async fn migrate_one(
     triage: Triage,
 ) -> std::result::Result<MigratedObject, FailedObject> {
     let mut run = ObjectRun::new(context, object);
-    match run.run(triage).await {
+    match run.complete(triage).await {
         Ok(report) => {
             context.live.reporter.update(|p| {
                 p.objects_done += 1;

@@ -1,5 +1,7 @@
 //! Drives one object from its present state to the end of its migration.
 
+mod after_close;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -13,15 +15,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
 use crate::id::ObjectId;
 use crate::migration::context::Context;
-use crate::migration::limits::hooks::HookPoint;
 use crate::migration::run::triage::Triage;
-use crate::migration::step::phases::{self, PublishedPhase};
+use crate::migration::step::phases::PublishedPhase;
 use crate::migration::step::pin as reverse;
 use crate::migration::step::readiness::Readiness;
-use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::object::ObjectDocument;
 use crate::protocol::decisions::{self, Action, Observed, TargetState};
 use crate::protocol::phase::MigrationPhase;
-use crate::protocol::statistics::{ObjectFate, ObjectReport};
+use crate::protocol::statistics::ObjectReport;
 use crate::protocol::status::Step;
 use crate::store::Tail;
 
@@ -89,7 +90,7 @@ impl<'a> ObjectRun<'a> {
     ///
     /// # Errors
     /// The error that stopped it; the field `step` names the step.
-    pub(crate) async fn run(&mut self, triage: Triage) -> Result<ObjectReport> {
+    pub(crate) async fn complete(&mut self, triage: Triage) -> Result<ObjectReport> {
         let span = info_span!("object", object = %self.object);
         async {
             match triage {
@@ -351,116 +352,6 @@ impl<'a> ObjectRun<'a> {
         };
         let lag = observed.source_events.0.saturating_sub(cursor.0);
         self.context.live.reporter.update(|p| p.lag = Some(lag));
-    }
-
-    /// The source is closed to this attempt's target: updates the document. If another holder
-    /// closed it, the closed streams are compared again.
-    async fn past_the_pivot(
-        &mut self,
-        attempt: &Attempt,
-        sight: &Sight,
-        progressed: &compare::Progressed,
-    ) -> Result<StepOutcome> {
-        let Some(close) = sight.source_tail.close() else {
-            return Ok(StepOutcome::Idle);
-        };
-        self.step = Step::CutOver;
-        if self.context.plan.scope.single().is_some() {
-            self.context.live.steering.past_the_pivot();
-        }
-        let source = &attempt.source;
-        match self.closed_at {
-            Some(at) => {
-                (self.context.closed(self.object, source))
-                    .follow_own_close(&self.context.cutover(), close)
-                    .await?;
-                self.redirected = self.context.live.meter.now().saturating_sub(at);
-            }
-            None => {
-                (self.context.closed(self.object, source))
-                    .follow(&self.context.cutover())
-                    .await?;
-            }
-        }
-        let events = close.events;
-        phases::end(self.context, attempt, events, MigrationPhase::BookClosed).await;
-        self.context
-            .call_hooks(HookPoint::AfterCutover, &attempt.object)
-            .await?;
-        let counted = decisions::Verified {
-            source_events: attempt.to_copy(close.events),
-            target_events: close.target_events,
-        };
-        if progressed.verified() == counted {
-            return Ok(StepOutcome::Ended(AttemptEnd::Migrated(Box::new(
-                progressed.clone(),
-            ))));
-        }
-        self.step = Step::Verify;
-        let (n, m) = (counted.source_events, counted.target_events);
-        let progressed = compare::verify_closed(&self.context.cutover(), attempt, n, m).await?;
-        Ok(StepOutcome::Ended(AttemptEnd::Migrated(Box::new(
-            progressed,
-        ))))
-    }
-
-    /// R5: updates the document to the winner's Close, then discards this attempt's target.
-    async fn superseded(&mut self, attempt: &Attempt, sight: &Sight) -> Result<StepOutcome> {
-        let context = self.context;
-        chain::help(
-            &context.services.stores,
-            &context.services.documents,
-            self.object,
-        )
-        .await?;
-        undo::discard(attempt).await?;
-        self.attempt = None;
-        let winner = sight.source_tail.close().map(|c| c.migration.to_string());
-        Err(Error::new(
-            ErrorKind::Fenced,
-            format!(
-                "another migration moved {} first: {}",
-                self.object,
-                winner.unwrap_or_default()
-            ),
-        ))
-    }
-
-    /// Finishes an object whose stream this migration closed in an earlier run, and compares the
-    /// streams again.
-    async fn finish(&mut self, entry: &TerminatedStream) -> Result<ObjectReport> {
-        let document = self
-            .context
-            .services
-            .documents
-            .load(self.object)
-            .await?
-            .document;
-        let attempt = self.context.won(&document, entry)?;
-        self.step = Step::CutOver;
-        (self.context.closed(self.object, &attempt.source))
-            .follow(&self.context.cutover())
-            .await?;
-        let closed = MigrationPhase::BookClosed;
-        phases::end(self.context, &attempt, entry.events, closed).await;
-        self.step = Step::Verify;
-        let (n, m) = (attempt.to_copy(entry.events), entry.continuation_events);
-        let progressed = compare::verify_closed(&self.context.cutover(), &attempt, n, m).await?;
-        Ok(self.report(&attempt, &progressed))
-    }
-
-    fn report(&self, attempt: &Attempt, progressed: &compare::Progressed) -> ObjectReport {
-        ObjectReport {
-            object: self.object.clone(),
-            fate: ObjectFate::Migrated,
-            source: Some(attempt.source.clone()),
-            target: attempt.target.clone(),
-            verification: Some(progressed.result(attempt)),
-            counts: progressed.counts().clone(),
-            cells: self.cells,
-            lost_close_attempts: self.lost_closes,
-            redirected: self.redirected,
-        }
     }
 }
 

@@ -34,7 +34,7 @@ use crate::transform::{EventTransformer, Identity, Mapper};
 
 impl MigrationService {
     /// Executes a plan that has been checked.
-    pub(crate) async fn execute(
+    pub(crate) async fn run(
         &self,
         plan: PlannedMigration,
         options: RunOptions,

@@ -69,7 +69,7 @@ impl<'a> ScopeRun<'a> {
     /// # Errors
     /// Errors that stop the whole run. Failures of single objects are in [`failure`](Self::failure)
     /// and the statistics.
-    pub(crate) async fn run(&mut self, begun: Option<Batch>) -> Result<()> {
+    pub(crate) async fn complete(&mut self, begun: Option<Batch>) -> Result<()> {
         if let Some(batch) = begun {
             self.statistics = *batch.so_far;
             // these objects are counted again
