@@ -7,6 +7,7 @@ use std::time::Duration;
 use azure_core::http::{ClientOptions, RetryOptions};
 use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
 use esm_cells::Key;
+use esm_core::backoff::BackOff;
 use esm_core::clock::Environment;
 use esm_core::{Error, Result};
 use futures::future::{Either, select};
@@ -14,10 +15,9 @@ use futures::future::{Either, select};
 use crate::connection::Connection;
 use crate::failure::Failure;
 
-/// How often a request that may be repeated is sent.
-const ATTEMPTS: u32 = 6;
-/// The pause before the second try; it doubles, with jitter.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Attempts of one request.
+pub(crate) const REQUEST: BackOff =
+    BackOff::new(6, Duration::from_millis(100), Duration::from_millis(1600));
 /// Longest pause that the service may ask for; asked for more, the request fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long an answer to a small request is waited for.
@@ -123,16 +123,23 @@ impl Container {
         F: Fn() -> Fut,
         Fut: Future<Output = azure_core::Result<T>>,
     {
-        let mut pauses = Pauses::new();
+        let mut back_off = REQUEST;
         loop {
             let failure = match self.once(bytes, request()).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            if !failure.is_transient() || !pauses.pause(&self.environment, &failure).await {
+            if !failure.is_transient() || !self.pause(&mut back_off, &failure).await {
                 return Err(failure);
             }
         }
+    }
+
+    /// Pauses before a request is retried, at least as long as the service asked for. Returns
+    /// `false`, at once, if no attempt is left or the service asked for too much.
+    pub(crate) async fn pause(&self, back_off: &mut BackOff, failure: &Failure) -> bool {
+        let asked = failure.retry_after().unwrap_or_default();
+        asked <= LONGEST_PAUSE && back_off.pause_at_least(asked, &self.environment).await
     }
 
     /// Makes the container where the credentials allow it.
@@ -153,34 +160,5 @@ impl Container {
             }
             Err(failure) => Err(failure.explain("cannot create the container", &self.location)),
         }
-    }
-}
-
-/// The pauses between the tries of one request.
-pub(crate) struct Pauses {
-    next: Duration,
-    left: u32,
-}
-
-impl Pauses {
-    pub(crate) fn new() -> Self {
-        Self {
-            next: FIRST_PAUSE,
-            left: ATTEMPTS - 1,
-        }
-    }
-
-    /// Waits: longer each time, with jitter, and at least as long as the service asked for.
-    /// Returns whether to retry.
-    pub(crate) async fn pause(&mut self, environment: &Environment, failure: &Failure) -> bool {
-        let asked = failure.retry_after().unwrap_or_default();
-        if self.left == 0 || asked > LONGEST_PAUSE {
-            return false;
-        }
-        let pause = environment.jittered(self.next).max(asked);
-        environment.clock.sleep(pause).await;
-        self.next *= 2;
-        self.left -= 1;
-        true
     }
 }

@@ -11,7 +11,7 @@ use esm_core::Result;
 use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
 use crate::blob::Condition;
-use crate::container::{Container, Pauses};
+use crate::container::{Container, REQUEST};
 use crate::list::listed;
 use crate::upload::StagedBlocks;
 
@@ -57,7 +57,7 @@ impl Objects for BlobObjects {
     }
 
     async fn create(&self, key: &Key, body: Bytes) -> Result<(), WriteFailure> {
-        let mut pauses = Pauses::new();
+        let mut back_off = REQUEST;
         loop {
             let failure = match self
                 .container
@@ -71,7 +71,7 @@ impl Objects for BlobObjects {
             // as it asks, whoever sends the next request
             let has_waited = failure.is_transient()
                 && (failure.was_not_sent() || failure.retry_after().is_some())
-                && pauses.pause(self.container.environment(), &failure).await;
+                && self.container.pause(&mut back_off, &failure).await;
             if !(has_waited && failure.was_not_sent()) {
                 return Err(failure.of_write(self.container.place(key)));
             }
@@ -79,7 +79,7 @@ impl Objects for BlobObjects {
     }
 
     async fn overwrite(&self, key: &Key, body: Bytes) -> Result<(), WriteFailure> {
-        let mut pauses = Pauses::new();
+        let mut back_off = REQUEST;
         loop {
             let failure = match self
                 .container
@@ -89,9 +89,7 @@ impl Objects for BlobObjects {
                 Ok(_) => return Ok(()),
                 Err(failure) => failure,
             };
-            if !failure.is_transient()
-                || !pauses.pause(self.container.environment(), &failure).await
-            {
+            if !failure.is_transient() || !self.container.pause(&mut back_off, &failure).await {
                 return Err(failure.of_write(self.container.place(key)));
             }
         }

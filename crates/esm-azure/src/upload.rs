@@ -14,7 +14,7 @@ use futures::stream::{FuturesUnordered, Stream as _};
 use tokio::io::AsyncWrite;
 
 use crate::blob::Condition;
-use crate::container::Container;
+use crate::container::{Container, REQUEST};
 use crate::failure::Failure;
 
 /// Size of a block. A blob has at most 50,000 of them: 195 GiB.
@@ -144,7 +144,7 @@ async fn stage(container: Arc<Container>, key: Key, number: u32, body: Bytes) ->
 /// Makes the blob, unless one is there. The name is drawn for this one upload, so one that is there
 /// after a try with an unknown outcome is this very one.
 async fn finish(container: Arc<Container>, key: Key, blocks: u32, rest: Bytes) -> Result<()> {
-    let mut pauses = crate::container::Pauses::new();
+    let mut back_off = REQUEST;
     let mut in_doubt = false;
     loop {
         let failure = match blocks {
@@ -168,7 +168,7 @@ async fn finish(container: Arc<Container>, key: Key, blocks: u32, rest: Bytes) -
             ));
         }
         in_doubt |= failure.is_transient() && !failure.was_not_sent();
-        if !failure.is_transient() || !pauses.pause(container.environment(), &failure).await {
+        if !failure.is_transient() || !container.pause(&mut back_off, &failure).await {
             return Err(failure.explain("cannot write", container.place(&key)));
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use esm_core::backoff::BackOff;
 use esm_core::clock::Environment;
 use esm_core::store::StoreLimits;
 use esm_core::{Error, ErrorKind, Result};
@@ -16,12 +17,10 @@ use crate::layout::Layout;
 use crate::objects::{Objects, Upload, WriteFailure};
 use crate::options::OpenOptions;
 
-/// Attempts of a conditional write before giving up.
-const CREATE_ATTEMPTS: u32 = 6;
+/// Attempts of a conditional write.
+const CREATE: BackOff = BackOff::new(6, Duration::from_millis(50), Duration::from_millis(800));
 /// Attempts to read back a write with an unknown outcome.
-const READ_BACK_ATTEMPTS: u32 = 3;
-/// Pause before the second attempt; it doubles, with jitter.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const READ_BACK: BackOff = BackOff::new(3, Duration::from_millis(50), Duration::from_millis(100));
 
 /// The objects of one store, with the options that it was opened with.
 pub struct Backend {
@@ -154,8 +153,7 @@ impl Backend {
     ) -> Result<Creation> {
         self.check_writable()?;
         let mut in_doubt = false;
-        let mut pause = FIRST_PAUSE;
-        let mut attempt = 1;
+        let mut back_off = CREATE;
         loop {
             let Err(failure) = self.objects.create(key, body.clone()).await else {
                 return Ok(Creation::Created);
@@ -171,40 +169,22 @@ impl Backend {
                 Some(found) if is_mine(&found)? => return Ok(Creation::Created),
                 Some(found) => return Ok(Creation::Taken(found)),
                 None if is_refused && !in_doubt => return Err(failure.into_error()),
-                None if attempt == CREATE_ATTEMPTS => {
-                    let cause = failure.into_error();
-                    return Err(if in_doubt {
-                        self.ambiguous(key, cause)
-                    } else {
-                        self.never_shown(key, cause)
-                    });
-                }
-                None => {}
+                None if back_off.pause(self.environment()).await => {}
+                None if in_doubt => return Err(self.ambiguous(key, failure.into_error())),
+                None => return Err(self.never_shown(key, failure.into_error())),
             }
-            self.environment()
-                .clock
-                .sleep(self.environment().jittered(pause))
-                .await;
-            pause *= 2;
-            attempt += 1;
         }
     }
 
     /// Reads a key after a write to it failed.
     async fn read_back(&self, key: &Key, is_refused: bool) -> Result<Option<Bytes>> {
-        let attempts = if is_refused { 1 } else { READ_BACK_ATTEMPTS };
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..attempts {
-            if let Ok(found) = self.get(key).await {
-                return Ok(found);
+        let mut back_off = READ_BACK;
+        loop {
+            match self.get(key).await {
+                Err(_) if !is_refused && back_off.pause(self.environment()).await => {}
+                read => return read,
             }
-            self.environment()
-                .clock
-                .sleep(self.environment().jittered(pause))
-                .await;
-            pause *= 2;
         }
-        self.get(key).await
     }
 
     fn ambiguous(&self, key: &Key, cause: Error) -> Error {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::acquisition::Acquisition;
 use super::lease::{Kept, Leased, seconds};
 use crate::blob::Condition;
-use crate::container::{Container, Pauses};
+use crate::container::{Container, REQUEST};
 use crate::failure::Failure;
 use crate::list::listed;
 
@@ -90,9 +90,8 @@ impl LeaseLocks {
             // reading shows whether it exists now
             Err(failure) if failure.is_conflict() => Ok(None),
             Err(failure) => {
-                let mut pauses = Pauses::new();
-                let environment = self.container.environment();
-                if failure.is_transient() && pauses.pause(environment, &failure).await {
+                let mut back_off = REQUEST;
+                if failure.is_transient() && self.container.pause(&mut back_off, &failure).await {
                     return Ok(None);
                 }
                 Err(self.failed(failure, "cannot write", key))
@@ -135,7 +134,7 @@ impl LeaseLocks {
     async fn sign(&self, key: &Key, acquisition: &Acquisition) -> Result<Option<()>> {
         let condition = Condition::Leased(acquisition.lease.to_string());
         let body = acquisition.encode()?;
-        let mut pauses = Pauses::new();
+        let mut back_off = REQUEST;
         loop {
             let failure = match self.container.write(key, body.clone(), &condition).await {
                 Ok(_) => return Ok(Some(())),
@@ -145,8 +144,7 @@ impl LeaseLocks {
                 return Ok(None);
             }
             // under the lease the very same write may be repeated
-            let environment = self.container.environment();
-            if !failure.is_transient() || !pauses.pause(environment, &failure).await {
+            if !failure.is_transient() || !self.container.pause(&mut back_off, &failure).await {
                 return Err(self.failed(failure, "cannot write", key));
             }
         }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::page::{Page, record};
 use super::pages::Pages;
 use crate::blob::Condition;
-use crate::container::{Container, Pauses};
+use crate::container::{Container, REQUEST};
 use crate::failure::Failure;
 
 /// A page that would grow beyond this begins anew with the newest version, and the ones before it
@@ -147,7 +147,7 @@ impl BlobRecords {
         }
         let kept = if full.is_some() { None } else { page.as_ref() };
         let body = Page::with(kept, version);
-        let mut pauses = Pauses::new();
+        let mut back_off = REQUEST;
         let mut in_doubt = false;
         loop {
             let written = self.container.write(&blob, body.clone(), &condition).await;
@@ -162,7 +162,7 @@ impl BlobRecords {
             };
             in_doubt |= failure.is_transient() && !failure.was_not_sent();
             if !failure.is_conflict() && !in_doubt {
-                if failure.was_not_sent() && self.pause(&mut pauses, &failure).await {
+                if failure.was_not_sent() && self.container.pause(&mut back_off, &failure).await {
                     continue;
                 }
                 return Err(self.cannot_write(failure, &blob));
@@ -171,7 +171,7 @@ impl BlobRecords {
             match settled {
                 Ok(Some(put)) => return Ok(put),
                 Ok(None) if failure.is_conflict() => return Ok(Put::Outdated),
-                Ok(None) if self.pause(&mut pauses, &failure).await => {}
+                Ok(None) if self.container.pause(&mut back_off, &failure).await => {}
                 Ok(None) => return Err(self.ambiguous(&blob, self.cannot_write(failure, &blob))),
                 Err(reading) if in_doubt => return Err(self.ambiguous(&blob, reading)),
                 Err(reading) => return Err(reading),
@@ -193,10 +193,6 @@ impl BlobRecords {
                 Put::Taken
             }
         }))
-    }
-
-    async fn pause(&self, pauses: &mut Pauses, failure: &Failure) -> bool {
-        pauses.pause(self.container.environment(), failure).await
     }
 
     fn cannot_write(&self, failure: Failure, blob: &Key) -> Error {

@@ -1,59 +1,77 @@
 //! The undo before the pivot: fences the source, then discards the target (R17).
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::info;
 
-use crate::clock::Environment;
+use crate::backoff::BackOff;
 use crate::cutover::Cutover;
 use crate::cutover::attempt::{Attempt, Sight, fences};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::StreamId;
 use crate::protocol::decisions::{self as decide, UndoAction, Undone};
-use crate::store::{EventStore, Fence};
+use crate::store::Fence;
 
-/// Fence attempts lost to concurrent appends before the undo gives up.
-const FENCE_TRIES: usize = 64;
+/// Observations, and Fence attempts lost to concurrent appends, before the undo gives up.
+const UNDO: BackOff = BackOff::constant(64, Duration::from_millis(20));
 
 /// Undoes one attempt.
 ///
 /// # Errors
 /// `Stuck` when the Fence could not be appended; the target is kept. Those of the store.
 pub(crate) async fn undo(cutover: &Cutover<'_>, attempt: &Attempt) -> Result<Undone> {
+    let mut back_off = UNDO;
     let mut last = None;
-    for _ in 0..FENCE_TRIES {
-        let sight = match attempt.look().await {
-            Ok(sight) => sight,
-            Err(e) if e.is_retryable() => {
-                last = Some(e);
-                pause(cutover.environment).await;
-                continue;
-            }
-            Err(e) => return Err(e),
+    loop {
+        let failed = match attempt.look().await {
+            Ok(sight) => match conclude(cutover, attempt, &sight).await? {
+                Some(undone) => return Ok(undone),
+                None => fence(cutover, attempt, &sight).await.err(),
+            },
+            Err(e) => Some(e),
         };
-        match decide::undo(sight.source_tail.close(), sight.fenced, &attempt.target) {
-            UndoAction::Refuse => return Ok(Undone::TooLate),
-            UndoAction::DiscardSuperseded => {
-                discard_in(&attempt.target_store, &attempt.target.stream).await?;
-                return Ok(Undone::Superseded);
+        let retry = match failed {
+            // the next observation finds the Fence
+            None => back_off.retry_at_once(),
+            Some(e) if is_settled_by_observing(&e) => {
+                last = Some(e);
+                back_off.pause(cutover.environment).await
             }
-            // the Fence was read back from the source
-            UndoAction::Discard => {
-                info!(object = %attempt.object, target = %attempt.target, "attempt fenced");
-                discard_in(&attempt.target_store, &attempt.target.stream).await?;
-                return Ok(Undone::RolledBack);
-            }
-            UndoAction::Fence if !attempt.source_store.capabilities().fence => {
-                return Ok(abandon(cutover, attempt, &sight));
-            }
-            UndoAction::Fence => {
-                if let Err(e) = fence(cutover, attempt, &sight).await {
-                    retry_or(e, &mut last)?;
-                    pause(cutover.environment).await;
-                }
-            }
+            Some(e) => return Err(e),
+        };
+        if !retry {
+            return Err(not_fenced(attempt, last));
         }
     }
+}
+
+/// Ends the undo as the observation requires; `None` if the source must be fenced first.
+async fn conclude(
+    cutover: &Cutover<'_>,
+    attempt: &Attempt,
+    sight: &Sight,
+) -> Result<Option<Undone>> {
+    let close = sight.source_tail.close();
+    let undone = match decide::undo(close, sight.fenced, &attempt.target) {
+        UndoAction::Refuse => Undone::TooLate,
+        UndoAction::DiscardSuperseded => {
+            discard(attempt).await?;
+            Undone::Superseded
+        }
+        // the Fence was read back from the source
+        UndoAction::Discard => {
+            info!(object = %attempt.object, target = %attempt.target, "attempt fenced");
+            discard(attempt).await?;
+            Undone::RolledBack
+        }
+        UndoAction::Fence if !attempt.source_store.capabilities().fence => {
+            abandon(cutover, attempt, sight)
+        }
+        UndoAction::Fence => return Ok(None),
+    };
+    Ok(Some(undone))
+}
+
+fn not_fenced(attempt: &Attempt, last: Option<Error>) -> Error {
     let message = format!(
         "the source could not be fenced, so the target is kept: {} to {}",
         attempt.source, attempt.target
@@ -61,10 +79,10 @@ pub(crate) async fn undo(cutover: &Cutover<'_>, attempt: &Attempt) -> Result<Und
     let error = Error::new(ErrorKind::Stuck, message).with_hint(
         "a concurrent append won every time; roll back again when there are fewer writers",
     );
-    Err(match last {
+    match last {
         Some(source) => error.with_source(source),
         None => error,
-    })
+    }
 }
 
 /// Abandons an attempt whose source cannot be fenced. Without a target it counts as rolled back, if
@@ -110,32 +128,18 @@ pub(crate) async fn discard_fenced(attempt: &Attempt) -> Result<()> {
     Ok(())
 }
 
-/// Discards a target if the store supports it; otherwise the target remains as an unreferenced
+/// Whether the next observation settles a failure: a Fence that lost to a concurrent write or had an
+/// ambiguous outcome, or a read that may succeed later.
+fn is_settled_by_observing(error: &Error) -> bool {
+    error.is_retryable() || matches!(error.kind(), ErrorKind::Closed(_))
+}
+
+/// Discards the target if the store supports it; otherwise the target remains as an unreferenced
 /// orphan.
-async fn discard_in(store: &Arc<dyn EventStore>, target: &StreamId) -> Result<()> {
-    if store.capabilities().discard {
-        store.discard(target).await?;
-    }
-    Ok(())
-}
-
-/// Permits a retry after a Fence that lost to a concurrent write or had an ambiguous outcome: the
-/// next observation settles it.
-fn retry_or(error: Error, last: &mut Option<Error>) -> Result<()> {
-    let retry = error.is_retryable() || matches!(error.kind(), ErrorKind::Closed(_));
-    if !retry {
-        return Err(error);
-    }
-    *last = Some(error);
-    Ok(())
-}
-
-async fn pause(environment: &Environment) {
-    let base = std::time::Duration::from_millis(20);
-    environment.clock.sleep(environment.jittered(base)).await;
-}
-
-/// Discards the target, if the store supports it.
 pub(crate) async fn discard(attempt: &Attempt) -> Result<()> {
-    discard_in(&attempt.target_store, &attempt.target.stream).await
+    let store = &attempt.target_store;
+    if store.capabilities().discard {
+        store.discard(&attempt.target.stream).await?;
+    }
+    Ok(())
 }

@@ -8,11 +8,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
+use crate::backoff::BackOff;
 use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{FencingToken, HolderId, LockName, MigrationId};
 use crate::migration::lock::options::LockOptions;
 use crate::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
+
+/// Between failed requests for a lock. The timeout of the lock ends them.
+const ACQUIRE: BackOff = BackOff::unlimited(Duration::from_millis(200), Duration::from_millis(200));
 
 /// A held lock. Its heartbeat ends when the value is dropped.
 ///
@@ -62,6 +66,7 @@ impl HeldLock {
     ) -> Result<Self> {
         let clock = &environment.clock;
         let deadline = clock.monotonic() + demand.options.timeout;
+        let mut back_off = ACQUIRE;
         loop {
             // validity counts from before the request was sent
             let asked_at = clock.monotonic();
@@ -71,7 +76,7 @@ impl HeldLock {
                 migration: demand.migration,
                 at: clock.now(),
             };
-            let wait = match provider.try_acquire(&demand.name, &request).await {
+            match provider.try_acquire(&demand.name, &request).await {
                 Ok(LockAttempt::Acquired(grant)) => {
                     return Ok(Self::hold(provider, environment, &demand, grant, asked_at));
                 }
@@ -80,15 +85,14 @@ impl HeldLock {
                 }
                 Ok(LockAttempt::Held(info)) => {
                     debug!(lock = %demand.name, holder = %info.holder, "waiting for the lock");
-                    (demand.options.lease / 10).min(Duration::from_secs(1))
+                    clock.sleep(demand.options.poll()).await;
                 }
                 Err(e) if e.is_retryable() && clock.monotonic() < deadline => {
                     warn!(lock = %demand.name, error = %e, "acquiring the lock failed; retrying");
-                    environment.jittered(Duration::from_millis(200))
+                    back_off.pause(environment).await;
                 }
                 Err(e) => return Err(e.context(format!("lock {}", demand.name))),
-            };
-            clock.sleep(wait.max(Duration::from_millis(10))).await;
+            }
         }
     }
 
@@ -202,7 +206,8 @@ impl Heartbeat {
                 renewal = self.provider.renew(&self.grant) => Some(renewal),
                 () = clock.sleep(self.every) => None,
             };
-            // two slow responses of a busy store must not cost the lock
+            // sooner than the schedule, which a back-off would not be: two slow responses of a busy
+            // store must not cost the lock
             pause = self.every / 5;
             match renewal {
                 Some(Ok(())) => {

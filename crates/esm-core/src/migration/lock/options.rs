@@ -39,6 +39,12 @@ impl LockOptions {
         self
     }
 
+    /// Returns the interval at which a waiting process polls a lock that another one holds: not a
+    /// back-off, because the lock becomes free at a time that the wait does not influence.
+    pub(crate) fn poll(&self) -> Duration {
+        (self.lease / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+
     /// Sets the interval of renewals. Defaults to 10 seconds. At most half of the lease.
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Duration) -> Self {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tracing::{Instrument as _, debug, info_span};
 
+use crate::backoff::BackOff;
 use crate::cutover::attempt::{Attempt, Comparison, Sight};
 use crate::cutover::verify::compare;
 use crate::cutover::{close, copy, undo};
@@ -26,8 +27,11 @@ use crate::protocol::statistics::ObjectReport;
 use crate::protocol::status::Step;
 use crate::store::Tail;
 
-/// Consecutive steps without progress before giving up.
-const MAX_IDLE_STEPS: u32 = 12;
+/// Consecutive steps without progress before giving up: 12 after the first.
+const IDLE: BackOff = BackOff::new(13, Duration::from_millis(10), Duration::from_millis(1280));
+/// Between Close attempts lost to concurrent appends, which the options of the cutover limit.
+const LOST_CLOSE: BackOff =
+    BackOff::unlimited(Duration::from_millis(10), Duration::from_millis(320));
 
 /// The migration of one object.
 #[derive(Debug)]
@@ -40,6 +44,7 @@ pub(crate) struct ObjectRun<'a> {
     pub(crate) attempt: Option<Attempt>,
     cells: u64,
     lost_closes: u64,
+    lost_close: BackOff,
     first_lost: Option<Duration>,
     /// The state of both streams as the last action left it, if it is known.
     seen: Option<Sight>,
@@ -77,6 +82,7 @@ impl<'a> ObjectRun<'a> {
             attempt: None,
             cells: 0,
             lost_closes: 0,
+            lost_close: LOST_CLOSE,
             first_lost: None,
             seen: None,
             closed_at: None,
@@ -158,14 +164,15 @@ impl<'a> ObjectRun<'a> {
             .checkpoint
             .clone();
         let mut progressed = compare::Progressed::resume(attempt, checkpoint.as_deref());
-        let mut idle = 0;
+        let environment = &self.context.services.environment;
+        let mut idle = IDLE;
         loop {
             // boxed to keep the futures of many objects small
             let outcome = self.advance(attempt, &mut progressed).boxed().await;
             let trouble = match outcome {
                 Ok(StepOutcome::Ended(end)) => return Ok(end),
                 Ok(StepOutcome::Progressed) => {
-                    idle = 0;
+                    idle = IDLE;
                     continue;
                 }
                 Ok(StepOutcome::Idle) => Error::new(
@@ -179,18 +186,10 @@ impl<'a> ObjectRun<'a> {
                 Err(e) => return Err(e),
             };
             debug!(error = %trouble, "observing again");
-            idle += 1;
-            if idle > MAX_IDLE_STEPS {
+            if !idle.pause(environment).await {
                 return Err(trouble);
             }
-            self.pause(idle).await;
         }
-    }
-
-    async fn pause(&self, round: u32) {
-        let base = Duration::from_millis(5 << round.min(8));
-        let environment = &self.context.services.environment;
-        environment.clock.sleep(environment.jittered(base)).await;
     }
 
     async fn advance(
@@ -319,8 +318,8 @@ impl<'a> ObjectRun<'a> {
                     .reporter
                     .update(|p| p.lost_close_attempts += 1);
                 self.give_up_in_time(attempt)?;
-                self.pause(u32::try_from(self.lost_closes.min(6)).unwrap_or(6))
-                    .await;
+                let environment = &self.context.services.environment;
+                self.lost_close.pause(environment).await;
                 Ok(StepOutcome::Progressed)
             }
             Err(e) => Err(e),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::sync::Mutex;
@@ -256,8 +255,7 @@ impl MigrationService {
             if clock.monotonic() >= deadline {
                 return Err(held(info));
             }
-            let pause = (options.lease / 10).min(Duration::from_secs(1));
-            clock.sleep(pause.max(Duration::from_millis(10))).await;
+            clock.sleep(options.poll()).await;
         }
     }
 

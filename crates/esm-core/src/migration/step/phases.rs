@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
+use crate::backoff::BackOff;
 use crate::cutover::attempt::Attempt;
 use crate::error::Result;
 use crate::event::Revision;
@@ -14,8 +15,7 @@ use crate::protocol::routing::RoutingEntry;
 use crate::router::phases::table::RoutingTable;
 
 /// Attempts to publish the last phase.
-const TRIES: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(50);
+const LAST_PHASE: BackOff = BackOff::new(4, Duration::from_millis(50), Duration::from_millis(200));
 
 /// The phase of one attempt that this run has published.
 #[derive(Debug, Default)]
@@ -116,13 +116,12 @@ pub(crate) async fn end(
     };
     // an entry left behind costs every application a read on each poll, until another migration
     // publishes phases
-    for round in 1..=TRIES {
+    let mut back_off = LAST_PHASE;
+    let environment = &context.services.environment;
+    loop {
         match ended().await {
             Ok(()) => return,
-            Err(error) if round < TRIES && error.is_retryable() => {
-                let pause = context.services.environment.jittered(PAUSE * round);
-                context.services.environment.clock.sleep(pause).await;
-            }
+            Err(error) if error.is_retryable() && back_off.pause(environment).await => {}
             Err(error) => {
                 return warn!(object = %attempt.object, %phase, %error, "phase not published");
             }
