@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod command;
 mod demo;
+mod git;
 mod layering;
 mod live;
 mod mutants;
@@ -18,7 +19,7 @@ mod tidy;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// The project's own tasks.
 #[derive(Debug, Parser)]
@@ -54,6 +55,15 @@ enum Task {
     Sample,
 }
 
+/// Returns the names of all tasks.
+fn names() -> Vec<String> {
+    let tasks = Arguments::command();
+    tasks
+        .get_subcommands()
+        .map(|task| task.get_name().to_owned())
+        .collect()
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Demo(options) => demo::run(&options),
@@ -64,7 +74,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Live(options) => live::live(&options),
         Task::Chaos(options) => live::chaos(&options),
-        Task::Tidy(options) => tidy::run(&options),
+        Task::Tidy(options) => tidy::run(&options, &names()),
         Task::Layering(options) => layering::run(&options),
         Task::Sample => sample::run(),
     };

@@ -155,6 +155,7 @@ fn literally(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git;
 
     #[test]
     fn a_name_matches_literally() {
@@ -181,7 +182,7 @@ mod tests {
 
     #[test]
     fn every_area_has_files() -> Result<()> {
-        let files = project::files()?;
+        let files = git::files()?;
         for area in AREAS {
             for pattern in area.files {
                 let path = pattern.split('*').next().unwrap_or(pattern);

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::command;
-
 /// The workspace's root.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -24,21 +22,6 @@ pub(crate) fn target() -> PathBuf {
 /// Whether this is continuous integration: what cannot be had then is a failure.
 pub(crate) fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
-}
-
-/// The files under version control, and new ones that are not ignored; relative to the root.
-pub(crate) fn files() -> Result<Vec<PathBuf>> {
-    let list = command::output(command::new("git").args([
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]))?;
-    let mut files: Vec<PathBuf> = list.lines().map(PathBuf::from).collect();
-    files.retain(|file| root().join(file).is_file());
-    files.sort();
-    files.dedup();
-    Ok(files)
 }
 
 /// The text of a file of the project.

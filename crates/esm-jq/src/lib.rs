@@ -31,8 +31,10 @@
 //!
 //! This crate knows no files, no network and no clock: the caller reads the program.
 
+mod bounded;
 mod budget;
 mod diagnostic;
+mod engine;
 mod input;
 mod natives;
 mod output;

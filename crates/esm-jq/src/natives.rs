@@ -7,7 +7,7 @@ use jaq_core::path::Opt;
 use jaq_core::{Error, Exn, RunPtr, ValT};
 use jaq_json::{Map, Rc, Val, ValX};
 
-use crate::program::Engine;
+use crate::engine::Engine;
 use crate::value::{MAX_DEPTH, ReadFault, read};
 
 /// All of them.

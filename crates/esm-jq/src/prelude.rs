@@ -5,9 +5,9 @@ use jaq_core::load;
 use jaq_core::load::parse::{Def, Term};
 use jaq_core::native::Fun;
 
-use crate::budget;
+use crate::bounded;
+use crate::engine::Engine;
 use crate::natives;
-use crate::program::Engine;
 
 /// Version of what programs mean: part of the fingerprint.
 ///
@@ -108,6 +108,6 @@ pub(crate) fn funs() -> impl Iterator<Item = Fun<Engine>> {
         .chain(jaq_std::funs())
         .chain(jaq_json::funs())
         .filter(move |(name, _, _)| !left_out(name))
-        .chain(budget::funs())
+        .chain(bounded::funs())
         .chain(natives::funs())
 }

@@ -5,15 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use esm_core::{Error, Result};
 use jaq_core::compile::{Compiler, Undefined};
-use jaq_core::data::HasLut;
 use jaq_core::load::lex::{Expect, Lexer, Tok, Token};
 use jaq_core::load::parse::{Def, Parser, Term};
 use jaq_core::load::{Arena, File, Loader};
-use jaq_core::{Ctx, DataT, Exn, Filter, Lut, Vars};
+use jaq_core::{Ctx, Exn, Filter, Vars};
 use jaq_json::Val;
 
 use crate::budget::{Budget, Limits, Stop};
 use crate::diagnostic::{self, Fault};
+use crate::engine::{Engine, Run};
 use crate::prelude;
 use crate::reach;
 use crate::retired;
@@ -27,27 +27,6 @@ const MAX_NESTING: usize = 200;
 
 /// The name under which the user's program is compiled, after the functions of the prelude.
 const MAIN: &str = "__esm_program";
-
-/// What the engine's functions work on: JSON values, and the budget of the run.
-#[derive(Debug)]
-pub(crate) enum Engine {}
-
-impl DataT for Engine {
-    type V<'a> = Val;
-    type Data<'a> = &'a Run<'a>;
-}
-
-/// One run of a program.
-pub(crate) struct Run<'a> {
-    lut: &'a Lut<Engine>,
-    pub(crate) budget: Budget,
-}
-
-impl<'a> HasLut<'a, Engine> for &'a Run<'a> {
-    fn lut(&self) -> &'a Lut<Engine> {
-        self.lut
-    }
-}
 
 /// Why a run gave no result.
 #[derive(Debug)]
@@ -83,10 +62,7 @@ impl Program {
 
     /// Runs the program on a value and gives all its outputs.
     pub(crate) fn run(&self, input: Val, limits: &Limits) -> Result<Vec<Val>, Failure> {
-        let run = Run {
-            lut: &self.filter.lut,
-            budget: Budget::new(limits),
-        };
+        let run = Run::new(&self.filter.lut, Budget::new(limits));
         // What the panic may have left half done is dropped here.
         catch_unwind(AssertUnwindSafe(|| {
             self.outputs(&run, input, limits.outputs)

@@ -7,7 +7,7 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::Part;
 
-use crate::budget::{KEPT, STEP, SUM, TIMES};
+use crate::bounded::{KEPT, STEP, SUM, TIMES};
 
 /// A variable that no program has.
 const ADDED: &str = "$__esm_added";

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{command, layering, project, test, tidy};
+use crate::{command, layering, project, test};
 use stage::Stage;
 
 /// Options of `cargo xtask ci`.
@@ -25,7 +25,7 @@ const STAGES: &[Stage] = &[
     Stage::new("fmt", || {
         command::run(command::cargo().args(["fmt", "--all", "--check"]))
     }),
-    Stage::new("tidy", || tidy::run(&tidy::Options::default())),
+    Stage::new("tidy", || command::run(&mut xtask("tidy"))),
     Stage::new("layering", || layering::run(&layering::Options::default())),
     Stage::new("clippy", clippy),
     Stage::new("test", || command::run(&mut xtask("test"))),

@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return report(&roots);
     }
     let mut wrong = crates::check(&metadata)?;
-    for (name, root) in roots.iter().filter(|(name, _)| modules::is_checked(name)) {
+    for (name, root) in &roots {
         let found = modules::violations(name, root)?;
         let circles = found.circles.into_iter().flat_map(|circle| circle.arrows);
         wrong.extend(
@@ -48,7 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !wrong.is_empty() {
         bail!("layering is broken:\n  {}", wrong.join("\n  "));
     }
-    println!("layering: every crate and module depends on what it may, esm-core on no network");
+    println!(
+        "layering: every crate and module depends on what it may, in no circle; esm-core on no network"
+    );
     Ok(())
 }
 
@@ -75,14 +77,15 @@ fn report(roots: &[(String, PathBuf)]) -> Result<()> {
     Ok(())
 }
 
-/// The root files of the libraries and programs, with the names of their packages.
+/// The root files of the libraries, programs and examples, with the names of their packages.
 fn roots(metadata: &Value) -> Vec<(String, PathBuf)> {
     let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
     let mut roots = Vec::new();
     for package in list(metadata, "packages") {
         for target in list(&package, "targets") {
             let kinds = list(&target, "kind");
-            let is_code = kinds.iter().any(|kind| kind == "lib" || kind == "bin");
+            let is_code =
+                (kinds.iter()).any(|kind| kind == "lib" || kind == "bin" || kind == "example");
             let name = package["name"].as_str();
             let root = target["src_path"].as_str();
             if let (true, Some(name), Some(root)) = (is_code, name, root) {

@@ -42,19 +42,6 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("esm-core", "error", "store::lock"),
 ];
 
-/// Crates in which a violation is an error.
-const CHECKED: &[&str] = &[
-    "esm-azure",
-    "esm-bench",
-    "esm-cells",
-    "esm-cli",
-    "esm-core",
-    "esm-foreign",
-    "esm-live",
-    "esm-model",
-    "esm-testkit",
-];
-
 /// What is wrong with the modules of a crate.
 #[derive(Debug, Default)]
 pub(super) struct Violations {
@@ -69,11 +56,6 @@ pub(super) struct Violations {
 pub(super) struct Circle {
     pub(super) files: usize,
     pub(super) arrows: Vec<String>,
-}
-
-/// Whether a violation in this crate is an error.
-pub(super) fn is_checked(name: &str) -> bool {
-    CHECKED.contains(&name)
 }
 
 /// Looks for violations in the crate with this name and root file.

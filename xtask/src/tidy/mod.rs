@@ -29,27 +29,27 @@ const CHECKS: &[Check] = &[
     names::check,
     newlines::check,
     protocol::check,
-    readme::check,
     rules::check,
     sizes::check,
     words::check,
 ];
 
 /// Options of `cargo xtask tidy`.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Only list old words below this path, with what to write instead; `.` searches everything
     #[arg(long, value_name = "PATH")]
     words: Option<String>,
 }
 
-/// Runs every check and reports all that is wrong.
-pub(crate) fn run(options: &Options) -> Result<()> {
+/// Runs every check and reports all that is wrong. `tasks` are the names after `cargo xtask`.
+pub(crate) fn run(options: &Options, tasks: &[String]) -> Result<()> {
     let sources = source::all()?;
     if let Some(path) = &options.words {
         return list_words(&sources, path);
     }
-    let wrong: Vec<String> = CHECKS.iter().flat_map(|check| check(&sources)).collect();
+    let mut wrong: Vec<String> = CHECKS.iter().flat_map(|check| check(&sources)).collect();
+    wrong.extend(readme::check(&sources, tasks));
     if !wrong.is_empty() {
         bail!("untidy:\n  {}", wrong.join("\n  "));
     }

@@ -1,19 +1,15 @@
 //! The README's commands exist, and it links every page of the documentation.
 
-use clap::CommandFactory as _;
-
 use super::{Source, links};
-use crate::Arguments;
 
-pub(super) fn check(sources: &[Source]) -> Vec<String> {
+pub(super) fn check(sources: &[Source], tasks: &[String]) -> Vec<String> {
     let Some(readme) = sources
         .iter()
         .find(|s| s.path.ends_with("README.md") && s.name() == "README.md")
     else {
         return vec!["README.md is missing".to_owned()];
     };
-    let tasks = Arguments::command();
-    let exists = |name: &str| tasks.get_subcommands().any(|task| task.get_name() == name);
+    let exists = |name: &str| tasks.iter().any(|task| task == name);
     let mut wrong = Vec::new();
     for (line, text) in readme.text.lines().enumerate() {
         for after in text.split("cargo xtask ").skip(1) {
@@ -57,6 +53,10 @@ fn unlinked_pages(readme: &Source, sources: &[Source]) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn tasks() -> Vec<String> {
+        ["demo", "test"].map(str::to_owned).into()
+    }
+
     #[test]
     fn a_page_that_the_readme_does_not_link_is_found() {
         let text = "`cargo xtask demo`, `cargo xtask test`, [a](docs/a.md), [d](docs/d.md#x)\n";
@@ -72,13 +72,13 @@ mod tests {
         sources.extend(pages.map(|page| Source::new(page, "")));
         let expected = ["docs/b.md", "docs/decisions/README.md"];
         let expected = expected.map(|page| format!("{page}: README.md does not link it"));
-        assert_eq!(check(&sources), expected);
+        assert_eq!(check(&sources, &tasks()), expected);
     }
 
     #[test]
     fn a_command_that_does_not_exist_is_found() {
         let text = "Run `cargo xtask demo` or\n\n    cargo xtask test -p x\n    cargo xtask fly\n";
-        let wrong = check(&[Source::new("README.md", text)]);
+        let wrong = check(&[Source::new("README.md", text)], &tasks());
         assert_eq!(wrong, ["README.md:4: there is no `cargo xtask fly`"]);
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::project;
+use crate::{git, project};
 
 /// A text file of the project.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Source {
 /// All text files under version control, and new ones.
 pub(super) fn all() -> Result<Vec<Source>> {
     let mut sources = Vec::new();
-    for path in project::files()? {
+    for path in git::files()? {
         if is_text(&path) {
             let text = project::read(&path)?;
             sources.push(Source { path, text });

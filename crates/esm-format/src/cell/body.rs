@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use esm_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use super::first_line::crc32;
+use super::checksum::crc32;
 
 /// Smaller bodies are not worth a try.
 const MIN_COMPRESSED: usize = 128;

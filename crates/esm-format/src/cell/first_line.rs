@@ -5,6 +5,7 @@ use esm_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::body::BodyInfo;
+use super::checksum::crc32;
 use super::source_runs::{self, Run};
 use super::{FORMAT, MAX_BODY_BYTES};
 
@@ -138,9 +139,4 @@ fn check(line: &[u8]) -> Result<()> {
         Some((covered, digits)) if crc32(covered).as_bytes() == digits => Ok(()),
         _ => Err(Error::corrupt("cell's first line has a wrong checksum")),
     }
-}
-
-/// CRC-32 as 8 hexadecimal digits.
-pub(super) fn crc32(bytes: &[u8]) -> String {
-    format!("{:08x}", crc32fast::hash(bytes))
 }

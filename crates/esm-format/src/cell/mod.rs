@@ -12,6 +12,7 @@
 //! can write its checksum; contents are compared by verification, with blake3.
 
 mod body;
+mod checksum;
 mod decode;
 mod encode;
 mod first_line;

@@ -15,7 +15,7 @@ use object_store::{
 };
 
 use super::calls::Calls;
-use super::disk::{Disk, failure};
+use super::disk::{Disk, blocking, done, failure};
 use super::staging::Publish;
 use super::upload::DirectoryUpload;
 
@@ -68,22 +68,6 @@ impl LocalDirectory {
             operation: operation.to_owned(),
             implementer: self.to_string(),
         }
-    }
-}
-
-/// Runs what blocks where blocking is allowed.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await?
-}
-
-/// The result of a write: files have no versions.
-pub(super) fn done() -> PutResult {
-    PutResult {
-        e_tag: None,
-        version: None,
-        extensions: Default::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use esm_core::clock::{Randomness as _, SystemRandomness};
-use object_store::{Error, PutPayload, Result};
+use object_store::{Error, PutPayload, PutResult, Result};
 
 use super::calls::Calls;
 use super::durable::DurableFolders;
@@ -15,7 +15,7 @@ use crate::failure::is_device_failure;
 /// How often a file is staged anew whose staging file another removed.
 const STAGINGS: usize = 4;
 
-/// The files below a root. Every call blocks.
+/// The files below a root. Every call blocks: see [`blocking`].
 #[derive(Debug)]
 pub(super) struct Disk {
     calls: Calls,
@@ -159,6 +159,22 @@ impl Disk {
             Err(PublishError::Refused(error)) => self.noted(Err(failure(error))),
             Err(PublishError::Unsynced(error)) => Err(self.unsynced(&error)),
         }
+    }
+}
+
+/// Runs calls of a disk where blocking is allowed.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// Returns the result of a write: files have no versions.
+pub(super) fn done() -> PutResult {
+    PutResult {
+        e_tag: None,
+        version: None,
+        extensions: Default::default(),
     }
 }
 

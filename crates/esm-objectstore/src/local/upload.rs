@@ -8,8 +8,7 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use object_store::{Error, MultipartUpload, PutPayload, PutResult, Result, UploadPart};
 
-use super::directory::{blocking, done};
-use super::disk::{Disk, failure};
+use super::disk::{Disk, blocking, done, failure};
 use super::staging::Staged;
 
 /// A file that is written piece by piece, and has its name when it is complete.
