@@ -28,6 +28,7 @@
 //! - `migration`, `import`, `backup`: what several commands share about migrations, imports, backups.
 //! - `selection`, `events`: the objects that a command works on, and their events in order.
 //! - `session`: the opened stores, and how to communicate with the user.
+//! - `processes`: whether the process that holds a lock has ended.
 //! - `args`, `input`, `progress`, `interrupt`, `confirm`, `logging`: parts of the terminal.
 //! - `output`, `exit`: text and JSON, errors and exit codes.
 
@@ -45,6 +46,7 @@ mod logging;
 mod migration;
 mod opened;
 mod output;
+mod processes;
 mod progress;
 mod selection;
 mod session;

@@ -7,7 +7,8 @@ use esm_core::object::Documents;
 use esm_core::router::RoutingTable;
 use esm_core::router::{ObjectClient, ObjectReader};
 use esm_core::store::{
-    BackupProvider, EventStore, LockProvider, PageLimit, Records, StoreLimits, Stores,
+    BackupProvider, EventStore, LockProvider, PageLimit, ProcessAwareLocks, Records, StoreLimits,
+    Stores,
 };
 use esm_core::{Error, ErrorKind, Result};
 use esm_objectstore::{OpenOptions, Store};
@@ -16,6 +17,7 @@ use crate::args::Global;
 use crate::interrupt::Interrupt;
 use crate::opened;
 use crate::output::Output;
+use crate::processes::LocalProcesses;
 use crate::progress::{Progress, ProgressMode, Unit};
 
 /// Access that a command has to a store.
@@ -96,7 +98,7 @@ impl Session {
         Ok(Self {
             stores,
             documents: Documents::new(Arc::clone(&records)),
-            locks: store.locks(),
+            locks: Arc::new(ProcessAwareLocks::new(store.locks(), LocalProcesses)),
             records,
             store,
             environment,

@@ -55,6 +55,7 @@ struct Guide;
 pub mod conformance;
 #[cfg(all(feature = "containers", unix))]
 pub mod containers;
+pub mod damage;
 mod environment;
 mod events;
 pub mod faults;

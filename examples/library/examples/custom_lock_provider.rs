@@ -101,16 +101,7 @@ impl LockProvider for RowLocks {
                 return Ok(LockAttempt::Held(info));
             }
             let token = FencingToken(row.as_ref().map_or(1, |row| row.info.token.0 + 1));
-            let info = LockInfo {
-                name: name.clone(),
-                holder: request.holder.clone(),
-                token,
-                migration: request.migration,
-                acquired_at: request.at,
-                lease: request.lease,
-                held: true,
-                expires_in: request.lease,
-            };
+            let info = LockInfo::granted(name, token, request);
             let taken = Row {
                 version: row.as_ref().map_or(0, |row| row.version + 1),
                 info,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use esm_core::id::{FencingToken, HolderId, LockName, MigrationId};
-use esm_core::store::{LockInfo, LockRequest};
+use esm_core::store::{HolderProcess, LockInfo, LockRequest};
 use esm_core::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub(super) struct Acquisition {
     migration: Option<MigrationId>,
     acquired_at: Timestamp,
     lease_ms: u64,
+    /// Where the holder runs, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<HolderProcess>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +45,7 @@ impl Acquisition {
             migration: request.migration,
             acquired_at: request.at,
             lease_ms: u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX),
+            process: request.process.clone(),
         }
     }
 
@@ -58,6 +62,11 @@ impl Acquisition {
             lease,
             held,
             expires_in: if held { lease } else { Duration::ZERO },
+            // renewing a lease leaves no time behind
+            renewed_at: None,
+            process: self.process.clone(),
+            abandoned: false,
+            damage: None,
         }
     }
 
@@ -83,6 +92,25 @@ impl Acquisition {
     }
 }
 
+/// What others see of a lock whose blob cannot be read. Its token is unknown, too.
+pub(super) fn damaged(name: &LockName, error: &Error, held: bool) -> Result<LockInfo> {
+    let lease = Duration::from_secs(60);
+    Ok(LockInfo {
+        name: name.clone(),
+        holder: HolderId::new("unknown")?,
+        token: FencingToken(0),
+        migration: None,
+        acquired_at: Timestamp::UNIX_EPOCH,
+        lease,
+        held,
+        expires_in: if held { lease } else { Duration::ZERO },
+        renewed_at: None,
+        process: None,
+        abandoned: false,
+        damage: Some(error.to_string()),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use esm_core::ErrorKind;
@@ -97,6 +125,7 @@ mod tests {
             lease: Duration::from_secs(60),
             migration: None,
             at: "2026-01-02T03:04:05Z".parse().unwrap(),
+            process: None,
         };
         let acquisition = Acquisition::new(&name, Uuid::from_u128(7), 3, &request);
         let bytes = acquisition.encode()?;

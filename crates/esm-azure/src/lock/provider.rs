@@ -7,13 +7,15 @@ use async_trait::async_trait;
 use azure_core::http::Etag;
 use bytes::Bytes;
 use esm_cells::{Backend, Key};
+use esm_core::clock::Environment;
 use esm_core::id::{FencingToken, LockName};
 use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::TryStreamExt as _;
+use tracing::warn;
 use uuid::Uuid;
 
-use super::acquisition::Acquisition;
+use super::acquisition::{Acquisition, damaged};
 use super::lease::{Kept, Leased, seconds};
 use crate::blob::Condition;
 use crate::container::{Container, REQUEST};
@@ -38,9 +40,36 @@ pub(crate) struct LeaseLocks {
 
 /// A lock's blob, as it was read.
 struct Seen {
-    acquisition: Acquisition,
+    contents: Contents,
     etag: Option<Etag>,
     held: bool,
+}
+
+/// What a lock's blob says.
+enum Contents {
+    Acquisition(Acquisition),
+    /// It cannot be read. Whether it is leased, the service knows all the same.
+    Damaged(Error),
+}
+
+impl Seen {
+    fn info(&self, name: &LockName) -> Result<LockInfo> {
+        match &self.contents {
+            Contents::Acquisition(acquisition) => Ok(acquisition.info(self.held)),
+            Contents::Damaged(error) => damaged(name, error, self.held),
+        }
+    }
+
+    /// The number of the next acquisition. Where the last one cannot be read, a number that no count
+    /// of acquisitions reaches: the milliseconds of the clock.
+    fn next_token(&self, environment: &Environment) -> u64 {
+        match &self.contents {
+            Contents::Acquisition(acquisition) => acquisition.token.0 + 1,
+            Contents::Damaged(_) => {
+                u64::try_from(environment.clock.now().as_millisecond()).unwrap_or(0)
+            }
+        }
+    }
 }
 
 impl LeaseLocks {
@@ -61,10 +90,12 @@ impl LeaseLocks {
         let Some(found) = found.map_err(|e| self.failed(e, "cannot read", key))? else {
             return Ok(None);
         };
-        let acquisition = Acquisition::decode(&found.body)
-            .map_err(|e| e.context(format!("lock {}", self.container.place(key))))?;
+        let contents = match Acquisition::decode(&found.body) {
+            Ok(acquisition) => Contents::Acquisition(acquisition),
+            Err(e) => Contents::Damaged(e.context(format!("lock {}", self.container.place(key)))),
+        };
         Ok(Some(Seen {
-            acquisition,
+            contents,
             etag: found.etag,
             held: found.is_leased,
         }))
@@ -83,7 +114,7 @@ impl LeaseLocks {
         let body = acquisition.encode()?;
         match self.container.write(key, body, &Condition::Absent).await {
             Ok(etag) => Ok(Some(Seen {
-                acquisition,
+                contents: Contents::Acquisition(acquisition),
                 etag,
                 held: false,
             })),
@@ -104,6 +135,7 @@ impl LeaseLocks {
     async fn acquire(
         &self,
         key: &Key,
+        name: &LockName,
         mut seen: Seen,
         id: Uuid,
         seconds: i32,
@@ -120,11 +152,13 @@ impl LeaseLocks {
                 None => return Ok(None),
             }
         }
-        if seen.acquisition.lease == id {
+        let token = seen.next_token(self.container.environment());
+        if let Contents::Acquisition(made) = seen.contents
+            && made.lease == id
+        {
             // made by this very call, and acquired by nobody in between
-            return Ok(Some(seen.acquisition));
+            return Ok(Some(made));
         }
-        let (name, token) = (&seen.acquisition.name, seen.acquisition.token.0 + 1);
         let acquisition = Acquisition::new(name, id, token, request);
         let signed = self.sign(key, &acquisition).await?;
         Ok(signed.map(|()| acquisition))
@@ -196,7 +230,7 @@ impl LockProvider for LeaseLocks {
             let id = self.container.environment().uuid_v4();
             let seen = match self.look(&key).await? {
                 Some(seen) if seen.held => {
-                    return Ok(LockAttempt::Held(seen.acquisition.info(true)));
+                    return Ok(LockAttempt::Held(seen.info(name)?));
                 }
                 Some(seen) => seen,
                 None => match self.make(&key, name, id, request).await? {
@@ -204,7 +238,7 @@ impl LockProvider for LeaseLocks {
                     None => continue,
                 },
             };
-            let acquired = self.acquire(&key, seen, id, seconds, request).await;
+            let acquired = self.acquire(&key, name, seen, id, seconds, request).await;
             if acquired.is_err() {
                 // a lease that nobody knows of would lock everybody out until it ends
                 let _ = self.container.release(&key, id).await;
@@ -240,7 +274,7 @@ impl LockProvider for LeaseLocks {
 
     async fn inspect(&self, name: &LockName) -> Result<Option<LockInfo>> {
         let seen = self.look(&self.key(name)).await?;
-        Ok(seen.map(|seen| seen.acquisition.info(seen.held)))
+        seen.map(|seen| seen.info(name)).transpose()
     }
 
     async fn list(&self) -> Result<Vec<LockInfo>> {
@@ -249,11 +283,16 @@ impl LockProvider for LeaseLocks {
             .try_filter(|lock| std::future::ready(lock.is_leased))
             .map_ok(|lock| async move { self.look(&lock.key).await });
         let seen: Vec<Option<Seen>> = leased.try_buffered(LIST_WIDTH).try_collect().await?;
-        Ok(seen
-            .into_iter()
-            .flatten()
-            .filter(|seen| seen.held)
-            .map(|seen| seen.acquisition.info(true))
+        let held = seen.into_iter().flatten().filter(|seen| seen.held);
+        Ok(held
+            .filter_map(|seen| match seen.contents {
+                Contents::Acquisition(acquisition) => Some(acquisition.info(true)),
+                // the name is in what cannot be read
+                Contents::Damaged(error) => {
+                    warn!(%error, "a held lock cannot be listed");
+                    None
+                }
+            })
             .collect())
     }
 
@@ -276,13 +315,14 @@ impl LockProvider for LeaseLocks {
             )
             .with_hint("look at the lock again: another holds it now")
         };
-        if seen.acquisition.token != token {
-            return Err(conflict(seen.acquisition.token));
+        let held_with = seen.info(name)?.token;
+        if held_with != token {
+            return Err(conflict(held_with));
         }
         match self.container.break_at(&key, seen.etag).await {
             Ok(Kept::Yes) => Ok(()),
             Ok(Kept::No) => match self.look(&key).await? {
-                Some(now) if now.held => Err(conflict(now.acquisition.token)),
+                Some(now) if now.held => Err(conflict(now.info(name)?.token)),
                 _ => Err(free()),
             },
             Err(failure) => Err(self.failed(failure, "cannot break", &key)),

@@ -23,6 +23,7 @@ fn request(lease: Duration) -> LockRequest {
         lease,
         migration: None,
         at: Environment::system().clock.now(),
+        process: None,
     }
 }
 

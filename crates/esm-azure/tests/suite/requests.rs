@@ -92,6 +92,7 @@ async fn a_lock_costs_what_it_must() {
         lease: std::time::Duration::from_secs(60),
         migration: None,
         at: Environment::system().clock.now(),
+        process: None,
     };
     let acquire = async || match locks.try_acquire(&name, &request).await.unwrap() {
         LockAttempt::Acquired(grant) => grant,

@@ -201,6 +201,7 @@ async fn a_lock_is_acquired_once_whatever_is_answered() {
             lease: Duration::from_secs(60),
             migration: None,
             at: Environment::system().clock.now(),
+            process: None,
         };
         let locks = scene.store.locks();
         let acquire = async |token| {
@@ -232,6 +233,7 @@ async fn a_renewal_without_an_answer_is_unknown_and_not_lost() {
         lease: Duration::from_secs(60),
         migration: None,
         at: Environment::system().clock.now(),
+        process: None,
     };
     let locks = scene.store.locks();
     let LockAttempt::Acquired(grant) = locks.try_acquire(&name, &request).await.unwrap() else {

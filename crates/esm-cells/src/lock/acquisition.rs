@@ -1,10 +1,11 @@
 //! What a lock looks like in storage.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use esm_core::id::{FencingToken, HolderId, LockName, MigrationId};
-use esm_core::store::{LockInfo, LockRequest};
+use esm_core::store::{HolderProcess, LockInfo, LockRequest};
 use esm_core::{Error, Result};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -25,6 +26,9 @@ pub(super) struct Acquisition {
     migration: Option<MigrationId>,
     acquired_at: Timestamp,
     lease_ms: u64,
+    /// Where the holder runs, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<HolderProcess>,
     /// Nobody acquired anything: an operator took the lock away from the holder that is described
     /// here, and leaves it free. Taking the next number does that without touching what the holder
     /// writes, so the two cannot undo each other's writes.
@@ -40,6 +44,24 @@ pub(super) struct Heartbeat {
     pub(super) nonce: Uuid,
     #[serde(default)]
     pub(super) released: bool,
+    /// When it was written, by the holder's clock: for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+}
+
+/// The newest number of a lock, as far as it can be read.
+#[derive(Debug, Clone)]
+pub(super) enum Numbered {
+    Acquisition(Acquisition),
+    Damaged(Damaged),
+}
+
+/// An acquisition that cannot be read. Its number is known from its key.
+#[derive(Debug, Clone)]
+pub(super) struct Damaged {
+    pub(super) error: Arc<Error>,
+    /// Identifies the bytes, so that observers see whether they changed.
+    pub(super) digest: Uuid,
 }
 
 impl Acquisition {
@@ -53,16 +75,24 @@ impl Acquisition {
             migration: request.migration,
             acquired_at: request.at,
             lease_ms: u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX),
+            process: request.process.clone(),
             broken: false,
         }
     }
 
-    /// What takes the lock away from this acquisition.
-    pub(super) fn breaking(&self, nonce: Uuid) -> Self {
+    /// What takes the lock away from the acquisition with this description.
+    pub(super) fn breaking(info: &LockInfo, nonce: Uuid) -> Self {
         Self {
+            esm_lock: FORMAT,
+            name: info.name.clone(),
             nonce,
+            token: info.token,
+            holder: info.holder.clone(),
+            migration: info.migration,
+            acquired_at: info.acquired_at,
+            lease_ms: u64::try_from(info.lease.as_millis()).unwrap_or(u64::MAX),
+            process: info.process.clone(),
             broken: true,
-            ..self.clone()
         }
     }
 
@@ -71,7 +101,7 @@ impl Acquisition {
     }
 
     /// What others see of it; held if something is left of the lease.
-    pub(super) fn info(&self, expires_in: Duration) -> LockInfo {
+    pub(super) fn info(&self, expires_in: Duration, heartbeat: Option<&Heartbeat>) -> LockInfo {
         LockInfo {
             name: self.name.clone(),
             holder: self.holder.clone(),
@@ -81,16 +111,60 @@ impl Acquisition {
             lease: self.lease(),
             held: !expires_in.is_zero(),
             expires_in,
+            renewed_at: match heartbeat {
+                None => Some(self.acquired_at),
+                Some(heartbeat) => heartbeat.at,
+            },
+            process: self.process.clone(),
+            abandoned: false,
+            damage: None,
         }
     }
 }
 
+impl Damaged {
+    /// What others see of it; held if something is left of the lease.
+    pub(super) fn info(
+        &self,
+        name: &LockName,
+        token: u64,
+        lease: Duration,
+        expires_in: Duration,
+    ) -> Result<LockInfo> {
+        Ok(LockInfo {
+            name: name.clone(),
+            holder: HolderId::new("unknown")?,
+            token: FencingToken(token),
+            migration: None,
+            acquired_at: Timestamp::UNIX_EPOCH,
+            lease,
+            held: !expires_in.is_zero(),
+            expires_in,
+            renewed_at: None,
+            process: None,
+            abandoned: false,
+            damage: Some(self.error.to_string()),
+        })
+    }
+}
+
 impl Heartbeat {
-    pub(super) fn new(nonce: Uuid, released: bool) -> Self {
+    pub(super) fn new(nonce: Uuid, released: bool, at: Timestamp) -> Self {
         Self {
             esm_heartbeat: FORMAT,
             nonce,
             released,
+            at: Some(at),
+        }
+    }
+
+    /// A heartbeat that cannot be read. It is no release, and changes when its bytes do.
+    pub(super) fn damaged(bytes: &[u8]) -> Self {
+        Self {
+            esm_heartbeat: FORMAT,
+            nonce: digest(bytes),
+            released: false,
+            at: None,
         }
     }
 }
@@ -100,6 +174,13 @@ pub(super) fn encode<T: Serialize>(it: &T) -> Result<Bytes> {
     Ok(json
         .map_err(|e| Error::invalid("lock cannot be written as JSON").with_source(e))?
         .into())
+}
+
+/// Identifies bytes that cannot be read.
+pub(super) fn digest(bytes: &[u8]) -> Uuid {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+    Uuid::from_bytes(digest)
 }
 
 pub(super) fn decode_acquisition(bytes: &[u8]) -> Result<Acquisition> {

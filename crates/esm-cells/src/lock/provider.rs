@@ -9,17 +9,23 @@ use esm_core::id::{FencingToken, LockName};
 use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tracing::warn;
 
-use super::acquisition::{Acquisition, Heartbeat, decode_acquisition, decode_heartbeat, encode};
+use super::acquisition::{
+    Acquisition, Damaged, Heartbeat, Numbered, decode_acquisition, decode_heartbeat, digest, encode,
+};
 use super::observed::Observed;
 use crate::backend::{Backend, Creation};
 use crate::key::Key;
 use crate::known::Known;
 use crate::layout::{number, parse_number};
 use crate::probe;
+use crate::segment;
 
 /// Attempts to acquire a lock when operators break it meanwhile.
 const ATTEMPTS: u32 = 3;
+/// The lease of an acquisition that cannot be read.
+const LEASE_OF_DAMAGED: Duration = Duration::from_secs(60);
 /// Locks that are read at once when all are listed.
 const LIST_WIDTH: usize = 8;
 
@@ -52,39 +58,75 @@ impl ObjectLocks {
         self.acquisition_key(name, token).with_suffix(".hb")
     }
 
-    async fn acquisition(&self, key: &Key) -> Result<Option<Acquisition>> {
-        match self.backend.get(key).await? {
-            Some(bytes) => self.decode(key, &bytes).map(Some),
-            None => Ok(None),
+    async fn numbered(&self, name: &LockName, token: u64) -> Result<Option<Numbered>> {
+        let key = self.acquisition_key(name, token);
+        let found = self.backend.get(&key).await?;
+        Ok(found.map(|bytes| self.decode(name, &key, &bytes)))
+    }
+
+    fn decode(&self, name: &LockName, key: &Key, bytes: &[u8]) -> Numbered {
+        let decoded = match decode_acquisition(bytes) {
+            Ok(found) if found.name != *name => {
+                Err(Error::corrupt(format!("it is of lock {}", found.name)))
+            }
+            decoded => decoded,
+        };
+        match decoded {
+            Ok(acquisition) => Numbered::Acquisition(acquisition),
+            Err(e) => Numbered::Damaged(Damaged {
+                error: Arc::new(e.context(format!("lock {}", self.backend.place(key)))),
+                digest: digest(bytes),
+            }),
         }
     }
 
-    fn decode(&self, key: &Key, bytes: &[u8]) -> Result<Acquisition> {
-        decode_acquisition(bytes)
-            .map_err(|e| e.context(format!("lock {}", self.backend.place(key))))
+    /// What can be seen of a listed lock. Nothing for one that is gone by now, or whose name cannot
+    /// be read.
+    async fn listed(&self, token: u64, key: &Key) -> Result<Option<LockInfo>> {
+        let Some(bytes) = self.backend.get(key).await? else {
+            return Ok(None);
+        };
+        let folder = key.folder().and_then(|folder| folder.rsplit('/').next());
+        let whole = folder.and_then(segment::decode);
+        let name = match whole.and_then(|name| LockName::new(name).ok()) {
+            Some(name) => name,
+            // the name was too long for a segment
+            None => match decode_acquisition(&bytes) {
+                Ok(acquisition) => acquisition.name,
+                Err(error) => {
+                    warn!(lock = self.backend.place(key), %error, "lock is damaged");
+                    return Ok(None);
+                }
+            },
+        };
+        let last = self.decode(&name, key, &bytes);
+        self.look(&name, token, &last).await.map(Some)
     }
 
+    /// A heartbeat only informs, so a damaged one fails nothing: the lock then expires.
     async fn heartbeat(&self, name: &LockName, token: u64) -> Result<Option<Heartbeat>> {
         let key = self.heartbeat_key(name, token);
         let Some(bytes) = self.backend.get(&key).await? else {
             return Ok(None);
         };
-        decode_heartbeat(&bytes)
-            .map(Some)
-            .map_err(|e| e.context(format!("heartbeat {}", self.backend.place(&key))))
+        Ok(Some(decode_heartbeat(&bytes).unwrap_or_else(|error| {
+            warn!(heartbeat = self.backend.place(&key), %error, "heartbeat is damaged");
+            Heartbeat::damaged(&bytes)
+        })))
     }
 
     async fn beat(&self, name: &LockName, token: u64, released: bool) -> Result<()> {
-        let nonce = self.backend.environment().uuid_v4();
-        let heartbeat = encode(&Heartbeat::new(nonce, released))?;
+        let environment = self.backend.environment();
+        let (nonce, now) = (environment.uuid_v4(), environment.clock.now());
+        let heartbeat = encode(&Heartbeat::new(nonce, released, now))?;
         let key = self.heartbeat_key(name, token);
         self.backend.overwrite(&key, &heartbeat).await
     }
 
     /// The last number that was taken, and by what.
-    async fn latest(&self, name: &LockName) -> Result<Option<(u64, Acquisition)>> {
+    async fn latest(&self, name: &LockName) -> Result<Option<(u64, Numbered)>> {
         let base = self.known.get(name).unwrap_or(0);
-        let at = |token| async move { self.acquisition(&self.acquisition_key(name, token)).await };
+        let at = |token| async move { self.numbered(name, token).await };
         // most locks that are inspected were never taken
         let mut last = probe::last_if_any(base, at).await?;
         if last.is_none() && base > 0 {
@@ -98,27 +140,36 @@ impl ObjectLocks {
         Ok(last.map(|found| (found.number, found.object)))
     }
 
-    /// What can be seen of a lock's last number.
-    async fn look(&self, token: u64, acquisition: &Acquisition) -> Result<LockInfo> {
-        if acquisition.broken {
-            return Ok(acquisition.info(Duration::ZERO));
+    /// What can be seen of a lock's last number. A damaged one expires like any other.
+    async fn look(&self, name: &LockName, token: u64, last: &Numbered) -> Result<LockInfo> {
+        let heartbeat = match last {
+            Numbered::Acquisition(last) if last.broken => {
+                return Ok(last.info(Duration::ZERO, None));
+            }
+            _ => self.heartbeat(name, token).await?,
+        };
+        let (nonce, lease) = match last {
+            Numbered::Acquisition(last) => (last.nonce, last.lease()),
+            Numbered::Damaged(damaged) => (damaged.digest, LEASE_OF_DAMAGED),
+        };
+        let left = if heartbeat.as_ref().is_some_and(|last| last.released) {
+            Duration::ZERO
+        } else {
+            let state = (nonce, heartbeat.as_ref().map(|last| last.nonce));
+            let now = self.backend.environment().clock.monotonic();
+            lease.saturating_sub(self.observed.since(name, state, now))
+        };
+        match last {
+            Numbered::Acquisition(last) => Ok(last.info(left, heartbeat.as_ref())),
+            Numbered::Damaged(damaged) => damaged.info(name, token, lease, left),
         }
-        let name = &acquisition.name;
-        let heartbeat = self.heartbeat(name, token).await?;
-        if heartbeat.as_ref().is_some_and(|last| last.released) {
-            return Ok(acquisition.info(Duration::ZERO));
-        }
-        let state = (acquisition.nonce, heartbeat.map(|last| last.nonce));
-        let now = self.backend.environment().clock.monotonic();
-        let unchanged = self.observed.since(name, state, now);
-        Ok(acquisition.info(acquisition.lease().saturating_sub(unchanged)))
     }
 
     /// Takes a number.
     async fn take(&self, key: &Key, acquisition: &Acquisition) -> Result<Creation> {
         let is_mine = |found: &Bytes| {
-            let found = self.decode(key, found)?;
-            Ok(found.nonce == acquisition.nonce)
+            let found = self.decode(&acquisition.name, key, found);
+            Ok(matches!(found, Numbered::Acquisition(found) if found.nonce == acquisition.nonce))
         };
         self.backend
             .create(key, &encode(acquisition)?, is_mine)
@@ -167,8 +218,8 @@ impl LockProvider for ObjectLocks {
             let latest = self.latest(name).await?;
             let token = match &latest {
                 None => 0,
-                Some((token, acquisition)) => {
-                    let info = self.look(*token, acquisition).await?;
+                Some((token, last)) => {
+                    let info = self.look(name, *token, last).await?;
                     if info.held {
                         return Ok(LockAttempt::Held(info));
                     }
@@ -189,10 +240,11 @@ impl LockProvider for ObjectLocks {
                         data: Bytes::new(),
                     }));
                 }
-                Creation::Taken(others) => self.decode(&key, &others)?,
+                Creation::Taken(others) => self.decode(name, &key, &others),
             };
-            if attempt == ATTEMPTS || !taken.broken {
-                return Ok(LockAttempt::Held(self.look(token, &taken).await?));
+            let was_broken = matches!(&taken, Numbered::Acquisition(taken) if taken.broken);
+            if attempt == ATTEMPTS || !was_broken {
+                return Ok(LockAttempt::Held(self.look(name, token, &taken).await?));
             }
             attempt += 1;
         }
@@ -200,6 +252,14 @@ impl LockProvider for ObjectLocks {
 
     async fn renew(&self, grant: &LockGrant) -> Result<()> {
         let (name, token) = (&grant.name, grant.token.0);
+        // a lock whose storage was removed or moved away must not be made anew
+        if !self
+            .backend
+            .exists(&self.acquisition_key(name, token))
+            .await?
+        {
+            return Err(Self::lost(name));
+        }
         let last = self.heartbeat(name, token).await?;
         if last.is_some_and(|last| last.released) {
             return Err(Self::lost(name));
@@ -222,18 +282,14 @@ impl LockProvider for ObjectLocks {
 
     async fn inspect(&self, name: &LockName) -> Result<Option<LockInfo>> {
         match self.latest(name).await? {
-            Some((token, acquisition)) => self.look(token, &acquisition).await.map(Some),
+            Some((token, last)) => self.look(name, token, &last).await.map(Some),
             None => Ok(None),
         }
     }
 
     async fn list(&self) -> Result<Vec<LockInfo>> {
-        let seen = stream::iter(self.last_keys().await?).map(|(token, key)| async move {
-            match self.acquisition(&key).await? {
-                Some(acquisition) => self.look(token, &acquisition).await.map(Some),
-                None => Ok(None),
-            }
-        });
+        let seen = stream::iter(self.last_keys().await?)
+            .map(|(token, key)| async move { self.listed(token, &key).await });
         let seen: Vec<Option<LockInfo>> = seen.buffered(LIST_WIDTH).try_collect().await?;
         Ok(seen
             .into_iter()
@@ -247,10 +303,11 @@ impl LockProvider for ObjectLocks {
         let free = || {
             Error::not_found(format!("lock is free: {name}")).with_hint("there is nothing to break")
         };
-        let Some((last, acquisition)) = self.latest(name).await? else {
+        let Some((last, found)) = self.latest(name).await? else {
             return Err(free());
         };
-        if !self.look(last, &acquisition).await?.held {
+        let seen = self.look(name, last, &found).await?;
+        if !seen.held && seen.damage.is_none() {
             return Err(free());
         }
         let conflict = |actual: FencingToken| {
@@ -267,7 +324,7 @@ impl LockProvider for ObjectLocks {
             return Err(conflict(FencingToken(last)));
         }
         let key = self.acquisition_key(name, last + 1);
-        let breaking = acquisition.breaking(self.backend.environment().uuid_v4());
+        let breaking = Acquisition::breaking(&seen, self.backend.environment().uuid_v4());
         let creation = self.take(&key, &breaking).await?;
         self.known.note(name, last + 1);
         match creation {

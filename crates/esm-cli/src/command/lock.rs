@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use esm_core::id::LockName;
-use esm_core::store::LockInfo;
+use esm_core::store::{HolderState, LockInfo};
 use esm_core::{Error, Result};
 use serde::Serialize;
 
 use crate::confirm::confirmed;
 use crate::exit::Exit;
+use crate::migration::sign_of_life;
 use crate::output::{Facts, Table, duration};
 use crate::session::{Access, Session};
 
@@ -52,6 +53,9 @@ struct Held {
     #[serde(flatten)]
     lock: LockInfo,
     age_seconds: u64,
+    holder_state: HolderState,
+    #[serde(skip)]
+    life: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,13 +88,21 @@ async fn list(session: &Session) -> Result<Exit> {
         if all.locks.is_empty() {
             return "no held locks".to_owned();
         }
-        let mut table = Table::new(["lock", "holder", "age", "lease", "migration"]);
+        let mut table = Table::new([
+            "lock",
+            "holder",
+            "age",
+            "lease",
+            "sign of life",
+            "migration",
+        ]);
         for held in &all.locks {
             table.row([
                 held.lock.name.to_string(),
                 held.lock.holder.to_string(),
-                duration(Duration::from_secs(held.age_seconds)),
+                held.age(),
                 duration(held.lock.lease),
+                held.life.clone(),
                 held.lock
                     .migration
                     .map(|m| m.to_string())
@@ -104,7 +116,8 @@ async fn list(session: &Session) -> Result<Exit> {
 
 async fn break_lock(session: &Session, name: &LockName, yes: bool) -> Result<Exit> {
     let found = session.locks().inspect(name).await?;
-    let lock = found.filter(|lock| lock.held).ok_or_else(|| {
+    let breakable = |lock: &LockInfo| lock.held || lock.abandoned || lock.damage.is_some();
+    let lock = found.filter(breakable).ok_or_else(|| {
         Error::not_found(format!("lock is not held: {name}"))
             .with_hint("list held locks with `esm lock list`")
     })?;
@@ -140,7 +153,8 @@ fn facts(held: &Held) -> Facts {
     facts
         .add("lock", &held.lock.name)
         .add("holder", &held.lock.holder)
-        .add("held for", duration(Duration::from_secs(held.age_seconds)))
+        .add("held for", held.age())
+        .add("sign of life", &held.life)
         .add_some("migration", held.lock.migration);
     facts
 }
@@ -148,8 +162,24 @@ fn facts(held: &Held) -> Facts {
 fn held(session: &Session, lock: LockInfo) -> Held {
     let now = session.environment().clock.now();
     let age = now.as_second().saturating_sub(lock.acquired_at.as_second());
+    let life = match &lock.damage {
+        Some(damage) => damage.clone(),
+        None => sign_of_life(&lock, now).unwrap_or_default(),
+    };
     Held {
-        lock,
+        holder_state: lock.holder_state(now),
+        life,
         age_seconds: u64::try_from(age).unwrap_or(0),
+        lock,
+    }
+}
+
+impl Held {
+    /// How long it has been held, where that is known.
+    fn age(&self) -> String {
+        match &self.lock.damage {
+            Some(_) => "unknown".to_owned(),
+            None => duration(Duration::from_secs(self.age_seconds)),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The lock of a migration.
 
 use esm_core::migration::LockOptions;
+use esm_core::store::LockInfo;
 
 use crate::args::Span;
 
@@ -21,6 +22,23 @@ pub(crate) struct LockArgs {
 }
 
 impl LockArgs {
+    /// As [`apply`](Self::apply); without a given timeout, one that outlasts the lease of the present
+    /// holder.
+    pub(crate) fn outlasting(
+        &self,
+        holder: Option<&LockInfo>,
+        defaults: LockOptions,
+    ) -> LockOptions {
+        let options = self.apply(defaults);
+        match holder.filter(|_| self.lock_timeout.is_none()) {
+            Some(holder) => {
+                let expired = holder.lease.saturating_add(options.heartbeat);
+                options.timeout(options.timeout.max(expired))
+            }
+            None => options,
+        }
+    }
+
     /// Applies the given options to the defaults.
     pub(crate) fn apply(&self, options: LockOptions) -> LockOptions {
         let options = match self.lock_timeout {

@@ -1,7 +1,7 @@
 //! `esm resume`
 
 use esm_core::id::MigrationId;
-use esm_core::migration::{MigrationService, MigrationStatus};
+use esm_core::migration::{MigrationService, MigrationStatus, Reply};
 use esm_core::protocol::control::ControlAction;
 use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
@@ -10,15 +10,18 @@ use serde::Serialize;
 use super::lock_args::LockArgs;
 use super::steer::Patience;
 use crate::exit::{Exit, is_broken_pipe};
-use crate::migration::{self, Expected, report_answer, resumed, send, service};
+use crate::migration::{
+    self, Expected, refuse_damaged, report_answer, resumed, send, service, until_answered,
+    waits_for,
+};
 use crate::session::Session;
 
 /// Resume a paused, stopped, failed or killed migration.
 ///
 /// The journal holds the plan with its jq program, so no option has to be repeated. If a process
-/// runs the paused migration, that process continues it. If the process died, this one takes over
-/// after the lease of the lock has expired. With --all, a migration that cannot be resumed does not
-/// prevent the others.
+/// runs the paused migration, that process continues it. If the process died, this one takes over:
+/// at once if it ran on this machine (Linux), otherwise after the lease of the lock has expired. With
+/// --all, a migration that cannot be resumed does not prevent the others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -77,6 +80,7 @@ impl Resume {
             }
         }
         if exits.is_empty() {
+            refuse_damaged(&service).await?;
             let nothing = Nothing { resumed: [] };
             session
                 .output()
@@ -110,22 +114,30 @@ impl Resume {
         migration: MigrationId,
     ) -> Result<Exit> {
         let seen = service.observe(migration).await?;
+        let held = seen.state.lock.as_ref().filter(|lock| lock.held);
+        if let Some(lock) = held {
+            let at_most = self.patience.wait().max(lock.lease);
+            let now = session.environment().clock.now();
+            session.output().note(&waits_for(lock, now, at_most));
+        }
         if seen.desired.paused_by.is_some() && !self.stay_paused {
             let receipt = send(service, migration, ControlAction::Resume, None).await?;
-            if seen.is_at_work() {
-                return report_answer(session, migration, &receipt, self.patience.wait()).await;
+            if held.is_some() {
+                let reply = until_answered(session, &receipt, self.patience.wait()).await?;
+                if reply != Reply::NoProcess {
+                    return report_answer(session, migration, &receipt, &reply);
+                }
             }
         }
         let expected = match seen.state.status {
             MigrationStatus::RollingBack => Expected::Undone,
             _ => Expected::Migrated,
         };
-        let state = seen.state;
         let mut builder = service
             .resume(migration)
-            .lock(|options| self.lock.apply(options))
+            .lock(|options| self.lock.outlasting(held, options))
             .cancel_on(session.interrupt().token().clone());
-        if let Some(plan) = &state.plan {
+        if let Some(plan) = &seen.state.plan {
             builder = resumed(session, plan, builder).await?;
         }
         let (watch, options) = migration::watched(session, "resume");

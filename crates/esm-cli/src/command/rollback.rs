@@ -10,7 +10,7 @@ use super::limit_args::LimitArgs;
 use super::live_args::CutoverArgs;
 use super::lock_args::LockArgs;
 use crate::exit::Exit;
-use crate::migration::{self, Expected, Program, Role, plan_exit, plan_text, service};
+use crate::migration::{self, Expected, Program, Role, plan_exit, plan_text, service, waits_for};
 use crate::session::{Access, Session};
 
 /// Roll back a migration, finished or not.
@@ -88,12 +88,18 @@ impl Rollback {
         let service = service(session)?;
         let program = self.down(&service).await?;
         let cutover = self.cutover.options()?;
+        let state = service.status(self.migration).await?;
+        let held = state.lock.as_ref().filter(|lock| lock.held);
+        if let Some(lock) = held.filter(|_| !self.dry_run && !state.status.is_terminal()) {
+            let now = session.environment().clock.now();
+            session.output().note(&waits_for(lock, now, lock.lease));
+        }
         let mut builder = service
             .roll_back(self.migration)
             .limits(self.limits.change())
             .cutover(cutover)
             .reason(&self.reason)
-            .lock(|options| self.lock.apply(options))
+            .lock(|options| self.lock.outlasting(held, options))
             .cancel_on(session.interrupt().token().clone());
         if self.keep_going {
             builder = builder.on_failure(OnFailure::Continue);

@@ -6,10 +6,11 @@ use esm_core::Result;
 use esm_core::id::MigrationId;
 use esm_core::migration::{MigrationService, MigrationState, Statistics};
 use futures::TryStreamExt as _;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::migration::{next_step, service};
+use crate::migration::{DAMAGED, next_step, service, sign_of_life};
 use crate::output::{Facts, Table, count};
 use crate::session::Session;
 
@@ -53,12 +54,11 @@ impl Status {
     }
 
     async fn list(&self, session: &Session, service: &MigrationService) -> Result<Exit> {
-        let found = if self.all {
-            service.migrations()
-        } else {
-            service.active()
-        };
-        let mut migrations: Vec<_> = found.try_collect().await?;
+        let mut migrations: Vec<_> = service
+            .migrations()
+            .try_filter(|state| std::future::ready(self.all || is_unfinished(state)))
+            .try_collect()
+            .await?;
         // ids are ordered by the time of planning
         migrations.sort_by_key(|state| state.migration);
         let migrations = Migrations { migrations };
@@ -74,8 +74,19 @@ impl Status {
                 table(&shown.migrations).to_text(terminal)
             }
         })?;
+        for damage in migrations
+            .migrations
+            .iter()
+            .filter_map(|state| state.damage.as_ref())
+        {
+            session.output().note(damage);
+        }
         Ok(Exit::Success)
     }
+}
+
+fn is_unfinished(state: &MigrationState) -> bool {
+    state.damage.is_some() || state.plan.is_some() && !state.status.is_terminal()
 }
 
 async fn show(
@@ -83,13 +94,24 @@ async fn show(
     service: &MigrationService,
     migration: MigrationId,
 ) -> Result<Exit> {
-    let accepted = service.accepted_unchanged(migration).await?.into_iter();
+    let state = service.status(migration).await?;
+    let accepted = if state.damage.is_none() {
+        service.accepted_unchanged(migration).await?
+    } else {
+        BTreeMap::new()
+    };
+    let accepted = accepted.into_iter();
     let shown = OneMigration {
-        state: service.status(migration).await?,
+        state,
         accepted_unchanged: accepted.map(|(s, n)| (s.to_string(), n)).collect(),
     };
-    session.output().result(&shown, one)?;
-    if !shown.state.status.is_terminal() {
+    let now = session.environment().clock.now();
+    session
+        .output()
+        .result(&shown, |shown, terminal| one(shown, now, terminal))?;
+    if shown.state.damage.is_some() {
+        session.output().note(DAMAGED);
+    } else if !shown.state.status.is_terminal() {
         session.output().note(&next_step(session, migration));
     }
     Ok(Exit::Success)
@@ -114,7 +136,7 @@ fn table(migrations: &[MigrationState]) -> Table {
         };
         table.row([
             state.migration.to_string(),
-            state.status.to_string(),
+            status_of(state),
             state
                 .plan
                 .as_ref()
@@ -128,13 +150,22 @@ fn table(migrations: &[MigrationState]) -> Table {
     table
 }
 
-fn one(shown: &OneMigration, terminal: bool) -> String {
+/// The status, unless the journal does not show it.
+fn status_of(state: &MigrationState) -> String {
+    match state.damage {
+        Some(_) => "damaged".to_owned(),
+        None => state.status.to_string(),
+    }
+}
+
+fn one(shown: &OneMigration, now: Timestamp, terminal: bool) -> String {
     let state = &shown.state;
     let reverses = state.plan.as_ref().and_then(|p| p.reverses.as_ref());
     let mut facts = Facts::new();
     facts
         .add("migration", state.migration)
-        .add("status", state.status)
+        .add("status", status_of(state))
+        .add_some("damaged", state.damage.as_ref())
         .add_some("scope", state.plan.as_ref().map(|p| &p.scope))
         .add_some("rolls back", reverses.map(|reverses| reverses.migration))
         .add_some("holder", state.holder.as_ref())
@@ -143,9 +174,14 @@ fn one(shown: &OneMigration, terminal: bool) -> String {
     if let Some((step, reason)) = &state.stopped {
         facts.add("stopped", format!("{step}: {reason}"));
     }
-    if let Some(lock) = state.lock.as_ref().filter(|lock| lock.held) {
+    if let Some(lock) = state
+        .lock
+        .as_ref()
+        .filter(|lock| lock.held || lock.abandoned)
+    {
         let (holder, since) = (&lock.holder, lock.acquired_at);
-        facts.add("lock", format!("held by {holder} since {since}"));
+        let life = sign_of_life(lock, now).map_or(String::new(), |life| format!("; {life}"));
+        facts.add("lock", format!("held by {holder} since {since}{life}"));
     }
     if let Some(statistics) = &state.statistics {
         add_statistics(&mut facts, statistics);

@@ -10,7 +10,7 @@ use esm_core::protocol::control::ControlAction;
 use super::limit_args::LimitArgs;
 use crate::args::Span;
 use crate::exit::Exit;
-use crate::migration::{report_answer, send, service, the_only_one};
+use crate::migration::{report_answer, send, service, the_only_one, until_answered};
 use crate::session::Session;
 
 /// The migration that receives a command.
@@ -159,6 +159,7 @@ impl Addressee {
             None => the_only_one(&service).await?,
         };
         let receipt = send(&service, migration, action, self.author.as_deref()).await?;
-        report_answer(session, migration, &receipt, self.patience.wait()).await
+        let reply = until_answered(session, &receipt, self.patience.wait()).await?;
+        report_answer(session, migration, &receipt, &reply)
     }
 }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use esm_core::Result;
 use esm_core::id::MigrationId;
 use esm_core::migration::{MigrationStatus, Progress, WatchedMigration};
+use esm_core::store::HolderState;
+use esm_core::{Error, Result};
 use futures::StreamExt as _;
+use jiff::Timestamp;
 
 use crate::args::Span;
 use crate::exit::Exit;
-use crate::migration::{service, the_only_one};
+use crate::migration::{DAMAGED, service, sign_of_life, the_only_one};
 use crate::output::{count, duration};
 use crate::session::Session;
 
@@ -44,6 +46,7 @@ impl Watch {
         let mut seen = service.watch(migration, self.every.0.max(Duration::from_millis(50)));
         let mut last = String::new();
         let mut status = MigrationStatus::Pending;
+        let mut damage = None;
         loop {
             let next = tokio::select! {
                 next = seen.next() => next,
@@ -53,10 +56,11 @@ impl Watch {
                 break;
             };
             status = watched.state.status;
+            damage = watched.state.damage.clone();
             if session.output().is_json() {
                 session.output().json_line(&watched)?;
             } else {
-                let line = line(&watched);
+                let line = line(&watched, session.environment().clock.now());
                 if line != last {
                     session.output().lines(&line)?;
                     last = line;
@@ -66,6 +70,9 @@ impl Watch {
                 return Ok(Exit::Success);
             }
         }
+        if let Some(damage) = damage {
+            return Err(Error::corrupt(damage).with_hint(DAMAGED));
+        }
         Ok(match status {
             MigrationStatus::Completed => Exit::Success,
             _ => Exit::Failure,
@@ -74,7 +81,7 @@ impl Watch {
 }
 
 /// The state in one line.
-fn line(watched: &WatchedMigration) -> String {
+fn line(watched: &WatchedMigration, now: Timestamp) -> String {
     let state = &watched.state;
     let running = !state.status.is_terminal() && watched.is_at_work();
     let Some(progress) = watched.progress.as_ref().filter(|_| running) else {
@@ -88,7 +95,17 @@ fn line(watched: &WatchedMigration) -> String {
     if let Some(what) = &progress.waiting_for {
         parts.push(format!("waiting for {what}"));
     }
+    parts.extend(silence(watched, now));
     parts.join("; ")
+}
+
+/// The last sign of life of a process that is probably dead.
+fn silence(watched: &WatchedMigration, now: Timestamp) -> Option<String> {
+    let lock = watched.state.lock.as_ref()?;
+    if lock.holder_state(now) != HolderState::ProbablyDead {
+        return None;
+    }
+    Some(format!("its process {}", sign_of_life(lock, now)?))
 }
 
 /// The state of a migration that has ended, or that has published no progress.

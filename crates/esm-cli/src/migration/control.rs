@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use esm_core::id::MigrationId;
-use esm_core::migration::{CommandReceipt, MigrationService};
+use esm_core::migration::{CommandReceipt, MigrationService, Reply};
 use esm_core::protocol::control::{Answer, Command, ControlAction};
-use esm_core::{Error, Result};
+use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
@@ -24,13 +24,17 @@ struct Answered<'a> {
 /// The unfinished migration, if there is exactly one.
 ///
 /// # Errors
-/// `NotFound` if there is none; `Invalid` if there are several, naming them.
+/// `NotFound` if there is none; `Invalid` if there are several, naming them; `Corrupt` if the only
+/// ones have damaged journals.
 pub(crate) async fn the_only_one(service: &MigrationService) -> Result<MigrationId> {
     let states: Vec<_> = service.active().try_collect().await?;
     match states.as_slice() {
         [only] => Ok(only.migration),
-        [] => Err(Error::not_found("no unfinished migration")
-            .with_hint("list finished migrations with `esm status --all`")),
+        [] => {
+            refuse_damaged(service).await?;
+            Err(Error::not_found("no unfinished migration")
+                .with_hint("list finished migrations with `esm status --all`"))
+        }
         several => {
             let names: Vec<_> = several.iter().map(|s| s.migration.to_string()).collect();
             let message = format!("several unfinished migrations: {}", names.join(", "));
@@ -38,6 +42,24 @@ pub(crate) async fn the_only_one(service: &MigrationService) -> Result<Migration
         }
     }
 }
+
+/// Refuses to say that there is no unfinished migration if there is one with a damaged journal.
+///
+/// # Errors
+/// `Corrupt`, naming the journal and what helps; those of the records.
+pub(crate) async fn refuse_damaged(service: &MigrationService) -> Result<()> {
+    let mut all = service.migrations();
+    while let Some(state) = all.try_next().await? {
+        if let Some(damage) = state.damage {
+            return Err(Error::corrupt(damage).with_hint(DAMAGED));
+        }
+    }
+    Ok(())
+}
+
+/// What helps where a journal is damaged.
+pub(crate) const DAMAGED: &str = "its migration can be neither resumed nor rolled back; the streams are not affected: migrate the \
+     same objects again with `esm migrate`, which takes over from the streams";
 
 /// Sends a command; its author defaults to `user@host`.
 ///
@@ -53,26 +75,48 @@ pub(crate) async fn send(
     service.control(migration).author(author).send(action).await
 }
 
-/// Waits for the answer of the migrating process, at most `wait`, and prints it.
+/// Waits for the answer of the migrating process, or until none runs the migration.
 ///
 /// # Errors
-/// Those of the records.
-pub(crate) async fn report_answer(
+/// `Cancelled` on a request to stop; those of the records and the locks.
+pub(crate) async fn until_answered(
+    session: &Session,
+    receipt: &CommandReceipt,
+    wait: Duration,
+) -> Result<Reply> {
+    tokio::select! {
+        reply = receipt.reply(wait) => reply,
+        () = session.interrupt().token().cancelled() => Err(Error::new(
+            ErrorKind::Cancelled,
+            "stopped on request; the command is stored",
+        )),
+    }
+}
+
+/// Prints the reply to a command.
+///
+/// # Errors
+/// Those of the output.
+pub(crate) fn report_answer(
     session: &Session,
     migration: MigrationId,
     receipt: &CommandReceipt,
-    wait: Duration,
+    reply: &Reply,
 ) -> Result<Exit> {
-    let answer = receipt.answer(wait).await?;
+    let answer = match reply {
+        Reply::Answer(answer) => Some(answer),
+        _ => None,
+    };
     let answered = Answered {
         migration,
         command: &receipt.command,
-        answer: answer.as_ref(),
+        answer,
     };
     let action = &receipt.command.action;
-    session.output().result(&answered, |_, _| match &answer {
-        Some(answer) => format!("{action}: {answer}"),
-        None => format!("{action}: no answer yet"),
+    session.output().result(&answered, |_, _| match reply {
+        Reply::Answer(answer) => format!("{action}: {answer}"),
+        Reply::NoProcess => format!("{action}: no process runs the migration"),
+        _ => format!("{action}: no answer yet"),
     })?;
     Ok(match answer {
         Some(Answer::Refused { .. }) => Exit::Conflict,

@@ -120,7 +120,7 @@ fn a_migration_that_was_killed_is_resumed_with_the_same_result() {
     let status = esm.run(&["status", "-o", "json"]).succeeded().json();
     assert_eq!(status["migrations"][0]["status"], "in_progress");
 
-    // the lock of the dead holder runs out first
+    // the lock of the dead holder expires first, unless it is known that its process has ended
     esm.run(&["resume"]).succeeded().printed("migrated");
     assert_eq!(esm.export(), migrated(ORDERS));
     esm.run(&["verify", "--all"]).succeeded();

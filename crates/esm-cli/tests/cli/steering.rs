@@ -284,3 +284,86 @@ fn what_cannot_be_steered_is_said() {
         late.stderr
     );
 }
+
+/// On the machine of the process that died, nothing has to be waited for.
+#[test]
+#[cfg(target_os = "linux")]
+fn one_that_was_paused_and_killed_is_known_to_be_dead_and_resumed_at_once() {
+    let (esm, mut child) = begun(20, &["--cutover", "manual"]);
+    esm.run(&["pause"]).succeeded();
+    let listed = esm.run(&["lock", "list", "-o", "json"]).succeeded().json();
+    assert_eq!(listed["locks"][0]["holder_state"], "alive");
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let seen = look(&esm).expect("it is not over");
+    assert_eq!(seen["lock"]["held"], false);
+    assert_eq!(seen["holder_state"], "dead");
+    let migration = seen["migration"].as_str().expect("an id");
+    let shown = esm.run(&["status", migration]);
+    shown.succeeded().printed("its process has ended");
+    let line = esm.run(&["watch", "--once"]);
+    line.succeeded().printed("no process runs it");
+    let list = esm.run(&["lock", "list"]);
+    list.succeeded().printed("no held locks");
+    let answer = esm.run(&["set", "--concurrency", "2", "--wait", "10m"]);
+    assert_eq!(answer.code, Some(8), "{answer:?}");
+    answer.printed("no process runs the migration");
+
+    let resume = ["resume", "--wait=10m", "--progress=off"];
+    let resumed = esm.command(&resume).spawn().expect("esm starts");
+    esm.run(&["cutover", "--wait=10m"]);
+    let mut cut_over = esm.run(&["cutover", "--wait=10m"]);
+    // until the process that resumes it has begun
+    while cut_over.code == Some(8) {
+        cut_over = esm.run(&["cutover", "--wait=10m"]);
+    }
+    ended(resumed).succeeded().printed("migrated 1 object");
+}
+
+#[test]
+fn a_damaged_lock_is_listed_and_broken() {
+    let esm = Esm::new();
+    esm.import(&order(3));
+    let lock = esm.path("store/locks/objects/00000000000000000000");
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    std::fs::write(&lock, "{").unwrap();
+    let listed = esm.run(&["lock", "list"]);
+    listed
+        .succeeded()
+        .printed("locks/objects/00000000000000000000");
+    esm.run(&["migrate", "--all"])
+        .failed(9, &["locks/objects/00000000000000000000", "break the lock"]);
+    esm.run(&["lock", "break", "objects", "--yes"]).succeeded();
+    esm.run(&["migrate", "--all"]).succeeded();
+}
+
+#[test]
+fn a_migration_with_a_damaged_journal_gives_way_to_another() {
+    let esm = Esm::new();
+    esm.import(&order(3));
+    let done = esm
+        .run(&["migrate", "--all", "-o", "json"])
+        .succeeded()
+        .json();
+    let migration = done["migration"].as_str().expect("an id").to_owned();
+    let record = format!("store/journals/{migration}/00000000000000000002");
+    std::fs::remove_file(esm.path(&record)).unwrap();
+    esm.run(&["status"]).succeeded().printed("damaged");
+    esm.run(&["status", &migration])
+        .succeeded()
+        .printed("record 2 is missing");
+    for refused in [
+        &["resume"][..],
+        &["resume", &migration],
+        &["rollback", &migration],
+        &["watch"],
+        &["watch", &migration],
+        &["pause"],
+    ] {
+        esm.run(refused)
+            .failed(9, &["record 2 is missing", "the streams are not affected"]);
+    }
+    let again = esm.run(&["migrate", "--all", "--again"]);
+    again.succeeded().printed("migrated 1 object");
+}

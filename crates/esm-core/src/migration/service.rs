@@ -16,7 +16,8 @@ use crate::protocol::plan::PlannedMigration;
 use crate::protocol::statistics::Statistics;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{
-    BackupProvider, LockInfo, LockProvider, RecordCollection, RecordKey, Records, Stores,
+    BackupProvider, HolderState, LockInfo, LockProvider, RecordCollection, RecordKey, Records,
+    Stores,
 };
 
 /// Begins, resumes, rolls back and lists migrations.
@@ -56,6 +57,12 @@ pub struct MigrationState {
     pub statistics: Option<Statistics>,
     /// Its lock, held or expired; absent if it was last taken for another migration.
     pub lock: Option<LockInfo>,
+    /// Whether the holder of that lock is alive.
+    pub holder_state: Option<HolderState>,
+    /// What is damaged, if the journal cannot be read to its end. The rest is as recorded before
+    /// that; such a migration can be neither resumed nor rolled back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
 }
 
 impl MigrationService {
@@ -101,25 +108,29 @@ impl MigrationService {
         self
     }
 
-    /// Returns the state of a migration. Writes nothing.
+    /// Returns the state of a migration, also of one whose journal is
+    /// [damaged](MigrationState::damage). Writes nothing.
     ///
     /// # Errors
     /// `NotFound` for an unknown migration.
     pub async fn status(&self, migration: MigrationId) -> Result<MigrationState> {
-        let journal = self.journal(migration).await?;
+        let (records, environment) = (Arc::clone(&self.records), self.environment.clone());
+        let holder = self.holder.clone();
+        let (journal, damage) =
+            Journal::open_damaged(records, environment, migration, holder).await?;
         let state = journal.state();
-        if state.next_number == 0 {
+        if state.next_number == 0 && damage.is_none() {
             return Err(unknown(migration));
         }
         let lock = match &state.plan {
             Some(plan) => self.locks.inspect(&lock_name(&plan.scope)?).await?,
             None => None,
         };
-        Ok(describe(
-            migration,
-            state,
-            lock.filter(|info| info.migration == Some(migration)),
-        ))
+        let lock = lock.filter(|info| info.migration == Some(migration));
+        let now = self.environment.clock.now();
+        let mut described = describe(migration, state, lock, now);
+        described.damage = damage.map(|damage| damage.to_string());
+        Ok(described)
     }
 
     /// Returns all migrations of this store, in no particular order. Writes nothing.
@@ -139,10 +150,13 @@ impl MigrationService {
 
     /// Returns the migrations that have a plan and have not ended. Writes nothing.
     ///
-    /// A migration that stopped before its plan was written has changed nothing and is left out.
+    /// A migration that stopped before its plan was written has changed nothing and is left out;
+    /// so is one whose journal is damaged, because it cannot be resumed.
     pub fn active(&self) -> BoxStream<'_, Result<MigrationState>> {
+        let resumable =
+            |s: &MigrationState| s.plan.is_some() && !s.status.is_terminal() && s.damage.is_none();
         self.migrations()
-            .try_filter(|s| std::future::ready(s.plan.is_some() && !s.status.is_terminal()))
+            .try_filter(move |state| std::future::ready(resumable(state)))
             .boxed()
     }
 
@@ -167,6 +181,7 @@ fn describe(
     migration: MigrationId,
     state: &JournalState,
     lock: Option<LockInfo>,
+    now: jiff::Timestamp,
 ) -> MigrationState {
     let so_far = state.batch.as_ref().map(|b| b.so_far.as_ref().clone());
     MigrationState {
@@ -178,6 +193,8 @@ fn describe(
         updated_at: state.updated_at,
         stopped: state.stopped.as_ref().map(|s| (s.step, s.reason.clone())),
         statistics: state.statistics.as_deref().cloned().or(so_far),
+        holder_state: lock.as_ref().map(|lock| lock.holder_state(now)),
         lock,
+        damage: None,
     }
 }

@@ -25,7 +25,10 @@ pub use event_store::{
     Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,
 };
 pub(crate) use layer::{Call, Layer, Layered, ReadOnly};
-pub use lock::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
+pub use lock::{
+    HolderProcess, HolderState, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest,
+    ProcessAwareLocks, Processes,
+};
 pub use records::{Record, RecordCollection, RecordKey, Records, RecordsExt};
 pub(crate) use records::{RecordChange, change_record, decode};
 pub use stores::Stores;

@@ -6,6 +6,7 @@
 
 mod backup;
 mod crash_sweep;
+mod damage;
 mod ids;
 mod journal;
 mod live;

@@ -1,12 +1,17 @@
 //! What is found when somebody else, or a bad disk, changed the storage.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use esm_core::id::StreamId;
-use esm_core::store::{Append, EventStore, PageLimit, ReadFrom, RecordCollection, RecordKey, Tail};
+use esm_core::clock::{Clock as _, Environment};
+use esm_core::id::{LockName, StreamId};
+use esm_core::store::{
+    Append, EventStore, LockAttempt, LockProvider, LockRequest, PageLimit, ReadFrom,
+    RecordCollection, RecordKey, Tail,
+};
 use esm_core::{Error, ErrorKind, Result};
 use esm_objectstore::OpenOptions;
-use esm_testkit::event;
+use esm_testkit::{SteppedClock, event};
 use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -279,4 +284,103 @@ async fn damaged_records_are_named_and_foreign_objects_are_left_alone() {
         .unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Corrupt);
     assert!(error.to_string().contains(key.as_ref()), "{error}");
+}
+
+/// A lock of which one object was cut to this length, and a process that has just started. The
+/// lock was acquired, and renewed or released.
+async fn cut_lock(
+    object: &str,
+    length: usize,
+    release: bool,
+) -> Option<(Arc<dyn LockProvider>, SteppedClock, LockRequest)> {
+    let (objects, clock) = (Arc::new(InMemory::new()), SteppedClock::new());
+    let open = || async {
+        let environment = Environment {
+            clock: Arc::new(clock.clone()),
+            ..Environment::system()
+        };
+        let options = OpenOptions::new().with_environment(environment);
+        let client = Arc::clone(&objects) as _;
+        let store = esm_objectstore::open_or_create_with_client(client, "p", options).await;
+        store.unwrap().locks()
+    };
+    let request = LockRequest {
+        holder: "somebody".parse().unwrap(),
+        lease: Duration::from_secs(60),
+        migration: None,
+        at: clock.now(),
+        process: None,
+    };
+    let locks = open().await;
+    let LockAttempt::Acquired(grant) = locks.try_acquire(&lock(), &request).await.unwrap() else {
+        panic!("a fresh lock is held");
+    };
+    if release {
+        locks.release(&grant).await.unwrap();
+    } else {
+        locks.renew(&grant).await.unwrap();
+    }
+    let key = Path::from(format!("p/locks/l/{object}"));
+    let whole = objects.get(&key).await.unwrap().bytes().await.unwrap();
+    if length >= whole.len() {
+        return None;
+    }
+    objects
+        .put(&key, whole.slice(..length).into())
+        .await
+        .unwrap();
+    Some((open().await, clock, request))
+}
+
+fn lock() -> LockName {
+    "l".parse().unwrap()
+}
+
+/// However short: it is seen, it expires like any other, and it can be broken.
+#[tokio::test]
+async fn a_damaged_lock_is_named_and_expires_and_can_be_broken() {
+    const ACQUISITION: &str = "00000000000000000000";
+    let mut length = 0;
+    while let Some((locks, clock, request)) = cut_lock(ACQUISITION, length, false).await {
+        let seen = locks.inspect(&lock()).await.unwrap().unwrap();
+        let damage = seen.damage.as_deref().unwrap_or_default();
+        assert!(damage.contains(ACQUISITION), "{length}: {damage}");
+        assert!(seen.held);
+        assert_eq!(locks.list().await.unwrap(), [seen.clone()]);
+        if length.is_multiple_of(2) {
+            locks.break_lock(&lock(), seen.token).await.unwrap();
+        } else {
+            let attempt = locks.try_acquire(&lock(), &request).await.unwrap();
+            assert!(matches!(attempt, LockAttempt::Held(_)), "{attempt:?}");
+            clock.advance(Duration::from_secs(61));
+        }
+        let attempt = locks.try_acquire(&lock(), &request).await.unwrap();
+        let LockAttempt::Acquired(grant) = attempt else {
+            panic!("{length}: {attempt:?}");
+        };
+        assert!(grant.token > seen.token);
+        locks.renew(&grant).await.unwrap();
+        length += 7;
+    }
+    assert!(length > 100, "the acquisition is longer than {length}");
+}
+
+/// A heartbeat only informs: without it the lock expires.
+#[tokio::test]
+async fn a_damaged_heartbeat_blocks_nobody_longer_than_a_lease() {
+    const HEARTBEAT: &str = "00000000000000000000.hb";
+    for release in [false, true] {
+        let mut length = 0;
+        while let Some((locks, clock, request)) = cut_lock(HEARTBEAT, length, release).await {
+            let seen = locks.inspect(&lock()).await.unwrap().unwrap();
+            assert_eq!((seen.held, seen.damage), (true, None), "{length}");
+            let attempt = locks.try_acquire(&lock(), &request).await.unwrap();
+            assert!(matches!(attempt, LockAttempt::Held(_)), "{attempt:?}");
+            clock.advance(Duration::from_secs(61));
+            let attempt = locks.try_acquire(&lock(), &request).await.unwrap();
+            assert!(matches!(attempt, LockAttempt::Acquired(_)), "{attempt:?}");
+            length += 7;
+        }
+        assert!(length > 50, "the heartbeat is longer than {length}");
+    }
 }

@@ -192,6 +192,7 @@ async fn a_store_that_is_opened_read_only_is_never_written_to() {
         lease: std::time::Duration::from_secs(60),
         migration: None,
         at: jiff::Timestamp::UNIX_EPOCH,
+        process: None,
     };
     {
         let store = esm_objectstore::open_or_create(path, OpenOptions::new())

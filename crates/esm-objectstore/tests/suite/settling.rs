@@ -285,6 +285,7 @@ async fn acquiring_and_releasing_are_one_write_each_and_settled_by_their_nonce()
             lease: std::time::Duration::from_secs(60),
             migration: None,
             at: world.environment.clock.now(),
+            process: None,
         };
         if let Some(fault) = fault {
             world.objects.fail(1, Op::Put, "locks/", fault);

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use esm_core::ErrorKind;
 use esm_core::clock::Environment;
 use esm_core::id::{FencingToken, LockName};
-use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
+use esm_core::store::{HolderProcess, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 
 use super::fixtures::{holder, migration, odd_names, present};
 use super::race::race;
@@ -105,6 +105,12 @@ fn request(harness: &dyn LockHarness, by: &str) -> esm_core::Result<LockRequest>
         lease: harness.lease(),
         migration: Some(migration()),
         at: Environment::system().clock.now(),
+        process: Some(HolderProcess {
+            boot: "a boot".to_owned(),
+            namespace: "pid:[1] time:[2]".to_owned(),
+            pid: 7,
+            started: u64::MAX,
+        }),
     })
 }
 
@@ -189,6 +195,7 @@ pub async fn a_free_lock_is_acquired(harness: &dyn LockHarness) -> Verdict {
     );
     ensure_eq!(found, wanted, "what others can see");
     ensure_eq!(info.acquired_at, request.at, "when it was acquired");
+    ensure_eq!(info.process, request.process, "where the holder runs");
     Ok(())
 }
 

@@ -34,7 +34,7 @@ use super::Shared;
 /// let order = LockName::new("order/1")?;
 /// let asks = |holder| -> esm_core::Result<LockRequest> {
 ///     let (lease, at) = (Duration::from_secs(60), clock.now());
-///     Ok(LockRequest { holder: HolderId::new(holder)?, lease, migration: None, at })
+///     Ok(LockRequest { holder: HolderId::new(holder)?, lease, migration: None, at, process: None })
 /// };
 /// let first = locks.try_acquire(&order, &asks("adam")?).await?;
 /// assert!(matches!(first, LockAttempt::Acquired(_)));
@@ -102,14 +102,8 @@ impl LockProvider for MemoryLocks {
         }
         let token = FencingToken(newest.map_or(1, |info| info.token.0 + 1));
         let info = LockInfo {
-            name: name.clone(),
-            holder: request.holder.clone(),
-            token,
-            migration: request.migration,
-            acquired_at: request.at,
-            lease: request.lease,
-            held: true,
-            expires_in: request.lease,
+            renewed_at: Some(request.at),
+            ..LockInfo::granted(name, token, request)
         };
         let expires_at = now + request.lease;
         locks.insert(name.clone(), Newest { info, expires_at });
@@ -132,6 +126,7 @@ impl LockProvider for MemoryLocks {
             ));
         };
         mine.expires_at = now + grant.lease;
+        mine.info.renewed_at = Some(self.clock.now());
         Ok(())
     }
 

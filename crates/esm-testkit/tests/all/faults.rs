@@ -162,6 +162,7 @@ async fn the_recorder_counts_by_trait() -> Result<()> {
         lease: std::time::Duration::from_secs(1),
         migration: None,
         at: world.environment.clock.now(),
+        process: None,
     };
     let locks = actor.locks(world.locks());
     let attempt = locks.try_acquire(&"lock".try_into()?, &request).await?;

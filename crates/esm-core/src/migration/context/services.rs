@@ -33,10 +33,12 @@ impl Services {
         Ok(!self.has_ended(migration).await?)
     }
 
-    /// Whether a migration has ended, by its journal.
+    /// Whether a migration has ended, by its journal. One with a damaged journal may not have.
     pub(crate) async fn has_ended(&self, migration: MigrationId) -> Result<bool> {
         let (records, environment) = (Arc::clone(&self.records), self.environment.clone());
-        let journal = Journal::open(records, environment, migration, self.holder.clone()).await?;
-        Ok(journal.state().outcome.is_some())
+        let holder = self.holder.clone();
+        let (journal, damage) =
+            Journal::open_damaged(records, environment, migration, holder).await?;
+        Ok(damage.is_none() && journal.state().outcome.is_some())
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{CommandId, MigrationId};
 use crate::migration::control::log::ControlLog;
+use crate::migration::lock::scope::lock_name;
 use crate::migration::service::{MigrationService, unknown};
 use crate::protocol::control::{
     Answer, Command, ControlAction, ControlEntry, ControlState, SettingsChange,
 };
+use crate::store::LockInfo;
 
 /// Sends commands to a migration that runs in this or any other process.
 ///
@@ -28,6 +30,18 @@ pub struct CommandReceipt {
     control: MigrationControl,
     /// The command.
     pub command: Command,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// The process that runs the migration answered.
+    Answer(Answer),
+    /// No process holds the migration's lock, so none will answer. The command remains valid.
+    NoProcess,
+    /// A process holds the lock but has not answered in time. The command remains valid.
+    NoAnswer,
 }
 
 /// Interval between polls for an answer.
@@ -193,6 +207,48 @@ impl CommandReceipt {
     pub async fn done(&self, patience: Duration) -> Result<Option<Answer>> {
         self.wait(patience, |answer| *answer != Answer::Accepted)
             .await
+    }
+
+    /// Waits until the command is answered, or until no process holds the migration's lock.
+    ///
+    /// Waits at most this long for a holder that renews the lock. A holder that gives no sign of life
+    /// is observed for the lease of its lock, if that is longer: then it has expired.
+    ///
+    /// # Errors
+    /// Those of the records and of the locks.
+    pub async fn reply(&self, patience: Duration) -> Result<Reply> {
+        let service = &self.control.service;
+        let clock = &service.environment.clock;
+        let journal = service.journal(self.control.migration).await?;
+        let Some(plan) = &journal.state().plan else {
+            return Ok(Reply::NoProcess);
+        };
+        let name = lock_name(&plan.scope)?;
+        let started = clock.monotonic();
+        let mut first_renewal = None;
+        let mut log = self.control.log();
+        loop {
+            log.catch_up().await?;
+            let found = log.state().find(self.command.id);
+            if let Some(answer) = found.and_then(|tracked| tracked.answer.clone()) {
+                return Ok(Reply::Answer(answer));
+            }
+            let lock = service.locks.inspect(&name).await?;
+            let ours = |info: &LockInfo| info.held && info.migration == Some(plan.migration);
+            let Some(info) = lock.filter(ours) else {
+                return Ok(Reply::NoProcess);
+            };
+            let first = *first_renewal.get_or_insert(info.renewed_at);
+            let patience = if first == info.renewed_at {
+                patience.max(info.lease)
+            } else {
+                patience
+            };
+            if clock.monotonic().saturating_sub(started) > patience {
+                return Ok(Reply::NoAnswer);
+            }
+            clock.sleep(POLL).await;
+        }
     }
 
     async fn wait(

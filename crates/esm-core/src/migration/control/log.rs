@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MigrationId;
 use crate::protocol::control::{ControlEntry, ControlRecord, ControlState};
-use crate::store::{RecordKey, Records, RecordsExt as _, decode};
+use crate::store::{Record, RecordKey, Records, RecordsExt as _, decode};
 
 /// Appends lost to concurrent appends before giving up.
 const TRIES: usize = 64;
@@ -32,14 +34,39 @@ impl ControlLog {
         &self.state
     }
 
+    /// Reads the next record. `Some(None)` for a damaged one, which is skipped: a command that was
+    /// lost can be sent again, and must not keep the others from being read.
+    async fn next(&mut self) -> Result<Option<Option<Record>>> {
+        match self.records.get(&self.key, self.state.next_number).await {
+            Err(damage) if *damage.kind() == ErrorKind::Corrupt => {
+                self.skip(&damage);
+                Ok(Some(None))
+            }
+            Err(error) => Err(error),
+            Ok(found) => Ok(found.map(Some)),
+        }
+    }
+
+    fn skip(&mut self, damage: &Error) {
+        warn!(%damage, "a command, or the answer to one, is damaged and has no effect");
+        self.state.next_number += 1;
+    }
+
     /// Reads the records appended since; costs one request if there are none.
     ///
     /// # Errors
-    /// `Corrupt`, also for a newer format; those of the records.
+    /// `Corrupt` for a newer format; those of the records.
     pub(crate) async fn catch_up(&mut self) -> Result<()> {
-        while let Some(record) = self.records.get(&self.key, self.state.next_number).await? {
+        while let Some(record) = self.next().await? {
+            let Some(record) = record else { continue };
             let number = record.number;
-            let record: ControlRecord = decode(&self.key, &record)?;
+            let record: ControlRecord = match decode(&self.key, &record) {
+                Ok(record) => record,
+                Err(damage) => {
+                    self.skip(&damage);
+                    continue;
+                }
+            };
             if record.format > ControlRecord::FORMAT {
                 let message = format!(
                     "record {number} of {:?} has format {}, known is {}",

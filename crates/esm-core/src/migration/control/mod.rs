@@ -17,6 +17,6 @@ pub(crate) mod progress_record;
 pub(crate) mod steering;
 mod watch;
 
-pub use handle::{CommandReceipt, MigrationControl};
+pub use handle::{CommandReceipt, MigrationControl, Reply};
 pub use steering::ControlOptions;
 pub use watch::WatchedMigration;

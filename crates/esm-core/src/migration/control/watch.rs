@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde::Serialize;
+use tracing::warn;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::MigrationId;
 use crate::migration::control::handle::MigrationControl;
 use crate::migration::control::progress_record;
@@ -47,7 +48,13 @@ impl MigrationService {
     /// `NotFound`; those of the records.
     pub async fn observe(&self, migration: MigrationId) -> Result<WatchedMigration> {
         let state = self.status(migration).await?;
-        let progress = progress_record::published(&self.records, migration).await?;
+        let progress = match progress_record::published(&self.records, migration).await {
+            Err(damage) if *damage.kind() == ErrorKind::Corrupt => {
+                warn!(%damage, "the published progress cannot be read");
+                None
+            }
+            published => published?,
+        };
         let control = self.control(migration).state().await?;
         Ok(WatchedMigration {
             state,
@@ -57,7 +64,8 @@ impl MigrationService {
         })
     }
 
-    /// [Observes](Self::observe) a migration at this interval until it has ended.
+    /// [Observes](Self::observe) a migration at this interval until it has ended, or its journal is
+    /// damaged.
     pub fn watch(
         &self,
         migration: MigrationId,
@@ -73,7 +81,9 @@ impl MigrationService {
                 service.environment.clock.sleep(every).await;
             }
             let seen = service.observe(migration).await;
-            let over = seen.as_ref().map_or(true, |w| w.state.status.is_terminal());
+            let over = seen.as_ref().map_or(true, |watched| {
+                watched.state.status.is_terminal() || watched.state.damage.is_some()
+            });
             Some((seen, (service, false, over)))
         })
         .boxed()

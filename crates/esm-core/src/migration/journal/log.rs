@@ -52,12 +52,31 @@ impl JournalWatch {
 
 impl Journal {
     /// Reads a journal; the journal of an unknown migration is empty.
+    ///
+    /// # Errors
+    /// `Corrupt` for a damaged journal, with a hint how to continue without it; those of the
+    /// records.
     pub(crate) async fn open(
         records: Arc<dyn Records>,
         environment: Environment,
         migration: MigrationId,
         holder: HolderId,
     ) -> Result<Self> {
+        let (journal, damage) = Self::open_damaged(records, environment, migration, holder).await?;
+        damage.map_or(Ok(journal), Err)
+    }
+
+    /// As [`open`](Self::open); reads a damaged journal up to the damage, which is returned too. For
+    /// observers: nothing may be appended to such a journal.
+    ///
+    /// # Errors
+    /// Those of the records.
+    pub(crate) async fn open_damaged(
+        records: Arc<dyn Records>,
+        environment: Environment,
+        migration: MigrationId,
+        holder: HolderId,
+    ) -> Result<(Self, Option<Error>)> {
         let key = RecordKey::Journal(migration);
         let state = JournalState::default();
         let mut journal = Self {
@@ -69,8 +88,31 @@ impl Journal {
             state,
             claimed: None,
         };
-        journal.catch_up().await?;
-        Ok(journal)
+        let read = match journal.catch_up().await {
+            Ok(()) => journal.refuse_gap().await,
+            Err(e) => Err(e),
+        };
+        match read {
+            Ok(()) => Ok((journal, None)),
+            Err(e) if *e.kind() == ErrorKind::Corrupt => Ok((journal, Some(with_way_out(e)))),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Refuses a journal that has a record behind its end: a record between them was lost.
+    ///
+    /// # Errors
+    /// `Corrupt`; those of the records.
+    async fn refuse_gap(&self) -> Result<()> {
+        let missing = self.state.next_number;
+        if self.records.get(&self.key, missing + 1).await?.is_none() {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "journal of migration {}: record {missing} is missing, though there is record {}",
+            self.migration,
+            missing + 1
+        )))
     }
 
     pub(crate) fn state(&self) -> &JournalState {
@@ -206,6 +248,17 @@ async fn read(
     };
     check_format(&record.body, migration, number)?;
     Ok(Some(crate::store::decode(key, &record)?))
+}
+
+/// Names what helps where a journal is damaged: the streams are all that another migration needs.
+fn with_way_out(error: Error) -> Error {
+    match error.hint() {
+        Some(_) => error,
+        None => error.with_hint(
+            "this migration can be neither resumed nor rolled back; the streams are not affected: \
+             begin a new migration of the same objects, which takes over from the streams",
+        ),
+    }
 }
 
 fn taken_over(migration: MigrationId, holder: &HolderId, epoch: Epoch) -> Error {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
@@ -13,7 +14,7 @@ use crate::clock::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{FencingToken, HolderId, LockName, MigrationId};
 use crate::migration::lock::options::LockOptions;
-use crate::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
+use crate::store::{HolderState, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 
 /// Between failed requests for a lock. The timeout of the lock ends them.
 const ACQUIRE: BackOff = BackOff::unlimited(Duration::from_millis(200), Duration::from_millis(200));
@@ -75,13 +76,14 @@ impl HeldLock {
                 lease: demand.options.lease,
                 migration: demand.migration,
                 at: clock.now(),
+                process: None,
             };
             match provider.try_acquire(&demand.name, &request).await {
                 Ok(LockAttempt::Acquired(grant)) => {
                     return Ok(Self::hold(provider, environment, &demand, grant, asked_at));
                 }
                 Ok(LockAttempt::Held(info)) if clock.monotonic() >= deadline => {
-                    return Err(held(info));
+                    return Err(held(info, clock.now()));
                 }
                 Ok(LockAttempt::Held(info)) => {
                     debug!(lock = %demand.name, holder = %info.holder, "waiting for the lock");
@@ -163,13 +165,25 @@ impl HeldLock {
     }
 }
 
-/// Returns the error that names the holder of a lock.
-pub(crate) fn held(info: LockInfo) -> Error {
+/// Returns the error that names the holder of a lock, and its last sign of life.
+pub(crate) fn held(info: LockInfo, now: Timestamp) -> Error {
+    if let Some(damage) = info.damage {
+        return Error::corrupt(damage).with_hint(
+            "break the lock if no process holds it; otherwise wait: a damaged lock expires too",
+        );
+    }
     let migration = info
         .migration
         .map_or(String::new(), |m| format!(" for migration {m}"));
+    let renewed = info.silent_for(now).map_or(String::new(), |silence| {
+        let dead = match info.holder_state(now) {
+            HolderState::ProbablyDead => " (probably dead)",
+            _ => "",
+        };
+        format!(", renewed {} s ago{dead}", silence.as_secs())
+    });
     let message = format!(
-        "lock {} is held by {}{migration} since {}, expires in {} s unless renewed",
+        "lock {} is held by {}{migration} since {}{renewed}, expires in {} s unless renewed",
         info.name,
         info.holder,
         info.acquired_at,

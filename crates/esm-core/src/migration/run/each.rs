@@ -47,7 +47,8 @@ pub(super) async fn triage_unless_locked(context: &Context, object: &ObjectId) -
             .filter(|info| info.held)
             && context.services.may_be_running(&info).await?
         {
-            return Err(crate::migration::lock::held_lock::held(info));
+            let now = context.services.environment.clock.now();
+            return Err(crate::migration::lock::held_lock::held(info, now));
         }
     }
     Ok(triage)

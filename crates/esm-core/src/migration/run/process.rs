@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use futures::FutureExt as _;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info_span, warn};
+use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::cutover::meter::Meter;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +29,7 @@ use crate::migration::service::{MigrationService, unknown};
 use crate::object::{Documents, KnownStores};
 use crate::protocol::journal::{JournalEntry, JournalState};
 use crate::protocol::plan::PlannedMigration;
+use crate::store::LockInfo;
 use crate::transform::{EventTransformer, Identity, Mapper};
 
 impl MigrationService {
@@ -212,8 +213,26 @@ impl MigrationService {
         let Some(earlier) = info.migration else {
             return Ok(());
         };
-        let journal = self.journal(earlier).await?;
+        let journal = match self.journal(earlier).await {
+            Ok(journal) => journal,
+            Err(damage) if *damage.kind() == ErrorKind::Corrupt => {
+                if info.held {
+                    return Err(held(info, self.environment.clock.now()).with_source(damage));
+                }
+                // it can never be resumed; the streams say all that this migration needs
+                warn!(%earlier, %damage, "an earlier migration of these objects is damaged");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let state = journal.state();
+        if state.outcome.is_some() && info.held {
+            // the release did not arrive, or cannot be read; nobody needs the lock any more
+            let broken = self.locks.break_lock(&info.name, info.token).await;
+            if let Err(error) = broken {
+                debug!(lock = %info.name, %error, "another process was first to take the lock");
+            }
+        }
         if state.plan.is_none() || state.outcome.is_some() {
             return Ok(());
         }
@@ -247,15 +266,24 @@ impl MigrationService {
             let Some(info) = seen.filter(|info| info.held) else {
                 return Ok(());
             };
-            if let Some(migration) = info.migration
-                && self.journal(migration).await?.state().outcome.is_some()
-            {
+            if self.is_left_over(&info).await? {
                 return Ok(());
             }
             if clock.monotonic() >= deadline {
-                return Err(held(info));
+                return Err(held(info, clock.now()));
             }
             clock.sleep(options.poll()).await;
+        }
+    }
+
+    /// Whether a lock was never released by a migration that has ended.
+    async fn is_left_over(&self, info: &LockInfo) -> Result<bool> {
+        match info.migration {
+            Some(migration) => Ok(self
+                .status(migration)
+                .await
+                .is_ok_and(|state| state.damage.is_none() && state.status.is_terminal())),
+            None => Ok(false),
         }
     }
 

@@ -62,6 +62,7 @@ impl Process {
             lease,
             migration: None,
             at: self.environment.clock.now(),
+            process: None,
         };
         let taken = self.stored.try_acquire(&demand.name, &request).await;
         assert!(matches!(taken, Ok(LockAttempt::Acquired(_))), "{taken:?}");

@@ -2,6 +2,7 @@
 
 mod commands;
 mod cutover;
+mod dead_holders;
 mod held_lock;
 mod hooks;
 mod late_undo;

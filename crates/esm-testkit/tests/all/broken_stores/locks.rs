@@ -37,6 +37,7 @@ enum Defect {
     ProlongsWhenInspected,
     FoldsCaseOfNames,
     ForgetsTheMigration,
+    ForgetsTheProcess,
 }
 
 /// What a store with wrong tokens knows of its one lock.
@@ -141,6 +142,7 @@ impl LockProvider for Broken {
                 }
             }
             (Defect::ForgetsTheMigration, _) => request.migration = None,
+            (Defect::ForgetsTheProcess, _) => request.process = None,
             (Defect::NeverExpires, _) => request.lease = Duration::from_secs(1_000_000_000),
             (Defect::ExpiresTooEarly, _) => request.lease = too_short(request.lease),
             _ => {}
@@ -302,6 +304,7 @@ fn every_defect_is_rejected_by_its_case() {
         (Defect::ProlongsWhenInspected, "inspecting_changes_nothing"),
         (Defect::FoldsCaseOfNames, "odd_locks_do_not_collide"),
         (Defect::ForgetsTheMigration, "a_free_lock_is_acquired"),
+        (Defect::ForgetsTheProcess, "a_free_lock_is_acquired"),
     ];
     assert_rejected(lock::CASES, &defects, Harness::boxed);
 }

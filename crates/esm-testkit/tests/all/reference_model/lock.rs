@@ -118,6 +118,7 @@ impl StateMachineTest for Lock {
                     lease: Duration::from_secs(LEASE),
                     migration: None,
                     at: lock.clock.now(),
+                    process: None,
                 };
                 let attempt = at_once(lock.locks.try_acquire(&lock_name(), &request));
                 if let LockAttempt::Acquired(grant) = attempt.expect("it can be asked for") {

@@ -1,7 +1,4 @@
-//! Distributed locks: for efficiency, never for safety.
-//!
-//! A holder can be paused past its lease and wake up still believing that it holds the lock. What
-//! keeps events safe are conditional writes; a lock keeps two migrators from doing the same work.
+//! The trait of lock providers, and what others can see of a lock.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -13,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::id::{FencingToken, HolderId, LockName, MigrationId};
+use crate::store::lock::process::HolderProcess;
 
 /// A request for a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +23,8 @@ pub struct LockRequest {
     pub migration: Option<MigrationId>,
     /// When it was requested; others can read it.
     pub at: Timestamp,
+    /// Where the requesting process runs, if it is known; others can read it.
+    pub process: Option<HolderProcess>,
 }
 
 /// What others can see of a lock: its newest acquisition.
@@ -48,6 +48,79 @@ pub struct LockInfo {
     /// How much of the lease is left at most, as far as this observer knows; the whole lease for
     /// an observer that has just come. Zero when it is not held.
     pub expires_in: Duration,
+    /// When it was last acquired or renewed, by the holder's wall clock. For people; absent where
+    /// the provider does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed_at: Option<Timestamp>,
+    /// Where the holder runs, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<HolderProcess>,
+    /// Whether the holder's process has certainly ended. Such a lock is not held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub abandoned: bool,
+    /// What is damaged, if the acquisition cannot be read. Then holder, migration and times are
+    /// unknown; the token is the one to break the lock with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
+}
+
+/// Whether the holder of a lock is alive, as far as an observer knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HolderState {
+    /// Nobody holds the lock: it was released or broken, or has expired.
+    Free,
+    /// It renewed the lock within the last lease, by the wall clocks.
+    Alive,
+    /// The provider does not know when the lock was renewed.
+    Unknown,
+    /// It did not renew the lock for a whole lease, by the wall clocks, which may be wrong.
+    ProbablyDead,
+    /// Its process has certainly ended.
+    Dead,
+}
+
+impl LockInfo {
+    /// Describes an acquisition that is granted now: held, with the whole lease left.
+    pub fn granted(name: &LockName, token: FencingToken, request: &LockRequest) -> Self {
+        Self {
+            name: name.clone(),
+            holder: request.holder.clone(),
+            token,
+            migration: request.migration,
+            acquired_at: request.at,
+            lease: request.lease,
+            held: true,
+            expires_in: request.lease,
+            renewed_at: None,
+            process: request.process.clone(),
+            abandoned: false,
+            damage: None,
+        }
+    }
+
+    /// Returns the time since the last renewal, by the wall clocks of holder and observer.
+    pub fn silent_for(&self, now: Timestamp) -> Option<Duration> {
+        let silence = now.duration_since(self.renewed_at?);
+        Some(Duration::try_from(silence).unwrap_or_default())
+    }
+
+    /// Returns whether the holder is alive. `ProbablyDead` rests on wall clocks, so it is for people
+    /// to read and for no decision.
+    pub fn holder_state(&self, now: Timestamp) -> HolderState {
+        if self.abandoned {
+            return HolderState::Dead;
+        }
+        if !self.held {
+            return HolderState::Free;
+        }
+        match self.silent_for(now) {
+            None => HolderState::Unknown,
+            Some(silence) if silence > self.lease => HolderState::ProbablyDead,
+            Some(_) => HolderState::Alive,
+        }
+    }
 }
 
 /// A lock that was granted: what renewing and releasing need.
@@ -110,7 +183,8 @@ pub trait LockProvider: Send + Sync + Debug + 'static {
     async fn list(&self) -> Result<Vec<LockInfo>>;
 
     /// Takes the lock away from whoever holds it with this token, for an operator who knows that
-    /// the holder is dead. The holder notices at its next renewal.
+    /// the holder is dead. The holder notices at its next renewal. A lock whose acquisition is
+    /// [damaged](LockInfo::damage) can be broken too.
     ///
     /// # Errors
     /// `Conflict` when the lock is held with another token; `NotFound` when it is free.
