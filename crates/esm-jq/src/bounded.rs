@@ -1,7 +1,7 @@
 //! The functions that ask the budget.
 //!
 //! A jq program loops only by recursion and by `range`; both ask here. So do `[…]`, which keeps what
-//! it is given, and `+` and `*`, which make large values of small ones.
+//! it is given, and `+`, `-` and `*`, which make large values of small ones.
 
 use std::cmp::Ordering;
 
@@ -16,7 +16,7 @@ use crate::engine::Engine;
 pub(crate) const STEP: &str = "__esm_step";
 /// What each element of a new array goes through.
 pub(crate) const KEPT: &str = "__esm_kept";
-/// What each sum goes through.
+/// What each sum and difference goes through.
 pub(crate) const SUM: &str = "__esm_sum";
 /// What replaces `*`.
 pub(crate) const TIMES: &str = "__esm_times";
@@ -44,11 +44,18 @@ pub(crate) fn funs() -> impl Iterator<Item = Fun<Engine>> {
     let sum: Filter<RunPtr<Engine>> = (SUM, v(0), |cv| {
         let size = size(&cv.1);
         let counted = if size > SMALL_SUM { size } else { 0 };
-        box_once(cv.0.data().budget.make(counted).map(|()| cv.1))
+        let budget = &cv.0.data().budget;
+        let made = budget.make(counted);
+        box_once(made.and_then(|()| budget.integer(bits(&cv.1), 0)).map(|()| cv.1))
     });
     let times: Filter<RunPtr<Engine>> = (TIMES, v(2), |mut cv| {
         let (right, left) = (cv.0.pop_var(), cv.0.pop_var());
-        let made = cv.0.data().budget.make(size_of_product(&left, &right));
+        let budget = &cv.0.data().budget;
+        let (bits_left, bits_right) = (bits(&left), bits(&right));
+        let words = bits_left.div_ceil(64) * bits_right.div_ceil(64);
+        let made = budget
+            .make(size_of_product(&left, &right))
+            .and_then(|()| budget.integer(bits_left + bits_right, words));
         box_once(made.and_then(|()| (left * right).map_err(Exn::from)))
     });
     let run = jaq_core::native::run::<Engine>;
@@ -71,6 +78,14 @@ fn size(value: &Val) -> u64 {
         Val::Arr(array) => elements(array.len()),
         Val::Obj(map) => elements(2 * map.len()),
     }) as u64
+}
+
+/// The bits of an integer that is larger than a machine word; 0 for everything else.
+fn bits(value: &Val) -> u64 {
+    match value {
+        Val::Num(Num::BigInt(integer)) => integer.bits(),
+        _ => 0,
+    }
 }
 
 /// What an array takes for an element. Arrays and objects in it are shared with where they are from.

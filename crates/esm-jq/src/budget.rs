@@ -8,6 +8,13 @@ use std::cell::Cell;
 use jaq_core::Exn;
 use jaq_json::Val;
 
+/// Most bits of an integer that a program makes: 4,932 digits. Writing one in digits takes time that
+/// grows with the square of its size.
+pub(crate) const MAX_INTEGER_BITS: u64 = 16_384;
+
+/// Pairs of 64-bit words that are multiplied in the time of a step.
+const WORDS_PER_STEP: u64 = 256;
+
 /// Why a run was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -17,6 +24,8 @@ pub(crate) enum Stop {
     Stack,
     /// It made more than it may.
     Memory,
+    /// It made an integer of more bits than it may.
+    Integer,
 }
 
 /// What a run may take.
@@ -87,6 +96,28 @@ impl Budget {
                 self.memory.set(0);
                 self.steps.set(0);
                 Err(self.stop(Stop::Memory))
+            }
+        }
+    }
+
+    /// Counts an integer of so many bits that is about to be made, or was, from so many pairs of
+    /// words.
+    pub(crate) fn integer(&self, bits: u64, words: u64) -> Result<(), Exn<'static, Val>> {
+        let left = self.steps.get().checked_sub(words / WORDS_PER_STEP);
+        match left {
+            Some(left) if bits <= MAX_INTEGER_BITS => {
+                self.steps.set(left);
+                Ok(())
+            }
+            _ => {
+                // whoever swallows the stop meets it again
+                self.steps.set(0);
+                let too_large = bits > MAX_INTEGER_BITS;
+                Err(self.stop(if too_large {
+                    Stop::Integer
+                } else {
+                    Stop::Steps
+                }))
             }
         }
     }

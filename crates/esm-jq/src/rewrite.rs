@@ -184,13 +184,13 @@ fn with_budget(term: Term<&str>) -> Term<&str> {
     };
     let is_number = |term: &Term<&str>| matches!(term, Term::Num(_));
     match op {
-        BinaryOp::Math(Math::Add) if is_number(&left) || is_number(&right) => {
+        BinaryOp::Math(Math::Add | Math::Sub) if is_number(&left) || is_number(&right) => {
             Term::BinOp(left, op, right)
         }
-        BinaryOp::Math(Math::Add) => through(Term::BinOp(left, op, right), SUM),
+        BinaryOp::Math(Math::Add | Math::Sub) => through(Term::BinOp(left, op, right), SUM),
         BinaryOp::Math(Math::Mul) => Term::Call(TIMES, vec![*left, *right]),
         // as the language defines it: `r as $x | l |= . + $x`
-        BinaryOp::UpdateMath(op @ (Math::Add | Math::Mul)) => {
+        BinaryOp::UpdateMath(op @ (Math::Add | Math::Sub | Math::Mul)) => {
             let added = Box::new(Term::Var(ADDED));
             let sum = with_budget(Term::BinOp(Box::default(), BinaryOp::Math(op), added));
             let update = Term::BinOp(left, BinaryOp::Update, Box::new(sum));

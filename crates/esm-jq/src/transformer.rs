@@ -11,7 +11,7 @@ use esm_core::transform::{EventTransformer, TransformContext, TransformError, Tr
 use esm_core::{Error, Result};
 use jaq_json::{Rc, Val};
 
-use crate::budget::{Limits, Stop};
+use crate::budget::{Limits, MAX_INTEGER_BITS, Stop};
 use crate::input::Input;
 use crate::output;
 use crate::prelude::SEMANTICS;
@@ -210,6 +210,9 @@ impl JqTransformer {
                 let most = self.max_made;
                 format!("the program was stopped: it makes values of more than {most} bytes")
             }
+            Failure::Stopped(Stop::Integer) => format!(
+                "the program was stopped: it makes an integer of more than {MAX_INTEGER_BITS} bits"
+            ),
             Failure::TooManyOutputs => {
                 format!("the program gives more than {} outputs", Self::MAX_OUTPUTS)
             }

@@ -217,3 +217,41 @@ fn the_rule_is_the_last_part_of_the_name() {
         );
     }
 }
+
+/// Integers grow by squaring, doubling and subtracting. Each way ends at the same limit, soon, and no
+/// `try` catches it.
+#[test]
+fn integers_that_grow_without_end_are_stopped() {
+    let before = event("T", "{}");
+    for grows in [
+        "reduce range(40) as $i (10; . * .) | . - .",
+        "reduce range(40) as $i (10; . *= .) | 1",
+        "reduce range(900000) as $i (10; . + .) | 1",
+        "reduce range(900000) as $i (10; . - (0 - .)) | 1",
+        "try (reduce range(40) as $i (10; . * .) | . - .) catch 1",
+    ] {
+        let result = apply(&compile(&format!(".data = ({grows})")), &before);
+        let stopped = "it makes an integer of more than 16384 bits";
+        assert!(
+            result.as_ref().is_err_and(|e| e.message.contains(stopped)),
+            "{grows}: {result:?}"
+        );
+    }
+    let exact = ".data = (reduce range(12) as $i (10; . * .) | tostring | length)";
+    let result = apply(&compile(exact), &before).unwrap();
+    assert!(format!("{result:?}").contains("4097"), "{result:?}");
+}
+
+/// A product takes as many steps as it takes time.
+#[test]
+fn large_products_count_as_steps() {
+    let program = ".data = (reduce range(12) as $i (10; . * .) | . as $x \
+                   | reduce range(3000) as $i (0; $x * 1000000000000000000000 | 1))";
+    let before = event("T", "{}");
+    let result = apply(&compile(program).max_steps(5_000), &before);
+    let stopped = "was stopped after 5000 steps";
+    assert!(
+        result.as_ref().is_err_and(|e| e.message.contains(stopped)),
+        "{result:?}"
+    );
+}
