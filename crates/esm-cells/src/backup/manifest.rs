@@ -10,6 +10,7 @@ use esm_format::backup::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::backend::Backend;
 use crate::key::Key;
 
 /// The names of a backup's data files. Each attempt to write one draws a nonce, so that two that
@@ -26,6 +27,14 @@ impl Files {
             events: format!("{nonce}.{EVENTS_FILE}"),
             sections: format!("{nonce}.{SECTIONS_FILE}"),
         }
+    }
+}
+
+impl Files {
+    /// Whether one of them is there. None is if the backup was deleted while it was written.
+    pub(super) async fn any_exists(&self, backend: &Backend, folder: &Key) -> Result<bool> {
+        let events = backend.exists(&folder.clone().join(&self.events)).await?;
+        Ok(events || backend.exists(&folder.clone().join(&self.sections)).await?)
     }
 }
 

@@ -107,6 +107,11 @@ impl BackupProvider for ObjectBackups {
             .boxed()
     }
 
+    async fn has_files(&self, id: &BackupId) -> Result<bool> {
+        let (_, files, folder) = self.find(id).await?;
+        files.any_exists(&self.backend, &folder).await
+    }
+
     /// Removes the manifest and the files that it names. Others in the folder may be those of a
     /// process that writes a backup of this id right now. They are removed where no manifest says
     /// which is which: what an interrupted deletion or a crashed process left.

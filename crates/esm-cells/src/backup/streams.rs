@@ -65,7 +65,14 @@ impl BackupWriter for ObjectBackupWriter {
             Ok(found == files)
         };
         match backend.create(&key, &body, is_mine).await? {
-            Creation::Created => Ok(manifest),
+            Creation::Created if files.any_exists(&backend, &folder).await? => Ok(manifest),
+            Creation::Created => {
+                // deleted by its name after the files were written: not even the name is left
+                backend.delete([key.clone()]).await?;
+                let message = format!("backup was deleted meanwhile: {}", backend.place(&key));
+                Err(Error::new(ErrorKind::Conflict { actual: None }, message)
+                    .with_hint("create it again"))
+            }
             Creation::Taken(_) => {
                 // leftovers are harmless
                 let mine = [files.events, files.sections];

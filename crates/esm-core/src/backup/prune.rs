@@ -87,6 +87,8 @@ pub enum PruneReason {
         /// When it ended.
         keep_until: Timestamp,
     },
+    /// Its files are gone: it was deleted while it was written. Whatever the policy says.
+    NoFiles,
     /// It has no `keep_until`, and is older than the policy's limit.
     Old {
         /// When it was made.
@@ -192,7 +194,16 @@ impl BackupService {
             .try_collect()
             .await?;
         let listed = all.len() as u64;
-        let chosen = choose(all, now, policy);
+        let (mut chosen, mut whole) = (Vec::new(), Vec::new());
+        for backup in all {
+            self.refuse_cancelled()?;
+            match self.provider.has_files(&backup.id).await {
+                Ok(false) => chosen.push((backup.id, PruneReason::NoFiles)),
+                // one that cannot be examined is judged like any other
+                _ => whole.push(backup),
+            }
+        }
+        chosen.extend(choose(whole, now, policy));
         let mut pruned = Pruned {
             kept: listed - chosen.len() as u64,
             dry_run: policy.dry_run,

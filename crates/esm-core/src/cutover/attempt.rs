@@ -28,6 +28,8 @@ pub(crate) struct Attempt {
     pub(crate) generation: u64,
     /// Number of this migration's Fences in the source.
     pub(crate) number: u64,
+    /// Whether the source has Fences, of whichever migration.
+    pub(crate) has_fences: bool,
     /// Schemas known to be retired.
     pub(crate) retired: BTreeSet<Schema>,
     /// Retired schemas whose events are accepted unchanged.
@@ -76,10 +78,11 @@ impl Attempt {
     /// Returns the current attempt for this tail of the source. Its number is the number of this
     /// migration's Fences there. Observing the attempt finds later Fences.
     pub(crate) async fn current(route: Route, source_tail: &Tail) -> Result<Self> {
-        let number = fences(&route.source_store, &route.source, source_tail)
-            .await?
-            .filter(|(_, fence_of)| *fence_of == route.migration)
-            .count() as u64;
+        let (mut number, mut has_fences) = (0, false);
+        for (_, fence_of) in fences(&route.source_store, &route.source, source_tail).await? {
+            has_fences = true;
+            number += u64::from(fence_of == route.migration);
+        }
         let stream = StreamId::target(&route.target_name, route.migration, &route.source, number);
         Ok(Self {
             object: route.object,
@@ -91,6 +94,7 @@ impl Attempt {
             target_store: route.target_store,
             generation: route.generation as u64,
             number,
+            has_fences,
             retired: BTreeSet::new(),
             accepted: BTreeSet::new(),
             originals: route.originals,

@@ -11,7 +11,7 @@ use crate::cutover::source::schemas::{
 use crate::cutover::supervisor::Report;
 use crate::cutover::target::writer::TargetWriter;
 use crate::cutover::{Cutover, Urgency};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
@@ -66,6 +66,7 @@ pub(crate) async fn copy(
         }
     }
     let mut end = SourceEnd::from(&sight);
+    let source_end = attempt.to_copy(sight.source_tail.next_revision());
     let mut copier = Copier::new(cutover, attempt, sight.target_tail, from);
     while let Some(page) = first.take() {
         end.pass(attempt, &page.headers);
@@ -78,7 +79,7 @@ pub(crate) async fn copy(
         }
         first = scan.next().await?;
     }
-    let (cells, target_tail) = copier.finish().await?;
+    let (cells, target_tail) = copier.finish(source_end).await?;
     let origin = sight.origin.or_else(|| Some(attempt.origin()));
     let seen = end.tail.map(|source_tail| Sight {
         target_tail,
@@ -87,6 +88,24 @@ pub(crate) async fn copy(
         fenced: end.fenced,
     });
     Ok(Copied { cells, seen })
+}
+
+/// Refuses a source that ended before the tail that was read earlier: cells of it were removed.
+/// Without this the copy would be repeated without end.
+///
+/// # Errors
+/// `Gone`.
+fn refuse_shorter(attempt: &Attempt, end: Revision, read: Revision) -> Result<()> {
+    if read >= end {
+        return Ok(());
+    }
+    let message = format!(
+        "source ends before revision {read}, but it had {end} events: {}",
+        attempt.source
+    );
+    Err(Error::new(ErrorKind::Gone, message).with_hint(
+        "its cells were removed from the storage; check that the storage is complete and mounted",
+    ))
 }
 
 /// The end of the source by the cells read so far. They include every control cell after the
@@ -249,9 +268,10 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
-    /// Writes the pending events.
-    async fn finish(mut self) -> Result<(u64, Tail)> {
+    /// Writes the pending events, if the source was read up to this end.
+    async fn finish(mut self, source_end: Revision) -> Result<(u64, Tail)> {
         refuse_failures(&self.failed.counts.ledger)?;
+        refuse_shorter(self.attempt, source_end, self.writer.cursor())?;
         if self.writer.is_unfinished() {
             self.writer.flush().await?;
         }

@@ -111,19 +111,31 @@ pub(crate) async fn fence(cutover: &Cutover<'_>, attempt: &Attempt, sight: &Sigh
         .map(drop)
 }
 
-/// Discards the targets of this migration's fenced attempts at a source: an earlier holder may have
-/// crashed between a Fence and the discard, and a paused holder may have written to a discarded
-/// target (R17).
+/// Discards the targets of all fenced attempts at a source, of whichever migration: an earlier
+/// holder may have crashed between a Fence and the discard, and a paused holder may have written to
+/// a discarded target (R17).
+///
+/// A Fence was read back from the source, so nobody closes the source to its target any more; and a
+/// stream id belongs to one source alone, so nobody closes another source to it either. Another
+/// migration's target is looked for in the store of the source, where it is unless that migration
+/// moved streams to another store.
 pub(crate) async fn discard_fenced(attempt: &Attempt) -> Result<()> {
-    let target_store = &attempt.target_store;
-    if !target_store.capabilities().discard {
-        return Ok(());
-    }
     let tail = attempt.source_store.tail(&attempt.source.stream).await?;
+    let closed_to = tail.close().and_then(|close| close.target.clone());
     for (target, migration) in fences(&attempt.source_store, &attempt.source, &tail).await? {
-        if migration == attempt.migration {
-            target_store.discard(&target).await?;
+        // I5, should a Close ever contradict a Fence
+        if closed_to
+            .as_ref()
+            .is_some_and(|closed| closed.stream == target)
+        {
+            continue;
         }
+        let own = migration == attempt.migration;
+        let elsewhere = attempt.target_store.id() != attempt.source_store.id();
+        if own && elsewhere {
+            discard_in(&attempt.target_store, &target).await?;
+        }
+        discard_in(&attempt.source_store, &target).await?;
     }
     Ok(())
 }

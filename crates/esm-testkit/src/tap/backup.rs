@@ -79,6 +79,11 @@ impl<T: Tap> BackupProvider for TappedBackups<T> {
         tapped_stream(&self.tap, call, || self.inner.list())
     }
 
+    async fn has_files(&self, id: &BackupId) -> Result<bool> {
+        let call = Call::read("backups.has_files", id);
+        tapped!(self.tap, call, self.inner.has_files(id))
+    }
+
     async fn delete(&self, id: &BackupId) -> Result<()> {
         let call = Call::write("backups.delete", id);
         tapped!(self.tap, call, self.inner.delete(id))

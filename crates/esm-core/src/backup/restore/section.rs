@@ -121,7 +121,7 @@ impl SectionRun<'_> {
         place: &mut Place,
         events: &mut SectionEvents<'_>,
     ) -> Result<Option<OwnClose>> {
-        if place.attempt.number > 0 {
+        if place.attempt.has_fences {
             discard_fenced(&place.attempt).await?;
         }
         let sight = place.look_at_target().await?;

@@ -120,6 +120,7 @@ impl Context {
             target_store: Arc::clone(stores.of(&entry.continuation)?),
             generation: generation_of(document, &entry.stream)? as u64,
             number: 0,
+            has_fences: false,
             retired: BTreeSet::new(),
             accepted: BTreeSet::new(),
             originals: self.originals(document)?,

@@ -129,8 +129,10 @@ impl<'a> ObjectRun<'a> {
                 }
             };
             attempt.retired = std::mem::take(&mut retired);
-            if attempt.number > 0 {
+            if attempt.has_fences {
                 undo::discard_fenced(&attempt).await?;
+            }
+            if attempt.number > 0 {
                 // another holder's undo may have fenced it: then this run must not begin another
                 // attempt
                 self.context.guard.ensure_in_charge().await?;
@@ -220,7 +222,11 @@ impl<'a> ObjectRun<'a> {
                 let (events, phase) = (observed.source_events, MigrationPhase::DualWrite);
                 self.published.reach(context, attempt, events, phase).await;
                 let urgency = self.readiness.urgency();
+                let known = attempt.retired.len();
                 let copied = copy::copy(&context.cutover(), attempt, sight, from, urgency).await?;
+                if copied.cells == 0 && attempt.retired.len() == known {
+                    return Ok(StepOutcome::Idle);
+                }
                 self.cells += copied.cells;
                 self.seen = copied.seen;
                 Ok(StepOutcome::Progressed)

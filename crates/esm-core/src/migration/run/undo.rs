@@ -160,7 +160,7 @@ impl<'a> UndoRun<'a> {
             // the reversed migration did not move it, so it has no target
             return Ok(());
         }
-        if attempt.number > 0 {
+        if attempt.has_fences {
             discard_fenced(&attempt).await?;
         }
         let target_tail = attempt.target_store.tail(&attempt.target.stream).await?;

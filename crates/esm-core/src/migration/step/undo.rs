@@ -42,7 +42,7 @@ pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocum
         if entry.continuation != attempt.target {
             discard(&attempt).await?;
         }
-        if attempt.number > 0 {
+        if attempt.has_fences {
             discard_fenced(&attempt).await?;
         }
     }

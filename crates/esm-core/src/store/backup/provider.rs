@@ -221,6 +221,16 @@ pub trait BackupProvider: Send + Sync + Debug + 'static {
     /// The manifests of all finished backups, in no promised order.
     fn list(&self) -> BoxStream<'_, Result<BackupManifest>>;
 
+    /// Whether a finished backup has its files. One has none if its name was deleted while it was
+    /// written; such a backup can be neither read nor restored. Defaults to `true`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn has_files(&self, id: &BackupId) -> Result<bool> {
+        let _ = id;
+        Ok(true)
+    }
+
     /// Deletes a backup, the manifest first. Absent is fine.
     async fn delete(&self, id: &BackupId) -> Result<()>;
 }
@@ -242,7 +252,8 @@ pub trait BackupWriter: Send + Debug {
     /// Makes it a backup: durable, and found from now on.
     ///
     /// # Errors
-    /// `AlreadyExists` when the name is taken.
+    /// `AlreadyExists` when the name is taken; `Conflict` when it was deleted meanwhile, together
+    /// with what was written.
     async fn finish(self: Box<Self>) -> Result<BackupManifest>;
 }
 
