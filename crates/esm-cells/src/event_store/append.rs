@@ -27,7 +27,7 @@ impl ObjectEventStore {
             expected.check_expected(expected)?;
         }
         let header = cell.header.clone();
-        let body = encode(cell, self.backend.limits())
+        let body = encode(cell, stream, self.backend.limits())
             .await
             .map_err(|e| e.context(format!("stream {stream}")))?;
         let key = self.backend.layout().cell(stream, header.seq);
@@ -73,14 +73,17 @@ impl ObjectEventStore {
     }
 }
 
-async fn encode(cell: Cell, limits: StoreLimits) -> Result<Bytes> {
+async fn encode(cell: Cell, stream: &StreamId, limits: StoreLimits) -> Result<Bytes> {
     let size: usize = cell
         .events
         .iter()
         .map(|event| event.event.payload.len() + 256)
         .sum();
     match size {
-        0..INLINE_BYTES => esm_format::cell::encode_within(&cell, &limits),
-        _ => off_thread(move || esm_format::cell::encode_within(&cell, &limits)).await,
+        0..INLINE_BYTES => esm_format::cell::encode_within(&cell, stream, &limits),
+        _ => {
+            let stream = stream.clone();
+            off_thread(move || esm_format::cell::encode_within(&cell, &stream, &limits)).await
+        }
     }
 }

@@ -64,8 +64,8 @@ impl ObjectEventStore {
         seq: u64,
         bytes: &[u8],
     ) -> Result<CellHeader> {
-        let header =
-            esm_format::cell::decode_header(bytes).map_err(|e| self.at_cell(e, stream, seq))?;
+        let header = esm_format::cell::decode_header(bytes, stream)
+            .map_err(|e| self.at_cell(e, stream, seq))?;
         self.check_place(stream, seq, &header)?;
         Ok(header)
     }
@@ -76,7 +76,7 @@ impl ObjectEventStore {
         let Some(bytes) = self.backend.get(&key).await? else {
             return Ok(None);
         };
-        let cell = decode(bytes)
+        let cell = decode(bytes, stream)
             .await
             .map_err(|e| self.at_cell(e, stream, seq))?;
         self.check_place(stream, seq, &cell.header)?;
@@ -107,10 +107,13 @@ impl ObjectEventStore {
     }
 }
 
-async fn decode(bytes: Bytes) -> Result<Cell> {
+async fn decode(bytes: Bytes, stream: &StreamId) -> Result<Cell> {
     match bytes.len() {
-        0..INLINE_BYTES => esm_format::cell::decode(&bytes),
-        _ => off_thread(move || esm_format::cell::decode(&bytes)).await,
+        0..INLINE_BYTES => esm_format::cell::decode(&bytes, stream),
+        _ => {
+            let stream = stream.clone();
+            off_thread(move || esm_format::cell::decode(&bytes, &stream)).await
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bytes to cells.
 
+use esm_core::id::StreamId;
 use esm_core::store::{Cell, CellEvent, CellHeader, CellKind};
 use esm_core::{Error, Result};
 
@@ -10,14 +11,15 @@ use crate::cloudevent::{Own, decode_own};
 /// The shortest line that an event can have; bounds what is allocated before it is read.
 const MIN_LINE: u64 = 32;
 
-/// Reads a cell.
+/// Reads a cell of a stream. A cell of an older version, which does not name its stream, is
+/// accepted.
 ///
 /// # Errors
 /// `Corrupt`, saying what: no cell, truncated, a wrong checksum, a newer format (which, and up to
-/// which is read), or a contradiction. Never panics, and never allocates more than a small multiple
+/// which is read), a contradiction, or another stream's cell. Never panics, and never allocates more than a small multiple
 /// of the cell's own size and of the uncompressed size that its checked first line states.
-pub fn decode(bytes: &[u8]) -> Result<Cell> {
-    let (first, rest) = FirstLine::read(bytes)?;
+pub fn decode(bytes: &[u8], stream: &StreamId) -> Result<Cell> {
+    let (first, rest) = FirstLine::read(bytes, stream)?;
     let body = first.body.unpack(rest)?;
     let expected = match first.cell.kind {
         CellKind::Data { .. } => first.cell.count,
@@ -54,8 +56,8 @@ pub fn decode(bytes: &[u8]) -> Result<Cell> {
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_header(bytes: &[u8]) -> Result<CellHeader> {
-    FirstLine::read(bytes).map(|(first, _)| first.cell)
+pub fn decode_header(bytes: &[u8], stream: &StreamId) -> Result<CellHeader> {
+    FirstLine::read(bytes, stream).map(|(first, _)| first.cell)
 }
 
 fn corrupt_event(index: usize, what: &str) -> Error {

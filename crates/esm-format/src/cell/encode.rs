@@ -1,6 +1,7 @@
 //! Cells to bytes.
 
 use bytes::Bytes;
+use esm_core::id::StreamId;
 use esm_core::store::{Cell, CellEvent, CellKind, StoreLimits};
 use esm_core::{Error, ErrorKind, Result};
 
@@ -8,27 +9,27 @@ use super::first_line::FirstLine;
 use super::{MAX_BODY_BYTES, body, source_runs};
 use crate::cloudevent::{self, Attributes};
 
-/// Writes a cell.
+/// Writes a cell of a stream, which it names.
 ///
 /// # Guarantees
-/// 1. [`decode`](super::decode) gives back an equal cell.
-/// 2. Equal cells give equal bytes.
+/// 1. [`decode`](super::decode) gives back an equal cell, for this stream only.
+/// 2. Equal cells of one stream give equal bytes.
 ///
 /// # Errors
 /// `Invalid` for a cell that contradicts itself, such as one whose header counts other events than
 /// it has; `TooLarge` over [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES).
-pub fn encode(cell: &Cell) -> Result<Bytes> {
+pub fn encode(cell: &Cell, stream: &StreamId) -> Result<Bytes> {
     let mut limits = StoreLimits::default().with_max_event_bytes(MAX_BODY_BYTES);
     limits.max_cell_bytes = MAX_BODY_BYTES;
     limits.max_cell_events = u64::MAX;
-    encode_within(cell, &limits)
+    encode_within(cell, stream, &limits)
 }
 
-/// Writes a cell that a store with these limits accepts.
+/// Writes a cell of a stream, as a store with these limits accepts it.
 ///
 /// # Errors
 /// As [`encode`]; `TooLarge`, naming the event or the limit.
-pub fn encode_within(cell: &Cell, limits: &StoreLimits) -> Result<Bytes> {
+pub fn encode_within(cell: &Cell, stream: &StreamId, limits: &StoreLimits) -> Result<Bytes> {
     check_count(cell, limits)?;
     let mut lines = Vec::new();
     for (index, event) in cell.events.iter().enumerate() {
@@ -52,6 +53,7 @@ pub fn encode_within(cell: &Cell, limits: &StoreLimits) -> Result<Bytes> {
     let (info, stored) = body::pack(&lines)?;
     let first = FirstLine::new(
         cell.header.clone(),
+        stream,
         source_runs::compress(&cell.events),
         info,
     );

@@ -1,5 +1,6 @@
 //! The first line of a cell: what it is, and how to check and read the rest.
 
+use esm_core::id::StreamId;
 use esm_core::store::{CellHeader, CellKind};
 use esm_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ const CHECKSUM_DIGITS: usize = 8;
 pub(super) struct FirstLine {
     esm_cell: u32,
     pub(super) cell: CellHeader,
+    /// The stream that the cell belongs to; absent in cells of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stream: Option<StreamId>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) sources: Vec<Run>,
     pub(super) body: BodyInfo,
@@ -30,10 +34,16 @@ struct Version {
 }
 
 impl FirstLine {
-    pub(super) fn new(cell: CellHeader, sources: Vec<Run>, body: BodyInfo) -> Self {
+    pub(super) fn new(
+        cell: CellHeader,
+        stream: &StreamId,
+        sources: Vec<Run>,
+        body: BodyInfo,
+    ) -> Self {
         Self {
             esm_cell: FORMAT,
             cell,
+            stream: Some(stream.clone()),
             sources,
             body,
         }
@@ -51,11 +61,11 @@ impl FirstLine {
         out.push(b'\n');
     }
 
-    /// Splits a cell into its first line and the rest.
+    /// Splits a cell of this stream into its first line and the rest.
     ///
     /// # Errors
     /// `Corrupt`.
-    pub(super) fn read(bytes: &[u8]) -> Result<(Self, &[u8])> {
+    pub(super) fn read<'a>(bytes: &'a [u8], stream: &StreamId) -> Result<(Self, &'a [u8])> {
         let begins = &bytes[..bytes.len().min(MAGIC.len())];
         if !MAGIC.starts_with(begins) {
             return Err(Error::corrupt(
@@ -80,9 +90,12 @@ impl FirstLine {
             .with_hint("update esm"));
         }
         let first: Self = serde_json::from_slice(line).map_err(unreadable)?;
-        match first.contradiction() {
-            None => Ok((first, rest)),
-            Some(what) => Err(Error::corrupt(format!("cell contradicts itself: {what}"))),
+        if let Some(what) = first.contradiction() {
+            return Err(Error::corrupt(format!("cell contradicts itself: {what}")));
+        }
+        match &first.stream {
+            Some(other) if other != stream => Err(of_another_stream(other)),
+            _ => Ok((first, rest)),
         }
     }
 
@@ -111,6 +124,13 @@ impl FirstLine {
         }
         None
     }
+}
+
+fn of_another_stream(other: &StreamId) -> Error {
+    Error::corrupt(format!("cell belongs to another stream: {other}")).with_hint(
+        "files were exchanged or copied: put each cell back into its own stream, or restore the \
+         object from a backup",
+    )
 }
 
 fn header_contradiction(cell: &CellHeader) -> Option<String> {

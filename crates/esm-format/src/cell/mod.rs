@@ -1,7 +1,7 @@
 //! Cells: a first line of JSON that describes the cell, then its events as lines.
 //!
 //! ```text
-//! {"esm_cell":1,"cell":{…},"sources":[[0,2]],"body":{"bytes":…,"stored":…,"compression":"none","crc32":"…"},"crc32":"…"}
+//! {"esm_cell":1,"cell":{…},"stream":"order-7.aaaa","sources":[[0,2]],"body":{"bytes":…,"stored":…,"compression":"none","crc32":"…"},"crc32":"…"}
 //! {"specversion":"1.0","id":"1","type":"OrderPlaced","schemaversion":1,…}
 //! {"specversion":"1.0","id":"2","type":"OrderPaid","schemaversion":1,…}
 //! ```

@@ -1,10 +1,28 @@
 //! What is wrong with a cell is said.
 
 use crate::samples;
+use bytes::Bytes;
 use esm_core::event::Revision;
-use esm_core::store::{Cell, CellKind, StoreLimits};
+use esm_core::id::StreamId;
+use esm_core::store::{Cell, CellHeader, CellKind, StoreLimits};
 use esm_core::{ErrorKind, Result};
-use esm_format::cell::{FORMAT, decode, decode_header, encode, encode_within, uncompressed_size};
+use esm_format::cell::{FORMAT, uncompressed_size};
+
+fn encode(cell: &Cell) -> Result<Bytes> {
+    esm_format::cell::encode(cell, &samples::stream_id())
+}
+
+fn encode_within(cell: &Cell, limits: &StoreLimits) -> Result<Bytes> {
+    esm_format::cell::encode_within(cell, &samples::stream_id(), limits)
+}
+
+fn decode(bytes: &[u8]) -> Result<Cell> {
+    esm_format::cell::decode(bytes, &samples::stream_id())
+}
+
+fn decode_header(bytes: &[u8]) -> Result<CellHeader> {
+    esm_format::cell::decode_header(bytes, &samples::stream_id())
+}
 
 /// A cell with this first line, up to its checksum, and this body.
 fn forge(line: &str, body: &[u8]) -> Vec<u8> {
@@ -103,6 +121,37 @@ fn what_is_no_cell_is_said_to_be_none() {
         message.starts_with("cell's first line cannot be read: missing field"),
         "{message}"
     );
+}
+
+#[test]
+fn a_cell_of_another_stream_is_refused() {
+    let other: StreamId = "order-8.bbbb".parse().unwrap();
+    for cell in [
+        samples::small_cell(),
+        samples::copied_cell(),
+        samples::close_cell(),
+    ] {
+        let bytes = encode(&cell).unwrap();
+        let expected = format!("cell belongs to another stream: {}", samples::stream_id());
+        assert_eq!(corrupt(esm_format::cell::decode(&bytes, &other)), expected);
+        assert_eq!(
+            corrupt(esm_format::cell::decode_header(&bytes, &other)),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_cell_that_names_no_stream_is_accepted_in_any() {
+    let (line, body) = take_apart(&samples::small_cell());
+    let named = format!(",\"stream\":\"{}\"", samples::stream_id());
+    let bytes = forge(&line.replace(&named, ""), &body);
+    assert_ne!(bytes, encode(&samples::small_cell()).unwrap());
+    for stream in ["order-7.aaaa", "order-8.bbbb"] {
+        let stream = stream.parse().unwrap();
+        let found = esm_format::cell::decode(&bytes, &stream).unwrap();
+        assert_eq!(found, samples::small_cell());
+    }
 }
 
 #[test]

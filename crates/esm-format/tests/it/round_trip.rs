@@ -1,6 +1,6 @@
 //! Whatever goes in comes out: events as lines, cells and backups.
 
-use crate::strategies;
+use crate::{samples, strategies};
 use bytes::Bytes;
 use esm_core::RollingHash;
 use esm_core::event::{Event, Revision};
@@ -107,9 +107,9 @@ proptest! {
 
     #[test]
     fn a_cell(written in strategies::cell()) {
-        let bytes = cell::encode(&written).unwrap();
-        prop_assert_eq!(&cell::decode(&bytes).unwrap(), &written);
-        prop_assert_eq!(cell::decode_header(&bytes).unwrap(), written.header);
+        let bytes = cell::encode(&written, &samples::stream_id()).unwrap();
+        prop_assert_eq!(&cell::decode(&bytes, &samples::stream_id()).unwrap(), &written);
+        prop_assert_eq!(cell::decode_header(&bytes, &samples::stream_id()).unwrap(), written.header);
     }
 
     #[test]
@@ -129,7 +129,7 @@ proptest! {
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in proptest::option::of(any::<prop::sample::Index>()),
     ) {
-        let mut bytes = cell::encode(&written).unwrap().to_vec();
+        let mut bytes = cell::encode(&written, &samples::stream_id()).unwrap().to_vec();
         for (at, value) in damage {
             let at = at.index(bytes.len());
             bytes[at] = value;
@@ -137,10 +137,10 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        if let Ok(read) = cell::decode(&bytes) {
+        if let Ok(read) = cell::decode(&bytes, &samples::stream_id()) {
             prop_assert_eq!(&read, &written);
         }
-        if let Ok(read) = cell::decode_header(&bytes) {
+        if let Ok(read) = cell::decode_header(&bytes, &samples::stream_id()) {
             prop_assert_eq!(read, written.header);
         }
     }
@@ -165,10 +165,10 @@ proptest! {
 
     #[test]
     fn any_bytes_are_no_cell_and_no_panic(bytes in vec(any::<u8>(), 0..200)) {
-        prop_assert!(cell::decode(&bytes).is_err());
+        prop_assert!(cell::decode(&bytes, &samples::stream_id()).is_err());
         let mut behind_the_magic = b"{\"esm_cell\":1,".to_vec();
         behind_the_magic.extend_from_slice(&bytes);
-        prop_assert!(cell::decode(&behind_the_magic).is_err());
+        prop_assert!(cell::decode(&behind_the_magic, &samples::stream_id()).is_err());
     }
 }
 

@@ -22,6 +22,11 @@ pub(crate) fn stream(name: &str) -> StreamRef {
     StreamRef::new(store, StreamId::new(name).unwrap())
 }
 
+/// The stream that the sample cells belong to.
+pub(crate) fn stream_id() -> StreamId {
+    stream("order-7.aaaa").stream
+}
+
 fn event(id: &str, payload: &[u8]) -> Event {
     let mut event = Event::new(
         id.parse().unwrap(),

@@ -17,6 +17,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
+#[derive(Clone)]
 struct World {
     objects: Arc<InMemory>,
     stream: StreamId,
@@ -57,12 +58,17 @@ impl World {
             .event_store()
     }
 
-    fn key(seq: u64) -> Path {
-        Path::from(format!("p/streams/s/c/{seq:020}"))
+    fn key(&self, seq: u64) -> Path {
+        Path::from(format!("p/streams/{}/c/{seq:020}", self.stream))
+    }
+
+    fn is_corrupt_at(&self, error: &Error, seq: u64) -> bool {
+        let key = self.key(seq);
+        *error.kind() == ErrorKind::Corrupt && error.to_string().contains(key.as_ref())
     }
 
     async fn bytes(&self, seq: u64) -> Vec<u8> {
-        let object = self.objects.get(&Self::key(seq)).await.unwrap();
+        let object = self.objects.get(&self.key(seq)).await.unwrap();
         object.bytes().await.unwrap().to_vec()
     }
 
@@ -79,10 +85,6 @@ impl World {
         let page = store.read(&self.stream, ReadFrom::Seq(0), PageLimit::default());
         Ok(page.await?.cells.len())
     }
-}
-
-fn is_corrupt_at(error: &Error, seq: u64) -> bool {
-    *error.kind() == ErrorKind::Corrupt && error.to_string().contains(World::key(seq).as_ref())
 }
 
 #[tokio::test]
@@ -106,25 +108,51 @@ async fn a_damaged_cell_is_named_with_its_key() {
         ("another's", world.bytes(1).await),
     ];
     for (what, bytes) in damaged {
-        world.put(&World::key(2), bytes).await;
+        world.put(&world.key(2), bytes).await;
         let error = world.read().await.unwrap_err();
-        assert!(is_corrupt_at(&error, 2), "{what}: {error}");
+        assert!(world.is_corrupt_at(&error, 2), "{what}: {error}");
         // a damaged body is not read to find the end
         if !matches!(what, "flipped" | "truncated in its body") {
             let error = world.tail().await.unwrap_err();
-            assert!(is_corrupt_at(&error, 2), "{what}: {error}");
+            assert!(world.is_corrupt_at(&error, 2), "{what}: {error}");
         }
     }
-    world.put(&World::key(2), good).await;
+    world.put(&world.key(2), good).await;
     assert_eq!(world.read().await.unwrap(), 3);
 }
 
 #[tokio::test]
 async fn cells_that_do_not_follow_each_other_are_corrupt() {
     let (world, other) = (World::with_cells(3).await, World::with_cells(3).await);
-    world.put(&World::key(1), other.bytes(1).await).await;
+    world.put(&world.key(1), other.bytes(1).await).await;
     let error = world.read().await.unwrap_err();
-    assert!(is_corrupt_at(&error, 1), "{error}");
+    assert!(world.is_corrupt_at(&error, 1), "{error}");
+}
+
+/// Both chains are sound by themselves: only the cells can say whose they are.
+#[tokio::test]
+async fn first_cells_of_two_streams_that_were_exchanged_are_corrupt() {
+    let world = World::with_cells(1).await;
+    let other = World {
+        stream: StreamId::new("t").unwrap(),
+        ..world.clone()
+    };
+    other.append(Tail::default(), 1).await;
+    let (one, two) = (world.bytes(0).await, other.bytes(0).await);
+    world.put(&world.key(0), two).await;
+    other.put(&other.key(0), one).await;
+    for damaged in [&world, &other] {
+        for error in [
+            damaged.read().await.unwrap_err(),
+            damaged.tail().await.unwrap_err(),
+        ] {
+            assert!(damaged.is_corrupt_at(&error, 0), "{error}");
+            assert!(
+                error.to_string().contains("belongs to another stream"),
+                "{error}"
+            );
+        }
+    }
 }
 
 /// R14: absent below a later one is never the end.
@@ -132,11 +160,11 @@ async fn cells_that_do_not_follow_each_other_are_corrupt() {
 async fn an_absent_cell_below_a_later_one_is_gone() {
     let world = World::with_cells(5).await;
     for seq in [3, 0] {
-        world.objects.delete(&World::key(seq)).await.unwrap();
+        world.objects.delete(&world.key(seq)).await.unwrap();
         let error = world.read().await.unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Gone, "{error}");
         assert!(
-            error.to_string().contains(World::key(seq).as_ref()),
+            error.to_string().contains(world.key(seq).as_ref()),
             "{error}"
         );
     }
@@ -151,7 +179,7 @@ async fn a_wide_hole_below_what_was_seen_is_gone() {
     let store = world.open().await;
     store.tail(&world.stream).await.unwrap();
     for seq in 5..35 {
-        world.objects.delete(&World::key(seq)).await.unwrap();
+        world.objects.delete(&world.key(seq)).await.unwrap();
     }
     let from = ReadFrom::Seq(5);
     let error = store
