@@ -29,7 +29,8 @@ pub enum ErrorKind {
     Fenced,
     /// The object was deleted.
     Deleted,
-    /// A cell below a known position is absent or a tombstone: it was deleted on purpose.
+    /// Events that are known to have been acknowledged are absent: deleted on purpose (a tombstone),
+    /// or lost.
     Gone,
     /// It certainly did not happen; trying again later may help.
     Unavailable,

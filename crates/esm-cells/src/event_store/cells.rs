@@ -143,6 +143,11 @@ impl EventStore for ObjectEventStore {
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         self.find_tail(stream).await
     }
+    fn place(&self, stream: &StreamId, seq: u64) -> Option<String> {
+        let key = self.backend.layout().cell(stream, seq);
+        Some(self.backend.place(&key))
+    }
+
 
     async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
         let seq = match from {

@@ -11,6 +11,7 @@ use crate::backup::service::BackupService;
 use crate::backup::write::{Subject, fresh_id, write_verified};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ObjectId;
+use crate::object::KnownStream;
 use crate::protocol::plan::Scope;
 use crate::router::ObjectReader;
 use crate::store::{BackupDraft, BackupKind, BackupManifest};
@@ -113,9 +114,9 @@ async fn subject(
         Err(e) if !named && *e.kind() == ErrorKind::Deleted => return Ok(None),
         loaded => loaded?,
     };
+    let stream = KnownStream::of(&loaded.document, loaded.stream());
     Ok(Some(Subject {
-        object,
-        stream: loaded.stream().clone(),
+        stream: stream.with_events(loaded.tail.next_revision()),
         document: Some(loaded.document),
     }))
 }

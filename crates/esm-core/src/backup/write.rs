@@ -1,5 +1,7 @@
 //! Streams into a backup. The one piece of code for migrations and for backups by hand.
 
+use std::sync::Arc;
+
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
@@ -10,11 +12,11 @@ use crate::clock::Environment;
 use crate::cutover::source::cells::CellScan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::id::{BackupId, MigrationId, ObjectId, StreamRef};
-use crate::object::ObjectDocument;
+use crate::id::{BackupId, MigrationId, StreamRef};
+use crate::object::{KnownStream, ObjectDocument, StreamEnd};
 use crate::store::{
     BackupDraft, BackupItem, BackupKind, BackupManifest, BackupProvider, BackupSection,
-    BackupWriter, Cell, ReadFrom, SectionSummary, Stores,
+    BackupWriter, Cell, EventStore, ReadFrom, SectionSummary, Stores,
 };
 
 /// How many streams are read ahead of the one that is written; each holds at most a few pages.
@@ -23,10 +25,17 @@ const STREAMS_AHEAD: usize = 3;
 /// A stream to be backed up.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
-    pub(crate) object: ObjectId,
-    pub(crate) stream: StreamRef,
+    /// Its stream, and the least that it must have.
+    pub(crate) stream: KnownStream,
     /// Goes into the backup where its settings want documents.
     pub(crate) document: Option<ObjectDocument>,
+}
+
+/// A stream that is read ahead.
+struct Opened {
+    subject: Subject,
+    store: Arc<dyn EventStore>,
+    cells: CellScan,
 }
 
 /// A name that no other backup has: every try has its own, so that nothing is overwritten.
@@ -52,7 +61,8 @@ pub(crate) fn fresh_id(
 /// with the number of streams or events.
 ///
 /// # Errors
-/// `NotFound` when there are no streams: then nothing was written. `Corrupt` when what is read back
+/// `NotFound` when there are no streams: then nothing was written. `Gone` for a stream that ends
+/// before what is known of it. `Corrupt` when what is read back
 /// is not what was written; those of store and provider.
 pub(crate) async fn write_verified(
     provider: &dyn BackupProvider,
@@ -64,9 +74,14 @@ pub(crate) async fn write_verified(
     let stores = stores.clone();
     let opened = subjects.map(move |subject| {
         let opened = subject.and_then(|subject| {
-            let store = stores.of(&subject.stream)?;
-            let cells = CellScan::start(store, &subject.stream, ReadFrom::Seq(0));
-            Ok((subject, cells))
+            let stream = subject.stream.stream();
+            let store = Arc::clone(stores.of(stream)?);
+            let cells = CellScan::start(&store, stream, ReadFrom::Seq(0));
+            Ok(Opened {
+                subject,
+                store,
+                cells,
+            })
         });
         std::future::ready(opened)
     });
@@ -82,14 +97,15 @@ pub(crate) async fn write_verified(
     let mut writer = provider.create(draft).await?;
     let mut written = Contents::default();
     let mut next = Some(first);
-    while let Some((mut subject, cells)) = next {
-        let document = subject.document.take().filter(|_| documents);
+    while let Some(mut stream) = next {
+        let document = stream.subject.document.take().filter(|_| documents);
+        let known = &stream.subject.stream;
         let section = BackupSection {
-            object: subject.object,
-            stream: subject.stream,
+            object: known.object().clone(),
+            stream: known.stream().clone(),
             document,
         };
-        let summary = write_section(&mut *writer, &section, cells, monitor).await?;
+        let summary = write_section(&mut *writer, &section, stream, monitor).await?;
         written.add(&section, &summary);
         next = opened.try_next().await?;
     }
@@ -105,16 +121,18 @@ pub(crate) async fn write_verified(
 async fn write_section(
     writer: &mut dyn BackupWriter,
     section: &BackupSection,
-    mut cells: CellScan,
+    mut opened: Opened,
     monitor: &dyn Monitor,
 ) -> Result<SectionSummary> {
     monitor.check()?;
     monitor.section(&section.object);
     writer.section(section.clone()).await?;
     let (mut count, mut hash) = (0, RollingHash::new());
-    while let Some(page) = cells.next().await? {
+    let mut end = StreamEnd::default();
+    while let Some(page) = opened.cells.next().await? {
         monitor.check()?;
         for cell in page.cells {
+            end = StreamEnd::after(&cell.header);
             let events = events_of(cell, &section.stream)?;
             if events.is_empty() {
                 continue;
@@ -125,6 +143,7 @@ async fn write_section(
             monitor.wrote(events.len() as u64);
         }
     }
+    opened.subject.stream.check(&*opened.store, end)?;
     let summary = SectionSummary {
         events: count,
         hash: hash.to_string(),

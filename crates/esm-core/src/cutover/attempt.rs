@@ -7,9 +7,9 @@ use crate::cutover::source::originals::Originals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamName, StreamRef};
-use crate::object::chain;
+use crate::object::{KnownStream, chain};
 use crate::protocol::decisions::{Observed, TargetState, Verified};
-use crate::store::{CellKind, EventStore, EventStoreExt as _, Origin, Tail};
+use crate::store::{CellHeader, CellKind, EventStore, EventStoreExt as _, Origin, Tail};
 
 /// One attempt at one object.
 #[derive(Debug, Clone)]
@@ -135,6 +135,26 @@ impl Attempt {
             store.origin(&self.target.stream).await?
         };
         Ok((tail, origin))
+    }
+
+    /// Refuses a source that has fewer events than its target is complete for. The target's tail was
+    /// read first ([R1](crate::protocol#r1)), so the source has lost events.
+    ///
+    /// # Errors
+    /// `Gone`.
+    pub(crate) fn refuse_lost_events(&self, sight: &Sight) -> Result<()> {
+        let is_own = |o: &&Origin| o.source == self.source && o.migration == self.migration;
+        let cursor = sight.target_tail.last.as_ref().and_then(CellHeader::cursor);
+        let (Some(cursor), Some(_)) = (cursor, sight.origin.as_ref().filter(is_own)) else {
+            return Ok(());
+        };
+        let copied = match &self.originals {
+            Some(originals) => originals.in_source(cursor).unwrap_or_default(),
+            None => cursor,
+        };
+        KnownStream::new(&self.object, &self.source)
+            .with_events(copied)
+            .check(&*self.source_store, (&sight.source_tail).into())
     }
 
     /// Returns the origin that the first cell of the target records.

@@ -11,7 +11,7 @@ use crate::cutover::supervisor::Report;
 use crate::error::Result;
 use crate::event::Revision;
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamRef};
-use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::object::{ChainEnd, ObjectDocument, TerminatedStream, chain};
 use crate::protocol::plan::BookClosing;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{Close, Tail};
@@ -88,10 +88,22 @@ impl ClosedStream<'_> {
     /// Those of the store and the records.
     pub(crate) async fn follow(&self, cutover: &Cutover<'_>) -> Result<ObjectDocument> {
         let document = cutover.documents.load(self.object).await?.document;
-        let end = chain::follow_in(cutover.stores, document.active).await?;
+        let end = chain::follow_in(cutover.stores, &document).await?;
+        self.follow_to(cutover, &end).await
+    }
+
+    /// As [`follow`](Self::follow), to this end of the chain.
+    ///
+    /// # Errors
+    /// Those of the records.
+    pub(crate) async fn follow_to(
+        &self,
+        cutover: &Cutover<'_>,
+        end: &ChainEnd,
+    ) -> Result<ObjectDocument> {
         let now = cutover.environment.clock.now();
         let follow = |document: &mut ObjectDocument| {
-            let followed = chain::follow_all(document, &end);
+            let followed = chain::follow_all(document, end);
             self.complete(document, now) || followed
         };
         cutover.documents.update(self.object, follow).await

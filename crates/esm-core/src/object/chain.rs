@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
-use crate::object::{Documents, ObjectDocument};
+use crate::object::{Documents, KnownStream, ObjectDocument, StreamEnd};
 use crate::store::{CellKind, Close, EventStore, EventStoreExt as _, Stores, Tail, other_place};
 
 /// A stream, followed to the end of its chain.
@@ -19,17 +19,60 @@ pub struct ChainEnd {
     pub tail: Tail,
 }
 
-/// Follows Closes from a stream to the end of its chain, over all known stores. Writes nothing.
+/// What becomes of a stream that has less than is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damage {
+    /// It is an error.
+    Refused,
+    /// It is followed as far as it goes.
+    Accepted,
+}
+
+/// Follows Closes from an object's active stream to the end of its chain, over all known stores.
+/// Writes nothing.
 ///
 /// # Errors
-/// - `UnknownStore` when a Close names a stream that is not here, or whose first cell does not name
-///   the closed one and the migration ([R13](crate::protocol#r13)).
+/// - `Gone` when a stream has less than the document, or the Close that leads to it, says
+///   ([R14](crate::protocol#r14)).
+/// - `UnknownStore` when a Close leads into a store that is not here, or to a stream whose first
+///   cell does not name the closed one and the migration ([R13](crate::protocol#r13)).
 /// - `Corrupt` when a stream is met twice.
-pub async fn follow_in(stores: &Stores, from: StreamRef) -> Result<ChainEnd> {
+pub async fn follow_in(stores: &Stores, document: &ObjectDocument) -> Result<ChainEnd> {
+    follow_from(stores, document, document.active.clone()).await
+}
+
+/// As [`follow_in`], from any stream of the object.
+///
+/// # Errors
+/// As [`follow_in`].
+pub async fn follow_from(
+    stores: &Stores,
+    document: &ObjectDocument,
+    from: StreamRef,
+) -> Result<ChainEnd> {
+    follow(stores, document, from, Damage::Refused).await
+}
+
+/// As [`follow_in`], but accepts streams that lost cells: to show them, or to replace them by a
+/// backup.
+///
+/// # Errors
+/// As [`follow_in`], except for `Gone`.
+pub async fn follow_damaged(stores: &Stores, document: &ObjectDocument) -> Result<ChainEnd> {
+    follow(stores, document, document.active.clone(), Damage::Accepted).await
+}
+
+async fn follow(
+    stores: &Stores,
+    document: &ObjectDocument,
+    from: StreamRef,
+    damage: Damage,
+) -> Result<ChainEnd> {
     let mut closes = Vec::new();
     let mut met = HashSet::new();
-    let mut stream = from;
+    let mut known = KnownStream::of(document, &from);
     loop {
+        let stream = known.stream().clone();
         let store = stores.of(&stream)?;
         if !met.insert(stream.clone()) {
             return Err(Error::corrupt(format!(
@@ -37,6 +80,9 @@ pub async fn follow_in(stores: &Stores, from: StreamRef) -> Result<ChainEnd> {
             )));
         }
         let tail = store.tail(&stream.stream).await?;
+        if damage == Damage::Refused {
+            known.check(&**store, (&tail).into())?;
+        }
         let Some(close) = tail.close().cloned() else {
             return Ok(ChainEnd {
                 closes,
@@ -51,9 +97,12 @@ pub async fn follow_in(stores: &Stores, from: StreamRef) -> Result<ChainEnd> {
                 tail,
             });
         };
-        ensure_continues(stores, &stream, &close, &target).await?;
+        known = KnownStream::of(document, &target).continuing(&close);
+        match ensure_continues(stores, &stream, &close, &known).await {
+            Err(e) if damage == Damage::Accepted && *e.kind() == ErrorKind::Gone => {}
+            continues => continues?,
+        }
         closes.push((stream, close));
-        stream = target;
     }
 }
 
@@ -62,22 +111,24 @@ pub async fn follow_in(stores: &Stores, from: StreamRef) -> Result<ChainEnd> {
 /// replaces.
 ///
 /// # Errors
-/// `UnknownStore`.
+/// `Gone` when the target has no cell; `UnknownStore`.
 pub(crate) async fn ensure_continues(
     stores: &Stores,
     closed: &StreamRef,
     close: &Close,
-    target: &StreamRef,
+    target: &KnownStream,
 ) -> Result<()> {
-    let first = stores.of(target)?.cell(&target.stream, 0).await?;
+    let store = stores.of(target.stream())?;
+    let first = store.cell(&target.stream().stream, 0).await?;
     match first.map(|cell| cell.header.kind) {
+        None => target.check(&**store, StreamEnd::default()),
         Some(CellKind::Data {
             origin: Some(origin),
             ..
         }) if origin.source == *closed && origin.migration == close.migration => Ok(()),
         // deleted after it was closed itself; its id alone names source and migration
         Some(CellKind::Tombstone) => Ok(()),
-        _ => Err(other_place(target)),
+        Some(_) => Err(other_place(target.stream())),
     }
 }
 
@@ -93,7 +144,7 @@ pub async fn help(
     object: &ObjectId,
 ) -> Result<(ObjectDocument, ChainEnd)> {
     let document = documents.load(object).await?.document;
-    let end = follow_in(stores, document.active.clone()).await?;
+    let end = follow_in(stores, &document).await?;
     refuse_deleted(object, &end)?;
     if end.closes.is_empty() {
         return Ok((document, end));

@@ -5,16 +5,19 @@
 //! |---|---|
 //! | `documents` | object documents: which stream is active, which came before |
 //! | `chain` | following Closes to the stream that is active now |
+//! | `known_stream` | the least that a stream must have, by its document and the Close before it |
 //! | `translation` | where a position in an older stream is now |
 //! | `known_stores` | the stores that streams of a home store may continue in |
 
 pub mod chain;
 mod documents;
 mod known_stores;
+mod known_stream;
 mod translation;
 
 pub use crate::store::{ObjectDocument, TerminatedStream, TerminationReason};
 pub use chain::ChainEnd;
 pub use documents::{Documents, VersionedDocument};
 pub use known_stores::KnownStores;
+pub use known_stream::{KnownStream, StreamEnd};
 pub use translation::Translation;

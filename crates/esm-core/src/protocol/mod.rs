@@ -143,16 +143,23 @@
 //!
 //! **A Close names the target's store by its random id.** It is followed only if the target's first
 //! cell names the source and the migration; otherwise the error is `UnknownStore`, which can be
-//! retried. So a configuration that gives another bucket the same name cannot fork a stream. Before
-//! the pivot, the target's store must be in the source store's list of known stores. A chain may
-//! have any length; a stream that occurs twice in it is corruption.
+//! retried. So a configuration that gives another bucket the same name cannot fork a stream. A
+//! target without a first cell is lost, and `Gone` ([R14](#r14)). Before the pivot, the target's
+//! store must be in the source store's list of known stores. A chain may have any length; a stream
+//! that occurs twice in it is corruption.
 //!
 //! ## Reading
 //!
 //! ### R14
 //!
 //! **A reader that reaches a Close continues in the target.** A cell that is absent or a tombstone
-//! below a known seq is `Gone`, never the end.
+//! below a known seq is `Gone`, never the end. The same holds for a stream that has less than is
+//! known of it. A Close counts the events of its stream (N) and of its target (M), and the document
+//! repeats both. So a target with fewer than M events, or without any cell, has lost some. So has a
+//! stream with fewer than N events, or without a Close, that the document names as closed. All these
+//! events were acknowledged before the Close was written. Therefore no race looks like a loss, and
+//! everybody who follows a Close or a document refuses such a stream, except a restore, which
+//! replaces it.
 //!
 //! ### R15
 //!

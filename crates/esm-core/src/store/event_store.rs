@@ -169,6 +169,12 @@ pub trait EventStore: Send + Sync + Debug + 'static {
     /// What the store offers beyond the required.
     fn capabilities(&self) -> Capabilities;
 
+    /// Returns where a cell is kept, such as its key or file, for messages; without credentials.
+    /// Defaults to `None`: the store has no name for it.
+    fn place(&self, _stream: &StreamId, _seq: u64) -> Option<String> {
+        None
+    }
+
     /// The observed end of a stream; [`Tail::is_empty`] when it has no cell.
     ///
     /// # Guarantees

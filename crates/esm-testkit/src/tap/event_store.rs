@@ -58,6 +58,10 @@ impl<T: Tap> EventStore for TappedEventStore<T> {
         self.inner.capabilities()
     }
 
+    fn place(&self, stream: &StreamId, seq: u64) -> Option<String> {
+        self.inner.place(stream, seq)
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         let call = Call::read("event_store.tail", stream);
         tapped!(self.tap, call, self.inner.tail(stream))

@@ -177,10 +177,10 @@ pub(super) async fn follow(
     let mut back_off = CREATE;
     loop {
         let Some(section) = new else {
-            return entry(&closed.follow(cutover).await?, &closed);
+            return updated(cutover, &closed).await;
         };
         if documents.find(closed.object).await?.is_some() {
-            return entry(&closed.follow(cutover).await?, &closed);
+            return updated(cutover, &closed).await;
         }
         let document = first_document(cutover, &closed, section).await?;
         match documents.create(&document).await {
@@ -197,14 +197,21 @@ pub(super) async fn follow(
     }
 }
 
+/// Updates the document of an object that exists. The stream that was replaced may have lost cells.
+async fn updated(cutover: &Cutover<'_>, closed: &ClosedStream<'_>) -> Result<TerminatedStream> {
+    let document = cutover.documents.load(closed.object).await?.document;
+    let end = chain::follow_damaged(cutover.stores, &document).await?;
+    entry(&closed.follow_to(cutover, &end).await?, closed)
+}
+
 async fn first_document(
     cutover: &Cutover<'_>,
     closed: &ClosedStream<'_>,
     section: &BackupSection,
 ) -> Result<ObjectDocument> {
-    let end = chain::follow_in(cutover.stores, closed.stream.clone()).await?;
     let now = cutover.environment.clock.now();
     let mut document = ObjectDocument::new(closed.object.clone(), closed.stream.clone(), now);
+    let end = chain::follow_in(cutover.stores, &document).await?;
     if let Some(original) = &section.document {
         document.extra.clone_from(&original.extra);
     }

@@ -189,9 +189,10 @@ async fn fresh_stream(
     again: bool,
 ) -> Result<Found> {
     let object = &section.object;
+    // a stream that lost cells does not keep its backup from taking its place
     let loaded = service
         .reader
-        .load(object)
+        .load_damaged(object)
         .await
         .map_err(|e| match e.kind() {
             ErrorKind::NotFound => e.with_hint("restore it as a new object"),
@@ -218,8 +219,7 @@ async fn new_object(
 ) -> Result<Found> {
     if let Some(found) = service.reader.documents().find(object).await? {
         let mut document = found.document;
-        let active = document.active.clone();
-        let end = chain::follow_in(service.reader.stores(), active).await?;
+        let end = chain::follow_damaged(service.reader.stores(), &document).await?;
         chain::follow_all(&mut document, &end);
         return match done_before(&document, manifest, section) {
             Some(done) => Ok(Found::Cut(done)),

@@ -104,8 +104,7 @@ impl MigrationBuilder {
         };
         let documents = Documents::new(Arc::clone(&self.service.records));
         let document = documents.load(object).await?.document;
-        let end =
-            crate::object::chain::follow_in(&self.service.stores, document.active.clone()).await?;
+        let end = crate::object::chain::follow_in(&self.service.stores, &document).await?;
         if let Some(source) = plan.source.as_ref().filter(|s| **s != end.stream) {
             let message = format!("not the active stream of {object}: {source}");
             return Err(Error::invalid(message)

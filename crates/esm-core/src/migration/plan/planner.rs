@@ -152,7 +152,7 @@ impl Planner {
 
     async fn object(&self, object: ObjectId) -> Result<Findings> {
         let document = self.documents.load(&object).await?.document;
-        let end = chain::follow_in(&self.stores, document.active.clone()).await?;
+        let end = chain::follow_in(&self.stores, &document).await?;
         self.findings(document, &end).await
     }
 

@@ -203,7 +203,11 @@ impl<'a> ObjectRun<'a> {
         context.safe_point().await?;
         let sight = match self.seen.take() {
             Some(seen) => seen,
-            None => attempt.look().await?,
+            None => {
+                let sight = attempt.look().await?;
+                attempt.refuse_lost_events(&sight)?;
+                sight
+            }
         };
         adopt_retired(attempt, &sight);
         let names_source = self.document_names_source(attempt, &sight).await?;

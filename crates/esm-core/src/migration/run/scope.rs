@@ -13,7 +13,7 @@ use crate::migration::limits::concurrent::for_each_concurrent;
 use crate::migration::run::triage::{Triage, triage};
 use crate::migration::step::back_up::{Subject, back_up};
 use crate::migration::step::close_books::close_books;
-use crate::object::TerminatedStream;
+use crate::object::{KnownStream, TerminatedStream};
 use crate::protocol::journal::{Batch, JournalEntry};
 use crate::protocol::plan::{OnFailure, Scope};
 use crate::protocol::statistics::{ObjectReport, Statistics};
@@ -268,10 +268,10 @@ impl<'a> ScopeRun<'a> {
             .ok_or_else(|| Error::invalid("no provider for the backup"))?;
         let subjects: Vec<_> = work
             .iter()
-            .filter_map(|(object, triage)| match triage {
-                Triage::Migrate(document, _) => Some(Subject {
-                    object: object.clone(),
-                    stream: document.active.clone(),
+            .filter_map(|(_, triage)| match triage {
+                Triage::Migrate(document, tail) => Some(Subject {
+                    stream: KnownStream::of(document, &document.active)
+                        .with_events(tail.next_revision()),
                     document: Some((**document).clone()),
                 }),
                 _ => None,

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::id::{ObjectId, StreamRef};
 use crate::migration::context::Context;
 use crate::migration::step::back_up::{Subject, back_up};
+use crate::object::KnownStream;
 use crate::protocol::status::Step;
 use crate::store::{BackupHandle, BackupKind};
 
@@ -50,10 +51,8 @@ pub(crate) async fn close_books(
             .load(&books.object)
             .await?
             .document;
-        let (object, stream) = (books.object.clone(), books.stream.clone());
         subjects.push(Subject {
-            object,
-            stream,
+            stream: KnownStream::of(&document, &books.stream),
             document: Some(document),
         });
     }

@@ -6,7 +6,7 @@ use crate::RollingHash;
 use crate::error::Result;
 use crate::event::{Event, Position, Revision};
 use crate::id::ObjectId;
-use crate::object::chain;
+use crate::object::{KnownStream, chain};
 use crate::router::client::ObjectClient;
 use crate::router::phases::known::Seen;
 use crate::store::{Cell, CellKind, ReadFrom};
@@ -20,16 +20,18 @@ impl ObjectClient {
     /// covers them, and answers (source, h). Nothing, after any number of events, when the target
     /// cannot stand in for the source: then the source must be read.
     ///
+    /// What the target shows of the source is added to what is known of it.
+    ///
     /// # Errors
     /// Those of the stores; they too leave the source to be read.
     pub(in crate::router) async fn dual_read(
         &self,
-        object: &ObjectId,
+        known: &mut KnownStream,
         seen: &Seen,
         sink: &mut Sink<'_>,
     ) -> Result<Option<Position>> {
         let source = &seen.entry.source;
-        let Some(h) = self.open_end(seen).await? else {
+        let Some(h) = self.open_end(known, seen).await? else {
             return Ok(None);
         };
         let Some(origin) = self.target_origin(seen).await? else {
@@ -37,6 +39,11 @@ impl ObjectClient {
         };
         let mapper = self.transformers.of(&origin.fingerprint);
         let covered = self.covered(seen).await?;
+        if let Some(covered) = covered.filter(|covered| *covered > h) {
+            // copied since h was read, or lost from the source
+            known.raise(covered);
+            self.open_end(known, seen).await?;
+        }
         if covered.is_none_or(|covered| covered < h && mapper.is_none()) {
             return Ok(None);
         }
@@ -46,7 +53,7 @@ impl ObjectClient {
         let complete = match mapper {
             _ if covered == h => true,
             Some(mapper) => {
-                self.transform_rest(object, seen, covered..h, mapper, sink)
+                self.transform_rest(known.object(), seen, covered..h, mapper, sink)
                     .await?
             }
             None => false,
@@ -75,10 +82,11 @@ impl ObjectClient {
 
     /// The end of the source, while it is open and this target was not fenced off: one that was is
     /// being discarded, and what it holds is the image under a transformation that was taken back.
-    async fn open_end(&self, seen: &Seen) -> Result<Option<Revision>> {
+    async fn open_end(&self, known: &KnownStream, seen: &Seen) -> Result<Option<Revision>> {
         let entry = &seen.entry;
         let store = self.reader.stores().of(&entry.source)?;
         let tail = store.tail(&entry.source.stream).await?;
+        known.check(&**store, (&tail).into())?;
         if tail.close().is_some() {
             return Ok(None);
         }

@@ -6,6 +6,7 @@ use crate::RollingHash;
 use crate::error::{Error, Result};
 use crate::event::{Event, Position};
 use crate::id::ObjectId;
+use crate::object::KnownStream;
 use crate::router::client::ObjectClient;
 use crate::router::phases::known::{DualReads, Phases, Seen};
 use crate::router::read::events::Reading;
@@ -74,13 +75,14 @@ impl ObjectClient {
         let generation = document.generation() as u64;
         let phases = self.phases();
         let seen = phases.and_then(|p| p.of(object, &document.active, generation));
+        let mut known = KnownStream::of(&document, &document.active);
         let dual = phases.zip(seen).filter(|(_, seen)| seen.is_read());
         if let Some((phases, seen)) = &dual
             && phases.options.reads == DualReads::Target
         {
             let mut state = begin();
             let mut sink = |event| apply(&mut state, event);
-            match self.dual_read(object, seen, &mut sink).await {
+            match self.dual_read(&mut known, seen, &mut sink).await {
                 Ok(Some(position)) => {
                     self.counters.dual_reads_target.add(1);
                     return Ok(Folded { state, position });
@@ -97,7 +99,7 @@ impl ObjectClient {
             _ => None,
         };
         let mut state = begin();
-        let mut reading = Reading::from_start(self.reader.clone(), document.active);
+        let mut reading = Reading::from_start(self.reader.clone(), document, known);
         while let Some(events) = reading.next().await? {
             for recorded in events {
                 if let Some(shadow) = &mut shadow {
@@ -109,7 +111,7 @@ impl ObjectClient {
         let end = reading.end();
         let end = end.ok_or_else(|| Error::corrupt("reading ended before its end"))?;
         let position = Position {
-            stream: end.stream.stream.clone(),
+            stream: end.stream().stream.clone(),
             revision: end.next,
         };
         if let Some(shadow) = shadow {

@@ -1,6 +1,7 @@
 //! Reading events along a chain of streams.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
@@ -8,8 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Position, Revision};
 use crate::id::{ObjectId, StreamRef};
 use crate::object::chain::ensure_continues;
+use crate::object::{KnownStream, ObjectDocument, StreamEnd};
 use crate::router::read::reader::{ObjectReader, locate};
-use crate::store::{Cell, CellKind, Close, Page, ReadFrom};
+use crate::store::{Cell, CellKind, Close, EventStore, Page, ReadFrom};
 
 /// Where to begin reading.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,7 +51,7 @@ enum Step {
     /// Read a page of an open or closed stream.
     Page(ReadPlace),
     /// Go over a Close that was read.
-    Cross(StreamRef, Close),
+    Cross(ReadPlace, Box<Close>),
     /// Nothing more for now.
     End(ReadPlace),
 }
@@ -57,7 +59,9 @@ enum Step {
 /// The place that reading has reached in a stream.
 #[derive(Debug, Clone)]
 pub(in crate::router) struct ReadPlace {
-    pub(in crate::router) stream: StreamRef,
+    document: Arc<ObjectDocument>,
+    /// The stream, and the least that it must have.
+    known: KnownStream,
     from: ReadFrom,
     /// Events before this one are not wanted.
     first: Revision,
@@ -66,27 +70,54 @@ pub(in crate::router) struct ReadPlace {
     /// Nothing was read yet, and everything from the beginning is wanted: a Close leads to the
     /// beginning of its target instead.
     from_start: bool,
+    /// The stream was found to have what is known of it, although no cell of it was read.
+    complete: bool,
 }
 
 impl ReadPlace {
-    fn start(stream: StreamRef) -> Self {
+    fn start(document: Arc<ObjectDocument>, known: KnownStream) -> Self {
         Self {
-            stream,
+            document,
+            known,
             from: ReadFrom::Seq(0),
             first: Revision::START,
             next: Revision::START,
             from_start: true,
+            complete: false,
         }
     }
 
-    fn at(stream: StreamRef, revision: Revision) -> Self {
+    fn at(document: Arc<ObjectDocument>, known: KnownStream, revision: Revision) -> Self {
         Self {
-            stream,
+            document,
+            known,
             from: ReadFrom::Revision(revision),
             first: revision,
             next: revision,
             from_start: false,
+            complete: false,
         }
+    }
+
+    pub(in crate::router) fn stream(&self) -> &StreamRef {
+        self.known.stream()
+    }
+
+    /// Checks, where nothing more was found, that the stream has what is known of it.
+    async fn check_end(&mut self, store: &dyn EventStore) -> Result<()> {
+        let end = match self.from {
+            ReadFrom::Seq(cells) => StreamEnd {
+                cells,
+                events: self.next,
+                closed: false,
+            },
+            ReadFrom::Revision(_) if self.complete || self.known.is_nothing() => return Ok(()),
+            // no cell was read that would say where the stream ends
+            ReadFrom::Revision(_) => (&store.tail(&self.stream().stream).await?).into(),
+        };
+        self.known.check(store, end)?;
+        self.complete = true;
+        Ok(())
     }
 }
 
@@ -116,8 +147,8 @@ impl ObjectReader {
     /// or not.
     ///
     /// # Errors
-    /// As [`load`](Self::load), at the first poll or where a Close is met; `Gone` for an event that
-    /// was deleted; `Closed` when a restored backup took the stream's place: load it anew.
+    /// As [`load`](Self::load), at the first poll, where a Close is met, or at the end; `Gone` also
+    /// for an event that was deleted; `Closed` when a restored backup took the stream's place: load it anew.
     pub fn read(
         &self,
         object: &ObjectId,
@@ -147,12 +178,16 @@ impl Reading {
         }
     }
 
-    /// From the beginning of this stream, which an object's document names as the active one.
-    pub(in crate::router) fn from_start(reader: ObjectReader, active: StreamRef) -> Self {
+    /// From the beginning of a stream of an object, of which this is known.
+    pub(in crate::router) fn from_start(
+        reader: ObjectReader,
+        document: ObjectDocument,
+        known: KnownStream,
+    ) -> Self {
         Self {
             reader,
-            met: HashSet::from([active.clone()]),
-            step: Step::Page(ReadPlace::start(active)),
+            met: HashSet::from([known.stream().clone()]),
+            step: Step::Page(ReadPlace::start(Arc::new(document), known)),
         }
     }
 
@@ -182,9 +217,9 @@ impl Reading {
             Step::Cross(closed, close) => {
                 let target = self.cross(&closed, &close).await?;
                 if !close.continues {
-                    return Err(replaced(&closed, close));
+                    return Err(replaced(closed.stream(), *close));
                 }
-                self.enter(ReadPlace::at(target, close.target_events))?;
+                self.enter(ReadPlace::at(closed.document, target, close.target_events))?;
                 Ok(Some(Vec::new()))
             }
             Step::Page(place) => self.page(place).await.map(Some),
@@ -192,26 +227,32 @@ impl Reading {
     }
 
     async fn begin(&mut self, object: &ObjectId, from: ReadPosition) -> Result<()> {
-        let document = self.reader.documents().load(object).await?.document;
+        let mut document = self.reader.documents().load(object).await?.document;
+        let stream = match &from {
+            ReadPosition::Start => document.active.clone(),
+            ReadPosition::At(at) => match locate(&document, &at.stream) {
+                Ok(stream) => stream,
+                // the document may not know the newest streams yet
+                Err(_) => {
+                    document = self.reader.load(object).await?.document;
+                    locate(&document, &at.stream)?
+                }
+            },
+        };
+        let known = KnownStream::of(&document, &stream);
+        let document = Arc::new(document);
         let place = match from {
-            ReadPosition::Start => ReadPlace::start(document.active),
-            ReadPosition::At(at) => {
-                let stream = match locate(&document, &at.stream) {
-                    Ok(stream) => stream,
-                    // the document may not know the newest streams yet
-                    Err(_) => locate(&self.reader.load(object).await?.document, &at.stream)?,
-                };
-                ReadPlace::at(stream, at.revision)
-            }
+            ReadPosition::Start => ReadPlace::start(document, known),
+            ReadPosition::At(at) => ReadPlace::at(document, known, at.revision),
         };
         self.enter(place)
     }
 
     fn enter(&mut self, place: ReadPlace) -> Result<()> {
-        if !self.met.insert(place.stream.clone()) {
+        if !self.met.insert(place.stream().clone()) {
             return Err(Error::corrupt(format!(
                 "a chain of closed streams is a circle at {}",
-                place.stream
+                place.stream()
             )));
         }
         self.step = Step::Page(place);
@@ -219,29 +260,33 @@ impl Reading {
     }
 
     /// The stream that a Close leads to.
-    async fn cross(&self, closed: &StreamRef, close: &Close) -> Result<StreamRef> {
+    async fn cross(&self, closed: &ReadPlace, close: &Close) -> Result<KnownStream> {
         let Some(target) = &close.target else {
-            let message = format!("the object was deleted: its stream was {closed}");
+            let message = format!("the object was deleted: its stream was {}", closed.stream());
             return Err(Error::new(ErrorKind::Deleted, message));
         };
-        ensure_continues(self.reader.stores(), closed, close, target).await?;
-        Ok(target.clone())
+        let known = KnownStream::of(&closed.document, target).continuing(close);
+        ensure_continues(self.reader.stores(), closed.stream(), close, &known).await?;
+        Ok(known)
     }
 
     async fn page(&mut self, place: ReadPlace) -> Result<Vec<RecordedEvent>> {
-        let store = self.reader.stores().of(&place.stream)?;
+        let stream = place.stream().clone();
+        let store = self.reader.stores().of(&stream)?;
         let limit = self.reader.page();
-        let page = (store.read(&place.stream.stream, place.from, limit)).await?;
+        let page = (store.read(&stream.stream, place.from, limit)).await?;
         let mut close = close_in(&page);
         if place.from_start && close.is_none() && !page.at_end {
             // a long stream says only at its end whether it is closed
-            close = store.tail(&place.stream.stream).await?.close().cloned();
+            let tail = store.tail(&stream.stream).await?;
+            place.known.check(&**store, (&tail).into())?;
+            close = tail.close().cloned();
         }
         if place.from_start
             && let Some(close) = &close
         {
-            let target = self.cross(&place.stream, close).await?;
-            self.enter(ReadPlace::start(target))?;
+            let target = self.cross(&place, close).await?;
+            self.enter(ReadPlace::start(place.document, target))?;
             return Ok(Vec::new());
         }
         let events = wanted(&place, &page.cells)?;
@@ -252,8 +297,11 @@ impl Reading {
             place.next = place.next.max(last.header.next_revision());
         }
         self.step = match close {
-            Some(close) => Step::Cross(place.stream, close),
-            None if page.at_end || page.cells.is_empty() => Step::End(place),
+            Some(close) => Step::Cross(place, Box::new(close)),
+            None if page.at_end || page.cells.is_empty() => {
+                place.check_end(&**store).await?;
+                Step::End(place)
+            }
             None => Step::Page(place),
         };
         Ok(events)
@@ -280,7 +328,7 @@ fn wanted(place: &ReadPlace, cells: &[Cell]) -> Result<Vec<RecordedEvent>> {
             }
             events.push(RecordedEvent {
                 position: Position {
-                    stream: place.stream.stream.clone(),
+                    stream: place.stream().stream.clone(),
                     revision: Revision(revision),
                 },
                 event: copied.event.clone(),
@@ -293,7 +341,9 @@ fn wanted(place: &ReadPlace, cells: &[Cell]) -> Result<Vec<RecordedEvent>> {
 fn gone(place: &ReadPlace, cell: &Cell) -> Error {
     let message = format!(
         "events were deleted on purpose: {} from revision {} on, of {}",
-        cell.header.count, cell.header.first_revision, place.stream
+        cell.header.count,
+        cell.header.first_revision,
+        place.stream()
     );
     Error::new(ErrorKind::Gone, message).with_hint("read from the start, or restore an archive")
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::event::Position;
 use crate::id::{ObjectId, StreamId, StreamRef};
-use crate::object::chain::{follow_all, follow_in, refuse_deleted};
+use crate::object::chain::{follow_all, follow_damaged, follow_from, follow_in, refuse_deleted};
 use crate::object::{ChainEnd, Documents, ObjectDocument, Translation};
 use crate::store::{PageLimit, Records, Stores, Tail};
 
@@ -46,6 +46,17 @@ pub struct LoadedObject {
 }
 
 impl LoadedObject {
+    /// The object at the end of its chain.
+    ///
+    /// # Errors
+    /// `Deleted`.
+    fn at(mut document: ObjectDocument, end: &ChainEnd) -> Result<Self> {
+        refuse_deleted(&document.object, end)?;
+        follow_all(&mut document, end);
+        let tail = end.tail.clone();
+        Ok(Self { document, tail })
+    }
+
     /// The stream that appends go to.
     pub fn stream(&self) -> &StreamRef {
         &self.document.active
@@ -100,9 +111,20 @@ impl ObjectReader {
     /// - `NotFound` for an unknown object, `Deleted` for one that was deleted.
     /// - `UnknownStore` when the chain leads to a store that is not known here, or to a stream that
     ///   does not say that it continues the closed one ([R13](crate::protocol#r13)).
+    /// - `Gone` when a stream has less than the document, or the Close that leads to it, says.
     /// - `Corrupt` when the chain meets a stream twice.
     pub async fn load(&self, object: &ObjectId) -> Result<LoadedObject> {
         Ok(self.follow(object).await?.0)
+    }
+
+    /// As [`load`](Self::load), but accepts streams that lost cells: to replace them by a backup.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), except for `Gone`.
+    pub(crate) async fn load_damaged(&self, object: &ObjectId) -> Result<LoadedObject> {
+        let document = self.documents.load(object).await?.document;
+        let end = follow_damaged(&self.stores, &document).await?;
+        LoadedObject::at(document, &end)
     }
 
     /// [`load`](Self::load), and what was followed on the way.
@@ -110,12 +132,9 @@ impl ObjectReader {
         &self,
         object: &ObjectId,
     ) -> Result<(LoadedObject, ChainEnd)> {
-        let mut document = self.documents.load(object).await?.document;
-        let end = follow_in(&self.stores, document.active.clone()).await?;
-        refuse_deleted(object, &end)?;
-        follow_all(&mut document, &end);
-        let tail = end.tail.clone();
-        Ok((LoadedObject { document, tail }, end))
+        let document = self.documents.load(object).await?.document;
+        let end = follow_in(&self.stores, &document).await?;
+        Ok((LoadedObject::at(document, &end)?, end))
     }
 
     /// The chain of an object's streams from this one to the end: read once, it
@@ -139,7 +158,7 @@ impl ObjectReader {
         if known || end.stream == from {
             Ok(from_there(end, &from))
         } else {
-            follow_in(&self.stores, from).await
+            follow_from(&self.stores, &loaded.document, from).await
         }
     }
 

@@ -127,12 +127,13 @@ impl Tailing {
         let Some(place) = self.reading.end().filter(|_| !self.checked) else {
             return Ok(());
         };
-        let store = self.reader.stores().of(&place.stream)?;
-        let end = store.tail(&place.stream.stream).await?.next_revision();
+        let stream = place.stream();
+        let store = self.reader.stores().of(stream)?;
+        let end = store.tail(&stream.stream).await?.next_revision();
         if place.next > end {
             return Err(Error::invalid(format!(
-                "position beyond the end: revision {} of {}, which has {end} events",
-                place.next, place.stream
+                "position beyond the end: revision {} of {stream}, which has {end} events",
+                place.next
             ))
             .with_hint("use a position that a read or an append gave"));
         }

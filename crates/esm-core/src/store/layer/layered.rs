@@ -76,6 +76,10 @@ impl<L: Layer> EventStore for Layered<L, dyn EventStore> {
         self.layer.capabilities(self.inner.capabilities())
     }
 
+    fn place(&self, stream: &StreamId, seq: u64) -> Option<String> {
+        self.inner.place(stream, seq)
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         let _held = self.layer.enter(Call::Tail).await?;
         self.inner.tail(stream).await
