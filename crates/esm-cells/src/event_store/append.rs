@@ -9,7 +9,7 @@ use super::cells::{INLINE_BYTES, ObjectEventStore, off_thread};
 use crate::backend::Creation;
 
 /// How many cells apart the hint of a stream's end is written.
-const HINT_EVERY: u64 = 64;
+pub(super) const HINT_EVERY: u64 = 64;
 
 impl ObjectEventStore {
     /// Writes the cell that follows `expected`.

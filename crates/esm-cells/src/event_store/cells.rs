@@ -29,6 +29,8 @@ pub(crate) struct ObjectEventStore {
     pub(super) known: Known<StreamId>,
     /// Where the next page of a stream begins that is being read page by page.
     pub(super) next_page: Known<StreamId>,
+    /// The hint of a stream's end that this process has found to be true.
+    pub(super) hinted: Known<StreamId>,
 }
 
 impl ObjectEventStore {
@@ -38,6 +40,7 @@ impl ObjectEventStore {
             id,
             known: Known::default(),
             next_page: Known::default(),
+            hinted: Known::default(),
         }
     }
 
@@ -140,14 +143,14 @@ impl EventStore for ObjectEventStore {
         Capabilities::default().with_discard(self.backend.check_writable().is_ok())
     }
 
-    async fn tail(&self, stream: &StreamId) -> Result<Tail> {
-        self.find_tail(stream).await
-    }
     fn place(&self, stream: &StreamId, seq: u64) -> Option<String> {
         let key = self.backend.layout().cell(stream, seq);
         Some(self.backend.place(&key))
     }
 
+    async fn tail(&self, stream: &StreamId) -> Result<Tail> {
+        self.find_tail(stream).await
+    }
 
     async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
         let seq = match from {

@@ -84,7 +84,7 @@ impl ObjectEventStore {
     /// Whether a cell that was found absent is the end of the stream. `later`: a cell behind it
     /// was seen.
     async fn is_end(&self, stream: &StreamId, seq: u64, later: bool) -> Result<bool> {
-        if later {
+        if later || self.goes_on_by_hint(stream, seq).await? {
             return match self.header(stream, seq).await? {
                 Some(_) => Ok(false),
                 None => Err(self.gone(stream, seq)),

@@ -4,6 +4,7 @@ use esm_core::id::StreamId;
 use esm_core::store::{CellHeader, Tail};
 use esm_core::{Error, ErrorKind, Result};
 
+use super::append::HINT_EVERY;
 use super::cells::ObjectEventStore;
 use crate::probe;
 
@@ -48,15 +49,61 @@ impl ObjectEventStore {
     /// The hint may be stale, missing or wrong: it says where to look, and the cell there says
     /// whether it is right.
     async fn tail_from_hint(&self, stream: &StreamId) -> Result<Option<Tail>> {
+        let Some(seq) = self.hint(stream).await? else {
+            return Ok(None);
+        };
+        self.hinted.note(stream, seq);
+        let tail = self.tail_from(stream, seq).await?;
+        if tail.is_none() {
+            self.refuse_lost(stream, seq).await?;
+        }
+        Ok(tail)
+    }
+
+    /// Whether there is a cell behind this one, which was found absent, by the stream's hint. Asked
+    /// once in a process, and only of streams that have a hint.
+    pub(super) async fn goes_on_by_hint(&self, stream: &StreamId, absent: u64) -> Result<bool> {
+        if absent < HINT_EVERY || self.hinted.get(stream).is_some() {
+            return Ok(false);
+        }
+        let hint = self.hint(stream).await?;
+        self.hinted.note(stream, hint.unwrap_or(0));
+        let Some(seq) = hint.filter(|seq| *seq >= absent) else {
+            return Ok(false);
+        };
+        if self.header(stream, seq).await?.is_some() {
+            return Ok(true);
+        }
+        self.refuse_lost(stream, seq).await?;
+        Ok(false)
+    }
+
+    async fn hint(&self, stream: &StreamId) -> Result<Option<u64>> {
         let key = self.backend.layout().head(stream);
         let hint = self.backend.get(&key).await?;
-        let seq = hint
+        Ok(hint
             .and_then(|hint| std::str::from_utf8(&hint).ok()?.trim().parse().ok())
-            .filter(|seq: &u64| (2..u64::MAX / 4).contains(seq));
-        match seq {
-            Some(seq) => self.tail_from(stream, seq).await,
-            None => Ok(None),
+            .filter(|seq: &u64| (2..u64::MAX / 4).contains(seq)))
+    }
+
+    /// Refuses a stream whose hint names a cell that was found absent. Hints are written behind
+    /// their cell and removed before it, so one that is still there names a cell that was lost.
+    /// Numbers that no writer leaves as a hint are ignored: then the hint itself is damaged.
+    async fn refuse_lost(&self, stream: &StreamId, seq: u64) -> Result<()> {
+        let is_written = (seq + 1).is_multiple_of(HINT_EVERY);
+        if !is_written || self.hint(stream).await? != Some(seq) {
+            return Ok(());
         }
+        let layout = self.backend.layout();
+        let (cell, head) = (layout.cell(stream, seq), layout.head(stream));
+        let message = format!(
+            "cell is absent although the hint of the stream's end names it: {}",
+            self.backend.place(&cell)
+        );
+        Err(Error::new(ErrorKind::Gone, message).with_hint(format!(
+            "put the absent cells back from a copy of the storage, or restore the object from a \
+             backup; where no cell is missing, the hint is wrong: remove {head}"
+        )))
     }
 
     fn noted(&self, stream: &StreamId, last: CellHeader) -> Tail {

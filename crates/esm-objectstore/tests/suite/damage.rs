@@ -223,6 +223,37 @@ async fn a_hint_is_never_trusted() {
     assert_eq!(world.tail().await.unwrap().next_seq(), 200);
 }
 
+/// A hint is written behind its cell and removed before it: one that names an absent cell says that
+/// the cell was lost.
+#[tokio::test]
+async fn cells_lost_from_the_end_up_to_the_hint_are_gone() {
+    let world = World::with_cells(130).await;
+    for seq in 100..130 {
+        world.objects.delete(&world.key(seq)).await.unwrap();
+    }
+    let tail = world.tail().await.unwrap_err();
+    let mut read = Ok(0);
+    let store = world.open().await;
+    for from in (0..110).step_by(16) {
+        let page = store.read(&world.stream, ReadFrom::Seq(from), PageLimit::default());
+        read = page.await.map(|page| page.cells.len());
+        if read.is_err() {
+            break;
+        }
+    }
+    for error in [tail, read.unwrap_err()] {
+        assert_eq!(error.kind(), &ErrorKind::Gone, "{error}");
+        assert!(
+            error.to_string().contains(world.key(127).as_ref()),
+            "{error}"
+        );
+    }
+    // without the hint nothing is known of what came behind
+    let head = Path::from("p/streams/s/head");
+    world.objects.delete(&head).await.unwrap();
+    assert_eq!(world.tail().await.unwrap().next_seq(), 100);
+}
+
 /// R17: a paused writer may put a cell into what was discarded; discarding again removes it.
 #[tokio::test]
 async fn discarding_removes_what_a_paused_writer_left() {
