@@ -17,6 +17,9 @@ mod memory {
     mod backup {
         esm_testkit::backup_conformance!(super::Timed::new(super::Memory::new()));
     }
+    mod damage {
+        esm_testkit::damage_conformance!(super::Timed::new(super::Memory::new()));
+    }
 }
 
 mod directory {
@@ -33,5 +36,8 @@ mod directory {
     }
     mod backup {
         esm_testkit::backup_conformance!(super::Timed::new(super::Directory::new()));
+    }
+    mod damage {
+        esm_testkit::damage_conformance!(super::Timed::new(super::Directory::new()));
     }
 }

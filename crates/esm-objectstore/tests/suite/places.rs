@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use esm_core::clock::Environment;
-use esm_core::id::BackupId;
+use esm_core::id::{BackupId, StreamId};
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
 use esm_objectstore::{OpenOptions, Store};
 use esm_testkit::SteppedClock;
-use esm_testkit::conformance::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};
+use esm_testkit::conformance::{
+    BackupHarness, DamageHarness, EventStoreHarness, LockHarness, RecordsHarness, Services,
+};
 use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -95,6 +97,17 @@ impl<P: Place> Timed<P> {
         self.place.store(options).await
     }
 
+    /// The keys of a stream's cells, in order.
+    async fn cells(&self, stream: &StreamId) -> Vec<Path> {
+        let (objects, root) = self.place.objects();
+        let found: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();
+        let folder = format!("streams/{}/c/", segment(stream));
+        let keys = found.into_iter().map(|object| object.location);
+        let mut cells: Vec<_> = keys.filter(|key| key.as_ref().contains(&folder)).collect();
+        cells.sort();
+        cells
+    }
+
     /// Changes the file of a backup's events.
     async fn damage(&self, id: &BackupId, change: impl FnOnce(&mut Vec<u8>)) -> bool {
         let (objects, root) = self.place.objects();
@@ -109,6 +122,47 @@ impl<P: Place> Timed<P> {
         change(&mut bytes);
         objects.put(&key, bytes.into()).await.unwrap();
         true
+    }
+}
+
+/// The segment of a stream's name, as `docs/formats.md` describes it, for names without capitals.
+fn segment(stream: &StreamId) -> String {
+    let escaped = |c: char| match c {
+        'a'..='z' | '0'..='9' | '-' => c.to_string(),
+        _ => format!("_{:02x}", u32::from(c)),
+    };
+    stream.as_str().chars().map(escaped).collect()
+}
+
+#[async_trait]
+impl<P: Place> DamageHarness for Timed<P> {
+    async fn open(&self) -> Services {
+        let store = self.store().await;
+        Services {
+            events: store.event_store(),
+            records: store.records(),
+            locks: store.locks(),
+            backups: store.backups(),
+        }
+    }
+
+    async fn lose_from(&self, stream: &StreamId, seq: u64) {
+        let (objects, _) = self.place.objects();
+        let cells = self.cells(stream).await;
+        let seq = usize::try_from(seq).unwrap();
+        assert!(seq < cells.len(), "nothing to lose: {cells:?}");
+        for key in &cells[seq..] {
+            objects.delete(key).await.unwrap();
+        }
+    }
+
+    async fn exchange_first(&self, one: &StreamId, other: &StreamId) {
+        let (objects, _) = self.place.objects();
+        let (one, other) = (self.cells(one).await, self.cells(other).await);
+        let aside = Path::from(format!("{}.aside", one[0]));
+        objects.rename(&one[0], &aside).await.unwrap();
+        objects.rename(&other[0], &one[0]).await.unwrap();
+        objects.rename(&aside, &other[0]).await.unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use esm_core::id::BackupId;
+use esm_core::id::{BackupId, StreamId};
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
 
 /// An empty storage for one case.
@@ -130,7 +130,7 @@ pub trait LockHarness: Send + Sync {
 /// ```
 /// use std::sync::Arc;
 ///
-/// use esm_core::id::BackupId;
+/// use esm_core::id::{BackupId, StreamId};
 /// use esm_core::store::BackupProvider;
 /// use esm_testkit::conformance::{BackupHarness, backup, run_case};
 /// use esm_testkit::memory::MemoryBackups;
@@ -170,4 +170,32 @@ pub trait BackupHarness: Send + Sync {
     /// Cuts off the end of this backup's stored events, bypassing the provider. Returns the same as
     /// [`corrupt`](Self::corrupt).
     async fn truncate(&self, id: &BackupId) -> bool;
+}
+
+/// The services of one storage, as a process gets them that has just started.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// The streams.
+    pub events: Arc<dyn EventStore>,
+    /// The documents, journals and the index.
+    pub records: Arc<dyn Records>,
+    /// The locks.
+    pub locks: Arc<dyn LockProvider>,
+    /// The backups and archives.
+    pub backups: Arc<dyn BackupProvider>,
+}
+
+/// An empty storage for one case, whose cells can be lost and exchanged, bypassing the provider.
+///
+/// [`conformance::damage`](super::damage) shows one.
+#[async_trait]
+pub trait DamageHarness: Send + Sync {
+    /// Opens handles on the storage, as a process does that has just started.
+    async fn open(&self) -> Services;
+
+    /// Removes the cells of a stream from this number on. There is at least one.
+    async fn lose_from(&self, stream: &StreamId, seq: u64);
+
+    /// Exchanges the first cells of two streams. Both have one.
+    async fn exchange_first(&self, one: &StreamId, other: &StreamId);
 }

@@ -34,10 +34,13 @@ mod race;
 mod verdict;
 
 pub mod backup;
+pub mod damage;
 pub mod event_store;
 pub mod lock;
 pub mod records;
 
 pub use cases::{Case, run_case};
-pub use harness::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};
+pub use harness::{
+    BackupHarness, DamageHarness, EventStoreHarness, LockHarness, RecordsHarness, Services,
+};
 pub use verdict::{Failure, Verdict};

@@ -41,7 +41,14 @@ pub struct MemoryEventStore {
     id: StoreId,
     limits: StoreLimits,
     capabilities: Capabilities,
-    streams: Shared<BTreeMap<StreamId, Vec<Cell>>>,
+    streams: Shared<BTreeMap<StreamId, Vec<Stored>>>,
+}
+
+/// A cell, and the stream that it was written to: after a damage it may be found in another.
+#[derive(Debug, Clone)]
+struct Stored {
+    stream: StreamId,
+    cell: Cell,
 }
 
 impl MemoryEventStore {
@@ -71,7 +78,9 @@ impl MemoryEventStore {
 
     /// Returns all cells of a stream as they are; for assertions, counted by no decorator.
     pub fn snapshot(&self, stream: &StreamId) -> Vec<Cell> {
-        self.streams.lock().get(stream).cloned().unwrap_or_default()
+        let streams = self.streams.lock();
+        let stored = streams.get(stream).into_iter().flatten();
+        stored.map(|stored| stored.cell.clone()).collect()
     }
 
     /// Returns the ids of all streams that have a cell, sorted; for assertions.
@@ -83,12 +92,46 @@ impl MemoryEventStore {
     /// whether there was such a cell.
     pub fn bury(&self, stream: &StreamId, seq: u64) -> bool {
         let mut streams = self.streams.lock();
-        let cell = (streams.get_mut(stream))
-            .and_then(|cells| cells.iter_mut().find(|cell| cell.header.seq == seq))
+        let cells = streams.get_mut(stream).into_iter().flatten();
+        let cell = cells
+            .map(|stored| &mut stored.cell)
+            .find(|cell| cell.header.seq == seq)
             .filter(|cell| matches!(cell.header.kind, CellKind::Data { .. }));
         let Some(cell) = cell else { return false };
         cell.header.kind = CellKind::Tombstone;
         cell.events.clear();
+        true
+    }
+
+    /// Loses the cells of a stream from this number on, as a damaged disk does.
+    pub fn lose_from(&self, stream: &StreamId, seq: u64) {
+        let mut streams = self.streams.lock();
+        let Some(cells) = streams.get_mut(stream) else {
+            return;
+        };
+        cells.retain(|stored| stored.cell.header.seq < seq);
+        if cells.is_empty() {
+            streams.remove(stream);
+        }
+    }
+
+    /// Exchanges the first cells of two streams, as whoever mixes up two files does. Returns whether
+    /// both have one.
+    pub fn exchange_first(&self, one: &StreamId, other: &StreamId) -> bool {
+        let mut streams = self.streams.lock();
+        let first = |streams: &BTreeMap<_, Vec<Stored>>, stream| {
+            streams.get(stream).and_then(|cells| cells.first()).cloned()
+        };
+        let (Some(first_of_one), Some(first_of_other)) =
+            (first(&streams, one), first(&streams, other))
+        else {
+            return false;
+        };
+        for (stream, cell) in [(one, first_of_other), (other, first_of_one)] {
+            if let Some(cells) = streams.get_mut(stream) {
+                cells[0] = cell;
+            }
+        }
         true
     }
 
@@ -110,8 +153,11 @@ impl MemoryEventStore {
         tail_of(cells).check_expected(expected)?;
         let header = tail_of(cells).next_header(commit, events.len() as u64, kind);
         let tail = Tail::after(header.clone());
-        let cell = Cell { header, events };
-        streams.entry(stream.clone()).or_default().push(cell);
+        let stored = Stored {
+            stream: stream.clone(),
+            cell: Cell { header, events },
+        };
+        streams.entry(stream.clone()).or_default().push(stored);
         Ok(tail)
     }
 
@@ -138,26 +184,38 @@ impl MemoryEventStore {
 /// The same write succeeds again if it succeeded before: the cell after the expected tail has its
 /// commit.
 fn already_written<'a>(
-    cells: &'a [Cell],
+    cells: &'a [Stored],
     expected: &Tail,
     commit: CommitId,
 ) -> Option<&'a CellHeader> {
     let at = usize::try_from(expected.next_seq()).ok()?;
-    let header = &cells.get(at)?.header;
+    let header = &cells.get(at)?.cell.header;
     let previous = expected.last.as_ref().map(|last| last.commit);
     (header.commit == commit && header.previous == previous).then_some(header)
 }
 
-fn tail_of(cells: &[Cell]) -> Tail {
-    cells
-        .last()
-        .map_or_else(Tail::default, |cell| Tail::after(cell.header.clone()))
+fn tail_of(cells: &[Stored]) -> Tail {
+    cells.last().map_or_else(Tail::default, |stored| {
+        Tail::after(stored.cell.header.clone())
+    })
+}
+
+/// Refuses a cell of another stream.
+fn check_stream(stream: &StreamId, cells: &[Stored]) -> Result<()> {
+    match cells.iter().find(|stored| stored.stream != *stream) {
+        Some(stored) => Err(Error::corrupt(format!(
+            "cell {} of {stream} belongs to another stream: {}",
+            stored.cell.header.seq, stored.stream
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The index of the cell to begin reading at; the number of cells when there is none.
-fn position(cells: &[Cell], from: ReadFrom) -> usize {
-    let first =
-        |matches: &dyn Fn(&CellHeader) -> bool| cells.iter().position(|cell| matches(&cell.header));
+fn position(cells: &[Stored], from: ReadFrom) -> usize {
+    let first = |matches: &dyn Fn(&CellHeader) -> bool| {
+        cells.iter().position(|stored| matches(&stored.cell.header))
+    };
     let found = match from {
         ReadFrom::Seq(seq) => first(&|header| header.seq == seq),
         ReadFrom::Revision(revision) => {
@@ -188,9 +246,10 @@ impl EventStore for MemoryEventStore {
     }
 
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
-        Ok(tail_of(
-            self.streams.lock().get(stream).map_or(&[], Vec::as_slice),
-        ))
+        let streams = self.streams.lock();
+        let cells = streams.get(stream).map_or(&[][..], Vec::as_slice);
+        check_stream(stream, &cells[cells.len().saturating_sub(1)..])?;
+        Ok(tail_of(cells))
     }
 
     async fn read(&self, stream: &StreamId, from: ReadFrom, limit: PageLimit) -> Result<Page> {
@@ -198,8 +257,9 @@ impl EventStore for MemoryEventStore {
         let all = streams.get(stream).map_or(&[][..], Vec::as_slice);
         let wanted = &all[position(all, from)..];
         let mut bytes = 0;
-        let fitting = wanted.iter().take_while(|cell| {
-            bytes += cell
+        let fitting = wanted.iter().take_while(|stored| {
+            bytes += stored
+                .cell
                 .events
                 .iter()
                 .map(|e| e.event.approximate_size())
@@ -208,8 +268,10 @@ impl EventStore for MemoryEventStore {
         });
         // the first cell is always in the page, however large
         let count = fitting.count().min(limit.cells).max(1).min(wanted.len());
+        check_stream(stream, &wanted[..count])?;
+        let cells = wanted[..count].iter().map(|stored| stored.cell.clone());
         Ok(Page {
-            cells: wanted[..count].to_vec(),
+            cells: cells.collect(),
             at_end: count == wanted.len(),
         })
     }

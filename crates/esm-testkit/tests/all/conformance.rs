@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use esm_core::clock::Environment;
-use esm_core::id::BackupId;
+use esm_core::id::{BackupId, StreamId};
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
-use esm_testkit::conformance::{BackupHarness, EventStoreHarness, LockHarness, RecordsHarness};
+use esm_testkit::conformance::{
+    BackupHarness, DamageHarness, EventStoreHarness, LockHarness, RecordsHarness, Services,
+};
 use esm_testkit::memory::MemoryWorld;
 use esm_testkit::{SeededRandomness, SteppedClock};
 
@@ -68,6 +70,26 @@ impl BackupHarness for Memory {
     }
 }
 
+#[async_trait]
+impl DamageHarness for Memory {
+    async fn open(&self) -> Services {
+        Services {
+            events: self.world.event_store(),
+            records: self.world.records(),
+            locks: self.world.locks(),
+            backups: self.world.backups(),
+        }
+    }
+
+    async fn lose_from(&self, stream: &StreamId, seq: u64) {
+        self.world.event_store.lose_from(stream, seq);
+    }
+
+    async fn exchange_first(&self, one: &StreamId, other: &StreamId) {
+        self.world.event_store.exchange_first(one, other);
+    }
+}
+
 mod event_store {
     esm_testkit::event_store_conformance!(super::Memory::new());
 }
@@ -93,4 +115,8 @@ mod lock {
 
 mod backup {
     esm_testkit::backup_conformance!(super::Memory::new());
+}
+
+mod damage {
+    esm_testkit::damage_conformance!(super::Memory::new());
 }

@@ -244,6 +244,19 @@ async fn r15_a_target_that_covers_half_a_cell_is_completed_from_its_middle() -> 
     Ok(())
 }
 
+/// The target was copied from events that its source no longer has: they were lost.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_lost_copied_events_is_gone() -> Result<()> {
+    let (f, s) = World::with_cells(&[&["a"], &["b"], &["c"]]).await?;
+    let hand = ByHand::new(&f, &s, 0, transformer());
+    hand.copy_until(Revision(3)).await?;
+    let client = target_reading(&f, &hand).await?;
+    f.storage.event_store.lose_from(&s.stream, 2);
+    let error = fold(&f, &client).await.unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Gone, "{error}");
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn r15_what_was_deleted_is_not_completed() -> Result<()> {
     let (f, s) = World::with_cells(&[&["a"], &["b"], &["c"]]).await?;

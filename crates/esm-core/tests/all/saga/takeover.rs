@@ -125,3 +125,32 @@ async fn a_lock_that_was_never_released_does_not_keep_others_away_for_ever() {
         assert!(patient.execute().await.unwrap().is_success(), "{crash}");
     }
 }
+
+/// A target is complete for events that its source no longer has: they were lost, and the target
+/// must not take the place of what is left.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_lost_copied_events_is_not_closed() {
+    let world = World::with_order(&["Old", "Old", "Old"]).await;
+    let source = world.active(&world.order).await;
+    let plan = FaultPlan::new().with(At::Named("event_store.close", 0), Fault::CrashBefore);
+    let actor = plan.actor("first");
+    let first = actor.migration_service(&world.storage.with_own_locks());
+    let first = first.migrate(world.order.clone()).transform(rules());
+    assert!(actor.run(first.execute()).await.is_err());
+    let cells = world.storage.event_store.snapshot(&source.stream).len() as u64;
+    world
+        .storage
+        .event_store
+        .lose_from(&source.stream, cells - 1);
+
+    let migration = world.migration().await.unwrap();
+    let next = world.unlocked(&FaultPlan::new().actor("next"));
+    let resumed = next.resume(migration).transform(rules()).execute().await;
+    let error = resumed.unwrap().error.unwrap();
+    assert_eq!(*error.kind(), ErrorKind::Gone, "{error}");
+    assert!(
+        error.to_string().contains(source.stream.as_str()),
+        "{error}"
+    );
+    assert_eq!(world.storage.close_of(&source.stream), None);
+}
