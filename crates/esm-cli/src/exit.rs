@@ -26,7 +26,7 @@ pub(crate) enum Exit {
     Transform,
     /// The storage is unavailable, denies access, or is full.
     Storage,
-    /// Stored data is corrupt.
+    /// Stored data is corrupt, or lost.
     Corrupt,
     /// Stopped on request; the command can be resumed.
     Interrupted,
@@ -61,7 +61,7 @@ impl From<&ErrorKind> for Exit {
     fn from(kind: &ErrorKind) -> Self {
         match kind {
             ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::TooLarge => Self::Usage,
-            ErrorKind::NotFound | ErrorKind::Gone | ErrorKind::Deleted => Self::NotFound,
+            ErrorKind::NotFound | ErrorKind::Deleted => Self::NotFound,
             ErrorKind::AlreadyExists
             | ErrorKind::Conflict { .. }
             | ErrorKind::Closed(_)
@@ -74,7 +74,7 @@ impl From<&ErrorKind> for Exit {
             | ErrorKind::PermissionDenied
             | ErrorKind::StorageFull
             | ErrorKind::UnknownStore => Self::Storage,
-            ErrorKind::Corrupt => Self::Corrupt,
+            ErrorKind::Corrupt | ErrorKind::Gone => Self::Corrupt,
             ErrorKind::Cancelled => Self::Interrupted,
             _ => Self::Failure,
         }

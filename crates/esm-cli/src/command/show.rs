@@ -6,8 +6,8 @@ use esm_core::Result;
 use esm_core::event::Revision;
 use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationPhase;
-use esm_core::object::ObjectDocument;
-use esm_core::object::chain::{self, ChainEnd};
+use esm_core::object::chain;
+use esm_core::object::{ChainEnd, KnownStream, ObjectDocument};
 use esm_core::router::accepted_unchanged;
 use esm_core::store::{Close, EventStoreExt as _, Origin, Tail};
 use serde::Serialize;
@@ -19,7 +19,8 @@ use crate::session::Session;
 
 /// Show an object: document, chain of streams, migration phase.
 ///
-/// The chain is read from the streams; the output shows if the document is behind. Streams that
+/// The chain is read from the streams; the output shows if the document is behind. Exits with 9 if
+/// a stream lost events that the document or a Close counts. Streams that
 /// accept events of retired schemas are read in full to count those events.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -56,6 +57,9 @@ struct ShownStream {
     closed_by: Option<MigrationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     continues_at: Option<Revision>,
+    /// What the stream lost, by what the document and the Close before it say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
     /// Events of retired schemas that were stored unchanged, by schema.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     accepted_unchanged: BTreeMap<String, u64>,
@@ -65,47 +69,63 @@ impl Show {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let found = session.documents().load(&self.object).await?;
         let document = found.document;
-        let first = document.first_stream().clone();
-        let end = chain::follow_in(session.stores(), first).await?;
-        let generation = end.closes.len() as u64;
+        let end = chain::follow_damaged(session.stores(), &document).await?;
+        let streams = streams(session, &document, &end).await?;
+        let generation = streams.len() as u64 - 1;
         let entry = session.routing().entry(&self.object, generation).await?;
+        let is_damaged = streams.iter().any(|stream| stream.damage.is_some());
         let shown = ShownObject {
             object: self.object.clone(),
             events: end.tail.next_revision(),
             phase: entry.map(|e| e.phase).unwrap_or_default(),
             document_is_behind: end.stream != document.active,
-            streams: streams(session, &end).await?,
+            streams,
             document_version: found.version,
             document,
         };
         session.output().result(&shown, text)?;
-        Ok(Exit::Success)
+        Ok(if is_damaged {
+            Exit::Corrupt
+        } else {
+            Exit::Success
+        })
     }
 }
 
-async fn streams(session: &Session, end: &ChainEnd) -> Result<Vec<ShownStream>> {
+/// The streams that the document knows to be closed, then those from its active one on.
+async fn streams(
+    session: &Session,
+    document: &ObjectDocument,
+    end: &ChainEnd,
+) -> Result<Vec<ShownStream>> {
+    let closed = document.terminated.iter().map(|entry| &entry.stream);
+    let followed = end.closes.iter().map(|(stream, _)| stream);
     let mut shown = Vec::new();
-    for (stream, close) in &end.closes {
+    let mut before: Option<Close> = None;
+    for stream in closed.chain(followed).chain([&end.stream]) {
+        let mut known = KnownStream::of(document, stream);
+        if let Some(close) = before.filter(|close| close.target.as_ref() == Some(stream)) {
+            known = known.continuing(&close);
+        }
         let tail = session.stores().of(stream)?.tail(&stream.stream).await?;
-        shown.push(ShownStream::new(session, stream, &tail, Some(close)).await?);
+        before = tail.close().cloned();
+        shown.push(ShownStream::new(session, &known, &tail).await?);
     }
-    shown.push(ShownStream::new(session, &end.stream, &end.tail, end.tail.close()).await?);
     Ok(shown)
 }
 
 impl ShownStream {
-    async fn new(
-        session: &Session,
-        stream: &StreamRef,
-        tail: &Tail,
-        close: Option<&Close>,
-    ) -> Result<Self> {
+    async fn new(session: &Session, known: &KnownStream, tail: &Tail) -> Result<Self> {
+        let stream = known.stream();
         let store = session.stores().of(stream)?;
+        let damage = known.check(&**store, tail.into()).err();
         let accepted = accepted_unchanged(store, &stream.stream).await?.into_iter();
+        let close = tail.close();
         Ok(Self {
             accepted_unchanged: accepted.map(|(s, n)| (s.to_string(), n)).collect(),
             stream: stream.clone(),
             state: match close {
+                None if damage.is_some() => "damaged",
                 None => "active",
                 Some(Close { target: None, .. }) => "deleted",
                 Some(_) => "closed",
@@ -115,6 +135,7 @@ impl ShownStream {
             origin: store.origin(&stream.stream).await?,
             closed_by: close.map(|c| c.migration),
             continues_at: close.map(|c| c.target_events),
+            damage: damage.map(|damage| damage.to_string()),
         })
     }
 }
@@ -142,6 +163,9 @@ fn text(shown: &ShownObject, terminal: bool) -> String {
             count(stream.cells),
             stream.closed_by.map(|m| m.to_string()).unwrap_or_default(),
         ]);
+    }
+    for damage in shown.streams.iter().filter_map(|s| s.damage.as_ref()) {
+        facts.add("damaged", damage);
     }
     for stream in &shown.streams {
         for (schema, events) in &stream.accepted_unchanged {

@@ -1,7 +1,7 @@
 //! `esm verify`
 
 use esm_core::id::{MigrationId, ObjectId};
-use esm_core::{ErrorKind, Result};
+use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
@@ -16,7 +16,8 @@ use crate::session::Session;
 ///
 /// Reads the closed stream of each object's last migration, transforms it again with the jq program
 /// from the journal, and compares it with the target stream event by event. Exits with 6 if they
-/// differ.
+/// differ. Both streams must have what the document and the Close say; exits with 9 if data is
+/// damaged or lost.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,7 +40,9 @@ struct Verified {
     events: u64,
     not_migrated: u64,
     different: u64,
-    /// The first differences.
+    /// Objects with damaged or lost data.
+    damaged: u64,
+    /// The first differences, and the first damage.
     differences: Vec<Difference>,
     /// The object, if there is only one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +71,7 @@ impl Verify {
             events: 0,
             not_migrated: 0,
             different: 0,
+            damaged: 0,
             differences: Vec::new(),
             object: None,
         };
@@ -87,7 +91,9 @@ impl Verify {
             verified.object = None;
         }
         session.output().result(&verified, text)?;
-        Ok(if verified.equal {
+        Ok(if verified.damaged > 0 {
+            Exit::Corrupt
+        } else if verified.equal {
             Exit::Success
         } else {
             Exit::Unverified
@@ -100,8 +106,11 @@ impl Verify {
         mappers: &Mappers,
         object: ObjectId,
     ) -> Result<(ObjectId, Result<Option<Compared>>)> {
-        let document = session.documents().load(&object).await?.document;
-        let result = compare(session, mappers, &document, self.migration).await;
+        let result = match session.documents().load(&object).await {
+            Ok(found) => compare(session, mappers, &found.document, self.migration).await,
+            Err(error) if is_damage(&error) => Err(error),
+            Err(error) => return Err(error),
+        };
         Ok((object, result))
     }
 }
@@ -116,18 +125,30 @@ impl Verified {
                 self.object = Some(compared);
             }
             Err(error) if *error.kind() == ErrorKind::VerificationFailed => {
-                self.objects += 1;
-                self.equal = false;
                 self.different += 1;
-                if self.differences.len() < LISTED {
-                    let error = ErrorReport::new(&error);
-                    self.differences.push(Difference { object, error });
-                }
+                self.list(object, &error);
+            }
+            Err(error) if is_damage(&error) => {
+                self.damaged += 1;
+                self.list(object, &error);
             }
             Err(error) => return Err(error),
         }
         Ok(())
     }
+
+    fn list(&mut self, object: ObjectId, error: &Error) {
+        self.objects += 1;
+        self.equal = false;
+        if self.differences.len() < LISTED {
+            let error = ErrorReport::new(error);
+            self.differences.push(Difference { object, error });
+        }
+    }
+}
+
+fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone)
 }
 
 fn text(verified: &Verified, _terminal: bool) -> String {
@@ -142,6 +163,16 @@ fn text(verified: &Verified, _terminal: bool) -> String {
 
 fn summary(verified: &Verified) -> String {
     let objects = counted(verified.objects, "object");
+    if verified.damaged > 0 {
+        let different = match verified.different {
+            0 => String::new(),
+            different => format!("; DIFFERENT: {}", count(different)),
+        };
+        return format!(
+            "DAMAGED: {} of {objects}{different}",
+            count(verified.damaged)
+        );
+    }
     if !verified.equal {
         return format!("DIFFERENT: {} of {objects}", count(verified.different));
     }

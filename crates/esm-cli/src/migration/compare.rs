@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use esm_core::event::{Event, Position, Revision};
 use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationService;
-use esm_core::object::{ObjectDocument, TerminatedStream, TerminationReason};
+use esm_core::object::{ObjectDocument, TerminatedStream, TerminationReason, chain};
 use esm_core::router::{ObjectReader, ReadPosition, RecordedEvent};
 use esm_core::transform::Mapper;
 use esm_core::{Error, ErrorKind, Result};
@@ -67,7 +67,11 @@ impl Mappers {
     }
 
     async fn load(&self, migration: MigrationId) -> Result<Transformation> {
-        let state = self.service.status(migration).await?;
+        let state = self
+            .service
+            .status(migration)
+            .await
+            .map_err(|e| missing(e, migration))?;
         let plan = state
             .plan
             .ok_or_else(|| Error::corrupt(format!("journal has no plan, migration {migration}")))?;
@@ -87,11 +91,23 @@ impl Mappers {
     }
 }
 
+/// A document names the migration, so its journal was there.
+fn missing(error: Error, migration: MigrationId) -> Error {
+    if *error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    let message = format!("journal of a migration that a document names is missing: {migration}");
+    Error::corrupt(message).with_source(error).with_hint(
+        "put the journal back from a copy of the storage; no event is missing without it",
+    )
+}
+
 /// Compares the target of an object's last migration (or of the given one) with its source,
 /// transformed again. Returns `None` if the object was not migrated.
 ///
 /// # Errors
-/// `VerificationFailed`, with the first revision that differs, and how.
+/// `VerificationFailed`, with the first revision that differs, and how; `Gone` for a stream that has
+/// less than the document or a Close says; `Corrupt` where those two contradict each other.
 pub(crate) async fn compare(
     session: &Session,
     mappers: &Mappers,
@@ -102,8 +118,10 @@ pub(crate) async fn compare(
         t.reason == TerminationReason::Migrated && migration.is_none_or(|m| m == t.migration)
     };
     let Some(closed) = document.terminated.iter().rev().find(wanted) else {
+        chain::follow_in(session.stores(), document).await?;
         return Ok(None);
     };
+    require_streams(session, document, closed).await?;
     let Transformation { mapper, reverses } = mappers.of(closed.migration).await?;
     let streams = Streams {
         reader: session.reader(),
@@ -129,6 +147,30 @@ pub(crate) async fn compare(
         target_events: closed.continuation_events,
         hash: comparison.hash,
     }))
+}
+
+/// Checks that the streams from the closed one on have what is known of them, and that its Close says
+/// the same as the document.
+async fn require_streams(
+    session: &Session,
+    document: &ObjectDocument,
+    closed: &TerminatedStream,
+) -> Result<()> {
+    let end = chain::follow_from(session.stores(), document, closed.stream.clone()).await?;
+    let close = end.closes.first().map(|(_, close)| close);
+    let agrees = close.is_some_and(|close| {
+        close.migration == closed.migration
+            && close.events == closed.events
+            && close.target.as_ref() == Some(&closed.continuation)
+            && close.target_events == closed.continuation_events
+    });
+    if agrees {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "the document of {} contradicts the Close of {}",
+        document.object, closed.stream
+    )))
 }
 
 /// The closed stream whose originals a rollback of this migration restored.

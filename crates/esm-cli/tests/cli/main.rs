@@ -8,6 +8,7 @@ mod export;
 mod import;
 mod interrupted;
 mod looking;
+mod lost;
 mod machine;
 mod migrate;
 mod orders;
