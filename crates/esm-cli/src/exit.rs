@@ -126,39 +126,14 @@ pub(crate) fn io(what: impl std::fmt::Display, error: io::Error) -> Error {
     Error::new(kind, format!("{what}: {error}")).with_source(error)
 }
 
-/// Whether the reader of the output closed the pipe, which is not a failure.
-pub(crate) fn is_broken_pipe(error: &Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return io.kind() == io::ErrorKind::BrokenPipe;
-        }
-        source = inner.source();
-    }
-    false
-}
-
-/// Prints an error, the help or the version from clap. Only the error is a failure.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // nothing else can be done if the terminal is gone
-    let _ = error.print();
-    if error.use_stderr() {
-        Exit::Usage.into()
-    } else {
-        Exit::Success.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_closed_pipe_is_known_by_its_kind() {
-        let closed = io("writing", io::ErrorKind::BrokenPipe.into());
-        assert!(is_broken_pipe(&closed));
+    fn an_error_of_the_operating_system_keeps_its_kind() {
         let full = io("writing", io::ErrorKind::StorageFull.into());
-        assert!(!is_broken_pipe(&full));
         assert_eq!(full.kind(), &ErrorKind::StorageFull);
+        assert_eq!(Exit::from(full.kind()).code(), 8);
     }
 }

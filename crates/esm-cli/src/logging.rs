@@ -1,11 +1,16 @@
 //! Logs on standard error, filtered by `--log` or `ESM_LOG`.
 
+use std::fmt::{self, Debug};
 use std::io::IsTerminal as _;
 
 use esm_core::{Error, Result};
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{self, Writer};
 
 use crate::args::{Global, LogFormat};
+use crate::output::Escaped;
 
 /// Starts logging.
 ///
@@ -21,10 +26,25 @@ pub(crate) fn start(global: &Global) -> Result<()> {
     })?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // it would report a failed write on standard error, and panic where that fails
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match global.log_format {
-        LogFormat::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => subscriber
+            .with_ansi(std::io::stderr().is_terminal())
+            .fmt_fields(format::debug_fn(escaped).delimited(" "))
+            .init(),
         LogFormat::Json => subscriber.json().init(),
     }
     Ok(())
+}
+
+/// Writes a field so that its data can neither act on the terminal nor begin another line.
+fn escaped(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    let value = Escaped(format_args!("{value:?}"));
+    if field.name() == "message" {
+        write!(writer, "{value}")
+    } else {
+        write!(writer, "{}={value}", field.name())
+    }
 }

@@ -68,7 +68,7 @@ const BLOCKING_THREADS: usize = 8;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return exit::usage(&error),
+        Err(error) => return output::usage(&error).into(),
     };
     let output = Output::new(arguments.global.output);
     if let Err(error) = logging::start(&arguments.global) {
@@ -84,10 +84,11 @@ fn main() -> ExitCode {
     };
     let exit = runtime.block_on(async {
         let interrupt = Interrupt::listen(&output);
-        match arguments.run(output.clone(), interrupt).await {
+        let exit = match arguments.run(output.clone(), interrupt).await {
             Ok(exit) => exit,
             Err(error) => output.fail(&error),
-        }
+        };
+        output.ended(exit)
     });
     // a blocked read from a terminal must not keep the process alive
     runtime.shutdown_background();

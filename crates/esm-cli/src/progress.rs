@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::{self, Output};
+use crate::output::{self, Escaped, Output, Text};
 
 /// Mode of the progress display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -97,7 +97,7 @@ impl Progress {
     /// Sets the message beside the figures.
     pub(crate) fn about(&self, message: &str) {
         match &self.0 {
-            Display::Bar(bar) => bar.set_message(message.to_owned()),
+            Display::Bar(bar) => bar.set_message(Escaped(message).to_string()),
             Display::Lines(lines) => {
                 let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
                 message.clone_into(&mut lines.message);
@@ -175,7 +175,7 @@ impl Lines {
             return;
         }
         self.next = now + BETWEEN_LINES;
-        eprintln!("{}", self.line(now - self.begun));
+        output::to_stderr(Text::line(self.line(now - self.begun)).as_str());
     }
 
     fn line(&self, elapsed: Duration) -> String {

@@ -33,6 +33,20 @@ impl<'s> Fault<'s> {
     }
 }
 
+/// The source of an error whose message shows lines of a program.
+///
+/// The line ends in such a message are part of its form. In any other message they are data.
+#[derive(Debug)]
+pub struct Excerpt(String);
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Excerpt {}
+
 /// An `Invalid` error that shows each fault with its line, its column and the text of that line.
 pub(crate) fn error(name: &str, code: &str, faults: &[Fault<'_>]) -> Error {
     let shown: Vec<String> = faults
@@ -44,7 +58,7 @@ pub(crate) fn error(name: &str, code: &str, faults: &[Fault<'_>]) -> Error {
     if faults.len() > LISTED {
         message.push_str(&format!("\n\n… and {} more", faults.len() - LISTED));
     }
-    let error = Error::invalid(message);
+    let error = Error::invalid(message.clone()).with_source(Excerpt(message));
     match faults.iter().find_map(|fault| fault.hint.as_deref()) {
         Some(hint) => error.with_hint(hint),
         None => error,
@@ -92,6 +106,8 @@ impl<'s> Place<'s> {
         let margin = " ".repeat(self.line.to_string().len());
         // A tab would move the caret away from what it points at.
         let text = self.text.replace('\t', " ");
+        let name = name.replace(char::is_control, " ");
+        let what = what.replace(char::is_control, " ");
         format!(
             "{name}:{self}: {what}\n{margin} |\n{} | {text}\n{margin} | {}{}",
             self.line,

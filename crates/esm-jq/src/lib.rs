@@ -47,4 +47,5 @@ mod syntax;
 mod transformer;
 mod value;
 
+pub use diagnostic::Excerpt;
 pub use transformer::JqTransformer;

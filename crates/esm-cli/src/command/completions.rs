@@ -4,7 +4,7 @@ use clap_complete::Shell;
 use esm_core::Result;
 
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Output, Text};
 
 /// Print a shell completion script.
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ impl Completions {
     pub(crate) fn run(&self, esm: &mut clap::Command, output: &Output) -> Result<Exit> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, esm, "esm", &mut script);
-        output.lines(&String::from_utf8_lossy(&script))?;
+        output.text(Text::lines(&String::from_utf8_lossy(&script)))?;
         Ok(Exit::Success)
     }
 }

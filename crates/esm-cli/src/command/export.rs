@@ -66,7 +66,7 @@ impl Export {
         let progress = session.progress("export", Unit::Events, None);
         let done = match &self.to {
             None => {
-                let writer = LineWriter::new(tokio::io::stdout(), self.packing());
+                let writer = LineWriter::new(session.output().stdout(), self.packing());
                 self.write(session, writer, &progress).await?
             }
             Some(path) => self.write_file(session, path, &progress).await?,

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::import::{Events, Reading, Tally, Writer};
 use crate::input::Place;
 use crate::interrupt::Interrupt;
-use crate::output::{Facts, Output, count};
+use crate::output::{Facts, Output, Text, count};
 use crate::progress::{Progress, Unit};
 use crate::session::{Access, Session};
 
@@ -167,7 +167,7 @@ fn imported(output: &Output, tally: Tally, result: Result<()>) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn text(imported: &Imported, terminal: bool) -> String {
+fn text(imported: &Imported, terminal: bool) -> Text {
     let Tally {
         events,
         objects,
@@ -175,14 +175,15 @@ fn text(imported: &Imported, terminal: bool) -> String {
         present,
     } = imported.tally;
     if imported.complete && events == 0 {
-        return "nothing to do: the input has no events".to_owned();
+        return "nothing to do: the input has no events".into();
     }
     if imported.complete && new == 0 {
         return format!(
             "nothing to do: all {} events of {} objects were there already",
             count(events),
             count(objects)
-        );
+        )
+        .into();
     }
     if imported.complete {
         let mut text = format!(
@@ -193,7 +194,7 @@ fn text(imported: &Imported, terminal: bool) -> String {
         if present > 0 {
             text.push_str(&format!("; {} were there already", count(present)));
         }
-        return text;
+        return text.into();
     }
     let mut facts = Facts::new();
     facts

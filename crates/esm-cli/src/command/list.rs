@@ -103,7 +103,7 @@ async fn print_names(session: &Session, mut names: Rows<'_, ObjectId>) -> Result
         if output.is_json() {
             output.json_line(&serde_json::json!({ "object": object }))?;
         } else {
-            output.lines(&object.to_string())?;
+            output.text(object.to_string())?;
         }
     }
     Ok(Exit::Success)

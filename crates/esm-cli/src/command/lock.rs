@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
 use crate::migration::sign_of_life;
-use crate::output::{Facts, Table, duration};
+use crate::output::{Facts, Table, Text, duration};
 use crate::session::{Access, Session};
 
 /// List locks, and break a lock whose holder is dead.
@@ -86,7 +86,7 @@ async fn list(session: &Session) -> Result<Exit> {
     let locks = locks.into_iter().map(|lock| held(session, lock)).collect();
     session.output().result(&Locks { locks }, |all, terminal| {
         if all.locks.is_empty() {
-            return "no held locks".to_owned();
+            return Text::line("no held locks");
         }
         let mut table = Table::new([
             "lock",
@@ -123,7 +123,7 @@ async fn break_lock(session: &Session, name: &LockName, yes: bool) -> Result<Exi
     })?;
     let held = held(session, lock);
     if !yes {
-        session.output().note(&facts(&held).to_text(true));
+        session.output().note(facts(&held).to_text(true));
         if !confirmed(
             session.output(),
             "break the lock? only if its holder is dead",

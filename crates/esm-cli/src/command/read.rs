@@ -70,7 +70,7 @@ impl Read {
     async fn print(&self, output: &Output, first: Revision, page: &[Event]) -> Result<()> {
         let events = (first.0..).map(Revision).zip(page);
         if output.is_json() {
-            let mut writer = LineWriter::new(tokio::io::stdout(), Packing::Plain);
+            let mut writer = LineWriter::new(output.stdout(), Packing::Plain);
             let mut buffer = Vec::new();
             for (revision, event) in events {
                 let line = line(&self.object, revision, event, &mut buffer);

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::lock_args::LockArgs;
 use super::steer::Patience;
-use crate::exit::{Exit, is_broken_pipe};
+use crate::exit::Exit;
 use crate::migration::{
     self, Expected, refuse_damaged, report_answer, resumed, send, service, until_answered,
     waits_for,
@@ -72,9 +72,6 @@ impl Resume {
                 Err(error) if self.was_ended_by_another(&service, migration, &error).await => {}
                 Err(error) if self.all && *error.kind() != ErrorKind::Cancelled => {
                     exits.push(session.output().fail(&error));
-                    if is_broken_pipe(&error) {
-                        break;
-                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -118,7 +115,7 @@ impl Resume {
         if let Some(lock) = held {
             let at_most = self.patience.wait().max(lock.lease);
             let now = session.environment().clock.now();
-            session.output().note(&waits_for(lock, now, at_most));
+            session.output().note(waits_for(lock, now, at_most));
         }
         if seen.desired.paused_by.is_some() && !self.stay_paused {
             let receipt = send(service, migration, ControlAction::Resume, None).await?;

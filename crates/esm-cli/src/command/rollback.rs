@@ -11,6 +11,7 @@ use super::live_args::CutoverArgs;
 use super::lock_args::LockArgs;
 use crate::exit::Exit;
 use crate::migration::{self, Expected, Program, Role, plan_exit, plan_text, service, waits_for};
+use crate::output::Text;
 use crate::session::{Access, Session};
 
 /// Roll back a migration, finished or not.
@@ -92,7 +93,7 @@ impl Rollback {
         let held = state.lock.as_ref().filter(|lock| lock.held);
         if let Some(lock) = held.filter(|_| !self.dry_run && !state.status.is_terminal()) {
             let now = session.environment().clock.now();
-            session.output().note(&waits_for(lock, now, lock.lease));
+            session.output().note(waits_for(lock, now, lock.lease));
         }
         let mut builder = service
             .roll_back(self.migration)
@@ -125,11 +126,12 @@ impl Rollback {
 
 fn show(session: &Session, plan: &RollBackPlan) -> Result<Exit> {
     session.output().result(plan, |plan, terminal| match plan {
-        RollBackPlan::Undo { planned } => format!(
+        RollBackPlan::Undo { planned } => Text::line(format_args!(
             "the migration is unfinished: objects of {} that did not cut over would be undone \
-             without a trace\nnothing was written",
+             without a trace",
             planned.scope
-        ),
+        ))
+        .and("nothing was written"),
         RollBackPlan::Reverse { plan } => plan_text(plan, terminal),
     })?;
     Ok(match plan {

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::exit::Exit;
-use crate::output::{Facts, Table, count};
+use crate::output::{Facts, Table, Text, count};
 use crate::session::Session;
 
 /// Show an object: document, chain of streams, migration phase.
@@ -140,7 +140,7 @@ impl ShownStream {
     }
 }
 
-fn text(shown: &ShownObject, terminal: bool) -> String {
+fn text(shown: &ShownObject, terminal: bool) -> Text {
     let mut facts = Facts::new();
     facts
         .add("object", &shown.object)
@@ -173,13 +173,11 @@ fn text(shown: &ShownObject, terminal: bool) -> String {
             facts.add("accepted unchanged", what);
         }
     }
-    let mut text = facts.to_text(terminal);
-    text.push_str("\n\n");
-    text.push_str(&table.to_text(terminal));
+    let mut text = facts.to_text(terminal).and_section(table.to_text(terminal));
     for terminated in &shown.document.terminated {
         if let Some(archive) = &terminated.archive {
-            text.push_str(&format!(
-                "\narchive of {}: {} in {} ({} events)",
+            text.push(format!(
+                "archive of {}: {} in {} ({} events)",
                 terminated.stream.stream, archive.id, archive.provider, archive.events
             ));
         }

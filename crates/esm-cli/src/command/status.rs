@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::migration::{DAMAGED, next_step, service, sign_of_life};
-use crate::output::{Facts, Table, count};
+use crate::output::{Facts, Table, Text, count};
 use crate::session::Session;
 
 /// Show migrations: the unfinished ones, all, or one in detail.
@@ -69,7 +69,7 @@ impl Status {
         };
         session.output().result(&migrations, |shown, terminal| {
             if shown.migrations.is_empty() {
-                none.to_owned()
+                none.into()
             } else {
                 table(&shown.migrations).to_text(terminal)
             }
@@ -112,7 +112,7 @@ async fn show(
     if shown.state.damage.is_some() {
         session.output().note(DAMAGED);
     } else if !shown.state.status.is_terminal() {
-        session.output().note(&next_step(session, migration));
+        session.output().note(next_step(session, migration));
     }
     Ok(Exit::Success)
 }
@@ -158,7 +158,7 @@ fn status_of(state: &MigrationState) -> String {
     }
 }
 
-fn one(shown: &OneMigration, now: Timestamp, terminal: bool) -> String {
+fn one(shown: &OneMigration, now: Timestamp, terminal: bool) -> Text {
     let state = &shown.state;
     let reverses = state.plan.as_ref().and_then(|p| p.reverses.as_ref());
     let mut facts = Facts::new();

@@ -8,7 +8,7 @@ use futures::TryStreamExt as _;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::output::{Facts, bytes, count};
+use crate::output::{Facts, Text, bytes, count};
 use crate::session::{Access, Session};
 
 /// Create or show a store.
@@ -87,7 +87,7 @@ async fn count_objects(session: &Session) -> Result<u64> {
         .await
 }
 
-fn text(shown: &ShownStore, terminal: bool) -> String {
+fn text(shown: &ShownStore, terminal: bool) -> Text {
     let mut facts = Facts::new();
     facts
         .add("store", &shown.store)

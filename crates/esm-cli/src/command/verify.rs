@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::migration::{Compared, Mappers, compare, service};
-use crate::output::{ErrorReport, count, counted};
+use crate::output::{ErrorReport, Text, count, counted};
 use crate::progress::Unit;
 use crate::selection::Selection;
 use crate::session::Session;
@@ -151,14 +151,12 @@ fn is_damage(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone)
 }
 
-fn text(verified: &Verified, _terminal: bool) -> String {
-    let mut lines: Vec<String> = verified
-        .differences
-        .iter()
+fn text(verified: &Verified, _terminal: bool) -> Text {
+    let differences = verified.differences.iter();
+    differences
         .map(|difference| difference.error.to_text())
-        .collect();
-    lines.push(summary(verified));
-    lines.join("\n")
+        .fold(Text::default(), Text::and)
+        .and(summary(verified))
 }
 
 fn summary(verified: &Verified) -> String {

@@ -62,7 +62,7 @@ impl Watch {
             } else {
                 let line = line(&watched, session.environment().clock.now());
                 if line != last {
-                    session.output().lines(&line)?;
+                    session.output().text(line.as_str())?;
                     last = line;
                 }
             }

@@ -9,7 +9,7 @@ use esm_core::transform::Ledger;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::output::{ErrorReport, Facts, bytes, count, counted, duration};
+use crate::output::{ErrorReport, Facts, Text, bytes, count, counted, duration};
 use crate::session::Session;
 
 /// The report as JSON.
@@ -57,10 +57,10 @@ pub(crate) fn finish(
         None => Exit::Failure,
     };
     if let Some(error) = &result.error {
-        output.note(&ErrorReport::new(error).to_text());
+        output.note(ErrorReport::new(error).to_text());
     }
     if !result.status.is_terminal() {
-        output.note(&next_step(session, result.migration));
+        output.note(next_step(session, result.migration));
     }
     Ok(exit)
 }
@@ -82,31 +82,32 @@ fn is_undone(status: MigrationStatus) -> bool {
 }
 
 /// Suggests commands for a migration that has not ended.
-pub(crate) fn next_step(session: &Session, migration: MigrationId) -> String {
+pub(crate) fn next_step(session: &Session, migration: MigrationId) -> Text {
     let store = session.store_argument();
-    format!("continue:  esm resume {migration}{store}\nundo:      esm rollback {migration}{store}")
+    Text::line(format_args!("continue:  esm resume {migration}{store}"))
+        .and(format!("undo:      esm rollback {migration}{store}"))
 }
 
-fn text(result: &MigrationResult, terminal: bool) -> String {
+fn text(result: &MigrationResult, terminal: bool) -> Text {
     let statistics = &result.statistics;
     if result.was_up_to_date() && result.plan.reverses.is_some() {
         return format!(
             "nothing to do: {} already rolled back, or not moved by the migration",
             counted(statistics.up_to_date, "object")
-        );
+        )
+        .into();
     }
     if result.was_up_to_date() {
         return format!(
             "nothing to do: {} already transformed",
             counted(statistics.up_to_date, "object")
-        );
+        )
+        .into();
     }
-    let mut text = headline(result);
-    let facts = facts(result).to_text(terminal);
-    let _ = write!(text, "\n{facts}");
+    let mut text = Text::line(headline(result)).and(facts(result).to_text(terminal));
     for failure in &statistics.failures {
         let (object, step) = (&failure.object, failure.step);
-        let _ = write!(text, "\nfailed: {object}, {step}: {}", failure.message);
+        text.push(format!("failed: {object}, {step}: {}", failure.message));
     }
     text
 }

@@ -1,12 +1,10 @@
 //! The report of a plan.
 
-use std::fmt::Write as _;
-
 use esm_core::migration::{MigrationPlan, PlanDepth};
 
 use super::report::add_ledger;
 use crate::exit::Exit;
-use crate::output::{Facts, Table, bytes, count, counted};
+use crate::output::{Facts, Table, Text, bytes, count, counted};
 
 /// Failing events and blocked objects that are listed; the counts are complete.
 const LISTED: usize = 20;
@@ -23,13 +21,13 @@ pub(crate) fn plan_exit(plan: &MigrationPlan) -> Exit {
 }
 
 /// A plan as text.
-pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> String {
+pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> Text {
     if plan.is_empty() {
-        return nothing_to_do(plan);
+        return nothing_to_do(plan).into();
     }
     let mut text = facts(plan).to_text(terminal);
     if !plan.schemas.is_empty() {
-        let _ = write!(text, "\n\n{}", schemas(plan).to_text(terminal));
+        text = text.and_section(schemas(plan).to_text(terminal));
     }
     let failures = plan.ledger.failures.iter().map(ToString::to_string);
     add_list(&mut text, "failing events", failures.take(LISTED));
@@ -40,12 +38,11 @@ pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> String {
     add_list(&mut text, "risks", plan.risks.iter().cloned());
     let reversibility = std::iter::once(plan.reversibility.clone());
     add_list(&mut text, "reversibility", reversibility);
-    text.push_str(if plan.is_executable() {
-        "\n\nnothing was written"
+    text.and_section(if plan.is_executable() {
+        "nothing was written"
     } else {
-        "\n\nthis plan cannot be executed; nothing was written"
-    });
-    text
+        "this plan cannot be executed; nothing was written"
+    })
 }
 
 fn nothing_to_do(plan: &MigrationPlan) -> String {
@@ -59,13 +56,14 @@ fn nothing_to_do(plan: &MigrationPlan) -> String {
     )
 }
 
-fn add_list(text: &mut String, heading: &str, items: impl Iterator<Item = String>) {
+fn add_list(text: &mut Text, heading: &str, items: impl Iterator<Item = String>) {
     let mut items = items.peekable();
     if items.peek().is_some() {
-        let _ = write!(text, "\n\n{heading}:");
+        text.push("");
+        text.push(format!("{heading}:"));
     }
     for item in items {
-        let _ = write!(text, "\n- {item}");
+        text.push(format!("- {item}"));
     }
 }
 

@@ -4,6 +4,7 @@ use esm_core::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::text::Text;
 use crate::exit::{self, Exit};
 
 /// An error as it is reported: `{"kind", "message", "hint", "causes", "exit_code", …}`.
@@ -11,6 +12,9 @@ use crate::exit::{self, Exit};
 pub(crate) struct ErrorReport {
     kind: &'static str,
     message: String,
+    /// Whether the message shows lines of a program.
+    #[serde(skip)]
+    has_excerpt: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -31,6 +35,8 @@ impl ErrorReport {
         Self {
             kind: exit::kind_name(error.kind()),
             message: error.to_string(),
+            has_excerpt: std::error::Error::source(error)
+                .is_some_and(|e| e.is::<esm_jq::Excerpt>()),
             hint: error.hint().map(str::to_owned),
             causes: causes(error),
             retryable: error.is_retryable(),
@@ -45,13 +51,18 @@ impl ErrorReport {
     }
 
     /// Lines of text: the error, its causes, and the hint.
-    pub(crate) fn to_text(&self) -> String {
-        let mut text = format!("error: {}", self.message);
+    pub(crate) fn to_text(&self) -> Text {
+        let message = format!("error: {}", self.message);
+        let mut text = if self.has_excerpt {
+            Text::lines(&message)
+        } else {
+            Text::line(message)
+        };
         for cause in &self.causes {
-            text.push_str(&format!("\n  caused by: {cause}"));
+            text.push(format!("  caused by: {cause}"));
         }
         if let Some(hint) = &self.hint {
-            text.push_str(&format!("\n  hint: {hint}"));
+            text.push(format!("  hint: {hint}"));
         }
         text
     }
@@ -82,9 +93,35 @@ mod tests {
         let error = exit::io("reading a.json", std::io::Error::other("disk on fire"))
             .with_hint("call the fire brigade");
         assert_eq!(
-            ErrorReport::new(&error).to_text(),
+            ErrorReport::new(&error).to_text().as_str(),
             "error: reading a.json: disk on fire\n  hint: call the fire brigade"
         );
+    }
+
+    #[test]
+    fn data_in_an_error_cannot_add_a_line_or_act_on_the_terminal() {
+        let error = Error::invalid("unknown type: a\nerror: \u{1b}[2J")
+            .with_source(std::io::Error::other("b\r\n"))
+            .with_hint("c\u{202e}");
+        assert_eq!(
+            ErrorReport::new(&error).to_text().as_str(),
+            "error: unknown type: a\\nerror: \\u{1b}[2J\n  caused by: b\\r\\n\n  hint: c\\u{202e}"
+        );
+        assert!(
+            ErrorReport::new(&error)
+                .to_json()
+                .contains(r"a\nerror: \u001b[2J")
+        );
+    }
+
+    #[test]
+    fn an_error_in_a_program_shows_its_lines() {
+        let program = "\u{1b}]0;x\u{7} |\n nope";
+        let error = esm_jq::JqTransformer::compile("a\nb.jq", program).expect_err("no program");
+        let text = ErrorReport::new(&error).to_text();
+        assert!(text.as_str().lines().count() > 3, "{text}");
+        assert!(!text.as_str().contains('\u{1b}'), "{text}");
+        assert!(text.as_str().starts_with("error: a b.jq:1:"), "{text}");
     }
 
     #[test]

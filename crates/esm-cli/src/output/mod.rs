@@ -1,11 +1,18 @@
 //! Output: text for people, JSON for programs, errors for both.
+//!
+//! Text for people is a [`Text`], which escapes what it is made of. JSON is exact.
 
 mod failure;
+mod stdout;
 mod table;
+mod text;
 mod units;
+mod usage;
 mod writer;
 
 pub(crate) use failure::ErrorReport;
 pub(crate) use table::{Facts, Table};
+pub(crate) use text::{Escaped, Text};
 pub(crate) use units::{bytes, count, counted, duration, shortened};
-pub(crate) use writer::{Output, OutputFormat};
+pub(crate) use usage::usage;
+pub(crate) use writer::{Output, OutputFormat, to_stderr};

@@ -1,6 +1,14 @@
 //! Tables and lists of facts: aligned on a terminal, tab-separated elsewhere.
 
+use std::fmt::Display;
+
 use comfy_table::{ContentArrangement, presets};
+
+use super::text::{Escaped, Text};
+
+/// The width in columns from which a table is fitted into the terminal. A terminal that does not
+/// know its width says 0.
+const NARROWEST: u16 = 20;
 
 /// Rows under a heading.
 #[derive(Debug)]
@@ -20,37 +28,39 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let escaped = cells.into_iter().map(|cell| Escaped(cell).to_string());
+        self.rows.push(escaped.collect());
     }
 
     /// The table as text; if not on a terminal, a line per row with tabs between the cells.
-    pub(crate) fn to_text(&self, terminal: bool) -> String {
+    pub(crate) fn to_text(&self, terminal: bool) -> Text {
         if terminal {
-            self.drawn()
+            Text::escaped(self.drawn())
         } else {
-            self.separated()
+            self.separated(true)
         }
+    }
+
+    /// A line per row with tabs between the cells.
+    pub(super) fn separated(&self, with_heading: bool) -> Text {
+        let heading = with_heading.then(|| self.heading.join("\t"));
+        let rows = self.rows.iter().map(|row| row.join("\t"));
+        let lines: Vec<_> = heading.into_iter().chain(rows).collect();
+        Text::escaped(lines.join("\n"))
     }
 
     fn drawn(&self) -> String {
         let mut table = comfy_table::Table::new();
         table
             .load_style(presets::UTF8_HORIZONTAL_ONLY)
-            .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(self.heading.clone());
+        if table.width().is_some_and(|width| width >= NARROWEST) {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        }
         for row in &self.rows {
             table.add_row(row);
         }
         table.to_string()
-    }
-
-    fn separated(&self) -> String {
-        let mut text = self.heading.join("\t");
-        for row in &self.rows {
-            text.push('\n');
-            text.push_str(&row.join("\t"));
-        }
-        text
     }
 }
 
@@ -65,13 +75,14 @@ impl Facts {
     }
 
     /// Adds a fact.
-    pub(crate) fn add(&mut self, name: impl Into<String>, value: impl ToString) -> &mut Self {
-        self.0.push((name.into(), value.to_string()));
+    pub(crate) fn add(&mut self, name: impl Into<String>, value: impl Display) -> &mut Self {
+        let name = Escaped(name.into()).to_string();
+        self.0.push((name, Escaped(value).to_string()));
         self
     }
 
     /// Adds a fact if it has a value.
-    pub(crate) fn add_some(&mut self, name: &str, value: Option<impl ToString>) -> &mut Self {
+    pub(crate) fn add_some(&mut self, name: &str, value: Option<impl Display>) -> &mut Self {
         match value {
             Some(value) => self.add(name, value),
             None => self,
@@ -79,7 +90,7 @@ impl Facts {
     }
 
     /// The facts as text, a line each: aligned on a terminal, separated by a tab elsewhere.
-    pub(crate) fn to_text(&self, terminal: bool) -> String {
+    pub(crate) fn to_text(&self, terminal: bool) -> Text {
         let width = self.0.iter().map(|(n, _)| n.chars().count()).max();
         let width = width.unwrap_or(0) + 2;
         let line = |(name, value): &(String, String)| {
@@ -89,7 +100,8 @@ impl Facts {
                 format!("{name}\t{value}")
             }
         };
-        self.0.iter().map(line).collect::<Vec<_>>().join("\n")
+        let lines: Vec<_> = self.0.iter().map(line).collect();
+        Text::escaped(lines.join("\n"))
     }
 }
 
@@ -101,8 +113,20 @@ mod tests {
     fn elsewhere_than_on_a_terminal_a_row_is_a_line() {
         let mut table = Table::new(["object", "events"]);
         table.row(["order/1".to_owned(), "3".to_owned()]);
-        assert_eq!(table.to_text(false), "object\tevents\norder/1\t3");
-        assert!(table.to_text(true).lines().count() > 2);
+        assert_eq!(table.to_text(false).as_str(), "object\tevents\norder/1\t3");
+        assert!(table.to_text(true).as_str().lines().count() > 2);
+    }
+
+    #[test]
+    fn data_cannot_add_a_row_or_a_cell() {
+        let mut table = Table::new(["id", "data"]);
+        table.row(["a\tb".to_owned(), "c\nd\u{1b}[2J".to_owned()]);
+        let text = table.to_text(false);
+        assert_eq!(text.as_str(), "id\tdata\na\\tb\tc\\nd\\u{1b}[2J");
+        assert!(table.to_text(true).as_str().contains(r"c\nd\u{1b}[2J"));
+        let mut facts = Facts::new();
+        facts.add("tag\n", "x\ty");
+        assert_eq!(facts.to_text(false).as_str(), "tag\\n\tx\\ty");
     }
 
     #[test]
@@ -112,7 +136,7 @@ mod tests {
             .add("a", 1)
             .add_some("long", Some(2))
             .add_some("none", None::<u8>);
-        assert_eq!(facts.to_text(true), "a     1\nlong  2");
-        assert_eq!(facts.to_text(false), "a\t1\nlong\t2");
+        assert_eq!(facts.to_text(true).as_str(), "a     1\nlong  2");
+        assert_eq!(facts.to_text(false).as_str(), "a\t1\nlong\t2");
     }
 }

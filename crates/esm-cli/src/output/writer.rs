@@ -1,14 +1,18 @@
 //! Standard output and standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, OnceLock};
 
 use clap::ValueEnum;
 use esm_core::{Error, Result};
 use serde::Serialize;
+use tokio::io::AsyncWrite;
 
 use super::failure::ErrorReport;
+use super::stdout::{self, Stdout};
 use super::table::Table;
-use crate::exit::{self, Exit};
+use super::text::Text;
+use crate::exit::Exit;
 
 /// Format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,6 +28,8 @@ pub(crate) enum OutputFormat {
 pub(crate) struct Output {
     format: OutputFormat,
     terminal: bool,
+    /// Why a result of finished work could not be printed.
+    lost: Arc<OnceLock<Error>>,
 }
 
 impl Output {
@@ -31,7 +37,8 @@ impl Output {
     pub(crate) fn new(format: OutputFormat) -> Self {
         Self {
             format,
-            terminal: std::io::stdout().is_terminal(),
+            terminal: io::stdout().is_terminal(),
+            lost: Arc::default(),
         }
     }
 
@@ -40,23 +47,30 @@ impl Output {
         self.format == OutputFormat::Json
     }
 
-    /// Prints a result: as JSON, or as the text that `text` makes of it.
+    /// Prints the result of finished work: as JSON, or as the text that `text` makes of it.
+    ///
+    /// Standard output that cannot be written does not end the command: its work is done, and
+    /// [`ended`](Self::ended) reports the lost result.
     ///
     /// # Errors
-    /// Those of writing to standard output.
-    pub(crate) fn result<T: Serialize>(
+    /// `Invalid` if the value has no form in JSON.
+    pub(crate) fn result<T: Serialize, R: Into<Text>>(
         &self,
         value: &T,
-        text: impl FnOnce(&T, bool) -> String,
+        text: impl FnOnce(&T, bool) -> R,
     ) -> Result<()> {
-        let text = match (self.format, self.terminal) {
-            (OutputFormat::Text, terminal) => text(value, terminal),
+        let printed = match (self.format, self.terminal) {
+            (OutputFormat::Text, terminal) => self.text(text(value, terminal)),
             (OutputFormat::Json, true) => {
-                serde_json::to_string_pretty(value).map_err(unwritable)?
+                print(&serde_json::to_string_pretty(value).map_err(unwritable)?)
             }
-            (OutputFormat::Json, false) => serde_json::to_string(value).map_err(unwritable)?,
+            (OutputFormat::Json, false) => self.json_line(value),
         };
-        self.lines(&text)
+        if let Err(error) = printed {
+            // the first one says it
+            let _ = self.lost.set(error);
+        }
+        Ok(())
     }
 
     /// Prints a JSON document on one line, for results that are printed one by one.
@@ -64,7 +78,7 @@ impl Output {
     /// # Errors
     /// Those of writing to standard output.
     pub(crate) fn json_line<T: Serialize>(&self, value: &T) -> Result<()> {
-        self.lines(&serde_json::to_string(value).map_err(unwritable)?)
+        print(&serde_json::to_string(value).map_err(unwritable)?)
     }
 
     /// Prints a table. If it continues another one (not `first`), tab-separated lines have no second
@@ -73,12 +87,11 @@ impl Output {
     /// # Errors
     /// Those of writing to standard output.
     pub(crate) fn table(&self, table: &Table, first: bool) -> Result<()> {
-        let text = table.to_text(self.terminal);
-        if first || self.terminal {
-            self.lines(&text)
+        self.text(if self.terminal {
+            table.to_text(true)
         } else {
-            self.lines(text.split_once('\n').map_or("", |(_, rows)| rows))
-        }
+            table.separated(first)
+        })
     }
 
     /// A number in a table: formatted on a terminal, plain elsewhere.
@@ -90,44 +103,67 @@ impl Output {
         }
     }
 
-    /// Prints text to standard output, and a newline if it does not end with one.
+    /// Prints text to standard output.
     ///
     /// # Errors
     /// Those of writing to standard output.
-    pub(crate) fn lines(&self, text: &str) -> Result<()> {
-        let mut out = std::io::stdout().lock();
-        let end: &[u8] = if text.is_empty() || text.ends_with('\n') {
-            b""
-        } else {
-            b"\n"
-        };
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.write_all(end))
-            .and_then(|()| out.flush())
-            .map_err(|e| exit::io("writing to standard output", e))
+    pub(crate) fn text(&self, text: impl Into<Text>) -> Result<()> {
+        print(text.into().as_str())
+    }
+
+    /// Standard output, for lines that are printed as they are.
+    pub(crate) fn stdout(&self) -> impl AsyncWrite + Send + use<> {
+        Stdout::new()
     }
 
     /// Prints a note on standard error, unless the format is JSON.
-    pub(crate) fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: impl Into<Text>) {
         if !self.is_json() {
-            // a closed standard error cannot be reported
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+            to_stderr(text.into().as_str());
         }
     }
 
     /// Reports an error on standard error, and returns the exit code.
     pub(crate) fn fail(&self, error: &Error) -> Exit {
-        if exit::is_broken_pipe(error) {
+        if stdout::has_no_reader(error) {
             return Exit::Success;
         }
         let report = ErrorReport::new(error);
-        let text = match self.format {
-            OutputFormat::Text => report.to_text(),
-            OutputFormat::Json => report.to_json(),
-        };
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        match self.format {
+            OutputFormat::Text => to_stderr(report.to_text().as_str()),
+            OutputFormat::Json => to_stderr(&report.to_json()),
+        }
         error.kind().into()
     }
+
+    /// The exit code of a command whose work ended with `exit`. A result that was lost is reported,
+    /// and decides the code of work that succeeded.
+    pub(crate) fn ended(&self, exit: Exit) -> Exit {
+        match self.lost.get() {
+            Some(lost) if exit == Exit::Success => self.fail(lost),
+            Some(lost) => {
+                // the error of the work stays the last one
+                self.note(format!("the result was not printed: {lost}"));
+                exit
+            }
+            None => exit,
+        }
+    }
+}
+
+/// Writes lines to standard error, as far as it can be written: nothing else could report it.
+pub(crate) fn to_stderr(lines: &str) {
+    let _ = writeln!(io::stderr().lock(), "{lines}");
+}
+
+fn print(lines: &str) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{lines}")
+        .and_then(|()| out.flush())
+        .map_err(stdout::failed)
 }
 
 fn unwritable(error: serde_json::Error) -> Error {

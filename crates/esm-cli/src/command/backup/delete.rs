@@ -43,7 +43,7 @@ impl Delete {
                 .with_hint("add --despite-retention to delete it"));
         }
         if !self.yes {
-            session.output().note(&backup.text(true));
+            session.output().note(backup.text(true));
             if !confirmed(session.output(), "delete this backup?")? {
                 session.output().note("nothing was deleted");
                 return Ok(Exit::Success);

@@ -61,7 +61,7 @@ impl Prune {
             return Ok(Exit::Success);
         }
         if !self.yes {
-            session.output().note(&over.text(true));
+            session.output().note(over.text(true));
             if !confirmed(session.output(), "delete these backups?")? {
                 session.output().note("nothing was deleted");
                 return Ok(Exit::Success);

@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::output::{Facts, Table, bytes, count, counted};
+use crate::output::{Facts, Table, Text, bytes, count, counted};
 
 /// A backup as it is reported.
 #[derive(Debug, Clone, Serialize)]
@@ -82,7 +82,7 @@ impl ShownBackup {
     }
 
     /// One backup as lines.
-    pub(super) fn text(&self, terminal: bool) -> String {
+    pub(super) fn text(&self, terminal: bool) -> Text {
         let mut facts = Facts::new();
         facts
             .add("backup", &self.id)
@@ -114,9 +114,9 @@ impl ShownBackups {
     }
 
     /// The backups as a table.
-    pub(super) fn text(&self, terminal: bool) -> String {
+    pub(super) fn text(&self, terminal: bool) -> Text {
         if self.backups.is_empty() {
-            return "no backups".to_owned();
+            return "no backups".into();
         }
         let mut table = Table::new([
             "backup", "kind", "objects", "events", "stored", "created", "retained",
