@@ -46,7 +46,10 @@ pub(crate) fn funs() -> impl Iterator<Item = Fun<Engine>> {
         let counted = if size > SMALL_SUM { size } else { 0 };
         let budget = &cv.0.data().budget;
         let made = budget.make(counted);
-        box_once(made.and_then(|()| budget.integer(bits(&cv.1), 0)).map(|()| cv.1))
+        box_once(
+            made.and_then(|()| budget.integer(bits(&cv.1), 0))
+                .map(|()| cv.1),
+        )
     });
     let times: Filter<RunPtr<Engine>> = (TIMES, v(2), |mut cv| {
         let (right, left) = (cv.0.pop_var(), cv.0.pop_var());

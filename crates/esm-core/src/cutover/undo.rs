@@ -1,5 +1,6 @@
 //! The undo before the pivot: fences the source, then discards the target (R17).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::info;
@@ -8,8 +9,9 @@ use crate::backoff::BackOff;
 use crate::cutover::Cutover;
 use crate::cutover::attempt::{Attempt, Sight, fences};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::StreamId;
 use crate::protocol::decisions::{self as decide, UndoAction, Undone};
-use crate::store::Fence;
+use crate::store::{EventStore, Fence};
 
 /// Observations, and Fence attempts lost to concurrent appends, before the undo gives up.
 const UNDO: BackOff = BackOff::constant(64, Duration::from_millis(20));
@@ -146,12 +148,16 @@ fn is_settled_by_observing(error: &Error) -> bool {
     error.is_retryable() || matches!(error.kind(), ErrorKind::Closed(_))
 }
 
-/// Discards the target if the store supports it; otherwise the target remains as an unreferenced
-/// orphan.
+/// Discards the target of an attempt.
 pub(crate) async fn discard(attempt: &Attempt) -> Result<()> {
-    let store = &attempt.target_store;
+    discard_in(&attempt.target_store, &attempt.target.stream).await
+}
+
+/// Discards a target if the store supports it; otherwise the target remains as an unreferenced
+/// orphan.
+async fn discard_in(store: &Arc<dyn EventStore>, target: &StreamId) -> Result<()> {
     if store.capabilities().discard {
-        store.discard(&attempt.target.stream).await?;
+        store.discard(target).await?;
     }
     Ok(())
 }

@@ -12,6 +12,4 @@ mod process;
 mod provider;
 
 pub use process::{HolderProcess, ProcessAwareLocks, Processes};
-pub use provider::{
-    HolderState, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest,
-};
+pub use provider::{HolderState, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
