@@ -3,6 +3,7 @@
 //! Plain programs run by `cargo`, so that a new machine needs nothing else to build, test and try
 //! the project, and continuous integration runs what everybody runs.
 
+mod attack;
 mod bench;
 mod ci;
 mod command;
@@ -47,6 +48,8 @@ enum Task {
     Live(live::Options),
     /// Kills, freezes and doubles migrators at random while applications write, and checks the same
     Chaos(live::Options),
+    /// Attacks esm from the outside: kills, freezes, damage, random walks, hostile content
+    Attack(attack::Options),
     /// Checks what neither the compiler nor clippy does: file sizes, names, links, lints, numbering, words
     Tidy(tidy::Options),
     /// Checks which crate and module depends on which, and that esm-core knows no network
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Live(options) => live::live(&options),
         Task::Chaos(options) => live::chaos(&options),
+        Task::Attack(options) => attack::run(&options),
         Task::Tidy(options) => tidy::run(&options, &names()),
         Task::Layering(options) => layering::run(&options),
         Task::Sample => sample::run(),

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::command;
+use crate::{attack, command};
 
 /// Options of `cargo xtask nightly`.
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 }
 
 /// Runs all tests as the profile `nightly` has them: the sweeps whole and in pairs, the model within
-/// its larger bounds.
+/// its larger bounds. Then attacks the binary for an hour.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if !command::answers("cargo-nextest", &["nextest", "--version"]) {
         bail!("cargo-nextest is not installed: `cargo install --locked cargo-nextest`");
@@ -34,9 +34,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .env("ESM_MODEL", "large")
         .env("PROPTEST_CASES", options.cases.to_string());
     if options.arguments.is_empty() {
-        tests.args(["--workspace", "--all-features"])
+        tests.args(["--workspace", "--all-features"]);
+        command::run(&mut tests)?;
+        attack::at_length()
     } else {
-        tests.args(&options.arguments)
-    };
-    command::run(&mut tests)
+        command::run(tests.args(&options.arguments))
+    }
 }

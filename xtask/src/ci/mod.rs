@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{command, layering, project, test};
+use crate::{attack, command, layering, project, test};
 use stage::Stage;
 
 /// Options of `cargo xtask ci`.
@@ -31,6 +31,7 @@ const STAGES: &[Stage] = &[
     Stage::new("test", || command::run(&mut xtask("test"))),
     Stage::new("demo", || command::run(&mut xtask("demo"))),
     Stage::new("chaos", chaos),
+    Stage::new("attack", attack::in_short),
     Stage::new("examples", examples),
     Stage::new("doc", doc),
     Stage::new("package", package),
@@ -123,6 +124,7 @@ fn package() -> Result<()> {
     }
     for private in [
         "xtask",
+        "esm-attack",
         "esm-azure-example",
         "esm-library-examples",
         "esm-bench",

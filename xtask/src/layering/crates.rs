@@ -58,6 +58,8 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "esm-testkit",
         ],
     ),
+    // knows the binary and the documents, nothing of the insides
+    ("esm-attack", &[]),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,67 @@
+//! `cargo xtask attack`: the outside attack, on `esm` as users' builds are.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::{command, project};
+
+/// Options of `cargo xtask attack`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Attack this binary instead of building `esm`
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
+    /// Arguments for the program; `--help` lists them
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    arguments: Vec<String>,
+}
+
+/// Builds what is needed and attacks.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => built("release", "esm-cli", "esm")?,
+    };
+    attack(binary, &options.arguments)
+}
+
+/// A minute of it, for every build. What is found does not depend on how `esm` was built, so it is
+/// what the tests have built already.
+pub(crate) fn in_short() -> Result<()> {
+    let short = [
+        "--stride=1499",
+        "--files-stride=13",
+        "--rounds=6",
+        "--minutes=1.5",
+    ];
+    attack(built("debug", "esm-cli", "esm")?, &short.map(str::to_owned))
+}
+
+/// An hour of it: every byte of every file, and a thousand rounds of kills and freezes.
+pub(crate) fn at_length() -> Result<()> {
+    let binary = built("release", "esm-cli", "esm")?;
+    attack(binary, &["--stride=1", "--rounds=500"].map(str::to_owned))
+}
+
+fn attack(binary: PathBuf, arguments: &[String]) -> Result<()> {
+    let attack = built("debug", "esm-attack", "esm-attack")?;
+    let mut command = command::new(attack);
+    command.arg("--binary").arg(binary).args(arguments);
+    command::run(&mut command)
+}
+
+/// Builds a program and returns its path.
+fn built(profile: &str, package: &str, name: &str) -> Result<PathBuf> {
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--package", package]);
+    if profile == "release" {
+        cargo.arg("--release");
+    }
+    command::run(&mut cargo)?;
+    Ok(project::target().join(profile).join(name))
+}
