@@ -76,6 +76,7 @@ fn attempt() -> Attempt {
         target_store: store,
         generation: 0,
         number: 0,
+        has_fences: false,
         retired: BTreeSet::new(),
         accepted: BTreeSet::new(),
         originals: None,
