@@ -10,9 +10,8 @@ use crate::store::{CellHeader, CellKind, Close, EventStore, Tail};
 /// ([R14](crate::protocol#r14)).
 ///
 /// A Close counts the events of its own stream (N) and those that its target had (M). All of them
-/// were acknowledged before the Close was, and the document repeats the counts. So the knowledge is
-/// never ahead of the streams: whoever has read a document or a Close and finds less than it says
-/// has found damage, whatever runs concurrently.
+/// were acknowledged before the Close was written, and the document repeats the counts. So neither is
+/// ahead of the streams: a stream that has less was damaged, whatever runs concurrently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownStream {
     object: ObjectId,

@@ -156,10 +156,10 @@
 //! below a known seq is `Gone`, never the end. The same holds for a stream that has less than is
 //! known of it. A Close counts the events of its stream (N) and of its target (M), and the document
 //! repeats both. So a target with fewer than M events, or without any cell, has lost some. So has a
-//! stream with fewer than N events, or without a Close, that the document names as closed. All these
-//! events were acknowledged before the Close was written. Therefore no race looks like a loss, and
-//! everybody who follows a Close or a document refuses such a stream, except a restore, which
-//! replaces it.
+//! stream with fewer than N events, or without a Close, that the document names as closed. All
+//! these events were acknowledged before the Close was written. Therefore no race looks like a
+//! loss. Every reader, writer and migrator refuses such a stream; only a restore accepts it, to
+//! replace it.
 //!
 //! ### R15
 //!

@@ -115,8 +115,8 @@ impl MemoryEventStore {
         }
     }
 
-    /// Exchanges the first cells of two streams, as whoever mixes up two files does. Returns whether
-    /// both have one.
+    /// Exchanges the first cells of two streams, like files that were mixed up. Returns whether both
+    /// have one.
     pub fn exchange_first(&self, one: &StreamId, other: &StreamId) -> bool {
         let mut streams = self.streams.lock();
         let first = |streams: &BTreeMap<_, Vec<Stored>>, stream| {
