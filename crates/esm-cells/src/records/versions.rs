@@ -1,6 +1,7 @@
 //! The records provider.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -80,7 +81,12 @@ fn check_place(envelope: &Envelope, key: &RecordKey, number: u64) -> Result<()> 
 impl Records for ObjectRecords {
     async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
         let base = self.known.get(key).unwrap_or(0);
-        let at = |number| self.version(key, number);
+        let later = &AtomicBool::new(false);
+        let at = |number| async move {
+            let found = self.version(key, number).await?;
+            later.fetch_or(number > base && found.is_some(), Ordering::Relaxed);
+            Ok(found)
+        };
         let last = match self.recent.get(key).filter(|seen| seen.number == base) {
             Some(object) => {
                 let number = base;
@@ -93,7 +99,9 @@ impl Records for ObjectRecords {
                 self.note(key, &found.object);
                 Ok(Some(found.object))
             }
-            None if base == 0 => Ok(None),
+            None if base == 0 && !later.load(Ordering::Relaxed) => Ok(None),
+            // it was written while the one behind it was read
+            None if base == 0 && self.version(key, base).await?.is_some() => self.latest(key).await,
             None => {
                 let path = self.backend.layout().record_version(key, base)?;
                 Err(Error::corrupt(format!(

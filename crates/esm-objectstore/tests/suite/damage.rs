@@ -332,6 +332,14 @@ async fn damaged_records_are_named_and_foreign_objects_are_left_alone() {
     let orders = RecordCollection::Documents(Some("order".try_into().unwrap()));
     assert_eq!(list(orders).await.unwrap().len(), 2);
 
+    // an object whose first version is lost is not unknown
+    let first = Path::from("documents/order/2/00000000000000000000");
+    objects.delete(&first).await.unwrap();
+    let lost = open().await.unwrap().records();
+    let error = lost.latest(&keys[1]).await.unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Corrupt);
+    assert!(error.to_string().contains(first.as_ref()), "{error}");
+
     let key = Path::from("documents/order/1/00000000000000000002");
     objects.put(&key, "{\"esm_record\":1".into()).await.unwrap();
     let error = open()
