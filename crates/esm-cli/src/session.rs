@@ -165,8 +165,7 @@ impl Session {
     /// Whether the store is a local directory or memory: creating one by a mistyped URL is cheap
     /// there.
     pub(crate) fn is_local(global: &Global) -> bool {
-        let store = global.store.as_deref().unwrap_or_default();
-        !store.contains(':') || store.starts_with("file:") || store.starts_with("memory:")
+        esm_objectstore::is_local(global.store.as_deref().unwrap_or_default())
     }
 
     /// The location of the store, without secrets.

@@ -35,5 +35,5 @@ mod open;
 mod remote;
 
 pub use esm_cells::{OpenOptions, Store};
-pub use location::local_directory;
+pub use location::{is_local, local_directory};
 pub use open::{open, open_or_create, open_or_create_with_client, open_with_client};

@@ -53,17 +53,30 @@ impl Location {
                 .with_hint(FORMS)
         })?;
         match url.scheme() {
-            "file" => Self::directory(&url.to_file_path().map_err(|()| {
-                Error::invalid("file URL with a host or without an absolute path")
-                    .with_hint("write three slashes: file:///path")
-            })?),
+            "file" => Self::file(&url),
             "memory" => Ok(Self::Memory),
             "s3" | "s3a" | "gs" | "az" | "azure" | "abfs" | "abfss" => Self::remote(url),
             other => Err(
-                Error::invalid(format!("store address has an unknown scheme: {other:?}"))
-                    .with_hint(FORMS),
+                Error::invalid(format!("store address has an unknown scheme: {other}")).with_hint(
+                    format!("{FORMS}; a path that begins like a URL is written ./{other}:…"),
+                ),
             ),
         }
+    }
+
+    fn file(url: &Url) -> Result<Self> {
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(
+                Error::invalid("file URL with a query or a fragment").with_hint(
+                    "in a URL, write %3F for ? and %23 for #; or give the path without file://",
+                ),
+            );
+        }
+        let path = url.to_file_path().map_err(|()| {
+            Error::invalid("file URL with a host or without an absolute path")
+                .with_hint("write three slashes: file:///path")
+        })?;
+        Self::directory(&path)
     }
 
     fn directory(path: &FilePath) -> Result<Self> {
@@ -154,6 +167,17 @@ impl Location {
             root: root.clone(),
         })
     }
+}
+
+/// Whether an address names a local directory or memory, rather than a bucket or a container.
+pub fn is_local(address: &str) -> bool {
+    let scheme = address.split_once(':').map(|(scheme, _)| scheme);
+    !has_scheme(address)
+        || scheme.is_some_and(|scheme| {
+            ["file", "memory"]
+                .iter()
+                .any(|local| scheme.eq_ignore_ascii_case(local))
+        })
 }
 
 /// A path may hold a `:`; a scheme is at least two letters, so that `C:\` is a path.
@@ -260,10 +284,30 @@ mod tests {
             other => Err(Error::invalid(format!("{other:?}"))),
         };
         assert_eq!(path("file:///a/b%20c")?, PathBuf::from("/a/b c"));
+        assert_eq!(path("file:///a/b%3Fc%23d")?, PathBuf::from("/a/b?c#d"));
         assert_eq!(path("/a/b:c")?, PathBuf::from("/a/b:c"));
+        assert_eq!(path("/a/b?c#d")?, PathBuf::from("/a/b?c#d"));
         assert!(path("a/b")?.is_absolute());
         assert_eq!(Location::parse("memory:")?, Location::Memory);
         Ok(())
+    }
+
+    #[test]
+    fn a_path_with_a_colon_is_local() {
+        for local in [
+            "a/b:c",
+            "/a:b/c",
+            "C:\\a",
+            "./ab:c",
+            "file:///a:b",
+            "FILE:/a",
+            "memory:",
+        ] {
+            assert!(is_local(local), "{local}");
+        }
+        for remote in ["s3://bucket", "az://container/a:b", "ab:c"] {
+            assert!(!is_local(remote), "{remote}");
+        }
     }
 
     #[test]
@@ -271,6 +315,8 @@ mod tests {
         for text in [
             "",
             "file://host/a",
+            "file:///a?b",
+            "file:///a#b",
             "http://a/b",
             "s3://",
             "s3:///prefix",

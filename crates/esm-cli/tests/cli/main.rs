@@ -5,6 +5,7 @@ mod bad_input;
 mod compatibility;
 mod esm;
 mod export;
+mod extremes;
 mod hostile;
 mod import;
 mod interrupted;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use tracing::{info, warn};
 
 use super::each::{FailedObject, MigratedObject, migrate_one, triage_unless_locked};
@@ -119,19 +119,20 @@ impl<'a> ScopeRun<'a> {
 
     async fn list_and_migrate(&mut self) -> Result<()> {
         let documents = self.context.services.documents.clone();
-        let mut chunks = documents.objects(self.name()).chunks(self.batch_size());
-        while let Some(chunk) = chunks.next().await {
-            let chunk: Vec<ObjectId> = chunk.into_iter().collect::<Result<_>>()?;
-            let chunk: Vec<_> = chunk
-                .into_iter()
-                .filter(|o| !self.failed.contains(o) && !self.settled.contains(o))
-                .collect();
-            self.batch(&chunk, None).await?;
+        let mut objects = documents.objects(self.name()).fuse();
+        loop {
+            // not `chunks`: it reserves memory for a whole batch, whose size an operator chooses
+            let next = objects.by_ref().take(self.batch_size());
+            let mut batch: Vec<ObjectId> = next.try_collect().await?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            batch.retain(|o| !self.failed.contains(o) && !self.settled.contains(o));
+            self.batch(&batch, None).await?;
             if self.stops() {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     fn name(&self) -> Option<crate::id::ObjectName> {
