@@ -21,6 +21,9 @@ pub(crate) struct OpenedObject {
     pub(crate) events: Events,
 }
 
+/// The attribute that names the object of an event whose own `source` or `subject` does not.
+pub(crate) const OBJECT: &str = "esmobject";
+
 /// Objects whose first page is read ahead.
 const AHEAD: usize = 8;
 
@@ -48,7 +51,8 @@ async fn open(session: &Session, object: ObjectId) -> OpenedObject {
 ///
 /// The revision is given, and not taken from the event's position: a stream that is closed while it
 /// is read continues in its target at another revision, but the lines of an object are numbered
-/// without a gap.
+/// without a gap. An event with a `source` or `subject` of its own keeps it and names its object in
+/// [`OBJECT`], so that the line can be imported into the same object.
 pub(crate) fn line<'a>(
     object: &ObjectId,
     revision: Revision,
@@ -56,6 +60,15 @@ pub(crate) fn line<'a>(
     buffer: &'a mut Vec<u8>,
 ) -> &'a [u8] {
     buffer.clear();
-    cloudevent::encode(event, &Attributes::of(object, revision), buffer);
+    let attributes = Attributes::of(object, revision);
+    let own = |name| event.metadata.get(name).is_some();
+    if own("source") || own("subject") {
+        let mut named = event.clone();
+        // a key of the right form is taken
+        let _ = named.metadata.insert(OBJECT, object.to_string().as_str());
+        cloudevent::encode(&named, &attributes, buffer);
+    } else {
+        cloudevent::encode(event, &attributes, buffer);
+    }
     buffer
 }

@@ -77,12 +77,14 @@ impl JqTransformer {
 
     /// Compiles a program.
     ///
-    /// `name` is what messages call it, mostly the file it was read from; its last part is the rule
+    /// A byte order mark at its start is skipped. `name` is what messages call it, mostly the file it was read from; its last part is the rule
     /// of what is dropped and of what fails.
     ///
     /// # Errors
     /// `Invalid`, showing each fault with its line, its column and the text there.
     pub fn compile(name: &str, program: &str) -> Result<Self> {
+        // a byte order mark, which editors put there unseen
+        let program = program.strip_prefix('\u{feff}').unwrap_or(program);
         // The compiler recurses, and the caller's stack may be small.
         let compiled = on_a_large_stack(|| Program::compile(name, program)).map_err(|what| {
             Error::invalid(format!("{name}: the program cannot be compiled: {what}"))

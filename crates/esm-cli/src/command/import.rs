@@ -42,6 +42,11 @@ pub(crate) struct Import {
     /// The name of the objects, instead of the events' `source`.
     #[arg(long, value_name = "NAME")]
     name: Option<ObjectName>,
+    /// Number the events of each object from 0, in the order of the input, instead of by their
+    /// `sequence`: for objects that begin elsewhere, or have gaps. The original number is kept as
+    /// `originalsequence`.
+    #[arg(long)]
+    renumber: bool,
     /// Create the store if there is none.
     #[arg(long)]
     create: bool,
@@ -77,6 +82,7 @@ impl Import {
         let reading = Reading {
             name: self.name.clone(),
             max_event_bytes: global.max_event_size.0,
+            renumber: self.renumber,
         };
         let (progress, shown) = (global.progress, &output);
         let open = |what| {

@@ -289,7 +289,8 @@ fn out_of_order(object: &str, found: u64, first: u64, next: u64) -> Error {
     if found > next {
         return Error::invalid(format!(
             "gap in the events of {object}: sequence {next} must come next, found {found}"
-        ));
+        ))
+        .with_hint("if nothing is missing, number the events anew with --renumber");
     }
     if found < first {
         return Error::invalid(format!(

@@ -10,6 +10,7 @@ use esm_core::{Error, Result};
 
 use super::check::{Check, Checked};
 use super::line::{AtLine, Incoming, Reading};
+use super::renumber::Renumber;
 use super::stopped;
 use super::tally::Tally;
 use crate::input::{Input, Place};
@@ -79,6 +80,7 @@ pub(crate) struct Events {
     interrupt: Interrupt,
     /// Absent where the input was checked before.
     check: Option<Check>,
+    renumber: Option<Renumber>,
     waiting: Waiting,
 }
 
@@ -95,6 +97,7 @@ impl Events {
     ) -> Result<Self> {
         Ok(Self {
             input: Input::open(place, reading.max_event_bytes, progress).await?,
+            renumber: reading.renumber.then(Renumber::default),
             reading,
             interrupt,
             check: Some(Check::default()),
@@ -139,7 +142,10 @@ impl Events {
                 return Ok(false);
             };
             let at = |error: Error| AtLine::new(line.number, error).into_error();
-            let incoming = self.reading.read(line.text.as_bytes()).map_err(at)?;
+            let mut incoming = self.reading.read(line.text.as_bytes()).map_err(at)?;
+            if let Some(renumber) = &mut self.renumber {
+                renumber.replace(&mut incoming).map_err(at)?;
+            }
             if let Some(check) = &mut self.check {
                 check.note(line.number, &incoming)?;
             }

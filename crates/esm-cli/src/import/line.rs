@@ -1,9 +1,11 @@
 //! A line of the input: an event, its object and its sequence.
 
-use esm_core::event::{Event, is_rfc3339};
+use esm_core::event::{Event, MetadataValue, is_rfc3339};
 use esm_core::id::{ObjectId, ObjectKey, ObjectName};
 use esm_core::{Error, ErrorKind, Result};
 use esm_format::cloudevent;
+
+use crate::events::OBJECT;
 
 /// An event of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(crate) struct Reading {
     pub(crate) name: Option<ObjectName>,
     /// The longest line, in bytes.
     pub(crate) max_event_bytes: u64,
+    /// Whether the sequences of each object are replaced by 0, 1, 2, …
+    pub(crate) renumber: bool,
 }
 
 impl Reading {
@@ -56,11 +60,14 @@ impl Reading {
             return Err(too_large(limit).context(format!("line of {size} bytes")));
         }
         refuse_json_of_many_lines(line)?;
-        let decoded = cloudevent::decode(line)?;
+        let mut decoded = cloudevent::decode(line)?;
         if let Some(time) = decoded.event.time.as_deref().filter(|t| !is_rfc3339(t)) {
             return Err(not_a_time(time));
         }
-        let object = self.object(decoded.source.as_deref(), decoded.subject.as_deref())?;
+        let object = match decoded.event.metadata.remove(OBJECT) {
+            Some(named) => self.exported(&named)?,
+            None => self.object(decoded.source.as_deref(), decoded.subject.as_deref())?,
+        };
         let sequence = decoded.sequence.ok_or_else(|| {
             Error::invalid("attribute is missing: sequence").with_hint(
                 "give each event its position in its object as \"sequence\", from \"0\" on",
@@ -70,6 +77,19 @@ impl Reading {
             sequence: sequence.0,
             event: decoded.into_event_of(&object),
             object,
+        })
+    }
+
+    /// The object that an export names beside the event's own `source` and `subject`.
+    fn exported(&self, named: &MetadataValue) -> Result<ObjectId> {
+        let MetadataValue::Text(text) = named else {
+            return Err(Error::invalid(format!("attribute is not text: {OBJECT}")));
+        };
+        let object: ObjectId = (text.parse())
+            .map_err(|e: Error| e.context(format!("attribute {OBJECT} names no object")))?;
+        Ok(match &self.name {
+            Some(name) => ObjectId::new(name.clone(), object.key().clone()),
+            None => object,
         })
     }
 
@@ -128,6 +148,7 @@ mod tests {
         Reading {
             name: None,
             max_event_bytes: 1000,
+            renumber: false,
         }
     }
 
@@ -163,6 +184,25 @@ mod tests {
             incoming.event.metadata.get("source"),
             Some(&"/shop/orders".into())
         );
+        Ok(())
+    }
+
+    #[test]
+    fn the_object_that_an_export_names_wins_over_source_and_subject() -> Result<()> {
+        let text = line(r#""source":"s","subject":"9","sequence":"0","esmobject":"order/7/b","#);
+        let incoming = reading().read(text.as_bytes())?;
+        assert_eq!(incoming.object.to_string(), "order/7/b");
+        let metadata = &incoming.event.metadata;
+        assert_eq!(metadata.get("source"), Some(&"s".into()));
+        assert_eq!(metadata.get("subject"), Some(&"9".into()));
+        assert_eq!(metadata.get("esmobject"), None);
+        for wrong in ["7", "\"order\"", "\"\""] {
+            let text = line(&format!(
+                r#""source":"s","subject":"9","esmobject":{wrong},"#
+            ));
+            let error = reading().read(text.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("esmobject"), "{error}");
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! - `line` decodes a line: an event, its object and its sequence;
 //! - `events` reads the input into chunks that fit into memory, grouped by object;
 //! - `check` finds gaps, duplicates and ids that are not unique, over the whole input;
+//! - `renumber` gives the events of each object new sequences, on request;
 //! - `sorter` sorts what `check` collects, in temporary files where it is much;
 //! - `tally` counts what was done;
 //! - `target` is an object as the store has it, also after it was migrated;
@@ -15,6 +16,7 @@
 mod check;
 mod events;
 mod line;
+mod renumber;
 mod sorter;
 mod tally;
 mod target;

@@ -90,7 +90,8 @@ impl State {
             "gap in the events of {object}: sequence {next} must come next, found {sequence}"
         ))
         .with_hint(match next {
-            0 => "an object's events begin at sequence 0".to_owned(),
+            0 => "an object's events begin at sequence 0; number them anew with --renumber"
+                .to_owned(),
             _ => format!("the store has the first {next} events; import those that follow"),
         }))
     }

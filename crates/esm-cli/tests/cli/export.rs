@@ -81,3 +81,39 @@ fn reading_commands_change_nothing() {
     }
     assert_eq!(esm.files(), before);
 }
+
+#[test]
+fn an_export_is_imported_into_the_same_objects_whatever_their_events_are_named() {
+    let esm = Esm::new();
+    // a source that cannot be an object's name, and a program that sets another subject
+    let lines = orders::sorted(2, 3).replace(r#""source":"order""#, r#""source":"/shop/orders""#);
+    let file = esm.file("lines", &lines);
+    esm.run(&["import", &file, "--name", "order"]).succeeded();
+    let program = r#"if .type == "OrderPaid" then .schemaversion = 2 | .subject = "9" end"#;
+    let program = esm.file("subject.jq", program);
+    let risk = "2 events get another source or subject, which does not move them";
+    esm.run(&["plan", "--all", "--transform", &program])
+        .succeeded()
+        .printed(risk);
+    esm.run(&["migrate", "--all", "--transform", &program])
+        .succeeded();
+    let exported = esm.export();
+    assert!(
+        exported.contains(r#""esmobject":"order/00001""#),
+        "{exported}"
+    );
+    assert!(exported.contains(r#""subject":"9""#), "{exported}");
+
+    let file = esm.file("exported", &exported);
+    let copy = esm.url("copy");
+    esm.run(&["--store", &copy, "import", &file]).succeeded();
+    let again = esm.run(&["--store", &copy, "export", "--all"]);
+    assert_eq!(again.succeeded().stdout, exported);
+    // an event without a name of its own needs no attribute more
+    let plain = Esm::new();
+    plain.import(&orders::sorted(2, 3));
+    let same = esm.file("same.jq", ".");
+    let quiet = plain.run(&["plan", "--all", "--transform", &same]);
+    assert!(!quiet.succeeded().stdout.contains("does not move them"));
+    assert_eq!(plain.export(), orders::sorted(2, 3));
+}

@@ -127,3 +127,44 @@ fn a_name_takes_the_place_of_a_source_that_is_a_uri() {
     assert_eq!(event["source"], "/shop/eu");
     assert_eq!(event["subject"], "7");
 }
+
+#[test]
+fn events_that_are_numbered_otherwise_are_numbered_anew_on_request() {
+    let esm = Esm::new();
+    // from 1; with gaps, as a number over all objects leaves them
+    let lines = [("a", 1), ("b", 2), ("a", 3), ("b", 40), ("a", 41)]
+        .map(|(order, sequence)| orders::line(order, sequence))
+        .join("\n");
+    let file = esm.file("lines", lines);
+    for dry in [
+        &["import", &file, "--dry-run"] as &[&str],
+        &["import", &file],
+    ] {
+        esm.run(dry).failed(2, &["line 1", "gap", "--renumber"]);
+    }
+    let renumber = ["import", &file, "--renumber"];
+    esm.run(&[&renumber[..], &["--dry-run"]].concat())
+        .succeeded()
+        .printed("valid: 5 events of 2 objects");
+    esm.run(&renumber).succeeded().printed("imported 5 events");
+    let read = esm.run(&["export", "order/a"]);
+    for (number, original) in ["1", "3", "41"].iter().enumerate() {
+        let line = read.stdout.lines().nth(number).expect("a line");
+        let expected = [
+            format!(r#""sequence":"{number}""#),
+            format!(r#""originalsequence":"{original}""#),
+        ];
+        assert!(expected.iter().all(|part| line.contains(part)), "{line}");
+    }
+    // it can be repeated, and what it exports needs no option
+    esm.run(&renumber).succeeded().printed("were there already");
+    let exported = esm.file("exported", esm.export());
+    let copy = esm.url("copy");
+    esm.run(&["--store", &copy, "import", &exported])
+        .succeeded();
+
+    let disorder = [orders::line("c", 5), orders::line("c", 4)].join("\n");
+    let disorder = esm.file("disorder", disorder);
+    esm.run(&["import", &disorder, "--renumber"])
+        .failed(2, &["line 2", "does not ascend: 4 after 5"]);
+}

@@ -307,3 +307,13 @@ fn migrations_that_are_unknown() {
     }
     esm.run(&["status", "nonsense"]).failed(2, &["nonsense"]);
 }
+
+#[test]
+fn a_byte_order_mark_before_a_program_is_skipped() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(1, 2));
+    let program = esm.file("mark.jq", "\u{feff}.schemaversion = 2\r\n");
+    esm.run(&["migrate", "--all", "--transform", &program])
+        .succeeded();
+    assert!(esm.export().contains(r#""schemaversion":2"#));
+}

@@ -298,6 +298,7 @@ impl Planner {
             Some(_) => self.risks_of_reversing(plan),
             None => self.risks(plan),
         };
+        plan.risks.extend(Self::risk_of_renaming(total.renamed));
         let mut introduced = total.analysis.made;
         introduced.retain(|schema| !knows(plan, schema));
         plan.way_back = WayBackFindings::of(introduced, self.down.as_ref(), total.down_failure);

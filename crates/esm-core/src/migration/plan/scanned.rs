@@ -9,7 +9,7 @@ use crate::event::{Event, Revision, Schema};
 use crate::id::ObjectId;
 use crate::migration::plan::migration_plan::SchemaFindings;
 use crate::migration::plan::way_back;
-use crate::transform::{EventCounts, Failure, Fate, Ledger, Mapper, SchemaAnalysis};
+use crate::transform::{EventCounts, Failure, Fate, Ledger, Mapped, Mapper, SchemaAnalysis};
 
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
@@ -19,6 +19,8 @@ pub(super) struct Scanned {
     pub(super) schemas: BTreeMap<Schema, SchemaFindings>,
     pub(super) earliest: Option<(Timestamp, String)>,
     pub(super) latest: Option<(Timestamp, String)>,
+    /// Events with an output that has another `source` or `subject`.
+    pub(super) renamed: u64,
     /// The first output that the `down` fails on.
     pub(super) down_failure: Option<Failure>,
 }
@@ -52,6 +54,16 @@ impl PageScan {
         }
         scanned
     }
+}
+
+/// Whether an output has a `source` or `subject` of its own that the event does not have.
+fn renames(event: &Event, mapped: &Mapped) -> bool {
+    mapped.outputs.iter().any(|output| {
+        ["source", "subject"].iter().any(|name| {
+            let own = output.metadata.get(name);
+            own.is_some() && own != event.metadata.get(name)
+        })
+    })
 }
 
 impl Scanned {
@@ -96,6 +108,7 @@ impl Scanned {
         match mapped {
             Ok(mapped) => {
                 self.analysis.record(&schema, bytes, &mapped);
+                self.renamed += u64::from(renames(event, &mapped));
                 if let (Some(down), None) = (&scan.down, &self.down_failure) {
                     let failed = way_back::failure(down, &scan.object, revision, &mapped);
                     self.down_failure = failed;
@@ -133,6 +146,7 @@ impl Scanned {
         self.events += other.events;
         self.analysis.merge(other.analysis);
         self.cells += other.cells;
+        self.renamed += other.renamed;
         for (schema, found) in other.schemas {
             let mine = self.schemas.entry(schema).or_default();
             mine.events += found.events;

@@ -76,6 +76,16 @@ impl Planner {
         risks
     }
 
+    /// A program that sets `source` or `subject` may be meant to move events, which it does not.
+    pub(super) fn risk_of_renaming(events: u64) -> Option<String> {
+        (events > 0).then(|| {
+            format!(
+                "{events} events get another source or subject, which does not move them: they stay \
+                 in the stream of their object"
+            )
+        })
+    }
+
     pub(super) fn risks_of_reversing(&self, plan: &MigrationPlan) -> Vec<String> {
         let mut risks = Vec::new();
         if plan.up_to_date > 0 {
