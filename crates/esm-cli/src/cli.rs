@@ -32,7 +32,7 @@ Exit codes:
   6    verification found a difference; nothing was cut over
   7    the transformation failed on an event; nothing was cut over
   8    storage is unavailable, full, or denies access
-  9    stored data is corrupt or lost
+  9    stored data is corrupt, or missing although it must be there
   130  stopped on request (Ctrl-C, SIGTERM); completed work is kept,
        `esm resume` continues
 

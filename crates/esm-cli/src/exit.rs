@@ -26,7 +26,7 @@ pub(crate) enum Exit {
     Transform,
     /// The storage is unavailable, denies access, or is full.
     Storage,
-    /// Stored data is corrupt, or lost.
+    /// Stored data is corrupt, or missing although it must be there.
     Corrupt,
     /// Stopped on request; the command can be resumed.
     Interrupted,
@@ -74,6 +74,7 @@ impl From<&ErrorKind> for Exit {
             | ErrorKind::PermissionDenied
             | ErrorKind::StorageFull
             | ErrorKind::UnknownStore => Self::Storage,
+            // data that must be there: damage, and not something that was never there
             ErrorKind::Corrupt | ErrorKind::Gone => Self::Corrupt,
             ErrorKind::Cancelled => Self::Interrupted,
             _ => Self::Failure,
@@ -135,5 +136,12 @@ mod tests {
         let full = io("writing", io::ErrorKind::StorageFull.into());
         assert_eq!(full.kind(), &ErrorKind::StorageFull);
         assert_eq!(Exit::from(full.kind()).code(), 8);
+    }
+
+    #[test]
+    fn lost_data_is_damage_and_not_something_that_was_never_there() {
+        assert_eq!(Exit::from(&ErrorKind::Gone), Exit::Corrupt);
+        assert_eq!(Exit::from(&ErrorKind::Corrupt), Exit::Corrupt);
+        assert_eq!(Exit::from(&ErrorKind::NotFound), Exit::NotFound);
     }
 }

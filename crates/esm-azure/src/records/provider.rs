@@ -265,7 +265,7 @@ impl Records for BlobRecords {
         }
         Err(Error::new(
             ErrorKind::Unavailable,
-            format!("record changes again and again without a new version: {key:?}"),
+            format!("record changes again and again without a new version: {key}"),
         )
         .with_hint("another program writes the same blob"))
     }
@@ -277,9 +277,9 @@ impl Records for BlobRecords {
 
 fn conflict(key: &RecordKey, number: u64, next: u64) -> Error {
     let message = if number < next {
-        format!("version {number} of a record was written by another: {key:?}")
+        format!("version {number} of a record was written by another: {key}")
     } else {
-        format!("version before {number} is missing: {key:?}")
+        format!("version before {number} is missing: {key}")
     };
     Error::new(ErrorKind::Conflict { actual: None }, message)
 }

@@ -53,7 +53,7 @@ impl StoredKey {
             RecordKey::KnownStores => Self::KnownStores,
             other => {
                 return Err(Error::unsupported(format!(
-                    "this version of the object store provider has no form for record {other:?}"
+                    "this version of the object store provider has no form for the {other}"
                 )));
             }
         })
@@ -122,9 +122,8 @@ pub struct RecordVersion {
 pub fn split_first(bytes: &Bytes, key: &RecordKey) -> Result<(RecordVersion, Bytes)> {
     let (envelope, body, rest) = decode_first(bytes)?;
     if envelope.key != StoredKey::of(key)? {
-        let key = envelope.key;
         return Err(Error::corrupt(format!(
-            "record says that it is of another key: {key:?}"
+            "{key} says that it is another record"
         )));
     }
     let version = RecordVersion {

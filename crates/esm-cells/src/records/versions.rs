@@ -62,7 +62,7 @@ impl ObjectRecords {
         }
         Err(Error::new(
             ErrorKind::Conflict { actual: None },
-            format!("version before {number} is missing: {key:?}"),
+            format!("version before {number} is missing: {key}"),
         ))
     }
 }
@@ -72,8 +72,8 @@ fn check_place(envelope: &Envelope, key: &RecordKey, number: u64) -> Result<()> 
         return Ok(());
     }
     Err(Error::corrupt(format!(
-        "record says that it is version {} of {:?}",
-        envelope.number, envelope.key
+        "{key}, version {number}, says that it is version {} of another record",
+        envelope.number
     )))
 }
 
@@ -139,7 +139,7 @@ impl Records for ObjectRecords {
                 self.known.note(key, number);
                 Err(Error::new(
                     ErrorKind::Conflict { actual: None },
-                    format!("version {number} of a record was written by another: {key:?}"),
+                    format!("version {number} of a record was written by another: {key}"),
                 ))
             }
         }

@@ -1,6 +1,6 @@
 //! Versioned records: documents, journals and the index, as numbered versions.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,6 +29,21 @@ pub enum RecordKey {
     Progress(MigrationId),
     /// The other stores that streams of this one may continue in.
     KnownStores,
+}
+
+/// The record in a message for people: `document of order/1`.
+impl fmt::Display for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Document(object) => write!(f, "document of {object}"),
+            Self::Journal(migration) => write!(f, "journal of migration {migration}"),
+            Self::Routing(object) => write!(f, "routing entry of {object}"),
+            Self::Index => f.write_str("index of active migrations"),
+            Self::Control(migration) => write!(f, "commands to migration {migration}"),
+            Self::Progress(migration) => write!(f, "progress of migration {migration}"),
+            Self::KnownStores => f.write_str("known stores"),
+        }
+    }
 }
 
 /// A set of records that can be listed.
@@ -122,7 +137,7 @@ impl<R: Records + ?Sized> RecordsExt for R {
         let body = serde_json::to_vec(value).map_err(|e| {
             Error::new(
                 ErrorKind::Invalid,
-                format!("cannot be written as JSON: {key:?}"),
+                format!("cannot be written as JSON: {key}"),
             )
             .with_source(e)
         })?;
@@ -171,7 +186,7 @@ where
     }
     Err(Error::new(
         ErrorKind::Unavailable,
-        format!("concurrent changes to the record won {TRIES} times in a row: {key:?}"),
+        format!("concurrent changes to the record won {TRIES} times in a row: {key}"),
     ))
 }
 
@@ -182,7 +197,7 @@ where
 pub(crate) fn decode<T: DeserializeOwned>(key: &RecordKey, record: &Record) -> Result<T> {
     serde_json::from_slice(&record.body).map_err(|e| {
         Error::corrupt(format!(
-            "record {key:?} version {} cannot be read: {e}",
+            "{key} cannot be read, version {}: {e}",
             record.number
         ))
         .with_source(e)

@@ -69,7 +69,7 @@ impl ControlLog {
             };
             if record.format > ControlRecord::FORMAT {
                 let message = format!(
-                    "record {number} of {:?} has format {}, known is {}",
+                    "record {number} of the {} has format {}, known is {}",
                     self.key,
                     record.format,
                     ControlRecord::FORMAT

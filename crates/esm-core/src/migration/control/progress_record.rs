@@ -181,7 +181,7 @@ pub(crate) async fn published(
         return Ok(None);
     };
     if found.format > FORMAT {
-        let message = format!("{key:?} has format {}, known is {FORMAT}", found.format);
+        let message = format!("{key} has format {}, known is {FORMAT}", found.format);
         return Err(Error::new(ErrorKind::Corrupt, message).with_hint("use a newer version of esm"));
     }
     Ok(Some(found.progress))
