@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use std::process::Command;
+use testcontainers::ImageExt as _;
 use testcontainers_modules::azurite::{Azurite as Image, BLOB_PORT};
 
 use super::docker;
@@ -31,6 +32,15 @@ const AZURITE: Package = Package {
         vec![npm]
     },
 };
+
+/// Options of every Azurite. On a disk it would write all that it stores anew every few seconds, and
+/// a line for every request.
+const OPTIONS: [&str; 4] = [
+    "--inMemoryPersistence",
+    "--silent",
+    "--skipApiVersionCheck",
+    "--disableTelemetry",
+];
 
 /// An Azurite: a server that speaks Azure's protocol for blobs, with one container.
 ///
@@ -111,8 +121,10 @@ impl Server for Kind {
     const WHAT: &str = "Azure blobs (Azurite)";
 
     async fn container(name: &str) -> Result<String, String> {
-        let image = Image::default().with_skip_api_version_check();
-        docker::start(image.with_disable_telemetry(), name, BLOB_PORT).await
+        let hosts = ["--blobHost", "--queueHost", "--tableHost"].map(|host| [host, "0.0.0.0"]);
+        let arguments = hosts.into_iter().flatten().chain(OPTIONS);
+        let command = std::iter::once("azurite").chain(arguments);
+        docker::start(Image::default().with_cmd(command), name, BLOB_PORT).await
     }
 
     fn program(port: u16, _directory: &Path) -> Result<Command, String> {
@@ -122,8 +134,7 @@ impl Server for Kind {
         let installed = AZURITE.installed()?;
         let mut command = Command::new(installed.join("node_modules/.bin/azurite-blob"));
         command.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);
-        command.args(["--inMemoryPersistence", "--skipApiVersionCheck"]);
-        command.args(["--disableTelemetry", "--silent"]);
+        command.args(OPTIONS);
         Ok(command)
     }
 
