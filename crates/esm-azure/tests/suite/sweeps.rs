@@ -1,5 +1,6 @@
 //! The sweeps' shorter form: a small migration with faults in its storage operations, of which every
-//! so many are tried, on Azurite, with an observer that looks after every write.
+//! so many are tried, on Azurite, with an observer that looks after every write. The same sweeps run
+//! whole in memory, in esm-core, and whole here in `cargo xtask nightly`.
 
 use std::sync::Arc;
 
@@ -88,17 +89,17 @@ fn swept(sweep: impl FnOnce(Scenario) -> Sweep, every: usize, name: &str) {
 
 #[test]
 fn crashes() {
-    swept(Sweep::of_crashes, 17, "crashes");
+    swept(Sweep::of_crashes, 41, "crashes");
 }
 
 #[test]
 fn zombies() {
-    swept(Sweep::of_zombies, 16, "zombies");
+    swept(Sweep::of_zombies, 31, "zombies");
 }
 
 #[test]
 fn writers() {
-    swept(Sweep::of_writers, 4, "writers");
+    swept(Sweep::of_writers, 9, "writers");
 }
 
 /// What is left then is a cell behind a gap, in a stream that nobody will read.
