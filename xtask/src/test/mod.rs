@@ -34,6 +34,12 @@ pub(crate) fn profile() -> &'static str {
     if project::in_ci() { "ci" } else { "default" }
 }
 
+/// How many tests run at a time: twice as many as there are processors, because many wait for a
+/// server, a disk or the end of a lease.
+fn threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn tests(options: &Options, not_tested: &NotTested) -> Result<()> {
     let runner = |arguments: &[&str]| {
         let mut cargo = command::cargo();
@@ -54,7 +60,9 @@ fn tests(options: &Options, not_tested: &NotTested) -> Result<()> {
         return command::run(tests.args(&options.arguments));
     }
     tests.args(["--workspace", "--all-features"]);
-    if !nextest {
+    if nextest {
+        tests.args(["--test-threads", &threads().to_string()]);
+    } else {
         // its configuration leaves these out: they are for the night
         tests.args(["--", "--skip=pairs::"]);
     }
