@@ -4,6 +4,7 @@
 //! - [`cell`]: one atomic write to a stream: a header and its events, with checksums.
 //! - [`backup`]: many events as streams, in constant memory.
 //! - [`ndjson`]: files of lines for import and export, plain, gzip or zstd.
+//! - [`sealed`]: the checksum of small JSON objects: markers, manifests, locks.
 //!
 //! Each durable format carries a version; a reader refuses a newer one. `docs/formats.md` describes
 //! the bytes. This crate does no I/O of its own: it works on bytes, and on readers and writers of
@@ -30,6 +31,7 @@ pub mod backup;
 pub mod cell;
 pub mod cloudevent;
 pub mod ndjson;
+pub mod sealed;
 
 mod lines;
 mod metered;

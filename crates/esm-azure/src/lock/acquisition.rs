@@ -6,6 +6,7 @@ use bytes::Bytes;
 use esm_core::id::{FencingToken, HolderId, LockName, MigrationId};
 use esm_core::store::{HolderProcess, LockInfo, LockRequest};
 use esm_core::{Error, Result};
+use esm_format::sealed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -72,15 +73,16 @@ impl Acquisition {
 
     pub(super) fn encode(&self) -> Result<Bytes> {
         let json = serde_json::to_vec(self);
-        Ok(json
-            .map_err(|e| Error::invalid("lock cannot be written as JSON").with_source(e))?
-            .into())
+        let json =
+            json.map_err(|e| Error::invalid("lock cannot be written as JSON").with_source(e))?;
+        Ok(sealed::seal(json).into())
     }
 
     /// # Errors
     /// `Corrupt`.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
         let unreadable = |e| Error::corrupt("lock cannot be read").with_source(e);
+        sealed::check(bytes)?;
         let Outline { esm_lease } = serde_json::from_slice(bytes).map_err(unreadable)?;
         if esm_lease > FORMAT {
             return Err(Error::corrupt(format!(
@@ -134,7 +136,7 @@ mod tests {
             "{\"esm_lease\":1,\"name\":\"order/7\",\
              \"lease\":\"00000000-0000-0000-0000-000000000007\",\"token\":3,\
              \"holder\":\"somebody\",\"migration\":null,\
-             \"acquired_at\":\"2026-01-02T03:04:05Z\",\"lease_ms\":60000}"
+             \"acquired_at\":\"2026-01-02T03:04:05Z\",\"lease_ms\":60000,\"crc32\":\"19b9708c\"}"
         );
         assert_eq!(Acquisition::decode(&bytes)?, acquisition);
         for wrong in ["{\"esm_lease\":2}", "{\"esm_lease\":1}", "", "x"] {

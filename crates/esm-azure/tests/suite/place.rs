@@ -217,6 +217,18 @@ impl BackupHarness for Place {
         change(&events, |bytes| bytes.truncate(bytes.len() / 2)).await;
         true
     }
+
+    async fn change_retention(&self, id: &BackupId) -> bool {
+        let manifest = blob(self, &format!("/backups/{id}/manifest.json")).await;
+        change(&manifest, |bytes| {
+            let text = String::from_utf8(std::mem::take(bytes)).unwrap();
+            let changed = text.replace("\"keep_until\": \"2", "\"keep_until\": \"3");
+            assert_ne!(text, changed);
+            *bytes = changed.into_bytes();
+        })
+        .await;
+        true
+    }
 }
 
 /// Backs up the first event of a stream, 6,000 times over with noise so that it takes two blocks.

@@ -1,12 +1,12 @@
 //! The manifest: the last object to be written, and the one that makes a backup of the others.
 
 use bytes::Bytes;
-use esm_core::id::BackupId;
 use esm_core::store::BackupManifest;
 use esm_core::{Error, Result};
 use esm_format::backup::{
     EVENTS_FILE, MANIFEST_FILE, SECTIONS_FILE, decode_manifest, encode_manifest,
 };
+use esm_format::sealed;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -56,27 +56,22 @@ pub(super) fn encode(manifest: &BackupManifest, files: &Files) -> Result<Bytes> 
     let mut manifest: serde_json::Value =
         serde_json::from_slice(&encode_manifest(manifest)?).map_err(json)?;
     manifest["files"] = serde_json::to_value(files).map_err(json)?;
-    let mut out = serde_json::to_vec_pretty(&manifest).map_err(json)?;
+    let mut out = sealed::seal(serde_json::to_vec_pretty(&manifest).map_err(json)?);
     out.push(b'\n');
     Ok(out.into())
 }
 
-/// Reads a manifest. `id`: whose it must be, where that is known.
+/// Reads a manifest.
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn decode(bytes: &[u8], id: Option<&BackupId>) -> Result<(BackupManifest, Files)> {
+pub(super) fn decode(bytes: &[u8]) -> Result<(BackupManifest, Files)> {
     #[derive(Deserialize)]
     struct Stored {
         files: Files,
     }
+    sealed::check(bytes)?;
     let manifest = decode_manifest(bytes)?;
-    if id.is_some_and(|id| *id != manifest.id) {
-        return Err(Error::corrupt(format!(
-            "manifest says that it is of another backup: {}",
-            manifest.id
-        )));
-    }
     let stored: Stored = serde_json::from_slice(bytes)
         .map_err(|e| Error::corrupt("manifest names no files").with_source(e))?;
     Ok((manifest, stored.files))

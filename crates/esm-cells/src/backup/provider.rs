@@ -39,12 +39,24 @@ impl ObjectBackups {
                 self.backend.location()
             ))
         })?;
-        let (manifest, files) = manifest::decode(&bytes, Some(id)).map_err(|e| self.at(e, &key))?;
+        let (manifest, files) = self.decode(&bytes, &key)?;
         Ok((manifest, files, folder))
     }
 
-    fn at(&self, error: Error, key: &Key) -> Error {
-        error.context(format!("backup {}", self.backend.place(key)))
+    /// Reads a manifest, which must be of the backup that its key is of.
+    fn decode(&self, bytes: &[u8], key: &Key) -> Result<(BackupManifest, Files)> {
+        let decoded = manifest::decode(bytes).and_then(|(manifest, files)| {
+            let own = manifest::key(&self.backend.layout().backup(&manifest.id));
+            if own == *key {
+                return Ok((manifest, files));
+            }
+            let message = format!(
+                "manifest says that it is of another backup: {}",
+                manifest.id
+            );
+            Err(Error::corrupt(message))
+        });
+        decoded.map_err(|e| e.context(format!("backup {}", self.backend.place(key))))
     }
 }
 
@@ -99,8 +111,7 @@ impl BackupProvider for ObjectBackups {
                 let Some(bytes) = self.backend.get(&key).await? else {
                     return Ok(None);
                 };
-                let manifest = manifest::decode(&bytes, None).map_err(|e| self.at(e, &key))?;
-                Ok(Some(manifest.0))
+                Ok(Some(self.decode(&bytes, &key)?.0))
             })
             .try_buffered(LIST_WIDTH)
             .try_filter_map(future::ok)

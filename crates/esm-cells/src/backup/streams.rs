@@ -60,7 +60,7 @@ impl BackupWriter for ObjectBackupWriter {
         let key = manifest::key(&folder);
         let body = manifest::encode(&manifest, &files)?;
         let is_mine = |found: &Bytes| {
-            let (_, found) = manifest::decode(found, None)
+            let (_, found) = manifest::decode(found)
                 .map_err(|e| e.context(format!("backup {}", backend.place(&key))))?;
             Ok(found == files)
         };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use esm_core::id::{FencingToken, HolderId, LockName, MigrationId};
 use esm_core::store::{HolderProcess, LockInfo, LockRequest};
 use esm_core::{Error, Result};
+use esm_format::sealed;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -171,9 +172,8 @@ impl Heartbeat {
 
 pub(super) fn encode<T: Serialize>(it: &T) -> Result<Bytes> {
     let json = serde_json::to_vec(it);
-    Ok(json
-        .map_err(|e| Error::invalid("lock cannot be written as JSON").with_source(e))?
-        .into())
+    let json = json.map_err(|e| Error::invalid("lock cannot be written as JSON").with_source(e))?;
+    Ok(sealed::seal(json).into())
 }
 
 /// Identifies bytes that cannot be read.
@@ -193,6 +193,7 @@ pub(super) fn decode_heartbeat(bytes: &[u8]) -> Result<Heartbeat> {
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], version: &str) -> Result<T> {
     let unreadable = |e| Error::corrupt("lock cannot be read").with_source(e);
+    sealed::check(bytes)?;
     let json: serde_json::Value = serde_json::from_slice(bytes).map_err(unreadable)?;
     match json.get(version).and_then(serde_json::Value::as_u64) {
         Some(newer) if newer > u64::from(FORMAT) => Err(Error::corrupt(format!(

@@ -177,3 +177,35 @@ fn retention_decides_what_may_go() {
     let left = esm.run(&["backup", "list", "-o", "json"]).json();
     assert_eq!(left["backups"].as_array().map(Vec::len), Some(1));
 }
+
+#[test]
+fn a_manifest_that_was_changed_or_exchanged_is_damage() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(2, 3));
+    for id in ["one", "two"] {
+        created(&esm, &["--all", "--id", id, "--keep", "30d"]);
+    }
+    let path = |id: &str| esm.path(&format!("store/backups/{id}/manifest.json"));
+    let (one, two) = (
+        std::fs::read_to_string(path("one")).unwrap(),
+        std::fs::read_to_string(path("two")).unwrap(),
+    );
+    let begin = one.find("\"keep_until\": \"").expect("a retention") + 15;
+    let mut sooner = one.clone();
+    sooner.replace_range(begin..begin + 4, "2001");
+    for (changed, said) in [(&sooner, "checksum"), (&two, "another backup")] {
+        std::fs::write(path("one"), changed).unwrap();
+        for arguments in [
+            &["backup", "list"][..],
+            &["backup", "show", "one"],
+            &["backup", "verify", "one"],
+            &["backup", "prune", "--yes"],
+            &["backup", "delete", "one", "--yes", "--despite-retention"],
+        ] {
+            esm.run(arguments)
+                .failed(9, &[said, "backups/one/manifest.json"]);
+        }
+    }
+    std::fs::write(path("one"), &one).unwrap();
+    esm.run(&["backup", "verify", "one"]).succeeded();
+}

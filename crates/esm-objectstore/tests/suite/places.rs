@@ -108,15 +108,14 @@ impl<P: Place> Timed<P> {
         cells
     }
 
-    /// Changes the file of a backup's events.
-    async fn damage(&self, id: &BackupId, change: impl FnOnce(&mut Vec<u8>)) -> bool {
+    /// Changes a file of a backup.
+    async fn damage(&self, id: &BackupId, file: &str, change: impl FnOnce(&mut Vec<u8>)) -> bool {
         let (objects, root) = self.place.objects();
         let found: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();
-        let events = found.into_iter().map(|object| object.location).find(|key| {
-            key.as_ref().contains(&format!("backups/{id}/"))
-                && key.as_ref().ends_with(".events.ndjson.zst")
+        let key = found.into_iter().map(|object| object.location).find(|key| {
+            key.as_ref().contains(&format!("backups/{id}/")) && key.as_ref().ends_with(file)
         });
-        let key = events.expect("the backup's events are there");
+        let key = key.expect("the backup's file is there");
         let bytes = objects.get(&key).await.unwrap().bytes().await.unwrap();
         let mut bytes = bytes.to_vec();
         change(&mut bytes);
@@ -198,7 +197,7 @@ impl<P: Place> BackupHarness for Timed<P> {
     }
 
     async fn corrupt(&self, id: &BackupId) -> bool {
-        self.damage(id, |bytes| {
+        self.damage(id, ".events.ndjson.zst", |bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
         })
@@ -206,7 +205,21 @@ impl<P: Place> BackupHarness for Timed<P> {
     }
 
     async fn truncate(&self, id: &BackupId) -> bool {
-        self.damage(id, |bytes| bytes.truncate(bytes.len() / 2))
-            .await
+        self.damage(id, ".events.ndjson.zst", |bytes| {
+            bytes.truncate(bytes.len() / 2);
+        })
+        .await
     }
+
+    async fn change_retention(&self, id: &BackupId) -> bool {
+        self.damage(id, "/manifest.json", keep_longer).await
+    }
+}
+
+/// Changes one byte of a manifest: the backup is kept for a thousand years more.
+fn keep_longer(manifest: &mut Vec<u8>) {
+    let text = String::from_utf8(std::mem::take(manifest)).unwrap();
+    let changed = text.replace("\"keep_until\": \"2", "\"keep_until\": \"3");
+    assert_ne!(text, changed);
+    *manifest = changed.into_bytes();
 }

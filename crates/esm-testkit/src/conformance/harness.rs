@@ -170,6 +170,12 @@ pub trait BackupHarness: Send + Sync {
     /// Cuts off the end of this backup's stored events, bypassing the provider. Returns the same as
     /// [`corrupt`](Self::corrupt).
     async fn truncate(&self, id: &BackupId) -> bool;
+
+    /// Changes until when this backup is kept, bypassing the provider, as a changed byte of its
+    /// manifest would. Returns the same as [`corrupt`](Self::corrupt). Defaults to changing nothing.
+    async fn change_retention(&self, _id: &BackupId) -> bool {
+        false
+    }
 }
 
 /// The services of one storage, as a process gets them that has just started.

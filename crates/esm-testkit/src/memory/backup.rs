@@ -44,7 +44,21 @@ pub struct MemoryBackups {
 #[derive(Debug, Clone)]
 struct Stored {
     manifest: BackupManifest,
+    /// The manifest as it was written.
+    written: BackupManifest,
     items: Vec<BackupItem>,
+}
+
+impl Stored {
+    fn check(self) -> Result<Self> {
+        if self.manifest == self.written {
+            return Ok(self);
+        }
+        Err(Error::corrupt(format!(
+            "manifest was changed: {}",
+            self.written.id
+        )))
+    }
 }
 
 impl MemoryBackups {
@@ -86,6 +100,26 @@ impl MemoryBackups {
         last.is_some()
     }
 
+    /// Changes in a backup's manifest until when it is kept. Returns whether there is such a backup.
+    pub fn change_retention(&self, id: &BackupId) -> bool {
+        let mut stored = self.stored.lock();
+        let Some(backup) = stored.get_mut(id) else {
+            return false;
+        };
+        let settings = &mut backup.manifest.settings;
+        settings.keep_until = match settings.keep_until {
+            None => Some(jiff::Timestamp::UNIX_EPOCH),
+            Some(_) => None,
+        };
+        true
+    }
+
+    /// Returns a backup's manifest as it is stored, unchecked; for assertions and broken providers.
+    pub fn stored_manifest(&self, id: &BackupId) -> Option<BackupManifest> {
+        let stored = self.stored.lock();
+        stored.get(id).map(|backup| backup.manifest.clone())
+    }
+
     fn check_free(&self, id: &BackupId) -> Result<()> {
         if self.stored.lock().contains_key(id) {
             Err(taken(id))
@@ -124,11 +158,11 @@ impl BackupProvider for MemoryBackups {
     }
 
     async fn manifest(&self, id: &BackupId) -> Result<BackupManifest> {
-        self.find(id, |stored| stored.manifest.clone())
+        Ok(self.find(id, Stored::clone)?.check()?.manifest)
     }
 
     async fn open(&self, id: &BackupId) -> Result<Box<dyn BackupReader>> {
-        let stored = self.find(id, Stored::clone)?;
+        let stored = self.find(id, Stored::clone)?.check()?;
         Ok(Box::new(MemoryReader {
             items: stored.items.into_iter(),
             manifest: stored.manifest,
@@ -138,7 +172,7 @@ impl BackupProvider for MemoryBackups {
 
     fn list(&self) -> BoxStream<'_, Result<BackupManifest>> {
         let manifests: Vec<_> = (self.stored.lock().values())
-            .map(|stored| Ok(stored.manifest.clone()))
+            .map(|stored| Ok(stored.clone().check()?.manifest))
             .collect();
         stream::iter(manifests).boxed()
     }
@@ -224,6 +258,7 @@ impl BackupWriter for MemoryWriter {
         }
         let backup = Stored {
             manifest: manifest.clone(),
+            written: manifest.clone(),
             items: self.items,
         };
         stored.insert(manifest.id.clone(), backup);

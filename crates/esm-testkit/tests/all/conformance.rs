@@ -68,6 +68,10 @@ impl BackupHarness for Memory {
     async fn truncate(&self, id: &BackupId) -> bool {
         self.world.backups.truncate(id)
     }
+
+    async fn change_retention(&self, id: &BackupId) -> bool {
+        self.world.backups.change_retention(id)
+    }
 }
 
 #[async_trait]

@@ -2,6 +2,7 @@
 
 use esm_core::ErrorKind;
 use esm_core::id::BackupId;
+use futures::TryStreamExt as _;
 
 use super::{id, make, read, sections};
 use crate::conformance::verdict::ensure_err;
@@ -39,5 +40,21 @@ pub async fn a_missing_end_is_noticed(harness: &dyn BackupHarness) -> Verdict {
         crate::not_tested(what, "the harness cuts off none");
         return Ok(());
     }
+    ensure_corrupt(harness, &id, what).await
+}
+
+/// Guarantee 3: so is a changed manifest. Pruning would otherwise delete what is to be kept.
+pub async fn a_changed_retention_is_noticed(harness: &dyn BackupHarness) -> Verdict {
+    let (id, what) = (finished(harness).await?, "a backup with another retention");
+    if !harness.change_retention(&id).await {
+        crate::not_tested(what, "the harness changes none");
+        return Ok(());
+    }
+    let provider = harness.open().await;
+    let found = provider.manifest(&id).await.map(|manifest| manifest.id);
+    ensure_err!(found, ErrorKind::Corrupt, "manifest of {what}");
+    let listed: Result<Vec<_>, _> = provider.list().try_collect().await;
+    let listed = listed.map(|manifests| manifests.len());
+    ensure_err!(listed, ErrorKind::Corrupt, "list with {what}");
     ensure_corrupt(harness, &id, what).await
 }

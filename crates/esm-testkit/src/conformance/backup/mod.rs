@@ -68,6 +68,7 @@ macro_rules! __backup_cases {
             a_deleted_backup_is_gone
             corruption_is_noticed
             a_missing_end_is_noticed
+            a_changed_retention_is_noticed
             a_restore_brings_back_what_was_backed_up
             a_damaged_backup_replaces_nothing
             odd_backup_names_do_not_collide

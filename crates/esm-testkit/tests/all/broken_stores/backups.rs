@@ -42,6 +42,7 @@ enum Defect {
     TakesWhatIsThereForAll,
     ReadsOnWhereTheLastReaderStopped,
     TakesDamageForAFailureThatPasses,
+    TrustsItsManifests,
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +111,11 @@ impl BackupProvider for Broken {
 
     async fn manifest(&self, id: &BackupId) -> Result<BackupManifest> {
         let manifest = self.inner.manifest(&self.id(id)).await;
+        if self.has(Defect::TrustsItsManifests)
+            && let Some(stored) = self.inner.stored_manifest(id)
+        {
+            return Ok(stored);
+        }
         if self.has(Defect::IsAwayWhenAskedForNothing) {
             manifest.map_err(|_| Error::new(ErrorKind::Unavailable, "no answer"))
         } else {
@@ -278,6 +284,10 @@ impl BackupHarness for Harness {
     async fn truncate(&self, id: &BackupId) -> bool {
         self.0.inner.truncate(id)
     }
+
+    async fn change_retention(&self, id: &BackupId) -> bool {
+        self.0.inner.change_retention(id)
+    }
 }
 
 #[test]
@@ -322,6 +332,7 @@ fn every_defect_is_rejected_by_its_case() {
             Defect::TakesDamageForAFailureThatPasses,
             "a_damaged_backup_replaces_nothing",
         ),
+        (Defect::TrustsItsManifests, "a_changed_retention_is_noticed"),
         (
             Defect::ReadsOnWhereTheLastReaderStopped,
             "a_restore_brings_back_what_was_backed_up",
