@@ -10,6 +10,7 @@ use esm_core::{Error, Result};
 
 use crate::args::{self, Pair, Span};
 use crate::migration::Places;
+use crate::opened;
 use crate::session::{Access, Session};
 
 /// How a backup is written.
@@ -75,7 +76,8 @@ impl BackupArgs {
         access: Access,
     ) -> Result<MigrationBuilder> {
         let backup = self.backup.as_ref().filter(|_| !self.no_backup);
-        if let Some(url) = backup {
+        let backup = address(backup, "backups")?;
+        if let Some(url) = &backup {
             let mut options = self.options(Some(url), session, access).await?;
             if let Some(keep) = self.backup_keep {
                 options = options.retention(keep.0);
@@ -86,8 +88,10 @@ impl BackupArgs {
                 .with_hint("name the store of the backup with --backup URL"));
         }
         if self.close_books {
-            let archive = self.archive.as_ref().or(backup);
-            builder = self.close_books(builder, archive, session, access).await?;
+            let archive = address(self.archive.as_ref(), "archives")?.or(backup);
+            builder = self
+                .close_books(builder, archive.as_ref(), session, access)
+                .await?;
         }
         Ok(builder)
     }
@@ -126,6 +130,16 @@ impl BackupArgs {
             None => options,
         })
     }
+}
+
+/// The address of a store in a form to keep: a process that resumes may have another working
+/// directory.
+///
+/// # Errors
+/// `Invalid` for a malformed address, and for one with credentials, which would be kept.
+fn address(url: Option<&String>, of: &str) -> Result<Option<String>> {
+    let absolute = url.map(|url| opened::absolute(url)).transpose();
+    absolute.map_err(|e| e.context(format!("cannot use the store of {of}")))
 }
 
 /// A plan must not create a store for backups, and needs none.
