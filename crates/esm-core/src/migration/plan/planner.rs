@@ -230,6 +230,10 @@ impl Planner {
             Revision::START => ReadFrom::Seq(0),
             _ => ReadFrom::Revision(from),
         };
+        let target = match self.planned.target_store {
+            Some(store) => self.stores.get(store)?,
+            None => self.stores.of(stream)?,
+        };
         let mut cells = CellScan::start(self.stores.of(stream)?, stream, begin);
         let mut total = Scanned::originals(stretch.originals);
         let mut room = limit;
@@ -241,6 +245,7 @@ impl Planner {
                 mapper: stretch.mapper.clone(),
                 down: self.down.clone(),
                 object: object.clone(),
+                target: Arc::clone(target),
                 from,
                 room,
             };

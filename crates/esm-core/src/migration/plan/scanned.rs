@@ -1,6 +1,7 @@
 //! Counts of the events that a dry run reads.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -9,7 +10,16 @@ use crate::event::{Event, Revision, Schema};
 use crate::id::ObjectId;
 use crate::migration::plan::migration_plan::SchemaFindings;
 use crate::migration::plan::way_back;
-use crate::transform::{EventCounts, Failure, Fate, Ledger, Mapped, Mapper, SchemaAnalysis};
+use crate::store::EventStore;
+use crate::transform::{
+    EventCounts, Failure, Fate, Ledger, Mapped, Mapper, SchemaAnalysis,
+};
+
+/// The rule by which an event fails whose outputs the target does not accept.
+const TOO_LARGE: &str = "size limit";
+/// How many times its approximate size an event has at most as it is stored: text may consist of
+/// characters that are escaped.
+const ENCODED: u64 = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
@@ -30,6 +40,8 @@ pub(super) struct PageScan {
     pub(super) mapper: Mapper,
     pub(super) down: Option<Mapper>,
     pub(super) object: ObjectId,
+    /// The store that the outputs go to.
+    pub(super) target: Arc<dyn EventStore>,
     /// First event that is read.
     pub(super) from: Revision,
     /// Maximum number of events to read.
@@ -66,6 +78,51 @@ fn renames(event: &Event, mapped: &Mapped) -> bool {
     })
 }
 
+impl PageScan {
+    /// Transforms an event, and fails where the target does not accept the outputs.
+    fn map(&self, revision: Revision, event: &Event) -> Result<Mapped, Failure> {
+        let mapped = self.mapper.map(&self.object, revision, event)?;
+        match self.excess(&mapped.outputs) {
+            None => Ok(mapped),
+            Some(message) => Err(Failure {
+                event: event.id.clone(),
+                schema: event.schema(),
+                revision,
+                rule: TOO_LARGE.to_owned(),
+                message,
+            }),
+        }
+    }
+
+    /// How the outputs of one event, which go into one cell (R3), exceed the target's limits.
+    fn excess(&self, outputs: &[Event]) -> Option<String> {
+        let limits = self.target.limits();
+        if outputs.len() as u64 > limits.max_cell_events {
+            let (count, most) = (outputs.len(), limits.max_cell_events);
+            return Some(format!(
+                "{count} outputs, and a cell has at most {most} events"
+            ));
+        }
+        let approximate: u64 = outputs.iter().map(Event::approximate_size).sum();
+        if approximate < limits.max_event_bytes / ENCODED {
+            return None;
+        }
+        let mut total = 0;
+        for output in outputs {
+            let bytes = self.target.size_of(output);
+            if bytes > limits.max_event_bytes {
+                let most = limits.max_event_bytes;
+                return Some(format!(
+                    "an output has {bytes} bytes, and at most {most} are accepted"
+                ));
+            }
+            total += bytes;
+        }
+        let most = limits.max_cell_bytes;
+        (total > most).then(|| format!("its outputs have {total} bytes, and a cell at most {most}"))
+    }
+}
+
 impl Scanned {
     /// Returns the counts of events that are copied unchanged and not read.
     pub(super) fn originals(number: u64) -> Self {
@@ -93,7 +150,7 @@ impl Scanned {
         let bytes = event.approximate_size();
         self.events += 1;
         let schema = event.schema();
-        let mapped = scan.mapper.map(&scan.object, revision, event);
+        let mapped = scan.map(revision, event);
         let found = self.schemas.entry(schema.clone()).or_default();
         found.events += 1;
         found.bytes += bytes;
