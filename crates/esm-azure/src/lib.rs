@@ -39,5 +39,5 @@ mod records;
 mod upload;
 
 pub use connection::Connection;
-pub use esm_cells::{OpenOptions, Store};
-pub use open::{is_address, open, open_or_create};
+pub use esm_cells::{OpenOptions, Store, Unmarked};
+pub use open::{check_address, is_address, open, open_or_create, open_unmarked};

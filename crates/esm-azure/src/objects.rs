@@ -19,11 +19,13 @@ use crate::upload::StagedBlocks;
 #[derive(Debug)]
 pub(crate) struct BlobObjects {
     container: Arc<Container>,
+    place: String,
 }
 
 impl BlobObjects {
-    pub(crate) fn new(container: Arc<Container>) -> Self {
-        Self { container }
+    /// `place`: see [`Objects::place`].
+    pub(crate) fn new(container: Arc<Container>, place: String) -> Self {
+        Self { container, place }
     }
 }
 
@@ -31,6 +33,10 @@ impl BlobObjects {
 impl Objects for BlobObjects {
     fn location(&self) -> &str {
         self.container.location()
+    }
+
+    fn place(&self) -> Option<&str> {
+        Some(&self.place)
     }
 
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<Bytes>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use esm_cells::{Backend, Marker, Objects as _, OpenOptions, Store};
+use esm_cells::{Backend, Marker, OpenOptions, Store, Unmarked};
 use esm_core::{ErrorKind, Result};
 
 use crate::address::Address;
@@ -22,6 +22,14 @@ const LAYOUTS: &[&str] = &[LAYOUT, esm_cells::LAYOUT];
 /// `abfss://…`.
 pub fn is_address(text: &str) -> bool {
     Address::is_one(text)
+}
+
+/// Checks an address. Opens nothing.
+///
+/// # Errors
+/// `Invalid` for a malformed address, and for one with credentials.
+pub fn check_address(address: &str) -> Result<()> {
+    Address::parse(address).map(drop)
 }
 
 /// Opens a store that exists.
@@ -65,6 +73,25 @@ pub async fn open_or_create(
     Ok(place.store(marker))
 }
 
+/// Opens a place that holds a store which has lost its marker: see
+/// [`esm_core::recovery`]. Writes nothing.
+///
+/// # Errors
+/// `AlreadyExists` where there is a marker; `NotFound` where there is nothing of a store; otherwise
+/// as [`open`].
+pub async fn open_unmarked(
+    connection: &Connection,
+    address: &str,
+    options: OpenOptions,
+) -> Result<Unmarked> {
+    let place = Place::at(connection, address, options)?;
+    let container = place.container;
+    Unmarked::open(place.backend, LAYOUTS, |backend, marker| {
+        Place { container, backend }.store(marker)
+    })
+    .await
+}
+
 /// A container, and a prefix in it that a store may be below.
 struct Place {
     container: Arc<Container>,
@@ -80,7 +107,10 @@ impl Place {
             address.to_string(),
             options.environment.clone(),
         )?);
-        let objects = Arc::new(BlobObjects::new(Arc::clone(&container)));
+        let mut place = connection.container_url(&address.container)?;
+        place.set_query(None);
+        let place = format!("{place}/{}", address.prefix);
+        let objects = Arc::new(BlobObjects::new(Arc::clone(&container), place));
         Ok(Self {
             container,
             backend: Arc::new(Backend::new(objects, address.prefix, options)),
@@ -89,8 +119,7 @@ impl Place {
 
     /// Creates the container if the service says that it does not exist.
     async fn ensure_container(&self) -> Result<()> {
-        let objects = BlobObjects::new(Arc::clone(&self.container));
-        match objects.get(&self.backend.layout().marker(), None).await {
+        match self.backend.get(&self.backend.layout().marker()).await {
             Err(error) if *error.kind() == ErrorKind::NotFound => self.container.create().await,
             _ => Ok(()),
         }

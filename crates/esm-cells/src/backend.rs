@@ -57,6 +57,15 @@ impl Backend {
         }
     }
 
+    /// Returns a backend of the same objects that refuses every write.
+    pub(crate) fn read_only(&self) -> Self {
+        Self {
+            objects: Arc::clone(&self.objects),
+            layout: self.layout.clone(),
+            options: self.options.clone().read_only(),
+        }
+    }
+
     /// Returns the keys of the store.
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -65,6 +74,12 @@ impl Backend {
     /// Returns where the store is, for messages; without credentials.
     pub fn location(&self) -> &str {
         self.objects.location()
+    }
+
+    /// Returns the same text for the same place, and another for every other: see
+    /// [`Objects::place`].
+    pub fn canonical_place(&self) -> Option<&str> {
+        self.objects.place()
     }
 
     /// Returns the source of time, ids and pauses.

@@ -3,10 +3,15 @@
 use esm_core::id::{BackupId, LockName, StreamId};
 use esm_core::store::RecordKey;
 use esm_core::{Error, Result};
+use esm_format::backup::{EVENTS_FILE, MANIFEST_FILE, SECTIONS_FILE};
 use uuid::Uuid;
 
 use crate::key::Key;
 use crate::segment::encode;
+
+/// Name of the layout in which streams, records, locks and backups are numbered objects, each
+/// created only if absent. It needs no other feature of a storage.
+pub const LAYOUT: &str = "esm-cells";
 
 /// The keys of a store, below its root.
 #[derive(Debug, Clone)]
@@ -18,6 +23,25 @@ pub struct Layout {
 const DIGITS: usize = 20;
 /// The name of the object that has the newest versions of a record.
 pub(crate) const LATEST: &str = "latest";
+/// The name of the object of a lock, in layouts where one object has its acquisitions.
+const LEASE: &str = "lease";
+/// The folders of a store, below its root.
+const FOLDERS: [&str; 10] = [
+    "backups",
+    "control",
+    "documents",
+    "index",
+    "journals",
+    "known-stores",
+    "locks",
+    "progress",
+    "routing",
+    "streams",
+];
+/// Names of objects in them that are no numbers.
+const NAMES: [&str; 4] = ["head", LATEST, LEASE, MANIFEST_FILE];
+/// How the names of a backup's data files end.
+const DATA_FILES: [&str; 2] = [EVENTS_FILE, SECTIONS_FILE];
 
 impl Layout {
     pub(crate) fn new(root: Key) -> Self {
@@ -36,6 +60,11 @@ impl Layout {
 
     pub(crate) fn self_test(&self, nonce: Uuid) -> Key {
         self.under(["esm-self-test", &nonce.to_string()])
+    }
+
+    /// The folder of all streams.
+    pub(crate) fn streams(&self) -> Key {
+        self.under(["streams"])
     }
 
     pub(crate) fn stream(&self, stream: &StreamId) -> Key {
@@ -129,11 +158,35 @@ impl Layout {
         self.under(["backups", &encode(id.as_str())])
     }
 
+    /// The folders that only a store has.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = Key> {
+        FOLDERS.iter().map(|folder| self.under([folder]))
+    }
+
+    /// Whether a key is that of a store's object, by its folder and the form of its name.
+    pub(crate) fn is_part(&self, key: &Key) -> bool {
+        let mut folder = key.below(&self.root);
+        let is_below = folder
+            .as_mut()
+            .and_then(Iterator::next)
+            .is_some_and(|first| FOLDERS.contains(&first));
+        let name = key.name();
+        is_below
+            && (parse_number(name.strip_suffix(".hb").unwrap_or(name)).is_some()
+                || NAMES.contains(&name)
+                || DATA_FILES.iter().any(|end| name.ends_with(end)))
+    }
+
     fn under<const N: usize>(&self, segments: [&str; N]) -> Key {
         segments
             .into_iter()
             .fold(self.root.clone(), |path, segment| path.join(segment))
     }
+}
+
+/// Whether a record's or a lock's object is one that is replaced.
+pub(crate) fn is_replaced(key: &Key) -> bool {
+    matches!(key.name(), LATEST | LEASE)
 }
 
 /// The key with this number in a folder.
@@ -161,6 +214,43 @@ mod tests {
         for other in ["7", "00000000000000000001.hb", "99999999999999999999"] {
             assert_eq!(parse_number(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_objects_of_a_store_are_told_from_others() -> Result<()> {
+        let layout = Layout::new(Key::new("a/b"));
+        let (stream, lock) = (StreamId::new("s")?, LockName::new("l")?);
+        let mut parts = vec![
+            layout.cell(&stream, 1),
+            layout.head(&stream),
+            layout.lock(&lock).join(LEASE),
+            number(layout.lock(&lock), 7).with_suffix(".hb"),
+            layout.backup(&BackupId::new("b")?).join(MANIFEST_FILE),
+            layout
+                .backup(&BackupId::new("b")?)
+                .join("x.events.ndjson.zst"),
+        ];
+        let object: esm_core::id::ObjectId = "order/7".parse()?;
+        for key in [
+            RecordKey::Document(object.clone()),
+            RecordKey::Routing(object),
+            RecordKey::Index,
+            RecordKey::KnownStores,
+        ] {
+            parts.extend([layout.record_version(&key, 0)?, layout.record_latest(&key)?]);
+        }
+        for part in parts {
+            assert!(layout.is_part(&part), "{part}");
+        }
+        for other in [
+            "a/b/esm.json",
+            "a/b/streams/x",
+            "a/b/backups/home.tgz",
+            "b/streams/s/head",
+        ] {
+            assert!(!layout.is_part(&Key::new(other)), "{other}");
+        }
+        Ok(())
     }
 
     #[test]

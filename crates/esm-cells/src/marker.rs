@@ -2,15 +2,23 @@
 
 use bytes::Bytes;
 use esm_core::id::StoreId;
-use esm_core::{Error, Result};
-use futures::StreamExt as _;
+use esm_core::{Error, ErrorKind, Result};
+use esm_format::sealed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::backend::{Backend, Creation};
 use crate::key::Key;
+use crate::layout::LAYOUT;
+use crate::remains::{Found, Remains, layout_of, remains};
+use crate::self_test::self_test;
 
+/// The format of a marker without aliases, which every version reads.
 const FORMAT: u32 = 1;
+/// The format of a marker with aliases. A version that does not know them must not open the store:
+/// it could take another store for the one that an alias means.
+const FORMAT_WITH_ALIASES: u32 = 2;
 
 /// The object that makes a place a store: its layout and identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +29,9 @@ pub struct Marker {
     /// Random, stable id of the store.
     pub store: StoreId,
     created_at: Timestamp,
+    /// Ids that the store had before, newest last. What names them means this store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<StoreId>,
 }
 
 /// What can be read of any layout and format.
@@ -35,12 +46,13 @@ impl Marker {
     ///
     /// # Errors
     /// `NotFound` where there is no store, `Unsupported` for another layout or a newer format,
-    /// `Corrupt`.
+    /// `Corrupt`, also where only the marker of a store is missing.
     pub async fn read(backend: &Backend, layouts: &[&str]) -> Result<Self> {
-        let key = backend.layout().marker();
-        match backend.get(&key).await? {
-            Some(bytes) => Self::decode(&bytes, layouts, &key, backend),
-            None => Err(Self::absent(backend).await),
+        match Self::find(backend, layouts).await? {
+            Some(marker) => Ok(marker),
+            None => Self::without(backend, layouts)
+                .await?
+                .map_err(absent(backend)),
         }
     }
 
@@ -48,41 +60,157 @@ impl Marker {
     /// of them. A read-only backend creates nothing.
     ///
     /// # Errors
-    /// As [`read`](Self::read); `NotFound` only if the backend is read-only. `Unsupported` when the
-    /// storage fails the self-test.
+    /// As [`read`](Self::read); `NotFound` only if the backend is read-only, or if the place cannot
+    /// be listed because it does not exist. `Unsupported` when the storage fails the self-test.
     pub async fn read_or_create(backend: &Backend, layouts: &[&str]) -> Result<Self> {
-        let key = backend.layout().marker();
-        if let Some(bytes) = backend.get(&key).await? {
-            return Self::decode(&bytes, layouts, &key, backend);
+        if let Some(marker) = Self::find(backend, layouts).await? {
+            return Ok(marker);
         }
-        if backend.is_read_only() {
-            return Err(Self::absent(backend).await);
+        match Self::without(backend, layouts).await? {
+            Ok(appeared) => return Ok(appeared),
+            Err(remains) if backend.is_read_only() => return Err(absent(backend)(remains)),
+            Err(Remains::Unlistable(cause)) => return Err(cause),
+            Err(_) => {}
         }
         self_test(backend).await?;
-        let environment = backend.environment();
-        let marker = Self {
-            layout: layouts.first().copied().unwrap_or_default().to_owned(),
+        let store = StoreId::from_uuid(backend.environment().uuid_v4());
+        let layout = layouts.first().copied().unwrap_or_default();
+        Self::new(backend, layout, store)
+            .create(backend, layouts)
+            .await
+    }
+
+    /// Writes the marker of a store that has lost it. Returns the marker that is there afterwards,
+    /// which is another where a concurrent writer won.
+    ///
+    /// # Errors
+    /// Those of the storage; `Corrupt` for an unreadable marker.
+    pub async fn restore(
+        backend: &Backend,
+        layout: &str,
+        store: StoreId,
+        aliases: Vec<StoreId>,
+    ) -> Result<Self> {
+        Self::new(backend, layout, store)
+            .with_aliases(aliases)
+            .create(backend, &[layout])
+            .await
+    }
+
+    /// Overwrites the marker with one that has a new id, and the present id as its newest alias.
+    pub(crate) async fn renew_id(&self, backend: &Backend) -> Result<Self> {
+        let mut aliases = self.aliases.clone();
+        aliases.push(self.store);
+        let renewed = Self {
+            store: StoreId::from_uuid(backend.environment().uuid_v4()),
+            ..self.clone()
+        };
+        let renewed = renewed.with_aliases(aliases);
+        let key = backend.layout().marker();
+        backend.overwrite(&key, &renewed.encode()?).await?;
+        Ok(renewed)
+    }
+
+    /// Returns a marker to read a store with that has lost its own: with the store's layout, but
+    /// without an id.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where there is a marker; `NotFound` where there is nothing of a store;
+    /// `Unsupported` for a store of another layout.
+    pub(crate) async fn provisional(backend: &Backend, layouts: &[&str]) -> Result<Self> {
+        if Self::find(backend, layouts).await?.is_some() {
+            let place = backend.place(&backend.layout().marker());
+            let message = format!("the store has its marker: {place}");
+            return Err(
+                Error::new(ErrorKind::AlreadyExists, message).with_hint("open the store as usual")
+            );
+        }
+        let found = match remains(backend).await {
+            Remains::Store(_) => layout_of(backend).await?,
+            other => return Err(absent(backend)(other)),
+        };
+        let is_it = |layout: &&&str| match found {
+            Found::Numbered => **layout == LAYOUT,
+            Found::Replaced => **layout != LAYOUT,
+            Found::Neither => true,
+        };
+        let layout = layouts.iter().find(is_it).ok_or_else(|| {
+            let message = format!("store has another layout than {}", layouts.join(", "));
+            Error::unsupported(format!("{message}: {}", backend.location()))
+                .with_hint("open it with the provider that made it")
+        })?;
+        Ok(Self::new(backend, layout, StoreId::from_uuid(Uuid::nil())))
+    }
+
+    fn new(backend: &Backend, layout: &str, store: StoreId) -> Self {
+        Self {
+            layout: layout.to_owned(),
             format: FORMAT,
-            store: StoreId::from_uuid(environment.uuid_v4()),
-            created_at: environment.clock.now(),
-        };
-        let mut json = serde_json::to_vec_pretty(&marker)
-            .map_err(|e| Error::invalid("marker cannot be written as JSON").with_source(e))?;
-        json.push(b'\n');
-        let is_mine = |found: &Bytes| {
-            Self::decode(found, layouts, &key, backend).map(|found| found.store == marker.store)
-        };
-        match backend.create(&key, &json.into(), is_mine).await? {
-            Creation::Created => Ok(marker),
+            store,
+            created_at: backend.environment().clock.now(),
+            aliases: Vec::new(),
+        }
+    }
+
+    fn with_aliases(mut self, aliases: Vec<StoreId>) -> Self {
+        if !aliases.is_empty() {
+            self.format = FORMAT_WITH_ALIASES;
+        }
+        self.aliases = aliases;
+        self
+    }
+
+    pub(crate) async fn find(backend: &Backend, layouts: &[&str]) -> Result<Option<Self>> {
+        let key = backend.layout().marker();
+        match backend.get(&key).await? {
+            Some(bytes) => Self::decode(&bytes, layouts, &key, backend).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What there is without a marker; the marker where it has appeared meanwhile.
+    ///
+    /// # Errors
+    /// `Corrupt` where a store is that has lost its marker.
+    async fn without(backend: &Backend, layouts: &[&str]) -> Result<Result<Self, Remains>> {
+        match remains(backend).await {
+            Remains::Store(found) => match Self::find(backend, layouts).await? {
+                Some(appeared) => Ok(Ok(appeared)),
+                None => Err(lost(backend, &found)),
+            },
+            other => Ok(Err(other)),
+        }
+    }
+
+    async fn create(self, backend: &Backend, layouts: &[&str]) -> Result<Self> {
+        let key = backend.layout().marker();
+        let is_mine =
+            |found: &Bytes| Self::decode(found, layouts, &key, backend).map(|found| found == self);
+        match backend.create(&key, &self.encode()?, is_mine).await? {
+            Creation::Created => Ok(self),
             Creation::Taken(others) => Self::decode(&others, layouts, &key, backend),
         }
     }
 
+    fn encode(&self) -> Result<Bytes> {
+        let json = serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::invalid("marker cannot be written as JSON").with_source(e))?;
+        let mut sealed = sealed::seal(json);
+        sealed.push(b'\n');
+        Ok(sealed.into())
+    }
+
     fn decode(bytes: &[u8], layouts: &[&str], key: &Key, backend: &Backend) -> Result<Self> {
         let corrupt = |e: serde_json::Error| {
-            Error::corrupt(format!("marker cannot be read: {}", backend.place(key))).with_source(e)
+            Error::corrupt(format!("marker cannot be read: {}", backend.place(key)))
+                .with_source(e)
+                .with_hint(PUT_IT_ASIDE)
         };
         let outline: Outline = serde_json::from_slice(bytes).map_err(corrupt)?;
+        sealed::check(bytes).map_err(|e| {
+            e.context(format!("marker {}", backend.place(key)))
+                .with_hint(PUT_IT_ASIDE)
+        })?;
         if !layouts.contains(&outline.layout.as_str()) {
             return Err(Error::unsupported(format!(
                 "store has another layout than {}: {:?}, says {}",
@@ -92,9 +220,9 @@ impl Marker {
             ))
             .with_hint("open it with the provider that made it"));
         }
-        if outline.format > FORMAT {
+        if outline.format > FORMAT_WITH_ALIASES {
             return Err(Error::unsupported(format!(
-                "store has a newer format than {FORMAT}: {}, says {}",
+                "store has a newer format than {FORMAT_WITH_ALIASES}: {}, says {}",
                 outline.format,
                 backend.place(key)
             ))
@@ -102,52 +230,41 @@ impl Marker {
         }
         serde_json::from_slice(bytes).map_err(corrupt)
     }
+}
 
-    /// Why there is no marker. A missing bucket answers like a missing object does, but cannot be
-    /// listed.
-    async fn absent(backend: &Backend) -> Error {
-        let location = backend.location();
-        let found = backend.list(backend.layout().root()).next().await;
-        let what = match &found {
-            None => "it is empty",
-            Some(Ok(_)) => "it holds other things",
-            Some(Err(_)) => "it cannot be listed",
+const PUT_IT_ASIDE: &str = "put back the original; if there is none, move the file away and run \
+                            `esm store init --adopt`";
+
+/// The error for a store that has lost its marker.
+pub(crate) fn lost(backend: &Backend, found: &Key) -> Error {
+    let marker = backend.layout().marker();
+    Error::corrupt(format!(
+        "marker of the store is missing: {}, although {found} is there",
+        backend.place(&marker)
+    ))
+    .with_hint(
+        "check the address; if the file is lost, put it back, or run `esm store init --adopt`, \
+         which finds the store's id in its other files and writes the marker again",
+    )
+}
+
+/// Why there is no marker. A missing bucket answers like a missing object does, but cannot be
+/// listed.
+fn absent(backend: &Backend) -> impl FnOnce(Remains) -> Error {
+    move |remains| {
+        let what = match remains {
+            Remains::Nothing => "it is empty",
+            Remains::OtherThings => "it holds other things",
+            Remains::Unlistable(_) => "it cannot be listed",
+            Remains::Store(found) => return lost(backend, &found),
         };
+        let location = backend.location();
         let error = Error::not_found(format!("no esm store is here ({what}): {location}"));
-        match found {
-            Some(Err(cause)) => error.with_source(cause).with_hint(
+        match remains {
+            Remains::Unlistable(cause) => error.with_source(cause).with_hint(
                 "check the name of the bucket, container or directory, and the right to list it",
             ),
             _ => error.with_hint("check the address, or import into it, which makes it a store"),
         }
     }
-}
-
-/// Tries whether the storage keeps the one promise that everything rests on: of two writes that
-/// create the same object, the second fails.
-async fn self_test(backend: &Backend) -> Result<()> {
-    let key = backend.layout().self_test(backend.environment().uuid_v4());
-    let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
-    let created = backend
-        .create(&key, &first, |found| Ok(*found == first))
-        .await?;
-    let again = backend
-        .create(&key, &second, |found| Ok(*found == second))
-        .await?;
-    let kept = backend.get(&key).await?;
-    // a probe that stays behind is harmless
-    let _ = backend.delete([key]).await;
-    let lawful = created == Creation::Created
-        && again == Creation::Taken(first.clone())
-        && kept == Some(first);
-    if lawful {
-        return Ok(());
-    }
-    Err(Error::unsupported(format!(
-        "storage lets a second writer create the same object again: {}",
-        backend.location()
-    ))
-    .with_hint(
-        "use a storage with conditional writes (If-None-Match); switch them on if it has a switch",
-    ))
 }

@@ -25,6 +25,13 @@ pub trait Objects: Send + Sync + Debug + 'static {
     /// Returns where the objects are, for messages; without credentials.
     fn location(&self) -> &str;
 
+    /// Returns a text that is the same for the same place however it was addressed, and another for
+    /// every other place; without credentials. `None` where that is not known. It tells a store
+    /// from a copy of it.
+    fn place(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns an object, or the bytes of a range of it that exist; `None` if there is no object.
     /// May retry.
     ///

@@ -2,21 +2,24 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use esm_core::Result;
-use esm_core::id::StoreId;
-use esm_core::store::{BackupProvider, EventStore, LockProvider, Records};
+use esm_core::id::{HolderId, LockName, StoreId};
+use esm_core::store::{
+    BackupProvider, EventStore, LockAttempt, LockProvider, LockRequest, Records,
+};
+use esm_core::{Error, ErrorKind, Result};
 
 use crate::backend::Backend;
 use crate::backup::ObjectBackups;
 use crate::event_store::ObjectEventStore;
+use crate::layout::LAYOUT;
 use crate::lock::ObjectLocks;
 use crate::marker::Marker;
 use crate::records::ObjectRecords;
 
-/// Name of the layout in which streams, records, locks and backups are numbered objects, each
-/// created only if absent. It needs no other feature of a storage.
-pub const LAYOUT: &str = "esm-cells";
+/// How long the lock is held under which a store gets a new id.
+const RENEWAL: Duration = Duration::from_secs(60);
 
 /// An open store: the streams, records, locks and backups of one place.
 ///
@@ -25,7 +28,7 @@ pub const LAYOUT: &str = "esm-cells";
 /// store.
 #[derive(Clone)]
 pub struct Store {
-    location: String,
+    backend: Arc<Backend>,
     marker: Arc<Marker>,
     events: Arc<dyn EventStore>,
     records: Arc<dyn Records>,
@@ -57,12 +60,12 @@ impl Store {
     /// own then replaces what differs from [`LAYOUT`].
     pub fn new(backend: Arc<Backend>, marker: Marker) -> Self {
         Self {
-            location: backend.location().to_owned(),
-            events: Arc::new(ObjectEventStore::new(Arc::clone(&backend), marker.store)),
+            events: Arc::new(ObjectEventStore::new(Arc::clone(&backend), &marker)),
             records: Arc::new(ObjectRecords::new(Arc::clone(&backend))),
             locks: Arc::new(ObjectLocks::new(Arc::clone(&backend))),
-            backups: Arc::new(ObjectBackups::new(backend)),
+            backups: Arc::new(ObjectBackups::new(Arc::clone(&backend))),
             marker: Arc::new(marker),
+            backend,
         }
     }
 
@@ -85,9 +88,67 @@ impl Store {
         self.marker.store
     }
 
+    /// Returns the ids that the store had before, newest last. What names them means this store.
+    pub fn aliases(&self) -> &[StoreId] {
+        &self.marker.aliases
+    }
+
+    /// Gives the store a new id, which it returns, and keeps the present one as an alias: for a copy
+    /// of a store, whose documents and Closes name the id of the original.
+    ///
+    /// This handle, and every other open one, keeps the present id; what it writes stays valid. Open
+    /// the store again.
+    ///
+    /// # Errors
+    /// `LockHeld` while another process does the same; `Conflict` if another process has done so
+    /// since the store was opened; those of the storage.
+    pub async fn renew_id(&self) -> Result<StoreId> {
+        self.backend.check_writable()?;
+        let environment = self.backend.environment();
+        let request = LockRequest {
+            holder: HolderId::new(format!("process {}", std::process::id()))?,
+            lease: RENEWAL,
+            migration: None,
+            at: environment.clock.now(),
+        };
+        let name = LockName::new("store id")?;
+        let grant = match self.locks.try_acquire(&name, &request).await? {
+            LockAttempt::Acquired(grant) => grant,
+            LockAttempt::Held(info) => {
+                let message = format!("another process gives the store a new id: {}", info.holder);
+                return Err(Error::new(ErrorKind::LockHeld(Box::new(info)), message));
+            }
+        };
+        let renewed = self.renew_id_alone().await;
+        // a lock that stays behind expires
+        let _ = self.locks.release(&grant).await;
+        renewed
+    }
+
+    async fn renew_id_alone(&self) -> Result<StoreId> {
+        let layouts = [self.layout()];
+        let present = Marker::read(&self.backend, &layouts).await?;
+        if present != *self.marker {
+            return Err(self.changed());
+        }
+        let renewed = present.renew_id(&self.backend).await?;
+        let found = Marker::read(&self.backend, &layouts).await?;
+        if found == renewed {
+            Ok(renewed.store)
+        } else {
+            Err(self.changed())
+        }
+    }
+
+    fn changed(&self) -> Error {
+        let message = format!("the store got another id meanwhile: {}", self.location());
+        Error::new(ErrorKind::Conflict { actual: None }, message)
+            .with_hint("open the store again to see its id")
+    }
+
     /// Returns where the store is, for messages; without credentials.
     pub fn location(&self) -> &str {
-        &self.location
+        self.backend.location()
     }
 
     /// Returns the name of the store's layout, from its marker.
@@ -119,7 +180,7 @@ impl Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
-            .field("location", &self.location)
+            .field("location", &self.location())
             .field("id", &self.marker.store)
             .finish_non_exhaustive()
     }

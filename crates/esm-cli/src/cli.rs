@@ -108,7 +108,7 @@ impl Arguments {
             Command::Read(command) => command.run(&open(Access::Read).await?).await,
             Command::Backup(command) => command.run(&open(command.access()).await?).await,
             Command::Lock(command) => command.run(&open(command.access()).await?).await,
-            Command::Store(command) => command.run(&open(command.access()).await?).await,
+            Command::Store(command) => command.run(global, output, interrupt).await,
         }
     }
 }

@@ -2,7 +2,19 @@
 
 use esm_azure::Connection;
 use esm_core::Result;
-use esm_objectstore::{OpenOptions, Store};
+use esm_objectstore::{OpenOptions, Store, Unmarked};
+
+/// Returns an address in a form to keep in plans and journals: a relative path made absolute. Opens
+/// nothing.
+///
+/// # Errors
+/// `Invalid` for a malformed address, and for one with credentials.
+pub(crate) fn absolute(address: &str) -> Result<String> {
+    if esm_azure::is_address(address) {
+        return esm_azure::check_address(address).map(|()| address.to_owned());
+    }
+    esm_objectstore::absolute_address(address)
+}
 
 /// Opens a store that exists.
 ///
@@ -26,4 +38,16 @@ pub(crate) async fn open_or_create(address: &str, options: OpenOptions) -> Resul
         return esm_azure::open_or_create(&connection, address, options).await;
     }
     esm_objectstore::open_or_create(address, options).await
+}
+
+/// Opens a place that holds a store without its marker.
+///
+/// # Errors
+/// Those of the provider.
+pub(crate) async fn open_unmarked(address: &str, options: OpenOptions) -> Result<Unmarked> {
+    if esm_azure::is_address(address) {
+        let connection = Connection::from_environment()?;
+        return esm_azure::open_unmarked(&connection, address, options).await;
+    }
+    esm_objectstore::open_unmarked(address, options).await
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use esm_core::clock::Environment;
+use esm_core::id::StoreId;
 use esm_core::object::Documents;
 use esm_core::router::RoutingTable;
 use esm_core::router::{ObjectClient, ObjectReader};
@@ -93,6 +94,7 @@ impl Session {
         for other in global.other_stores.iter().filter(|url| !url.is_empty()) {
             let opened = connect(&global, other, access.to_existing(), &environment).await;
             let opened = opened.map_err(|e| e.context("cannot open the other store"))?;
+            stores.ensure_apart(&*opened.event_store())?;
             stores = stores.with(opened.event_store());
         }
         Ok(Self {
@@ -121,9 +123,9 @@ impl Session {
             return Ok(self.store.backups());
         };
         let store = connect(&self.global, address, access, &self.environment).await;
-        Ok(store
-            .map_err(|e| e.context("cannot open the store of backups"))?
-            .backups())
+        let store = store.map_err(|e| e.context("cannot open the store of backups"))?;
+        self.stores.ensure_no_copy(&*store.event_store())?;
+        Ok(store.backups())
     }
 
     /// The store that streams move to, and its location without secrets.
@@ -137,6 +139,7 @@ impl Session {
     ) -> Result<(Arc<dyn EventStore>, String)> {
         let store = connect(&self.global, address, access, &self.environment).await;
         let store = store.map_err(|e| e.context("cannot open the target store"))?;
+        self.stores.ensure_apart(&*store.event_store())?;
         Ok((store.event_store(), store.location().to_owned()))
     }
 
@@ -166,6 +169,14 @@ impl Session {
     /// there.
     pub(crate) fn is_local(global: &Global) -> bool {
         esm_objectstore::is_local(global.store.as_deref().unwrap_or_default())
+    }
+
+    /// Gives the store a new id, which the session does not use yet.
+    ///
+    /// # Errors
+    /// Those of [`Store::renew_id`].
+    pub(crate) async fn renew_id(&self) -> Result<StoreId> {
+        self.store.renew_id().await
     }
 
     /// The location of the store, without secrets.
@@ -257,23 +268,36 @@ impl Session {
     }
 }
 
-fn address(global: &Global) -> Result<&str> {
+/// The address of the store of the global options.
+///
+/// # Errors
+/// `Invalid` if none is given.
+pub(crate) fn address(global: &Global) -> Result<&str> {
     global.store.as_deref().ok_or_else(|| {
         Error::invalid("no store given")
             .with_hint("add --store URL or set ESM_STORE, for example ESM_STORE=file:///tmp/esm")
     })
 }
 
-async fn connect(
+/// The options to open a store with.
+pub(crate) fn options(global: &Global, environment: &Environment) -> OpenOptions {
+    let limits = StoreLimits::default().with_max_event_bytes(global.max_event_size.0);
+    OpenOptions::new()
+        .with_limits(limits)
+        .with_environment(environment.clone())
+}
+
+/// Opens a store.
+///
+/// # Errors
+/// Those of the provider.
+pub(crate) async fn connect(
     global: &Global,
     address: &str,
     access: Access,
     environment: &Environment,
 ) -> Result<Store> {
-    let limits = StoreLimits::default().with_max_event_bytes(global.max_event_size.0);
-    let options = OpenOptions::new()
-        .with_limits(limits)
-        .with_environment(environment.clone());
+    let options = options(global, environment);
     match access {
         Access::Read => opened::open(address, options.read_only()).await,
         Access::Write => opened::open(address, options).await,

@@ -126,6 +126,7 @@ pub mod migration;
 pub mod object;
 mod progress;
 pub mod protocol;
+pub mod recovery;
 pub mod router;
 pub mod store;
 pub mod transform;

@@ -11,6 +11,7 @@ use crate::self_test::{Tested, self_test, still_keeps};
 use crate::streams::{Streams, refused};
 use crate::trial::Finding;
 use esm_core::clock::Environment;
+use esm_core::event::Event;
 use esm_core::id::{CommitId, StoreId, StreamId};
 use esm_core::store::{
     Append, Capabilities, CellEvent, CellKind, Close, EventStore, Fence, Page, PageLimit, ReadFrom,
@@ -248,8 +249,20 @@ impl EventStore for ForeignEventStore {
         self.id
     }
 
+    fn aliases(&self) -> &[StoreId] {
+        &[]
+    }
+
+    fn place(&self) -> Option<&str> {
+        None
+    }
+
     fn limits(&self) -> StoreLimits {
         self.profile.limits
+    }
+
+    fn size_of(&self, event: &Event) -> u64 {
+        event.approximate_size()
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -34,6 +34,7 @@ pub(crate) struct ClientObjects {
     writes: Arc<dyn ObjectStore>,
     /// The location for messages, without secrets.
     location: String,
+    place: Option<String>,
 }
 
 impl ClientObjects {
@@ -42,10 +43,11 @@ impl ClientObjects {
             objects: clients.objects,
             writes: clients.writes,
             location,
+            place: clients.place,
         }
     }
 
-    fn place(&self, key: &Key) -> String {
+    fn key_place(&self, key: &Key) -> String {
         format!("{key} in {}", self.location)
     }
 
@@ -59,7 +61,7 @@ impl ClientObjects {
         let options = PutOptions::from(mode);
         match to.put_opts(&path(key), body.into(), options).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(explain_write(error, self.place(key))),
+            Err(error) => Err(explain_write(error, self.key_place(key))),
         }
     }
 }
@@ -84,6 +86,10 @@ impl Objects for ClientObjects {
         &self.location
     }
 
+    fn place(&self) -> Option<&str> {
+        self.place.as_deref()
+    }
+
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<Bytes>> {
         let options = GetOptions::new().with_range(range.map(GetRange::Bounded));
         let path = path(key);
@@ -91,7 +97,7 @@ impl Objects for ClientObjects {
         match read.await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(explain(error, "cannot read", self.place(key))),
+            Err(error) => Err(explain(error, "cannot read", self.key_place(key))),
         }
     }
 
@@ -99,7 +105,7 @@ impl Objects for ClientObjects {
         match self.objects.head(&path(key)).await {
             Ok(found) => Ok(Some(found.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(explain(error, "cannot read", self.place(key))),
+            Err(error) => Err(explain(error, "cannot read", self.key_place(key))),
         }
     }
 
@@ -114,12 +120,12 @@ impl Objects for ClientObjects {
     async fn delete(&self, key: &Key) -> Result<()> {
         match self.objects.delete(&path(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(explain(error, "cannot delete", self.place(key))),
+            Err(error) => Err(explain(error, "cannot delete", self.key_place(key))),
         }
     }
 
     fn list(&self, folder: &Key) -> BoxStream<'static, Result<Key>> {
-        let place = self.place(folder);
+        let place = self.key_place(folder);
         self.objects
             .list(Some(&path(folder)))
             .map_ok(|object| Key::new(object.location.as_ref()))
@@ -132,7 +138,7 @@ impl Objects for ClientObjects {
             .with_max_concurrency(PARTS_AT_ONCE);
         Box::pin(FileWriter {
             inner,
-            place: self.place(key),
+            place: self.key_place(key),
         })
     }
 }

@@ -34,6 +34,9 @@ mod open;
 #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
 mod remote;
 
-pub use esm_cells::{OpenOptions, Store};
+pub use esm_cells::{OpenOptions, Store, Unmarked};
 pub use location::{is_local, local_directory};
-pub use open::{open, open_or_create, open_or_create_with_client, open_with_client};
+pub use open::{
+    absolute_address, open, open_or_create, open_or_create_with_client, open_unmarked,
+    open_with_client,
+};

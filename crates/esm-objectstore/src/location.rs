@@ -28,6 +28,8 @@ pub(crate) enum Location {
 
 /// Clients of a location.
 pub(crate) struct Clients {
+    /// The same text for the same place, where that is known: see `Objects::place`.
+    pub(crate) place: Option<String>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     /// For conditional writes; does not retry.
     pub(crate) writes: Arc<dyn ObjectStore>,
@@ -93,6 +95,11 @@ impl Location {
                 ),
             );
         }
+        // before the @ of an Azure address is the container
+        if matches!(url.scheme(), "s3" | "s3a" | "gs") && !url.username().is_empty() {
+            return Err(Error::invalid("store address has a user name")
+                .with_hint("give credentials in the environment: see docs/providers.md"));
+        }
         if url.host_str().is_none_or(str::is_empty) {
             return Err(
                 Error::invalid(format!("store address names no bucket: {url}")).with_hint(FORMS),
@@ -139,29 +146,41 @@ impl Location {
             Self::Memory => {
                 let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
                 Ok(Clients {
+                    place: None,
                     writes: Arc::clone(&objects),
                     objects,
                     root: Path::default(),
                 })
             }
             #[cfg(feature = "aws")]
-            Self::S3(url, root) => self.clients(root, |retry| crate::remote::s3(url, retry)),
+            Self::S3(url, root) => {
+                let place = bucket("s3", url, root);
+                self.clients(place, root, |retry| crate::remote::s3(url, retry))
+            }
             #[cfg(feature = "gcp")]
-            Self::Gcs(url, root) => self.clients(root, |retry| crate::remote::gcs(url, retry)),
+            Self::Gcs(url, root) => {
+                let place = bucket("gs", url, root);
+                self.clients(place, root, |retry| crate::remote::gcs(url, retry))
+            }
             #[cfg(feature = "azure")]
-            Self::Azure(url, root) => self.clients(root, |retry| crate::remote::azure(url, retry)),
+            // the account is part of some forms of the address only
+            Self::Azure(url, root) => {
+                self.clients(None, root, |retry| crate::remote::azure(url, retry))
+            }
         }
     }
 
     #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
     fn clients(
         &self,
+        place: Option<String>,
         root: &Path,
         build: impl Fn(object_store::RetryConfig) -> object_store::Result<Arc<dyn ObjectStore>>,
     ) -> Result<Clients> {
         let build =
             |retry| build(retry).map_err(|e| explain(e, "cannot configure the client", self));
         Ok(Clients {
+            place,
             objects: build(crate::remote::retrying())?,
             writes: build(crate::remote::once())?,
             root: root.clone(),
@@ -178,6 +197,13 @@ pub fn is_local(address: &str) -> bool {
                 .iter()
                 .any(|local| scheme.eq_ignore_ascii_case(local))
         })
+}
+
+/// The place that a bucket and a prefix are, however the address is written.
+#[cfg(any(feature = "aws", feature = "gcp"))]
+fn bucket(scheme: &str, url: &Url, root: &Path) -> Option<String> {
+    url.host_str()
+        .map(|bucket| format!("{scheme}://{bucket}/{root}"))
 }
 
 /// A path may hold a `:`; a scheme is at least two letters, so that `C:\` is a path.
@@ -220,11 +246,14 @@ async fn open_directory(path: PathBuf, create: bool) -> Result<Clients> {
         LocalDirectory::open(&path)
             .map_err(|e| explain(e, "cannot open the directory", path.display()))
     });
-    let opened: Arc<dyn ObjectStore> = match opened.await {
-        Ok(opened) => Arc::new(opened?),
+    let opened = match opened.await {
+        Ok(opened) => opened?,
         Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
     };
+    let place = opened.root().display().to_string();
+    let opened: Arc<dyn ObjectStore> = Arc::new(opened);
     Ok(Clients {
+        place: Some(place),
         writes: Arc::clone(&opened),
         objects: opened,
         root: Path::default(),
@@ -321,6 +350,9 @@ mod tests {
             "s3://",
             "s3:///prefix",
             "az://key:SECRET@container/prefix",
+            "s3://SECRET@bucket/prefix",
+            "gs://SECRET@bucket",
+            "https://account.blob.core.windows.net/c?sig=SECRET",
             "s3://bucket/prefix?signature=SECRET",
         ] {
             let error = Location::parse(text).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use esm_cells::{Backend, Key, OpenOptions, Store};
+use esm_cells::{Backend, Key, LAYOUT, OpenOptions, Store, Unmarked};
 use esm_core::{Error, Result};
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -10,6 +10,15 @@ use object_store::path::Path;
 use crate::client::ClientObjects;
 use crate::local::sweep_staging_files;
 use crate::location::{Clients, Location};
+
+/// Returns an address in a form to keep: a relative path made absolute. Opens nothing.
+///
+/// # Errors
+/// `Invalid` for a malformed address, and for one with credentials; `Unsupported` for one whose
+/// client is not compiled in.
+pub fn absolute_address(address: &str) -> Result<String> {
+    Location::parse(address).map(|location| location.to_string())
+}
 
 /// Opens a store that exists.
 ///
@@ -47,6 +56,19 @@ pub async fn open_or_create(address: &str, options: OpenOptions) -> Result<Store
     let store = Store::open_or_create(backend).await?;
     sweep(location, &options).await;
     Ok(store)
+}
+
+/// Opens a place that holds a store which has lost its marker: see
+/// [`esm_core::recovery`]. Writes nothing.
+///
+/// # Errors
+/// `AlreadyExists` where there is a marker; `NotFound` where there is nothing of a store;
+/// `Unsupported` for a store of another layout; otherwise as [`open`].
+pub async fn open_unmarked(address: &str, options: OpenOptions) -> Result<Unmarked> {
+    let location = Location::parse(address)?;
+    let clients = location.connect(false).await?;
+    let backend = backend(clients, location.to_string(), options);
+    Unmarked::open(backend, &[LAYOUT], Store::new).await
 }
 
 /// Opens a store that exists, over a client of your own, below a prefix, which may be empty.
@@ -98,6 +120,8 @@ fn over(client: Arc<dyn ObjectStore>, prefix: &str, options: OpenOptions) -> Res
         prefix => format!("{prefix} of {client}"),
     };
     let clients = Clients {
+        // clients do not say whether two of them lead to the same place
+        place: None,
         writes: Arc::clone(&client),
         objects: client,
         root,

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use esm_core::event::Revision;
+use esm_core::event::{Event, Revision};
 use esm_core::id::{CommitId, StoreId, StreamId};
 use esm_core::store::{
     Append, Capabilities, Cell, CellHeader, CellKind, Close, EventStore, Fence, Page, PageLimit,
     ReadFrom, StoreLimits, Tail,
 };
 use esm_core::{Error, ErrorKind, Result};
+use esm_format::cloudevent::{self, Attributes};
 
 use crate::backend::Backend;
 use crate::known::Known;
+use crate::marker::Marker;
 
 /// Enough for the first line of almost every cell.
 const HEADER_BYTES: u64 = 4 << 10;
@@ -25,6 +27,7 @@ pub(super) const INLINE_BYTES: usize = 16 << 10;
 pub(crate) struct ObjectEventStore {
     pub(super) backend: Arc<Backend>,
     pub(super) id: StoreId,
+    aliases: Vec<StoreId>,
     /// The last cell of a stream that this process has seen.
     pub(super) known: Known<StreamId>,
     /// Where the next page of a stream begins that is being read page by page.
@@ -34,10 +37,11 @@ pub(crate) struct ObjectEventStore {
 }
 
 impl ObjectEventStore {
-    pub(crate) fn new(backend: Arc<Backend>, id: StoreId) -> Self {
+    pub(crate) fn new(backend: Arc<Backend>, marker: &Marker) -> Self {
         Self {
             backend,
-            id,
+            id: marker.store,
+            aliases: marker.aliases.clone(),
             known: Known::default(),
             next_page: Known::default(),
             hinted: Known::default(),
@@ -135,8 +139,21 @@ impl EventStore for ObjectEventStore {
         self.id
     }
 
+    fn aliases(&self) -> &[StoreId] {
+        &self.aliases
+    }
+
+    fn place(&self) -> Option<&str> {
+        self.backend.canonical_place()
+    }
+
     fn limits(&self) -> StoreLimits {
         self.backend.limits()
+    }
+
+    fn size_of(&self, event: &Event) -> u64 {
+        // as a line with its end
+        cloudevent::encoded_len(event, &Attributes::default()) + 1
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -203,3 +203,51 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], version: &str) -> Result<T> {
         _ => serde_json::from_value(json).map_err(unreadable),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use esm_core::ErrorKind;
+
+    use super::*;
+
+    /// The bytes with each bit flipped.
+    fn flipped(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        (0..bytes.len() * 8).map(|bit| {
+            let mut changed = bytes.to_vec();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            changed
+        })
+    }
+
+    #[test]
+    fn whatever_bit_of_a_lock_changes_is_noticed_or_changes_nothing() -> Result<()> {
+        let json = br#"{"esm_lock":1,"name":"order/7","nonce":"00000000-0000-0000-0000-000000000009","token":3,"holder":"me","migration":null,"acquired_at":"2026-01-02T03:04:05Z","lease_ms":60000}"#;
+        // as earlier versions wrote it
+        let acquisition = decode_acquisition(json)?;
+        let stored = encode(&acquisition)?;
+        assert!(stored.starts_with(&json[..json.len() - 1]), "{stored:?}");
+        assert_eq!(decode_acquisition(&stored)?, acquisition);
+        for changed in flipped(&stored) {
+            match decode_acquisition(&changed) {
+                Ok(found) => assert_eq!(found, acquisition),
+                Err(error) => assert_eq!(error.kind(), &ErrorKind::Corrupt),
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn whatever_bit_of_a_heartbeat_changes_is_noticed_or_changes_nothing() -> Result<()> {
+        let json = br#"{"esm_heartbeat":1,"nonce":"00000000-0000-0000-0000-000000000009","released":false}"#;
+        let heartbeat = decode_heartbeat(json)?;
+        let stored = encode(&heartbeat)?;
+        assert_eq!(decode_heartbeat(&stored)?, heartbeat);
+        for changed in flipped(&stored) {
+            match decode_heartbeat(&changed) {
+                Ok(found) => assert_eq!(found, heartbeat),
+                Err(error) => assert_eq!(error.kind(), &ErrorKind::Corrupt),
+            }
+        }
+        Ok(())
+    }
+}

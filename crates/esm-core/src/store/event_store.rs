@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt as _};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Revision;
+use crate::event::{Event, Revision};
 use crate::id::{CommitId, StoreId, StreamId};
 use crate::store::capabilities::{Capabilities, StoreLimits};
 use crate::store::cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin};
@@ -163,8 +163,27 @@ pub trait EventStore: Send + Sync + Debug + 'static {
     /// The store's random identity, from its marker.
     fn id(&self) -> StoreId;
 
+    /// Earlier ids of the store, from its marker. What names one of them means this store, unless
+    /// another open store has it as its own id. Defaults to none.
+    fn aliases(&self) -> &[StoreId] {
+        &[]
+    }
+
+    /// A text that is the same for the same place however it was addressed, and another for every
+    /// other place; `None` where that is not known. Two stores with one id in different places are
+    /// a store and its copy. Defaults to `None`.
+    fn place(&self) -> Option<&str> {
+        None
+    }
+
     /// What the store accepts.
     fn limits(&self) -> StoreLimits;
+
+    /// Size of an event in bytes, as [`limits`](Self::limits) counts it. Defaults to the event's
+    /// approximate size.
+    fn size_of(&self, event: &Event) -> u64 {
+        event.approximate_size()
+    }
 
     /// What the store offers beyond the required.
     fn capabilities(&self) -> Capabilities;

@@ -8,9 +8,14 @@ use crate::id::{StoreId, StreamRef};
 use crate::store::{EventStore, Layer, Layered, ReadOnly, StoreLimits};
 
 const ADD_IT: &str = "add the store with that id to the configuration and try again";
+const GIVE_IT_AN_ID: &str = "give the copy an id of its own, never the original that other stores' \
+                             streams continue in: esm store new-id --store COPY";
 
 /// The event stores that a process knows, by their ids: one is home, where new objects begin; a
 /// chain of streams may lead into the others.
+///
+/// A stream's store is the one whose own id it names, otherwise home if the id is one of its
+/// [aliases](EventStore::aliases), otherwise the only other store that has it as an alias.
 #[derive(Debug, Clone)]
 pub struct Stores {
     home: Arc<dyn EventStore>,
@@ -62,10 +67,74 @@ impl Stores {
 
     fn find(&self, store: StoreId) -> Option<&Arc<dyn EventStore>> {
         if store == self.home.id() {
-            Some(&self.home)
-        } else {
-            self.others.get(&store)
+            return Some(&self.home);
         }
+        self.others.get(&store).or_else(|| self.find_alias(store))
+    }
+
+    /// Of two copies neither of which is home, nothing says which one is meant.
+    fn find_alias(&self, alias: StoreId) -> Option<&Arc<dyn EventStore>> {
+        if self.home.aliases().contains(&alias) {
+            return Some(&self.home);
+        }
+        let mut others = self.others.values();
+        let found = others.find(|store| store.aliases().contains(&alias))?;
+        let is_only = others.all(|store| !store.aliases().contains(&alias));
+        is_only.then_some(found)
+    }
+
+    /// Whether both ids mean the same store.
+    pub(crate) fn are_same(&self, one: StoreId, other: StoreId) -> bool {
+        let id = |store| self.find(store).map(|store| store.id());
+        one == other || id(one).is_some_and(|found| id(other) == Some(found))
+    }
+
+    /// Checks that a store is not a copy of one of these with the same id.
+    ///
+    /// Places are compared as far as they are [known](EventStore::place).
+    ///
+    /// # Errors
+    /// `Invalid`, naming both places.
+    pub fn ensure_no_copy(&self, store: &dyn EventStore) -> Result<()> {
+        let all = std::iter::once(&self.home).chain(self.others.values());
+        for known in all.filter(|known| known.id() == store.id()) {
+            if let (Some(one), Some(other)) = (known.place(), store.place())
+                && one != other
+            {
+                let id = store.id();
+                return Err(Error::invalid(format!(
+                    "two places hold a store with the same id, one is a copy of the other: {id}, \
+                     {one} and {other}"
+                ))
+                .with_hint(GIVE_IT_AN_ID));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that streams of a store may be used together with those of these stores: that it is
+    /// [no copy](Self::ensure_no_copy), and that home is no copy of it whose documents name its id.
+    ///
+    /// # Errors
+    /// As [`ensure_no_copy`](Self::ensure_no_copy).
+    pub fn ensure_apart(&self, store: &dyn EventStore) -> Result<()> {
+        self.ensure_no_copy(store)?;
+        if self.home.aliases().contains(&store.id()) {
+            let name = |store: &dyn EventStore| match store.place() {
+                Some(place) => place.to_owned(),
+                None => format!("store {}", store.id()),
+            };
+            return Err(Error::invalid(format!(
+                "the store is a copy of the other store, whose id its documents name too: {} and {}",
+                name(&*self.home),
+                name(store)
+            ))
+            .with_hint(
+                "what names that id would be read from the other store: give that one an id of its \
+                 own too, with `esm store new-id`",
+            ));
+        }
+        Ok(())
     }
 
     /// The same stores, none of which can be written to.

@@ -14,4 +14,5 @@ mod reverse;
 mod router;
 mod routing;
 mod saga;
+mod stores;
 mod world;

@@ -59,6 +59,11 @@ impl LocalDirectory {
         })
     }
 
+    /// The directory's canonical path.
+    pub(crate) fn root(&self) -> &FilePath {
+        self.disk.root()
+    }
+
     fn file(&self, location: &Path) -> Result<PathBuf> {
         self.inner.path_to_filesystem(location)
     }

@@ -7,6 +7,7 @@ mod answers;
 mod conformance;
 mod damage;
 mod machine;
+mod marker;
 mod opening;
 mod places;
 mod restore;

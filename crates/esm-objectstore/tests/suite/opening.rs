@@ -92,7 +92,10 @@ async fn another_layout_and_a_newer_format_are_refused_by_name() {
         .await
         .unwrap();
     let marker = folder.path().join("esm.json");
-    let good = std::fs::read_to_string(&marker).unwrap();
+    // as an earlier version wrote it: without a checksum
+    let sealed = std::fs::read_to_string(&marker).unwrap();
+    let (unsealed, _) = sealed.split_once(",\n  \"crc32\"").unwrap();
+    let good = format!("{unsealed}\n}}\n");
     for (changed, kind, named) in [
         (
             good.replace("esm-cells", "append-blobs"),

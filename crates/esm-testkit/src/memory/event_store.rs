@@ -39,6 +39,8 @@ use super::Shared;
 #[derive(Debug, Clone)]
 pub struct MemoryEventStore {
     id: StoreId,
+    aliases: Vec<StoreId>,
+    place: Option<String>,
     limits: StoreLimits,
     capabilities: Capabilities,
     streams: Shared<BTreeMap<StreamId, Vec<Stored>>>,
@@ -56,10 +58,26 @@ impl MemoryEventStore {
     pub fn new(id: StoreId) -> Self {
         Self {
             id,
+            aliases: Vec::new(),
+            place: None,
             limits: StoreLimits::default(),
             capabilities: Capabilities::default().with_discard(true),
             streams: Shared::default(),
         }
+    }
+
+    /// Returns the same store with these earlier ids.
+    #[must_use]
+    pub fn with_aliases(mut self, aliases: impl IntoIterator<Item = StoreId>) -> Self {
+        self.aliases = aliases.into_iter().collect();
+        self
+    }
+
+    /// Returns the same store with this [place](EventStore::place); it has none otherwise.
+    #[must_use]
+    pub fn at_place(mut self, place: impl Into<String>) -> Self {
+        self.place = Some(place.into());
+        self
     }
 
     /// Returns the same store with these limits.
@@ -235,6 +253,14 @@ fn holds(header: &CellHeader, revision: Revision) -> bool {
 impl EventStore for MemoryEventStore {
     fn id(&self) -> StoreId {
         self.id
+    }
+
+    fn aliases(&self) -> &[StoreId] {
+        &self.aliases
+    }
+
+    fn place(&self) -> Option<&str> {
+        self.place.as_deref()
     }
 
     fn limits(&self) -> StoreLimits {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use esm_core::Result;
+use esm_core::event::Event;
 use esm_core::id::{CommitId, StoreId, StreamId};
 use esm_core::store::{
     Append, Capabilities, Close, EventStore, Fence, Page, PageLimit, ReadFrom, StoreLimits, Tail,
@@ -50,8 +51,20 @@ impl<T: Tap> EventStore for TappedEventStore<T> {
         self.inner.id()
     }
 
+    fn aliases(&self) -> &[StoreId] {
+        self.inner.aliases()
+    }
+
+    fn place(&self) -> Option<&str> {
+        self.inner.place()
+    }
+
     fn limits(&self) -> StoreLimits {
         self.inner.limits()
+    }
+
+    fn size_of(&self, event: &Event) -> u64 {
+        self.inner.size_of(event)
     }
 
     fn capabilities(&self) -> Capabilities {

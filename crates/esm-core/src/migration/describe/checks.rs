@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cutover::source::schemas::missing_policy;
 use crate::error::{Error, Result};
-use crate::id::{StreamId, StreamName};
+use crate::id::{StreamId, StreamName, StreamRef};
 use crate::migration::describe::builder::MigrationBuilder;
 use crate::migration::plan::migration_plan::PlanDepth;
 use crate::migration::plan::planner::Planner;
@@ -33,6 +33,7 @@ impl MigrationBuilder {
         let home = self.service.stores.home();
         home.capabilities().ensure_source()?;
         let target = self.target_store.as_ref().unwrap_or(home);
+        self.service.stores.ensure_apart(&**target)?;
         target.capabilities().ensure_target()
     }
 
@@ -105,7 +106,11 @@ impl MigrationBuilder {
         let documents = Documents::new(Arc::clone(&self.service.records));
         let document = documents.load(object).await?.document;
         let end = crate::object::chain::follow_in(&self.service.stores, &document).await?;
-        if let Some(source) = plan.source.as_ref().filter(|s| **s != end.stream) {
+        let stores = &self.service.stores;
+        let is_active = |source: &StreamRef| {
+            source.stream == end.stream.stream && stores.are_same(source.store, end.stream.store)
+        };
+        if let Some(source) = plan.source.as_ref().filter(|source| !is_active(source)) {
             let message = format!("not the active stream of {object}: {source}");
             return Err(Error::invalid(message)
                 .with_hint(format!("the active stream is {}", end.stream.stream)));

@@ -246,6 +246,7 @@ impl RollBackBuilder {
         Ok(PlannedMigration {
             migration: self.service.environment.migration_id(),
             created_at: now,
+            store: self.service.stores.home().id(),
             source: None,
             target: None,
             // each object returns to the store of its originals

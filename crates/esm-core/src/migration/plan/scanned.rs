@@ -11,9 +11,7 @@ use crate::id::ObjectId;
 use crate::migration::plan::migration_plan::SchemaFindings;
 use crate::migration::plan::way_back;
 use crate::store::EventStore;
-use crate::transform::{
-    EventCounts, Failure, Fate, Ledger, Mapped, Mapper, SchemaAnalysis,
-};
+use crate::transform::{EventCounts, Failure, Fate, Ledger, Mapped, Mapper, SchemaAnalysis};
 
 /// The rule by which an event fails whose outputs the target does not accept.
 const TOO_LARGE: &str = "size limit";

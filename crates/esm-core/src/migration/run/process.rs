@@ -160,16 +160,26 @@ impl MigrationService {
         }
     }
 
+    /// Refuses a migration of another store, and one that the store from which this one was copied
+    /// began and that leads into a third store: its targets there are those of the original.
+    fn check_own(&self, plan: &PlannedMigration) -> Result<()> {
+        let home = self.stores.home().id();
+        let is_elsewhere = |store| !self.stores.are_same(store, home);
+        let is_shared = plan.store != home && plan.target_store.is_some_and(is_elsewhere);
+        if !is_elsewhere(plan.store) && !is_shared {
+            return Ok(());
+        }
+        let message = format!("the migration belongs to another store: {}", plan.store);
+        Err(Error::new(ErrorKind::PlanOutdated, message))
+    }
+
     fn check_resumed(
         &self,
         plan: &PlannedMigration,
         options: &RunOptions,
         undoing: bool,
     ) -> Result<()> {
-        if plan.store != self.stores.home().id() {
-            let message = format!("the migration belongs to another store: {}", plan.store);
-            return Err(Error::new(ErrorKind::PlanOutdated, message));
-        }
+        self.check_own(plan)?;
         if let Some(store) = plan.target_store {
             self.stores.get(store)?;
         }

@@ -9,6 +9,7 @@ use futures::TryStreamExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::id::{CommitId, StoreId, StreamId};
 use crate::store::{
     Append, Capabilities, Close, EventStore, Fence, Page, PageLimit, ReadFrom, Record,
@@ -68,8 +69,20 @@ impl<L: Layer> EventStore for Layered<L, dyn EventStore> {
         self.inner.id()
     }
 
+    fn aliases(&self) -> &[StoreId] {
+        self.inner.aliases()
+    }
+
+    fn place(&self) -> Option<&str> {
+        self.inner.place()
+    }
+
     fn limits(&self) -> StoreLimits {
         self.inner.limits()
+    }
+
+    fn size_of(&self, event: &Event) -> u64 {
+        self.inner.size_of(event)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -226,6 +226,9 @@ pub async fn streams_do_not_disturb_each_other(harness: &dyn EventStoreHarness) 
 pub async fn all_handles_are_the_same_store(harness: &dyn EventStoreHarness) -> Verdict {
     let (one, two) = (harness.open().await, harness.open().await);
     ensure_eq!(one.id(), two.id(), "store id");
+    ensure_eq!(one.aliases(), two.aliases(), "earlier ids of the store");
+    // or a store is taken for a copy of itself
+    ensure_eq!(one.place(), two.place(), "place of the store");
     ensure_eq!(one.limits(), two.limits(), "limits");
     ensure_eq!(one.capabilities(), two.capabilities(), "capabilities");
     Ok(())

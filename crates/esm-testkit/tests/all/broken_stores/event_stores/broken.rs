@@ -47,6 +47,8 @@ pub(super) enum Defect {
     DiscardsNothing,
     DiscardsAlsoTheNeighbours,
     HasAnotherIdEveryTime,
+    HasAnotherPlaceEveryTime,
+    ForgetsItsEarlierIds,
     CountsAFenceAsAnEvent,
     InventsAStream,
     LooksNotFar,
@@ -70,6 +72,9 @@ pub(super) struct Broken {
     pub(super) tails: Mutex<BTreeMap<StreamId, Tail>>,
     /// What was written after a Close.
     pub(super) behind: Mutex<BTreeMap<StreamId, Vec<Cell>>>,
+    /// Drawn for each handle.
+    pub(super) nonce: StoreId,
+    pub(super) place: String,
 }
 
 impl Broken {
@@ -162,6 +167,20 @@ impl EventStore for Broken {
             StoreId::from_uuid(esm_core::clock::Environment::system().uuid_v4())
         } else {
             self.inner.id()
+        }
+    }
+
+    fn aliases(&self) -> &[StoreId] {
+        match self.defect {
+            Defect::ForgetsItsEarlierIds => std::slice::from_ref(&self.nonce),
+            _ => self.inner.aliases(),
+        }
+    }
+
+    fn place(&self) -> Option<&str> {
+        match self.defect {
+            Defect::HasAnotherPlaceEveryTime => Some(&self.place),
+            _ => self.inner.place(),
         }
     }
 

@@ -34,7 +34,10 @@ impl EventStoreHarness for Harness {
             Defect::KeepsItToItself => MemoryEventStore::new(self.inner.id()),
             _ => self.inner.clone(),
         };
+        let nonce = StoreId::from_uuid(esm_core::clock::Environment::system().uuid_v4());
         Arc::new(Broken {
+            nonce,
+            place: nonce.to_string(),
             inner,
             defect: self.defect,
             tails: Mutex::default(),
@@ -121,6 +124,14 @@ fn every_defect_is_rejected_by_its_case() {
         ),
         (
             Defect::HasAnotherIdEveryTime,
+            "all_handles_are_the_same_store",
+        ),
+        (
+            Defect::HasAnotherPlaceEveryTime,
+            "all_handles_are_the_same_store",
+        ),
+        (
+            Defect::ForgetsItsEarlierIds,
             "all_handles_are_the_same_store",
         ),
         (Defect::CountsAFenceAsAnEvent, "cells_are_chained"),
