@@ -110,6 +110,7 @@ impl Store {
             lease: RENEWAL,
             migration: None,
             at: environment.clock.now(),
+            process: None,
         };
         let name = LockName::new("store id")?;
         let grant = match self.locks.try_acquire(&name, &request).await? {

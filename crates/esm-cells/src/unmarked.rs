@@ -84,11 +84,11 @@ async fn named_by(backend: Arc<Backend>, key: Key) -> Result<Vec<StreamReference
     let Some(start) = backend.get_start(&key, HEADER_BYTES).await? else {
         return Ok(Vec::new());
     };
-    let mut header = esm_format::cell::decode_header(&start);
+    let mut header = esm_format::cell::decode_header_of_any(&start);
     if header.is_err()
         && let Some(whole) = backend.get(&key).await?
     {
-        header = esm_format::cell::decode_header(&whole);
+        header = esm_format::cell::decode_header_of_any(&whole);
     }
     let named: Option<StreamRef> = match header.map(|header| header.kind) {
         Ok(CellKind::Close(close)) => close.target,

@@ -160,7 +160,7 @@ impl EventStore for ObjectEventStore {
         Capabilities::default().with_discard(self.backend.check_writable().is_ok())
     }
 
-    fn place(&self, stream: &StreamId, seq: u64) -> Option<String> {
+    fn place_of_cell(&self, stream: &StreamId, seq: u64) -> Option<String> {
         let key = self.backend.layout().cell(stream, seq);
         Some(self.backend.place(&key))
     }

@@ -79,7 +79,7 @@ impl Status {
             .iter()
             .filter_map(|state| state.damage.as_ref())
         {
-            session.output().note(damage);
+            session.output().note(damage.as_str());
         }
         Ok(Exit::Success)
     }

@@ -127,7 +127,7 @@ impl KnownStream {
         } else {
             return Ok(());
         };
-        let absent = store.place(&self.stream.stream, end.cells);
+        let absent = store.place_of_cell(&self.stream.stream, end.cells);
         let absent = absent.unwrap_or_else(|| format!("number {}", end.cells));
         let message = format!(
             "{what}: found {} events, at least {} are known, of {}, {}; the first absent cell is \

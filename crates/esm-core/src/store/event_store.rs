@@ -190,7 +190,7 @@ pub trait EventStore: Send + Sync + Debug + 'static {
 
     /// Returns where a cell is kept, such as its key or file, for messages; without credentials.
     /// Defaults to `None`: the store has no name for it.
-    fn place(&self, _stream: &StreamId, _seq: u64) -> Option<String> {
+    fn place_of_cell(&self, _stream: &StreamId, _seq: u64) -> Option<String> {
         None
     }
 

@@ -19,7 +19,7 @@ const MIN_LINE: u64 = 32;
 /// which is read), a contradiction, or another stream's cell. Never panics, and never allocates more than a small multiple
 /// of the cell's own size and of the uncompressed size that its checked first line states.
 pub fn decode(bytes: &[u8], stream: &StreamId) -> Result<Cell> {
-    let (first, rest) = FirstLine::read(bytes, stream)?;
+    let (first, rest) = FirstLine::read_of(bytes, stream)?;
     let body = first.body.unpack(rest)?;
     let expected = match first.cell.kind {
         CellKind::Data { .. } => first.cell.count,
@@ -57,7 +57,15 @@ pub fn decode(bytes: &[u8], stream: &StreamId) -> Result<Cell> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_header(bytes: &[u8], stream: &StreamId) -> Result<CellHeader> {
-    FirstLine::read(bytes, stream).map(|(first, _)| first.cell)
+    FirstLine::read_of(bytes, stream).map(|(first, _)| first.cell)
+}
+
+/// As [`decode_header`], whichever stream the cell belongs to.
+///
+/// # Errors
+/// As [`decode_header`], but for another stream's cell.
+pub fn decode_header_of_any(bytes: &[u8]) -> Result<CellHeader> {
+    FirstLine::read(bytes).map(|(first, _)| first.cell)
 }
 
 fn corrupt_event(index: usize, what: &str) -> Error {

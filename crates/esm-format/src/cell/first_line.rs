@@ -61,11 +61,23 @@ impl FirstLine {
         out.push(b'\n');
     }
 
-    /// Splits a cell of this stream into its first line and the rest.
+    /// As [`read`](Self::read), for a cell of this stream.
+    ///
+    /// # Errors
+    /// `Corrupt`, also for another stream's cell.
+    pub(super) fn read_of<'a>(bytes: &'a [u8], stream: &StreamId) -> Result<(Self, &'a [u8])> {
+        let (first, rest) = Self::read(bytes)?;
+        match &first.stream {
+            Some(other) if other != stream => Err(of_another_stream(other)),
+            _ => Ok((first, rest)),
+        }
+    }
+
+    /// Splits a cell into its first line and the rest.
     ///
     /// # Errors
     /// `Corrupt`.
-    pub(super) fn read<'a>(bytes: &'a [u8], stream: &StreamId) -> Result<(Self, &'a [u8])> {
+    pub(super) fn read(bytes: &[u8]) -> Result<(Self, &[u8])> {
         let begins = &bytes[..bytes.len().min(MAGIC.len())];
         if !MAGIC.starts_with(begins) {
             return Err(Error::corrupt(
@@ -93,10 +105,7 @@ impl FirstLine {
         if let Some(what) = first.contradiction() {
             return Err(Error::corrupt(format!("cell contradicts itself: {what}")));
         }
-        match &first.stream {
-            Some(other) if other != stream => Err(of_another_stream(other)),
-            _ => Ok((first, rest)),
-        }
+        Ok((first, rest))
     }
 
     /// What in this line cannot be true together.

@@ -25,7 +25,7 @@ pub(super) async fn give_new_id(session: &Session, yes: bool) -> Result<Exit> {
         let location = session.location();
         session
             .output()
-            .note(&format!("{location} has the id {previous}"));
+            .note(format!("{location} has the id {previous}"));
         let question = "give it a new id? only if it is a copy of another store";
         if !confirmed(session.output(), question)? {
             session.output().note("nothing was changed");

@@ -89,8 +89,8 @@ impl<L: Layer> EventStore for Layered<L, dyn EventStore> {
         self.layer.capabilities(self.inner.capabilities())
     }
 
-    fn place(&self, stream: &StreamId, seq: u64) -> Option<String> {
-        self.inner.place(stream, seq)
+    fn place_of_cell(&self, stream: &StreamId, seq: u64) -> Option<String> {
+        self.inner.place_of_cell(stream, seq)
     }
 
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
