@@ -13,6 +13,7 @@ use crate::cutover::target::writer::TargetWriter;
 use crate::cutover::{Cutover, Urgency};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision, Schema};
+use crate::id::StreamRef;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{CellEvent, CellHeader, CellKind, OnRetired, ReadFrom, Tail};
 use crate::transform::SchemaAnalysis;
@@ -90,21 +91,18 @@ pub(crate) async fn copy(
     Ok(Copied { cells, seen })
 }
 
-/// Refuses a source that ended before the tail that was read earlier: cells of it were removed.
-/// Without this the copy would be repeated without end.
+/// Refuses a source that has fewer events than it had: cells of it were removed. Without this the copy
+/// would be repeated without end, or a source that vanished be migrated as an empty one.
 ///
 /// # Errors
 /// `Gone`.
-fn refuse_shorter(attempt: &Attempt, end: Revision, read: Revision) -> Result<()> {
-    if read >= end {
+pub(crate) fn refuse_shorter(source: &StreamRef, had: Revision, has: Revision) -> Result<()> {
+    if has >= had {
         return Ok(());
     }
-    let message = format!(
-        "source ends before revision {read}, but it had {end} events: {}",
-        attempt.source
-    );
+    let message = format!("stream ends at revision {has}, but had {had} events: {source}");
     Err(Error::new(ErrorKind::Gone, message).with_hint(
-        "its cells were removed from the storage; check that the storage is complete and mounted",
+        "cells were removed from the storage; check that it is complete, and mounted where it was",
     ))
 }
 
@@ -271,7 +269,7 @@ impl<'a> Copier<'a> {
     /// Writes the pending events, if the source was read up to this end.
     async fn finish(mut self, source_end: Revision) -> Result<(u64, Tail)> {
         refuse_failures(&self.failed.counts.ledger)?;
-        refuse_shorter(self.attempt, source_end, self.writer.cursor())?;
+        refuse_shorter(&self.attempt.source, source_end, self.writer.cursor())?;
         if self.writer.is_unfinished() {
             self.writer.flush().await?;
         }

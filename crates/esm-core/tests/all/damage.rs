@@ -247,6 +247,44 @@ async fn a_ring_of_closed_streams_is_corrupt() {
     assert_eq!(moved.error.unwrap().kind(), &ErrorKind::Corrupt);
 }
 
+/// Streams that name each other as their origins: an append of a retired schema follows them back.
+#[tokio::test(start_paused = true)]
+async fn a_ring_of_origins_is_corrupt() {
+    let f = World::with_order(&["A"]).await;
+    let (store, environment) = (f.storage.event_store(), &f.storage.environment);
+    let stream = |name: &str| StreamRef::new(store.id(), StreamId::new(name).unwrap());
+    let (active, earlier) = (stream("active"), stream("earlier"));
+    for (this, source) in [(&active, &earlier), (&earlier, &active)] {
+        let first = Append {
+            origin: Some(Origin {
+                source: source.clone(),
+                migration: environment.migration_id(),
+                attempt: 0,
+                fingerprint: Identity.fingerprint(),
+                retired: [event("e", "A").schema()].into(),
+                accepted: Default::default(),
+                restores: None,
+            }),
+            cursor: Some(Revision::START),
+            ..Append::events(environment.commit_id(), Vec::new())
+        };
+        let append = store.append(&this.stream, &Tail::default(), first);
+        append.await.unwrap();
+    }
+    let mut document = f.storage.document(&f.order).await.unwrap();
+    document.active = active;
+    let key = RecordKey::Document(f.order.clone());
+    f.storage
+        .records()
+        .put_as(&key, 1, &document)
+        .await
+        .unwrap();
+
+    let appended = f.storage.append(&f.order, vec![event("late", "A")]).await;
+    let error = esm_core::Error::from(appended.unwrap_err());
+    assert_eq!(error.kind(), &ErrorKind::Corrupt, "{error:?}");
+}
+
 /// What a frozen process of one migration put into its discarded target, another migration removes.
 #[tokio::test(start_paused = true)]
 async fn a_late_cell_in_a_discarded_target_is_removed_by_any_later_migration() {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use esm_core::backup::{BackupOptions, BackupService, PrunePolicy, RestoreOptions, RestoreTarget};
+use esm_core::backup::{
+    BackupOptions, BackupService, PrunePolicy, PruneReason, RestoreOptions, RestoreTarget,
+};
 use esm_core::clock::Environment;
 use esm_core::event::Event;
 use esm_core::id::ObjectId;
 use esm_core::migration::Scope;
 use esm_core::router::{ExpectedRevision, ObjectClient, ReadPosition};
+use esm_core::store::BackupManifest;
 use esm_objectstore::{OpenOptions, Store};
 use futures::TryStreamExt as _;
+use object_store::ObjectStoreExt as _;
 
 use crate::places::{Directory, Memory, Place};
 
@@ -85,4 +89,69 @@ async fn a_backup_restores_to_the_same_bytes_in_memory() {
 async fn a_backup_restores_to_the_same_bytes_in_a_directory() {
     let place = Arc::new(Directory::new());
     restores_to_the_same_bytes(place.store(OpenOptions::default()).await).await;
+}
+
+/// What is left where a backup was deleted by its name while it was written, and its writer was killed
+/// right after the manifest. A backup that lost one of its files is damaged, and stays.
+#[tokio::test]
+async fn a_backup_without_files_is_pruned_whatever_the_policy_says() {
+    let memory = Memory::new();
+    let store = memory.store(OpenOptions::default()).await;
+    let environment = Environment::system();
+    let client = ObjectClient::new(store.records(), store.event_store(), environment);
+    let object: ObjectId = "order/7".parse().unwrap();
+    let appended = client.append(&object, ExpectedRevision::Any, vec![event("1")]);
+    appended.await.unwrap();
+    let backups = BackupService::new(store.event_store(), store.records(), store.backups());
+    let (whole, damaged, empty) = (
+        backups
+            .create(&Scope::All, BackupOptions::new())
+            .await
+            .unwrap(),
+        backups
+            .create(&Scope::All, BackupOptions::new())
+            .await
+            .unwrap(),
+        backups
+            .create(&Scope::All, BackupOptions::new())
+            .await
+            .unwrap(),
+    );
+    let (objects, root) = memory.objects();
+    let all: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();
+    for object in all {
+        let name = object.location.as_ref();
+        let of = |backup: &BackupManifest| name.contains(&format!("backups/{}/", backup.id));
+        let is_file = name.ends_with(".zst");
+        let is_lost = of(&empty) || of(&damaged) && name.contains("sections");
+        if is_file && is_lost {
+            objects.delete(&object.location).await.unwrap();
+        }
+    }
+    for dry_run in [true, false] {
+        let policy = if dry_run {
+            PrunePolicy::new().dry_run()
+        } else {
+            PrunePolicy::new()
+        };
+        let pruned = backups.prune(whole.created_at, &policy).await.unwrap();
+        let removed: Vec<_> = pruned
+            .removed
+            .iter()
+            .map(|one| (&one.manifest.id, one.reason))
+            .collect();
+        assert_eq!(removed, [(&empty.id, PruneReason::NoFiles)]);
+        assert_eq!(pruned.kept, 2);
+    }
+    let listed: Vec<_> = backups
+        .list()
+        .map_ok(|one| one.id)
+        .try_collect()
+        .await
+        .unwrap();
+    assert!(
+        listed.len() == 2 && !listed.contains(&empty.id),
+        "{listed:?}"
+    );
+    assert!(backups.verify(&damaged.id).await.is_err());
 }

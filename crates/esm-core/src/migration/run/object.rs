@@ -48,6 +48,8 @@ pub(crate) struct ObjectRun<'a> {
     first_lost: Option<Duration>,
     /// The state of both streams as the last action left it, if it is known.
     seen: Option<Sight>,
+    /// Most events that the source was seen to have.
+    source_events: Revision,
     /// When this run wrote the Close.
     closed_at: Option<Duration>,
     /// The time from the Close to the update of the document.
@@ -85,6 +87,7 @@ impl<'a> ObjectRun<'a> {
             lost_close: LOST_CLOSE,
             first_lost: None,
             seen: None,
+            source_events: Revision::START,
             closed_at: None,
             redirected: Duration::ZERO,
             readiness: Readiness::default(),
@@ -114,6 +117,7 @@ impl<'a> ObjectRun<'a> {
     async fn migrate(&mut self, document: &ObjectDocument, tail: Tail) -> Result<ObjectReport> {
         let source = document.active.clone();
         let mut retired = BTreeSet::new();
+        self.source_events = tail.next_revision();
         let mut tail = Some(tail);
         loop {
             let seen = tail.take();
@@ -209,6 +213,9 @@ impl<'a> ObjectRun<'a> {
                 sight
             }
         };
+        let events = sight.source_tail.next_revision();
+        copy::refuse_shorter(&attempt.source, self.source_events, events)?;
+        self.source_events = events;
         adopt_retired(attempt, &sight);
         let names_source = self.document_names_source(attempt, &sight).await?;
         let compared = progressed.verified();

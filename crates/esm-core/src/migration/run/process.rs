@@ -288,12 +288,14 @@ impl MigrationService {
 
     /// Whether a lock was never released by a migration that has ended.
     async fn is_left_over(&self, info: &LockInfo) -> Result<bool> {
-        match info.migration {
-            Some(migration) => Ok(self
-                .status(migration)
-                .await
-                .is_ok_and(|state| state.damage.is_none() && state.status.is_terminal())),
-            None => Ok(false),
+        let Some(migration) = info.migration else {
+            return Ok(false);
+        };
+        match self.journal(migration).await {
+            Ok(journal) => Ok(journal.state().outcome.is_some()),
+            // a migration with a damaged journal may be running
+            Err(damage) if *damage.kind() == ErrorKind::Corrupt => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

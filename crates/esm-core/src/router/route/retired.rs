@@ -1,6 +1,6 @@
 //! Appends of retired schemas ([R11](crate::protocol#r11)).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
@@ -186,8 +186,14 @@ impl Retired {
 
 async fn earlier(stores: &Stores, origin: &Origin) -> Result<Earlier> {
     let mut earlier = Earlier::default();
+    let mut met = HashSet::new();
     loop {
         let source = &earlier.origins.last().unwrap_or(origin).source;
+        if !met.insert(source.clone()) {
+            return Err(Error::corrupt(format!(
+                "streams name each other as their origins in a circle: {source}"
+            )));
+        }
         let first = match stores.of(source) {
             Ok(store) => store.cell(&source.stream, 0).await?,
             Err(_) => None,
