@@ -137,12 +137,8 @@ impl MemoryEventStore {
     /// have one.
     pub fn exchange_first(&self, one: &StreamId, other: &StreamId) -> bool {
         let mut streams = self.streams.lock();
-        let first = |streams: &BTreeMap<_, Vec<Stored>>, stream| {
-            streams.get(stream).and_then(|cells| cells.first()).cloned()
-        };
-        let (Some(first_of_one), Some(first_of_other)) =
-            (first(&streams, one), first(&streams, other))
-        else {
+        let first = |stream: &StreamId| streams.get(stream)?.first().cloned();
+        let (Some(first_of_one), Some(first_of_other)) = (first(one), first(other)) else {
             return false;
         };
         for (stream, cell) in [(one, first_of_other), (other, first_of_one)] {
