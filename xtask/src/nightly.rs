@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{attack, command};
+use crate::{attack, command, project};
 
 /// Options of `cargo xtask nightly`.
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,8 @@ pub(crate) struct Options {
 }
 
 /// Runs all tests as the profile `nightly` has them: the sweeps whole and in pairs, the model within
-/// its larger bounds. Then attacks the binary for an hour.
+/// its larger bounds. Without arguments, then runs the fuzzer's targets, and attacks the binary for
+/// an hour.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if !command::answers("cargo-nextest", &["nextest", "--version"]) {
         bail!("cargo-nextest is not installed: `cargo install --locked cargo-nextest`");
@@ -36,8 +37,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.arguments.is_empty() {
         tests.args(["--workspace", "--all-features"]);
         command::run(&mut tests)?;
+        fuzz()?;
         attack::at_length()
     } else {
         command::run(tests.args(&options.arguments))
     }
+}
+
+/// The targets of `fuzz/`, for 15 minutes each.
+const TARGETS: [&str; 7] = ["event", "cell", "backup", "record", "text", "jq", "store"];
+
+fn fuzz() -> Result<()> {
+    if !command::answers("cargo-fuzz", &["--version"]) {
+        println!("not fuzzed: cargo-fuzz is not installed: `cargo install --locked cargo-fuzz`");
+        return Ok(());
+    }
+    for target in TARGETS {
+        let [corpus, seeds] = ["corpus", "seeds"].map(|folder| format!("fuzz/{folder}/{target}"));
+        for folder in [&corpus, &seeds] {
+            std::fs::create_dir_all(project::root().join(folder))?;
+        }
+        let mut fuzz = command::new("rustup");
+        fuzz.args([
+            "run", "nightly", "cargo", "fuzz", "run", target, &corpus, &seeds,
+        ]);
+        fuzz.args(["--", "-max_total_time=900", "-timeout=60"]);
+        command::run(&mut fuzz)?;
+    }
+    Ok(())
 }

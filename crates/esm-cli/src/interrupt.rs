@@ -66,6 +66,10 @@ async fn wait(token: CancellationToken, output: Output) {
     std::process::exit(i32::from(Exit::Interrupted.code()));
 }
 
+/// SIGXFSZ, whose default is to end the process.
+#[cfg(unix)]
+const FILE_SIZE_EXCEEDED: i32 = 25;
+
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -76,6 +80,8 @@ struct Signals {
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        // a file over the limit of this process (ulimit -f) is then an error of the write
+        drop(signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

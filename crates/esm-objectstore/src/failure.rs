@@ -67,6 +67,9 @@ pub(crate) fn explain(error: StorageError, doing: &str, place: impl fmt::Display
         ErrorKind::StorageFull if io_kind(&error) == Some(io::ErrorKind::QuotaExceeded) => {
             "quota exceeded"
         }
+        ErrorKind::StorageFull if io_kind(&error) == Some(io::ErrorKind::FileTooLarge) => {
+            "over the limit of file sizes (ulimit -f)"
+        }
         ErrorKind::NotFound => "not found",
         ErrorKind::PermissionDenied => "permission denied",
         ErrorKind::StorageFull => "no space or no inodes left",
@@ -108,9 +111,11 @@ fn kind(error: &StorageError) -> ErrorKind {
             Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
                 ErrorKind::PermissionDenied
             }
-            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-                ErrorKind::StorageFull
-            }
+            Some(
+                io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::FileTooLarge,
+            ) => ErrorKind::StorageFull,
             Some(io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename) => {
                 ErrorKind::Invalid
             }

@@ -44,10 +44,7 @@ impl Renumber {
             last: original,
             next: incoming.sequence + 1,
         };
-        match self.objects.get_mut(&incoming.object) {
-            Some(known) => *known = numbers,
-            None => drop(self.objects.insert(incoming.object.clone(), numbers)),
-        }
+        self.objects.insert(incoming.object.clone(), numbers);
         let metadata = &mut incoming.event.metadata;
         metadata.insert(ORIGINAL, original.to_string().as_str())?;
         Ok(())

@@ -239,3 +239,21 @@ fn a_read_only_mount_is_reported_and_can_be_read() {
     let exported = std::fs::read_to_string(esm.path("export.out")).unwrap();
     assert_eq!(exported, orders::sorted(3, 3));
 }
+
+#[test]
+fn a_limit_of_file_sizes_is_an_error_of_the_write() {
+    let esm = Esm::new();
+    let small = esm.file("small", orders::sorted(3, 3));
+    esm.file("large", large_lines());
+    esm.run(&["import", &small]).succeeded();
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -f 16; exec \"$ESM\" import large"])
+        .env("ESM", env!("CARGO_BIN_EXE_esm"))
+        .env("ESM_STORE", esm.url("store"))
+        .current_dir(esm.path(""))
+        .output();
+    Ran::new(limited.expect("a shell")).failed(8, &["ulimit -f", "what was imported stays"]);
+    esm.run(&["import", &small]).succeeded();
+    let exported = esm.run(&["export", "order/00000"]);
+    assert_eq!(exported.succeeded().stdout, orders::sorted(1, 3));
+}
