@@ -7,29 +7,24 @@
 //! Needs a Unix; `strace` and `faketime` where they are installed.
 
 mod context;
-mod damage;
 mod dice;
 mod files;
 mod formats;
-mod freezes;
-mod hostile;
-mod kills;
 mod model;
-mod orders;
+mod parts;
 mod program;
 mod report;
-mod resources;
-mod scenes;
-mod walks;
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 
 use context::Context;
+use parts::{damage, freezes, hostile, kills, resources, scenes, walks};
 use program::{Esm, Tools};
 use report::Tally;
 
@@ -104,8 +99,8 @@ fn main() -> ExitCode {
 
 /// Runs the parts and returns the number of findings.
 fn run(arguments: &Arguments) -> Result<usize> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let seed = arguments.seed.unwrap_or(now.as_secs() % 1_000_000);
+    let drawn = RandomState::new().build_hasher().finish() % 1_000_000;
+    let seed = arguments.seed.unwrap_or(drawn);
     let root = match &arguments.directory {
         Some(directory) => directory.clone(),
         None => std::env::temp_dir().join(format!("esm-attack-{}", std::process::id())),

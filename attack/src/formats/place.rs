@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     /// The events or the sections of a backup.
     BackupFile,
     Manifest,
+    /// A probe of the self-test.
+    SelfTest,
     /// `.esm-swept`.
     Swept,
     /// A file that is being written.
@@ -45,6 +47,7 @@ impl Display for Kind {
             Self::Heartbeat => "heartbeat",
             Self::BackupFile => "backup's file",
             Self::Manifest => "manifest",
+            Self::SelfTest => "probe",
             Self::Swept => ".esm-swept",
             Self::Staging => "staging file",
             Self::Unknown => "file of no known kind",
@@ -72,6 +75,7 @@ impl Place {
         match parts[..] {
             ["esm.json"] => Self::new(Kind::Marker, String::new(), None),
             [".esm-swept"] => Self::new(Kind::Swept, String::new(), None),
+            ["esm-self-test", _] => Self::new(Kind::SelfTest, String::new(), None),
             ["streams", stream, "c", cell] => Self::numbered(Kind::Cell, name(stream), cell),
             ["streams", stream, "head"] => Self::new(Kind::Head, name(stream), None),
             ["documents", kind, key, version] => {

@@ -68,10 +68,12 @@ impl Outcome {
 
     /// The end of what it wrote to standard error.
     pub(crate) fn last_words(&self) -> String {
-        let lines: Vec<&str> = self.stderr.lines().filter(|l| !l.is_empty()).collect();
-        let tail = lines.len().saturating_sub(2);
-        let words = lines[tail..].join(" / ");
-        words.chars().take(400).collect()
+        let lines = self.stderr.lines().rev();
+        let last = lines
+            .filter(|line| !line.is_empty())
+            .take(1)
+            .collect::<String>();
+        last.chars().take(500).collect()
     }
 }
 

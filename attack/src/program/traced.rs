@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
+
+use super::until;
 
 /// Calls that change a local directory, as they occur when a file is created, named and removed.
 pub(crate) const CALLS: [&str; 6] = ["linkat", "fsync", "unlink", "mkdir", "write", "openat"];
@@ -66,7 +68,9 @@ fn traced(strace: &Path, command: &Command, at: At, fault: &str, log: &Path) -> 
     wrapped(
         command,
         strace,
-        &["-D", "-f", "-qq", "-o", &log, "-e", &trace, "-e", &inject],
+        &[
+            "-I1", "-D", "-f", "-qq", "-o", &log, "-e", &trace, "-e", &inject,
+        ],
     )
 }
 
@@ -111,17 +115,13 @@ impl Frozen {
             .stdout(out)
             .stderr(err)
             .spawn()?;
-        let begun = Instant::now();
         let mut polls = 0;
-        // a call that only takes long has its result soon
-        while polls < 3 && begun.elapsed() < Duration::from_secs(10) {
-            if child.try_wait()?.is_some() {
-                break;
-            }
+        until(Duration::from_secs(10), || {
             let seen = std::fs::read_to_string(&log).unwrap_or_default();
             polls = if is_delayed(&seen) { polls + 1 } else { 0 };
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            // a call that only takes long has its result soon
+            Ok(polls > 2 || child.try_wait()?.is_some())
+        })?;
         Ok(Self { child })
     }
 
@@ -140,21 +140,24 @@ impl Frozen {
         kill_process(pid, signal).context("cannot signal a process")
     }
 
-    /// Ends the tracer, so that the call is made.
+    /// Ends the tracer, so that the call is made, and lets all threads continue.
     pub(crate) fn wake(&mut self) -> Result<()> {
-        let status = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(status).unwrap_or_default();
-        let tracer = status
-            .lines()
-            .find_map(|line| line.strip_prefix("TracerPid:"));
-        let tracer = tracer.and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
-        if let Some(tracer) = tracer {
+        if let Some(tracer) = self.tracer() {
             kill_process(tracer, Signal::TERM).context("cannot end strace")?;
         }
-        if self.child.try_wait()?.is_none() {
+        until(Duration::from_secs(10), || Ok(self.tracer().is_none()))?;
+        if self.is_alive()? {
             self.signal(Signal::CONT)?;
         }
         Ok(())
+    }
+
+    fn tracer(&self) -> Option<Pid> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let tracer = status
+            .lines()
+            .find_map(|line| line.strip_prefix("TracerPid:"))?;
+        Pid::from_raw(tracer.trim().parse().ok()?)
     }
 
     pub(crate) fn child(&mut self) -> &mut Child {

@@ -9,19 +9,20 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::orders::{Event, PROGRAM};
+use crate::model::{Event, PROGRAM};
 use crate::program::{Ended, run as run_to_end};
 use crate::report::{Finding, Tally};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A limit, as a shell sets it, and codes with which a command may end under it.
-const LIMITS: [(&str, &[i32]); 8] = [
+const LIMITS: [(&str, &[i32]); 9] = [
     ("ulimit -n 8", &[0, 1, 8]),
     ("ulimit -n 16", &[0, 1, 8]),
     ("ulimit -n 32", &[0, 1, 8]),
     ("ulimit -f 0", &[0, 8]),
     ("ulimit -f 1", &[0, 8]),
+    ("trap '' XFSZ; ulimit -f 1", &[0, 8]),
     ("ulimit -v 300000", &[0, 1, 8]),
     ("exec >&-", &[0, 8]),
     ("exec >/dev/full", &[0, 8]),
@@ -85,14 +86,14 @@ fn under(
     command.arg(esm.get_program()).args(esm.get_args());
     command.env("ESM_PROGRESS", "off");
     let outcome = run_to_end(&mut command, LIMIT)?;
-    // a shell that cannot start it under so little memory
-    let not_started = limit.contains("-v")
-        && matches!(
-            outcome.ended,
-            Ended::Code(126 | 127 | 134) | Ended::Signal(6)
-        );
+    // memory that cannot be had aborts a process, and the system kills one that exceeds a limit of
+    // file sizes: that is a kill like others
+    let is_killed = matches!(
+        outcome.ended,
+        Ended::Code(126 | 127 | 134) | Ended::Signal(6 | 25)
+    );
     let ended_well = matches!(outcome.ended, Ended::Code(code) if codes.contains(&code));
-    if !ended_well && !not_started {
+    if !ended_well && !is_killed {
         found(
             format!("{line}: {outcome}"),
             "an exit code of docs/cli.md that names what is scarce",

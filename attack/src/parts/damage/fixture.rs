@@ -3,15 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::files;
 use crate::formats::{Kind, Place};
-use crate::orders::{Event, PROGRAM};
-use crate::program::Esm;
+use crate::model::{Event, PROGRAM};
+use crate::program::{Esm, pause, until};
 
 /// How long a command on so small a store may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -117,17 +117,13 @@ fn stop_in_the_middle(esm: &Esm, store: &Path, program: &str) -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    let begun = Instant::now();
-    let published = || -> Result<bool> {
+    let published = until(LIMIT, || {
         let paths = files::below(store)?;
         Ok(paths
             .iter()
             .any(|path| Place::of(path).kind == Kind::Progress))
-    };
-    while !published()? {
-        ensure!(begun.elapsed() < LIMIT, "no progress was published");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    })?;
+    ensure!(published, "no progress was published");
     esm.must(store, "set --concurrency 2", LIMIT)?;
     child.kill()?;
     child.wait()?;
@@ -136,6 +132,6 @@ fn stop_in_the_middle(esm: &Esm, store: &Path, program: &str) -> Result<()> {
 
 /// Lets the lock of the dead migration expire, as far as its age can show that.
 fn settle(esm: &Esm, store: &Path) -> Result<()> {
-    std::thread::sleep(Duration::from_secs(2));
+    pause(Duration::from_secs(2));
     esm.must(store, "lock list", LIMIT).map(drop)
 }

@@ -1,11 +1,11 @@
-//! What a store must contain: computed here, without esm.
+//! The events of objects, and what each command makes of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::orders::Event;
+use super::event::Event;
 
 /// The events of each object, in order.
 pub(crate) type Objects = BTreeMap<String, Vec<Event>>;
@@ -84,7 +84,7 @@ pub(crate) fn of_export(lines: &str) -> Result<Objects> {
             .entry(format!("{}/{}", text("source"), text("subject")))
             .or_default();
         ensure!(
-            line["sequence"] == events.len().to_string(),
+            line["sequence"] == *events.len().to_string(),
             "a sequence that is not the next: {line}"
         );
         events.push(of_line(&line));

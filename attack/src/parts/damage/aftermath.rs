@@ -13,7 +13,7 @@ use super::change::{Change, What};
 use super::fixture::{Fixture, OBJECTS};
 use crate::files;
 use crate::formats::{self, Kind, Place};
-use crate::orders::Event;
+use crate::model::Event;
 use crate::program::{Esm, Outcome};
 
 const LIMIT: Duration = Duration::from_secs(60);

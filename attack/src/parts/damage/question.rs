@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::fixture::{Fixture, OBJECTS};
 use crate::formats::{Kind, Place};
-use crate::program::{Esm, Outcome};
+use crate::program::{Esm, Outcome, pause};
 
 /// How long a command on so small a store may take, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -160,7 +160,7 @@ impl Baseline {
                 .iter()
                 .map(|q| q.ask(esm, &fixture.store, &fixture.store));
             rounds.push(asked.collect::<Result<Vec<Answer>>>()?);
-            std::thread::sleep(Duration::from_millis(1100));
+            pause(Duration::from_millis(1100));
         }
         let mut entries = Vec::new();
         for (at, question) in questions.into_iter().enumerate() {

@@ -11,8 +11,7 @@ use super::actor::{Actor, BACKUP, OBJECT, OTHER, event};
 use crate::context::Context;
 use crate::dice::Dice;
 use crate::formats::Store;
-use crate::model;
-use crate::orders::{Event, PROGRAM};
+use crate::model::{self, Event, PROGRAM};
 use crate::program::{Ended, Frozen, Outcome, at_another_time, run as run_to_end, wait};
 use crate::report::{Finding, Tally};
 

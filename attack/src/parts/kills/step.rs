@@ -3,8 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::dice::Dice;
-use crate::model::Model;
-use crate::orders::Event;
+use crate::model::{Event, Model};
 
 /// One command, with what it is about.
 #[derive(Debug, Clone)]

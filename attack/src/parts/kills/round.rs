@@ -10,8 +10,7 @@ use super::step::Step;
 use crate::context::Context;
 use crate::dice::Dice;
 use crate::formats::Store;
-use crate::model::{self, Model, Objects};
-use crate::orders::PROGRAM;
+use crate::model::{self, Model, Objects, PROGRAM};
 use crate::program::{At, CALLS, Ended, Outcome, killed, run as run_to_end};
 use crate::report::{Finding, Tally};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::dice::Dice;
-use crate::orders::Event;
+use crate::model::Event;
 use crate::program::{At, Esm};
 
 /// The object that everybody works on, and one beside it.
@@ -60,6 +60,7 @@ impl Actor {
     pub(super) fn stop(self, dice: &mut Dice) -> At {
         let number = match self {
             Self::Append => 1,
+            Self::BackUp => 1 + dice.below(2),
             _ => 1 + dice.below(8),
         };
         let calls = ["linkat", "linkat", "linkat", "fsync", "unlink", "openat"];

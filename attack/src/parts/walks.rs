@@ -9,8 +9,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::dice::Dice;
-use crate::model::{self, Model};
-use crate::orders::{Event, PROGRAM};
+use crate::model::{self, Event, Model, PROGRAM};
 use crate::program::{Ended, Outcome};
 use crate::report::{Finding, Tally};
 
