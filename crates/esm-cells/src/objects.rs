@@ -26,8 +26,8 @@ pub trait Objects: Send + Sync + Debug + 'static {
     fn location(&self) -> &str;
 
     /// Returns a text that is the same for the same place however it was addressed, and another for
-    /// every other place; without credentials. `None` where that is not known. It tells a store
-    /// from a copy of it.
+    /// every other place; without credentials. `None` where that is not known. It distinguishes a
+    /// store from a copy of it.
     fn place(&self) -> Option<&str> {
         None
     }

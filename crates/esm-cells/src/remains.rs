@@ -7,7 +7,7 @@ use crate::backend::Backend;
 use crate::key::Key;
 use crate::layout::is_replaced;
 
-/// How many objects are looked at in one listing: a page of every provider has as many, so it is
+/// How many objects are inspected in one listing: a page of every provider has as many, so it is
 /// one request.
 const LISTED: usize = 1_000;
 

@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn an_object_without_a_checksum_passes() {
-        for unsealed in [LINE, INDENTED, b"{}", b"not JSON", b""] {
+        let unsealed: [&[u8]; 5] = [LINE, INDENTED, b"{}", b"not JSON", b""];
+        for unsealed in unsealed {
             check(unsealed).unwrap();
         }
         check(br#"{"tags":{"crc32":"00000000"},"a":1}"#).unwrap();

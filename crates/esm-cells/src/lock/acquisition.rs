@@ -212,7 +212,7 @@ mod tests {
 
     /// The bytes with each bit flipped.
     fn flipped(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-        (0..bytes.len() * 8).map(|bit| {
+        (0..bytes.len() * 8).map(move |bit| {
             let mut changed = bytes.to_vec();
             changed[bit / 8] ^= 1 << (bit % 8);
             changed

@@ -191,14 +191,14 @@ async fn a_store_with_a_new_id_keeps_its_earlier_ones_as_aliases() {
 async fn a_version_that_knows_no_aliases_refuses_a_store_that_has_some() {
     let folder = tempfile::tempdir().unwrap();
     let path = text(folder.path());
-    let format = || {
-        let marker = std::fs::read(folder.path().join("esm.json")).unwrap();
-        serde_json::from_slice::<serde_json::Value>(&marker).unwrap()["format"].clone()
+    let has_format = |format: u32| {
+        let marker = std::fs::read_to_string(folder.path().join("esm.json")).unwrap();
+        marker.contains(&format!("\"format\": {format},"))
     };
     let made = open_or_create(path, OpenOptions::new()).await.unwrap();
-    assert_eq!(format(), 1);
+    assert!(has_format(1));
     made.renew_id().await.unwrap();
-    assert_eq!(format(), 2);
+    assert!(has_format(2));
 }
 
 #[tokio::test]

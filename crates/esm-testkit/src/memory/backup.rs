@@ -172,7 +172,7 @@ impl BackupProvider for MemoryBackups {
 
     fn list(&self) -> BoxStream<'_, Result<BackupManifest>> {
         let manifests: Vec<_> = (self.stored.lock().values())
-            .map(|stored| Ok(stored.clone().check()?.manifest))
+            .map(|stored| stored.clone().check().map(|stored| stored.manifest))
             .collect();
         stream::iter(manifests).boxed()
     }
