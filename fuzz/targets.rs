@@ -47,13 +47,14 @@ pub fn event(data: &[u8]) {
 
 /// A cell of a stream.
 pub fn cell(data: &[u8]) {
-    let header = cells::decode_header(data);
-    let Ok(decoded) = cells::decode(data) else {
+    let stream = StreamId::new("order-7.aaaa").expect("the id is valid");
+    let header = cells::decode_header(data, &stream);
+    let Ok(decoded) = cells::decode(data, &stream) else {
         return;
     };
     assert_eq!(header.expect("a cell has a header"), decoded.header);
-    let encoded = cells::encode(&decoded).expect("a decoded cell is encoded");
-    let again = cells::decode(&encoded).expect("what was encoded is decoded");
+    let encoded = cells::encode(&decoded, &stream).expect("a decoded cell is encoded");
+    let again = cells::decode(&encoded, &stream).expect("what was encoded is decoded");
     assert_eq!(again, decoded, "a cell is another after a round trip");
 }
 
@@ -182,7 +183,8 @@ pub fn store(template: &Template, data: &[u8]) {
         let client = Arc::new(InMemory::new());
         for (index, (name, original)) in template.0.iter().enumerate() {
             let content = if index == replaced { content } else { original };
-            let put = client.put(&Key::from(name.as_str()), content.to_vec().into());
+            let key = Key::from(name.as_str());
+            let put = client.put(&key, content.to_vec().into());
             put.await.expect("memory takes every file");
         }
         let options = OpenOptions::new().read_only();
