@@ -30,7 +30,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A line of an import, an export, a cell or a backup.
-pub fn event(data: &[u8]) {
+pub(crate) fn event(data: &[u8]) {
     let Ok(decoded) = cloudevent::decode(data) else {
         return;
     };
@@ -46,7 +46,7 @@ pub fn event(data: &[u8]) {
 }
 
 /// A cell of a stream.
-pub fn cell(data: &[u8]) {
+pub(crate) fn cell(data: &[u8]) {
     let stream = StreamId::new("order-7.aaaa").expect("the id is valid");
     let header = cells::decode_header(data, &stream);
     let Ok(decoded) = cells::decode(data, &stream) else {
@@ -60,7 +60,7 @@ pub fn cell(data: &[u8]) {
 
 /// A backup: the manifest, a line end, the file of sections, a NUL, the file of events. Also a file
 /// of lines, plain or compressed.
-pub fn backup(data: &[u8]) {
+pub(crate) fn backup(data: &[u8]) {
     block_on(async {
         if let Ok(mut lines) = LineReader::open(std::io::Cursor::new(data.to_vec()), 1 << 16).await
         {
@@ -78,7 +78,7 @@ pub fn backup(data: &[u8]) {
 }
 
 /// The body of a record, or a saved plan.
-pub fn record(data: &[u8]) {
+pub(crate) fn record(data: &[u8]) {
     json::<ObjectDocument>(data);
     json::<JournalRecord>(data);
     json::<ControlRecord>(data);
@@ -94,7 +94,7 @@ fn json<T: DeserializeOwned + Serialize>(data: &[u8]) {
 }
 
 /// What is written on a command line: ids, addresses, limits.
-pub fn text(data: &[u8]) {
+pub(crate) fn text(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
@@ -113,7 +113,7 @@ pub fn text(data: &[u8]) {
 }
 
 /// A jq program, a NUL, the payload of the event that it transforms.
-pub fn jq(data: &[u8]) {
+pub(crate) fn jq(data: &[u8]) {
     let (program, payload) = halves(data, 0);
     let Ok(program) = std::str::from_utf8(program) else {
         return;
@@ -135,14 +135,14 @@ pub fn jq(data: &[u8]) {
 
 /// The files of a store, one of which is replaced.
 #[derive(Debug)]
-pub struct Template(BTreeMap<String, Vec<u8>>);
+pub(crate) struct Template(BTreeMap<String, Vec<u8>>);
 
 impl Template {
     /// The store that an early version wrote.
     ///
     /// # Panics
     /// If its archive is damaged.
-    pub fn of_an_early_version() -> Self {
+    pub(crate) fn of_an_early_version() -> Self {
         const ARCHIVE: &[u8] =
             include_bytes!("../crates/esm-cli/tests/fixtures/store-0.1/store.tar.zst");
         let mut archive = tar::Archive::new(zstd::Decoder::new(ARCHIVE).expect("zstd data"));
@@ -163,7 +163,7 @@ impl Template {
     }
 
     /// The inputs of [`store`] that replace each file by what it is.
-    pub fn seeds(&self) -> impl Iterator<Item = Vec<u8>> {
+    pub(crate) fn seeds(&self) -> impl Iterator<Item = Vec<u8>> {
         self.0.values().zip(0_u16..).map(|(content, index)| {
             let mut seed = index.to_be_bytes().to_vec();
             seed.extend(content);
@@ -174,7 +174,7 @@ impl Template {
 
 /// A store with one file that has another content: the first two bytes choose the file. Everything
 /// that reads is run on it.
-pub fn store(template: &Template, data: &[u8]) {
+pub(crate) fn store(template: &Template, data: &[u8]) {
     let Some((file, content)) = data.split_first_chunk() else {
         return;
     };

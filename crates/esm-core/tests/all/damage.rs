@@ -268,7 +268,8 @@ async fn a_ring_of_origins_is_corrupt() {
             cursor: Some(Revision::START),
             ..Append::events(environment.commit_id(), Vec::new())
         };
-        let append = store.append(&this.stream, &Tail::default(), first);
+        let end = Tail::default();
+        let append = store.append(&this.stream, &end, first);
         append.await.unwrap();
     }
     let mut document = f.storage.document(&f.order).await.unwrap();

@@ -22,10 +22,9 @@ async fn append(store: &Store) {
     let commit = Environment::system().commit_id();
     let append = Append::events(commit, vec![event("1", "T").into()]);
     let stream = StreamId::new(format!("s-{commit}")).unwrap();
-    let appended = store
-        .event_store()
-        .append(&stream, &Tail::default(), append);
-    appended.await.unwrap();
+    let events = store.event_store();
+    let end = Tail::default();
+    events.append(&stream, &end, append).await.unwrap();
 }
 
 fn write(folder: &Path, key: &str) {
