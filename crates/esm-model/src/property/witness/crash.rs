@@ -11,7 +11,7 @@ pub(super) fn witnesses(scope: &Scope) -> Vec<Wanted> {
     let again = scope.budget.runs > 1;
     let writes = !scope.writers.is_empty();
     vec![
-        (
+        Wanted::when(
             crashes,
             "a migrator is killed after its Close",
             |protocol, world| {
@@ -19,7 +19,7 @@ pub(super) fn witnesses(scope: &Scope) -> Vec<Wanted> {
                 nothing_was_lost(protocol, world) && migrations.any(|at| is_deserted(world, at))
             },
         ),
-        (
+        Wanted::when(
             crashes && again,
             "a migrator is killed, and another finishes what it began",
             |protocol, world| {
@@ -27,7 +27,7 @@ pub(super) fn witnesses(scope: &Scope) -> Vec<Wanted> {
                 nothing_was_lost(protocol, world) && world.late.iter().any(left)
             },
         ),
-        (
+        Wanted::when(
             crashes && writes,
             "a writer is killed with an append under way",
             |protocol, world| {

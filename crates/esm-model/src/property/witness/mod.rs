@@ -12,8 +12,22 @@ use crate::world::{
 
 type Witness = fn(&Protocol, &World) -> bool;
 
-/// Whether it applies to the scope, what it is, and where it holds.
-type Wanted = (bool, &'static str, Witness);
+/// What must be found, in scopes that it applies to.
+struct Wanted {
+    applies: bool,
+    name: &'static str,
+    holds: Witness,
+}
+
+impl Wanted {
+    fn when(applies: bool, name: &'static str, holds: Witness) -> Self {
+        Self {
+            applies,
+            name,
+            holds,
+        }
+    }
+}
 
 /// What must be found in a scope.
 pub(super) fn properties(scope: &Scope) -> Vec<Property<Protocol>> {
@@ -23,8 +37,8 @@ pub(super) fn properties(scope: &Scope) -> Vec<Property<Protocol>> {
     wanted.extend(features(scope));
     wanted
         .into_iter()
-        .filter(|(applies, ..)| *applies)
-        .map(|(_, name, holds)| Property::sometimes(name, holds))
+        .filter(|wanted| wanted.applies)
+        .map(|wanted| Property::sometimes(wanted.name, wanted.holds))
         .collect()
 }
 
@@ -34,10 +48,10 @@ fn ends(scope: &Scope) -> Vec<Wanted> {
     let crowded = scope.migrators > 1;
     let again = scope.budget.findings > 0 || scope.budget.failures > 0;
     vec![
-        (true, "all migrations are completed", |_, world| {
+        Wanted::when(true, "all migrations are completed", |_, world| {
             all_completed(world)
         }),
-        (
+        Wanted::when(
             writes,
             "all are completed, and all writers are through",
             |protocol, world| {
@@ -45,10 +59,10 @@ fn ends(scope: &Scope) -> Vec<Wanted> {
                 all_completed(world) && (0..world.writers.len()).all(is_through)
             },
         ),
-        (scope.undo, "a migration is rolled back", |_, world| {
+        Wanted::when(scope.undo, "a migration is rolled back", |_, world| {
             any_ends(world, Entry::RolledBack)
         }),
-        (
+        Wanted::when(
             scope.budget.commands > 0,
             "a run receives the command to undo, and goes forward again",
             |_, world| {
@@ -59,10 +73,10 @@ fn ends(scope: &Scope) -> Vec<Wanted> {
                 })
             },
         ),
-        (scope.undo && crowded, "an undo is refused", |_, world| {
+        Wanted::when(scope.undo && crowded, "an undo is refused", |_, world| {
             any_ends(world, Entry::RollBackRefused)
         }),
-        (
+        Wanted::when(
             scope.undo && crowded && scope.budget.runs > 2,
             "an undo that another has begun is refused, and goes forward",
             |_, world| {
@@ -74,10 +88,10 @@ fn ends(scope: &Scope) -> Vec<Wanted> {
                 })
             },
         ),
-        (again, "a second attempt is begun", |_, world| {
+        Wanted::when(again, "a second attempt is begun", |_, world| {
             streams(world).any(|stream| stream.origin().is_some_and(|origin| origin.attempt > 0))
         }),
-        (scope.competing, "a migration is superseded", |_, world| {
+        Wanted::when(scope.competing, "a migration is superseded", |_, world| {
             world
                 .runs()
                 .any(|run| run.epoch > 0 && superseded(world, run))
@@ -91,10 +105,10 @@ fn races(scope: &Scope) -> Vec<Wanted> {
     let loses = scope.budget.losses > 0;
     let crowded = scope.migrators > 1;
     vec![
-        (writes, "a Close comes too late", |_, world| {
+        Wanted::when(writes, "a Close comes too late", |_, world| {
             pending_closes(world).any(|(stream, seq)| world.stream(stream).cell(seq).is_some())
         }),
-        (
+        Wanted::when(
             writes && loses,
             "an append with an unknown outcome has happened",
             |_, world| {
@@ -105,7 +119,7 @@ fn races(scope: &Scope) -> Vec<Wanted> {
                 settling(world).any(stands)
             },
         ),
-        (
+        Wanted::when(
             writes && loses,
             "an append with an unknown outcome meets a Close",
             |_, world| {
@@ -115,7 +129,7 @@ fn races(scope: &Scope) -> Vec<Wanted> {
                 settling(world).any(is_close)
             },
         ),
-        (
+        Wanted::when(
             loses,
             "a Close arrives whose sender has given up",
             |_, world| {
@@ -130,7 +144,7 @@ fn races(scope: &Scope) -> Vec<Wanted> {
                 world.late.iter().any(takes_effect)
             },
         ),
-        (
+        Wanted::when(
             crowded,
             "two runs work at the same migration",
             |_, world| {
@@ -139,7 +153,7 @@ fn races(scope: &Scope) -> Vec<Wanted> {
                 both.is_some_and(|(a, b)| a.migration == b.migration)
             },
         ),
-        (
+        Wanted::when(
             scope.undo && crowded,
             "a Close meets a Fence",
             |_, world| {
@@ -149,12 +163,12 @@ fn races(scope: &Scope) -> Vec<Wanted> {
                 pending_closes(world).any(is_fence)
             },
         ),
-        (
+        Wanted::when(
             scope.undo && crowded && (writes || scope.initial > 1),
             "a discarded target is written to",
             |_, world| fenced(world).any(|target| world.stream(target).has_gap()),
         ),
-        (
+        Wanted::when(
             scope.lock && scope.budget.expiries > 0,
             "a run continues after its lock has expired",
             |_, world| {
@@ -171,7 +185,7 @@ fn features(scope: &Scope) -> Vec<Wanted> {
     let reverses = scope.migrations.contains(&Kind::Reverse);
     let restores = scope.migrations.iter().any(is_restore);
     vec![
-        (writes, "an event is appended to a target", |_, world| {
+        Wanted::when(writes, "an event is appended to a target", |_, world| {
             streams(world).any(|stream| {
                 let is_last = stream
                     .cells()
@@ -180,7 +194,7 @@ fn features(scope: &Scope) -> Vec<Wanted> {
                 stream.origin().is_some() && is_last
             })
         }),
-        (
+        Wanted::when(
             writes && reverses,
             "a reverse migration brings back what came after the pivot",
             |protocol, world| {
@@ -194,7 +208,7 @@ fn features(scope: &Scope) -> Vec<Wanted> {
                 closes(world).any(brings_back)
             },
         ),
-        (
+        Wanted::when(
             restores,
             "a restore closes the active stream",
             |protocol, world| {
@@ -203,7 +217,7 @@ fn features(scope: &Scope) -> Vec<Wanted> {
                 })
             },
         ),
-        (scope.mirror, "a mirror writes to a target", |_, world| {
+        Wanted::when(scope.mirror, "a mirror writes to a target", |_, world| {
             let takes_effect = |writer: &Writer| match &writer.step {
                 WriterStep::Mirroring(Request::Put { stream, seq, .. }) => {
                     world.stream(*stream).cell(*seq).is_none()
@@ -212,12 +226,12 @@ fn features(scope: &Scope) -> Vec<Wanted> {
             };
             world.writers.iter().any(takes_effect)
         }),
-        (
+        Wanted::when(
             scope.dual_read,
             "a dual read is served by the target",
             |_, world| world.reader == Reader::Read(true),
         ),
-        (scope.deletion, "a closed stream is deleted", |_, world| {
+        Wanted::when(scope.deletion, "a closed stream is deleted", |_, world| {
             streams(world).any(Stream::is_deleted)
         }),
     ]
