@@ -69,6 +69,10 @@ impl ObjectLocks {
             Ok(found) if found.name != *name => {
                 Err(Error::corrupt(format!("it is of lock {}", found.name)))
             }
+            // breaking keeps the number of what it breaks
+            Ok(found) if !found.broken && parse_number(key.name()) != Some(found.token.0) => Err(
+                Error::corrupt(format!("it is acquisition {}", found.token.0)),
+            ),
             decoded => decoded,
         };
         match decoded {
