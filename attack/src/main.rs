@@ -43,7 +43,7 @@ struct Arguments {
     /// Rounds of kills, of freezes and of walks, each
     #[arg(long, default_value_t = 20)]
     rounds: u64,
-    /// After this time no part begins anything new
+    /// The parts share this time, and begin nothing new when theirs is over
     #[arg(long, value_name = "MINUTES")]
     minutes: Option<f64>,
     /// Workers at the same time
@@ -107,11 +107,12 @@ fn run(arguments: &Arguments) -> Result<usize> {
     };
     std::fs::create_dir_all(&root)?;
     let limit = arguments.minutes.map(|m| Duration::from_secs_f64(m * 60.0));
-    let context = Context {
+    let end = limit.map(|limit| Instant::now() + limit);
+    let mut context = Context {
         esm: Esm::at(&arguments.binary)?,
         tools: Tools::find(),
         seed,
-        until: limit.map(|limit| Instant::now() + limit),
+        until: None,
         jobs: arguments.jobs.max(1),
         root: root.canonicalize()?,
         on: arguments.on.clone(),
@@ -126,8 +127,11 @@ fn run(arguments: &Arguments) -> Result<usize> {
         parts => parts,
     };
     let mut tallies = Vec::new();
-    for part in parts {
+    for (at, part) in parts.iter().enumerate() {
         let begun = Instant::now();
+        // what a part leaves of its time is for those behind it
+        let left = (parts.len() - at) as u32;
+        context.until = end.map(|end| begun + end.saturating_duration_since(begun) / left);
         let mut tally = match part {
             Part::Damage => damage::run(&context, &arguments.damage),
             Part::Kills => kills::run(&context, arguments.rounds),

@@ -38,6 +38,7 @@ pub(crate) fn in_short() -> Result<()> {
         "--files-stride=13",
         "--rounds=6",
         "--minutes=1.5",
+        "--jobs=3",
     ];
     attack(built("debug", "esm-cli", "esm")?, &short.map(str::to_owned))
 }
@@ -45,7 +46,8 @@ pub(crate) fn in_short() -> Result<()> {
 /// An hour of it: every byte of every file, and a thousand rounds of kills and freezes.
 pub(crate) fn at_length() -> Result<()> {
     let binary = built("release", "esm-cli", "esm")?;
-    attack(binary, &["--stride=1", "--rounds=500"].map(str::to_owned))
+    let whole = ["--stride=1", "--rounds=500", "--jobs=4"];
+    attack(binary, &whole.map(str::to_owned))
 }
 
 fn attack(binary: PathBuf, arguments: &[String]) -> Result<()> {

@@ -134,7 +134,7 @@ impl Scenes<'_> {
         Ok(())
     }
 
-    /// Whoever follows Closes that form a ring comes to an end.
+    /// Every command ends that follows Closes which form a ring.
     fn ring_of_closes(&mut self) -> Result<()> {
         let store = self.store("ring", 1)?;
         self.context.esm.must(&store, "migrate --all", LIMIT)?;

@@ -34,11 +34,14 @@ impl Outcome {
         self.stderr.contains(name) || (!self.succeeded() && self.stdout.contains(name))
     }
 
-    /// The error, the last line on standard error.
+    /// The error: the last line on standard error, or in the report of a migration.
     pub(crate) fn error(&self) -> Option<Value> {
-        let last = self.stderr.lines().rev().find(|line| !line.is_empty())?;
-        let document: Value = serde_json::from_str(last).ok()?;
-        document.get("error").cloned()
+        let last = |text: &str| {
+            let last = text.lines().rev().find(|line| !line.is_empty())?;
+            let document: Value = serde_json::from_str(last).ok()?;
+            document.get("error").cloned()
+        };
+        last(&self.stderr).or_else(|| last(&self.stdout).filter(Value::is_object))
     }
 
     /// The kind of the error, or nothing.
@@ -88,5 +91,43 @@ impl Display for Outcome {
             words if words.is_empty() => Ok(()),
             words => write!(f, ": {words}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(code: i32, stdout: &str, stderr: &str) -> Outcome {
+        Outcome {
+            ended: Ended::Code(code),
+            stdout: stdout.to_owned(),
+            stderr: stderr.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_error_is_found_on_standard_error_and_in_a_report() {
+        let error = "{\"error\":{\"kind\":\"corrupt\",\"exit_code\":9}}";
+        assert_eq!(
+            outcome(9, "", &format!("a note\n{error}\n")).kind(),
+            "corrupt"
+        );
+        assert_eq!(outcome(9, error, "a warning\n").kind(), "corrupt");
+        assert_eq!(outcome(0, "{\"error\":null}", "").kind(), "");
+    }
+
+    #[test]
+    fn an_end_that_is_not_documented_is_bad() {
+        assert!(outcome(0, "", "").bad_manners().is_none());
+        assert!(outcome(101, "", "").bad_manners().is_some());
+        assert!(outcome(77, "", "").bad_manners().is_some());
+        assert!(
+            outcome(1, "", "thread 'main' panicked at a.rs")
+                .bad_manners()
+                .is_some()
+        );
+        let other = "{\"error\":{\"kind\":\"corrupt\",\"exit_code\":9}}";
+        assert!(outcome(8, "", other).bad_manners().is_some());
     }
 }
