@@ -28,6 +28,14 @@ pub(crate) fn cargo() -> Command {
     new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// Builds these targets, such as `--bin esm`, with the features that the tests are built with:
+/// the stages of continuous integration share what any of them has built.
+pub(crate) fn build(targets: &[&str]) -> Result<()> {
+    run(cargo()
+        .args(["build", "--workspace", "--all-features"])
+        .args(targets))
+}
+
 /// The command as one would type it, with the variables that were set for it.
 pub(crate) fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program())

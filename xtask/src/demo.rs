@@ -31,7 +31,7 @@ const ORDER: &str = "order/1003";
 /// Runs the demo.
 pub(crate) fn run(options: &Options) -> Result<()> {
     heading("Building esm");
-    command::run(command::cargo().args(["build", "--package=esm-cli"]))?;
+    command::build(&["--bin=esm"])?;
     let directory = Directory::fresh(&options.directory)?;
     let esm = Esm::new(project::target().join("debug").join("esm"), &directory);
     let jq = "examples/orders.jq";

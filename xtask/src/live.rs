@@ -7,6 +7,9 @@ use anyhow::Result;
 
 use crate::{command, project};
 
+/// The processes of a round.
+const PROGRAMS: [&str; 2] = ["--bin=esm", "--bin=esm-live"];
+
 /// Options of both.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -21,20 +24,21 @@ pub(crate) struct Options {
 
 /// Measures what a migration costs those who write meanwhile, with builds as users' are.
 pub(crate) fn live(options: &Options) -> Result<()> {
-    command::run(build().arg("--release"))?;
+    let packages = ["--package=esm-cli", "--package=esm-live"];
+    command::run(command::cargo().args(["build", "--release"]).args(packages))?;
     run("release", "live", &options.arguments)
 }
 
 /// Kills, freezes and doubles migrators at random. What is found does not depend on how it was
 /// built, so that is what the tests have built already.
 pub(crate) fn chaos(options: &Options) -> Result<()> {
-    command::run(&mut build())?;
+    command::build(&PROGRAMS)?;
     run("debug", "chaos", &options.arguments)
 }
 
 /// A few seconds of the former: shows that nobody who writes notices, and measures nothing.
 pub(crate) fn in_short(directory: &Path) -> Result<()> {
-    command::run(&mut build())?;
+    command::build(&PROGRAMS)?;
     let directory = directory.to_string_lossy();
     let short = [
         "--runs=1",
@@ -46,12 +50,6 @@ pub(crate) fn in_short(directory: &Path) -> Result<()> {
         &directory,
     ];
     run("debug", "live", &short.map(str::to_owned))
-}
-
-fn build() -> std::process::Command {
-    let mut cargo = command::cargo();
-    cargo.args(["build", "--package=esm-cli", "--package=esm-live"]);
-    cargo
 }
 
 fn run(profile: &str, task: &str, arguments: &[String]) -> Result<()> {

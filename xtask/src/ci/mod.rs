@@ -71,7 +71,7 @@ fn clippy() -> Result<()> {
 /// Rounds in a directory, and one of each kind on Azure's blob storage; there no more at once than
 /// the emulator, which has one thread, answers in time.
 fn chaos() -> Result<()> {
-    command::run(xtask("chaos").args(["--", "--rounds=8"]))?;
+    command::run(xtask("chaos").args(["--", "--rounds=8", "--jobs=3"]))?;
     command::run(xtask("chaos").args(["--", "--azurite", "--rounds=6", "--jobs=3"]))
 }
 
@@ -86,14 +86,8 @@ fn doc() -> Result<()> {
 /// Runs every example, each of which checks its own outcome, and the tests of the crate that is no
 /// member of the workspace.
 fn examples() -> Result<()> {
-    let downstream = project::root().join("examples/downstream/Cargo.toml");
-    command::run(
-        command::cargo()
-            .args(["test", "--quiet", "--manifest-path"])
-            .arg(downstream)
-            .arg("--target-dir")
-            .arg(project::target().join("downstream")),
-    )?;
+    downstream()?;
+    command::build(&["--examples", "--bin=esm-azure-example"])?;
     let directory = project::root().join("examples/library/examples");
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -103,15 +97,24 @@ fn examples() -> Result<()> {
         }
     }
     names.sort();
+    let built = project::target().join("debug");
     for name in names {
-        command::run(
-            command::cargo()
-                .args(["run", "--quiet", "--package=esm-library-examples"])
-                .arg("--example")
-                .arg(name),
-        )?;
+        command::run(&mut command::new(built.join("examples").join(name)))?;
     }
-    command::run(command::cargo().args(["run", "--quiet", "--package=esm-azure-example"]))
+    command::run(&mut command::new(built.join("esm-azure-example")))
+}
+
+/// Without debug information, as the workspace has other crates built, so that it shares some.
+fn downstream() -> Result<()> {
+    let manifest = project::root().join("examples/downstream/Cargo.toml");
+    command::run(
+        command::cargo()
+            .args(["test", "--quiet", "--manifest-path"])
+            .arg(manifest)
+            .arg("--target-dir")
+            .arg(project::target())
+            .env("CARGO_PROFILE_DEV_DEBUG", "0"),
+    )
 }
 
 /// Whether every crate that can be published could be. What it is built from is what the stages

@@ -89,7 +89,7 @@ fn half_migrated(esm: &Esm, orders: usize) -> Child {
     let program = esm.file("v2.jq", crate::migrate::PROGRAM);
     let migrate = ["migrate", "--all", "--transform", &program];
     // who looks is not to come when it is over
-    let slow = ["--concurrency=2", "--events-per-second=200"];
+    let slow = ["--concurrency=2", "--events-per-second=500"];
     let lease = ["--lock-lease=10s", "--lock-heartbeat=1s"];
     let mut child = esm.start(&[&migrate[..], &slow, &lease].concat());
     // each migrated order has a cell and a Close more
@@ -112,7 +112,7 @@ fn migrated(orders: usize) -> String {
 
 #[test]
 fn a_migration_that_was_killed_is_resumed_with_the_same_result() {
-    const ORDERS: usize = 60;
+    const ORDERS: usize = 150;
     let esm = Esm::new();
     let mut child = half_migrated(&esm, ORDERS);
     child.kill().unwrap();
@@ -128,7 +128,7 @@ fn a_migration_that_was_killed_is_resumed_with_the_same_result() {
 
 #[test]
 fn a_migration_that_was_stopped_says_how_to_go_on_and_does() {
-    const ORDERS: usize = 60;
+    const ORDERS: usize = 150;
     let esm = Esm::new();
     let child = half_migrated(&esm, ORDERS);
     let id = child.id().to_string();
@@ -153,7 +153,7 @@ fn signal(child: &Child, name: &str) {
 
 #[test]
 fn a_holder_that_was_frozen_finds_itself_replaced() {
-    const ORDERS: usize = 60;
+    const ORDERS: usize = 150;
     let esm = Esm::new();
     let child = half_migrated(&esm, ORDERS);
     signal(&child, "-STOP");
