@@ -1,4 +1,4 @@
-//! The processes of this machine: tells whether the holder of a lock has certainly ended.
+//! The processes of this machine: shows whether the holder of a lock has certainly ended.
 
 #[cfg(target_os = "linux")]
 use std::path::Path;

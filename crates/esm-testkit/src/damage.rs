@@ -17,6 +17,22 @@ use futures::stream::BoxStream;
 use crate::memory::MemoryEventStore;
 
 /// What became of a version of a record.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+///
+/// use esm_core::store::{RecordKey, Records as _};
+/// use esm_testkit::damage::{Damage, DamagedRecords};
+/// use esm_testkit::memory::MemoryRecords;
+///
+/// let records = DamagedRecords::new(Arc::new(MemoryRecords::new()));
+/// records.put(&RecordKey::Index, 0, "{}".into()).await?;
+/// records.damage(&RecordKey::Index, 0, Damage::Lost);
+/// assert_eq!(records.get(&RecordKey::Index, 0).await?, None);
+/// # Ok::<(), esm_core::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
     /// It is there and cannot be read.

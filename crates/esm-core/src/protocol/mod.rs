@@ -146,7 +146,9 @@
 //! retried. So a configuration that gives another bucket the same name cannot fork a stream. A
 //! target without a first cell is lost, and `Gone` ([R14](#r14)). Before the pivot, the target's
 //! store must be in the source store's list of known stores. A chain may have any length; a stream
-//! that occurs twice in it is corruption.
+//! that occurs twice in it is corruption. A copy of a store that was given an id of its own has the
+//! original's id as an alias: an id means the store whose own id it is, otherwise the one that has
+//! it as an alias. Two open stores with one id are refused.
 //!
 //! ## Reading
 //!

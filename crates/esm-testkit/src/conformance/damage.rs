@@ -76,6 +76,32 @@ macro_rules! __damage_cases {
 ///
 /// Takes an expression that makes a [`DamageHarness`](crate::conformance::DamageHarness); it may
 /// await.
+///
+/// ```
+/// # struct Mine(esm_testkit::memory::MemoryWorld);
+/// # #[async_trait::async_trait]
+/// # impl esm_testkit::conformance::DamageHarness for Mine {
+/// #     async fn open(&self) -> esm_testkit::conformance::Services {
+/// #         esm_testkit::conformance::Services {
+/// #             events: self.0.event_store(),
+/// #             records: self.0.records(),
+/// #             locks: self.0.locks(),
+/// #             backups: self.0.backups(),
+/// #         }
+/// #     }
+/// #     async fn lose_from(&self, stream: &esm_core::id::StreamId, seq: u64) {
+/// #         self.0.event_store.lose_from(stream, seq);
+/// #     }
+/// #     async fn exchange_first(&self, one: &esm_core::id::StreamId, other: &esm_core::id::StreamId) {
+/// #         self.0.event_store.exchange_first(one, other);
+/// #     }
+/// # }
+/// use esm_testkit::{environment, memory::MemoryWorld};
+///
+/// // `Mine` is a `DamageHarness`: its documentation shows one
+/// esm_testkit::damage_conformance!(Mine(MemoryWorld::new(environment(1))));
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! damage_conformance {
     ($harness:expr) => {
@@ -199,28 +225,30 @@ impl Access {
     }
 }
 
-/// R14: a Close counts the events of its target, so a target with fewer is `Gone` for everybody.
+/// [R14](esm_core::protocol#r14): a Close counts the events of its target, so a target with fewer
+/// is `Gone` for everybody.
 pub async fn a_target_without_its_last_cell_is_gone(harness: &dyn DamageHarness) -> Verdict {
     let migrated = Migrated::new(harness).await?;
     harness.lose_from(&migrated.target.stream, 2).await;
     migrated.ensure_active_is_gone(harness).await
 }
 
-/// R14, R2: the target of a Close has a first cell.
+/// [R14](esm_core::protocol#r14), [R2](esm_core::protocol#r2): the target of a Close has a first
+/// cell.
 pub async fn an_absent_target_is_gone(harness: &dyn DamageHarness) -> Verdict {
     let migrated = Migrated::new(harness).await?;
     harness.lose_from(&migrated.target.stream, 0).await;
     migrated.ensure_active_is_gone(harness).await
 }
 
-/// R14: a stream that its object's document names as closed has a Close.
+/// [R14](esm_core::protocol#r14): a stream that its object's document names as closed has a Close.
 pub async fn a_closed_stream_without_its_close_is_gone(harness: &dyn DamageHarness) -> Verdict {
     let migrated = Migrated::new(harness).await?;
     harness.lose_from(&migrated.source.stream, EVENTS).await;
     migrated.ensure_closed_is_gone(harness).await
 }
 
-/// R14: and as many events as that document counts.
+/// [R14](esm_core::protocol#r14): and as many events as that document counts.
 pub async fn an_absent_closed_stream_is_gone(harness: &dyn DamageHarness) -> Verdict {
     let migrated = Migrated::new(harness).await?;
     harness.lose_from(&migrated.source.stream, 0).await;
@@ -250,12 +278,13 @@ pub async fn exchanged_first_cells_are_corrupt(harness: &dyn DamageHarness) -> V
     Ok(())
 }
 
-/// R19: a stream that lost cells does not keep a backup from taking its place.
+/// [R19](esm_core::protocol#r19): a stream that lost cells does not keep a backup from taking its
+/// place.
 pub async fn a_backup_replaces_a_stream_that_lost_cells(harness: &dyn DamageHarness) -> Verdict {
     ensure_replaced(harness, 2).await
 }
 
-/// R19: neither does one that is absent.
+/// [R19](esm_core::protocol#r19): neither does one that is absent.
 pub async fn a_backup_replaces_an_absent_stream(harness: &dyn DamageHarness) -> Verdict {
     ensure_replaced(harness, 0).await
 }

@@ -179,6 +179,20 @@ pub trait BackupHarness: Send + Sync {
 }
 
 /// The services of one storage, as a process gets them that has just started.
+///
+/// ```
+/// use esm_testkit::conformance::Services;
+/// use esm_testkit::memory::MemoryWorld;
+///
+/// let world = MemoryWorld::new(esm_testkit::environment(1));
+/// let services = Services {
+///     events: world.event_store(),
+///     records: world.records(),
+///     locks: world.locks(),
+///     backups: world.backups(),
+/// };
+/// assert_eq!(services.events.id(), world.event_store().id());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Services {
     /// The streams.
@@ -193,7 +207,39 @@ pub struct Services {
 
 /// An empty storage for one case, whose cells can be lost and exchanged, bypassing the provider.
 ///
-/// [`conformance::damage`](super::damage) shows one.
+/// ```
+/// use esm_core::id::StreamId;
+/// use esm_testkit::conformance::{DamageHarness, Services, damage, run_case};
+/// use esm_testkit::memory::MemoryWorld;
+///
+/// struct Mine(MemoryWorld); // your storage
+///
+/// #[async_trait::async_trait]
+/// impl DamageHarness for Mine {
+///     async fn open(&self) -> Services {
+///         Services {
+///             events: self.0.event_store(),
+///             records: self.0.records(),
+///             locks: self.0.locks(),
+///             backups: self.0.backups(),
+///         }
+///     }
+///
+///     async fn lose_from(&self, stream: &StreamId, seq: u64) {
+///         self.0.event_store.lose_from(stream, seq);
+///     }
+///
+///     async fn exchange_first(&self, one: &StreamId, other: &StreamId) {
+///         self.0.event_store.exchange_first(one, other);
+///     }
+/// }
+///
+/// for case in damage::CASES {
+///     let mine = Mine(MemoryWorld::new(esm_testkit::environment(1)));
+///     let verdict = run_case(async { (case.run)(&mine).await });
+///     verdict.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+/// }
+/// ```
 #[async_trait]
 pub trait DamageHarness: Send + Sync {
     /// Opens handles on the storage, as a process does that has just started.

@@ -25,8 +25,8 @@ pub struct HolderProcess {
     pub namespace: String,
     /// The process id.
     pub pid: u32,
-    /// When the process started, in the unit of its operating system: tells it from a later process
-    /// with the same id.
+    /// When the process started, in the unit of its operating system: a later process with the same
+    /// id has another.
     pub started: u64,
 }
 
