@@ -45,7 +45,11 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
 fn rules(text: &str) -> BTreeMap<&str, Rule> {
     let mut rules = BTreeMap::new();
     let mut section: Option<&mut Rule> = None;
-    for (line, whole) in text.lines().enumerate() {
+    // the documentation of a module ends where its code begins
+    let is_module = text.starts_with("//!");
+    let lines = text.lines();
+    let lines = lines.take_while(|line| !is_module || line.starts_with("//!"));
+    for (line, whole) in lines.enumerate() {
         let whole = whole.trim_start_matches("//!").trim();
         if whole.starts_with('#') {
             let name = whole.trim_start_matches('#').trim();
@@ -81,6 +85,12 @@ mod tests {
         let page = "## Rules\n#### R1\n\none\ntwo three\n### Next\nb\n";
         assert_eq!(complaints(docs, page), [""; 0]);
         assert_eq!(rules(docs).len(), 1);
+    }
+
+    #[test]
+    fn the_code_behind_the_documentation_is_no_part_of_a_rule() {
+        let docs = "//! ### R1\n//! one\n\npub mod a;\n";
+        assert_eq!(complaints(docs, "### R1\none\n"), [""; 0]);
     }
 
     #[test]
