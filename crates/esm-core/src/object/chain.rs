@@ -120,15 +120,21 @@ pub(crate) async fn ensure_continues(
 ) -> Result<()> {
     let store = stores.of(target.stream())?;
     let first = store.cell(&target.stream().stream, 0).await?;
-    match first.map(|cell| cell.header.kind) {
-        None => target.check(&**store, StreamEnd::default()),
-        Some(CellKind::Data {
+    let Some(first) = first.map(|cell| cell.header) else {
+        return target.check(&**store, StreamEnd::default());
+    };
+    match &first.kind {
+        CellKind::Data {
             origin: Some(origin),
             ..
-        }) if origin.source == *closed && origin.migration == close.migration => Ok(()),
+        } if origin.source == *closed && origin.migration == close.migration => Ok(()),
         // deleted after it was closed itself; its id alone names source and migration
-        Some(CellKind::Tombstone) => Ok(()),
-        Some(_) => Err(other_place(target.stream())),
+        CellKind::Tombstone => Ok(()),
+        // a target begins with data (R2): a restore has closed what was left of a lost one
+        CellKind::Close(_) => target
+            .check(&**store, StreamEnd::after(&first))
+            .and_then(|()| Err(other_place(target.stream()))),
+        CellKind::Data { .. } | CellKind::Fence(_) => Err(other_place(target.stream())),
     }
 }
 

@@ -181,6 +181,7 @@ pub trait BackupHarness: Send + Sync {
 /// The services of one storage, as a process gets them that has just started.
 ///
 /// ```
+/// use esm_core::store::EventStore as _;
 /// use esm_testkit::conformance::Services;
 /// use esm_testkit::memory::MemoryWorld;
 ///
@@ -191,7 +192,7 @@ pub trait BackupHarness: Send + Sync {
 ///     locks: world.locks(),
 ///     backups: world.backups(),
 /// };
-/// assert_eq!(services.events.id(), world.event_store().id());
+/// assert_eq!(services.events.id(), world.event_store.id());
 /// ```
 #[derive(Debug, Clone)]
 pub struct Services {
