@@ -25,7 +25,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
-        None => built("release", "esm-cli", "esm")?,
+        None => released()?,
     };
     attack(binary, &options.arguments)
 }
@@ -40,30 +40,26 @@ pub(crate) fn in_short() -> Result<()> {
         "--minutes=1.5",
         "--jobs=3",
     ];
-    attack(built("debug", "esm-cli", "esm")?, &short.map(str::to_owned))
+    command::build(&["--bin=esm"])?;
+    let binary = project::target().join("debug/esm");
+    attack(binary, &short.map(str::to_owned))
 }
 
 /// An hour of it: every byte of every file, and a thousand rounds of kills and freezes.
 pub(crate) fn at_length() -> Result<()> {
-    let binary = built("release", "esm-cli", "esm")?;
     let whole = ["--stride=1", "--rounds=500", "--jobs=4"];
-    attack(binary, &whole.map(str::to_owned))
+    attack(released()?, &whole.map(str::to_owned))
 }
 
 fn attack(binary: PathBuf, arguments: &[String]) -> Result<()> {
-    let attack = built("debug", "esm-attack", "esm-attack")?;
-    let mut command = command::new(attack);
+    command::build(&["--bin=esm-attack"])?;
+    let mut command = command::new(project::target().join("debug/esm-attack"));
     command.arg("--binary").arg(binary).args(arguments);
     command::run(&mut command)
 }
 
-/// Builds a program and returns its path.
-fn built(profile: &str, package: &str, name: &str) -> Result<PathBuf> {
-    let mut cargo = command::cargo();
-    cargo.args(["build", "--package", package]);
-    if profile == "release" {
-        cargo.arg("--release");
-    }
-    command::run(&mut cargo)?;
-    Ok(project::target().join(profile).join(name))
+/// Builds `esm` as users' builds are, and returns its path.
+fn released() -> Result<PathBuf> {
+    command::run(command::cargo().args(["build", "--release", "--package=esm-cli"]))?;
+    Ok(project::target().join("release/esm"))
 }
