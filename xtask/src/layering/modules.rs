@@ -25,7 +25,7 @@ const LAYERS: &[(&str, Layers)] = &[(
         // journal records hold ledgers
         &["transform"],
         &["protocol"],
-        &["cutover"],
+        &["cutover", "recovery"],
         // a backup is read through the router's reader
         &["router"],
         &["backup"],
@@ -39,7 +39,7 @@ const LAYERS: &[(&str, Layers)] = &[(
 /// lock. Both are made of ids, which are validated, and an invalid one is an error.
 const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("esm-core", "error", "store::cell"),
-    ("esm-core", "error", "store::lock"),
+    ("esm-core", "error", "store::lock::provider"),
 ];
 
 /// What is wrong with the modules of a crate.
