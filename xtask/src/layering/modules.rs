@@ -167,6 +167,7 @@ mod tests {
             "pub struct Low; use other::high::High; use high; fn x() { high::High }",
             "pub struct Low; #[cfg(test)] mod tests { use crate::high::High; }",
             "pub struct Low; #[cfg(test)] use crate::high::High;",
+            "pub struct Low; #[cfg(all(test, unix))] mod tests { use crate::high::High; }",
             "pub struct Low; impl Low { #[cfg(test)] fn x() { crate::high::High } }",
             "/// [High](crate::high::High)\npub struct Low; // crate::high::High\n",
         ] {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use proc_macro2::{TokenStream, TokenTree};
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, ItemMod, ItemUse, UseTree};
+use syn::{Attribute, Item, ItemMod, ItemUse, Meta, Token, UseTree};
 
 /// A path as it is written, or the place of a module below its crate's root.
 pub(super) type Names = Vec<String>;
@@ -204,12 +205,23 @@ impl<'ast> Visit<'ast> for Reader {
     }
 }
 
+/// Whether an item is there for tests only: `cfg(test)`, or `cfg(all(…))` with `test` in it.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        let is_test = |meta: &syn::Meta| {
-            matches!(meta, syn::Meta::List(list)
-                if list.path.is_ident("cfg") && list.tokens.to_string() == "test")
-        };
-        is_test(&attribute.meta)
+        let condition = attribute
+            .path()
+            .is_ident("cfg")
+            .then(|| attribute.parse_args());
+        condition.is_some_and(|meta| meta.is_ok_and(|meta| needs_test(&meta)))
     })
+}
+
+fn needs_test(condition: &Meta) -> bool {
+    match condition {
+        Meta::Path(path) => path.is_ident("test"),
+        Meta::List(list) if list.path.is_ident("all") => list
+            .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+            .is_ok_and(|all| all.iter().any(needs_test)),
+        _ => false,
+    }
 }
