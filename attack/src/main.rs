@@ -64,8 +64,6 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Every file of a small store is changed in every way
-    Damage,
     /// Processes die at random points, and others complete their work
     Kills,
     /// Processes are stopped at system calls while others work, with other clocks
@@ -78,6 +76,8 @@ enum Part {
     Hostile,
     /// Few descriptors, little memory, full disks, closed outputs
     Resources,
+    /// Every file of a small store is changed in every way
+    Damage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
