@@ -272,6 +272,11 @@ impl EventStore for ForeignEventStore {
             .with_shortcoming(self.shortcoming())
     }
 
+    /// A cell is one or several entries, whose places only the store knows.
+    fn place_of_cell(&self, _stream: &StreamId, _seq: u64) -> Option<String> {
+        None
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         self.streams.tail(stream).await
     }

@@ -6,10 +6,13 @@
 //! | module | responsibility |
 //! |---|---|
 //! | `provider` | what a provider implements, and what others can see of a lock |
-//! | `process` | knows at once that the holder of a lock has ended, on its machine |
+//! | `process` | the facts by which the processes of a machine recognise a holder |
+//! | `process_aware` | takes locks over at once whose holder has ended, on its machine |
 
 mod process;
+mod process_aware;
 mod provider;
 
-pub use process::{HolderProcess, ProcessAwareLocks, Processes};
+pub use process::{HolderProcess, Processes};
+pub use process_aware::ProcessAwareLocks;
 pub use provider::{HolderState, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
