@@ -24,17 +24,20 @@ fn migrated() -> Migrated {
     Migrated {
         esm,
         order: "order/00000".to_owned(),
-        backup: backup.as_str().unwrap().to_owned(),
+        backup: backup.as_str().expect("an id").to_owned(),
     }
 }
 
 /// The folders of the closed stream's and of the active stream's cells.
 fn streams(esm: &Esm) -> (PathBuf, PathBuf) {
-    let folders = fs::read_dir(esm.path("store/streams")).unwrap();
-    let mut folders: Vec<_> = folders.map(|entry| entry.unwrap().path()).collect();
+    let folders = fs::read_dir(esm.path("store/streams")).expect("the streams");
+    let mut folders: Vec<_> = folders
+        .map(|entry| entry.expect("a folder").path())
+        .collect();
     folders.sort_by_key(|folder| folder.to_string_lossy().contains("-v2"));
     let mut cells = folders.into_iter().map(|folder| folder.join("c"));
-    (cells.next().unwrap(), cells.next().unwrap())
+    let mut next = || cells.next().expect("two streams");
+    (next(), next())
 }
 
 fn cell(number: u64) -> String {
@@ -119,7 +122,7 @@ fn a_lost_close_and_lost_streams_are_not_equal() {
 fn exchanged_first_cells_are_not_exported_as_each_others() {
     let esm = Esm::new();
     esm.import(&orders::sorted(2, 1));
-    let folders = fs::read_dir(esm.path("store/streams")).unwrap();
+    let folders = fs::read_dir(esm.path("store/streams")).expect("the streams");
     let cells: Vec<_> = folders
         .map(|entry| entry.unwrap().path().join("c").join(cell(0)))
         .collect();
