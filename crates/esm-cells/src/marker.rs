@@ -69,7 +69,11 @@ impl Marker {
         match Self::without(backend, layouts).await? {
             Ok(appeared) => return Ok(appeared),
             Err(remains) if backend.is_read_only() => return Err(absent(backend)(remains)),
-            Err(Remains::Unlistable(cause)) => return Err(cause),
+            Err(Remains::Unlistable(cause)) => {
+                // a write says more of a bucket that does not exist than a listing does
+                self_test(backend).await?;
+                return Err(cause);
+            }
             Err(_) => {}
         }
         self_test(backend).await?;

@@ -10,7 +10,7 @@ use esm_core::protocol::control::ControlAction;
 use super::limit_args::LimitArgs;
 use crate::args::Span;
 use crate::exit::Exit;
-use crate::migration::{report_answer, send, service, the_only_one, until_answered};
+use crate::migration::{report_answer, send, service, the_only_one, until_answered, within};
 use crate::session::Session;
 
 /// The migration that receives a command.
@@ -28,14 +28,23 @@ struct Addressee {
 /// How long to wait for the answer of the process that runs a migration.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Patience {
-    /// Maximum wait for an answer. The command remains valid without one.
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
-    wait: Span,
+    /// Maximum wait for an answer; defaults to 10s, and to no wait if no process runs the
+    /// migration. The command remains valid without an answer.
+    #[arg(long, value_name = "DURATION")]
+    wait: Option<Span>,
 }
 
 impl Patience {
+    const DEFAULT: Duration = Duration::from_secs(10);
+
+    /// The wait for a process that works.
     pub(crate) fn wait(&self) -> Duration {
-        self.wait.0
+        self.given().unwrap_or(Self::DEFAULT)
+    }
+
+    /// The wait that was given, which is also for a process that begins to work.
+    fn given(&self) -> Option<Duration> {
+        self.wait.as_ref().map(|wait| wait.0)
     }
 }
 
@@ -159,7 +168,10 @@ impl Addressee {
             None => the_only_one(&service).await?,
         };
         let receipt = send(&service, migration, action, self.author.as_deref()).await?;
-        let reply = until_answered(session, &receipt, self.patience.wait()).await?;
+        let reply = match self.patience.given() {
+            Some(wait) => within(session, &receipt, wait).await?,
+            None => until_answered(session, &receipt, self.patience.wait()).await?,
+        };
         report_answer(session, migration, &receipt, &reply)
     }
 }

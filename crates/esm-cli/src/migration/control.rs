@@ -84,8 +84,33 @@ pub(crate) async fn until_answered(
     receipt: &CommandReceipt,
     wait: Duration,
 ) -> Result<Reply> {
+    unless_stopped(session, receipt.reply(wait)).await
+}
+
+/// Waits this long for the answer of the migrating process, also if it begins only now.
+///
+/// # Errors
+/// As [`until_answered`].
+pub(crate) async fn within(
+    session: &Session,
+    receipt: &CommandReceipt,
+    wait: Duration,
+) -> Result<Reply> {
+    let reply = async {
+        match receipt.answer(wait).await? {
+            Some(answer) => Ok(Reply::Answer(answer)),
+            None => receipt.reply(Duration::ZERO).await,
+        }
+    };
+    unless_stopped(session, reply).await
+}
+
+async fn unless_stopped(
+    session: &Session,
+    reply: impl Future<Output = Result<Reply>>,
+) -> Result<Reply> {
     tokio::select! {
-        reply = receipt.reply(wait) => reply,
+        reply = reply => reply,
         () = session.interrupt().token().cancelled() => Err(Error::new(
             ErrorKind::Cancelled,
             "stopped on request; the command is stored",

@@ -19,7 +19,7 @@ mod show_plan;
 
 pub(crate) use compare::{Compared, Mappers, compare};
 pub(crate) use control::{
-    DAMAGED, refuse_damaged, report_answer, send, the_only_one, until_answered,
+    DAMAGED, refuse_damaged, report_answer, send, the_only_one, until_answered, within,
 };
 pub(crate) use holder::{sign_of_life, waits_for};
 pub(crate) use places::{Places, as_planned, resumed};

@@ -306,7 +306,7 @@ fn one_that_was_paused_and_killed_is_known_to_be_dead_and_resumed_at_once() {
     line.succeeded().printed("no process runs it");
     let list = esm.run(&["lock", "list"]);
     list.succeeded().printed("no held locks");
-    let answer = esm.run(&["set", "--concurrency", "2", "--wait", "10m"]);
+    let answer = esm.run(&["set", "--concurrency", "2"]);
     assert_eq!(answer.code, Some(8), "{answer:?}");
     answer.printed("no process runs the migration");
 

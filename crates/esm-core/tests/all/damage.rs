@@ -243,8 +243,8 @@ async fn a_ring_of_closed_streams_is_corrupt() {
     }
     let loaded = reader.load(&f.order).await.unwrap_err();
     assert_eq!(loaded.kind(), &ErrorKind::Corrupt);
-    let moved = f.migrate(&f.order).again().execute().await.unwrap();
-    assert_eq!(moved.error.unwrap().kind(), &ErrorKind::Corrupt);
+    let moved = f.migrate(&f.order).again().execute().await.unwrap_err();
+    assert_eq!(moved.kind(), &ErrorKind::Corrupt);
 }
 
 /// Streams that name each other as their origins: an append of a retired schema follows them back.

@@ -121,7 +121,11 @@ async fn a_backup_without_files_is_pruned_whatever_the_policy_says() {
     let all: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();
     for object in all {
         let name = object.location.as_ref();
-        let of = |backup: &BackupManifest| name.contains(&format!("backups/{}/", backup.id));
+        // the rest of its id is encoded
+        let of = |backup: &BackupManifest| {
+            let (_, nonce) = backup.id.as_str().rsplit_once('-').unwrap();
+            name.contains(&format!("-{nonce}/"))
+        };
         let is_file = name.ends_with(".zst");
         let is_lost = of(&empty) || of(&damaged) && name.contains("sections");
         if is_file && is_lost {

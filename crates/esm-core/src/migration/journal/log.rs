@@ -103,16 +103,22 @@ impl Journal {
     ///
     /// # Errors
     /// `Corrupt`; those of the records.
-    async fn refuse_gap(&self) -> Result<()> {
-        let missing = self.state.next_number;
-        if self.records.get(&self.key, missing + 1).await?.is_none() {
-            return Ok(());
+    async fn refuse_gap(&mut self) -> Result<()> {
+        loop {
+            let missing = self.state.next_number;
+            if self.records.get(&self.key, missing + 1).await?.is_none() {
+                return Ok(());
+            }
+            if self.records.get(&self.key, missing).await?.is_none() {
+                return Err(Error::corrupt(format!(
+                    "journal of migration {}: record {missing} is missing, though there is record {}",
+                    self.migration,
+                    missing + 1
+                )));
+            }
+            // a concurrent holder wrote both since the journal was read
+            self.catch_up().await?;
         }
-        Err(Error::corrupt(format!(
-            "journal of migration {}: record {missing} is missing, though there is record {}",
-            self.migration,
-            missing + 1
-        )))
     }
 
     pub(crate) fn state(&self) -> &JournalState {
