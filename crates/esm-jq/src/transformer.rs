@@ -8,7 +8,7 @@ use std::thread;
 use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::{EventType, Fingerprint};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
-use esm_core::{Error, Result};
+use esm_core::{Error, ErrorKind, Result};
 use jaq_json::{Rc, Val};
 
 use crate::budget::{Limits, MAX_INTEGER_BITS, Stop};
@@ -87,7 +87,13 @@ impl JqTransformer {
         let program = program.strip_prefix('\u{feff}').unwrap_or(program);
         // The compiler recurses, and the caller's stack may be small.
         let compiled = on_a_large_stack(|| Program::compile(name, program)).map_err(|what| {
-            Error::invalid(format!("{name}: the program cannot be compiled: {what}"))
+            let message = format!("{name}: the program cannot be compiled: {what}");
+            match what {
+                Unfinished::NoThread(_) => Error::new(ErrorKind::Unavailable, message).with_hint(
+                    "a thread needs 256 MiB of address space: raise the limit of memory",
+                ),
+                Unfinished::Panicked => Error::invalid(message),
+            }
         })??;
         Ok(Self {
             rule: rule(name),
@@ -155,7 +161,7 @@ impl JqTransformer {
                     ..small
                 };
                 on_a_large_stack(|| self.attempt(event, context, &large))
-                    .unwrap_or_else(|what| Err(Failure::Failed(what)))
+                    .unwrap_or_else(|what| Err(Failure::Failed(what.to_string())))
             }
             result => result,
         }
@@ -313,15 +319,31 @@ fn shorten(mut message: String) -> String {
     message
 }
 
+/// Why a function on a thread of its own returned nothing.
+#[derive(Debug)]
+enum Unfinished {
+    NoThread(std::io::Error),
+    Panicked,
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoThread(cause) => write!(f, "no thread could be started: {cause}"),
+            Self::Panicked => f.write_str("the jq engine panicked"),
+        }
+    }
+}
+
 /// Runs a function on a thread of its own with a large stack, and waits for it.
-fn on_a_large_stack<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, String> {
+fn on_a_large_stack<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Unfinished> {
     thread::scope(|scope| {
         thread::Builder::new()
             .name("esm-jq".to_owned())
             .stack_size(LARGE_STACK)
             .spawn_scoped(scope, f)
-            .map_err(|e| format!("no thread could be started: {e}"))?
+            .map_err(Unfinished::NoThread)?
             .join()
-            .map_err(|_| "the jq engine panicked".to_owned())
+            .map_err(|_| Unfinished::Panicked)
     })
 }

@@ -63,7 +63,11 @@ pub(crate) fn judge(
         .fields
         .get("0.document_is_behind")
         .is_some_and(|is| is == "true");
-    if behind || (named && !["export", "verify"].contains(&command)) {
+    // a list names what is damaged in it, and lists the rest
+    let listed = baseline
+        .changed(line, answer)
+        .any(|value| names.iter().any(|name| value.contains(name)));
+    if behind || ((named || listed) && !["export", "verify"].contains(&command)) {
         return Verdict::Seen;
     }
     fault("exit 0, another output", difference)
@@ -91,8 +95,8 @@ fn is_right_kind(kind: &str, change: &Change, command: &str) -> bool {
         "gone" => removed,
         // without its marker a folder is no store, without its manifest no backup
         "not_found" => removed && (whole || change.what == What::DeleteFolder),
-        // the differences are its output
-        "verification_failed" | "" => command == "verify",
+        // the differences, or the damage, are its output
+        "verification_failed" | "" => ["verify", "show"].contains(&command),
         _ => false,
     }
 }
@@ -126,6 +130,10 @@ fn is_unnoticeable(command: &str, change: &Change, paths: &[String]) -> bool {
             "backups" => command == "backup",
             _ => false,
         },
+        // it says when its holder was last seen alive, and not of which acquisition it is
+        What::CopyTo(_) | What::SwapWith(_) => {
+            place.kind == Kind::Heartbeat && ["lock", "status"].contains(&command)
+        }
         _ => false,
     }
 }

@@ -185,6 +185,18 @@ impl Baseline {
         self.0.iter().map(|(question, ..)| question)
     }
 
+    /// What stands in the fields that differ from the answer before any change.
+    pub(crate) fn changed<'a>(
+        &'a self,
+        line: &str,
+        answer: &'a Answer,
+    ) -> impl Iterator<Item = &'a str> {
+        let known = self.0.iter().find(|(known, ..)| known.line == line);
+        let changed = known.map(|(_, before, _)| differing(&before.fields, &answer.fields));
+        let values = changed.into_iter().flatten();
+        values.filter_map(|field| answer.fields.get(&field).map(String::as_str))
+    }
+
     /// The first field that differs from the answer before any change.
     pub(crate) fn difference(&self, line: &str, answer: &Answer) -> Option<String> {
         let (_, before, volatile) = self.0.iter().find(|(known, ..)| known.line == line)?;

@@ -77,10 +77,13 @@ impl ObjectLocks {
         };
         match decoded {
             Ok(acquisition) => Numbered::Acquisition(acquisition),
-            Err(e) => Numbered::Damaged(Damaged {
-                error: Arc::new(e.context(format!("lock {}", self.backend.place(key)))),
-                digest: digest(bytes),
-            }),
+            Err(error) => {
+                warn!(lock = self.backend.place(key), %error, "lock is damaged");
+                Numbered::Damaged(Damaged {
+                    error: Arc::new(error.context(format!("lock {}", self.backend.place(key)))),
+                    digest: digest(bytes),
+                })
+            }
         }
     }
 
