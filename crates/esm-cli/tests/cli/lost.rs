@@ -140,3 +140,20 @@ fn exchanged_first_cells_are_not_exported_as_each_others() {
     );
     assert_eq!(exported.stdout, "");
 }
+
+#[test]
+fn a_document_that_lags_behind_hides_no_migration_from_verify() {
+    let Migrated { esm, .. } = migrated();
+    let documents = esm.path("store/documents/order/00000");
+    let mut versions: Vec<PathBuf> = fs::read_dir(documents)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    versions.sort();
+    fs::remove_file(versions.last().unwrap()).unwrap();
+    let verified = esm
+        .run(&["verify", "--all", "-o", "json"])
+        .succeeded()
+        .json();
+    assert_eq!(verified["events"], 6, "{verified}");
+}
