@@ -185,7 +185,7 @@ impl Baseline {
         self.0.iter().map(|(question, ..)| question)
     }
 
-    /// What stands in the fields that differ from the answer before any change.
+    /// The contents of the fields that differ from the answer before any change.
     pub(crate) fn changed<'a>(
         &'a self,
         line: &str,
