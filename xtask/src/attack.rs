@@ -34,6 +34,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// what the tests have built already.
 pub(crate) fn in_short() -> Result<()> {
     let short = [
+        // the same attack on every commit; a nightly one draws another each time
+        "--seed=10827",
         "--stride=1499",
         "--files-stride=13",
         "--rounds=6",
