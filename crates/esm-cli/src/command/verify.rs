@@ -106,7 +106,7 @@ impl Verify {
         mappers: &Mappers,
         object: ObjectId,
     ) -> Result<(ObjectId, Result<Option<Compared>>)> {
-        let result = match session.documents().load(&object).await {
+        let result = match session.reader().load(&object).await {
             Ok(found) => compare(session, mappers, &found.document, self.migration).await,
             Err(error) if is_damage(&error) => Err(error),
             Err(error) => return Err(error),

@@ -114,12 +114,6 @@ pub(crate) async fn compare(
     document: &ObjectDocument,
     migration: Option<MigrationId>,
 ) -> Result<Option<Compared>> {
-    // the streams decide: a document may lag behind them
-    let mut followed = document.clone();
-    for (closed, close) in &chain::follow_in(session.stores(), document).await?.closes {
-        followed.follow(closed, close);
-    }
-    let document = &followed;
     let wanted = |t: &&TerminatedStream| {
         t.reason == TerminationReason::Migrated && migration.is_none_or(|m| m == t.migration)
     };
