@@ -84,7 +84,7 @@ impl Arguments {
     ///
     /// # Errors
     /// Any error of the command; the caller reports it.
-    pub(crate) async fn run(self, output: Output, interrupt: Interrupt) -> Result<Exit> {
+    pub(crate) async fn dispatch(self, output: Output, interrupt: Interrupt) -> Result<Exit> {
         let Self { global, command } = self;
         let open =
             |access| Session::open(global.clone(), output.clone(), interrupt.clone(), access);

@@ -84,7 +84,7 @@ fn main() -> ExitCode {
     };
     let exit = runtime.block_on(async {
         let interrupt = Interrupt::listen(&output);
-        let exit = match arguments.run(output.clone(), interrupt).await {
+        let exit = match arguments.dispatch(output.clone(), interrupt).await {
             Ok(exit) => exit,
             Err(error) => output.fail(&error),
         };

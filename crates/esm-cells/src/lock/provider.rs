@@ -14,7 +14,7 @@ use tracing::warn;
 use super::acquisition::{
     Acquisition, Damaged, Heartbeat, Numbered, decode_acquisition, decode_heartbeat, digest, encode,
 };
-use super::observed::Observed;
+use super::observed::{Observed, State};
 use crate::backend::{Backend, Creation};
 use crate::key::Key;
 use crate::known::Known;
@@ -162,7 +162,10 @@ impl ObjectLocks {
         let left = if heartbeat.as_ref().is_some_and(|last| last.released) {
             Duration::ZERO
         } else {
-            let state = (nonce, heartbeat.as_ref().map(|last| last.nonce));
+            let state = State {
+                acquisition: nonce,
+                heartbeat: heartbeat.as_ref().map(|last| last.nonce),
+            };
             let now = self.backend.environment().clock.monotonic();
             lease.saturating_sub(self.observed.since(name, state, now))
         };
