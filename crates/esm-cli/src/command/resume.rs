@@ -117,7 +117,8 @@ impl Resume {
             let now = session.environment().clock.now();
             session.output().note(waits_for(lock, now, at_most));
         }
-        if seen.desired.paused_by.is_some() && !self.stay_paused {
+        // also supersedes a pause that no process has answered: whoever takes over reads both in order
+        if seen.pauses && !self.stay_paused {
             let receipt = send(service, migration, ControlAction::Resume, None).await?;
             if held.is_some() {
                 let reply = until_answered(session, &receipt, self.patience.wait()).await?;

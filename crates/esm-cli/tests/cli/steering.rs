@@ -321,6 +321,22 @@ fn one_that_was_paused_and_killed_is_known_to_be_dead_and_resumed_at_once() {
     ended(resumed).succeeded().printed("migrated 1 object");
 }
 
+/// Nobody answered the pause, so it is in force as soon as somebody does.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_resume_supersedes_a_pause_that_no_process_has_answered() {
+    let (esm, mut child) = begun(600, &["--events-per-second", "50"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let paused = esm.run(&["pause"]);
+    assert_eq!(paused.code, Some(8), "{paused:?}");
+    paused.printed("no process runs the migration");
+    esm.run(&["set", "--events-per-second=unlimited"]);
+    let resumed = esm.run(&["resume"]);
+    resumed.succeeded().printed("migrated 1 object");
+    assert_eq!(esm.export().lines().count(), 600);
+}
+
 #[test]
 fn a_damaged_lock_is_listed_and_broken() {
     let esm = Esm::new();

@@ -271,7 +271,10 @@ impl ControlLoop {
         for command in open {
             let answer = judge(&self.log.state().desired, self.situation(), &command.action);
             info!(author = command.author, action = %command.action, %answer, "command");
-            self.answer(command.id, answer).await;
+            if !self.answer(command.id, answer).await {
+                // a later one may supersede it, so the order is kept
+                break;
+            }
         }
         self.settle_pauses().await;
         self.settle_refusal().await;
@@ -291,7 +294,9 @@ impl ControlLoop {
         }
     }
 
-    async fn answer(&mut self, command: CommandId, answer: Answer) {
+    /// Appends an answer. Returns whether the log contains one: if not, the command stays open until
+    /// the next poll.
+    async fn answer(&mut self, command: CommandId, answer: Answer) -> bool {
         let at = self.environment.clock.now();
         let entry = ControlEntry::Answer {
             command,
@@ -306,10 +311,11 @@ impl ControlLoop {
                 Some(_) => false,
             }
         };
-        if let Err(error) = self.log.append(&entry, unanswered).await {
-            // the command stays open until the next poll
+        let appended = self.log.append(&entry, unanswered).await;
+        if let Err(error) = &appended {
             warn!(%error, "a command could not be answered");
         }
+        appended.is_ok()
     }
 
     /// Records pauses as done when every object under way is paused.

@@ -27,6 +27,11 @@ pub struct WatchedMigration {
     pub desired: Desired,
     /// The newest commands and older open ones; oldest first.
     pub commands: Vec<TrackedCommand>,
+    /// Whether a pause is in force or not answered yet; see [`ControlState::pauses`].
+    ///
+    /// [`ControlState::pauses`]: crate::protocol::control::ControlState::pauses
+    #[serde(skip)]
+    pub pauses: bool,
 }
 
 impl WatchedMigration {
@@ -57,6 +62,7 @@ impl MigrationService {
         };
         let control = self.control(migration).state().await?;
         Ok(WatchedMigration {
+            pauses: control.pauses(),
             state,
             progress,
             desired: control.desired,

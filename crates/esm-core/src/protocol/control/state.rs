@@ -172,6 +172,18 @@ impl ControlState {
         open.map(|c| &c.command)
     }
 
+    /// Whether a pause is in force, or will be unless the process that answers the open commands
+    /// refuses it.
+    pub fn pauses(&self) -> bool {
+        let in_force = self.desired.paused_by.is_some();
+        self.open()
+            .fold(in_force, |pauses, command| match command.action {
+                ControlAction::Pause => true,
+                ControlAction::Resume => false,
+                _ => pauses,
+            })
+    }
+
     /// The commands that were accepted and are not done, oldest first.
     pub fn accepted(&self) -> impl Iterator<Item = &Command> {
         let accepted = (self.commands.iter()).filter(|c| c.answer == Some(Answer::Accepted));

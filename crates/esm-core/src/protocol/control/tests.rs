@@ -220,6 +220,25 @@ fn commands_are_open_until_they_are_answered_and_accepted_until_they_are_done() 
     assert_eq!(first, Some(&ControlAction::Pause));
 }
 
+#[test]
+fn the_newest_of_pause_and_resume_decides_also_before_it_is_answered() {
+    use ControlAction::{CutOver, Pause, Resume};
+    let accepted = [command(1, Pause), answer(1, Answer::Accepted)];
+    let pauses = |before: &[ControlEntry], open: &[ControlAction]| {
+        let open = (2..)
+            .zip(open)
+            .map(|(n, action)| command(n, action.clone()));
+        state(&before.iter().cloned().chain(open).collect::<Vec<_>>()).pauses()
+    };
+    assert!(!pauses(&[], &[]) && !pauses(&[], &[CutOver]));
+    assert!(pauses(&[], &[Pause]) && pauses(&[], &[Pause, CutOver]));
+    assert!(!pauses(&[], &[Pause, Resume]) && pauses(&[], &[Resume, Pause]));
+    assert!(pauses(&accepted, &[]) && pauses(&accepted, &[CutOver]));
+    assert!(!pauses(&accepted, &[Resume]) && pauses(&accepted, &[Resume, Pause]));
+    let refused = [command(1, Pause), answer(1, refused())];
+    assert!(!pauses(&refused, &[]));
+}
+
 /// It may still be withdrawn: if it were forgotten, it would stay in force.
 #[test]
 fn an_accepted_command_is_not_forgotten() {

@@ -1,72 +1,22 @@
 //! Commands to undo what can only be completed, sent while no process ran to poll for them.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
+use esm_core::ErrorKind;
 use esm_core::migration::Hooks;
-use esm_core::migration::{HookPoint, MigrationControl, MigrationService, MigrationStatus};
+use esm_core::migration::{HookPoint, MigrationControl, MigrationStatus};
 use esm_core::protocol::control::Answer;
-use esm_core::store::{Record, RecordCollection, RecordKey, Records};
-use esm_core::{Error, ErrorKind, Result};
+use esm_core::store::{RecordCollection, Records as _};
 use esm_testkit::faults::{At, Fault, FaultPlan};
-use esm_testkit::memory::MemoryRecords;
 use futures::TryStreamExt as _;
-use futures::stream::BoxStream;
 use tokio::sync::Notify;
 
+use super::few_answers::FewAnswers;
 use super::running::{LONG, ids};
 use crate::world::World;
-
-/// Records that do not take some of the answers to commands.
-#[derive(Debug)]
-struct FewAnswers {
-    inner: MemoryRecords,
-    answers: AtomicUsize,
-    /// Which, counted from 0.
-    denied: Range<usize>,
-}
-
-impl FewAnswers {
-    /// A process that cannot write these answers down.
-    fn service(f: &World, denied: Range<usize>) -> MigrationService {
-        let records = Self {
-            inner: f.storage.records.clone(),
-            answers: AtomicUsize::default(),
-            denied,
-        };
-        let world = &f.storage;
-        MigrationService::new(world.event_store(), Arc::new(records), world.locks())
-            .with_environment(world.environment.clone())
-    }
-}
-
-#[async_trait]
-impl Records for FewAnswers {
-    async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
-        self.inner.latest(key).await
-    }
-
-    async fn get(&self, key: &RecordKey, number: u64) -> Result<Option<Record>> {
-        self.inner.get(key, number).await
-    }
-
-    async fn put(&self, key: &RecordKey, number: u64, body: Bytes) -> Result<()> {
-        if matches!(key, RecordKey::Control(_))
-            && (self.denied).contains(&self.answers.fetch_add(1, Ordering::Relaxed))
-        {
-            return Err(Error::new(ErrorKind::PermissionDenied, "not this answer"));
-        }
-        self.inner.put(key, number, body).await
-    }
-
-    fn list(&self, collection: RecordCollection) -> BoxStream<'_, Result<RecordKey>> {
-        self.inner.list(collection)
-    }
-}
 
 /// A migration whose process died when everything was closed.
 async fn closed_and_dead(f: &World) -> MigrationControl {

@@ -3,11 +3,13 @@
 mod commands;
 mod cutover;
 mod dead_holders;
+mod few_answers;
 mod held_lock;
 mod hooks;
 mod late_undo;
 mod lock_loss;
 mod phases;
 mod running;
+mod superseded;
 mod throttle;
 mod writers;
