@@ -172,8 +172,7 @@ impl ControlState {
         open.map(|c| &c.command)
     }
 
-    /// Whether a pause is in force, or will be unless the process that answers the open commands
-    /// refuses it.
+    /// Whether a pause is in force, or is open and not superseded by a later resume.
     pub fn pauses(&self) -> bool {
         let in_force = self.desired.paused_by.is_some();
         self.open()
