@@ -76,6 +76,12 @@ impl ForeignEventStore {
         Ok(Self::new(native, marker.store, false, tested, finding))
     }
 
+    /// Opens a native store that esm never writes to, not even a marker: it has an id that the
+    /// caller derives from the store, the same in every process, and this shortcoming.
+    pub fn unmarked(native: Arc<dyn NativeStore>, id: StoreId, finding: Finding) -> Self {
+        Self::new(native, id, false, true, Some(finding))
+    }
+
     fn new(
         native: Arc<dyn NativeStore>,
         id: StoreId,

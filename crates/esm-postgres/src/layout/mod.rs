@@ -1,0 +1,15 @@
+//! The events of another library, read where they are.
+
+mod absent;
+mod catalogue;
+mod choose;
+mod global;
+mod native;
+mod records;
+mod row;
+mod store;
+mod streams;
+
+pub use catalogue::{LayoutTables, describe_table};
+pub use global::GlobalEvent;
+pub use store::LayoutStore;

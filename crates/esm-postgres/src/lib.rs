@@ -1,0 +1,23 @@
+//! Event streams in PostgreSQL.
+//!
+//! [`Settings`] say where a database is and how to connect to it, from an address and the `PG…`
+//! variables; [`Database`] is the open database. [`LayoutStore`] reads the events of another
+//! library where they are, by a layout of `esm-layout`. It needs `SELECT` alone, writes nothing and
+//! works on a standby.
+//!
+//! ```no_run
+//! # async fn read() -> esm_core::Result<()> {
+//! use esm_postgres::{Database, LayoutStore, Settings};
+//!
+//! let settings = Settings::from_environment("postgres://eva@localhost/shop?layout=cqrs-es")?;
+//! let store = LayoutStore::open(Database::connect(settings).await?).await?;
+//! println!("{} are in {}", store.layout().name, store.location());
+//! # Ok(())
+//! # }
+//! ```
+
+mod connection;
+mod layout;
+
+pub use connection::{Database, Parameter, Settings, SslMode};
+pub use layout::{GlobalEvent, LayoutStore, LayoutTables, describe_table};

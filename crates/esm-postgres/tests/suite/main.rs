@@ -1,0 +1,9 @@
+//! On real servers: what connections, and the layouts of others, are on PostgreSQL 15 and 18.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod connecting;
+mod paging;
+mod reading;
+mod refusals;
+mod server;

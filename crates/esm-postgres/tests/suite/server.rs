@@ -1,0 +1,68 @@
+//! Databases to test on.
+
+use esm_core::Result;
+use esm_postgres::{Database, LayoutStore, Settings};
+use esm_testkit::containers::{self, PostgresVersion};
+
+/// An empty database of a real server.
+pub(crate) struct Place {
+    pub(crate) address: String,
+    password: &'static str,
+}
+
+/// Returns an empty database on each version whose server can be started.
+pub(crate) async fn places() -> Vec<Place> {
+    let mut places = Vec::new();
+    for version in [PostgresVersion::V15, PostgresVersion::V18] {
+        if let Some(server) = containers::postgres(version).await {
+            places.push(Place {
+                address: server.database().await,
+                password: server.password(),
+            });
+        }
+    }
+    places
+}
+
+impl Place {
+    /// The settings of the address with this text behind it, such as `?layout=marten`.
+    pub(crate) fn settings(&self, parameters: &str) -> Result<Settings> {
+        self.settings_of(&format!("{}{parameters}", self.address), self.password)
+    }
+
+    pub(crate) fn settings_of(&self, address: &str, password: &str) -> Result<Settings> {
+        Settings::new(address, |name| {
+            (name == "PGPASSWORD").then(|| password.to_owned())
+        })
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Database> {
+        Database::connect(self.settings("")?).await
+    }
+}
+
+/// The tables of a library, with events.
+pub(crate) fn tables_of(library: &str) -> &'static str {
+    match library {
+        "cqrs-es" => include_str!("libraries/cqrs-es.sql"),
+        "emmett" => include_str!("libraries/emmett.sql"),
+        "eventuous" => include_str!("libraries/eventuous.sql"),
+        "marten" => include_str!("libraries/marten.sql"),
+        "message-db" => include_str!("libraries/message-db.sql"),
+        other => panic!("no tables of {other}"),
+    }
+}
+
+impl Place {
+    /// Runs statements as the owner of the database, as applications do.
+    pub(crate) async fn run(&self, sql: &str) {
+        let client = self.connect().await.unwrap().open().await.unwrap();
+        client.batch_execute(sql).await.unwrap();
+    }
+
+    /// Opens the layout of the database, with this text behind its address.
+    pub(crate) async fn layout(&self, parameters: &str) -> Result<LayoutStore> {
+        let database = Database::connect(self.settings(parameters)?).await?;
+        LayoutStore::open(database).await
+    }
+}
