@@ -116,6 +116,14 @@ impl Backend {
         )
     }
 
+    /// Checks the storage: see [`Objects::check`].
+    ///
+    /// # Errors
+    /// `Corrupt`; those of the storage.
+    pub(crate) async fn check(&self) -> Result<()> {
+        self.objects.check().await
+    }
+
     /// Returns a whole object; `None` if there is none.
     pub async fn get(&self, key: &Key) -> Result<Option<Bytes>> {
         self.objects.get(key, None).await

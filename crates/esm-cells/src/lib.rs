@@ -1,9 +1,9 @@
 //! A store of events over any storage that can create an object only if it is absent.
 //!
 //! Use this crate to write a provider: implement [`Objects`] for a storage, and [`Store`] makes
-//! streams, records, locks and backups of it. Do not use it to open a store on a local directory,
-//! an object store or Azure: `esm-objectstore` and `esm-azure` do that, and return the same
-//! [`Store`]. This crate knows no network, no file system and no addresses.
+//! streams, records, locks and backups of it. Do not use it to open a store on a local directory, an
+//! object store, on Azure or in a SQLite file: `esm-objectstore`, `esm-azure` and `esm-sqlite` do
+//! that, and return the same [`Store`]. This crate knows no network, no file system and no addresses.
 //!
 //! Cells of streams, versions of records and acquisitions of locks are objects with numbers for
 //! names, each created once. After a write that did not succeed, the object is read back and
@@ -34,6 +34,7 @@ mod lock;
 mod marker;
 mod objects;
 mod options;
+mod parts;
 mod probe;
 mod records;
 mod redact;
@@ -50,6 +51,7 @@ pub use layout::{LAYOUT, Layout};
 pub use marker::Marker;
 pub use objects::{Objects, Upload, UploadWriter, WriteFailure};
 pub use options::OpenOptions;
+pub use parts::{PART_BYTES, PartStore, Uploaded, upload_in_parts};
 pub use records::{RecordVersion, encode_version, split_version};
 pub use redact::Cause;
 pub use store::Store;

@@ -32,6 +32,15 @@ pub trait Objects: Send + Sync + Debug + 'static {
         None
     }
 
+    /// Checks what the storage knows of itself, reading all of it: for a storage with a structure of
+    /// its own, such as an index, whose damage could hide an object. Defaults to checking nothing.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    async fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns an object, or the bytes of a range of it that exist; `None` if there is no object.
     /// May retry.
     ///
@@ -59,7 +68,8 @@ pub trait Objects: Send + Sync + Debug + 'static {
     /// Begins to write an object of any size, in constant memory. The object exists, whole and
     /// durable, once the writer has been shut down, and not before. Its key is new.
     ///
-    /// [`buffered_upload`](crate::buffered_upload) implements it where memory suffices.
+    /// [`buffered_upload`](crate::buffered_upload) implements it where memory suffices,
+    /// [`upload_in_parts`](crate::upload_in_parts) where a storage holds an object in rows.
     fn upload(&self, key: &Key) -> Upload;
 }
 

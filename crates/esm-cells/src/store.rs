@@ -147,6 +147,16 @@ impl Store {
             .with_hint("open the store again to see its id")
     }
 
+    /// Checks what the storage knows of itself, reading all of it: see
+    /// [`Objects::check`](crate::Objects::check). It does not check the objects: those who read them
+    /// do.
+    ///
+    /// # Errors
+    /// `Corrupt`; those of the storage.
+    pub async fn check(&self) -> Result<()> {
+        self.backend.check().await
+    }
+
     /// Returns where the store is, for messages; without credentials.
     pub fn location(&self) -> &str {
         self.backend.location()

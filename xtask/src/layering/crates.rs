@@ -15,6 +15,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-cells", &["esm-core", "esm-format"]),
     ("esm-azure", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-objectstore", &["esm-cells", "esm-core", "esm-format"]),
+    ("esm-sqlite", &["esm-cells", "esm-core"]),
     ("esm-foreign", &["esm-core"]),
     ("esm-layout", &["esm-core"]),
     (
@@ -33,6 +34,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "esm-layout",
             "esm-objectstore",
             "esm-postgres",
+            "esm-sqlite",
         ],
     ),
     (
@@ -52,7 +54,13 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ),
     (
         "esm-bench",
-        &["esm-core", "esm-format", "esm-jq", "esm-objectstore"],
+        &[
+            "esm-core",
+            "esm-format",
+            "esm-jq",
+            "esm-objectstore",
+            "esm-sqlite",
+        ],
     ),
     (
         "esm-live",
@@ -81,6 +89,7 @@ const NOT_BELOW_CORE: &[&str] = &[
     "hyper",
     "hyper-util",
     "isahc",
+    "libsqlite3-sys",
     "mio",
     "native-tls",
     "object_store",
@@ -89,6 +98,7 @@ const NOT_BELOW_CORE: &[&str] = &[
     "quinn",
     "reqwest",
     "ring",
+    "rusqlite",
     "rustls",
     "socket2",
     "tonic",
