@@ -15,8 +15,8 @@ use crate::progress::ProgressMode;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// URL of the store: file:///path, memory:, s3://bucket/prefix, gs://bucket/prefix or
-    /// az://container/prefix.
+    /// URL of the store: file:///path, sqlite:/path/file.db, memory:, s3://bucket/prefix,
+    /// gs://bucket/prefix or az://container/prefix.
     ///
     /// Credentials are read from the usual environment variables of the provider (AWS_…, GOOGLE_…,
     /// AZURE_STORAGE_…).

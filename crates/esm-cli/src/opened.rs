@@ -13,7 +13,16 @@ pub(crate) fn absolute(address: &str) -> Result<String> {
     if esm_azure::is_address(address) {
         return esm_azure::check_address(address).map(|()| address.to_owned());
     }
+    if esm_sqlite::is_address(address) {
+        return esm_sqlite::absolute_address(address);
+    }
     esm_objectstore::absolute_address(address)
+}
+
+/// Returns whether a store at this address is on this machine: creating one by a mistyped address is
+/// cheap there.
+pub(crate) fn is_local(address: &str) -> bool {
+    esm_sqlite::is_address(address) || esm_objectstore::is_local(address)
 }
 
 /// Opens a store that exists.
@@ -24,6 +33,9 @@ pub(crate) async fn open(address: &str, options: OpenOptions) -> Result<Store> {
     if esm_azure::is_address(address) {
         let connection = Connection::from_environment()?;
         return esm_azure::open(&connection, address, options).await;
+    }
+    if esm_sqlite::is_address(address) {
+        return esm_sqlite::open(address, options).await;
     }
     esm_objectstore::open(address, options).await
 }
@@ -37,6 +49,9 @@ pub(crate) async fn open_or_create(address: &str, options: OpenOptions) -> Resul
         let connection = Connection::from_environment()?;
         return esm_azure::open_or_create(&connection, address, options).await;
     }
+    if esm_sqlite::is_address(address) {
+        return esm_sqlite::open_or_create(address, options).await;
+    }
     esm_objectstore::open_or_create(address, options).await
 }
 
@@ -48,6 +63,9 @@ pub(crate) async fn open_unmarked(address: &str, options: OpenOptions) -> Result
     if esm_azure::is_address(address) {
         let connection = Connection::from_environment()?;
         return esm_azure::open_unmarked(&connection, address, options).await;
+    }
+    if esm_sqlite::is_address(address) {
+        return esm_sqlite::open_unmarked(address, options).await;
     }
     esm_objectstore::open_unmarked(address, options).await
 }

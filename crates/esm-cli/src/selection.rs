@@ -38,6 +38,11 @@ impl Selection {
         }
     }
 
+    /// Returns whether all objects of the store are meant.
+    pub(crate) fn is_all(&self) -> bool {
+        self.all
+    }
+
     /// The named objects in the given order, or those of the store in listing order. Uses constant
     /// memory.
     pub(crate) fn listed<'a>(&self, session: &'a Session) -> Objects<'a> {

@@ -165,10 +165,9 @@ impl Session {
         }
     }
 
-    /// Whether the store is a local directory or memory: creating one by a mistyped URL is cheap
-    /// there.
+    /// Whether the store is on this machine: see [`opened::is_local`].
     pub(crate) fn is_local(global: &Global) -> bool {
-        esm_objectstore::is_local(global.store.as_deref().unwrap_or_default())
+        opened::is_local(global.store.as_deref().unwrap_or_default())
     }
 
     /// Gives the store a new id, which the session does not use yet.
@@ -177,6 +176,14 @@ impl Session {
     /// Those of [`Store::renew_id`].
     pub(crate) async fn renew_id(&self) -> Result<StoreId> {
         self.store.renew_id().await
+    }
+
+    /// Checks the structure of the storage, where it has one: see [`Store::check`].
+    ///
+    /// # Errors
+    /// `Corrupt`; those of the storage.
+    pub(crate) async fn check_storage(&self) -> Result<()> {
+        self.store.check().await
     }
 
     /// The location of the store, without secrets.

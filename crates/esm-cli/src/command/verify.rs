@@ -17,7 +17,7 @@ use crate::session::Session;
 /// Reads the closed stream of each object's last migration, transforms it again with the jq program
 /// from the journal, and compares it with the target stream event by event. Exits with 6 if they
 /// differ. Both streams must have what the document and the Close say; exits with 9 if data is
-/// damaged or lost.
+/// damaged or lost. With --all it first checks the structure of a SQLite file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -62,6 +62,9 @@ const LISTED: usize = 100;
 
 impl Verify {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        if self.selection.is_all() {
+            session.check_storage().await?;
+        }
         let mappers = Mappers::new(service(session)?);
         let progress = session.progress("verify", Unit::Objects, None);
         let mut done = 0;

@@ -17,6 +17,7 @@ mod migrate;
 mod orders;
 mod outputs;
 mod rollback;
+mod sqlite;
 mod steering;
 mod stores;
 mod verify;
