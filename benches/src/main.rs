@@ -9,6 +9,7 @@ mod many_streams;
 mod measure;
 mod report;
 mod requests;
+mod sqlite_file;
 mod steps;
 mod workload;
 mod world;
@@ -46,6 +47,7 @@ struct Options {
 enum Comparison {
     LongStream,
     ManyStreams,
+    SqliteFile,
     Requests,
 }
 
@@ -80,6 +82,9 @@ async fn main() -> Result<()> {
     }
     if options.wants(Comparison::ManyStreams) {
         many_streams::run(&options, &mut report).await?;
+    }
+    if options.wants(Comparison::SqliteFile) {
+        sqlite_file::run(&options, &mut report).await?;
     }
     if options.wants(Comparison::Requests) {
         requests::run(&options, &mut report).await?;

@@ -32,6 +32,12 @@ impl World {
         Self::over(esm_objectstore::open_or_create(&address, OpenOptions::new()).await?)
     }
 
+    /// In a SQLite file, whose folder is created.
+    pub(crate) async fn in_sqlite(file: &std::path::Path) -> Result<Self> {
+        let address = format!("sqlite:{}", file.display());
+        Self::over(esm_sqlite::open_or_create(&address, OpenOptions::new()).await?)
+    }
+
     /// Over any object store.
     pub(crate) async fn over_objects(objects: Arc<dyn ObjectStore>) -> Result<Self> {
         let options = OpenOptions::new();
