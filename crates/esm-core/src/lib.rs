@@ -85,7 +85,7 @@
 //! |---|---|
 //! | `esm-cli` | operators: the command `esm` |
 //! | `esm-core` | everybody else: this crate |
-//! | `esm-objectstore`, `esm-azure` | storage on a local directory, S3, GCS, [R2](crate::protocol#r2); on Azure |
+//! | `esm-objectstore`, `esm-azure`, `esm-sqlite` | storage on a local directory, S3, GCS, [R2](crate::protocol#r2); on Azure; in a SQLite file |
 //! | `esm-cells`, `esm-format` | authors of a provider over any key-value storage with put-if-absent |
 //! | `esm-postgres`, `esm-layout` | reading the events of other libraries in PostgreSQL |
 //! | `esm-jq` | transformations as jq programs |

@@ -20,7 +20,8 @@
 //! The storage must create an object only if it is absent, atomically; creating a store tests that.
 //!
 //! This crate is not for a storage that `object_store` does not reach: write a provider over
-//! `esm-cells`. On Azure prefer `esm-azure`, which uses leases and entity tags.
+//! `esm-cells`. On Azure prefer `esm-azure`, which uses leases and entity tags. For
+//! many small objects on one machine prefer a SQLite file, `esm-sqlite`.
 //!
 //! Clients of remote stores are behind the features `aws`, `gcp` and `azure`; a local directory and
 //! memory are always there. `docs/providers.md` says how each is configured and what it was tested
