@@ -1,18 +1,15 @@
 //! Reading files of lines.
 
 use std::fmt;
-use std::io::{self, Cursor};
 
 use esm_core::{Error, ErrorKind, Result};
-use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::io::AsyncRead;
 
 use super::Packing;
-use super::members::{Members, Refused};
+use super::content::{Content, Explainer};
 use crate::lines::{LineError, Lines, RawLine};
-use crate::metered::{Failure, Metered, io_error};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
-const BUFFER: usize = 64 << 10;
 
 /// A line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,15 +27,14 @@ pub struct Line<'a> {
 /// blank lines, and zeros that pad gzip data are skipped.
 pub struct LineReader {
     lines: Lines<Box<dyn AsyncRead + Send + Unpin>>,
-    packing: Packing,
-    failure: Failure,
+    explainer: Explainer,
     max_line_bytes: usize,
 }
 
 impl fmt::Debug for LineReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LineReader")
-            .field("packing", &self.packing)
+            .field("packing", &self.explainer.packing)
             .field("max_line_bytes", &self.max_line_bytes)
             .finish_non_exhaustive()
     }
@@ -49,27 +45,25 @@ impl LineReader {
     ///
     /// # Errors
     /// What reading the first bytes fails with.
-    pub async fn open<R>(mut reader: R, max_line_bytes: usize) -> Result<Self>
+    pub async fn open<R>(reader: R, max_line_bytes: usize) -> Result<Self>
     where
         R: AsyncRead + Send + Unpin + 'static,
     {
-        let begin = begin(&mut reader)
-            .await
-            .map_err(|e| io_error("reading failed", e))?;
-        let packing = Packing::detect(&begin);
-        let source = Metered::counting(Cursor::new(begin).chain(reader));
-        let failure = source.failure();
-        Ok(Self {
-            lines: Lines::new(unpack(source, packing), max_line_bytes),
-            packing,
-            failure,
+        Ok(Self::of(Content::open(reader).await?, max_line_bytes))
+    }
+
+    /// Reads content whose lines have at most this many bytes.
+    pub fn of(content: Content, max_line_bytes: usize) -> Self {
+        Self {
+            lines: Lines::new(content.reader, max_line_bytes),
+            explainer: content.explainer,
             max_line_bytes,
-        })
+        }
     }
 
     /// How the file is compressed.
     pub fn packing(&self) -> Packing {
-        self.packing
+        self.explainer.packing
     }
 
     /// The next line that is not blank; nothing at the end.
@@ -110,28 +104,13 @@ impl LineReader {
     }
 
     fn explain(&self, error: LineError) -> Error {
-        let format = match self.packing {
-            Packing::Plain => "plain",
-            Packing::Gzip => "gzip",
-            Packing::Zstd => "zstd",
-        };
         match error {
             LineError::TooLong(number) => Error::new(
                 ErrorKind::TooLarge,
                 format!("line {number}: longer than {} bytes", self.max_line_bytes),
             ),
             LineError::Io(number, error) => {
-                let refused = Refused::of(&error);
-                let error = self.failure.explain(error, || match refused {
-                    Some(Refused::Garbage) => {
-                        Error::invalid(format!("garbage behind the end of the {format} data"))
-                    }
-                    Some(Refused::LongWindow) => {
-                        Error::invalid("zstd data has a window of more than 128 MiB")
-                            .with_hint("unpack it first: zstd -dc --long=31 FILE | esm import -")
-                    }
-                    None => Error::invalid(format!("{format} data is damaged or ends too early")),
-                });
+                let error = self.explainer.explain(error);
                 error.context(format_args!("after line {number}"))
             }
         }
@@ -157,26 +136,4 @@ fn is_utf16(begin: &[u8]) -> bool {
 
 fn is_blank(line: RawLine<'_>) -> bool {
     trim(line).trim_ascii().is_empty()
-}
-
-async fn begin<R: AsyncRead + Unpin>(reader: &mut R) -> io::Result<Vec<u8>> {
-    let mut begin = Vec::with_capacity(Packing::MAGIC_BYTES);
-    reader
-        .take(Packing::MAGIC_BYTES as u64)
-        .read_to_end(&mut begin)
-        .await?;
-    Ok(begin)
-}
-
-fn unpack<R>(source: R, packing: Packing) -> Box<dyn AsyncRead + Send + Unpin>
-where
-    R: AsyncRead + Send + Unpin + 'static,
-{
-    match packing {
-        Packing::Plain => Box::new(source),
-        packed => {
-            let buffered = BufReader::with_capacity(BUFFER, source);
-            Box::new(Members::new(buffered, packed))
-        }
-    }
 }
