@@ -26,16 +26,22 @@
 //! # }
 //! ```
 //!
+//! A [`JqMap`] makes events of records that are none yet: rows of a table, lines of another store's
+//! export.
+//!
 //! `docs/transformations.md` describes how to write such programs, what is absent, and what happens
 //! to ids, bytes and numbers.
 //!
 //! This crate knows no files, no network and no clock: the caller reads the program.
 
+mod attempts;
 mod bounded;
 mod budget;
 mod diagnostic;
 mod engine;
 mod input;
+mod map;
+mod mapped;
 mod natives;
 mod output;
 mod prelude;
@@ -48,4 +54,6 @@ mod transformer;
 mod value;
 
 pub use diagnostic::Excerpt;
+pub use map::JqMap;
+pub use mapped::MappedEvent;
 pub use transformer::JqTransformer;

@@ -29,7 +29,7 @@ pub(crate) fn event(
     let mut event = Event {
         id: attributes.id(original)?,
         event_type: attributes.event_type(original)?,
-        schema_version: attributes.schema_version()?,
+        schema_version: schema_version(attributes.schema_version)?,
         content_type,
         time: attributes.time(original)?,
         metadata: Metadata::new(),
@@ -132,23 +132,6 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    fn schema_version(&self) -> Result<SchemaVersion, String> {
-        match self.schema_version {
-            None => Ok(SchemaVersion::default()),
-            Some(Val::Num(num)) => integer(num)
-                .and_then(|version| u32::try_from(version).ok())
-                .map(SchemaVersion)
-                .ok_or_else(|| {
-                    let most = u32::MAX;
-                    format!("`schemaversion` is no integer from 0 to {most}: {num}")
-                }),
-            Some(other) => Err(format!(
-                "`schemaversion` is {} instead of a number",
-                kind(other)
-            )),
-        }
-    }
-
     fn content_type(&self, original: &Event) -> Result<Option<String>, String> {
         let Some(value) = self.content_type else {
             return Ok(None);
@@ -230,18 +213,36 @@ fn payload_of_data(
     }
 }
 
-fn check_version(value: &Val) -> Result<(), String> {
+/// The version of the payload's schema.
+pub(crate) fn schema_version(value: Option<&Val>) -> Result<SchemaVersion, String> {
+    match value {
+        None => Ok(SchemaVersion::default()),
+        Some(Val::Num(num)) => integer(num)
+            .and_then(|version| u32::try_from(version).ok())
+            .map(SchemaVersion)
+            .ok_or_else(|| {
+                let most = u32::MAX;
+                format!("`schemaversion` is no integer from 0 to {most}: {num}")
+            }),
+        Some(other) => Err(format!(
+            "`schemaversion` is {} instead of a number",
+            kind(other)
+        )),
+    }
+}
+
+pub(crate) fn check_version(value: &Val) -> Result<(), String> {
     match text("specversion", value)? {
         "1.0" => Ok(()),
         other => Err(format!("`specversion` is not \"1.0\": {other:?}")),
     }
 }
 
-fn required<'a>(name: &str, value: Option<&'a Val>) -> Result<&'a str, String> {
+pub(crate) fn required<'a>(name: &str, value: Option<&'a Val>) -> Result<&'a str, String> {
     text(name, value.ok_or_else(|| format!("`{name}` is missing"))?)
 }
 
-fn text<'a>(name: &str, value: &'a Val) -> Result<&'a str, String> {
+pub(crate) fn text<'a>(name: &str, value: &'a Val) -> Result<&'a str, String> {
     match value {
         Val::TStr(text) => {
             std::str::from_utf8(text).map_err(|_| format!("`{name}` is no valid Unicode"))
@@ -250,7 +251,7 @@ fn text<'a>(name: &str, value: &'a Val) -> Result<&'a str, String> {
     }
 }
 
-fn metadata_value(value: &Val) -> Result<MetadataValue, String> {
+pub(crate) fn metadata_value(value: &Val) -> Result<MetadataValue, String> {
     match value {
         Val::Bool(value) => Ok(MetadataValue::Boolean(*value)),
         Val::Num(num) => integer(num)

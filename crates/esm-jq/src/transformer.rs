@@ -3,31 +3,19 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
-use std::thread;
 
+use esm_core::Result;
 use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::{EventType, Fingerprint};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
-use esm_core::{Error, ErrorKind, Result};
 use jaq_json::{Rc, Val};
 
-use crate::budget::{Limits, MAX_INTEGER_BITS, Stop};
+use crate::attempts::{self, Allowance};
+use crate::budget::Limits;
 use crate::input::Input;
 use crate::output;
 use crate::prelude::SEMANTICS;
 use crate::program::{Failure, Program};
-
-/// What the program may take on the caller's stack, however small that is.
-const SMALL: Limits = Limits {
-    steps: 1_000,
-    stack: 256 << 10,
-    outputs: JqTransformer::MAX_OUTPUTS,
-    memory: JqTransformer::MAX_MADE,
-};
-
-/// Stack of the thread on which it is tried again with all it may take. Memory is used only as far
-/// as the stack grows.
-const LARGE_STACK: usize = 256 << 20;
 
 /// Transforms events with a jq program.
 ///
@@ -59,21 +47,20 @@ pub struct JqTransformer {
     program: Program,
     text_hash: blake3::Hash,
     only_types: Option<BTreeSet<EventType>>,
-    max_steps: u64,
-    max_made: u64,
+    allowance: Allowance,
 }
 
 impl JqTransformer {
     /// The most outputs that a program may give for one event.
-    pub const MAX_OUTPUTS: usize = 1_000;
+    pub const MAX_OUTPUTS: usize = attempts::MAX_OUTPUTS;
 
     /// The most steps that a program may take for one event, if it is not given another number:
     /// calls of recursive functions, and numbers that `range` counts.
-    pub const MAX_STEPS: u64 = 1_000_000;
+    pub const MAX_STEPS: u64 = attempts::MAX_STEPS;
 
     /// The most bytes of values that a program may make for one event, whether it keeps them or not:
     /// elements of new arrays with their texts, repeated texts, and sums of more than 1 MiB each.
-    pub const MAX_MADE: u64 = 256 << 20;
+    pub const MAX_MADE: u64 = attempts::MAX_MADE;
 
     /// Compiles a program.
     ///
@@ -83,25 +70,14 @@ impl JqTransformer {
     /// # Errors
     /// `Invalid`, showing each fault with its line, its column and the text there.
     pub fn compile(name: &str, program: &str) -> Result<Self> {
-        // a byte order mark, which editors put there unseen
-        let program = program.strip_prefix('\u{feff}').unwrap_or(program);
-        // The compiler recurses, and the caller's stack may be small.
-        let compiled = on_a_large_stack(|| Program::compile(name, program)).map_err(|what| {
-            let message = format!("{name}: the program cannot be compiled: {what}");
-            match what {
-                Unfinished::NoThread(_) => Error::new(ErrorKind::Unavailable, message).with_hint(
-                    "a thread needs 256 MiB of address space: raise the limit of memory",
-                ),
-                Unfinished::Panicked => Error::invalid(message),
-            }
-        })??;
+        let compiled = attempts::compile(name, program)?;
+        let text = attempts::without_mark(program);
         Ok(Self {
             rule: rule(name),
             program: compiled,
-            text_hash: blake3::hash(program.as_bytes()),
+            text_hash: blake3::hash(text.as_bytes()),
             only_types: None,
-            max_steps: Self::MAX_STEPS,
-            max_made: Self::MAX_MADE,
+            allowance: Allowance::default(),
         })
     }
 
@@ -120,7 +96,7 @@ impl JqTransformer {
     /// Does not change what it gives, and so not the fingerprint.
     #[must_use]
     pub fn max_steps(mut self, steps: u64) -> Self {
-        self.max_steps = steps;
+        self.allowance.steps = steps;
         self
     }
 
@@ -130,7 +106,7 @@ impl JqTransformer {
     /// Does not change what it gives, and so not the fingerprint.
     #[must_use]
     pub fn max_made(mut self, bytes: u64) -> Self {
-        self.max_made = bytes;
+        self.allowance.made = bytes;
         self
     }
 
@@ -138,32 +114,6 @@ impl JqTransformer {
         match &self.only_types {
             Some(types) => types.contains(event_type),
             None => true,
-        }
-    }
-
-    /// Tries on the caller's stack, which is enough nearly always, then on a large one.
-    ///
-    /// A program is pure: to run it again changes nothing.
-    fn attempts(
-        &self,
-        event: &Event,
-        context: &TransformContext<'_>,
-    ) -> Result<Transformed, Failure> {
-        let small = Limits {
-            memory: self.max_made,
-            ..SMALL
-        };
-        match self.attempt(event, context, &small) {
-            Err(Failure::Stopped(Stop::Steps | Stop::Stack)) => {
-                let large = Limits {
-                    steps: self.max_steps,
-                    stack: LARGE_STACK / 8 * 7,
-                    ..small
-                };
-                on_a_large_stack(|| self.attempt(event, context, &large))
-                    .unwrap_or_else(|what| Err(Failure::Failed(what.to_string())))
-            }
-            result => result,
         }
     }
 
@@ -200,33 +150,6 @@ impl JqTransformer {
             [only] if only == event => Transformed::Unchanged,
             _ => Transformed::Events(events),
         })
-    }
-
-    fn error(&self, failure: Failure) -> TransformError {
-        let message = match failure {
-            Failure::Failed(what) => what,
-            Failure::Stopped(Stop::Steps) => {
-                format!(
-                    "the program was stopped after {} steps: it may never end",
-                    self.max_steps
-                )
-            }
-            Failure::Stopped(Stop::Stack) => {
-                "the program was stopped: it recurses too deeply".to_owned()
-            }
-            Failure::Stopped(Stop::Memory) => {
-                let most = self.max_made;
-                format!("the program was stopped: it makes values of more than {most} bytes")
-            }
-            Failure::Stopped(Stop::Integer) => format!(
-                "the program was stopped: it makes an integer of more than {MAX_INTEGER_BITS} bits"
-            ),
-            Failure::TooManyOutputs => {
-                format!("the program gives more than {} outputs", Self::MAX_OUTPUTS)
-            }
-            Failure::Panicked(what) => format!("the jq engine panicked: {what}"),
-        };
-        TransformError::new(&self.rule, shorten(message))
     }
 }
 
@@ -285,8 +208,10 @@ impl EventTransformer for JqTransformer {
         if !self.allows(&event.event_type) {
             return Ok(Transformed::Unchanged);
         }
-        self.attempts(event, context)
-            .map_err(|failure| self.error(failure))
+        let run = |limits: &Limits| self.attempt(event, context, limits);
+        self.allowance
+            .run(run)
+            .map_err(|failure| TransformError::new(&self.rule, self.allowance.message(failure)))
     }
 }
 
@@ -306,44 +231,4 @@ fn rule(name: &str) -> String {
         Some(file) => file.to_string_lossy().into_owned(),
         None => "jq".to_owned(),
     }
-}
-
-/// The values that stand in messages can be whole events.
-fn shorten(mut message: String) -> String {
-    const LONGEST: usize = 500;
-    if message.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|at| message.is_char_boundary(*at));
-        message.truncate(end.unwrap_or_default());
-        message.push('…');
-    }
-    message
-}
-
-/// Why a function on a thread of its own returned nothing.
-#[derive(Debug)]
-enum Unfinished {
-    NoThread(std::io::Error),
-    Panicked,
-}
-
-impl fmt::Display for Unfinished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoThread(cause) => write!(f, "no thread could be started: {cause}"),
-            Self::Panicked => f.write_str("the jq engine panicked"),
-        }
-    }
-}
-
-/// Runs a function on a thread of its own with a large stack, and waits for it.
-fn on_a_large_stack<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Unfinished> {
-    thread::scope(|scope| {
-        thread::Builder::new()
-            .name("esm-jq".to_owned())
-            .stack_size(LARGE_STACK)
-            .spawn_scoped(scope, f)
-            .map_err(Unfinished::NoThread)?
-            .join()
-            .map_err(|_| Unfinished::Panicked)
-    })
 }

@@ -9,4 +9,5 @@ mod identity;
 mod language;
 mod limits;
 mod loan;
+mod map;
 mod outputs;
