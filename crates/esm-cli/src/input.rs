@@ -1,4 +1,4 @@
-//! Lines of a file or of standard input, with a progress display.
+//! A file or standard input, with a progress display.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use esm_core::Result;
-use esm_format::ndjson::{Line, LineReader};
+use esm_format::ndjson::Content;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::exit;
 use crate::progress::Progress;
 
-/// A source of lines.
+/// Where an input is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Standard input.
@@ -48,23 +48,27 @@ impl Place {
     }
 }
 
-/// An opened source of lines.
+/// Shows how much of an input was read.
 #[derive(Debug)]
-pub(crate) struct Input {
-    lines: LineReader,
+pub(crate) struct Meter {
     read: Arc<AtomicU64>,
     progress: Progress,
 }
 
+/// An opened input.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) content: Content,
+    pub(crate) meter: Meter,
+}
+
 impl Input {
-    /// Opens a source whose lines have at most `max_line_bytes`. `progress` starts the display, given
-    /// the total size.
+    /// Opens an input. `progress` starts the display, given the total size.
     ///
     /// # Errors
     /// `NotFound` and other errors of the operating system.
     pub(crate) async fn open(
         place: &Place,
-        max_line_bytes: u64,
         progress: impl FnOnce(Option<u64>) -> Progress,
     ) -> Result<Self> {
         let size = place.regular_size().await?;
@@ -80,22 +84,17 @@ impl Input {
             reader,
             read: Arc::clone(&read),
         };
-        let longest = usize::try_from(max_line_bytes).unwrap_or(usize::MAX);
         Ok(Self {
-            lines: LineReader::open(counted, longest).await?,
-            read,
-            progress: progress(size),
+            content: Content::open(counted).await?,
+            meter: Meter {
+                read,
+                progress: progress(size),
+            },
         })
     }
+}
 
-    /// The next line that is not blank.
-    ///
-    /// # Errors
-    /// Those of reading and decompressing, with the number of the line.
-    pub(crate) async fn next(&mut self) -> Result<Option<Line<'_>>> {
-        self.lines.next().await
-    }
-
+impl Meter {
     /// Updates the progress display.
     pub(crate) fn tell(&self) {
         self.progress.at(self.read.load(Ordering::Relaxed));

@@ -8,7 +8,8 @@ use esm_core::router::ObjectReader;
 use esm_core::{Error, Result};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::line::{AtLine, Incoming};
+use super::incoming::{AtRecord, Incoming};
+use super::records::Unit;
 use super::sorter::Sorter;
 use super::tally::Tally;
 use super::target::State;
@@ -21,8 +22,10 @@ use crate::interrupt::Interrupt;
 /// - its places, in the order of lines: `object NUL 0 line first count`, one record for events of
 ///   one object on consecutive lines;
 /// - its ids: `object NUL 1 id NUL line`. Neither objects nor ids have control characters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Check {
+    /// What the numbers of records count.
+    unit: Unit,
     records: Sorter,
     run: Option<Run>,
     events: u64,
@@ -46,10 +49,20 @@ pub(super) struct Checked {
     /// Events and objects of the input.
     pub(super) tally: Tally,
     /// The error of the first line that is wrong.
-    pub(super) wrong: Option<AtLine>,
+    pub(super) wrong: Option<AtRecord>,
 }
 
 impl Check {
+    /// Checks events of records that are counted so.
+    pub(super) fn new(unit: Unit) -> Self {
+        Self {
+            unit,
+            records: Sorter::default(),
+            run: None,
+            events: 0,
+        }
+    }
+
     /// Notes an event.
     ///
     /// # Errors
@@ -96,7 +109,7 @@ impl Check {
             self.end(&run)?;
         }
         let stop = Some(interrupt).filter(|interrupt| !interrupt.requested());
-        let mut scan = Scan::default();
+        let mut scan = Scan::new(self.unit);
         // ids of objects whose first events are in the store
         let mut ids = Sorter::default();
         let mut late = Vec::new();
@@ -204,8 +217,9 @@ fn temporary(error: io::Error) -> Error {
 }
 
 /// Goes through the sorted records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Scan {
+    unit: Unit,
     objects: u64,
     /// The object of the last place, its first sequence and the one that comes next.
     object: Vec<u8>,
@@ -215,10 +229,23 @@ struct Scan {
     is_late: bool,
     /// The record of the last id.
     id: Vec<u8>,
-    wrong: Option<AtLine>,
+    wrong: Option<AtRecord>,
 }
 
 impl Scan {
+    fn new(unit: Unit) -> Self {
+        Self {
+            unit,
+            objects: 0,
+            object: Vec::new(),
+            first: 0,
+            next: 0,
+            is_late: false,
+            id: Vec::new(),
+            wrong: None,
+        }
+    }
+
     /// Checks the next record. Returns an object that has to be looked up.
     fn take(&mut self, record: &[u8]) -> Option<Late> {
         let end = memchr::memchr(0, record)?;
@@ -258,7 +285,7 @@ impl Scan {
             let id = text(&parts.next().unwrap_or_default()[1..]);
             let before = match number(before) {
                 IN_STORE => "an event in the store has it".to_owned(),
-                line => format!("line {line} has it"),
+                number => format!("{} {number} has it", self.unit),
             };
             let error = Error::invalid(format!("duplicate id in {object}: {id:?}: {before}"));
             let error = error.with_hint("ids must be unique in their object");
@@ -268,8 +295,8 @@ impl Scan {
     }
 
     fn found(&mut self, line: u64, error: Error) {
-        if self.wrong.as_ref().is_none_or(|known| line < known.line) {
-            self.wrong = Some(AtLine::new(line, error));
+        if self.wrong.as_ref().is_none_or(|known| line < known.number) {
+            self.wrong = Some(AtRecord::new(line, error));
         }
     }
 }
@@ -296,7 +323,7 @@ fn out_of_order(object: &str, found: u64, first: u64, next: u64) -> Error {
         return Error::invalid(format!(
             "events of {object} are out of order: sequence {found} after {first}"
         ))
-        .with_hint("sort each object's events by sequence");
+        .with_hint("sort each object's events by sequence; an export of a table needs `order by`");
     }
     Error::invalid(format!(
         "duplicate event of {object}: sequence {found} occurs twice in the input"
@@ -309,7 +336,7 @@ mod tests {
     use esm_core::id::{EventId, EventType};
 
     async fn checked(events: &[(u64, &str, u64, &str)]) -> Result<Checked> {
-        let mut check = Check::default();
+        let mut check = Check::new(Unit::Line);
         for (line, object, sequence, id) in events {
             let incoming = Incoming {
                 object: object.parse()?,
@@ -323,9 +350,9 @@ mod tests {
 
     async fn wrong(events: &[(u64, &str, u64, &str)]) -> String {
         let wrong = checked(events).await.map(|checked| checked.wrong);
-        wrong
-            .unwrap()
-            .map_or_else(String::new, |wrong| wrong.into_error().to_string())
+        wrong.unwrap().map_or_else(String::new, |wrong| {
+            wrong.into_error(Unit::Line).to_string()
+        })
     }
 
     #[tokio::test]

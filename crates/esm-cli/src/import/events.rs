@@ -9,11 +9,13 @@ use esm_core::router::ObjectReader;
 use esm_core::{Error, Result};
 
 use super::check::{Check, Checked};
-use super::line::{AtLine, Incoming, Reading};
-use super::renumber::Renumber;
+use super::incoming::{AtRecord, Incoming};
+use super::numbers::Numbers;
+use super::reading::Reading;
+use super::records::{Records, Unit};
 use super::stopped;
 use super::tally::Tally;
-use crate::input::{Input, Place};
+use crate::input::{Input, Meter, Place};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -75,33 +77,40 @@ struct Waiting {
 /// The events of an input.
 #[derive(Debug)]
 pub(crate) struct Events {
-    input: Input,
+    records: Records,
+    meter: Meter,
     reading: Reading,
     interrupt: Interrupt,
     /// Absent where the input was checked before.
     check: Option<Check>,
-    renumber: Option<Renumber>,
+    numbers: Numbers,
     waiting: Waiting,
+    /// Records of which the map made no event.
+    skipped: u64,
 }
 
 impl Events {
     /// Opens an input whose events are to be checked.
     ///
     /// # Errors
-    /// Those of [`Input::open`].
+    /// Those of [`Input::open`] and [`Records::open`].
     pub(crate) async fn open(
         place: &Place,
         reading: Reading,
         interrupt: Interrupt,
         progress: impl FnOnce(Option<u64>) -> Progress,
     ) -> Result<Self> {
+        let Input { content, meter } = Input::open(place, progress).await?;
+        let records = Records::open(content, reading.shape()).await?;
         Ok(Self {
-            input: Input::open(place, reading.max_event_bytes, progress).await?,
-            renumber: reading.renumber.then(Renumber::default),
+            check: Some(Check::new(records.unit())),
+            numbers: Numbers::new(reading.numbering),
+            records,
+            meter,
             reading,
             interrupt,
-            check: Some(Check::default()),
             waiting: Waiting::default(),
+            skipped: 0,
         })
     }
 
@@ -121,7 +130,7 @@ impl Events {
             () = stop.cancelled() => Err(stopped()),
             filled = self.fill() => filled,
         };
-        self.input.tell();
+        self.meter.tell();
         let end = match filled {
             Ok(true) => None,
             Ok(false) => Some(Ok(())),
@@ -138,18 +147,22 @@ impl Events {
     /// Reads until no more events may wait, or to the end of the input: then it returns `false`.
     async fn fill(&mut self) -> Result<bool> {
         while self.waiting.memory < WAITING {
-            let Some(line) = self.input.next().await? else {
+            let unit = self.records.unit();
+            let Some(record) = self.records.next().await? else {
                 return Ok(false);
             };
-            let at = |error: Error| AtLine::new(line.number, error).into_error();
-            let mut incoming = self.reading.read(line.text.as_bytes()).map_err(at)?;
-            if let Some(renumber) = &mut self.renumber {
-                renumber.replace(&mut incoming).map_err(at)?;
+            let number = record.number;
+            let at = |error: Error| AtRecord::new(number, error).into_error(unit);
+            let events = self.reading.events(record.json).map_err(at)?;
+            self.skipped += u64::from(events.is_empty());
+            for located in events {
+                let bytes = located.bytes;
+                let incoming = self.numbers.take(located).map_err(at)?;
+                if let Some(check) = &mut self.check {
+                    check.note(number, &incoming)?;
+                }
+                self.waiting.add(number, bytes, incoming);
             }
-            if let Some(check) = &mut self.check {
-                check.note(line.number, &incoming)?;
-            }
-            self.waiting.add(line.number, line.text.len(), incoming);
         }
         Ok(true)
     }
@@ -170,15 +183,28 @@ impl Events {
         self.interrupt.check()?;
         let checked = self.finish(reader).await?;
         if let Some(wrong) = checked.wrong {
-            return Err(wrong.into_error());
+            return Err(wrong.into_error(self.unit()));
         }
         chunk.end.replace(Ok(())).unwrap_or(Ok(()))?;
-        Ok(checked.tally)
+        Ok(Tally {
+            skipped: self.skipped,
+            ..checked.tally
+        })
+    }
+
+    /// What the numbers of records count.
+    pub(super) fn unit(&self) -> Unit {
+        self.records.unit()
+    }
+
+    /// Records of which the map made no event.
+    pub(super) fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// Removes the progress.
     pub(super) fn end(&self) {
-        self.input.end();
+        self.meter.end();
     }
 
     /// Checks all events that were read.
@@ -186,7 +212,8 @@ impl Events {
     /// # Errors
     /// Those of [`Check::finish`].
     pub(super) async fn finish(&mut self, reader: Option<&ObjectReader>) -> Result<Checked> {
-        let check = self.check.take().unwrap_or_default();
+        let check = self.check.take();
+        let check = check.unwrap_or_else(|| Check::new(self.unit()));
         check.finish(reader, &self.interrupt).await
     }
 }

@@ -1,9 +1,11 @@
 //! Imports events of many objects in bounded memory; may be repeated at any time.
 //!
-//! - `line` decodes a line: an event, its object and its sequence;
+//! - `records` reads the records of an input: lines, rows of CSV, or JSON values;
+//! - `map` makes events of records that are none, with a jq program;
+//! - `reading` decodes a record: events, their objects and sequences;
 //! - `events` reads the input into chunks that fit into memory, grouped by object;
 //! - `check` finds gaps, duplicates and ids that are not unique, over the whole input;
-//! - `renumber` gives the events of each object new sequences, on request;
+//! - `numbers` gives the events of each object new sequences, on request;
 //! - `sorter` sorts what `check` collects, in temporary files where it is much;
 //! - `tally` counts what was done;
 //! - `target` is an object as the store has it, also after it was migrated;
@@ -15,8 +17,11 @@
 
 mod check;
 mod events;
-mod line;
-mod renumber;
+mod incoming;
+mod map;
+mod numbers;
+mod reading;
+mod records;
 mod sorter;
 mod tally;
 mod target;
@@ -24,7 +29,10 @@ mod write;
 mod writer;
 
 pub(crate) use events::Events;
-pub(crate) use line::Reading;
+pub(crate) use map::{BUILT_IN, BuiltIn, RecordMap};
+pub(crate) use numbers::Numbering;
+pub(crate) use reading::Reading;
+pub(crate) use records::{Format, delimiter};
 pub(crate) use tally::Tally;
 pub(crate) use writer::Writer;
 

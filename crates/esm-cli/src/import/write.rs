@@ -7,7 +7,7 @@ use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
 
 use super::events::{Batch, Numbered, Work};
-use super::line::AtLine;
+use super::incoming::AtRecord;
 use super::target::{End, State, is_settled_by_reading};
 
 /// What was done with an object's events.
@@ -19,7 +19,7 @@ pub(super) struct Written {
     /// Events that were stored before.
     pub(super) present: u64,
     /// Where the object ends now, if that is known; or why not all were written.
-    pub(super) result: Result<Option<End>, AtLine>,
+    pub(super) result: Result<Option<End>, AtRecord>,
 }
 
 /// How often a batch is tried while others write to the same object.
@@ -67,7 +67,7 @@ struct Writing {
 }
 
 impl Writing {
-    async fn batch(&mut self, batch: Batch) -> Result<(), AtLine> {
+    async fn batch(&mut self, batch: Batch) -> Result<(), AtRecord> {
         let line = batch.events.first().map_or(0, |event| event.line);
         // of the batch's events, those that are counted as appended or present
         let mut counted = 0;
@@ -77,7 +77,7 @@ impl Writing {
             let mut state = self
                 .state(batch.first)
                 .await
-                .map_err(|e| AtLine::new(line, e))?;
+                .map_err(|e| AtRecord::new(line, e))?;
             let stored = self.compare(&state, &batch).await?;
             let found = stored.saturating_sub(counted) as u64;
             if may_be_ours {
@@ -106,7 +106,7 @@ impl Writing {
         }
         Err(last.unwrap_or_else(|| {
             let message = format!("others kept writing to {}", self.object);
-            AtLine::new(line, Error::new(ErrorKind::Unavailable, message))
+            AtRecord::new(line, Error::new(ErrorKind::Unavailable, message))
         }))
     }
 
@@ -118,12 +118,12 @@ impl Writing {
     }
 
     /// Compares the batch with what is stored, and returns how many of its events are.
-    async fn compare(&self, state: &State, batch: &Batch) -> Result<usize, AtLine> {
+    async fn compare(&self, state: &State, batch: &Batch) -> Result<usize, AtRecord> {
         let first = batch.events.first().map_or(0, |event| event.line);
         if !self.dry_run {
             // a dry run does not have the events that would have been written before
             let reached = state.reaches(&self.object, batch.first);
-            reached.map_err(|e| AtLine::new(first, e))?;
+            reached.map_err(|e| AtRecord::new(first, e))?;
         }
         let stored = state.next_sequence().saturating_sub(batch.first);
         let stored = usize::try_from(stored).unwrap_or(usize::MAX);
@@ -133,7 +133,7 @@ impl Writing {
         }
         let mut found = state.stored(self.client.reader(), &self.object, batch.first);
         for (sequence, given) in (batch.first..).zip(&batch.events[..stored]) {
-            let at = |error: Error| AtLine::new(given.line, error);
+            let at = |error: Error| AtRecord::new(given.line, error);
             let place = format!("{} sequence {sequence}", self.object);
             let Some(found) = found.try_next().await.map_err(at)? else {
                 let message = format!("event is missing in the store: {place}");
@@ -153,18 +153,18 @@ impl Writing {
         state: &mut State,
         events: &[Numbered],
         counted: &mut usize,
-    ) -> Result<(), AtLine> {
+    ) -> Result<(), AtRecord> {
         let Some(first) = events.first() else {
             return Ok(());
         };
         match self.append_together(state, events, counted).await {
             Err(error) if events.len() > 1 && is_refused(&error) => {}
-            appended => return appended.map_err(|e| AtLine::new(first.line, e)),
+            appended => return appended.map_err(|e| AtRecord::new(first.line, e)),
         }
         for event in events {
             let alone = std::slice::from_ref(event);
             let appended = self.append_together(state, alone, counted).await;
-            appended.map_err(|e| AtLine::new(event.line, e))?;
+            appended.map_err(|e| AtRecord::new(event.line, e))?;
         }
         Ok(())
     }

@@ -11,7 +11,8 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::check::Checked;
 use super::events::{Chunk, Events, Work};
-use super::line::AtLine;
+use super::incoming::AtRecord;
+use super::records::Unit;
 use super::stopped;
 use super::tally::Tally;
 use super::target::End;
@@ -69,6 +70,7 @@ impl Writer {
     ) -> (Tally, Result<()>) {
         let mut result = self.write_all(chunk, events).await;
         events.end();
+        self.tally.skipped = events.skipped();
         let checked = match checked {
             Some(tally) => Ok(Checked { tally, wrong: None }),
             None => {
@@ -80,7 +82,8 @@ impl Writer {
         match checked {
             Ok(Checked { tally, wrong }) => {
                 self.tally.objects = tally.objects;
-                let wrong = wrong.map_or(Ok(()), |wrong| Err(wrong.into_error()));
+                let unit = events.unit();
+                let wrong = wrong.map_or(Ok(()), |wrong| Err(wrong.into_error(unit)));
                 result = result.and(wrong);
             }
             Err(error) => result = result.and(Err(error)),
@@ -91,16 +94,17 @@ impl Writer {
     async fn write_all(&mut self, mut chunk: Chunk, events: &mut Events) -> Result<()> {
         loop {
             self.tally.events += chunk.events();
+            let unit = events.unit();
             if let Some(end) = chunk.end {
-                self.write(chunk.works).await?;
+                self.write(chunk.works, unit).await?;
                 return end;
             }
             let next = async { Ok(events.chunk().await) };
-            ((), chunk) = tokio::try_join!(self.write(chunk.works), next)?;
+            ((), chunk) = tokio::try_join!(self.write(chunk.works, unit), next)?;
         }
     }
 
-    async fn write(&mut self, works: Vec<Work>) -> Result<()> {
+    async fn write(&mut self, works: Vec<Work>, unit: Unit) -> Result<()> {
         let mut works = works.into_iter();
         let mut running = JoinSet::new();
         let mut failed = None;
@@ -110,28 +114,28 @@ impl Writer {
                 && let Some(work) = works.next()
             {
                 if self.interrupt.requested() {
-                    failed = Some(AtLine::new(0, stopped()));
+                    failed = Some(AtRecord::new(0, stopped()));
                     break;
                 }
                 let end = self.ends.pop(&work.object);
                 running.spawn(write(self.client.clone(), work, end, self.dry_run));
             }
             let Some(done) = running.join_next().await else {
-                return failed.map_or(Ok(()), |failed| Err(failed.into_error()));
+                return failed.map_or(Ok(()), |failed| Err(failed.into_error(unit)));
             };
             if let Err(error) = self.note(done)
                 // of several errors, that of the first line is reported
-                && failed.as_ref().is_none_or(|known: &AtLine| error.line < known.line)
+                && failed.as_ref().is_none_or(|known: &AtRecord| error.number < known.number)
             {
                 failed = Some(error);
             }
         }
     }
 
-    fn note(&mut self, done: Result<Written, JoinError>) -> Result<(), AtLine> {
+    fn note(&mut self, done: Result<Written, JoinError>) -> Result<(), AtRecord> {
         let written = done.map_err(|panic| {
             let error = Error::corrupt("writing an object's events panicked");
-            AtLine::new(0, error.with_source(panic))
+            AtRecord::new(0, error.with_source(panic))
         })?;
         self.tally.imported += written.appended;
         self.tally.present += written.present;

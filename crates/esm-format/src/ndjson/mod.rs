@@ -9,5 +9,5 @@ mod writer;
 
 pub use content::Content;
 pub use packing::Packing;
-pub use reader::{Line, LineReader};
+pub use reader::{Line, LineReader, is_utf16, utf16};
 pub use writer::LineWriter;

@@ -18,8 +18,8 @@ impl Packing {
     /// How many of a file's first bytes [`detect`](Self::detect) reads.
     pub(super) const MAGIC_BYTES: usize = 4;
 
-    /// What a file that begins with these bytes is.
-    pub(super) fn detect(begin: &[u8]) -> Self {
+    /// How a file is compressed that begins with these bytes.
+    pub fn detect(begin: &[u8]) -> Self {
         match begin {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,

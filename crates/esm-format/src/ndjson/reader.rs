@@ -86,8 +86,7 @@ impl LineReader {
         }
         let line = self.lines.current();
         if line.number == 1 && is_utf16(line.bytes) {
-            return Err(Error::invalid("line 1: UTF-16, not UTF-8")
-                .with_hint("convert it first: iconv -f UTF-16 -t UTF-8 FILE | esm import -"));
+            return Err(utf16());
         }
         let bytes = trim(line);
         match str::from_utf8(bytes) {
@@ -126,8 +125,14 @@ fn trim(line: RawLine<'_>) -> &[u8] {
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
+/// The error of text that [is UTF-16](is_utf16).
+pub fn utf16() -> Error {
+    Error::invalid("line 1: UTF-16, not UTF-8")
+        .with_hint("convert it first: iconv -f UTF-16 -t UTF-8 FILE | esm import -")
+}
+
 /// Whether text begins as UTF-16 does: with its byte order mark, or an ASCII character.
-fn is_utf16(begin: &[u8]) -> bool {
+pub fn is_utf16(begin: &[u8]) -> bool {
     matches!(
         begin,
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..]

@@ -1,82 +1,109 @@
-//! A line of the input: an event, its object and its sequence.
+//! A record of the input: its events, with their objects and sequences.
 
-use esm_core::event::{Event, MetadataValue, is_rfc3339};
+use std::sync::Arc;
+
+use esm_core::event::{MetadataValue, Revision, is_rfc3339};
 use esm_core::id::{ObjectId, ObjectKey, ObjectName};
 use esm_core::{Error, ErrorKind, Result};
-use esm_format::cloudevent;
+use esm_format::cloudevent::{self, Decoded};
+use esm_jq::MappedEvent;
 
-use crate::events::OBJECT;
+use super::incoming::Located;
+use super::map::{self, BuiltIn, RecordMap};
+use super::numbers::Numbering;
+use super::records::{Format, Shape};
+use crate::events::{self, OBJECT};
 
-/// An event of the input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Incoming {
-    pub(super) object: ObjectId,
-    pub(super) sequence: u64,
-    pub(super) event: Event,
-}
-
-/// An error, and the line that it is about; 0 for none.
-#[derive(Debug)]
-pub(super) struct AtLine {
-    pub(super) line: u64,
-    pub(super) error: Error,
-}
-
-impl AtLine {
-    /// An error of this line.
-    pub(super) fn new(line: u64, error: Error) -> Self {
-        Self { line, error }
-    }
-
-    /// The error, with its line in front if it is about one.
-    pub(super) fn into_error(self) -> Error {
-        match self.line {
-            0 => self.error,
-            line => self.error.context(format!("line {line}")),
-        }
-    }
-}
-
-/// How lines are read.
+/// How an input is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
     /// The name of all objects, instead of the events' `source`.
     pub(crate) name: Option<ObjectName>,
-    /// The longest line, in bytes.
+    /// The largest event, as a line, in bytes.
     pub(crate) max_event_bytes: u64,
-    /// Whether the sequences of each object are replaced by 0, 1, 2, …
-    pub(crate) renumber: bool,
+    /// Where the sequences of events come from.
+    pub(crate) numbering: Numbering,
+    /// What makes events of records; `None` where lines are events.
+    pub(crate) map: Option<Arc<RecordMap>>,
+    /// What the records are, with a map.
+    pub(crate) format: Format,
+    /// The delimiter of CSV.
+    pub(crate) delimiter: u8,
 }
 
 impl Reading {
-    /// Reads a line.
+    /// How the records are read.
+    pub(super) fn shape(&self) -> Shape {
+        Shape {
+            format: self.map.is_some().then_some(self.format),
+            delimiter: self.delimiter,
+            max_bytes: self.max_event_bytes,
+        }
+    }
+
+    /// Returns the events of a record.
     ///
     /// # Errors
-    /// `Invalid` or `TooLarge`; the caller knows the line's number.
-    pub(super) fn read(&self, line: &[u8]) -> Result<Incoming> {
-        let size = line.len() as u64;
-        if size > self.max_event_bytes {
-            let limit = self.max_event_bytes;
-            return Err(too_large(limit).context(format!("line of {size} bytes")));
-        }
+    /// `Invalid` or `TooLarge`; the caller knows the record's number.
+    pub(super) fn events(&self, record: &[u8]) -> Result<Vec<Located>> {
+        let Some(map) = &self.map else {
+            return Ok(vec![self.line(record)?]);
+        };
+        let mapped = map.events(record)?;
+        mapped.into_iter().map(|event| self.mapped(event)).collect()
+    }
+
+    /// Reads a line that is an event.
+    fn line(&self, line: &[u8]) -> Result<Located> {
+        self.check_size(line.len())?;
         refuse_json_of_many_lines(line)?;
-        let mut decoded = cloudevent::decode(line)?;
+        let decoded = cloudevent::decode(line).map_err(|error| not_an_event(line, error))?;
         if let Some(time) = decoded.event.time.as_deref().filter(|t| !is_rfc3339(t)) {
             return Err(not_a_time(time));
         }
-        let object = match decoded.event.metadata.remove(OBJECT) {
+        self.locate(decoded, None, line.len())
+    }
+
+    /// Takes what a map made.
+    fn mapped(&self, mapped: MappedEvent) -> Result<Located> {
+        let decoded = Decoded {
+            event: mapped.event,
+            source: mapped.source,
+            subject: mapped.subject,
+            sequence: mapped.sequence.map(Revision),
+        };
+        let located = self.locate(decoded, mapped.object, 0)?;
+        let mut line = Vec::new();
+        let revision = Revision(located.sequence.unwrap_or_default());
+        let bytes = events::line(&located.object, revision, &located.event, &mut line).len();
+        self.check_size(bytes)?;
+        Ok(Located { bytes, ..located })
+    }
+
+    fn check_size(&self, bytes: usize) -> Result<()> {
+        let limit = self.max_event_bytes;
+        if bytes as u64 > limit {
+            return Err(too_large(limit).context(format!("line of {bytes} bytes")));
+        }
+        Ok(())
+    }
+
+    fn locate(
+        &self,
+        mut decoded: Decoded,
+        object: Option<String>,
+        bytes: usize,
+    ) -> Result<Located> {
+        let named = object.map(MetadataValue::Text);
+        let object = match named.or_else(|| decoded.event.metadata.remove(OBJECT)) {
             Some(named) => self.exported(&named)?,
             None => self.object(decoded.source.as_deref(), decoded.subject.as_deref())?,
         };
-        let sequence = decoded.sequence.ok_or_else(|| {
-            Error::invalid("attribute is missing: sequence").with_hint(
-                "give each event its position in its object as \"sequence\", from \"0\" on",
-            )
-        })?;
-        Ok(Incoming {
-            sequence: sequence.0,
+        Ok(Located {
+            sequence: decoded.sequence.map(|sequence| sequence.0),
             event: decoded.into_event_of(&object),
             object,
+            bytes,
         })
     }
 
@@ -115,6 +142,23 @@ impl Reading {
     }
 }
 
+/// The error of a line that is not an event, with the map that makes one of it.
+fn not_an_event(line: &[u8], error: Error) -> Error {
+    let Some(fields) = map::fields(line) else {
+        return error;
+    };
+    if fields.iter().any(|field| field == "specversion") {
+        return error;
+    }
+    let map = BuiltIn::of_fields(fields.iter().map(String::as_str));
+    error.with_hint(match map {
+        Some(map) => format!("import it with a map: esm import --map {} FILE", map.name),
+        None => "lines are CloudEvents; JSON of another form needs a map: esm import --map MAP.jq \
+                 FILE (see docs/importing.md)"
+            .to_owned(),
+    })
+}
+
 /// Names files of JSON that are not one event a line.
 fn refuse_json_of_many_lines(line: &[u8]) -> Result<()> {
     let (what, program) = match line.trim_ascii() {
@@ -148,7 +192,10 @@ mod tests {
         Reading {
             name: None,
             max_event_bytes: 1000,
-            renumber: false,
+            numbering: Numbering::Given,
+            map: None,
+            format: Format::Auto,
+            delimiter: b',',
         }
     }
 
@@ -159,9 +206,9 @@ mod tests {
     #[test]
     fn source_and_subject_name_the_object() -> Result<()> {
         let text = line(r#""source":"order","subject":"7/b","sequence":"3","#);
-        let incoming = reading().read(text.as_bytes())?;
+        let incoming = reading().line(text.as_bytes())?;
         assert_eq!(incoming.object.to_string(), "order/7/b");
-        assert_eq!(incoming.sequence, 3);
+        assert_eq!(incoming.sequence, Some(3));
         assert!(incoming.event.metadata.is_empty());
         Ok(())
     }
@@ -169,7 +216,7 @@ mod tests {
     #[test]
     fn a_name_takes_the_place_of_the_source_which_is_kept() -> Result<()> {
         let text = line(r#""source":"/shop/orders","subject":"7","sequence":0,"#);
-        let error = reading().read(text.as_bytes()).unwrap_err();
+        let error = reading().line(text.as_bytes()).unwrap_err();
         assert!(
             error.hint().is_some_and(|h| h.contains("--name")),
             "{error}"
@@ -178,7 +225,7 @@ mod tests {
             name: Some(ObjectName::new("order")?),
             ..reading()
         };
-        let incoming = named.read(text.as_bytes())?;
+        let incoming = named.line(text.as_bytes())?;
         assert_eq!(incoming.object.to_string(), "order/7");
         assert_eq!(
             incoming.event.metadata.get("source"),
@@ -190,7 +237,7 @@ mod tests {
     #[test]
     fn the_object_that_an_export_names_wins_over_source_and_subject() -> Result<()> {
         let text = line(r#""source":"s","subject":"9","sequence":"0","esmobject":"order/7/b","#);
-        let incoming = reading().read(text.as_bytes())?;
+        let incoming = reading().line(text.as_bytes())?;
         assert_eq!(incoming.object.to_string(), "order/7/b");
         let metadata = &incoming.event.metadata;
         assert_eq!(metadata.get("source"), Some(&"s".into()));
@@ -200,7 +247,7 @@ mod tests {
             let text = line(&format!(
                 r#""source":"s","subject":"9","esmobject":{wrong},"#
             ));
-            let error = reading().read(text.as_bytes()).unwrap_err();
+            let error = reading().line(text.as_bytes()).unwrap_err();
             assert!(error.to_string().contains("esmobject"), "{error}");
         }
         Ok(())
@@ -209,12 +256,11 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let error = |extra: &str| {
-            let error = reading().read(line(extra).as_bytes()).unwrap_err();
+            let error = reading().line(line(extra).as_bytes()).unwrap_err();
             error.to_string()
         };
         assert!(error(r#""subject":"7","sequence":"0","#).contains("source"));
         assert!(error(r#""source":"o","sequence":"0","#).contains("subject"));
-        assert!(error(r#""source":"o","subject":"7","#).contains("sequence"));
         assert!(error(r#""source":"o","subject":"7","sequence":"x","#).contains("sequence"));
     }
 
@@ -222,7 +268,7 @@ mod tests {
     fn a_time_is_rfc_3339_or_refused() {
         let read = |time: &str| {
             let extra = format!(r#""source":"o","subject":"7","sequence":"0","time":"{time}","#);
-            reading().read(line(&extra).as_bytes())
+            reading().line(line(&extra).as_bytes())
         };
         for time in [
             "2016-12-31T23:59:60Z",
@@ -249,7 +295,7 @@ mod tests {
             (" [{\"id\":\"1\"}]", "array", "jq -c '.[]'"),
             ("{ ", "several lines", "jq -c '.'"),
         ] {
-            let error = reading().read(text.as_bytes()).unwrap_err();
+            let error = reading().line(text.as_bytes()).unwrap_err();
             assert!(error.to_string().contains(said), "{error}");
             assert!(
                 error.hint().is_some_and(|hint| hint.contains(command)),
@@ -261,7 +307,7 @@ mod tests {
     #[test]
     fn a_long_line_is_refused_by_its_size() {
         let text = line(&format!(r#""x":"{}","#, "y".repeat(2000)));
-        let error = reading().read(text.as_bytes()).unwrap_err();
+        let error = reading().line(text.as_bytes()).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::TooLarge);
     }
 }

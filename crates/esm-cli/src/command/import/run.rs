@@ -1,19 +1,24 @@
-//! `esm import`
+//! `esm import`: its arguments, and what is opened, checked and written when.
 
+use std::sync::Arc;
+
+use esm_core::Result;
 use esm_core::id::ObjectName;
-use esm_core::{ErrorKind, Result};
-use serde::Serialize;
 
+use super::{maps, report};
 use crate::args::Global;
 use crate::exit::Exit;
-use crate::import::{Events, Reading, Tally, Writer};
+use crate::import::{Events, Format, Numbering, Reading, RecordMap, Writer, delimiter};
 use crate::input::Place;
 use crate::interrupt::Interrupt;
-use crate::output::{Facts, Output, Text, count};
+use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::session::{Access, Session};
 
-/// Import events: NDJSON of CloudEvents, plain, gzip or zstd.
+/// Import events: lines of CloudEvents, or any JSON or CSV with a map.
+///
+/// Files are plain, gzip or zstd. With --map a jq program makes events of rows of CSV, lines of JSON
+/// or the elements of a JSON array; docs/importing.md has examples for the usual event stores.
 ///
 /// `source` and `subject` name an event's object, `sequence` is its place in it, from 0 without
 /// gaps. Ids are unique in their object. Events that the store has already are compared and skipped,
@@ -31,8 +36,12 @@ Examples:
   esm import orders.ndjson.gz --dry-run
   zstdcat orders.ndjson.zst | esm import -
   esm import events.ndjson --name order     # where `source` is a URI
+  esm import --map message-db messages.csv
+  esm import --map mine.jq --number rows.json
+  esm import --list-maps
+  esm import --show-map marten > mine.jq    # to change it
 
-A line:
+A line without --map:
   {\"specversion\":\"1.0\",\"id\":\"7\",\"source\":\"order\",\"subject\":\"123\",\"sequence\":\"0\",
    \"type\":\"OrderPlaced\",\"schemaversion\":1,\"data\":{\"total\":12}}")]
 pub(crate) struct Import {
@@ -47,27 +56,43 @@ pub(crate) struct Import {
     /// `originalsequence`.
     #[arg(long)]
     renumber: bool,
+    /// Number the events of each object from 0, in the order of the input, which has no numbers.
+    #[arg(long, conflicts_with = "renumber")]
+    number: bool,
+    /// Make events of the input's records with a jq program: a file, or the name of a built-in map
+    /// (see --list-maps).
+    #[arg(long, value_name = "FILE.jq|NAME", help_heading = "Maps")]
+    map: Option<String>,
+    /// What the input's records are, with --map.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        requires = "map",
+        help_heading = "Maps"
+    )]
+    format: Format,
+    /// The delimiter of CSV: one character, or tab.
+    #[arg(long, value_name = "CHAR", default_value = ",", value_parser = delimiter)]
+    #[arg(requires = "map", help_heading = "Maps")]
+    delimiter: u8,
+    /// List the built-in maps.
+    #[arg(long, conflicts_with_all = ["map", "show_map"], help_heading = "Maps")]
+    list_maps: bool,
+    /// Print a built-in map.
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "map",
+        help_heading = "Maps"
+    )]
+    show_map: Option<String>,
     /// Create the store if there is none.
     #[arg(long)]
     create: bool,
     /// Only check the input; write nothing.
     #[arg(long)]
     dry_run: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct Imported {
-    /// Whether all of the input is in the store now.
-    complete: bool,
-    #[serde(flatten)]
-    tally: Tally,
-}
-
-#[derive(Debug, Serialize)]
-struct Validated {
-    valid: bool,
-    events: u64,
-    objects: u64,
 }
 
 impl Import {
@@ -77,13 +102,15 @@ impl Import {
         output: Output,
         interrupt: Interrupt,
     ) -> Result<Exit> {
+        if self.list_maps {
+            return maps::list(&output);
+        }
+        if let Some(name) = &self.show_map {
+            return maps::show(&output, name);
+        }
         let place = Place::new(&self.file);
         let is_file = place.regular_size().await?.is_some();
-        let reading = Reading {
-            name: self.name.clone(),
-            max_event_bytes: global.max_event_size.0,
-            renumber: self.renumber,
-        };
+        let reading = self.reading(&global).await?;
         let (progress, shown) = (global.progress, &output);
         let open = |what| {
             let begin = move |size| Progress::begin(progress, shown, what, Unit::Bytes, size);
@@ -116,15 +143,34 @@ impl Import {
             None => Some(self.open(&global, &output, &interrupt).await?),
         };
         let Some(session) = session else {
-            return validated(&output, checked.unwrap_or_default());
+            return report::validated(&output, checked.unwrap_or_default());
         };
         let writer = Writer::new(&session, self.dry_run);
         let (tally, result) = writer.run(chunk, &mut events, checked).await;
         if self.dry_run {
             result?;
-            return validated(&output, tally);
+            return report::validated(&output, tally);
         }
-        imported(&output, tally, result)
+        report::imported(&output, tally, result)
+    }
+
+    async fn reading(&self, global: &Global) -> Result<Reading> {
+        let map = match &self.map {
+            Some(name) => Some(Arc::new(RecordMap::open(name).await?)),
+            None => None,
+        };
+        Ok(Reading {
+            name: self.name.clone(),
+            max_event_bytes: global.max_event_size.0,
+            numbering: match (self.renumber, self.number) {
+                (true, _) => Numbering::Renumber,
+                (false, true) => Numbering::Number,
+                (false, false) => Numbering::Given,
+            },
+            map,
+            format: self.format,
+            delimiter: self.delimiter,
+        })
     }
 
     async fn open(
@@ -140,72 +186,4 @@ impl Import {
         };
         Session::open(global.clone(), output.clone(), interrupt.clone(), access).await
     }
-}
-
-fn validated(output: &Output, tally: Tally) -> Result<Exit> {
-    let validated = Validated {
-        valid: true,
-        events: tally.events,
-        objects: tally.objects,
-    };
-    output.result(&validated, |validated, _| {
-        format!(
-            "valid: {} events of {} objects; nothing was written",
-            count(validated.events),
-            count(validated.objects)
-        )
-    })?;
-    Ok(Exit::Success)
-}
-
-fn imported(output: &Output, tally: Tally, result: Result<()>) -> Result<Exit> {
-    let imported = Imported {
-        complete: result.is_ok(),
-        tally,
-    };
-    output.result(&imported, text)?;
-    if let Err(error) = result {
-        if *error.kind() != ErrorKind::Cancelled {
-            output.note("what was imported stays; repeat the command when this is mended");
-        }
-        return Err(error);
-    }
-    Ok(Exit::Success)
-}
-
-fn text(imported: &Imported, terminal: bool) -> Text {
-    let Tally {
-        events,
-        objects,
-        imported: new,
-        present,
-    } = imported.tally;
-    if imported.complete && events == 0 {
-        return "nothing to do: the input has no events".into();
-    }
-    if imported.complete && new == 0 {
-        return format!(
-            "nothing to do: all {} events of {} objects were there already",
-            count(events),
-            count(objects)
-        )
-        .into();
-    }
-    if imported.complete {
-        let mut text = format!(
-            "imported {} events of {} objects",
-            count(new),
-            count(objects)
-        );
-        if present > 0 {
-            text.push_str(&format!("; {} were there already", count(present)));
-        }
-        return text.into();
-    }
-    let mut facts = Facts::new();
-    facts
-        .add("not finished: events read", count(events))
-        .add("imported", count(new))
-        .add("were there already", count(present));
-    facts.to_text(terminal)
 }

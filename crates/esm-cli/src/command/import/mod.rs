@@ -1,0 +1,7 @@
+//! `esm import`
+
+mod maps;
+mod report;
+mod run;
+
+pub(crate) use run::Import;
