@@ -154,3 +154,29 @@ impl Randomness for SystemRandomness {
         rand::random()
     }
 }
+
+/// A duration in messages: `1h 30m`, `250ms`.
+pub(crate) fn readable(duration: Duration) -> String {
+    match jiff::SignedDuration::try_from(duration) {
+        Ok(signed) => format!("{signed:#}"),
+        Err(_) => format!("{}s", duration.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        for (duration, expected) in [
+            (Duration::ZERO, "0s"),
+            (Duration::from_millis(250), "250ms"),
+            (Duration::from_secs(60), "1m"),
+            (Duration::from_secs(5400), "1h 30m"),
+        ] {
+            assert_eq!(readable(duration), expected);
+        }
+        assert!(readable(Duration::MAX).ends_with('s'));
+    }
+}

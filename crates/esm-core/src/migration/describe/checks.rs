@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::readable;
 use crate::cutover::source::schemas::missing_policy;
 use crate::error::{Error, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
@@ -86,9 +87,9 @@ impl MigrationBuilder {
         let lock = &self.run.lock;
         if lock.heartbeat.is_zero() || lock.heartbeat * 2 > lock.lease {
             return Err(Error::invalid(format!(
-                "the lock's heartbeat must be more than 0 and at most half of its lease: {:?} of \
-                 {:?}",
-                lock.heartbeat, lock.lease
+                "the lock's heartbeat must be more than 0 and at most half of its lease: {} of {}",
+                readable(lock.heartbeat),
+                readable(lock.lease)
             )));
         }
         Ok(())

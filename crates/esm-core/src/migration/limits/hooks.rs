@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-use crate::clock::Environment;
+use crate::clock::{Environment, readable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MigrationId, ObjectId};
 
@@ -249,7 +249,7 @@ impl Hook {
         tokio::select! {
             result = &mut call => result.unwrap_or_else(|_| Err(PANICKED.to_owned())),
             () = environment.clock.sleep(self.timeout) => {
-                Err(format!("the hook timed out after {:?}", self.timeout))
+                Err(format!("the hook timed out after {}", readable(self.timeout)))
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::readable;
 use crate::event::{Revision, Schema};
 use crate::id::ObjectId;
 use crate::protocol::plan::WayBack;
@@ -47,7 +48,7 @@ impl WayBackFindings {
     /// Returns a description of what can be undone, and until when.
     pub(crate) fn describe(&self, way_back: &WayBack) -> String {
         let window = match way_back.window {
-            Some(window) => format!(", for {window:?} after its end; then it is final"),
+            Some(window) => format!(", for {} after its end; then it is final", readable(window)),
             None => String::new(),
         };
         let until = if let Some(failure) = &self.failure {
