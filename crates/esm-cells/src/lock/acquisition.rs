@@ -41,6 +41,11 @@ pub(super) struct Acquisition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Heartbeat {
     esm_heartbeat: u32,
+    /// The lock and the acquisition that it renews; earlier versions did not name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lock: Option<LockName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<FencingToken>,
     /// Drawn for each, so that observers see that it changed.
     pub(super) nonce: Uuid,
     #[serde(default)]
@@ -150,9 +155,17 @@ impl Damaged {
 }
 
 impl Heartbeat {
-    pub(super) fn new(nonce: Uuid, released: bool, at: Timestamp) -> Self {
+    pub(super) fn new(
+        lock: &LockName,
+        token: u64,
+        nonce: Uuid,
+        released: bool,
+        at: Timestamp,
+    ) -> Self {
         Self {
             esm_heartbeat: FORMAT,
+            lock: Some(lock.clone()),
+            token: Some(FencingToken(token)),
             nonce,
             released,
             at: Some(at),
@@ -163,10 +176,23 @@ impl Heartbeat {
     pub(super) fn damaged(bytes: &[u8]) -> Self {
         Self {
             esm_heartbeat: FORMAT,
+            lock: None,
+            token: None,
             nonce: digest(bytes),
             released: false,
             at: None,
         }
+    }
+
+    /// Checks that it renews this acquisition, as far as it says which one.
+    fn check(self, lock: &LockName, token: u64) -> Result<Self> {
+        if let Some(other) = self.lock.as_ref().filter(|other| *other != lock) {
+            return Err(Error::corrupt(format!("it is of lock {other}")));
+        }
+        if let Some(other) = self.token.filter(|other| other.0 != token) {
+            return Err(Error::corrupt(format!("it is of acquisition {}", other.0)));
+        }
+        Ok(self)
     }
 }
 
@@ -187,8 +213,9 @@ pub(super) fn decode_acquisition(bytes: &[u8]) -> Result<Acquisition> {
     decode(bytes, "esm_lock")
 }
 
-pub(super) fn decode_heartbeat(bytes: &[u8]) -> Result<Heartbeat> {
-    decode(bytes, "esm_heartbeat")
+/// Reads the heartbeat of an acquisition.
+pub(super) fn decode_heartbeat(bytes: &[u8], lock: &LockName, token: u64) -> Result<Heartbeat> {
+    decode(bytes, "esm_heartbeat").and_then(|heartbeat: Heartbeat| heartbeat.check(lock, token))
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], version: &str) -> Result<T> {
@@ -238,15 +265,36 @@ mod tests {
 
     #[test]
     fn whatever_bit_of_a_heartbeat_changes_is_noticed_or_changes_nothing() -> Result<()> {
+        let lock = LockName::new("order/7")?;
+        // as earlier versions wrote it
         let json = br#"{"esm_heartbeat":1,"nonce":"00000000-0000-0000-0000-000000000009","released":false}"#;
-        let heartbeat = decode_heartbeat(json)?;
-        let stored = encode(&heartbeat)?;
-        assert_eq!(decode_heartbeat(&stored)?, heartbeat);
-        for changed in flipped(&stored) {
-            match decode_heartbeat(&changed) {
-                Ok(found) => assert_eq!(found, heartbeat),
-                Err(error) => assert_eq!(error.kind(), &ErrorKind::Corrupt),
+        let unnamed = decode_heartbeat(json, &lock, 3)?;
+        let named = Heartbeat::new(&lock, 3, Uuid::nil(), true, Timestamp::UNIX_EPOCH);
+        for heartbeat in [unnamed, named] {
+            let stored = encode(&heartbeat)?;
+            assert_eq!(decode_heartbeat(&stored, &lock, 3)?, heartbeat);
+            for changed in flipped(&stored) {
+                match decode_heartbeat(&changed, &lock, 3) {
+                    Ok(found) => assert_eq!(found, heartbeat),
+                    Err(error) => assert_eq!(error.kind(), &ErrorKind::Corrupt),
+                }
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_heartbeat_of_another_acquisition_is_refused() -> Result<()> {
+        let (lock, other) = (LockName::new("order/7")?, LockName::new("order/8")?);
+        let heartbeat = Heartbeat::new(&lock, 3, Uuid::nil(), true, Timestamp::UNIX_EPOCH);
+        let stored = encode(&heartbeat)?;
+        for (lock, token, reason) in [
+            (&other, 3, "it is of lock order/7"),
+            (&lock, 4, "it is of acquisition 3"),
+        ] {
+            let error = decode_heartbeat(&stored, lock, token).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::Corrupt);
+            assert!(error.to_string().contains(reason), "{error}");
         }
         Ok(())
     }

@@ -116,16 +116,18 @@ impl ObjectLocks {
         let Some(bytes) = self.backend.get(&key).await? else {
             return Ok(None);
         };
-        Ok(Some(decode_heartbeat(&bytes).unwrap_or_else(|error| {
-            warn!(heartbeat = self.backend.place(&key), %error, "heartbeat is damaged");
-            Heartbeat::damaged(&bytes)
-        })))
+        Ok(Some(decode_heartbeat(&bytes, name, token).unwrap_or_else(
+            |error| {
+                warn!(heartbeat = self.backend.place(&key), %error, "heartbeat is damaged");
+                Heartbeat::damaged(&bytes)
+            },
+        )))
     }
 
     async fn beat(&self, name: &LockName, token: u64, released: bool) -> Result<()> {
         let environment = self.backend.environment();
         let (nonce, now) = (environment.uuid_v4(), environment.clock.now());
-        let heartbeat = encode(&Heartbeat::new(nonce, released, now))?;
+        let heartbeat = encode(&Heartbeat::new(name, token, nonce, released, now))?;
         let key = self.heartbeat_key(name, token);
         self.backend.overwrite(&key, &heartbeat).await
     }
