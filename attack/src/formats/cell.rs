@@ -85,6 +85,13 @@ impl Cell {
         self.header["kind"].get("close")
     }
 
+    /// Whether an application appended it: it has events, and no copier's cursor.
+    pub(crate) fn is_appended(&self) -> bool {
+        let data = self.header["kind"].get("data");
+        data.is_some_and(|data| data.get("cursor").is_none_or(Value::is_null))
+            && self.origin().is_none()
+    }
+
     /// The origin of the first cell of a migration's target.
     pub(crate) fn origin(&self) -> Option<&Value> {
         self.header["kind"].get("data")?.get("origin")

@@ -9,4 +9,4 @@ mod store;
 pub(crate) use backup::backup_events;
 pub(crate) use cell::forge;
 pub(crate) use place::{Kind, Place};
-pub(crate) use store::Store;
+pub(crate) use store::{Store, appended, unclosed};

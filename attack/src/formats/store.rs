@@ -163,6 +163,36 @@ impl Store {
     }
 }
 
+/// The streams of a store that were never closed, and that no Close leads to.
+pub(crate) fn unclosed(root: &Path) -> Result<BTreeSet<String>> {
+    let store = Store::read(root)?;
+    let mut unclosed: BTreeSet<String> = store.streams.keys().cloned().collect();
+    for (stream, cells) in &store.streams {
+        for close in cells.iter().filter_map(Cell::close) {
+            unclosed.remove(stream);
+            if let Ok(target) = stream_of(&close["target"]) {
+                unclosed.remove(target);
+            }
+        }
+    }
+    Ok(unclosed)
+}
+
+/// The paths of the cells that applications appended.
+pub(crate) fn appended(root: &Path) -> Result<BTreeSet<String>> {
+    let mut appended = BTreeSet::new();
+    for path in files::below(root)? {
+        if Place::of(&path).kind != Kind::Cell {
+            continue;
+        }
+        let cell = Cell::decode(&std::fs::read(root.join(&path))?);
+        if cell.with_context(|| path.clone())?.is_appended() {
+            appended.insert(path);
+        }
+    }
+    Ok(appended)
+}
+
 fn is_record(kind: Kind) -> bool {
     matches!(
         kind,

@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::change::{Change, What};
+use super::change::Change;
 use super::fixture::{Fixture, OBJECTS};
+use super::judge::{Files, forgets_events};
 use crate::files;
 use crate::formats::{self, Kind, Place};
 use crate::model::Event;
@@ -68,15 +69,17 @@ impl Aftermath {
         damaged: &Path,
         scratch: &Path,
         change: &Change,
+        before: &Files,
     ) -> Result<Vec<Fault>> {
+        let forgets = forgets_events(change, before);
         let mut faults = Vec::new();
         for name in ["import", "migrate", "backup", "way out"] {
             let copy = scratch.join("copy");
             files::copy(damaged, &copy)?;
             let found = match name {
-                "import" => self.import_into(esm, &copy, change)?,
-                "migrate" => self.migrate(esm, &copy, change)?,
-                "backup" => self.back_up(esm, &copy, change)?,
+                "import" => self.import_into(esm, &copy, forgets)?,
+                "migrate" => self.migrate(esm, &copy, change, forgets)?,
+                "backup" => self.back_up(esm, &copy, forgets)?,
                 _ if is_about_work(change) => self.find_a_way_out(esm, &copy, change)?,
                 _ => None,
             };
@@ -96,14 +99,14 @@ impl Aftermath {
         &self,
         esm: &Esm,
         store: &Path,
-        change: &Change,
+        forgets: bool,
     ) -> Result<Option<(&'static str, String)>> {
         let line = self.import();
         let outcome = esm.ask(store, &line, LIMIT)?;
         if let Some(complaint) = outcome.bad_manners() {
             return Ok(Some(("bad end", format!("esm import: {complaint}"))));
         }
-        if !outcome.succeeded() || forgets_the_newest(change) {
+        if !outcome.succeeded() || forgets {
             return Ok(None);
         }
         compare(esm, store, "import", &self.after_import)
@@ -114,6 +117,7 @@ impl Aftermath {
         esm: &Esm,
         store: &Path,
         change: &Change,
+        forgets: bool,
     ) -> Result<Option<(&'static str, String)>> {
         let line = "migrate o/plain o/moved o/back --again --lock-timeout 5s";
         let outcome = esm.ask(store, line, LIMIT)?;
@@ -128,7 +132,7 @@ impl Aftermath {
         if !outcome.succeeded() && only_informs {
             return Ok(Some(("blocked", format!("esm {line}: {outcome}"))));
         }
-        if !outcome.succeeded() || forgets_the_newest(change) {
+        if !outcome.succeeded() || forgets {
             return Ok(None);
         }
         compare(esm, store, "migrate", &self.before)
@@ -138,14 +142,14 @@ impl Aftermath {
         &self,
         esm: &Esm,
         store: &Path,
-        change: &Change,
+        forgets: bool,
     ) -> Result<Option<(&'static str, String)>> {
         let line = "backup create --all --id probe";
         let outcome = esm.ask(store, line, LIMIT)?;
         if let Some(complaint) = outcome.bad_manners() {
             return Ok(Some(("bad end", format!("esm {line}: {complaint}"))));
         }
-        if !outcome.succeeded() || forgets_the_newest(change) {
+        if !outcome.succeeded() || forgets {
             return Ok(None);
         }
         let kept = formats::backup_events(&store.join("backups/probe"))?;
@@ -202,12 +206,6 @@ fn is_about_work(change: &Change) -> bool {
         "locks", "journals", "control", "progress", "routing", "index",
     ]
     .contains(&folder)
-}
-
-/// Whether the newest cell of an object may be gone: then nothing refers to it, and what is written
-/// next takes its place.
-fn forgets_the_newest(change: &Change) -> bool {
-    change.what == What::Delete && Place::of(&change.path).kind == Kind::Cell
 }
 
 fn compare(

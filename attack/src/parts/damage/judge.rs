@@ -1,5 +1,7 @@
 //! Whether a change was noticed by a command, or did no harm to it.
 
+use std::collections::BTreeSet;
+
 use super::change::{Change, What};
 use super::names;
 use super::question::{Answer, Baseline, Question};
@@ -20,13 +22,38 @@ pub(crate) enum Verdict {
     },
 }
 
+/// The files of the store before any change.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) paths: Vec<String>,
+    /// The cells that applications appended to streams. Nothing counts their events before a Close.
+    pub(crate) appended: BTreeSet<String>,
+    /// The streams that were never closed, and that no Close leads to.
+    pub(crate) unclosed: BTreeSet<String>,
+}
+
+impl Files {
+    /// Whether no file of its kind and owner has a higher number.
+    fn is_newest(&self, place: &Place) -> bool {
+        let mut others = self.paths.iter().map(|path| Place::of(path));
+        !others.any(|other| {
+            other.kind == place.kind && other.of == place.of && other.number > place.number
+        })
+    }
+}
+
+/// Whether events, or a whole object, may be missing after a change without a trace.
+pub(crate) fn forgets_events(change: &Change, before: &Files) -> bool {
+    is_unnoticeable("export --all", change, before)
+}
+
 /// Judges the answer to a question after a change.
 pub(crate) fn judge(
     baseline: &Baseline,
     question: &Question,
     answer: &Answer,
     change: &Change,
-    paths: &[String],
+    before: &Files,
 ) -> Verdict {
     let line = &question.line;
     let command = line.split([' ']).next().unwrap_or_default();
@@ -41,14 +68,14 @@ pub(crate) fn judge(
     if let Some(complaint) = answer.outcome.bad_manners() {
         return fault("bad end", complaint);
     }
-    let names = names::of(change, paths);
+    let names = names::of(change, &before.paths);
     let named = names.iter().any(|name| answer.outcome.says(name));
     if !answer.outcome.succeeded() {
         let kind = answer.outcome.kind();
         if !named {
             return fault("fails without a name", answer.outcome.to_string());
         }
-        if !is_right_kind(&kind, change, command) {
+        if !is_right_kind(&kind, change, command, before) {
             return fault(&format!("fails as {kind}"), answer.outcome.to_string());
         }
         return Verdict::Seen;
@@ -56,7 +83,7 @@ pub(crate) fn judge(
     let Some(difference) = baseline.difference(line, answer) else {
         return Verdict::Harmless;
     };
-    if is_unnoticeable(command, change, paths) {
+    if is_unnoticeable(line, change, before) {
         return Verdict::Unnoticeable;
     }
     let behind = answer
@@ -86,14 +113,18 @@ pub(crate) fn subject(change: &Change) -> String {
 }
 
 /// Whether an error of this kind says what happened.
-fn is_right_kind(kind: &str, change: &Change, command: &str) -> bool {
+fn is_right_kind(kind: &str, change: &Change, command: &str, before: &Files) -> bool {
     let removed = matches!(change.what, What::Delete | What::DeleteFolder);
-    let whole = matches!(Place::of(&change.path).kind, Kind::Marker | Kind::Manifest);
+    let place = Place::of(&change.path);
+    let only_version = place.kind == Kind::Document && place.number == Some(0);
+    let whole = matches!(place.kind, Kind::Marker | Kind::Manifest)
+        || only_version && before.is_newest(&place);
     match kind {
         // `unsupported`: the digit of a version may become a newer one
         "corrupt" | "unsupported" => true,
         "gone" => removed,
-        // without its marker a folder is no store, without its manifest no backup
+        // without its marker a folder is no store, without its manifest no backup, without the only
+        // version of its document no object
         "not_found" => removed && (whole || change.what == What::DeleteFolder),
         // the differences, or the damage, are its output
         "verification_failed" | "" => ["verify", "show"].contains(&command),
@@ -102,16 +133,12 @@ fn is_right_kind(kind: &str, change: &Change, command: &str) -> bool {
 }
 
 /// Whether what is left is the whole of an earlier state: nothing refers to what is missing.
-fn is_unnoticeable(command: &str, change: &Change, paths: &[String]) -> bool {
+fn is_unnoticeable(line: &str, change: &Change, before: &Files) -> bool {
+    let (command, of) = line.split_once(' ').unwrap_or((line, ""));
     let place = Place::of(&change.path);
-    let newest = |place: &Place| {
-        let number = place.number;
-        let brothers = paths.iter().map(|path| Place::of(path));
-        !brothers
-            .into_iter()
-            .any(|other| other.kind == place.kind && other.of == place.of && other.number > number)
-    };
+    let newest = |place: &Place| before.is_newest(place);
     let folder = change.path.split('/').next().unwrap_or_default();
+    let is_about_objects = ["export", "list", "store", "verify"].contains(&command);
     match change.what {
         What::Delete => match place.kind {
             Kind::Journal | Kind::Control | Kind::Progress => command == "status" && newest(&place),
@@ -119,21 +146,84 @@ fn is_unnoticeable(command: &str, change: &Change, paths: &[String]) -> bool {
             // a hint
             Kind::Routing | Kind::Index => ["show", "status"].contains(&command),
             Kind::Manifest => command == "backup",
-            // the last events of a stream that was never closed and that no Close leads to
-            Kind::Cell => newest(&place) && place.number > Some(0),
+            Kind::Cell => newest(&place) && before.appended.contains(&change.path),
+            // the whole object, where there is one version; details of its book closing otherwise
+            Kind::Document if place.number == Some(0) => newest(&place) && is_about_objects,
+            Kind::Document => newest(&place) && command == "show",
             _ => false,
         },
         What::DeleteFolder => match folder {
+            "documents" => is_about_objects,
             "locks" | "control" | "progress" => ["lock", "status"].contains(&command),
             "routing" | "index" => ["show", "status"].contains(&command),
             "journals" => command == "status",
             "backups" => command == "backup",
+            "streams" => {
+                let shown = if command == "show" { of } else { "" };
+                is_never_closed(shown, change, before)
+            }
             _ => false,
         },
-        // it says when its holder was last seen alive, and not of which acquisition it is
-        What::CopyTo(_) | What::SwapWith(_) => {
-            place.kind == Kind::Heartbeat && ["lock", "status"].contains(&command)
-        }
         _ => false,
+    }
+}
+
+/// Whether a folder has only streams that were never closed, and that no Close leads to; of those of
+/// one object, where an object is given.
+fn is_never_closed(object: &str, folder: &Change, before: &Files) -> bool {
+    let touched = folder.touches(&before.paths);
+    let mut places = touched
+        .iter()
+        .map(|path| Place::of(path))
+        .filter(|place| object.is_empty() || names::object_of(place) == Some(object));
+    places.all(|place| before.unclosed.contains(&place.of))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: [&str; 2] = ["streams/o-plain.a/c/0", "streams/o-plain.a/c/1"];
+    const MOVED: [&str; 2] = ["streams/o-moved.b/c/0", "streams/o-moved.b/c/1"];
+
+    fn numbered(path: &str) -> String {
+        let (folder, number) = path.rsplit_once('/').unwrap_or_default();
+        format!("{folder}/{number:0>20}")
+    }
+
+    /// `o/plain` was never closed; the newest cell of `o/moved` is its Close.
+    fn unnoticed(line: &str, change: &str) -> anyhow::Result<bool> {
+        let before = Files {
+            paths: PLAIN.iter().chain(&MOVED).map(|p| numbered(p)).collect(),
+            appended: [PLAIN[0], PLAIN[1], MOVED[0]].map(numbered).into(),
+            unclosed: ["o-plain.a".to_owned()].into(),
+        };
+        Ok(is_unnoticeable(line, &change.parse()?, &before))
+    }
+
+    #[test]
+    fn only_the_end_of_a_stream_that_was_never_closed_cannot_be_noticed() -> anyhow::Result<()> {
+        for (line, change, expected) in [
+            ("show o/plain", "delete-folder streams", true),
+            ("show o/moved", "delete-folder streams", false),
+            ("export --all", "delete-folder streams", false),
+            ("verify --all", "delete-folder streams", false),
+            ("show o/plain", "delete-folder streams/o-plain.a", true),
+            ("export --all", "delete-folder streams/o-plain.a/c", true),
+            ("show o/moved", "delete-folder streams/o-moved.b", false),
+            ("export --all", "delete-folder streams/o-moved.b", false),
+        ] {
+            assert_eq!(unnoticed(line, change)?, expected, "{line}, {change}");
+        }
+        for (path, expected) in [
+            (PLAIN[0], false),
+            (PLAIN[1], true),
+            (MOVED[0], false),
+            (MOVED[1], false),
+        ] {
+            let change = format!("delete {}", numbered(path));
+            assert_eq!(unnoticed("export --all", &change)?, expected, "{change}");
+        }
+        Ok(())
     }
 }

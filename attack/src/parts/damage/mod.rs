@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, Result};
 
 use crate::context::Context;
-use crate::files;
 use crate::report::{Finding, Tally};
+use crate::{files, formats};
 use aftermath::Aftermath;
 use change::{Change, What};
 use fixture::Fixture;
-use judge::{Verdict, judge};
+use judge::{Files, Verdict, judge};
 use question::Baseline;
 
 /// How much of it.
@@ -42,7 +42,7 @@ pub(crate) struct Options {
 struct Attack<'a> {
     context: &'a Context,
     fixture: Fixture,
-    paths: Vec<String>,
+    before: Files,
     baseline: Baseline,
     aftermath: Aftermath,
 }
@@ -55,7 +55,11 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<Tally> {
     let changes = changes(context, options, &fixture)?;
     let attack = Attack {
         context,
-        paths: files::below(&fixture.store)?,
+        before: Files {
+            paths: files::below(&fixture.store)?,
+            appended: formats::appended(&fixture.store)?,
+            unclosed: formats::unclosed(&fixture.store)?,
+        },
         baseline: Baseline::of(&context.esm, &fixture)?,
         aftermath: Aftermath::of(&context.esm, &fixture, &context.root)?,
         fixture,
@@ -77,7 +81,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<Tally> {
         Ok(())
     })?;
     let mut tally = tally.into_inner().context("a worker panicked")?;
-    let files = attack.paths.len() as u64;
+    let files = attack.before.paths.len() as u64;
     tally.counts.insert("files".to_owned(), files);
     Ok(tally)
 }
@@ -137,7 +141,7 @@ impl Attack<'_> {
                 continue;
             }
             let answer = question.ask(&self.context.esm, store, &self.fixture.store)?;
-            match judge(&self.baseline, question, &answer, change, &self.paths) {
+            match judge(&self.baseline, question, &answer, change, &self.before) {
                 Verdict::Harmless | Verdict::Unnoticeable => {}
                 Verdict::Seen => seen = true,
                 Verdict::Fault { kind, happened } => {
@@ -153,9 +157,9 @@ impl Attack<'_> {
         }
         if !matches!(change.what, What::Flip(at, _) if at % 8 != 0) {
             let scratch = store.parent().unwrap_or(store);
-            let faults = self
-                .aftermath
-                .try_all(&self.context.esm, store, scratch, change)?;
+            let faults =
+                self.aftermath
+                    .try_all(&self.context.esm, store, scratch, change, &self.before)?;
             for fault in faults {
                 tally
                     .findings
@@ -183,10 +187,10 @@ impl Attack<'_> {
 
     /// Makes the copy what the store is.
     fn undo(&self, store: &Path, change: &Change) -> Result<()> {
-        for path in change.touches(&self.paths) {
+        for path in change.touches(&self.before.paths) {
             files::restore(&self.fixture.store, store, &path)?;
         }
-        if files::below(store)? != self.paths {
+        if files::below(store)? != self.before.paths {
             files::copy(&self.fixture.store, store)?;
         }
         Ok(())
