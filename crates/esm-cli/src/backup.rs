@@ -16,6 +16,19 @@ pub(crate) fn service(
     progress: &Progress,
 ) -> BackupService {
     let shown = progress.clone();
+    without_progress(session, backups).with_progress(|options| {
+        options.on_progress(move |p| {
+            shown.total(p.events_total);
+            shown.at(p.events);
+        })
+    })
+}
+
+/// As [`service`], for work that needs no display.
+pub(crate) fn without_progress(
+    session: &Session,
+    backups: &Arc<dyn BackupProvider>,
+) -> BackupService {
     BackupService::new(
         session.stores().clone(),
         Arc::clone(session.records()),
@@ -23,10 +36,4 @@ pub(crate) fn service(
     )
     .with_environment(session.environment().clone())
     .cancel_on(session.interrupt().token().clone())
-    .with_progress(|options| {
-        options.on_progress(move |p| {
-            shown.total(p.events_total);
-            shown.at(p.events);
-        })
-    })
 }

@@ -162,9 +162,12 @@ impl IdSearch {
     /// # Errors
     /// Those of the provider, except for a damaged backup.
     pub async fn backups(&mut self, backups: &Arc<dyn BackupProvider>) -> Result<()> {
-        let manifests = backups.list().try_collect::<Vec<_>>().await;
-        let manifests = self.readable(manifests, || "list of backups".to_owned())?;
-        for manifest in manifests.into_iter().flatten() {
+        let mut manifests = backups.list();
+        while let Some(manifest) = manifests.next().await {
+            let by = || "manifest of a backup".to_owned();
+            let Some(manifest) = self.readable(manifest, by)? else {
+                continue;
+            };
             let by = || format!("backup {}", manifest.id);
             let opened = backups.open(&manifest.id).await;
             let Some(mut reader) = self.readable(opened, by)? else {

@@ -33,9 +33,33 @@ impl Files {
 impl Files {
     /// Whether one of them is there. None is if the backup was deleted while it was written.
     pub(super) async fn any_exists(&self, backend: &Backend, folder: &Key) -> Result<bool> {
-        let events = backend.exists(&folder.clone().join(&self.events)).await?;
-        Ok(events || backend.exists(&folder.clone().join(&self.sections)).await?)
+        let [events, sections] = self.keys(folder);
+        Ok(backend.exists(&events).await? || backend.exists(&sections).await?)
     }
+
+    /// Whether both are there.
+    pub(super) async fn all_exist(&self, backend: &Backend, folder: &Key) -> Result<bool> {
+        let [events, sections] = self.keys(folder);
+        Ok(backend.exists(&events).await? && backend.exists(&sections).await?)
+    }
+
+    pub(super) fn keys(&self, folder: &Key) -> [Key; 2] {
+        [&self.events, &self.sections].map(|file| folder.clone().join(file))
+    }
+}
+
+/// Removes a manifest that names these files, or that cannot be read if there are none. Another one
+/// is of a backup that took the name meanwhile, and stays.
+pub(super) async fn remove(backend: &Backend, folder: &Key, files: Option<&Files>) -> Result<()> {
+    let key = key(folder);
+    let Some(bytes) = backend.get(&key).await? else {
+        return Ok(());
+    };
+    let found = decode(&bytes).ok().map(|(_, found)| found);
+    if found.as_ref() == files {
+        backend.delete([key]).await?;
+    }
+    Ok(())
 }
 
 /// The key of the manifest in a backup's folder.

@@ -123,23 +123,58 @@ impl BackupProvider for ObjectBackups {
         files.any_exists(&self.backend, &folder).await
     }
 
-    /// Removes the manifest and the files that it names. Others in the folder may be those of a
-    /// process that writes a backup of this id right now. They are removed where no manifest says
-    /// which is which: what an interrupted deletion or a crashed process left.
+    /// Removes the files that the manifest names, and then the manifest: a deletion that was
+    /// interrupted is repeated under the same id. Other files in the folder may be those of a process
+    /// that writes a backup of this id right now. They are removed where no manifest says which is
+    /// which: what a crashed process left.
     async fn delete(&self, id: &BackupId) -> Result<()> {
         self.backend.check_writable()?;
         let folder = self.backend.layout().backup(id);
-        let named = match self.find(id).await {
-            Ok((_, files, _)) => Some([files.events, files.sections]),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => None,
-            Err(e) => return Err(e),
-        };
-        // from here on it is no backup, whatever becomes of the rest
-        self.backend.delete([manifest::key(&folder)]).await?;
-        let rest: Vec<Key> = match named {
-            Some(files) => files.map(|file| folder.clone().join(&file)).into(),
-            None => self.backend.list(&folder).try_collect().await?,
-        };
-        self.backend.delete(rest).await
+        match self.find(id).await {
+            Ok((_, files, _)) => self.delete_named(&folder, &files).await,
+            Err(e) if *e.kind() == ErrorKind::Corrupt => {
+                self.delete_unnamed(&folder).await?;
+                manifest::remove(&self.backend, &folder, None).await
+            }
+            Err(e) if *e.kind() == ErrorKind::NotFound => {
+                self.delete_unnamed(&folder).await?;
+                // its writer may have finished it meanwhile
+                match self.find(id).await {
+                    Ok((_, files, _)) if !files.all_exist(&self.backend, &folder).await? => {
+                        self.delete_named(&folder, &files).await
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Never removes files that no manifest names: they may be those of a process that writes a
+    /// backup of this id, which nobody judged.
+    async fn delete_unchanged(&self, judged: &BackupManifest) -> Result<bool> {
+        self.backend.check_writable()?;
+        match self.find(&judged.id).await {
+            Ok((found, files, folder)) if found == *judged => {
+                self.delete_named(&folder, &files).await.map(|()| true)
+            }
+            Ok(_) => Ok(false),
+            Err(e) if *e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl ObjectBackups {
+    async fn delete_named(&self, folder: &Key, files: &Files) -> Result<()> {
+        self.backend.delete(files.keys(folder)).await?;
+        manifest::remove(&self.backend, folder, Some(files)).await
+    }
+
+    /// Removes all files of a folder but the manifest.
+    async fn delete_unnamed(&self, folder: &Key) -> Result<()> {
+        let all: Vec<Key> = self.backend.list(folder).try_collect().await?;
+        let is_file = |key: &Key| *key != manifest::key(folder);
+        self.backend.delete(all.into_iter().filter(is_file)).await
     }
 }

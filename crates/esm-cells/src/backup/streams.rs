@@ -65,20 +65,18 @@ impl BackupWriter for ObjectBackupWriter {
             Ok(found == files)
         };
         match backend.create(&key, &body, is_mine).await? {
-            Creation::Created if files.any_exists(&backend, &folder).await? => Ok(manifest),
+            Creation::Created if files.all_exist(&backend, &folder).await? => Ok(manifest),
             Creation::Created => {
                 // deleted by its name after the files were written: not even the name is left
-                backend.delete([key.clone()]).await?;
+                backend.delete(files.keys(&folder)).await?;
+                manifest::remove(&backend, &folder, Some(&files)).await?;
                 let message = format!("backup was deleted meanwhile: {}", backend.place(&key));
                 Err(Error::new(ErrorKind::Conflict { actual: None }, message)
                     .with_hint("create it again"))
             }
             Creation::Taken(_) => {
                 // leftovers are harmless
-                let mine = [files.events, files.sections];
-                let _ = backend
-                    .delete(mine.map(|file| folder.clone().join(&file)))
-                    .await;
+                let _ = backend.delete(files.keys(&folder)).await;
                 Err(taken(&backend, &key))
             }
         }

@@ -200,7 +200,7 @@ fn a_manifest_that_was_changed_or_exchanged_is_damage() {
             &["backup", "show", "one"],
             &["backup", "verify", "one"],
             &["backup", "prune", "--yes"],
-            &["backup", "delete", "one", "--yes", "--despite-retention"],
+            &["backup", "delete", "one", "--yes"],
         ] {
             esm.run(arguments)
                 .failed(9, &[said, "backups/one/manifest.json"]);
@@ -208,4 +208,99 @@ fn a_manifest_that_was_changed_or_exchanged_is_damage() {
     }
     std::fs::write(path("one"), &one).unwrap();
     esm.run(&["backup", "verify", "one"]).succeeded();
+}
+
+/// The files below the store's folder of backups.
+fn files_of_backups(esm: &Esm) -> Vec<String> {
+    let files = esm.files().into_iter();
+    let paths = files.map(|(path, _)| path.display().to_string());
+    paths.filter(|path| path.contains("/backups/")).collect()
+}
+
+#[test]
+fn a_damaged_manifest_is_listed_as_damaged_beside_the_others_and_can_be_deleted() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(2, 3));
+    for (id, keep) in [("one", "30d"), ("over", "0s"), ("two", "30d")] {
+        created(&esm, &["--all", "--id", id, "--keep", keep]);
+    }
+    let manifest = esm.path("store/backups/one/manifest.json");
+    std::fs::write(&manifest, "{").unwrap();
+    let ids = |listed: &serde_json::Value| -> Vec<String> {
+        let backups = listed["backups"].as_array().expect("backups").iter();
+        backups
+            .map(|b| b["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let list = esm.run(&["backup", "list", "-o", "json"]);
+    list.failed(9, &["backups/one/manifest.json"]);
+    assert_eq!(ids(&list.json()), ["over", "two"]);
+    let damaged = list.json()["damaged"][0].as_str().unwrap().to_owned();
+    assert!(damaged.contains("backups/one/manifest.json"), "{damaged}");
+    esm.run(&["backup", "list"])
+        .failed(9, &["backups/one/manifest.json"])
+        .printed("two");
+
+    let prune = esm.run(&["backup", "prune", "--yes", "-o", "json"]);
+    prune.failed(9, &["backups/one/manifest.json"]);
+    assert_eq!(ids(&prune.json()), ["over"]);
+    esm.run(&["backup", "delete", "two", "--yes", "--despite-retention"])
+        .succeeded();
+    esm.run(&["backup", "delete", "one", "--yes"])
+        .failed(9, &["--despite-retention"]);
+    esm.run(&["backup", "delete", "one", "--yes", "--despite-retention"])
+        .succeeded()
+        .printed("deleted: one");
+    let list = esm.run(&["backup", "list", "-o", "json"]);
+    assert_eq!(ids(&list.succeeded().json()), [""; 0]);
+    assert_eq!(files_of_backups(&esm), [""; 0]);
+}
+
+/// What a deletion that was killed leaves: the manifest goes last.
+#[test]
+fn a_deletion_that_was_killed_is_repeated_or_completed_by_prune() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(1, 3));
+    let files = |id: &str| -> Vec<_> {
+        let folder = std::fs::read_dir(esm.path(&format!("store/backups/{id}"))).unwrap();
+        let files = folder.map(|entry| entry.unwrap().path());
+        files
+            .filter(|path| !path.ends_with("manifest.json"))
+            .collect()
+    };
+    for id in ["repeated", "pruned"] {
+        created(&esm, &["--all", "--id", id, "--keep", "30d"]);
+    }
+    std::fs::remove_file(&files("repeated")[0]).unwrap();
+    for file in files("pruned") {
+        std::fs::remove_file(file).unwrap();
+    }
+    let delete = [
+        "backup",
+        "delete",
+        "repeated",
+        "--yes",
+        "--despite-retention",
+    ];
+    esm.run(&delete).succeeded();
+    esm.run(&delete).failed(3, &["repeated"]);
+    esm.run(&["backup", "prune", "--dry-run"])
+        .succeeded()
+        .printed("pruned");
+    esm.run(&["backup", "prune", "--yes"])
+        .succeeded()
+        .printed("deleted 1 backup");
+    assert_eq!(files_of_backups(&esm), [""; 0]);
+}
+
+/// Without a manifest it is no backup, and no retention is known.
+#[test]
+fn files_of_a_backup_that_was_never_finished_are_removed_under_its_id() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(1, 3));
+    created(&esm, &["--all", "--id", "killed"]);
+    std::fs::remove_file(esm.path("store/backups/killed/manifest.json")).unwrap();
+    esm.run(&["backup", "delete", "killed", "--yes"])
+        .failed(3, &["killed"]);
+    assert_eq!(files_of_backups(&esm), [""; 0]);
 }

@@ -34,7 +34,7 @@ mod write;
 
 pub use options::BackupOptions;
 pub use progress::{BackupProgress, BackupStage};
-pub use prune::{PruneFailure, PrunePolicy, PruneReason, Pruned, PrunedBackup};
+pub use prune::{PruneFailure, PrunePolicy, PruneReason, Pruned, PrunedBackup, split_damaged};
 pub use restore::{ReplacedStream, RestoreOptions, RestoreTarget, Restored, RestoredAll};
 pub use service::BackupService;
 

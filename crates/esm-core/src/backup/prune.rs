@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::backup::service::BackupService;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, ObjectId};
 use crate::store::{BackupKind, BackupManifest};
 
@@ -124,6 +125,8 @@ pub struct Pruned {
     pub removed: Vec<PrunedBackup>,
     /// Those that could not be removed.
     pub failed: Vec<PruneFailure>,
+    /// Damaged manifests. How long these backups are to be kept is not known, so they are kept.
+    pub damaged: Vec<Error>,
     /// How many were kept.
     pub kept: u64,
     /// Whether nothing was actually removed.
@@ -180,7 +183,7 @@ fn choose(
 
 impl BackupService {
     /// Removes the backups that the policy names, and returns which. If one cannot be removed, it
-    /// continues with the next.
+    /// continues with the next. A backup that took the name of a listed one meanwhile is kept.
     ///
     /// # Errors
     /// Those of listing; then nothing was removed. `Cancelled` on request.
@@ -188,15 +191,11 @@ impl BackupService {
     /// # Idempotence
     /// May be repeated, and resumes where an interrupted one stopped.
     pub async fn prune(&self, now: Timestamp, policy: &PrunePolicy) -> Result<Pruned> {
-        let all: Vec<Listed> = self
-            .list()
-            .map_ok(|manifest| Listed::of(&manifest))
-            .try_collect()
-            .await?;
-        let listed = all.len() as u64;
+        let (all, damaged) = split_damaged(self.list()).await?;
         let (mut chosen, mut whole) = (Vec::new(), Vec::new());
-        for backup in all {
+        for manifest in &all {
             self.refuse_cancelled()?;
+            let backup = Listed::of(manifest);
             match self.provider.has_files(&backup.id).await {
                 Ok(false) => chosen.push((backup.id, PruneReason::NoFiles)),
                 // one that cannot be examined is judged like any other
@@ -205,27 +204,51 @@ impl BackupService {
         }
         chosen.extend(choose(whole, now, policy));
         let mut pruned = Pruned {
-            kept: listed - chosen.len() as u64,
+            kept: (all.len() + damaged.len()) as u64,
+            damaged,
             dry_run: policy.dry_run,
             ..Pruned::default()
         };
+        let all: HashMap<BackupId, BackupManifest> =
+            all.into_iter().map(|one| (one.id.clone(), one)).collect();
         for (id, reason) in chosen {
             self.refuse_cancelled()?;
-            match self.prune_one(&id, policy.dry_run).await {
-                Ok(manifest) => pruned.removed.push(PrunedBackup { manifest, reason }),
+            let Some(judged) = all.get(&id) else { continue };
+            let removed = if policy.dry_run {
+                Ok(true)
+            } else {
+                self.provider.delete_unchanged(judged).await
+            };
+            match removed {
+                Ok(true) => pruned.removed.push(PrunedBackup {
+                    manifest: judged.clone(),
+                    reason,
+                }),
+                Ok(false) => continue,
                 Err(error) => pruned.failed.push(PruneFailure { id, error }),
             }
+            pruned.kept -= 1;
         }
         Ok(pruned)
     }
+}
 
-    async fn prune_one(&self, id: &BackupId, dry_run: bool) -> Result<BackupManifest> {
-        let manifest = self.provider.manifest(id).await?;
-        if !dry_run {
-            self.provider.delete(id).await?;
+/// Collects manifests, and the errors of those that are damaged.
+///
+/// # Errors
+/// Every other error.
+pub async fn split_damaged(
+    mut listed: BoxStream<'_, Result<BackupManifest>>,
+) -> Result<(Vec<BackupManifest>, Vec<Error>)> {
+    let (mut manifests, mut damaged) = (Vec::new(), Vec::new());
+    while let Some(found) = listed.next().await {
+        match found {
+            Ok(manifest) => manifests.push(manifest),
+            Err(error) if *error.kind() == ErrorKind::Corrupt => damaged.push(error),
+            Err(error) => return Err(error),
         }
-        Ok(manifest)
     }
+    Ok((manifests, damaged))
 }
 
 #[cfg(test)]

@@ -88,6 +88,11 @@ impl<T: Tap> BackupProvider for TappedBackups<T> {
         let call = Call::write("backups.delete", id);
         tapped!(self.tap, call, self.inner.delete(id))
     }
+
+    async fn delete_unchanged(&self, judged: &BackupManifest) -> Result<bool> {
+        let call = Call::write("backups.delete_unchanged", &judged.id);
+        tapped!(self.tap, call, self.inner.delete_unchanged(judged))
+    }
 }
 
 /// A backup writer whose calls go through a [`Tap`].

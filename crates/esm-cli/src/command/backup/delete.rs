@@ -2,14 +2,18 @@
 
 use esm_core::id::BackupId;
 use esm_core::{Error, ErrorKind, Result};
+use serde::Serialize;
 
 use super::place::BackupPlace;
-use super::report::{ShownBackup, ShownBackups};
+use super::report::ShownBackup;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
 use crate::session::{Access, Session};
 
 /// Delete a backup.
+///
+/// Also removes what a killed process left of an unfinished one. How long a backup with a damaged
+/// manifest is to be kept is not known: add --despite-retention.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,6 +31,12 @@ pub(crate) struct Delete {
     yes: bool,
 }
 
+/// The deleted backup, unless its manifest could not be read.
+#[derive(Debug, Serialize)]
+struct Deleted {
+    backups: Vec<ShownBackup>,
+}
+
 impl Delete {
     pub(super) fn access(&self) -> Access {
         self.place.access_to_change()
@@ -34,28 +44,45 @@ impl Delete {
 
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
         let backups = self.place.open(session, Access::Write).await?;
-        let backup = ShownBackup::from(backups.manifest(&self.id).await?);
+        let found = match backups.manifest(&self.id).await {
+            Ok(manifest) => Some(ShownBackup::from(manifest)),
+            Err(damage) if *damage.kind() == ErrorKind::Corrupt => {
+                if !self.despite_retention {
+                    return Err(damage.with_hint("add --despite-retention to delete it"));
+                }
+                session.output().note(damage.to_string());
+                None
+            }
+            Err(missing) if *missing.kind() == ErrorKind::NotFound && self.yes => {
+                backups.delete(&self.id).await?;
+                return Err(missing);
+            }
+            Err(error) => return Err(error),
+        };
         let now = session.environment().clock.now();
-        let kept = backup.keep_until.is_none_or(|until| until > now);
-        if kept && !self.despite_retention {
+        if let Some(backup) = found.as_ref().filter(|backup| backup.is_kept(now))
+            && !self.despite_retention
+        {
             let message = format!("backup is retained {}: {}", backup.retained(), self.id);
             return Err(Error::new(ErrorKind::Conflict { actual: None }, message)
                 .with_hint("add --despite-retention to delete it"));
         }
         if !self.yes {
-            session.output().note(backup.text(true));
+            if let Some(backup) = &found {
+                session.output().note(backup.text(true));
+            }
             if !confirmed(session.output(), "delete this backup?")? {
                 session.output().note("nothing was deleted");
                 return Ok(Exit::Success);
             }
         }
         backups.delete(&self.id).await?;
-        let deleted = ShownBackups {
-            backups: vec![backup],
+        let deleted = Deleted {
+            backups: found.into_iter().collect(),
         };
         session
             .output()
-            .result(&deleted, |d, _| format!("deleted: {}", d.backups[0].id))?;
+            .result(&deleted, |_, _| format!("deleted: {}", self.id))?;
         Ok(Exit::Success)
     }
 }

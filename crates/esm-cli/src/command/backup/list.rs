@@ -1,13 +1,16 @@
 //! `esm backup list`
 
 use esm_core::Result;
+use esm_core::backup::split_damaged;
 
 use super::place::BackupPlace;
-use super::report::ShownBackups;
+use super::report::{ShownBackups, report_damaged};
 use crate::exit::Exit;
 use crate::session::{Access, Session};
 
 /// List backups and archives, oldest first.
+///
+/// Exits with 9 if the manifest of one is damaged; all others are listed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -21,8 +24,10 @@ pub(crate) struct List {
 impl List {
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
         let backups = self.place.open(session, Access::Read).await?;
-        let shown = ShownBackups::collect(backups.list()).await?;
+        let (manifests, mut damaged) = split_damaged(backups.list()).await?;
+        damaged.sort_by_key(ToString::to_string);
+        let shown = ShownBackups::new(manifests, &damaged);
         session.output().result(&shown, ShownBackups::text)?;
-        Ok(Exit::Success)
+        Ok(report_damaged(session, &damaged))
     }
 }

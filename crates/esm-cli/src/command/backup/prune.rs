@@ -1,19 +1,20 @@
 //! `esm backup prune`
 
 use esm_core::Result;
-use esm_core::store::{BackupKind, BackupProvider};
-use futures::{StreamExt as _, TryStreamExt as _};
+use esm_core::backup::{PrunePolicy, Pruned};
 
 use super::place::BackupPlace;
-use super::report::ShownBackups;
+use super::report::{ShownBackups, report_damaged};
+use crate::backup;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
 use crate::output::counted;
 use crate::session::{Access, Session};
 
-/// Delete backups whose retention has expired.
+/// Delete backups whose retention has expired, or whose files are gone.
 ///
-/// Backups with unlimited retention are never pruned; archives are pruned only with --archives.
+/// Backups with unlimited retention are never pruned; archives are pruned only with --archives. One
+/// whose manifest is damaged is kept and reported; then the exit code is 9.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -49,47 +50,58 @@ impl Prune {
             Access::Write
         };
         let backups = self.place.open(session, access).await?;
-        let over = self.expired(session, &*backups).await?;
-        if over.backups.is_empty() {
-            session
-                .output()
-                .result(&over, |_, _| "nothing to prune".to_owned())?;
-            return Ok(Exit::Success);
-        }
-        if self.dry_run {
-            session.output().result(&over, ShownBackups::text)?;
-            return Ok(Exit::Success);
-        }
-        if !self.yes {
+        let service = backup::without_progress(session, &backups);
+        let now = session.environment().clock.now();
+        if self.dry_run || !self.yes {
+            let found = service.prune(now, &self.policy().dry_run()).await?;
+            let over = shown(&found);
+            if self.dry_run || over.backups.is_empty() {
+                session.output().result(&over, |over, terminal| {
+                    if over.backups.is_empty() {
+                        "nothing to prune".into()
+                    } else {
+                        over.text(terminal)
+                    }
+                })?;
+                return Ok(ended(session, &found));
+            }
             session.output().note(over.text(true));
             if !confirmed(session.output(), "delete these backups?")? {
                 session.output().note("nothing was deleted");
                 return Ok(Exit::Success);
             }
         }
-        for backup in &over.backups {
-            session.interrupt().check()?;
-            backups.delete(&backup.id).await?;
-        }
+        let pruned = service.prune(now, &self.policy()).await?;
+        let over = shown(&pruned);
         session.output().result(&over, |over, _| deleted(over))?;
-        Ok(Exit::Success)
+        Ok(ended(session, &pruned))
     }
 
-    async fn expired(
-        &self,
-        session: &Session,
-        backups: &dyn BackupProvider,
-    ) -> Result<ShownBackups> {
-        let now = session.environment().clock.now();
-        let expired = backups.list().try_filter(|b| {
-            let wanted = self.archives || b.kind == BackupKind::Backup;
-            let until = b.settings.keep_until;
-            std::future::ready(wanted && until.is_some_and(|until| until <= now))
-        });
-        ShownBackups::collect(expired.boxed()).await
+    fn policy(&self) -> PrunePolicy {
+        if self.archives {
+            PrunePolicy::new().archives()
+        } else {
+            PrunePolicy::new()
+        }
     }
 }
 
+fn shown(pruned: &Pruned) -> ShownBackups {
+    let removed = pruned.removed.iter().map(|one| one.manifest.clone());
+    ShownBackups::new(removed.collect(), &pruned.damaged)
+}
+
+/// Reports what was kept although it should have gone, and the damaged manifests.
+fn ended(session: &Session, pruned: &Pruned) -> Exit {
+    let failed = pruned.failed.iter();
+    let failed = failed.map(|one| session.output().fail(&one.error)).last();
+    let damaged = report_damaged(session, &pruned.damaged);
+    failed.unwrap_or(damaged)
+}
+
 fn deleted(over: &ShownBackups) -> String {
+    if over.backups.is_empty() {
+        return "nothing to prune".to_owned();
+    }
     format!("deleted {}", counted(over.backups.len() as u64, "backup"))
 }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use esm_core::Result;
+use esm_core::Error;
 use esm_core::id::{BackupId, MigrationId, ObjectId};
 use esm_core::store::{BackupKind, BackupManifest, Compression};
-use futures::TryStreamExt as _;
-use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::exit::Exit;
 use crate::output::{Facts, Table, Text, bytes, count, counted};
+use crate::session::Session;
 
 /// A backup as it is reported.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +35,9 @@ pub(super) struct ShownBackup {
 #[derive(Debug, Serialize)]
 pub(super) struct ShownBackups {
     pub(super) backups: Vec<ShownBackup>,
+    /// Why the manifests of others cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damaged: Vec<String>,
 }
 
 impl From<BackupManifest> for ShownBackup {
@@ -81,6 +84,11 @@ impl ShownBackup {
             .map_or_else(|| "indefinitely".to_owned(), |t| format!("until {t}"))
     }
 
+    /// Whether its retention has not ended.
+    pub(super) fn is_kept(&self, now: Timestamp) -> bool {
+        self.keep_until.is_none_or(|until| until > now)
+    }
+
     /// One backup as lines.
     pub(super) fn text(&self, terminal: bool) -> Text {
         let mut facts = Facts::new();
@@ -103,14 +111,14 @@ impl ShownBackup {
 }
 
 impl ShownBackups {
-    /// Collects and sorts backups.
-    ///
-    /// # Errors
-    /// Those of listing them.
-    pub(super) async fn collect(backups: BoxStream<'_, Result<BackupManifest>>) -> Result<Self> {
-        let mut backups: Vec<_> = backups.map_ok(ShownBackup::from).try_collect().await?;
+    /// Sorts backups.
+    pub(super) fn new(manifests: Vec<BackupManifest>, damaged: &[Error]) -> Self {
+        let mut backups: Vec<_> = manifests.into_iter().map(ShownBackup::from).collect();
         backups.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-        Ok(Self { backups })
+        Self {
+            backups,
+            damaged: damaged.iter().map(ToString::to_string).collect(),
+        }
     }
 
     /// The backups as a table.
@@ -134,4 +142,10 @@ impl ShownBackups {
         }
         table.to_text(terminal)
     }
+}
+
+/// Reports damaged manifests, and returns the exit code of a command that did everything else.
+pub(super) fn report_damaged(session: &Session, damaged: &[Error]) -> Exit {
+    let exits = damaged.iter().map(|error| session.output().fail(error));
+    exits.last().unwrap_or(Exit::Success)
 }

@@ -9,7 +9,8 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::clock::readable;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::{BackupId, MigrationId, ObjectId, StreamRef};
 use crate::store::backup::BackupHandle;
@@ -73,7 +74,8 @@ impl BackupSettings {
     pub(crate) fn kept_for(mut self, retention: Option<Duration>, now: Timestamp) -> Result<Self> {
         if let Some(retention) = retention {
             let until = now.checked_add(retention).map_err(|e| {
-                Error::invalid(format!("retention is too long: {retention:?}")).with_source(e)
+                let message = format!("retention is too long: {}", readable(retention));
+                Error::invalid(message).with_source(e)
             })?;
             self.keep_until = Some(until);
         }
@@ -218,7 +220,8 @@ pub trait BackupProvider: Send + Sync + Debug + 'static {
     /// `NotFound`.
     async fn open(&self, id: &BackupId) -> Result<Box<dyn BackupReader>>;
 
-    /// The manifests of all finished backups, in no promised order.
+    /// The manifests of all finished backups, in no promised order. A damaged manifest is an error
+    /// `Corrupt` that names the backup; the stream then continues with the next one.
     fn list(&self) -> BoxStream<'_, Result<BackupManifest>>;
 
     /// Whether a finished backup has its files. One has none if its name was deleted while it was
@@ -231,8 +234,21 @@ pub trait BackupProvider: Send + Sync + Debug + 'static {
         Ok(true)
     }
 
-    /// Deletes a backup, the manifest first. Absent is fine.
+    /// Deletes a backup, also one whose manifest is damaged. Absent is fine. A deletion that was
+    /// interrupted can be repeated.
     async fn delete(&self, id: &BackupId) -> Result<()>;
+
+    /// Deletes a backup if its manifest is still this one, and returns whether it did. Another one is
+    /// of a backup that took the name meanwhile. Defaults to reading the manifest and
+    /// [`delete`](Self::delete).
+    async fn delete_unchanged(&self, judged: &BackupManifest) -> Result<bool> {
+        match self.manifest(&judged.id).await {
+            Ok(found) if found == *judged => self.delete(&judged.id).await.map(|()| true),
+            Ok(_) => Ok(false),
+            Err(error) if *error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Writes one backup.

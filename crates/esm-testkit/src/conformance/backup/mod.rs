@@ -450,6 +450,20 @@ pub async fn a_deleted_backup_is_gone(harness: &dyn BackupHarness) -> Verdict {
         manifest,
         "manifest of another"
     );
+    let judged = BackupManifest {
+        events: manifest.events + 1,
+        ..manifest.clone()
+    };
+    let deleted = provider.delete_unchanged(&judged).await?;
+    ensure!(!deleted, "another of the same name was deleted");
+    read(&*provider, &kept).await?;
+    ensure!(
+        provider.delete_unchanged(&manifest).await?,
+        "it was not deleted"
+    );
+    ensure_missing(&*provider, &kept, "after its deletion").await?;
+    let again = provider.delete_unchanged(&manifest).await?;
+    ensure!(!again, "it was deleted twice");
     Ok(())
 }
 

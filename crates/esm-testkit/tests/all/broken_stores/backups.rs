@@ -43,6 +43,7 @@ enum Defect {
     ReadsOnWhereTheLastReaderStopped,
     TakesDamageForAFailureThatPasses,
     TrustsItsManifests,
+    StopsListingAtDamage,
 }
 
 #[derive(Debug, Clone)]
@@ -143,6 +144,13 @@ impl BackupProvider for Broken {
     fn list(&self) -> BoxStream<'_, Result<BackupManifest>> {
         if self.has(Defect::ListsTwice) {
             self.inner.list().chain(self.inner.list()).boxed()
+        } else if self.has(Defect::StopsListingAtDamage) {
+            let until_damage = |stopped: &mut bool, found: Result<BackupManifest>| {
+                let item = (!*stopped).then_some(found);
+                *stopped = matches!(item, Some(Err(_)));
+                std::future::ready(item)
+            };
+            self.inner.list().scan(false, until_damage).boxed()
         } else {
             self.inner.list()
         }
@@ -333,6 +341,10 @@ fn every_defect_is_rejected_by_its_case() {
             "a_damaged_backup_replaces_nothing",
         ),
         (Defect::TrustsItsManifests, "a_changed_retention_is_noticed"),
+        (
+            Defect::StopsListingAtDamage,
+            "a_changed_retention_is_noticed",
+        ),
         (
             Defect::ReadsOnWhereTheLastReaderStopped,
             "a_restore_brings_back_what_was_backed_up",
