@@ -1,6 +1,7 @@
 //! Drives a run, or its undo, to the end and records the outcome.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use tracing::{info, warn};
@@ -11,11 +12,15 @@ use crate::migration::control::steering::RunEnd;
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
 use crate::migration::report::result::MigrationResult;
 use crate::migration::run::scope::ScopeRun;
-use crate::migration::run::undo::UndoRun;
+use crate::migration::run::undo::{UndoRun, discard_late_writes};
 use crate::migration::service::MigrationService;
 use crate::protocol::journal::{JournalEntry, Outcome};
 use crate::protocol::statistics::{ObjectReport, Statistics};
 use crate::protocol::status::{MigrationStatus, Step};
+
+/// How long a request that is under way when the lock is lost may take to end: what it writes is
+/// then discarded with the rest, if the migration was undone meanwhile.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// The result of a run or of an undo.
 #[derive(Debug, Default)]
@@ -93,13 +98,23 @@ impl MigrationService {
         self.conclude_undo(context, ended).await
     }
 
-    /// Migrates the scope. The loss of the lock ends it immediately, as a crash would.
+    /// Migrates the scope. The loss of the lock ends it, as a crash would, once the request under way
+    /// has ended or [`SETTLE`] has passed.
     async fn migrate_scope(&self, context: &Context) -> RunSummary {
         let begun = context.guard.journal.lock().await.state().batch.clone();
         let mut run = ScopeRun::new(context);
-        let ended = tokio::select! {
-            ended = run.complete(begun).boxed() => ended,
-            lost = context.guard.stop.lost() => Err(lost),
+        let ended = {
+            let mut completing = run.complete(begun).boxed();
+            tokio::select! {
+                ended = &mut completing => ended,
+                lost = context.guard.stop.lost() => {
+                    let clock = &context.services.environment.clock;
+                    tokio::select! {
+                        ended = completing => ended.map_err(|_| lost),
+                        () = clock.sleep(SETTLE) => Err(lost),
+                    }
+                }
+            }
         };
         let ScopeRun {
             statistics,
@@ -111,6 +126,11 @@ impl MigrationService {
             Err(error) => Some((Step::Copy, error)),
             Ok(()) => failure,
         };
+        if let Some((_, error)) = &stopped
+            && matches!(error.kind(), ErrorKind::LockLost | ErrorKind::Fenced)
+        {
+            discard_late_writes(context).await;
+        }
         RunSummary {
             statistics,
             single,

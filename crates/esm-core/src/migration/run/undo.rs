@@ -1,6 +1,7 @@
 //! The undo of a whole migration, before its pivots.
 
 use futures::StreamExt as _;
+use tracing::debug;
 
 use crate::cutover::undo::discard_fenced;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,6 +16,40 @@ use crate::protocol::plan::Scope;
 use crate::protocol::statistics::Statistics;
 use crate::protocol::status::Step;
 use crate::store::Tail;
+
+/// Discards what this run wrote to targets after another holder undid them: a run that was frozen
+/// past its lease may have had a write under way. Only fenced or superseded targets are discarded
+/// (R5, R17), so it needs no lock. A failure leaves that to the next migration of the object.
+pub(crate) async fn discard_late_writes(context: &Context) {
+    let batch = context.guard.journal.lock().await.state().batch.clone();
+    let objects = match (batch, &context.plan.scope) {
+        (Some(batch), _) => batch.objects,
+        (None, Scope::Objects(objects)) => objects.clone(),
+        (None, _) => return,
+    };
+    for object in objects {
+        let discarded = tokio::select! {
+            discarded = discard_of(context, &object) => discarded,
+            () = context.guard.stop.requested.cancelled() => return,
+        };
+        if let Err(error) = discarded {
+            debug!(%object, %error, "targets that were undone were not searched for late writes");
+        }
+    }
+}
+
+async fn discard_of(context: &Context, object: &ObjectId) -> Result<()> {
+    let Some(found) = context.services.documents.find(object).await? else {
+        return Ok(());
+    };
+    discard_superseded(context, &found.document).await?;
+    let active = found.document.active.clone();
+    let attempt = context.attempt_now(&found.document, active).await?;
+    if attempt.has_fences {
+        discard_fenced(&attempt).await?;
+    }
+    Ok(())
+}
 
 /// The undo of all objects of a migration that have not passed their pivot.
 #[derive(Debug)]
