@@ -8,7 +8,7 @@ use esm_core::ErrorKind;
 use esm_core::event::Revision;
 use esm_core::id::MigrationId;
 use esm_core::id::{StreamId, StreamRef};
-use esm_core::migration::{MigrationService, MigrationStatus};
+use esm_core::migration::{ControlOptions, MigrationService, MigrationStatus};
 use esm_core::protocol::control::Answer;
 use esm_core::router::{ObjectReader, ReadPosition};
 use esm_core::store::{
@@ -162,6 +162,31 @@ async fn damaged_progress_and_commands_block_nothing() {
     let answer = resume.answer(Duration::ZERO).await.unwrap();
     assert!(matches!(answer, Some(Answer::Refused { .. })), "{answer:?}");
     assert_eq!(f.world.status(migration).await, MigrationStatus::Completed);
+}
+
+/// The newest version is damaged: the next one is published behind it, and watched.
+#[tokio::test(start_paused = true)]
+async fn progress_is_published_behind_a_damaged_version() {
+    for versions in [1, 2, 7] {
+        let f = Damaged::with_order(&["A", "B", "C"]).await;
+        let migration = f.crashed().await;
+        let progress = RecordKey::Progress(migration);
+        for number in 0..versions {
+            let stored = f.world.storage.records();
+            stored.put(&progress, number, "{".into()).await.unwrap();
+            f.records.damage(&progress, number, Damage::Unreadable);
+        }
+        // it stays paused, so that it does not end before it publishes
+        f.service.control(migration).pause().await.unwrap();
+        let every = Duration::from_millis(100);
+        let control = ControlOptions::default().poll(every).publish(every);
+        let resumed = f.service.resume(migration).control(control);
+        let resumed = tokio::spawn(resumed.execute());
+        f.world.let_time_pass(1000).await;
+        let seen = f.service.observe(migration).await.unwrap();
+        assert!(seen.progress.is_some(), "behind {versions} versions");
+        resumed.abort();
+    }
 }
 
 /// At whichever call: the migration ends soon, with an error or because it was done.

@@ -23,6 +23,9 @@ pub(crate) struct PublishedProgress {
 }
 
 const FORMAT: u32 = 1;
+/// More versions than a migration publishes in a year. A provider that finds every number damaged is
+/// not searched any further.
+const MOST_VERSIONS: u64 = 1 << 24;
 
 /// The record of a run's progress.
 #[derive(Debug)]
@@ -122,7 +125,7 @@ impl ProgressRecord {
     async fn put(&mut self) -> Result<()> {
         let number = match self.next {
             Some(number) => number,
-            None => (self.records.latest(&self.key).await?).map_or(0, |record| record.number + 1),
+            None => self.next_number().await?,
         };
         let published = PublishedProgress {
             format: FORMAT,
@@ -131,6 +134,43 @@ impl ProgressRecord {
         self.records.put_as(&self.key, number, &published).await?;
         self.next = Some(number + 1);
         Ok(())
+    }
+
+    /// The number after the newest version. A damaged version only informed, so it does not keep the
+    /// next one from being written.
+    async fn next_number(&self) -> Result<u64> {
+        let damage = match self.records.latest(&self.key).await {
+            Ok(newest) => return Ok(newest.map_or(0, |record| record.number + 1)),
+            Err(error) if *error.kind() == ErrorKind::Corrupt => error,
+            Err(error) => return Err(error),
+        };
+        if !self.exists(0).await? {
+            return Ok(0);
+        }
+        let (mut present, mut absent) = (0, 1);
+        while self.exists(absent).await? {
+            if absent > MOST_VERSIONS {
+                return Err(damage);
+            }
+            (present, absent) = (absent, absent * 2);
+        }
+        while absent - present > 1 {
+            let middle = present + (absent - present) / 2;
+            if self.exists(middle).await? {
+                present = middle;
+            } else {
+                absent = middle;
+            }
+        }
+        Ok(absent)
+    }
+
+    async fn exists(&self, number: u64) -> Result<bool> {
+        match self.records.get(&self.key, number).await {
+            Ok(version) => Ok(version.is_some()),
+            Err(error) if *error.kind() == ErrorKind::Corrupt => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }
 
