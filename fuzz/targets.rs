@@ -5,6 +5,7 @@
 //! replays their seeds, and mutations of them, with the stable toolchain.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Read as _;
 use std::sync::Arc;
 
@@ -110,6 +111,17 @@ pub(crate) fn text(data: &[u8]) {
     let _ = text.parse::<esm_core::migration::Limit>();
     let _ = esm_core::event::is_rfc3339(text);
     let _ = esm_objectstore::is_local(text);
+}
+
+/// A command line: arguments with a line end behind each, and the name of no program. A value of an
+/// option is parsed as the option does; options that exclude each other are refused.
+pub(crate) fn arguments(data: &[u8]) {
+    let given = data.split(|byte| *byte == b'\n');
+    // other systems have no arguments of any bytes
+    let given = given.map(|argument| OsString::from(&*String::from_utf8_lossy(argument)));
+    let line: Vec<OsString> = std::iter::once("esm".into()).chain(given).collect();
+    // the same again: it depends on nothing but its text
+    assert_eq!(esm_cli::parses(line.clone()), esm_cli::parses(line));
 }
 
 /// A jq program, a NUL, the payload of the event that it transforms.

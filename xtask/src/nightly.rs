@@ -45,7 +45,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// The targets of `fuzz/`, for 15 minutes each.
-const TARGETS: [&str; 7] = ["event", "cell", "backup", "record", "text", "jq", "store"];
+const TARGETS: [&str; 8] = [
+    "event",
+    "cell",
+    "backup",
+    "record",
+    "text",
+    "arguments",
+    "jq",
+    "store",
+];
 
 fn fuzz() -> Result<()> {
     if !command::answers("cargo-fuzz", &["--version"]) {

@@ -52,6 +52,7 @@ mod selection;
 mod session;
 mod sorted;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -65,7 +66,10 @@ use crate::output::Output;
 /// allocator retains memory for every thread that ever freed an event.
 const BLOCKING_THREADS: usize = 8;
 
-fn main() -> ExitCode {
+/// Runs the command of this process's arguments.
+///
+/// This library is the program alone: it promises no interface to others.
+pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return output::usage(&error).into(),
@@ -93,4 +97,10 @@ fn main() -> ExitCode {
     // a blocked read from a terminal must not keep the process alive
     runtime.shutdown_background();
     Exit::into(exit)
+}
+
+/// Whether a command line is well-formed, up to what only its command can check. Its first argument
+/// is the program's name.
+pub fn parses(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    Arguments::try_parse_from(arguments).is_ok()
 }

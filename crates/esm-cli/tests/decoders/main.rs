@@ -107,6 +107,11 @@ fn texts_of_any_bytes_are_read_or_refused() {
 }
 
 #[test]
+fn command_lines_of_any_text_are_parsed_or_refused() {
+    replay("arguments", targets::arguments);
+}
+
+#[test]
 fn programs_of_any_text_are_run_or_refused() {
     replay("jq", targets::jq);
 }
