@@ -118,11 +118,21 @@ pub fn next(observed: &Observed) -> Action {
 }
 
 fn after_close(observed: &Observed, close: &Close) -> Action {
-    match (&close.target, observed.document_names_source) {
-        (Some(target), true) if *target == observed.target => Action::FollowClose,
-        (Some(target), false) if *target == observed.target => Action::CloseBooks,
-        _ => Action::Superseded,
+    if !is_to(close, &observed.target) {
+        Action::Superseded
+    } else if observed.document_names_source {
+        Action::FollowClose
+    } else {
+        Action::CloseBooks
     }
+}
+
+/// Whether a Close names this target. The id of a target is unique over migrations, sources and
+/// attempts, and the id of its store may have been renewed since the Close was written: so stream
+/// ids are compared alone.
+fn is_to(close: &Close, target: &StreamRef) -> bool {
+    let named = close.target.as_ref();
+    named.is_some_and(|named| named.stream == target.stream)
 }
 
 fn before_close(observed: &Observed, cursor: Revision, events: Revision) -> Action {
@@ -169,7 +179,7 @@ pub enum UndoAction {
 /// Returns the next action of the undo of an attempt.
 pub fn undo(close: Option<&Close>, fenced: bool, target: &StreamRef) -> UndoAction {
     match close {
-        Some(close) if close.target.as_ref() == Some(target) => UndoAction::Refuse,
+        Some(close) if is_to(close, target) => UndoAction::Refuse,
         Some(_) => UndoAction::DiscardSuperseded,
         None if fenced => UndoAction::Discard,
         None => UndoAction::Fence,
@@ -207,6 +217,19 @@ mod tests {
             target_events: Revision(3),
             migration: MigrationId::from_uuid(uuid::Uuid::from_u128(7)),
             continues: true,
+        }
+    }
+
+    #[test]
+    fn a_close_to_the_own_target_is_known_after_the_store_got_another_id() {
+        let renewed = StoreId::from_uuid(uuid::Uuid::from_u128(2));
+        let target = StreamRef::new(renewed, stream("t").stream);
+        let close = close_to(Some(stream("t")));
+        assert_eq!(undo(Some(&close), false, &target), UndoAction::Refuse);
+        for mut observed in all() {
+            observed.target = target.clone();
+            observed.close = Some(close.clone());
+            assert_ne!(next(&observed), Action::Superseded, "{observed:?}");
         }
     }
 

@@ -18,8 +18,9 @@ use crate::protocol::journal::{JournalEntry, Outcome};
 use crate::protocol::statistics::{ObjectReport, Statistics};
 use crate::protocol::status::{MigrationStatus, Step};
 
-/// How long a request that is under way when the lock is lost may take to end: what it writes is
-/// then discarded with the rest, if the migration was undone meanwhile.
+/// How long a request that is under way when the lock is lost may take to end, and then again how
+/// long the search for what it wrote may take: that is discarded, if the migration was undone
+/// meanwhile.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// The result of a run or of an undo.
@@ -129,7 +130,11 @@ impl MigrationService {
         if let Some((_, error)) = &stopped
             && matches!(error.kind(), ErrorKind::LockLost | ErrorKind::Fenced)
         {
-            discard_late_writes(context).await;
+            let clock = &context.services.environment.clock;
+            tokio::select! {
+                () = discard_late_writes(context) => {}
+                () = clock.sleep(SETTLE) => {}
+            }
         }
         RunSummary {
             statistics,

@@ -33,13 +33,21 @@ pub(crate) async fn undo(context: &Context, attempt: &Attempt) -> Result<Undone>
 /// R5: discards this migration's targets of streams that another migration has closed since. The
 /// next attempt starts from the active stream.
 ///
+/// A stream that this migration closed continues in its target, so it is left out. Targets are
+/// compared by their ids alone: the store may have been given another id since the Close.
+///
 /// # Errors
 /// Those of the store.
 pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocument) -> Result<()> {
-    for entry in &document.terminated {
+    let migration = context.migration();
+    for entry in document
+        .terminated
+        .iter()
+        .filter(|entry| entry.migration != migration)
+    {
         let source = entry.stream.clone();
         let attempt = context.attempt_now(document, source).await?;
-        if entry.continuation != attempt.target {
+        if entry.continuation.stream != attempt.target.stream {
             discard(&attempt).await?;
         }
         if attempt.has_fences {
