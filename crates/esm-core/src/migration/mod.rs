@@ -58,6 +58,7 @@ pub use limits::throttle::{ThrottleOptions, ThrottleReason};
 pub use lock::held_lock::{HeldLock, LockDemand};
 pub use lock::options::LockOptions;
 pub use plan::migration_plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};
+pub use plan::samples::{EventSample, SampleOutcome, SampledEvent};
 pub use plan::way_back::WayBackFindings;
 pub use report::progress::{Progress, ProgressOptions};
 pub use report::result::MigrationResult;

@@ -1,15 +1,18 @@
 //! The plan: the outcome of a dry run.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cutover::source::schemas::missing_policy;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Schema;
+use crate::event::{Event, Schema};
 use crate::id::MigrationId;
+use crate::migration::plan::samples::EventSample;
 use crate::migration::plan::way_back::WayBackFindings;
 use crate::protocol::plan::PlannedMigration;
 use crate::protocol::statistics::ObjectFailure;
-use crate::transform::Ledger;
+use crate::transform::{Failure, Fate, Ledger, Mapped};
 
 /// How many events of the sources a dry run reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -40,6 +43,54 @@ pub struct SchemaFindings {
     pub dropped: u64,
     /// Events that the transformation fails on.
     pub failed: u64,
+    /// Of the changed events, those that become several events.
+    #[serde(default)]
+    pub split: u64,
+    /// The schemas that changed events get, at most [`MAX_BECOMES`](Self::MAX_BECOMES).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub becomes: BTreeSet<Schema>,
+}
+
+impl SchemaFindings {
+    /// Maximum number of schemas in `becomes`.
+    pub const MAX_BECOMES: usize = 16;
+
+    /// Records a source event of this size and the result of its transformation.
+    pub(super) fn record(&mut self, bytes: u64, mapped: &std::result::Result<Mapped, Failure>) {
+        self.events += 1;
+        self.bytes += bytes;
+        match mapped {
+            Ok(mapped) => match mapped.fate {
+                Fate::Unchanged => {}
+                Fate::Changed | Fate::Split => {
+                    self.changed += 1;
+                    self.split += u64::from(mapped.fate == Fate::Split);
+                    self.add_becomes(mapped.outputs.iter().map(Event::schema));
+                }
+                Fate::Dropped { .. } => self.dropped += 1,
+            },
+            Err(_) => self.failed += 1,
+        }
+    }
+
+    fn add_becomes(&mut self, schemas: impl IntoIterator<Item = Schema>) {
+        for schema in schemas {
+            if self.becomes.len() < Self::MAX_BECOMES {
+                self.becomes.insert(schema);
+            }
+        }
+    }
+
+    /// Adds the findings about another part.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.events += other.events;
+        self.bytes += other.bytes;
+        self.changed += other.changed;
+        self.dropped += other.dropped;
+        self.failed += other.failed;
+        self.split += other.split;
+        self.add_becomes(other.becomes);
+    }
 }
 
 /// A schema and the findings about it.
@@ -115,8 +166,19 @@ pub struct MigrationPlan {
     /// The first of these objects, with the reasons.
     #[serde(default)]
     pub blockers: Vec<ObjectFailure>,
+    /// The first changed, split, dropped and failing event of each schema. They contain data: a saved
+    /// plan needs the same protection as the events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<EventSample>,
+    /// Number of samples that are omitted because the others take all the space.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub samples_omitted: u64,
     /// A digest of the source streams and their tails.
     pub sources: String,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl MigrationPlan {

@@ -282,6 +282,8 @@ impl Planner {
             way_back: WayBackFindings::default(),
             blocked: 0,
             blockers: Vec::new(),
+            samples: Vec::new(),
+            samples_omitted: 0,
             sources: String::new(),
         }
     }
@@ -297,6 +299,8 @@ impl Planner {
             .into_iter()
             .map(|(schema, findings)| SchemaReport { schema, findings })
             .collect();
+        plan.samples_omitted = total.samples.omitted();
+        plan.samples = total.samples.into_list();
         plan.estimates = self.estimates(plan, total.cells, total.analysis.counts.target_bytes);
         plan.prerequisites = self.prerequisites();
         plan.risks = match self.planned.reverses {

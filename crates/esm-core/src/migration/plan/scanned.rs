@@ -9,9 +9,10 @@ use crate::cutover::source::cells::CheckedPage;
 use crate::event::{Event, Revision, Schema};
 use crate::id::ObjectId;
 use crate::migration::plan::migration_plan::SchemaFindings;
+use crate::migration::plan::samples::Samples;
 use crate::migration::plan::way_back;
 use crate::store::EventStore;
-use crate::transform::{EventCounts, Failure, Fate, Ledger, Mapped, Mapper, SchemaAnalysis};
+use crate::transform::{EventCounts, Failure, Ledger, Mapped, Mapper, SchemaAnalysis};
 
 /// The rule by which an event fails whose outputs the target does not accept.
 const TOO_LARGE: &str = "size limit";
@@ -25,6 +26,7 @@ pub(super) struct Scanned {
     pub(super) analysis: SchemaAnalysis,
     pub(super) cells: u64,
     pub(super) schemas: BTreeMap<Schema, SchemaFindings>,
+    pub(super) samples: Samples,
     pub(super) earliest: Option<(Timestamp, String)>,
     pub(super) latest: Option<(Timestamp, String)>,
     /// Events with an output that has another `source` or `subject`.
@@ -150,16 +152,8 @@ impl Scanned {
         let schema = event.schema();
         let mapped = scan.map(revision, event);
         let found = self.schemas.entry(schema.clone()).or_default();
-        found.events += 1;
-        found.bytes += bytes;
-        match &mapped {
-            Ok(mapped) => match mapped.fate {
-                Fate::Unchanged => {}
-                Fate::Changed | Fate::Split => found.changed += 1,
-                Fate::Dropped { .. } => found.dropped += 1,
-            },
-            Err(_) => found.failed += 1,
-        }
+        found.record(bytes, &mapped);
+        self.samples.record(&scan.object, revision, event, &mapped);
         match mapped {
             Ok(mapped) => {
                 self.analysis.record(&schema, bytes, &mapped);
@@ -203,13 +197,9 @@ impl Scanned {
         self.cells += other.cells;
         self.renamed += other.renamed;
         for (schema, found) in other.schemas {
-            let mine = self.schemas.entry(schema).or_default();
-            mine.events += found.events;
-            mine.bytes += found.bytes;
-            mine.changed += found.changed;
-            mine.dropped += found.dropped;
-            mine.failed += found.failed;
+            self.schemas.entry(schema).or_default().merge(found);
         }
+        self.samples.merge(other.samples);
         let earliest = self.earliest.take().into_iter().chain(other.earliest);
         self.earliest = earliest.min_by_key(|(time, _)| *time);
         let latest = self.latest.take().into_iter().chain(other.latest);

@@ -4,7 +4,7 @@ use esm_core::backup::BackupOptions;
 use esm_core::event::{Event, Revision, Schema};
 use esm_core::id::{BackupId, Fingerprint, StreamId};
 use esm_core::migration::BookClosingOptions;
-use esm_core::migration::{MigrationResult, MigrationStrategy, PlanDepth};
+use esm_core::migration::{MigrationResult, MigrationStrategy, PlanDepth, SampleOutcome};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_core::{ErrorKind, Result};
 
@@ -142,4 +142,46 @@ async fn r11_a_schema_that_is_changed_only_in_part_is_named_as_a_risk() {
         .find(|r| r.contains("retired as a whole"))
         .unwrap();
     assert!(risk.ends_with(": A v1"), "{risk}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn samples_are_of_the_whole_scope_and_a_plan_without_them_is_executed() {
+    let world = World::with(&[("order/0", &["Keep", "Old"])]).await;
+    let mut types = vec!["Keep"; 2_000];
+    types.extend(["Noise", "Split", "Old"]);
+    let events = esm_testkit::events("late-", &types).collect();
+    world.object_of("order/1", events, 100).await;
+    let describe = || world.service.migrate_all().transform(rules());
+    let plan = describe().dry_run().await.unwrap();
+    let found: Vec<_> = (plan.samples.iter())
+        .map(|s| (s.before.schema.to_string(), &s.outcome, s.outputs))
+        .collect();
+    let rule = |outcome: &SampleOutcome| matches!(outcome, SampleOutcome::Dropped { .. });
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].0 == "Noise v1" && rule(found[0].1), "{found:?}");
+    assert_eq!(found[1].1, &SampleOutcome::Changed);
+    assert_eq!((found[2].1, found[2].2), (&SampleOutcome::Split, 2));
+    assert_eq!(plan.samples[2].revision, Revision(2_001));
+    assert_eq!(plan.samples_omitted, 0);
+    let of = |name: &str| {
+        let mut schemas = plan.schemas.iter();
+        let report = schemas.find(|report| report.schema.event_type.as_str() == name);
+        report.unwrap().findings.clone()
+    };
+    assert_eq!((of("Split").changed, of("Split").split), (1, 1));
+    assert_eq!((of("Old").changed, of("Old").split), (2, 0));
+    let becomes: Vec<_> = plan.samples[1].after.iter().map(|e| &e.schema).collect();
+    assert_eq!(of("Old").becomes.iter().collect::<Vec<_>>(), becomes);
+    assert!(of("Keep").becomes.is_empty());
+
+    // as an earlier version saved it
+    let mut old = serde_json::to_value(&plan).unwrap();
+    old.as_object_mut().unwrap().remove("samples").unwrap();
+    for schema in old["schemas"].as_array_mut().unwrap() {
+        let schema = schema.as_object_mut().unwrap();
+        schema.remove("split").unwrap();
+        schema.remove("becomes");
+    }
+    let old = serde_json::from_value(old).unwrap();
+    assert!(describe().execute_plan(&old).await.unwrap().is_success());
 }
