@@ -26,6 +26,7 @@
 //! - `cli`: the top-level command line; opens the store and runs a command.
 //! - `command`: a file per command. It turns arguments into calls and results into a report.
 //! - `migration`, `import`, `backup`: what several commands share about migrations, imports, backups.
+//! - `diff`: the difference between an event and what it becomes.
 //! - `selection`, `events`: the objects that a command works on, and their events in order.
 //! - `session`: the opened stores, and how to communicate with the user.
 //! - `processes`: whether the process that holds a lock has ended.
@@ -37,6 +38,7 @@ mod backup;
 mod cli;
 mod command;
 mod confirm;
+mod diff;
 mod events;
 mod exit;
 mod import;

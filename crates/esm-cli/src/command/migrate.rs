@@ -7,6 +7,7 @@ use esm_core::{Error, Result};
 
 use super::lock_args::LockArgs;
 use super::migration_args::MigrationArgs;
+use super::plan::SampleArgs;
 use crate::exit::{self, Exit};
 use crate::migration::{self, Expected, as_planned, plan_exit, plan_text, service};
 use crate::session::{Access, Session};
@@ -42,6 +43,8 @@ pub(crate) struct Migrate {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    samples: SampleArgs,
+    #[command(flatten)]
     migration: MigrationArgs,
     #[command(flatten)]
     lock: LockArgs,
@@ -76,16 +79,18 @@ impl Migrate {
             .lock(|options| self.lock.apply(options))
             .cancel_on(session.interrupt().token().clone());
         if self.dry_run {
-            show(session, builder).await
+            show(session, builder, &self.samples).await
         } else {
             execute(session, builder, plan.as_ref()).await
         }
     }
 }
 
-async fn show(session: &Session, builder: MigrationBuilder) -> Result<Exit> {
+async fn show(session: &Session, builder: MigrationBuilder, samples: &SampleArgs) -> Result<Exit> {
     let plan = builder.dry_run().await?;
-    session.output().result(&plan, plan_text)?;
+    session.output().result(&plan, |plan, terminal| {
+        plan_text(plan, samples.show, terminal)
+    })?;
     Ok(plan_exit(&plan))
 }
 

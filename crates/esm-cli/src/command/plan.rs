@@ -18,6 +18,7 @@ use crate::session::{Access, Session};
 #[command(after_help = "\
 Examples:
   esm plan order/123 --transform v2.jq
+  esm plan --all --transform v2.jq --show 5         # events before and after
   esm plan --all --transform v2.jq --backup file:///backups --close-books
   esm plan --all --transform v2.jq --sample 100     # 100 events per stream
   esm plan --all --transform v2.jq --save plan.json
@@ -26,11 +27,22 @@ pub(crate) struct Plan {
     /// Transform only this many events at the start of each stream.
     #[arg(long, value_name = "EVENTS")]
     sample: Option<u64>,
+    #[command(flatten)]
+    samples: SampleArgs,
     /// Save the plan for `esm migrate --plan`. The file must not exist.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     #[command(flatten)]
     migration: MigrationArgs,
+}
+
+/// The samples of a plan.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SampleArgs {
+    /// Show this many samples of events before and after, those that fail first. The plan has the
+    /// first changed, split, dropped and failing event of each schema; JSON output contains them all.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(super) show: usize,
 }
 
 impl Plan {
@@ -56,7 +68,9 @@ impl Plan {
         if let Some(path) = &self.save {
             save(&plan, path)?;
         }
-        session.output().result(&plan, plan_text)?;
+        session.output().result(&plan, |plan, terminal| {
+            plan_text(plan, self.samples.show, terminal)
+        })?;
         Ok(plan_exit(&plan))
     }
 }

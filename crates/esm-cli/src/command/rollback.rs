@@ -9,6 +9,7 @@ use esm_core::migration::{MigrationService, OnFailure, RollBackBuilder, RollBack
 use super::limit_args::LimitArgs;
 use super::live_args::CutoverArgs;
 use super::lock_args::LockArgs;
+use super::plan::SampleArgs;
 use crate::exit::Exit;
 use crate::migration::{self, Expected, Program, Role, plan_exit, plan_text, service, waits_for};
 use crate::output::Text;
@@ -45,6 +46,8 @@ pub(crate) struct Rollback {
     /// Only show the plan; write nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    samples: SampleArgs,
     /// Continue with the other objects if one cannot be reversed. Without it, the command fails before
     /// it writes.
     #[arg(long)]
@@ -77,7 +80,7 @@ impl Rollback {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let builder = self.describe(session).await?;
         if self.dry_run {
-            return show(session, &builder.dry_run().await?);
+            return show(session, &builder.dry_run().await?, &self.samples);
         }
         let (watch, options) = migration::watched(session, "roll back");
         let ended = builder.progress(options).execute().await;
@@ -124,7 +127,7 @@ impl Rollback {
     }
 }
 
-fn show(session: &Session, plan: &RollBackPlan) -> Result<Exit> {
+fn show(session: &Session, plan: &RollBackPlan, samples: &SampleArgs) -> Result<Exit> {
     session.output().result(plan, |plan, terminal| match plan {
         RollBackPlan::Undo { planned } => Text::line(format_args!(
             "the migration is unfinished: objects of {} that did not cut over would be undone \
@@ -132,7 +135,7 @@ fn show(session: &Session, plan: &RollBackPlan) -> Result<Exit> {
             planned.scope
         ))
         .and("nothing was written"),
-        RollBackPlan::Reverse { plan } => plan_text(plan, terminal),
+        RollBackPlan::Reverse { plan } => plan_text(plan, samples.show, terminal),
     })?;
     Ok(match plan {
         RollBackPlan::Undo { .. } => Exit::Success,

@@ -1,8 +1,9 @@
 //! The report of a plan.
 
-use esm_core::migration::{MigrationPlan, PlanDepth};
+use esm_core::migration::{EventSample, MigrationPlan, PlanDepth, SampleOutcome, SchemaFindings};
 
 use super::report::add_ledger;
+use crate::diff::sample_text;
 use crate::exit::Exit;
 use crate::output::{Facts, Table, Text, bytes, count, counted};
 
@@ -20,8 +21,8 @@ pub(crate) fn plan_exit(plan: &MigrationPlan) -> Exit {
     }
 }
 
-/// A plan as text.
-pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> Text {
+/// A plan as text, with at most this many samples.
+pub(crate) fn plan_text(plan: &MigrationPlan, samples: usize, terminal: bool) -> Text {
     if plan.is_empty() {
         return nothing_to_do(plan).into();
     }
@@ -29,6 +30,7 @@ pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> Text {
     if !plan.schemas.is_empty() {
         text = text.and_section(schemas(plan).to_text(terminal));
     }
+    text = add_samples(text, plan, samples);
     let failures = plan.ledger.failures.iter().map(ToString::to_string);
     add_list(&mut text, "failing events", failures.take(LISTED));
     let blockers = plan.blockers.iter();
@@ -43,6 +45,27 @@ pub(crate) fn plan_text(plan: &MigrationPlan, terminal: bool) -> Text {
     } else {
         "this plan cannot be executed; nothing was written"
     })
+}
+
+/// Adds the first samples: those that fail, then changed, split and dropped events.
+fn add_samples(mut text: Text, plan: &MigrationPlan, most: usize) -> Text {
+    let order = |sample: &&EventSample| match sample.outcome {
+        SampleOutcome::Failed { .. } => 0,
+        SampleOutcome::Changed => 1,
+        SampleOutcome::Split => 2,
+        SampleOutcome::Dropped { .. } => 3,
+    };
+    let mut samples: Vec<_> = plan.samples.iter().collect();
+    samples.sort_by_key(order);
+    for sample in samples.iter().take(most) {
+        text = text.and_section(sample_text(sample));
+    }
+    if samples.len() > most {
+        let all = samples.len();
+        let command = format!("add --show {all} to see them before and after");
+        text = text.and_section(format!("{}: {command}", counted(all as u64, "sample")));
+    }
+    text
 }
 
 fn nothing_to_do(plan: &MigrationPlan) -> String {
@@ -116,17 +139,30 @@ fn add_estimates(facts: &mut Facts, plan: &MigrationPlan) {
 }
 
 fn schemas(plan: &MigrationPlan) -> Table {
-    let mut table = Table::new(["type", "version", "events", "changed", "dropped", "failed"]);
+    let mut table = Table::new([
+        "type", "v", "events", "changed", "split", "dropped", "failed", "becomes",
+    ]);
     for report in &plan.schemas {
         let found = &report.findings;
         table.row([
             report.schema.event_type.to_string(),
             report.schema.version.to_string(),
             count(found.events),
-            count(found.changed),
+            count(found.changed.saturating_sub(found.split)),
+            count(found.split),
             count(found.dropped),
             count(found.failed),
+            becomes(found),
         ]);
     }
     table
+}
+
+fn becomes(found: &SchemaFindings) -> String {
+    let schemas: Vec<_> = found.becomes.iter().map(ToString::to_string).collect();
+    if schemas.len() < SchemaFindings::MAX_BECOMES {
+        schemas.join(", ")
+    } else {
+        format!("{}, …", schemas.join(", "))
+    }
 }

@@ -1,9 +1,11 @@
 //! Output: text for people, JSON for programs, errors for both.
 //!
-//! Text for people is a [`Text`], which escapes what it is made of. JSON is exact.
+//! Text for people is a [`Text`], which escapes what it is made of and gives lines a [`Style`]. JSON is
+//! exact.
 
 mod failure;
 mod stdout;
+mod style;
 mod table;
 mod text;
 mod units;
@@ -11,6 +13,7 @@ mod usage;
 mod writer;
 
 pub(crate) use failure::ErrorReport;
+pub(crate) use style::Style;
 pub(crate) use table::{Facts, Table};
 pub(crate) use text::{Escaped, Text};
 pub(crate) use units::{bytes, count, counted, duration, shortened};

@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 
-use comfy_table::{ContentArrangement, presets};
+use comfy_table::ColumnConstraint::LowerBoundary;
+use comfy_table::{CellAlignment, ContentArrangement, Width, presets};
 
 use super::text::{Escaped, Text};
 
@@ -52,15 +53,49 @@ impl Table {
     fn drawn(&self) -> String {
         let mut table = comfy_table::Table::new();
         table
-            .load_style(presets::UTF8_HORIZONTAL_ONLY)
+            .load_style(presets::NOTHING)
             .set_header(self.heading.clone());
-        if table.width().is_some_and(|width| width >= NARROWEST) {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
+        let width = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0);
+        if let Some(width) = width.filter(|width| *width >= NARROWEST) {
+            table
+                .set_width(width)
+                .set_content_arrangement(ContentArrangement::Dynamic);
         }
         for row in &self.rows {
             table.add_row(row);
         }
-        table.to_string()
+        for (at, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            column.set_constraint(LowerBoundary(Width::Fixed(self.longest_word(at) + 2)));
+            if self.is_numeric(at) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let lines: Vec<_> = table
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect();
+        lines.join("\n")
+    }
+
+    fn cells(&self, column: usize) -> impl Iterator<Item = &str> {
+        let rows = self.rows.iter();
+        rows.map(move |row| row.get(column).map_or("", String::as_str))
+    }
+
+    /// The length of the longest word of a column: words are not broken.
+    fn longest_word(&self, column: usize) -> u16 {
+        let cells = self.cells(column).chain(self.heading.get(column).copied());
+        let words = cells.flat_map(|cell| cell.split(' '));
+        let longest = words.map(|word| word.chars().count()).max().unwrap_or(0);
+        u16::try_from(longest).unwrap_or(u16::MAX - 2)
+    }
+
+    /// Whether a column has numbers only.
+    fn is_numeric(&self, column: usize) -> bool {
+        let is_number = |c: char| c.is_ascii_digit() || c == ',';
+        self.cells(column).all(|cell| cell.chars().all(is_number))
+            && self.cells(column).any(|cell| !cell.is_empty())
     }
 }
 
@@ -114,7 +149,21 @@ mod tests {
         let mut table = Table::new(["object", "events"]);
         table.row(["order/1".to_owned(), "3".to_owned()]);
         assert_eq!(table.to_text(false).as_str(), "object\tevents\norder/1\t3");
-        assert!(table.to_text(true).as_str().lines().count() > 2);
+        assert_eq!(
+            table.to_text(true).as_str(),
+            "object   events\norder/1       3"
+        );
+    }
+
+    #[test]
+    fn on_a_terminal_numbers_are_aligned_and_no_line_is_between_rows() {
+        let mut table = Table::new(["object", "events"]);
+        table.row(["order/1".to_owned(), "3".to_owned()]);
+        table.row(["order/10".to_owned(), "1,200".to_owned()]);
+        assert_eq!(
+            table.to_text(true).as_str(),
+            "object    events\norder/1        3\norder/10   1,200"
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use super::style::{self, Style};
+
 /// Displays a value with escapes (`\n`, `\u{1b}`) in place of the characters that a terminal acts
 /// on: control characters, line ends, and the marks that change the direction of text.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,16 @@ impl Text {
     /// One line.
     pub(crate) fn line(content: impl fmt::Display) -> Self {
         Self(Escaped(content).to_string())
+    }
+
+    /// One line with a style, which is shown on terminals with colors only.
+    pub(crate) fn styled(style: Style, content: impl fmt::Display) -> Self {
+        Self(style.paint(&Escaped(content).to_string()))
+    }
+
+    /// The lines without styles.
+    pub(crate) fn plain(&self) -> String {
+        style::plain(&self.0)
     }
 
     /// Lines of a text whose line ends are the program's own. Everything else in it is escaped.

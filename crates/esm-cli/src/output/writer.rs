@@ -10,6 +10,7 @@ use tokio::io::AsyncWrite;
 
 use super::failure::ErrorReport;
 use super::stdout::{self, Stdout};
+use super::style;
 use super::table::Table;
 use super::text::Text;
 use crate::exit::Exit;
@@ -28,6 +29,8 @@ pub(crate) enum OutputFormat {
 pub(crate) struct Output {
     format: OutputFormat,
     terminal: bool,
+    /// Whether text on standard output has colors.
+    colors: bool,
     /// Why a result of finished work could not be printed.
     lost: Arc<OnceLock<Error>>,
 }
@@ -35,9 +38,11 @@ pub(crate) struct Output {
 impl Output {
     /// Output in this format.
     pub(crate) fn new(format: OutputFormat) -> Self {
+        let terminal = io::stdout().is_terminal();
         Self {
             format,
-            terminal: io::stdout().is_terminal(),
+            terminal,
+            colors: terminal && style::allowed(),
             lost: Arc::default(),
         }
     }
@@ -108,7 +113,12 @@ impl Output {
     /// # Errors
     /// Those of writing to standard output.
     pub(crate) fn text(&self, text: impl Into<Text>) -> Result<()> {
-        print(text.into().as_str())
+        let text = text.into();
+        if self.colors {
+            print(text.as_str())
+        } else {
+            print(&text.plain())
+        }
     }
 
     /// Standard output, for lines that are printed as they are.
@@ -119,7 +129,7 @@ impl Output {
     /// Prints a note on standard error, unless the format is JSON.
     pub(crate) fn note(&self, text: impl Into<Text>) {
         if !self.is_json() {
-            to_stderr(text.into().as_str());
+            to_stderr(&text.into().plain());
         }
     }
 

@@ -22,4 +22,5 @@ mod rollback;
 mod sqlite;
 mod steering;
 mod stores;
+mod terminal;
 mod verify;
