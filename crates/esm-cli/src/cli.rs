@@ -6,7 +6,7 @@ use esm_core::Result;
 use crate::args::Global;
 use crate::command::{
     Backup, Cancel, Completions, Cutover, Export, Import, List, Lock, Migrate, Pause, Plan, Read,
-    Resume, Rollback, Set, Show, Status, StoreCommand, Verify, Watch,
+    Resume, Rollback, Set, Show, Status, StoreCommand, Transform, Verify, Watch,
 };
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -57,6 +57,7 @@ enum Command {
     Import(Import),
     Export(Export),
     Plan(Box<Plan>),
+    Transform(Transform),
     Migrate(Box<Migrate>),
     Watch(Watch),
     Pause(Pause),
@@ -93,6 +94,7 @@ impl Arguments {
             Command::Import(command) => command.run(global, output, interrupt).await,
             Command::Export(command) => command.run(&open(Access::Read).await?).await,
             Command::Plan(command) => command.run(&open(Access::Read).await?).await,
+            Command::Transform(command) => command.run(global, output, interrupt).await,
             Command::Migrate(command) => command.run(&open(command.access()).await?).await,
             Command::Watch(command) => command.run(&open(Access::Read).await?).await,
             Command::Pause(command) => command.run(&open(Access::Write).await?).await,

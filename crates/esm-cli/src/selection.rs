@@ -29,6 +29,11 @@ pub(crate) struct Selection {
 pub(crate) type Objects<'a> = BoxStream<'a, Result<ObjectId>>;
 
 impl Selection {
+    /// These objects, or else all of a name, or else all objects.
+    pub(crate) fn new(objects: Vec<ObjectId>, name: Option<ObjectName>, all: bool) -> Self {
+        Self { objects, name, all }
+    }
+
     /// Begins to describe the migration of the objects.
     pub(crate) fn migrate(&self, service: &MigrationService) -> MigrationBuilder {
         match &self.name {

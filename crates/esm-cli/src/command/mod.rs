@@ -23,6 +23,7 @@ mod show;
 mod status;
 mod steer;
 mod store;
+mod transform;
 mod verify;
 mod watch;
 
@@ -41,5 +42,6 @@ pub(crate) use show::Show;
 pub(crate) use status::Status;
 pub(crate) use steer::{Cancel, Cutover, Pause, Set};
 pub(crate) use store::StoreCommand;
+pub(crate) use transform::Transform;
 pub(crate) use verify::Verify;
 pub(crate) use watch::Watch;

@@ -18,10 +18,10 @@ pub(super) struct Located {
 
 /// An event of the input, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Incoming {
-    pub(super) object: ObjectId,
-    pub(super) sequence: u64,
-    pub(super) event: Event,
+pub(crate) struct Incoming {
+    pub(crate) object: ObjectId,
+    pub(crate) sequence: u64,
+    pub(crate) event: Event,
 }
 
 /// An error, and the number of the record that it is about; 0 for none.

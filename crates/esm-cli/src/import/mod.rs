@@ -4,6 +4,7 @@
 //! - `map` makes events of records that are none, with a jq program;
 //! - `reading` decodes a record: events, their objects and sequences;
 //! - `events` reads the input into chunks that fit into memory, grouped by object;
+//! - `each` reads the events without keeping any, for a preview;
 //! - `check` finds gaps, duplicates and ids that are not unique, over the whole input;
 //! - `numbers` gives the events of each object new sequences, on request;
 //! - `sorter` sorts what `check` collects, in temporary files where it is much;
@@ -16,6 +17,7 @@
 //! longer one is decoded again while it is written.
 
 mod check;
+mod each;
 mod events;
 mod incoming;
 mod map;
@@ -28,6 +30,7 @@ mod target;
 mod write;
 mod writer;
 
+pub(crate) use each::EachEvent;
 pub(crate) use events::Events;
 pub(crate) use map::{BUILT_IN, BuiltIn, RecordMap};
 pub(crate) use numbers::Numbering;

@@ -23,4 +23,5 @@ mod sqlite;
 mod steering;
 mod stores;
 mod terminal;
+mod transform;
 mod verify;

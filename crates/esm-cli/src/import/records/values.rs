@@ -266,10 +266,7 @@ mod tests {
                 "[1,\n{\"a\":1",
                 "element 2 (line 2): the input ends within a value",
             ),
-            (
-                "[1,,2]",
-                "element 2 (line 1): expected a value, found \",",
-            ),
+            ("[1,,2]", "element 2 (line 1): expected a value, found \","),
             ("[1,]", "expected a value"),
             ("[1 2]", "expected a comma or `]`"),
             ("{}\n}", "line 2: expected a value"),
