@@ -42,6 +42,7 @@ mod engine;
 mod input;
 mod map;
 mod mapped;
+mod message;
 mod natives;
 mod output;
 mod prelude;

@@ -14,6 +14,7 @@ use jaq_json::Val;
 use crate::budget::{Budget, Limits, Stop};
 use crate::diagnostic::{self, Fault};
 use crate::engine::{Engine, Run};
+use crate::message::without_values;
 use crate::prelude;
 use crate::reach;
 use crate::retired;
@@ -93,10 +94,10 @@ impl Program {
 fn failure(run: &Run<'_>, exception: Exn<'_, Val>) -> Failure {
     match (run.budget.stopped(), exception.get_err()) {
         (Some(stop), _) => Failure::Stopped(stop),
-        (None, Ok(error)) => Failure::Failed(match error.into_val() {
+        (None, Ok(error)) => Failure::Failed(without_values(match error.into_val() {
             Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
             other => other.to_string(),
-        }),
+        })),
         (None, Err(_)) => Failure::Failed("it broke out of no loop".to_owned()),
     }
 }

@@ -102,7 +102,10 @@ fn what_is_no_event_is_refused_with_its_place() {
 fn an_error_of_the_program_is_told() {
     let before = event("T", r#"{"a":1}"#);
     assert_eq!(failure("error(\"no customer\")", &before), "no customer");
-    assert_eq!(failure(".data.a.b", &before), "cannot index 1 with \"b\"");
+    assert_eq!(
+        failure(".data.a.b", &before),
+        "cannot index a number with \"b\""
+    );
     let long = failure("error(\"é\" * 1000)", &before);
     assert!(long.ends_with('…') && long.len() < 600, "{long}");
 }
