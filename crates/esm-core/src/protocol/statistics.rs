@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::event::Revision;
 use crate::id::{ObjectId, StreamRef};
 use crate::store::BackupHandle;
-use crate::transform::{EventCounts, Ledger};
+use crate::transform::{EventCounts, Failure, Ledger};
 
 /// What a migration came to, in numbers. Its size does not grow with the number of objects.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -68,6 +68,9 @@ pub struct ObjectFailure {
     pub step: Step,
     /// What went wrong, and how to mend it.
     pub message: String,
+    /// The first event that the transformation fails on. It has no value of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -89,6 +92,7 @@ impl Statistics {
                 object: object.clone(),
                 step,
                 message,
+                failure: Failure::of(error).cloned(),
             });
         }
     }

@@ -60,6 +60,9 @@ pub enum Fate {
     "event cannot be transformed by {rule}: {message}: {schema} {event} at revision {revision}"
 )]
 pub struct Failure {
+    /// The object of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Box<ObjectId>>,
     /// The event.
     pub event: EventId,
     /// Its type and schema version.
@@ -70,12 +73,47 @@ pub struct Failure {
     pub rule: String,
     /// What went wrong.
     pub message: String,
+    /// Number of events that fail in the same way. This one is the first.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_one(number: &u64) -> bool {
+    *number == 1
+}
+
+impl Failure {
+    /// Returns whether the two fail in the same way: the same schema, rule and message.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.schema == other.schema && self.rule == other.rule && self.message == other.message
+    }
+
+    /// Returns the failure that caused an error.
+    pub fn of(error: &Error) -> Option<&Self> {
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            if let Some(failure) = cause.downcast_ref() {
+                return Some(failure);
+            }
+            source = cause.source();
+        }
+        None
+    }
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         Self::new(ErrorKind::TransformFailed, failure.to_string())
             .with_hint("mend the transformation or the event's rule; nothing was cut over")
+            .with_source(failure)
     }
 }
 
@@ -204,11 +242,13 @@ impl Mapper {
     ) -> Result<Outcome, Failure> {
         let context = TransformContext::new(object, revision);
         self.apply(event, &context).map_err(|error| Failure {
+            object: Some(Box::new(object.clone())),
             event: event.id.clone(),
             schema: event.schema(),
             revision,
             rule: error.rule,
             message: error.message,
+            count: 1,
         })
     }
 

@@ -6,7 +6,7 @@ use crate::cutover::source::scan::{MappedEvent, SourceScan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::store::StoreLimits;
-use crate::transform::{Ledger, SchemaAnalysis};
+use crate::transform::{Failure, Ledger, SchemaAnalysis};
 
 /// Transforms all events of a scan without writing anything. Finds events that fail or are too
 /// large, and the retired schemas (R11), which the target's first cell must name.
@@ -118,6 +118,13 @@ pub(crate) fn refuse_too_large(
     ))
 }
 
+fn described(failure: &Failure) -> String {
+    match failure.count {
+        1 => failure.to_string(),
+        count => format!("{failure} (the first of {count} alike)"),
+    }
+}
+
 /// Refuses to continue when failures were collected.
 ///
 /// # Errors
@@ -132,17 +139,16 @@ pub(crate) fn refuse_failures(ledger: &Ledger) -> Result<()> {
         .iter()
         .map(|(rule, n)| format!("{rule}: {n}"))
         .collect();
-    let first: Vec<_> = ledger
-        .failures
-        .iter()
-        .take(10)
-        .map(ToString::to_string)
-        .collect();
+    let first: Vec<_> = ledger.failures.iter().take(10).map(described).collect();
     let message = format!(
         "{total} events cannot be transformed ({}); first failures: {}",
         rules.join(", "),
         first.join("; ")
     );
-    Err(Error::new(ErrorKind::TransformFailed, message)
-        .with_hint("fix the transformation; nothing was cut over"))
+    let error = Error::new(ErrorKind::TransformFailed, message)
+        .with_hint("fix the transformation; nothing was cut over");
+    Err(match ledger.failures.first() {
+        Some(failure) => error.with_source(failure.clone()),
+        None => error,
+    })
 }

@@ -166,8 +166,8 @@ pub struct MigrationPlan {
     /// The first of these objects, with the reasons.
     #[serde(default)]
     pub blockers: Vec<ObjectFailure>,
-    /// The first changed, split, dropped and failing event of each schema. They contain data: a saved
-    /// plan needs the same protection as the events.
+    /// The first changed, split and dropped event of each schema, and the first event of each kind of
+    /// failure, at most 20. They contain data: a saved plan needs the same protection as the events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<EventSample>,
     /// Number of samples that are omitted because the others take all the space.

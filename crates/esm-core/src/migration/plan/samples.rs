@@ -14,6 +14,8 @@ const WHOLE_EVENT: u64 = 16 << 10;
 const CUT_PAYLOAD: usize = 4 << 10;
 /// Outputs that a sample has, at most.
 const OUTPUTS: usize = 8;
+/// Different failures that a plan has samples of, at most.
+const FAILURES: usize = 20;
 /// Bytes of a failure's message, at most.
 const MESSAGE: usize = 1 << 10;
 /// Bytes of all samples of a plan, at most.
@@ -132,9 +134,6 @@ impl EventSample {
 }
 
 impl SampleOutcome {
-    /// Number of kinds of outcomes.
-    const KINDS: usize = 4;
-
     /// Returns the outcome; `None` for an unchanged event.
     fn of(mapped: &Result<Mapped, Failure>) -> Option<Self> {
         Some(match mapped {
@@ -149,17 +148,6 @@ impl SampleOutcome {
                 message: beginning(&failure.message, MESSAGE).to_owned(),
             },
         })
-    }
-
-    /// Returns the number of the kind of outcome; `None` for an unchanged event.
-    fn kind(mapped: &Result<Mapped, Failure>) -> Option<usize> {
-        match mapped.as_ref().map(|mapped| &mapped.fate) {
-            Ok(Fate::Unchanged) => None,
-            Ok(Fate::Changed) => Some(0),
-            Ok(Fate::Split) => Some(1),
-            Ok(Fate::Dropped { .. }) => Some(2),
-            Err(_) => Some(3),
-        }
     }
 }
 
@@ -211,19 +199,44 @@ fn beginning(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
-/// The first changed, split, dropped and failing event of each schema.
+/// The first changed, split and dropped event of each schema, and the first of each kind of failure.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
-    found: BTreeMap<Schema, [Slot; SampleOutcome::KINDS]>,
+    found: BTreeMap<Schema, BTreeMap<Kind, Slot>>,
     bytes: u64,
+    failures: usize,
+}
+
+/// What one sample of a schema is kept of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Changed,
+    Split,
+    Dropped,
+    Failed { rule: String, message: String },
+}
+
+impl Kind {
+    /// Returns the kind of outcome; `None` for an unchanged event.
+    fn of(mapped: &Result<Mapped, Failure>) -> Option<Self> {
+        match mapped {
+            Ok(mapped) => match mapped.fate {
+                Fate::Unchanged => None,
+                Fate::Changed => Some(Self::Changed),
+                Fate::Split => Some(Self::Split),
+                Fate::Dropped { .. } => Some(Self::Dropped),
+            },
+            Err(failure) => Some(Self::Failed {
+                rule: failure.rule.clone(),
+                message: failure.message.clone(),
+            }),
+        }
+    }
 }
 
 /// The sample of a schema and a kind of outcome.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Slot {
-    /// No such event was found.
-    #[default]
-    Empty,
     Kept(Box<EventSample>),
     /// The samples before it take all the space.
     Omitted,
@@ -238,13 +251,11 @@ impl Samples {
         event: &Event,
         mapped: &Result<Mapped, Failure>,
     ) {
-        let Some(kind) = SampleOutcome::kind(mapped) else {
+        let Some(kind) = Kind::of(mapped) else {
             return;
         };
         let schema = event.schema();
-        if let Some(slots) = self.found.get(&schema)
-            && !matches!(slots[kind], Slot::Empty)
-        {
+        if self.has(&schema, &kind) {
             return;
         }
         if let Some(sample) = EventSample::bounded(object, revision, event, mapped) {
@@ -252,25 +263,32 @@ impl Samples {
         }
     }
 
-    fn keep(&mut self, schema: Schema, kind: usize, slot: Slot) {
-        let mine = &mut self.found.entry(schema).or_default()[kind];
-        if !matches!(mine, Slot::Empty) {
+    /// Whether there is a sample of this kind, or there are enough failures.
+    fn has(&self, schema: &Schema, kind: &Kind) -> bool {
+        let kinds = self.found.get(schema);
+        kinds.is_some_and(|kinds| kinds.contains_key(kind))
+            || matches!(kind, Kind::Failed { .. }) && self.failures == FAILURES
+    }
+
+    fn keep(&mut self, schema: Schema, kind: Kind, slot: Slot) {
+        if self.has(&schema, &kind) {
             return;
         }
-        *mine = match slot {
+        self.failures += usize::from(matches!(kind, Kind::Failed { .. }));
+        let slot = match slot {
             Slot::Kept(sample) if self.bytes + sample.size() <= TOTAL => {
                 self.bytes += sample.size();
                 Slot::Kept(sample)
             }
-            Slot::Kept(_) => Slot::Omitted,
-            other => other,
+            Slot::Kept(_) | Slot::Omitted => Slot::Omitted,
         };
+        self.found.entry(schema).or_default().insert(kind, slot);
     }
 
     /// Adds the samples of the part that follows.
     pub(super) fn merge(&mut self, next: Self) {
-        for (schema, slots) in next.found {
-            for (kind, slot) in slots.into_iter().enumerate() {
+        for (schema, kinds) in next.found {
+            for (kind, slot) in kinds {
                 self.keep(schema.clone(), kind, slot);
             }
         }
@@ -278,17 +296,17 @@ impl Samples {
 
     /// Returns the number of samples that are omitted for lack of space.
     pub(super) fn omitted(&self) -> u64 {
-        let slots = self.found.values().flatten();
+        let slots = self.found.values().flat_map(BTreeMap::values);
         slots.filter(|slot| matches!(slot, Slot::Omitted)).count() as u64
     }
 
     /// Returns the samples in the order of the schemas.
     pub(super) fn into_list(self) -> Vec<EventSample> {
-        let slots = self.found.into_values().flatten();
+        let slots = self.found.into_values().flat_map(BTreeMap::into_values);
         slots
             .filter_map(|slot| match slot {
                 Slot::Kept(sample) => Some(*sample),
-                Slot::Empty | Slot::Omitted => None,
+                Slot::Omitted => None,
             })
             .collect()
     }
@@ -317,11 +335,13 @@ mod tests {
         let same = dropped(vec![a.clone()], Fate::Unchanged);
         let changed = dropped(vec![b.clone()], Fate::Changed);
         let failed = Err(Failure {
+            object: None,
             event: a.id.clone(),
             schema: a.schema(),
             revision: Revision(4),
             rule: "r".to_owned(),
             message: "é".repeat(MESSAGE),
+            count: 1,
         });
         let (mut first, mut second) = (Samples::default(), Samples::default());
         first.record(&object, Revision(0), &a, &same);

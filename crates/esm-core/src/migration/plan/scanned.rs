@@ -85,11 +85,13 @@ impl PageScan {
         match self.excess(&mapped.outputs) {
             None => Ok(mapped),
             Some(message) => Err(Failure {
+                object: Some(Box::new(self.object.clone())),
                 event: event.id.clone(),
                 schema: event.schema(),
                 revision,
                 rule: TOO_LARGE.to_owned(),
                 message,
+                count: 1,
             }),
         }
     }

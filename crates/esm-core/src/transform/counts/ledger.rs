@@ -13,10 +13,10 @@ use crate::transform::mapper::{Failure, Fate, Mapped};
 /// 1. It [balances](Self::balances): every source event that was recorded is mapped, dropped or
 ///    failed, and exactly one of them.
 /// 2. Its size does not grow with the number of events: at most
-///    [`MAX_FAILURES`](Self::MAX_FAILURES) failures are kept whole, at most
+///    [`MAX_FAILURES`](Self::MAX_FAILURES) different failures are kept whole, at most
 ///    [`MAX_RULES`](Self::MAX_RULES) rules are counted by name, and schemas are named once.
 /// 3. Merging the ledgers of the parts of a source, in order, gives the ledger of the whole, as
-///    long as there are no more rules than that.
+///    long as there are no more rules and no more different failures than that.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ledger {
     /// Number of source events.
@@ -35,7 +35,7 @@ pub struct Ledger {
     pub failed: BTreeMap<String, u64>,
     /// Number of events that the target gets.
     pub outputs: u64,
-    /// The first failures.
+    /// The first of each kind of failure, with the number of events that fail like it.
     #[serde(default)]
     pub failures: Vec<Failure>,
     /// The schemas of source events that were changed or dropped ([R11](crate::protocol#r11)).
@@ -48,7 +48,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Number of failures that are kept whole.
+    /// Number of different failures that are kept whole.
     pub const MAX_FAILURES: usize = 100;
     /// Number of rules that are counted by name; the rest count as
     /// [`OTHER_RULES`](Self::OTHER_RULES).
@@ -88,7 +88,13 @@ impl Ledger {
     pub fn record_failure(&mut self, failure: Failure) {
         self.source += 1;
         count(&mut self.failed, &failure.rule, 1);
-        if self.failures.len() < Self::MAX_FAILURES {
+        self.add_failure(failure);
+    }
+
+    fn add_failure(&mut self, failure: Failure) {
+        if let Some(kept) = self.failures.iter_mut().find(|kept| kept.is_like(&failure)) {
+            kept.count += failure.count;
+        } else if self.failures.len() < Self::MAX_FAILURES {
             self.failures.push(failure);
         }
     }
@@ -108,9 +114,9 @@ impl Ledger {
                 count(mine, rule, *times);
             }
         }
-        let room = Self::MAX_FAILURES.saturating_sub(self.failures.len());
-        self.failures
-            .extend(next.failures.iter().take(room).cloned());
+        for failure in &next.failures {
+            self.add_failure(failure.clone());
+        }
         self.retired.extend(next.retired.iter().cloned());
         self.reused.extend(next.reused.iter().cloned());
     }

@@ -6,11 +6,13 @@ use crate::transform::fixtures::*;
 
 fn failure(rule: &str, revision: u64) -> Failure {
     Failure {
+        object: None,
         event: event("1", "A", 1).id,
         schema: schema("A", 1),
         revision: Revision(revision),
         rule: rule.to_owned(),
         message: "wrong".to_owned(),
+        count: 1,
     }
 }
 
@@ -102,6 +104,23 @@ fn more_rules_than_it_names_still_count() {
     assert_eq!(ledger.failed[Ledger::OTHER_RULES], 10);
     assert_eq!(ledger.failures.len(), Ledger::MAX_FAILURES);
     assert!(ledger.balances());
+}
+
+#[test]
+fn equal_failures_are_one_with_a_count_and_the_first_is_kept() {
+    let mut ledger = record(&[Err(failure("a", 3)), Err(failure("b", 4))]);
+    ledger.merge(&record(&[Err(failure("a", 5)), Err(failure("a", 6))]));
+    let kept: Vec<_> = (ledger.failures.iter())
+        .map(|kept| (kept.rule.as_str(), kept.revision.0, kept.count))
+        .collect();
+    assert_eq!(kept, [("a", 3, 3), ("b", 4, 1)]);
+    assert_eq!(ledger.failed(), 4);
+    // as an earlier version saved it
+    let saved =
+        r#"{"event":"7","schema":{"type":"A","version":1},"revision":2,"rule":"a","message":"m"}"#;
+    let old: Failure = serde_json::from_str(saved).unwrap();
+    assert_eq!((old.count, &old.object), (1, &None));
+    assert_eq!(serde_json::to_string(&old).unwrap(), saved);
 }
 
 #[test]
