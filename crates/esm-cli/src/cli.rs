@@ -44,7 +44,7 @@ If several objects fail, the first failure determines the exit code.";
 /// ESM_STORE.
 #[derive(Debug, Parser)]
 #[command(name = "esm", version, after_help = AFTER_HELP, max_term_width = 100)]
-#[command(propagate_version = true, infer_subcommands = true)]
+#[command(propagate_version = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -1,8 +1,8 @@
 //! The objects that a command works on.
 
-use esm_core::Result;
 use esm_core::id::{ObjectId, ObjectName};
 use esm_core::migration::{MigrationBuilder, MigrationService};
+use esm_core::{Error, Result};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
@@ -48,23 +48,43 @@ impl Selection {
         self.all
     }
 
+    /// Checks that the name is that of an object.
+    ///
+    /// # Errors
+    /// `NotFound` if no object has the name; those of listing the objects.
+    pub(crate) async fn ensure_found(&self, session: &Session) -> Result<()> {
+        let Some(name) = &self.name else {
+            return Ok(());
+        };
+        let mut objects = session.documents().objects(Some(name.clone()));
+        if objects.try_next().await?.is_some() {
+            return Ok(());
+        }
+        Err(Error::not_found(format!("no object has the name: {name}"))
+            .with_hint("list the objects of this store with `esm list`"))
+    }
+
     /// The named objects in the given order, or those of the store in listing order. Uses constant
     /// memory.
-    pub(crate) fn listed<'a>(&self, session: &'a Session) -> Objects<'a> {
-        if self.objects.is_empty() {
+    ///
+    /// # Errors
+    /// Those of [`ensure_found`](Self::ensure_found).
+    pub(crate) async fn listed<'a>(&self, session: &'a Session) -> Result<Objects<'a>> {
+        self.ensure_found(session).await?;
+        Ok(if self.objects.is_empty() {
             session.documents().objects(self.name.clone())
         } else {
             futures::stream::iter(self.objects.clone().into_iter().map(Ok)).boxed()
-        }
+        })
     }
 
     /// The named objects in the given order, or those of the store sorted by name. Uses a few bytes
     /// of memory per object.
     ///
     /// # Errors
-    /// Those of listing the objects; `Cancelled`.
+    /// Those of [`listed`](Self::listed); `Cancelled`.
     pub(crate) async fn sorted<'a>(&self, session: &'a Session) -> Result<Objects<'a>> {
-        let mut listed = self.listed(session);
+        let mut listed = self.listed(session).await?;
         if !self.objects.is_empty() {
             return Ok(listed);
         }

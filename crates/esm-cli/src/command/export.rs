@@ -136,7 +136,7 @@ impl Export {
     ) -> Result<Exported> {
         let mut done = Exported::default();
         let objects = if self.unsorted {
-            self.selection.listed(session)
+            self.selection.listed(session).await?
         } else {
             self.selection.sorted(session).await?
         };

@@ -126,8 +126,11 @@ async fn break_lock(session: &Session, name: &LockName, yes: bool) -> Result<Exi
         session.output().note(facts(&held).to_text(true));
         if !confirmed(
             session.output(),
+            session.interrupt(),
             "break the lock? only if its holder is dead",
-        )? {
+        )
+        .await?
+        {
             session.output().note("nothing was changed");
             return Ok(Exit::Success);
         }

@@ -2,14 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use esm_core::migration::{MigrationBuilder, MigrationPlan};
-use esm_core::{Error, Result};
+use esm_core::migration::{
+    MigrationBuilder, MigrationPlan, MigrationService, OnFailure, PlanDepth,
+};
+use esm_core::transform::{EventTransformer as _, Identity};
+use esm_core::{Error, ErrorKind, Result};
 
 use super::lock_args::LockArgs;
 use super::migration_args::MigrationArgs;
 use super::plan::SampleArgs;
+use crate::confirm::{can_ask, confirmed};
 use crate::exit::{self, Exit};
 use crate::migration::{self, Expected, as_planned, plan_exit, plan_text, service};
+use crate::output::counted;
 use crate::session::{Access, Session};
 
 /// Migrate objects: back up, copy, transform, verify, cut over.
@@ -39,6 +44,10 @@ pub(crate) struct Migrate {
         "close_books", "with_rollback", "reversible_with", "reversible_for", "keep_going", "collect_failures", "to", "cutover",
     ])]
     plan: Option<PathBuf>,
+    /// Do not ask. A terminal is asked before a migration without a transformation, without a backup
+    /// or of more than one object.
+    #[arg(long, short)]
+    yes: bool,
     /// Only show the plan; write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -66,6 +75,15 @@ impl Migrate {
             Some(path) => Some(read_plan(path).await?),
             None => None,
         };
+        if !self.dry_run && !self.yes && can_ask(session.output()) {
+            let plan = match &plan {
+                Some(plan) => plan.clone(),
+                None => self.outlook(session, &service).await?,
+            };
+            if let Some(exit) = self.refused(session, &plan).await? {
+                return Ok(exit);
+            }
+        }
         let access = if self.dry_run {
             Access::Read
         } else {
@@ -84,6 +102,65 @@ impl Migrate {
             execute(session, builder, plan.as_ref()).await
         }
     }
+}
+
+impl Migrate {
+    /// Returns a plan from the first events of each stream.
+    async fn outlook(
+        &self,
+        session: &Session,
+        service: &MigrationService,
+    ) -> Result<MigrationPlan> {
+        let arguments = &self.migration;
+        let builder = arguments.builder(session, service, Access::Read).await?;
+        let depth = PlanDepth::Sample {
+            events_per_stream: OUTLOOK,
+        };
+        let planning = builder.depth(depth).dry_run();
+        tokio::select! {
+            plan = planning => plan,
+            () = session.interrupt().token().cancelled() => {
+                Err(Error::new(ErrorKind::Cancelled, "stopped on request"))
+            }
+        }
+    }
+
+    /// Asks whether to migrate where there is a reason to; returns the exit code if the answer is no.
+    async fn refused(&self, session: &Session, plan: &MigrationPlan) -> Result<Option<Exit>> {
+        let reasons = reasons(plan);
+        if plan.is_empty() || reasons.is_empty() {
+            return Ok(None);
+        }
+        let output = session.output();
+        output.text(plan_text(plan, self.samples.show, true))?;
+        if !plan.is_executable() && plan.planned.bulk.on_failure == OnFailure::Stop {
+            return Ok(Some(plan_exit(plan)));
+        }
+        let question = format!("migrate {}?", reasons.join(", "));
+        if confirmed(output, session.interrupt(), &question).await? {
+            return Ok(None);
+        }
+        output.note("nothing was changed");
+        Ok(Some(Exit::Success))
+    }
+}
+
+/// Events of each stream that are read before a question.
+const OUTLOOK: u64 = 100;
+
+/// Returns the reasons to ask before a migration.
+fn reasons(plan: &MigrationPlan) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if plan.objects > 1 {
+        reasons.push(counted(plan.objects, "object"));
+    }
+    if plan.planned.fingerprint == Identity.fingerprint() {
+        reasons.push("without a transformation".to_owned());
+    }
+    if plan.planned.backup.is_none() {
+        reasons.push("without a backup".to_owned());
+    }
+    reasons
 }
 
 async fn show(session: &Session, builder: MigrationBuilder, samples: &SampleArgs) -> Result<Exit> {
@@ -106,7 +183,7 @@ async fn execute(
         None => builder.execute().await,
     };
     watch.end();
-    migration::finish(session, &ended?, Expected::Migrated)
+    migration::finish(session, &ended?, Expected::Migrated).await
 }
 
 async fn read_plan(path: &Path) -> Result<MigrationPlan> {

@@ -109,7 +109,7 @@ impl MigrationArgs {
     /// The migration that the arguments describe. Other stores are opened as `access` allows.
     ///
     /// # Errors
-    /// Those of reading and compiling the jq programs; those of opening a store; `Invalid` for
+    /// `NotFound` if no object has the selected name; those of reading and compiling the jq programs; those of opening a store; `Invalid` for
     /// options that contradict each other.
     pub(crate) async fn builder(
         &self,
@@ -117,6 +117,7 @@ impl MigrationArgs {
         service: &MigrationService,
         access: Access,
     ) -> Result<MigrationBuilder> {
+        self.selection.ensure_found(session).await?;
         let mut builder = self.selection.migrate(service);
         if let Some(path) = &self.transform {
             builder = transformed(builder, path).await?;

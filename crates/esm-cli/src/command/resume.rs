@@ -141,7 +141,7 @@ impl Resume {
         let (watch, options) = migration::watched(session, "resume");
         let ended = builder.progress(options).execute().await;
         watch.end();
-        migration::finish(session, &ended?, expected)
+        migration::finish(session, &ended?, expected).await
     }
 }
 

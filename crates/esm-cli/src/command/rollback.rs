@@ -10,6 +10,7 @@ use super::limit_args::LimitArgs;
 use super::live_args::CutoverArgs;
 use super::lock_args::LockArgs;
 use super::plan::SampleArgs;
+use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
 use crate::migration::{self, Expected, Program, Role, plan_exit, plan_text, service, waits_for};
 use crate::output::Text;
@@ -43,6 +44,9 @@ pub(crate) struct Rollback {
     /// to the program given to `migrate --reversible-with`.
     #[arg(long, value_name = "FILE.jq")]
     down: Option<PathBuf>,
+    /// Do not ask. A terminal is asked before anything is undone.
+    #[arg(long, short)]
+    yes: bool,
     /// Only show the plan; write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -82,10 +86,20 @@ impl Rollback {
         if self.dry_run {
             return show(session, &builder.dry_run().await?, &self.samples);
         }
+        if !self.yes && can_ask(session.output()) {
+            let exit = show(session, &builder.clone().dry_run().await?, &self.samples)?;
+            if exit != Exit::Success && !self.keep_going {
+                return Ok(exit);
+            }
+            if !confirmed(session.output(), session.interrupt(), "roll back?").await? {
+                session.output().note("nothing was changed");
+                return Ok(Exit::Success);
+            }
+        }
         let (watch, options) = migration::watched(session, "roll back");
         let ended = builder.progress(options).execute().await;
         watch.end();
-        migration::finish(session, &ended?, Expected::Undone)
+        migration::finish(session, &ended?, Expected::Undone).await
     }
 
     async fn describe(&self, session: &Session) -> Result<RollBackBuilder> {

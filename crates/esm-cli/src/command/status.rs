@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::migration::{DAMAGED, next_step, service, sign_of_life};
+use crate::migration::{DAMAGED, next_step, object_failures, service, sign_of_life};
 use crate::output::{Facts, Table, Text, count};
 use crate::session::Session;
 
@@ -201,8 +201,7 @@ fn add_statistics(facts: &mut Facts, statistics: &Statistics) {
         .add("already up to date", count(statistics.up_to_date))
         .add("failed", count(statistics.failed))
         .add("events", events);
-    for failure in &statistics.failures {
-        let (object, step) = (&failure.object, failure.step);
-        facts.add("failure", format!("{object}, {step}: {}", failure.message));
+    for failure in object_failures(statistics) {
+        facts.add("failure", failure);
     }
 }

@@ -78,7 +78,7 @@ impl Verify {
             differences: Vec::new(),
             object: None,
         };
-        let objects = self.selection.listed(session);
+        let objects = self.selection.listed(session).await?;
         let mut compared = objects
             .map_ok(|object| self.one(session, &mappers, object))
             .try_buffer_unordered(CONCURRENCY);

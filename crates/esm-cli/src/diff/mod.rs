@@ -8,4 +8,4 @@ mod changes;
 mod fields;
 mod sample;
 
-pub(crate) use sample::sample_text;
+pub(crate) use sample::{sample_text, value_text};

@@ -69,7 +69,7 @@ fn without_names(mut fields: Fields) -> Fields {
 }
 
 /// The beginning of an event's payload, on one line.
-fn value_text(event: &SampledEvent) -> String {
+pub(crate) fn value_text(event: &SampledEvent) -> String {
     match &event.payload {
         None => format!("({} that are not text)", bytes(event.payload_bytes)),
         Some(payload) => shortened(payload, PAYLOAD),

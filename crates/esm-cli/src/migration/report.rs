@@ -8,6 +8,7 @@ use esm_core::migration::{MigrationResult, MigrationStatus, ObjectReport, Statis
 use esm_core::transform::Ledger;
 use serde::Serialize;
 
+use super::failures::{object_failures, value_of};
 use crate::exit::Exit;
 use crate::output::{ErrorReport, Facts, Text, bytes, count, counted, duration};
 use crate::session::Session;
@@ -30,18 +31,25 @@ struct RunReport<'a> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub(crate) fn finish(
+pub(crate) async fn finish(
     session: &Session,
     result: &MigrationResult,
     expected: Expected,
 ) -> Result<Exit> {
+    let error = match &result.error {
+        Some(error) => {
+            let value = value_of(session, error).await;
+            Some(ErrorReport::new(error).with_value(value))
+        }
+        None => None,
+    };
     let report = RunReport {
         migration: result.migration,
         success: result.is_success(),
         status: result.status,
         statistics: &result.statistics,
         object: result.object.as_ref(),
-        error: result.error.as_ref().map(ErrorReport::new),
+        error,
         elapsed_seconds: result.elapsed.as_secs_f64(),
     };
     let output = session.output();
@@ -56,8 +64,8 @@ pub(crate) fn finish(
         },
         None => Exit::Failure,
     };
-    if let Some(error) = &result.error {
-        output.note(ErrorReport::new(error).to_text());
+    if let Some(error) = &report.error {
+        output.note(error.to_text());
     }
     if !result.status.is_terminal() {
         output.note(next_step(session, result.migration));
@@ -105,9 +113,8 @@ fn text(result: &MigrationResult, terminal: bool) -> Text {
         .into();
     }
     let mut text = Text::line(headline(result)).and(facts(result).to_text(terminal));
-    for failure in &statistics.failures {
-        let (object, step) = (&failure.object, failure.step);
-        text.push(format!("failed: {object}, {step}: {}", failure.message));
+    for failure in object_failures(statistics) {
+        text.push(format!("failed: {failure}"));
     }
     text
 }

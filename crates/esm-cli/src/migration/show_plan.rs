@@ -2,12 +2,13 @@
 
 use esm_core::migration::{EventSample, MigrationPlan, PlanDepth, SampleOutcome, SchemaFindings};
 
+use super::failures::failing_events;
 use super::report::add_ledger;
 use crate::diff::sample_text;
 use crate::exit::Exit;
 use crate::output::{Facts, Table, Text, bytes, count, counted};
 
-/// Failing events and blocked objects that are listed; the counts are complete.
+/// Blocked objects that are listed; the count is complete.
 const LISTED: usize = 20;
 
 /// The exit code of a command that made a plan.
@@ -31,8 +32,11 @@ pub(crate) fn plan_text(plan: &MigrationPlan, samples: usize, terminal: bool) ->
         text = text.and_section(schemas(plan).to_text(terminal));
     }
     text = add_samples(text, plan, samples);
-    let failures = plan.ledger.failures.iter().map(ToString::to_string);
-    add_list(&mut text, "failing events", failures.take(LISTED));
+    if !plan.ledger.failures.is_empty() {
+        text = text
+            .and_section("failing events:")
+            .and(failing_events(plan));
+    }
     let blockers = plan.blockers.iter();
     let blockers = blockers.map(|b| format!("{}: {}", b.object, b.message));
     add_list(&mut text, "blocked objects", blockers.take(LISTED));

@@ -1,5 +1,8 @@
 //! The report of an error, as text and as JSON.
 
+use esm_core::event::{Revision, Schema};
+use esm_core::id::{EventId, ObjectId};
+use esm_core::transform::Failure;
 use esm_core::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -23,6 +26,38 @@ pub(crate) struct ErrorReport {
     exit_code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     lock: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<FailedEvent>,
+}
+
+/// The event that a transformation fails on.
+#[derive(Debug, Clone, Serialize)]
+struct FailedEvent {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<ObjectId>,
+    revision: Revision,
+    id: EventId,
+    #[serde(flatten)]
+    schema: Schema,
+    rule: String,
+    message: String,
+    /// The beginning of its payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+}
+
+impl FailedEvent {
+    fn new(failure: &Failure) -> Self {
+        Self {
+            object: failure.object.as_deref().cloned(),
+            revision: failure.revision,
+            id: failure.event.clone(),
+            schema: failure.schema.clone(),
+            rule: failure.rule.clone(),
+            message: failure.message.clone(),
+            value: None,
+        }
+    }
 }
 
 impl ErrorReport {
@@ -42,7 +77,17 @@ impl ErrorReport {
             retryable: error.is_retryable(),
             exit_code: Exit::from(error.kind()).code(),
             lock,
+            event: Failure::of(error).map(FailedEvent::new),
         }
+    }
+
+    /// Adds the beginning of the payload of the failing event.
+    #[must_use]
+    pub(crate) fn with_value(mut self, value: Option<String>) -> Self {
+        if let Some(event) = &mut self.event {
+            event.value = value;
+        }
+        self
     }
 
     /// A line of JSON: `{"error": …}`.
@@ -60,6 +105,9 @@ impl ErrorReport {
         };
         for cause in &self.causes {
             text.push(format!("  caused by: {cause}"));
+        }
+        if let Some(value) = self.event.as_ref().and_then(|event| event.value.as_ref()) {
+            text.push(format!("  value: {value}"));
         }
         if let Some(hint) = &self.hint {
             text.push(format!("  hint: {hint}"));

@@ -45,16 +45,19 @@ fn no_command_prints_what_a_terminal_acts_on() {
     let (esm, object) = store();
     let fails = esm.file("fails\n\u{1b}[1m.jq", "error(.data)");
     let keeps = esm.file("keeps.jq", "if .subject == \"x\" then error(\"x\") end");
+    let drops = esm.file("drops\u{1b}.jq", "empty");
     let broken = esm.file("broken.jq", format!("nope(\n\"{ACTS}\n"));
     let backups = esm.url("backups");
     let tag = format!("why{ACTS}={ACTS}");
     let id = format!("id{IN_IDS}");
-    let succeeding: [&[&str]; 12] = [
+    let succeeding: [&[&str]; 14] = [
         &["list"],
         &["list", "--names-only"],
         &["show", &object],
         &["read", &object],
         &["plan", &object, "--transform", &keeps],
+        &["plan", &object, "--transform", &drops, "--show", "1"],
+        &["transform", &drops, &object, "--diff"],
         &[
             "backup", "create", &object, "--id", &id, "--tag", &tag, "--backup", &backups,
         ],

@@ -339,3 +339,72 @@ fn the_plan_finds_outputs_that_the_store_does_not_accept() {
     );
     esm.run(&plan).succeeded();
 }
+
+#[test]
+fn a_name_that_no_object_has_is_not_found() {
+    let (esm, program) = with_orders(1, 1);
+    let said = ["no object has the name: ordre", "esm list"];
+    for arguments in [
+        &["migrate", "--name", "ordre"] as &[&str],
+        &["plan", "--name", "ordre", "--transform", &program],
+        &["transform", &program, "--name", "ordre"],
+        &["export", "--name", "ordre"],
+        &["verify", "--name", "ordre"],
+        &["backup", "create", "--name", "ordre"],
+    ] {
+        esm.run(arguments).failed(3, &said);
+    }
+    for abbreviated in ["migr", "stat", "exp"] {
+        esm.run(&[abbreviated])
+            .failed(2, &["unrecognized subcommand"]);
+    }
+}
+
+#[test]
+fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
+    let (esm, _) = with_orders(3, 4);
+    let program = r#"if .type == "NoteTaken" then .data.text.x = 1 else . end"#;
+    let program = esm.file("wrong.jq", program);
+    let plan = esm.run(&["plan", "--all", "--transform", &program]);
+    assert_eq!(plan.code, Some(7), "{plan:?}");
+    plan.printed("- 6 events by wrong.jq: cannot use a string as iterable (array or object)\n  first: order/0000")
+        .printed(" revision 2, NoteTaken v1, id order/0000")
+        .printed("\n  value: {\"number\": 2,");
+    let plan = esm.run(&["plan", "--all", "--transform", &program, "-o", "json"]);
+    let failures = plan.json()["ledger"]["failures"].clone();
+    assert_eq!(failures.as_array().map(Vec::len), Some(1), "{failures}");
+    assert_eq!(
+        (&failures[0]["count"], &failures[0]["revision"]),
+        (&json!(6), &json!(2))
+    );
+
+    let migrate = ["migrate", "--all", "--transform", &program, "--keep-going"];
+    let ran = esm.run(&migrate);
+    ran.failed(
+        7,
+        &["NoteTaken v1", "at revision 2", "value: {\"number\": 2,"],
+    );
+    ran.printed("failed: 3 objects, ");
+    let status = esm.run(&["status", "-o", "json"]).json();
+    let state = &status["migrations"][0];
+    let failure = &state["statistics"]["failures"][0]["failure"];
+    assert_eq!(failure["revision"], 2, "{state}");
+    assert_eq!(failure["message"], "cannot use a string as iterable (array or object)");
+    let migration = state["migration"].as_str().expect("an id");
+    esm.run(&["status", migration])
+        .succeeded()
+        .printed("failure\t3 objects, ")
+        .printed(" at revision 2");
+    let ran = esm.run(&["resume", migration, "-o", "json"]);
+    let event = ran.json()["error"]["event"].clone();
+    assert_eq!(
+        (&event["revision"], &event["type"]),
+        (&json!(2), &json!("NoteTaken"))
+    );
+    assert!(
+        event["value"]
+            .as_str()
+            .is_some_and(|v| v.starts_with("{\"number\": 2,")),
+        "{event}"
+    );
+}

@@ -84,3 +84,112 @@ fn colors_are_for_terminals_that_want_them() {
     ran.succeeded().printed("v2.jq: order/00000 revision 2");
     assert!(!ran.stdout.contains('\u{1b}'), "{ran:?}");
 }
+
+#[test]
+fn a_plan_with_events_that_fail() {
+    let (esm, _) = with_orders();
+    let program = r#"if .type == "NoteTaken" then .data.number.x = 1 else error("no") end"#;
+    let program = esm.file("fails.jq", program);
+    for columns in [80, 200] {
+        let shown = shown(
+            &esm,
+            columns,
+            &["plan", "--all", "--transform", &program],
+            "",
+        );
+        assert_eq!(shown.code, Some(7));
+        insta::assert_snapshot!(format!("failing_{columns}"), picture(&shown));
+    }
+}
+
+#[test]
+fn a_terminal_is_asked_before_many_objects_and_without_a_backup_or_a_transformation() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(2, 3));
+    let program = esm.file("v2.jq", PROGRAM);
+    let before = esm.files();
+    let backup = esm.url("backups");
+    for (arguments, question) in [
+        (
+            &[
+                "migrate",
+                "--all",
+                "--transform",
+                &program,
+                "--backup",
+                &backup,
+            ][..],
+            "migrate 2 objects? [y/N]",
+        ),
+        (
+            &["migrate", "order/00001", "--transform", &program],
+            "migrate without a backup? [y/N]",
+        ),
+        (
+            &["migrate", "--name", "order"],
+            "migrate 2 objects, without a transformation, without a backup? [y/N]",
+        ),
+    ] {
+        let shown = shown(&esm, 80, arguments, "n\n");
+        assert!(shown.screen.contains(question), "{}", shown.screen);
+        assert!(shown.screen.contains("to write"), "{}", shown.screen);
+        assert!(
+            shown.screen.ends_with("nothing was changed\n"),
+            "{}",
+            shown.screen
+        );
+        assert_eq!(shown.code, Some(0));
+    }
+    assert_eq!(esm.files(), before);
+    let migrate = ["migrate", "--all", "--transform", &program];
+    let agreed = shown(&esm, 80, &migrate, "y\n");
+    assert!(
+        agreed.screen.contains("migrated 2 objects"),
+        "{}",
+        agreed.screen
+    );
+    let again = shown(&esm, 80, &migrate, "");
+    assert!(again.screen.contains("nothing to do"), "{}", again.screen);
+}
+
+#[test]
+fn what_is_confirmed_beforehand_and_what_is_not_on_a_terminal_is_not_asked() {
+    let (esm, program) = with_orders();
+    let migrate = ["migrate", "--all", "--transform", &program, "--yes"];
+    let shown_once = shown(&esm, 80, &migrate, "");
+    assert!(
+        !shown_once.screen.contains("[y/N]"),
+        "{}",
+        shown_once.screen
+    );
+    assert_eq!(shown_once.code, Some(0));
+    let status = esm.run(&["status", "--all", "-o", "json"]).json();
+    let migration = status["migrations"][0]["migration"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let down = esm.file("v1.jq", "empty");
+    let rollback = ["rollback", &migration, "--down", &down];
+    let asked = shown(&esm, 80, &rollback, "n\n");
+    assert!(
+        asked.screen.contains("roll back? [y/N]"),
+        "{}",
+        asked.screen
+    );
+    assert!(
+        asked.screen.ends_with("nothing was changed\n"),
+        "{}",
+        asked.screen
+    );
+    let yes = [&rollback[..], &["--yes"]].concat();
+    let rolled_back = shown(&esm, 80, &yes, "");
+    assert!(
+        rolled_back.screen.contains("rolled back 1 object"),
+        "{}",
+        rolled_back.screen
+    );
+    // without a terminal
+    esm.run(&["migrate", "--all", "--transform", &program])
+        .succeeded()
+        .printed("migrated 1 object");
+}

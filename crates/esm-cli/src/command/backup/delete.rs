@@ -71,7 +71,7 @@ impl Delete {
             if let Some(backup) = &found {
                 session.output().note(backup.text(true));
             }
-            if !confirmed(session.output(), "delete this backup?")? {
+            if !confirmed(session.output(), session.interrupt(), "delete this backup?").await? {
                 session.output().note("nothing was deleted");
                 return Ok(Exit::Success);
             }

@@ -66,7 +66,13 @@ impl Prune {
                 return Ok(ended(session, &found));
             }
             session.output().note(over.text(true));
-            if !confirmed(session.output(), "delete these backups?")? {
+            if !confirmed(
+                session.output(),
+                session.interrupt(),
+                "delete these backups?",
+            )
+            .await?
+            {
                 session.output().note("nothing was deleted");
                 return Ok(Exit::Success);
             }

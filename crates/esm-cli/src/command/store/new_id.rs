@@ -27,7 +27,7 @@ pub(super) async fn give_new_id(session: &Session, yes: bool) -> Result<Exit> {
             .output()
             .note(format!("{location} has the id {previous}"));
         let question = "give it a new id? only if it is a copy of another store";
-        if !confirmed(session.output(), question)? {
+        if !confirmed(session.output(), session.interrupt(), question).await? {
             session.output().note("nothing was changed");
             return Ok(Exit::Success);
         }
