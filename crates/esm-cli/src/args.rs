@@ -85,6 +85,15 @@ pub(crate) fn object(text: &str) -> Result<ObjectId, String> {
     })
 }
 
+/// Parses a time.
+///
+/// # Errors
+/// The message: clap shows nothing else of an error.
+pub(crate) fn time(text: &str) -> Result<jiff::Timestamp, String> {
+    let wrong = |_| format!("not a time, expected for example 2026-01-02T03:00:00Z: {text:?}");
+    text.parse().map_err(wrong)
+}
+
 /// A number of bytes, written `4096`, `512KiB`, `8MiB` or `1GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);

@@ -1,6 +1,6 @@
 //! The command line as a whole: its commands, and what each is run against.
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use esm_core::Result;
 
 use crate::args::Global;
@@ -9,6 +9,7 @@ use crate::command::{
     Resume, Rollback, Set, Show, Status, StoreCommand, Transform, Verify, Watch,
 };
 use crate::exit::Exit;
+use crate::help;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::session::{Access, Session};
@@ -48,6 +49,13 @@ If several objects fail, the first failure determines the exit code.";
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// With --version: show the commit, the stores and the formats too.
+    #[arg(long, requires = "version")]
+    #[expect(
+        dead_code,
+        reason = "the version is printed before there are arguments"
+    )]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -81,12 +89,23 @@ enum Command {
 }
 
 impl Arguments {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// A wrong command line; help and version, which are to be printed.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let matches = help::with_short_pages(Self::command()).try_get_matches()?;
+        Self::from_arg_matches(&matches)
+    }
+
     /// Runs the command, with the store opened as the command needs it.
     ///
     /// # Errors
     /// Any error of the command; the caller reports it.
     pub(crate) async fn dispatch(self, output: Output, interrupt: Interrupt) -> Result<Exit> {
-        let Self { global, command } = self;
+        let Self {
+            global, command, ..
+        } = self;
         let open =
             |access| Session::open(global.clone(), output.clone(), interrupt.clone(), access);
         match command {
@@ -121,6 +140,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Arguments::command().debug_assert();
+        help::with_short_pages(Arguments::command()).debug_assert();
     }
 }

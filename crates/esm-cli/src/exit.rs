@@ -123,10 +123,24 @@ pub(crate) fn io(what: impl std::fmt::Display, error: io::Error) -> Error {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             ErrorKind::StorageFull
         }
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Invalid,
+        io::ErrorKind::InvalidData
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     };
-    Error::new(kind, format!("{what}: {error}")).with_source(error)
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => Some("check the path"),
+        io::ErrorKind::AlreadyExists => Some("choose another file"),
+        io::ErrorKind::IsADirectory => Some("name a file, not a directory"),
+        io::ErrorKind::PermissionDenied => Some("check the permissions of the file"),
+        _ => None,
+    };
+    let failed = Error::new(kind, format!("{what}: {error}")).with_source(error);
+    match hint {
+        Some(hint) => failed.with_hint(hint),
+        None => failed,
+    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@
 //! - `session`: the opened stores, and how to communicate with the user.
 //! - `processes`: whether the process that holds a lock has ended.
 //! - `args`, `input`, `progress`, `interrupt`, `confirm`, `logging`: parts of the terminal.
+//! - `help`, `version`: the pages of help, and the details of the version.
 //! - `output`, `exit`: text and JSON, errors and exit codes.
 
 mod args;
@@ -41,6 +42,7 @@ mod confirm;
 mod diff;
 mod events;
 mod exit;
+mod help;
 mod import;
 mod input;
 mod interrupt;
@@ -53,16 +55,18 @@ mod progress;
 mod selection;
 mod session;
 mod sorted;
+mod version;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind::DisplayVersion;
 
 use crate::cli::Arguments;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::output::{Output, OutputFormat};
 
 /// Threads for blocking disk access and computations. More would not be faster, and the system's
 /// allocator retains memory for every thread that ever freed an event.
@@ -72,8 +76,15 @@ const BLOCKING_THREADS: usize = 8;
 ///
 /// This library is the program alone: it promises no interface to others.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
+        Err(error) if error.kind() == DisplayVersion && version::is_verbose() => {
+            let output = Output::new(OutputFormat::Text);
+            let printed = output.text(version::details().to_text(true));
+            return printed
+                .map_or_else(|error| output.fail(&error), |()| Exit::Success)
+                .into();
+        }
         Err(error) => return output::usage(&error).into(),
     };
     let output = Output::new(arguments.global.output);

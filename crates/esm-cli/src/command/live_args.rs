@@ -6,7 +6,7 @@ use esm_core::{Error, Result};
 use jiff::Timestamp;
 
 use super::limit_args::LimitArgs;
-use crate::args::Span;
+use crate::args::{self, Span};
 use crate::migration::Places;
 use crate::session::{Access, Session};
 
@@ -38,6 +38,7 @@ pub(crate) struct CutoverArgs {
     #[arg(
         long,
         value_name = "TIME",
+        value_parser = args::time,
         conflicts_with = "cutover",
         help_heading = "Cutover"
     )]
@@ -46,6 +47,7 @@ pub(crate) struct CutoverArgs {
     #[arg(
         long,
         value_name = "TIME",
+        value_parser = args::time,
         requires = "cutover_after",
         help_heading = "Cutover"
     )]

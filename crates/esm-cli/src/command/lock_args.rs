@@ -7,7 +7,7 @@ use crate::args::Span;
 
 /// How the lock is acquired and renewed.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Lock")]
+#[command(next_help_heading = "Tuning")]
 pub(crate) struct LockArgs {
     /// Maximum wait for a lock held by another process; defaults to no wait, with `resume` until the
     /// lease of a dead holder has expired.

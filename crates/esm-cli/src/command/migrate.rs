@@ -190,8 +190,25 @@ async fn read_plan(path: &Path) -> Result<MigrationPlan> {
     let shown = path.display();
     let bytes = tokio::fs::read(path).await;
     let bytes = bytes.map_err(|e| exit::io(format_args!("reading the plan {shown}"), e))?;
+    refuse_newer(&bytes)?;
     serde_json::from_slice(&bytes).map_err(|e| {
         Error::invalid(format!("not a plan: {shown}: {e}"))
             .with_hint("create a plan with `esm plan … --save FILE`")
     })
+}
+
+/// A plan of a newer version may lack the fields of this one: the format is read first.
+fn refuse_newer(bytes: &[u8]) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let known = MigrationPlan::FORMAT;
+    match serde_json::from_slice::<Format>(bytes) {
+        Ok(Format { format }) if format > known => Err(Error::invalid(format!(
+            "the plan has format {format}, known is {known}"
+        ))
+        .with_hint("use a newer version of esm")),
+        _ => Ok(()),
+    }
 }

@@ -45,9 +45,9 @@ pub(crate) struct MigrationArgs {
     #[command(flatten)]
     failure: FailureArgs,
     #[command(flatten)]
-    tuning: TuningArgs,
-    #[command(flatten)]
     live: LiveArgs,
+    #[command(flatten)]
+    tuning: TuningArgs,
 }
 
 /// What happens on failure, and how to roll back.

@@ -116,6 +116,7 @@ impl Transform {
         let object = |text: &String| {
             args::object(text).map_err(|error| {
                 Error::invalid(format!("neither a file nor an object: {text}: {error}"))
+                    .with_hint("name an existing file, or an object as name/key")
             })
         };
         let objects = self.inputs.iter().map(object);

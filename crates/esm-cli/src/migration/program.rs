@@ -50,6 +50,7 @@ impl Program {
         let text = String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to();
             Error::invalid(format!("jq program is not UTF-8 at byte {at}: {shown}"))
+                .with_hint("save the program as UTF-8 text")
         })?;
         let name = path.file_name().unwrap_or(path.as_os_str());
         Ok(Self {

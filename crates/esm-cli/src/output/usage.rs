@@ -11,7 +11,9 @@ use crate::exit::Exit;
 pub(crate) fn usage(error: &clap::Error) -> Exit {
     if error.use_stderr() {
         // without colors: arguments may be data, and the message quotes them
-        to_stderr(Text::lines(&error.render().to_string()).as_str());
+        let text = error.render().to_string();
+        let text = text.replace("invalid digit found in string", "expected a whole number");
+        to_stderr(Text::lines(&text).as_str());
         return Exit::Usage;
     }
     let Err(lost) = error.print().map_err(stdout::failed) else {

@@ -151,6 +151,7 @@ fn examples_fit_on_a_terminal() {
         &["backup", "delete"],
         &["backup", "prune"],
         &["import"],
+        &["transform"],
     ];
     for page in pages {
         let help = esm.run(&[page, &["--help"][..]].concat());
@@ -195,4 +196,69 @@ fn every_command_of_the_page_on_operations_is_understood() {
         count += 1;
     }
     assert!(count >= 8, "{count}");
+}
+
+#[test]
+fn the_short_page_of_a_command_fits_a_screen_and_the_long_one_has_every_option() {
+    let esm = Esm::new();
+    for command in [
+        "import",
+        "export",
+        "plan",
+        "transform",
+        "migrate",
+        "watch",
+        "pause",
+        "resume",
+        "cutover",
+        "set",
+        "cancel",
+        "rollback",
+        "status",
+        "verify",
+        "list",
+        "show",
+        "read",
+    ] {
+        let short = esm.run(&[command, "-h"]).succeeded().stdout.clone();
+        let lines = short.lines().count();
+        assert!(lines <= 50, "{command}: {lines} lines\n{short}");
+        assert!(short.contains("Global options, described by"), "{short}");
+        assert!(!short.contains("--max-event-size"), "{short}");
+        esm.run(&[command, "--help"])
+            .succeeded()
+            .printed("--max-event-size");
+    }
+    let short = esm.run(&["migrate", "-h"]).succeeded().stdout.clone();
+    assert!(!short.contains("--cell-events"), "{short}");
+    let more = "backup and archive, failure and rollback, cutover, limits, tuning";
+    assert!(short.contains(more), "{short}");
+    let long = esm.run(&["migrate", "--help"]).succeeded().stdout.clone();
+    let place = |text: &str| {
+        long.find(text)
+            .unwrap_or_else(|| panic!("no {text}: {long}"))
+    };
+    let places = [
+        "--plan",
+        "--dry-run",
+        "--transform",
+        "--backup",
+        "--cutover-after",
+        "--cell-events",
+    ];
+    assert!(places.map(place).is_sorted(), "{long}");
+}
+
+#[test]
+fn the_version_has_its_details_on_request() {
+    let esm = Esm::new();
+    let short = esm.run(&["--version"]).succeeded().stdout.clone();
+    assert_eq!(short.lines().count(), 1, "{short}");
+    for arguments in [["--version", "--verbose"], ["--verbose", "--version"]] {
+        let ran = esm.run(&arguments);
+        ran.succeeded()
+            .printed("commit   ")
+            .printed("cells 1, backups 1, plans 1");
+        ran.printed("sqlite:");
+    }
 }

@@ -25,3 +25,4 @@ mod stores;
 mod terminal;
 mod transform;
 mod verify;
+mod wrong_inputs;
