@@ -389,7 +389,10 @@ fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
     let state = &status["migrations"][0];
     let failure = &state["statistics"]["failures"][0]["failure"];
     assert_eq!(failure["revision"], 2, "{state}");
-    assert_eq!(failure["message"], "cannot use a string as iterable (array or object)");
+    assert_eq!(
+        failure["message"],
+        "cannot use a string as iterable (array or object)"
+    );
     let migration = state["migration"].as_str().expect("an id");
     esm.run(&["status", migration])
         .succeeded()

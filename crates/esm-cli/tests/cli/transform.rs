@@ -120,7 +120,10 @@ fn values_of_events_are_in_plans_and_not_in_journals() {
     // the engine's message would quote the value
     let fails = esm.file("fails.jq", ".data.note.x = 1");
     let migrate = ["migrate", "--all", "--transform", &fails, "--again"];
-    let said = ["cannot use a string as iterable (array or object)", "value: {\"number\": 0,"];
+    let said = [
+        "cannot use a string as iterable (array or object)",
+        "value: {\"number\": 0,",
+    ];
     esm.run(&migrate).failed(7, &said);
     let mut records = 0;
     for (path, content) in esm.files() {
