@@ -16,10 +16,11 @@ use crate::progress::ProgressMode;
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// URL of the store: file:///path, sqlite:/path/file.db, memory:, s3://bucket/prefix,
-    /// gs://bucket/prefix or az://container/prefix.
+    /// gs://bucket/prefix or az://container/prefix; or postgres://user@host/database for the tables
+    /// of another library.
     ///
     /// Credentials are read from the usual environment variables of the provider (AWS_…, GOOGLE_…,
-    /// AZURE_STORAGE_…).
+    /// AZURE_STORAGE_…, PG…).
     #[arg(long, global = true, env = "ESM_STORE", value_name = "URL")]
     pub(crate) store: Option<String>,
 

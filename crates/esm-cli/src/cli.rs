@@ -5,8 +5,8 @@ use esm_core::Result;
 
 use crate::args::Global;
 use crate::command::{
-    Backup, Cancel, Completions, Cutover, Export, Import, List, Lock, Migrate, Pause, Plan, Read,
-    Resume, Rollback, Set, Show, Status, StoreCommand, Transform, Verify, Watch,
+    Backup, Cancel, Completions, Cutover, Export, Import, LayoutCommand, List, Lock, Migrate,
+    Pause, Plan, Read, Resume, Rollback, Set, Show, Status, StoreCommand, Transform, Verify, Watch,
 };
 use crate::exit::Exit;
 use crate::help;
@@ -85,6 +85,8 @@ enum Command {
     Lock(Lock),
     #[command(subcommand)]
     Store(StoreCommand),
+    #[command(subcommand)]
+    Layout(LayoutCommand),
     Completions(Completions),
 }
 
@@ -130,6 +132,7 @@ impl Arguments {
             Command::Backup(command) => command.run(&open(command.access()).await?).await,
             Command::Lock(command) => command.run(&open(command.access()).await?).await,
             Command::Store(command) => command.run(global, output, interrupt).await,
+            Command::Layout(command) => command.run(&global, &output).await,
         }
     }
 }

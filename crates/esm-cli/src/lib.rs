@@ -29,6 +29,7 @@
 //! - `diff`: the difference between an event and what it becomes.
 //! - `selection`, `events`: the objects that a command works on, and their events in order.
 //! - `session`: the opened stores, and how to communicate with the user.
+//! - `open_store`: a store of esm's own, or the tables of another library.
 //! - `processes`: whether the process that holds a lock has ended.
 //! - `args`, `input`, `progress`, `interrupt`, `confirm`, `logging`: parts of the terminal.
 //! - `help`, `version`: the pages of help, and the details of the version.
@@ -48,6 +49,7 @@ mod input;
 mod interrupt;
 mod logging;
 mod migration;
+mod open_store;
 mod opened;
 mod output;
 mod processes;

@@ -3,6 +3,7 @@
 use esm_azure::Connection;
 use esm_core::Result;
 use esm_objectstore::{OpenOptions, Store, Unmarked};
+use esm_postgres::Settings;
 
 /// Returns an address in a form to keep in plans and journals: a relative path made absolute. Opens
 /// nothing.
@@ -15,6 +16,9 @@ pub(crate) fn absolute(address: &str) -> Result<String> {
     }
     if esm_sqlite::is_address(address) {
         return esm_sqlite::absolute_address(address);
+    }
+    if Settings::is_address(address) {
+        return Settings::from_environment(address).map(|_| address.to_owned());
     }
     esm_objectstore::absolute_address(address)
 }

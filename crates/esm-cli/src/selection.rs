@@ -64,6 +64,14 @@ impl Selection {
             .with_hint("list the objects of this store with `esm list`"))
     }
 
+    /// Returns whether an object is among them.
+    pub(crate) fn includes(&self, object: &ObjectId) -> bool {
+        match &self.name {
+            Some(name) => object.name() == name,
+            None => self.all || self.objects.contains(object),
+        }
+    }
+
     /// The named objects in the given order, or those of the store in listing order. Uses constant
     /// memory.
     ///

@@ -4,43 +4,26 @@ use std::sync::Arc;
 
 use esm_core::clock::Environment;
 use esm_core::id::StoreId;
+use esm_core::migration::MigrationStrategy;
 use esm_core::object::Documents;
 use esm_core::router::RoutingTable;
 use esm_core::router::{ObjectClient, ObjectReader};
 use esm_core::store::{
-    BackupProvider, EventStore, LockProvider, PageLimit, ProcessAwareLocks, Records, StoreLimits,
-    Stores,
+    BackupProvider, EventStore, LockProvider, PageLimit, ProcessAwareLocks, Records, Stores,
 };
 use esm_core::{Error, ErrorKind, Result};
-use esm_objectstore::{OpenOptions, Store};
+use esm_postgres::GlobalEvent;
+use futures::stream::BoxStream;
 
 use crate::args::Global;
 use crate::interrupt::Interrupt;
+use crate::open_store::OpenStore;
 use crate::opened;
 use crate::output::Output;
 use crate::processes::LocalProcesses;
 use crate::progress::{Progress, ProgressMode, Unit};
 
-/// Access that a command has to a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Writes nothing, not even hints.
-    Read,
-    /// Writes to an existing store.
-    Write,
-    /// Creates the store if it does not exist.
-    Create,
-}
-
-impl Access {
-    /// This access to a store that must exist.
-    fn to_existing(self) -> Self {
-        match self {
-            Self::Read => Self::Read,
-            Self::Write | Self::Create => Self::Write,
-        }
-    }
-}
+pub(crate) use crate::open_store::Access;
 
 /// Page size of reads. A command holds a few pages in memory.
 const PAGE: PageLimit = PageLimit {
@@ -69,7 +52,7 @@ pub(crate) struct Session {
     output: Output,
     interrupt: Interrupt,
     environment: Environment,
-    store: Store,
+    store: OpenStore,
     stores: Stores,
     records: Arc<dyn Records>,
     locks: Arc<dyn LockProvider>,
@@ -88,11 +71,14 @@ impl Session {
         access: Access,
     ) -> Result<Self> {
         let environment = Environment::system();
-        let store = connect(&global, address(&global)?, access, &environment).await?;
+        let store = OpenStore::open(&global, address(&global)?, access, &environment).await?;
+        if let Some(note) = store.note() {
+            output.note(note);
+        }
         let records = store.records();
         let mut stores = Stores::new(store.event_store());
         for other in global.other_stores.iter().filter(|url| !url.is_empty()) {
-            let opened = connect(&global, other, access.to_existing(), &environment).await;
+            let opened = OpenStore::open(&global, other, access.to_existing(), &environment).await;
             let opened = opened.map_err(|e| e.context("cannot open the other store"))?;
             stores.ensure_apart(&*opened.event_store())?;
             stores = stores.with(opened.event_store());
@@ -122,7 +108,7 @@ impl Session {
         let Some(address) = address else {
             return Ok(self.store.backups());
         };
-        let store = connect(&self.global, address, access, &self.environment).await;
+        let store = OpenStore::open(&self.global, address, access, &self.environment).await;
         let store = store.map_err(|e| e.context("cannot open the store of backups"))?;
         self.stores.ensure_no_copy(&*store.event_store())?;
         Ok(store.backups())
@@ -137,7 +123,7 @@ impl Session {
         address: &str,
         access: Access,
     ) -> Result<(Arc<dyn EventStore>, String)> {
-        let store = connect(&self.global, address, access, &self.environment).await;
+        let store = OpenStore::open(&self.global, address, access, &self.environment).await;
         let store = store.map_err(|e| e.context("cannot open the target store"))?;
         self.stores.ensure_apart(&*store.event_store())?;
         Ok((store.event_store(), store.location().to_owned()))
@@ -173,12 +159,12 @@ impl Session {
     /// Gives the store a new id, which the session does not use yet.
     ///
     /// # Errors
-    /// Those of [`Store::renew_id`].
+    /// Those of [`OpenStore::renew_id`].
     pub(crate) async fn renew_id(&self) -> Result<StoreId> {
         self.store.renew_id().await
     }
 
-    /// Checks the structure of the storage, where it has one: see [`Store::check`].
+    /// Checks the structure of the storage, where it has one: see [`OpenStore::check`].
     ///
     /// # Errors
     /// `Corrupt`; those of the storage.
@@ -186,9 +172,30 @@ impl Session {
         self.store.check().await
     }
 
+    /// Checks that what lists all objects leaves out no event: see [`OpenStore::ensure_complete`].
+    ///
+    /// # Errors
+    /// `Corrupt`; those of the storage.
+    pub(crate) async fn ensure_complete(&self) -> Result<()> {
+        self.store.ensure_complete().await
+    }
+
     /// The location of the store, without secrets.
     pub(crate) fn location(&self) -> &str {
         self.store.location()
+    }
+
+    /// How the streams of the store are migrated.
+    pub(crate) fn strategy(&self) -> MigrationStrategy {
+        self.store.strategy()
+    }
+
+    /// All events of the store in their global order.
+    ///
+    /// # Errors
+    /// Those of [`OpenStore::in_global_order`].
+    pub(crate) async fn in_global_order(&self) -> Result<BoxStream<'static, Result<GlobalEvent>>> {
+        self.store.in_global_order().await
     }
 
     /// The home store, where objects are created.
@@ -284,30 +291,4 @@ pub(crate) fn address(global: &Global) -> Result<&str> {
         Error::invalid("no store given")
             .with_hint("add --store URL or set ESM_STORE, for example ESM_STORE=file:///tmp/esm")
     })
-}
-
-/// The options to open a store with.
-pub(crate) fn options(global: &Global, environment: &Environment) -> OpenOptions {
-    let limits = StoreLimits::default().with_max_event_bytes(global.max_event_size.0);
-    OpenOptions::new()
-        .with_limits(limits)
-        .with_environment(environment.clone())
-}
-
-/// Opens a store.
-///
-/// # Errors
-/// Those of the provider.
-pub(crate) async fn connect(
-    global: &Global,
-    address: &str,
-    access: Access,
-    environment: &Environment,
-) -> Result<Store> {
-    let options = options(global, environment);
-    match access {
-        Access::Read => opened::open(address, options.read_only()).await,
-        Access::Write => opened::open(address, options).await,
-        Access::Create => opened::open_or_create(address, options).await,
-    }
 }

@@ -1,8 +1,11 @@
 //! The SQL that reads a layout's tables.
 
+use esm_core::id::ObjectName;
+
 use crate::catalogue::Table;
 use crate::layout::{Layout, ObjectRule};
-use esm_core::id::ObjectName;
+use crate::listing::{ListedPage, Listing};
+use crate::sql::{equals, literal, quoted, table};
 
 /// The SQL that reads the tables of a layout that [fits](crate::Fit).
 ///
@@ -28,6 +31,9 @@ pub struct Queries {
     pub global: Option<String>,
     /// The keys of streams with absent numbers. Parameters: as `bigint` the first number.
     pub with_holes: String,
+    /// The number of events that are in no stream, because a column of their key is null or the
+    /// table of streams lacks it; absent where that cannot be. No parameters.
+    pub without_stream: Option<String>,
     /// For each column of the key, in order, its place among the columns that name the object;
     /// where [`resolve`](Self::resolve) is absent.
     pub key_of_object: Vec<usize>,
@@ -35,27 +41,8 @@ pub struct Queries {
     pub payload_is_bytes: bool,
     /// Whether the payload is JSON by the type of its column.
     pub payload_is_json: bool,
-    listing: ListingParts,
+    listing: Listing,
     rule: ObjectRule,
-}
-
-/// A query that lists streams.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// Returns the columns that name the object, then those that the next page begins after.
-    pub sql: String,
-    /// The parameters: the last values of the page before, then those of the name.
-    pub parameters: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct ListingParts {
-    table: String,
-    identity: Vec<String>,
-    /// The columns of the order, as SQL, and their types.
-    order: Vec<(String, String)>,
-    /// The columns of qualifiers and of the name, as they are compared with a text.
-    compared: Vec<String>,
 }
 
 impl Queries {
@@ -94,10 +81,11 @@ impl Queries {
             resolve: tables.resolve(),
             global: tables.global(&event),
             with_holes: tables.with_holes(),
+            without_stream: tables.without_stream(),
             key_of_object: tables.key_of_object(),
             payload_is_bytes: payload_type == "bytea",
             payload_is_json: matches!(payload_type, "json" | "jsonb"),
-            listing: tables.listing(),
+            listing: Listing::new(&tables),
             rule: layout.object.clone(),
         }
     }
@@ -109,90 +97,20 @@ impl Queries {
         name: Option<&ObjectName>,
         after: Option<&[String]>,
         most: usize,
-    ) -> Listing {
-        let parts = &self.listing;
-        let mut conditions = Vec::new();
-        let mut parameters = Vec::new();
-        if let Some(after) = after {
-            let columns: Vec<_> = parts
-                .order
-                .iter()
-                .map(|(column, _)| column.as_str())
-                .collect();
-            let values = (1..).zip(&parts.order);
-            let values: Vec<_> = values.map(|(n, (_, kind))| cast(n, kind)).collect();
-            conditions.push(format!(
-                "({}) > ({})",
-                columns.join(", "),
-                values.join(", ")
-            ));
-            parameters.extend(after.iter().cloned());
-        }
-        if let Some(name) = name {
-            let (base, qualifiers) = self.rule.base(name);
-            let whole = self.rule.is_whole(&base);
-            let values = std::iter::once(base).chain(qualifiers);
-            // the first one compares the name, if there is a column to compare
-            for (compared, value) in parts.compared.iter().zip(values) {
-                if compared.is_empty() || whole && compared.starts_with("split_part") {
-                    continue;
-                }
-                parameters.push(value);
-                conditions.push(format!("{compared} = ${}", parameters.len()));
-            }
-        }
-        let filter = if conditions.is_empty() {
-            String::new()
-        } else {
-            format!(" WHERE {}", conditions.join(" AND "))
-        };
-        let order: Vec<_> = parts
-            .order
-            .iter()
-            .map(|(column, _)| column.clone())
-            .collect();
-        let order = order.join(", ");
-        let texts = |columns: &[String]| {
-            let texts: Vec<_> = columns
-                .iter()
-                .map(|column| format!("{column}::text"))
-                .collect();
-            texts.join(", ")
-        };
-        let after: Vec<_> = parts
-            .order
-            .iter()
-            .map(|(column, _)| column.clone())
-            .collect();
-        let (table, shown, after) = (&parts.table, texts(&parts.identity), texts(&after));
-        Listing {
-            sql: format!(
-                "SELECT {shown}, {after} FROM (SELECT DISTINCT {order}{extra} FROM {table} t{filter} \
-                 ORDER BY {order} LIMIT {most}) t ORDER BY {order}",
-                extra = parts.beside_order(),
-            ),
-            parameters,
-        }
+    ) -> ListedPage {
+        self.listing.page(&self.rule, name, after, most)
     }
 }
 
-impl ListingParts {
-    /// The columns that name the object and are not among those of the order.
-    fn beside_order(&self) -> String {
-        let is_ordered = |column: &String| self.order.iter().any(|(ordered, _)| ordered == column);
-        let beside = self.identity.iter().filter(|column| !is_ordered(column));
-        beside.map(|column| format!(", {column}")).collect()
-    }
-}
-
-struct Tables<'a> {
-    layout: &'a Layout,
-    events: &'a Table,
-    streams: Option<&'a Table>,
+/// A layout and the tables that it describes.
+pub(crate) struct Tables<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) events: &'a Table,
+    pub(crate) streams: Option<&'a Table>,
 }
 
 impl Tables<'_> {
-    fn type_of<'t>(&self, table: &'t Table, column: &str) -> &'t str {
+    pub(crate) fn type_of<'t>(&self, table: &'t Table, column: &str) -> &'t str {
         table.column(column).map_or("text", |c| &c.type_name)
     }
 
@@ -257,12 +175,12 @@ impl Tables<'_> {
     }
 
     /// The table that names objects: that of streams, or that of events.
-    fn naming(&self) -> &Table {
+    pub(crate) fn naming(&self) -> &Table {
         self.streams.unwrap_or(self.events)
     }
 
     /// The columns that name an object as they are compared with a text, under an alias.
-    fn compared(&self, alias: &str) -> Vec<String> {
+    pub(crate) fn compared(&self, alias: &str) -> Vec<String> {
         let rule = &self.layout.object;
         let or_default = |column: &str, default: Option<&str>| {
             let own = format!("{alias}.{}", quoted(column));
@@ -341,10 +259,14 @@ impl Tables<'_> {
     }
 
     fn join(&self, key: &[String], streams: &Table) -> String {
+        format!(" LEFT JOIN {} s ON {}", table(streams), self.same_key(key))
+    }
+
+    /// An event `e` is in a stream `s`.
+    fn same_key(&self, key: &[String]) -> String {
         let pairs = self.layout.events.key.iter().zip(key);
         let same = pairs.map(|(e, s)| format!("e.{} = s.{}", quoted(e), quoted(s)));
-        let same: Vec<_> = same.collect();
-        format!(" LEFT JOIN {} s ON {}", table(streams), same.join(" AND "))
+        same.collect::<Vec<_>>().join(" AND ")
     }
 
     fn with_holes(&self) -> String {
@@ -361,128 +283,29 @@ impl Tables<'_> {
         )
     }
 
+    fn without_stream(&self) -> Option<String> {
+        let key = &self.layout.events.key;
+        let lost = match (&self.layout.streams, self.streams) {
+            (Some(named), Some(streams)) => {
+                let same = self.same_key(&named.key);
+                format!("NOT EXISTS (SELECT FROM {} s WHERE {same})", table(streams))
+            }
+            _ => {
+                let may_be_null = |c: &&String| self.events.column(c).is_some_and(|c| !c.not_null);
+                let nullable = key.iter().filter(may_be_null);
+                let nulls: Vec<_> = nullable
+                    .map(|c| format!("e.{} IS NULL", quoted(c)))
+                    .collect();
+                nulls.join(" OR ")
+            }
+        };
+        let from = table(self.events);
+        (!lost.is_empty()).then(|| format!("SELECT count(*) FROM {from} e WHERE {lost}"))
+    }
+
     fn key_of_object(&self) -> Vec<usize> {
         let columns = self.layout.object.columns();
         let place = |column: &String| columns.iter().position(|c| c == column);
         self.layout.events.key.iter().filter_map(place).collect()
-    }
-
-    fn listing(&self) -> ListingParts {
-        let rule = &self.layout.object;
-        let naming = self.naming();
-        let (key, also) = match &self.layout.streams {
-            Some(streams) => (streams.key.clone(), None),
-            None => (
-                self.layout.events.key.clone(),
-                Some(&self.layout.events.number),
-            ),
-        };
-        let order = ordered_by_index(&key, also, &self.layout.events.unique_with, naming);
-        let order = order.into_iter().map(|column| {
-            let kind = self.type_of(naming, &column).to_owned();
-            (format!("t.{}", quoted(&column)), kind)
-        });
-        let identity = rule
-            .columns()
-            .into_iter()
-            .map(|c| format!("t.{}", quoted(c)));
-        let mut compared = self.compared("t");
-        let keyed = usize::from(rule.name.is_some());
-        let key = compared.remove(keyed);
-        if let Some(separator) = &rule.split {
-            let part = format!("split_part({key}, {}, 1)", literal(separator));
-            compared.insert(0, part);
-        } else if rule.name.is_none() {
-            compared.insert(0, String::new());
-        }
-        ListingParts {
-            table: table(naming),
-            identity: identity.collect(),
-            order: order.collect(),
-            compared: compared
-                .into_iter()
-                .map(|c| if c.is_empty() { c } else { as_text(&c) })
-                .collect(),
-        }
-    }
-}
-
-/// The columns of a key in the order of the index that makes them unique, so that a page of a
-/// listing is a piece of that index.
-fn ordered_by_index(
-    key: &[String],
-    also: Option<&String>,
-    unique_with: &[String],
-    table: &Table,
-) -> Vec<String> {
-    let columns: Vec<&str> = key.iter().chain(also).map(String::as_str).collect();
-    let with: Vec<&str> = unique_with.iter().map(String::as_str).collect();
-    let index = table.unique_index(&columns, &with);
-    let indexed = index
-        .map(|index| index.columns.as_slice())
-        .unwrap_or_default();
-    let mut order: Vec<String> = indexed
-        .iter()
-        .filter(|c| key.contains(c))
-        .cloned()
-        .collect();
-    let missing: Vec<_> = key.iter().filter(|c| !order.contains(c)).cloned().collect();
-    order.extend(missing);
-    order
-}
-
-fn as_text(expression: &str) -> String {
-    if expression.starts_with("coalesce") || expression.starts_with("split_part") {
-        expression.to_owned()
-    } else {
-        format!("{expression}::text")
-    }
-}
-
-/// A column's value is that of a parameter, written as the database writes it: `7`, but not `07`.
-fn equals(column: &str, number: usize, kind: &str) -> String {
-    let value = cast(number, kind);
-    match kind {
-        "text" | "character varying" => format!("{column} = {value}"),
-        _ => format!("{column} = {value} AND {column}::text = ${number}"),
-    }
-}
-
-/// A parameter of type text as a value of a column's type. A cast to `character varying` would cut.
-fn cast(number: usize, kind: &str) -> String {
-    match kind {
-        "text" | "character varying" => format!("${number}"),
-        other => format!("CAST(${number} AS {other})"),
-    }
-}
-
-fn table(table: &Table) -> String {
-    format!("{}.{}", quoted(&table.schema), quoted(&table.name))
-}
-
-/// A name as SQL.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A text as SQL, whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('\'', "''");
-    if escaped.contains('\\') {
-        format!("E'{escaped}'")
-    } else {
-        format!("'{escaped}'")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_texts_cannot_leave_their_quotes() {
-        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
-        assert_eq!(literal("a'b"), "'a''b'");
-        assert_eq!(literal("a\\'b"), "E'a\\\\''b'");
     }
 }

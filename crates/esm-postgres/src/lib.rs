@@ -20,4 +20,4 @@ mod connection;
 mod layout;
 
 pub use connection::{Database, Parameter, Settings, SslMode};
-pub use layout::{GlobalEvent, LayoutStore, LayoutTables, describe_table};
+pub use layout::{GlobalEvent, LayoutStore, LayoutTables, describe_table, layout_named};

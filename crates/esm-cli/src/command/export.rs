@@ -26,6 +26,7 @@ Examples:
   esm export order/123
   esm export --all --to orders.ndjson.zst --compress zstd
   esm export --name order | jq -r .type | sort | uniq -c
+  esm export --all --order global            # tables of another library
 
 With --all, the names are sorted in memory, about 40 bytes per object.
 With --unsorted, objects are exported in listing order, in constant memory.")]
@@ -44,6 +45,20 @@ pub(crate) struct Export {
     /// Export objects in listing order.
     #[arg(long)]
     unsorted: bool,
+    /// Order of the events.
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t = Order::Objects)]
+    #[arg(conflicts_with = "unsorted")]
+    order: Order,
+}
+
+/// Order of exported events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// Object by object.
+    Objects,
+    /// The order in which all events were written, from one state of the database. Only for tables
+    /// of another library that keep such an order.
+    Global,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,6 +78,9 @@ struct Exported {
 
 impl Export {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        if self.selection.is_all() {
+            session.ensure_complete().await?;
+        }
         let progress = session.progress("export", Unit::Events, None);
         let done = match &self.to {
             None => {
@@ -134,6 +152,9 @@ impl Export {
         mut writer: LineWriter,
         progress: &Progress,
     ) -> Result<Exported> {
+        if self.order == Order::Global {
+            return self.write_in_global_order(session, writer, progress).await;
+        }
         let mut done = Exported::default();
         let objects = if self.unsorted {
             self.selection.listed(session).await?
@@ -155,6 +176,32 @@ impl Export {
             done.objects += 1;
         }
         drop(opened);
+        writer.finish().await?;
+        Ok(done)
+    }
+}
+
+impl Export {
+    async fn write_in_global_order(
+        &self,
+        session: &Session,
+        mut writer: LineWriter,
+        progress: &Progress,
+    ) -> Result<Exported> {
+        let mut done = Exported::default();
+        let mut events = session.in_global_order().await?;
+        let mut buffer = Vec::new();
+        while let Some(next) = events.try_next().await? {
+            session.interrupt().check()?;
+            if !self.selection.includes(&next.object) {
+                continue;
+            }
+            let line = line(&next.object, next.revision, &next.event, &mut buffer);
+            writer.write(line).await?;
+            done.events += 1;
+            done.objects += u64::from(next.revision == Revision::START);
+            progress.at(done.events);
+        }
         writer.finish().await?;
         Ok(done)
     }

@@ -118,7 +118,10 @@ impl MigrationArgs {
         access: Access,
     ) -> Result<MigrationBuilder> {
         self.selection.ensure_found(session).await?;
-        let mut builder = self.selection.migrate(service);
+        if self.selection.is_all() {
+            session.ensure_complete().await?;
+        }
+        let mut builder = self.selection.migrate(service).strategy(session.strategy());
         if let Some(path) = &self.transform {
             builder = transformed(builder, path).await?;
         }

@@ -10,6 +10,7 @@ use esm_core::object::chain;
 use esm_core::object::{ChainEnd, KnownStream, ObjectDocument};
 use esm_core::router::accepted_unchanged;
 use esm_core::store::{Close, EventStoreExt as _, Origin, Tail};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::args;
@@ -140,13 +141,18 @@ impl ShownStream {
     }
 }
 
+/// When the object was created; nothing where the tables of another library have no time.
+fn created(document: &ObjectDocument) -> Option<Timestamp> {
+    Some(document.created_at).filter(|created| *created != Timestamp::UNIX_EPOCH)
+}
+
 fn text(shown: &ShownObject, terminal: bool) -> Text {
     let mut facts = Facts::new();
     facts
         .add("object", &shown.object)
         .add("events", count(shown.events.0))
         .add("phase", shown.phase)
-        .add("created", shown.document.created_at)
+        .add_some("created", created(&shown.document))
         .add("document", format!("version {}", shown.document_version));
     if shown.document_is_behind {
         facts.add(

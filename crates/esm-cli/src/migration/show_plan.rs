@@ -127,15 +127,16 @@ fn facts(plan: &MigrationPlan) -> Facts {
 
 fn add_estimates(facts: &mut Facts, plan: &MigrationPlan) {
     let estimates = &plan.estimates;
-    facts.add(
-        "to write",
-        format!(
-            "about {} requests, {} in {} cells",
-            count(estimates.writes),
-            bytes(estimates.target_bytes),
-            count(estimates.cells)
-        ),
+    let mut to_write = format!(
+        "about {} requests, {}",
+        count(estimates.writes),
+        bytes(estimates.target_bytes)
     );
+    // events that are rewritten in place need no cells
+    if estimates.cells > 0 {
+        to_write = format!("{to_write} in {} cells", count(estimates.cells));
+    }
+    facts.add("to write", to_write);
     if estimates.backup_bytes > 0 {
         let size = bytes(estimates.backup_bytes);
         facts.add("to back up", format!("{size} before compression"));

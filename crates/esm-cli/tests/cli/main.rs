@@ -11,6 +11,7 @@ mod import;
 mod importing;
 mod interrupted;
 mod kept_addresses;
+mod layouts;
 mod looking;
 mod lost;
 mod machine;

@@ -11,26 +11,35 @@ use crate::connection::Database;
 const NAME_IT: &str = "name it in the address: ?layout=NAME, or ?layout=FILE.toml for a layout of \
                        your own; `esm layout new --table TABLE` writes a first version of one";
 
-/// Returns the tables of the layout that the address names, or of the one that is recognised.
-///
-/// # Errors
-/// `NotFound` for an unknown name, an unreadable file, or a database without known tables;
-/// `Invalid` where several layouts are recognised, and for a malformed file; `Unsupported` where
-/// the tables do not fit.
-pub(super) async fn choose(database: &Database) -> Result<LayoutTables> {
-    let tables = match database.settings().parameter("layout") {
-        Some(named) => LayoutTables::find(database, named_layout(named)?).await?,
-        None => recognise(database).await?,
-    };
-    refuse_misfits(&tables, &tables.fit())?;
-    Ok(tables)
+impl LayoutTables {
+    /// Returns the tables of the layout that the address of a database names, or of the one that is
+    /// recognised. They need not fit.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown name, an unreadable file, or a database without known tables;
+    /// `Invalid` where several layouts are recognised, and for a malformed file; those of the
+    /// server.
+    pub async fn of_address(database: &Database) -> Result<Self> {
+        match database.settings().parameter("layout") {
+            Some(named) => Self::find(database, layout_named(named)?).await,
+            None => recognise(database).await,
+        }
+    }
+
+    /// Refuses tables that do not fit.
+    ///
+    /// # Errors
+    /// `PermissionDenied` with the `GRANT` that is missing; `Unsupported` with what to change.
+    pub(super) fn ensure_fit(&self) -> Result<()> {
+        refuse_misfits(self, &self.fit())
+    }
 }
 
-/// Returns the layout of this name, or in this file.
+/// Returns the layout of this name, or in this file: what ends in `.toml` or has a `/`.
 ///
 /// # Errors
 /// `NotFound`; those of [`Layout::parse`].
-fn named_layout(named: &str) -> Result<Layout> {
+pub fn layout_named(named: &str) -> Result<Layout> {
     if !named.ends_with(".toml") && !named.contains('/') {
         let known = BuiltIn::find(named).map(|known| known.layout());
         return known.ok_or_else(|| {

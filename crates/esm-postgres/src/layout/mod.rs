@@ -11,5 +11,6 @@ mod store;
 mod streams;
 
 pub use catalogue::{LayoutTables, describe_table};
+pub use choose::layout_named;
 pub use global::GlobalEvent;
 pub use store::LayoutStore;

@@ -10,11 +10,11 @@ use esm_layout::{Layout, Queries};
 use futures::stream::BoxStream;
 
 use super::absent::{NoBackups, NoLocks};
-use super::choose::choose;
+use super::catalogue::LayoutTables;
 use super::global::{GlobalEvent, in_global_order};
 use super::native::LayoutNative;
 use super::records::LayoutRecords;
-use super::row::{Rows, value};
+use super::row::{Rows, texts, value};
 use super::streams::LayoutStreams;
 use crate::connection::Database;
 
@@ -22,6 +22,9 @@ use crate::connection::Database;
 const IDENTITY: &str = "
 SELECT (pg_control_system()).system_identifier::text,
        (SELECT oid::bigint FROM pg_database WHERE datname = current_database())";
+
+/// Streams that an error names.
+const NAMED: usize = 10;
 
 /// The events of another library in a database, read where they are.
 ///
@@ -47,7 +50,8 @@ impl LayoutStore {
     /// tables do not fit the layout; `PermissionDenied`, with the `GRANT` that is missing; those of
     /// the server.
     pub async fn open(database: Database) -> Result<Self> {
-        let tables = choose(&database).await?;
+        let tables = LayoutTables::of_address(&database).await?;
+        tables.ensure_fit()?;
         let Some(events) = &tables.events else {
             return Err(Error::not_found("the database has no table of events"));
         };
@@ -118,6 +122,52 @@ impl LayoutStore {
         Arc::new(NoBackups)
     }
 
+    /// Checks the numbers of all streams, and that every event is in a stream.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the first streams that lack numbers; as
+    /// [`ensure_all_in_streams`](Self::ensure_all_in_streams).
+    pub async fn check(&self) -> Result<()> {
+        let queries = &self.streams.queries;
+        if !self.layout().events.holes {
+            let sql = format!("{} LIMIT {NAMED}", queries.with_holes);
+            let first = [self.layout().events.first];
+            let found = self.streams.read(&sql, &[], &first).await?;
+            let names = found
+                .iter()
+                .map(|row| Ok(shown(&texts(row, 0..row.len())?)));
+            let names: Vec<String> = names.collect::<Result<_>>()?;
+            if !names.is_empty() {
+                let names = names.join("; ");
+                return Err(
+                    Error::corrupt(format!("numbers are missing in streams: {names}"))
+                        .with_hint("`esm read` names the numbers"),
+                );
+            }
+        }
+        self.ensure_all_in_streams().await
+    }
+
+    /// Checks that every event is in a stream: commands that read all streams would leave out
+    /// another.
+    ///
+    /// # Errors
+    /// `Corrupt`, with the number of such events; those of the server.
+    pub async fn ensure_all_in_streams(&self) -> Result<()> {
+        let Some(lost) = &self.streams.queries.without_stream else {
+            return Ok(());
+        };
+        let rows = self.streams.read(lost, &[], &[]).await?;
+        match rows.first().map(|row| value::<i64>(row, 0)).transpose()? {
+            None | Some(0) => Ok(()),
+            Some(events) => Err(Error::corrupt(format!(
+                "events are in no stream: {events} in {}",
+                self.table
+            ))
+            .with_hint("a column of their key is null, or the table of streams lacks it")),
+        }
+    }
+
     /// Reads all events in their global order, from one state of the database. Holds a transaction
     /// open until it is read to its end or dropped.
     ///
@@ -126,6 +176,12 @@ impl LayoutStore {
     pub async fn in_global_order(&self) -> Result<BoxStream<'static, Result<GlobalEvent>>> {
         in_global_order(Arc::clone(&self.streams), self.rows.clone()).await
     }
+}
+
+/// The values of a key, for people.
+fn shown(key: &[Option<String>]) -> String {
+    let values: Vec<_> = key.iter().map(|v| v.as_deref().unwrap_or("null")).collect();
+    values.join(", ")
 }
 
 /// The id of the store: the same for the same table, in every process and on every standby.

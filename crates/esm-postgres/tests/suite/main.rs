@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod connecting;
+mod encrypted;
 mod paging;
 mod reading;
 mod refusals;

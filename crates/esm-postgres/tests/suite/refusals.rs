@@ -116,6 +116,11 @@ async fn numbers_that_are_missing_or_too_low_are_damage() {
             assert_eq!(*error.kind(), ErrorKind::Corrupt, "{error:?}");
             assert!(error.to_string().contains(said), "{error:?}");
         }
+        let damage = store.check().await.unwrap_err();
+        assert_eq!(*damage.kind(), ErrorKind::Corrupt);
+        for stream in ["gap, g", "low, l", "high, h"] {
+            assert!(damage.to_string().contains(stream), "{damage}");
+        }
         let low = store.event_store().tail(&"low/l".parse().unwrap()).await;
         assert_eq!(*low.unwrap_err().kind(), ErrorKind::Corrupt);
         assert_eq!(read(&store, "order/1", 0).await.unwrap(), 2);
@@ -176,6 +181,36 @@ async fn a_key_that_is_no_value_of_its_column_names_no_object() {
             let found = documents.find(&object.parse().unwrap()).await.unwrap();
             assert_eq!(found.is_some(), exists, "{object}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_without_a_stream_is_damage() {
+    for place in places().await {
+        place.run(tables_of("emmett")).await;
+        let store = place.layout("").await.unwrap();
+        store.check().await.unwrap();
+        place
+            .run("DELETE FROM emt_streams WHERE partition = 'acme'")
+            .await;
+        let error = store.check().await.unwrap_err();
+        assert!(error.to_string().contains("in no stream: 1"), "{error}");
+    }
+    for place in places().await {
+        place.run(tables_of("marten")).await;
+        let store = place.layout("").await.unwrap();
+        store.check().await.unwrap();
+        place
+            .run("INSERT INTO mt_events (seq_id, version, data, type) VALUES (99, 1, '{}', 't')")
+            .await;
+        let error = store.check().await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Corrupt);
+        assert!(
+            error
+                .to_string()
+                .contains("in no stream: 1 in public.mt_events"),
+            "{error}"
+        );
     }
 }
 

@@ -45,6 +45,9 @@ impl Create {
 
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
         let backups = self.place.open(session, Access::Create).await?;
+        if self.selection.is_all() {
+            session.ensure_complete().await?;
+        }
         let objects = self.selection.sorted(session).await?;
         let progress = session.progress("backup", Unit::Events, None);
         let written = backup::service(session, &backups, &progress)

@@ -14,9 +14,10 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::interrupt::Interrupt;
+use crate::open_store::{OpenStore, options};
 use crate::opened;
 use crate::output::{Facts, count};
-use crate::session::{Access, Session, address, connect, options};
+use crate::session::{Access, Session, address};
 
 /// How a store that has lost its marker gets it back.
 #[derive(Debug, clap::Args)]
@@ -91,12 +92,12 @@ impl Adoption {
         let mut search = IdSearch::new(store.event_store());
         search.own_records(&store.records()).await?;
         for other in global.other_stores.iter().filter(|url| !url.is_empty()) {
-            let other = connect(global, other, Access::Read, environment).await;
+            let other = OpenStore::open(global, other, Access::Read, environment).await;
             let other = other.map_err(|e| e.context("cannot open the other store"))?;
             search.records_of(other.id(), &other.records()).await?;
         }
         if let Some(backups) = &self.backups {
-            let backups = connect(global, backups, Access::Read, environment).await;
+            let backups = OpenStore::open(global, backups, Access::Read, environment).await;
             let backups = backups.map_err(|e| e.context("cannot open the store of backups"))?;
             search.backups(&backups.backups()).await?;
         }

@@ -245,6 +245,11 @@ impl MigrationBuilder {
     /// - `Invalid` for options that cannot work; the message gives the reason.
     pub fn build(&self) -> Result<PlannedMigration> {
         self.check_strategy()?;
+        self.planned()
+    }
+
+    /// The plan of the description, also of a strategy that only a dry run knows.
+    fn planned(&self) -> Result<PlannedMigration> {
         self.check_stores()?;
         self.check_scope()?;
         self.check_numbers()?;
@@ -311,7 +316,11 @@ impl MigrationBuilder {
     /// Those of [`build`](Self::build); `NotFound` for an unknown object; those of the store.
     /// Events that fail are not an error: the plan lists them.
     pub async fn dry_run(self) -> Result<MigrationPlan> {
-        let planned = self.build()?;
+        let planned = if self.is_in_place() {
+            self.planned()?
+        } else {
+            self.build()?
+        };
         self.check_object(&planned).await?;
         Planner::new(&self.service, planned, &self.run, self.depth)
             .plan()

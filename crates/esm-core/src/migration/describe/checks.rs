@@ -28,10 +28,25 @@ impl MigrationBuilder {
         }
     }
 
+    /// Returns whether events are to be rewritten where they are: nothing is closed, and there is
+    /// no target.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.draft.strategy == MigrationStrategy::InPlaceTransform
+    }
+
     /// Checks the home store and the target store. The stores of objects that have moved are
     /// checked when the run reaches those objects.
     pub(super) fn check_stores(&self) -> Result<()> {
         let home = self.service.stores.home();
+        if self.is_in_place() {
+            return match self.target_store {
+                Some(_) => Err(Error::unsupported(
+                    "events that are rewritten in place move to no other store",
+                )
+                .with_hint("export them, and import the export into the other store")),
+                None => Ok(()),
+            };
+        }
         home.capabilities().ensure_source()?;
         let target = self.target_store.as_ref().unwrap_or(home);
         self.service.stores.ensure_apart(&**target)?;
@@ -117,7 +132,9 @@ impl MigrationBuilder {
                 .with_hint(format!("the active stream is {}", end.stream.stream)));
         }
         let source_store = self.service.stores.of(&end.stream)?;
-        source_store.capabilities().ensure_source()?;
+        if !self.is_in_place() {
+            source_store.capabilities().ensure_source()?;
+        }
         let same = plan
             .target
             .as_ref()

@@ -19,7 +19,7 @@ use crate::migration::step::standing as reverse;
 use crate::migration::step::standing::Standing;
 use crate::object::chain;
 use crate::object::{ChainEnd, Documents, ObjectDocument};
-use crate::protocol::plan::{PlannedMigration, Scope};
+use crate::protocol::plan::{MigrationStrategy, PlannedMigration, Scope};
 use crate::protocol::statistics::{ObjectFailure, Statistics};
 use crate::protocol::status::Step;
 use crate::store::{Layered, ReadFrom, ReadOnly, Stores, Tail};
@@ -248,6 +248,7 @@ impl Planner {
                 target: Arc::clone(target),
                 from,
                 room,
+                in_place: self.is_in_place(),
             };
             let scanned = transform(page.event_count(), move || scan.scan(page)).await?;
             room -= scanned.events;
@@ -311,10 +312,26 @@ impl Planner {
         let mut introduced = total.analysis.made;
         introduced.retain(|schema| !knows(plan, schema));
         plan.way_back = WayBackFindings::of(introduced, self.down.as_ref(), total.down_failure);
-        plan.reversibility = plan.way_back.describe(&self.planned.way_back);
+        plan.reversibility = if self.is_in_place() {
+            "nothing to reverse: a rewrite in place is not carried out yet".to_owned()
+        } else {
+            plan.way_back.describe(&self.planned.way_back)
+        };
+    }
+
+    pub(super) fn is_in_place(&self) -> bool {
+        self.planned.strategy == MigrationStrategy::InPlaceTransform
     }
 
     fn estimates(&self, plan: &MigrationPlan, cells: u64, target_bytes: u64) -> Estimates {
+        if self.is_in_place() {
+            // one statement for each stream, and no new cells
+            return Estimates {
+                writes: plan.objects,
+                target_bytes,
+                ..Estimates::default()
+            };
+        }
         let batches = match self.planned.scope.single() {
             Some(_) => u64::from(self.planned.backup.is_some()),
             None => plan

@@ -16,6 +16,8 @@ use crate::transform::{EventCounts, Failure, Ledger, Mapped, Mapper, SchemaAnaly
 
 /// The rule by which an event fails whose outputs the target does not accept.
 const TOO_LARGE: &str = "size limit";
+/// The rule by which an event fails that does not become exactly one event in place.
+const IN_PLACE: &str = "in place";
 /// How many times its approximate size an event has at most as it is stored: text may consist of
 /// characters that are escaped.
 const ENCODED: u64 = 8;
@@ -46,6 +48,8 @@ pub(super) struct PageScan {
     pub(super) from: Revision,
     /// Maximum number of events to read.
     pub(super) room: u64,
+    /// Whether each event keeps its number, and so must become exactly one.
+    pub(super) in_place: bool,
 }
 
 impl PageScan {
@@ -82,17 +86,23 @@ impl PageScan {
     /// Transforms an event, and fails where the target does not accept the outputs.
     fn map(&self, revision: Revision, event: &Event) -> Result<Mapped, Failure> {
         let mapped = self.mapper.map(&self.object, revision, event)?;
+        let failure = |rule: &str, message| Failure {
+            object: Some(Box::new(self.object.clone())),
+            event: event.id.clone(),
+            schema: event.schema(),
+            revision,
+            rule: rule.to_owned(),
+            message,
+            count: 1,
+        };
+        if self.in_place && mapped.outputs.len() != 1 {
+            let outputs = mapped.outputs.len();
+            let message = format!("{outputs} outputs, and an event keeps its number in place");
+            return Err(failure(IN_PLACE, message));
+        }
         match self.excess(&mapped.outputs) {
             None => Ok(mapped),
-            Some(message) => Err(Failure {
-                object: Some(Box::new(self.object.clone())),
-                event: event.id.clone(),
-                schema: event.schema(),
-                revision,
-                rule: TOO_LARGE.to_owned(),
-                message,
-                count: 1,
-            }),
+            Some(message) => Err(failure(TOO_LARGE, message)),
         }
     }
 

@@ -6,6 +6,13 @@ use crate::store::OnRetired;
 
 impl Planner {
     pub(super) fn prerequisites(&self) -> Vec<String> {
+        if self.is_in_place() {
+            return vec![
+                "every application reads both schemas: all see the new one as soon as a stream is \
+                 rewritten"
+                    .to_owned(),
+            ];
+        }
         let mut assumptions = vec![
             "every writer honours a closed stream".to_owned(),
             format!(
@@ -39,6 +46,14 @@ impl Planner {
             })
             .map(|s| s.schema.to_string())
             .collect();
+        if self.is_in_place() {
+            risks.push(
+                "this plan shows the outcome of the transformation; esm does not yet carry out a \
+                 rewrite in place"
+                    .to_owned(),
+            );
+            return risks;
+        }
         if !partly.is_empty() {
             risks.push(format!(
                 "only some events of a schema are changed or dropped, but the schema is retired as \

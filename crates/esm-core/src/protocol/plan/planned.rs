@@ -23,8 +23,8 @@ pub enum MigrationStrategy {
     CopyAndTransform,
     /// Transforms on read. Not built yet: refused as `Unsupported`.
     LazyTransform,
-    /// Towards a fresh stream under the same logical name. Not built yet: refused as
-    /// `Unsupported`.
+    /// Rewrites events under their own numbers, where a store of another kind has them. A dry run
+    /// shows it; the rest is not built yet and refused as `Unsupported`.
     InPlaceTransform,
 }
 

@@ -185,3 +185,27 @@ async fn samples_are_of_the_whole_scope_and_a_plan_without_them_is_executed() {
     let old = serde_json::from_value(old).unwrap();
     assert!(describe().execute_plan(&old).await.unwrap().is_success());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_in_place_refuses_what_does_not_become_exactly_one_event() {
+    for (types, outputs) in [
+        (["Old", "Keep"], None),
+        (["Keep", "Noise"], Some("0 outputs")),
+        (["Keep", "Split"], Some("2 outputs")),
+    ] {
+        let world = World::with_order(&types).await;
+        let migrate = world.migrate(&world.order).transform(rules());
+        let in_place = migrate.strategy(MigrationStrategy::InPlaceTransform);
+        let elsewhere = std::sync::Arc::new(world.storage.another_event_store());
+        let other = in_place.clone().to_store(elsewhere).dry_run().await;
+        assert_eq!(*other.unwrap_err().kind(), ErrorKind::Unsupported);
+        let plan = in_place.dry_run().await.unwrap();
+        assert_eq!(plan.is_executable(), outputs.is_none(), "{types:?}");
+        assert_eq!((plan.estimates.writes, plan.estimates.cells), (1, 0));
+        let failed = plan.ledger.failures.first().map(ToString::to_string);
+        assert_eq!(failed.is_some(), outputs.is_some(), "{failed:?}");
+        if let (Some(failed), Some(outputs)) = (failed, outputs) {
+            assert!(failed.contains(outputs), "{failed}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use esm_core::ErrorKind;
 use esm_core::backup::{BackupOptions, RestoreOptions, RestoreTarget};
 use esm_core::id::MigrationId;
-use esm_core::migration::{MigrationBuilder, MigrationStatus, Scope};
+use esm_core::migration::{MigrationBuilder, MigrationStatus, MigrationStrategy, Scope};
 use esm_core::store::{Capabilities, Shortcoming};
 use esm_testkit::faults::{At, Fault, FaultPlan, Gate};
 use esm_testkit::{event, events};
@@ -165,6 +165,11 @@ async fn a_store_that_cannot_close_live_streams_is_refused_before_anything_is_to
             assert_eq!(refused.hint(), Some(shortcoming.hint()));
         }
         assert_eq!(begun(&world).await, None, "nothing was begun");
+        let in_place = migrate().strategy(MigrationStrategy::InPlaceTransform);
+        assert!(
+            in_place.dry_run().await.is_ok(),
+            "nothing is closed in place"
+        );
         let appends = capabilities.ensure_target().is_ok();
         assert_eq!(appends, shortcoming.permits_appends());
     }
