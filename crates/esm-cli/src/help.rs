@@ -40,6 +40,7 @@ fn short_page(command: Command) -> Command {
         return command.mut_subcommands(short_page);
     }
     let examples = text(command.get_after_help());
+    let short = examples.split("\n\n").next().unwrap_or_default();
     let mut more = GLOBAL.to_owned();
     let groups = details(&command);
     if !groups.is_empty() {
@@ -47,7 +48,7 @@ fn short_page(command: Command) -> Command {
     }
     command
         .mut_args(short_argument)
-        .after_help(format!("{examples}\n\n{more}"))
+        .after_help(format!("{short}\n\n{more}"))
         .after_long_help(examples)
 }
 

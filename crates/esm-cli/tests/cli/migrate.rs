@@ -386,28 +386,25 @@ fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
     );
     ran.printed("failed: 3 objects, ");
     let status = esm.run(&["status", "-o", "json"]).json();
-    let state = &status["migrations"][0];
-    let failure = &state["statistics"]["failures"][0]["failure"];
-    assert_eq!(failure["revision"], 2, "{state}");
+    let migration = status["migrations"][0]["migration"].as_str();
+    let migration = migration.expect("an id");
+    esm.run(&["status", migration])
+        .succeeded()
+        .printed("stopped\t")
+        .printed("NoteTaken v1 order/0000")
+        .printed(" at revision 2");
+    let report = esm.run(&["resume", migration, "-o", "json"]).json();
+    let failure = &report["statistics"]["failures"][0]["failure"];
+    assert_eq!(failure["revision"], 2, "{report}");
     assert_eq!(
         failure["message"],
         "cannot use a string as iterable (array or object)"
     );
-    let migration = state["migration"].as_str().expect("an id");
-    esm.run(&["status", migration])
-        .succeeded()
-        .printed("failure\t3 objects, ")
-        .printed(" at revision 2");
-    let ran = esm.run(&["resume", migration, "-o", "json"]);
-    let event = ran.json()["error"]["event"].clone();
+    let event = &report["error"]["event"];
     assert_eq!(
         (&event["revision"], &event["type"]),
         (&json!(2), &json!("NoteTaken"))
     );
-    assert!(
-        event["value"]
-            .as_str()
-            .is_some_and(|v| v.starts_with("{\"number\": 2,")),
-        "{event}"
-    );
+    let value = event["value"].as_str().expect("a value");
+    assert!(value.starts_with("{\"number\": 2,"), "{event}");
 }

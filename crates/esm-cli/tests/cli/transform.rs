@@ -122,7 +122,7 @@ fn values_of_events_are_in_plans_and_not_in_journals() {
     let migrate = ["migrate", "--all", "--transform", &fails, "--again"];
     let said = [
         "cannot use a string as iterable (array or object)",
-        "value: {\"number\": 0,",
+        "value: {\"number\":0,",
     ];
     esm.run(&migrate).failed(7, &said);
     let mut records = 0;
