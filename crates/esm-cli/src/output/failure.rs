@@ -58,6 +58,19 @@ impl FailedEvent {
             value: None,
         }
     }
+
+    /// Where the event is, if its object is known.
+    fn place(&self) -> Option<String> {
+        let Self {
+            object,
+            revision,
+            id,
+            schema,
+            ..
+        } = self;
+        let object = object.as_ref()?;
+        Some(format!("{object} revision {revision}, {schema}, id {id}"))
+    }
 }
 
 impl ErrorReport {
@@ -105,6 +118,9 @@ impl ErrorReport {
         };
         for cause in &self.causes {
             text.push(format!("  caused by: {cause}"));
+        }
+        if let Some(place) = self.event.as_ref().and_then(FailedEvent::place) {
+            text.push(format!("  event: {place}"));
         }
         if let Some(value) = self.event.as_ref().and_then(|event| event.value.as_ref()) {
             text.push(format!("  value: {value}"));

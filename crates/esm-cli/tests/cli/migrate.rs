@@ -382,7 +382,11 @@ fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
     let ran = esm.run(&migrate);
     ran.failed(
         7,
-        &["NoteTaken v1", "at revision 2", "value: {\"number\": 2,"],
+        &[
+            "  event: order/0000",
+            " revision 2, NoteTaken v1, id order/0000",
+            "  value: {\"number\": 2,",
+        ],
     );
     ran.printed("failed: 3 objects, ");
     let status = esm.run(&["status", "-o", "json"]).json();
