@@ -47,8 +47,6 @@ If several objects fail, the first failure determines the exit code.";
 #[command(name = "esm", version, after_help = AFTER_HELP, max_term_width = 100)]
 #[command(propagate_version = true)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    pub(crate) global: Global,
     /// With --version: show the commit, the stores and the formats too.
     #[arg(long, requires = "version")]
     #[expect(
@@ -56,6 +54,8 @@ pub(crate) struct Arguments {
         reason = "the version is printed before there are arguments"
     )]
     verbose: bool,
+    #[command(flatten)]
+    pub(crate) global: Global,
     #[command(subcommand)]
     command: Command,
 }

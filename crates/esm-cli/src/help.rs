@@ -12,6 +12,8 @@ const DETAILS: [&str; 5] = [
 ];
 /// The option of these groups that `-h` shows.
 const SHOWN: &str = "backup";
+/// The command whose options are such a group, and which shows them all.
+const SETTINGS: &str = "set";
 
 const GLOBAL: &str = "\
 Global options, described by `esm --help`:
@@ -42,17 +44,18 @@ fn short_page(command: Command) -> Command {
     let examples = text(command.get_after_help());
     let short = examples.split("\n\n").next().unwrap_or_default();
     let mut more = GLOBAL.to_owned();
+    let hides = command.get_name() != SETTINGS;
     let groups = details(&command);
-    if !groups.is_empty() {
+    if hides && !groups.is_empty() {
         more = format!("More options, described by --help:\n  {groups}\n{more}");
     }
     command
-        .mut_args(short_argument)
+        .mut_args(|argument| short_argument(argument, hides))
         .after_help(format!("{short}\n\n{more}"))
         .after_long_help(examples)
 }
 
-fn short_argument(argument: Arg) -> Arg {
+fn short_argument(argument: Arg, hides_details: bool) -> Arg {
     let help = text(argument.get_help());
     let is_detail = argument
         .get_help_heading()
@@ -70,7 +73,7 @@ fn short_argument(argument: Arg) -> Arg {
         None => argument,
     };
     let is_shown = argument.get_id() == SHOWN;
-    argument.hide_short_help(is_detail && !is_shown)
+    argument.hide_short_help(hides_details && is_detail && !is_shown)
 }
 
 /// The names of the groups that the short page does not show, in order.

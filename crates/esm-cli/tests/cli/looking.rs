@@ -231,6 +231,9 @@ fn the_short_page_of_a_command_fits_a_screen_and_the_long_one_has_every_option()
     }
     let short = esm.run(&["migrate", "-h"]).succeeded().stdout.clone();
     assert!(!short.contains("--cell-events"), "{short}");
+    esm.run(&["set", "-h"])
+        .succeeded()
+        .printed("--events-per-second");
     let more = "backup and archive, failure and rollback, cutover, limits, tuning";
     assert!(short.contains(more), "{short}");
     let long = esm.run(&["migrate", "--help"]).succeeded().stdout.clone();
