@@ -49,10 +49,6 @@ If several objects fail, the first failure determines the exit code.";
 pub(crate) struct Arguments {
     /// With --version: show the commit, the stores and the formats too.
     #[arg(long, requires = "version")]
-    #[expect(
-        dead_code,
-        reason = "the version is printed before there are arguments"
-    )]
     verbose: bool,
     #[command(flatten)]
     pub(crate) global: Global,
