@@ -87,7 +87,7 @@
 //! | `esm-core` | everybody else: this crate |
 //! | `esm-objectstore`, `esm-azure`, `esm-sqlite` | storage on a local directory, S3, GCS, [R2](crate::protocol#r2); on Azure; in a SQLite file |
 //! | `esm-cells`, `esm-format` | authors of a provider over any key-value storage with put-if-absent |
-//! | `esm-postgres`, `esm-layout` | reading the events of other libraries in PostgreSQL |
+//! | `esm-postgres`, `esm-layout` | storage in PostgreSQL; reading the events of other libraries there |
 //! | `esm-jq` | transformations as jq programs |
 //! | `esm-testkit` | tests: of a transformation, of an application, of a provider |
 //! | `esm-model` | the protocol under a model checker; not published |

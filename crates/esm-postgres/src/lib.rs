@@ -5,6 +5,9 @@
 //! library where they are, by a layout of `esm-layout`. It needs `SELECT` alone, writes nothing and
 //! works on a standby.
 //!
+//! [`open_store`] opens a store of esm's own in a schema: streams, records, locks and backups in the
+//! layout of `esm-cells`, with a row for each object.
+//!
 //! ```no_run
 //! # async fn read() -> esm_core::Result<()> {
 //! use esm_postgres::{Database, LayoutStore, Settings};
@@ -18,6 +21,9 @@
 
 mod connection;
 mod layout;
+mod own;
 
 pub use connection::{Database, Parameter, Settings, SslMode};
+pub use esm_cells::{OpenOptions, Store, Unmarked};
 pub use layout::{GlobalEvent, LayoutStore, LayoutTables, describe_table, layout_named};
+pub use own::{is_store_address, open_or_create_store, open_store, open_unmarked_store};

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use esm_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
@@ -91,6 +92,26 @@ impl Database {
         rows.map_err(explain)
     }
 
+    /// Runs one statement, which is a transaction of its own, and sends it once.
+    pub(crate) async fn write(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, WriteError> {
+        let permit = self.permits.acquire().await;
+        let _permit = permit.map_err(|_| WriteError::NotSent(closed()))?;
+        let client = match self.take() {
+            Some(client) => client,
+            None => self.open().await.map_err(WriteError::NotSent)?,
+        };
+        // it ends when the server is ready again: a commit that failed is an error
+        let written = client.query_typed(sql, parameters).await;
+        if written.as_ref().map_or_else(is_reported, |_| true) {
+            self.put_back(client);
+        }
+        written.map_err(WriteError::Failed)
+    }
+
     /// Opens a connection that the caller has to itself.
     ///
     /// # Errors
@@ -120,6 +141,22 @@ impl Database {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push(client);
     }
+}
+
+/// Why a statement failed.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// There was no connection: it certainly did not take place.
+    NotSent(Error),
+    /// The server reported an error, or the connection broke.
+    Failed(tokio_postgres::Error),
+}
+
+/// Whether the server reported an error and is ready for the next statement.
+fn is_reported(error: &tokio_postgres::Error) -> bool {
+    error
+        .as_db_error()
+        .is_some_and(|reported| reported.parsed_severity() == Some(Severity::Error))
 }
 
 impl fmt::Debug for Database {

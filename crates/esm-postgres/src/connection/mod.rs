@@ -6,6 +6,7 @@ mod password_file;
 mod settings;
 mod tls;
 
+pub(crate) use database::WriteError;
 pub use database::{Database, Parameter};
 pub(crate) use failure::explain;
 pub use settings::{Settings, SslMode};

@@ -1,0 +1,101 @@
+//! Objects as rows.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use esm_cells::{Key, Objects, Upload, WriteFailure, upload_in_parts};
+use esm_core::{Error, Result};
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use tokio_postgres::types::Type;
+
+use super::parts::Parts;
+use super::range::{InParts, InRow};
+use super::rows::{PAGE, Rows};
+use crate::connection::Parameter;
+
+#[async_trait]
+impl Objects for Rows {
+    fn location(&self) -> &str {
+        self.address()
+    }
+
+    fn place(&self) -> Option<&str> {
+        Some(self.canonical_place())
+    }
+
+    async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<Bytes>> {
+        let range = range.unwrap_or(0..u64::MAX);
+        let (in_row, in_parts) = (InRow::of(&range), InParts::of(&range));
+        let parameters: [Parameter<'_>; 5] = [
+            (&key.as_str(), Type::TEXT),
+            (&in_row.from, Type::INT4),
+            (&in_row.length, Type::INT4),
+            (&in_parts.first, Type::INT8),
+            (&in_parts.last, Type::INT8),
+        ];
+        let rows = self.read(&self.statements().get, &parameters).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let (upload, body): (Option<i64>, Option<&[u8]>) = (row.get(1), row.get(2));
+        let body = Bytes::copy_from_slice(body.unwrap_or_default());
+        Ok(Some(match upload {
+            Some(_) => in_parts.cut(body),
+            None => body,
+        }))
+    }
+
+    async fn size(&self, key: &Key) -> Result<Option<u64>> {
+        let parameters: [Parameter<'_>; 1] = [(&key.as_str(), Type::TEXT)];
+        let rows = self.read(&self.statements().size, &parameters).await?;
+        Ok(rows.first().map(|row| row.get::<_, i64>(0).unsigned_abs()))
+    }
+
+    async fn create(&self, key: &Key, body: Bytes) -> Result<(), WriteFailure> {
+        let parameters: [Parameter<'_>; 2] =
+            [(&key.as_str(), Type::TEXT), (&&body[..], Type::BYTEA)];
+        let created = self.write(&self.statements().create, &parameters).await?;
+        if created.is_empty() {
+            return Err(WriteFailure::Exists(self.exists(key)));
+        }
+        Ok(())
+    }
+
+    async fn overwrite(&self, key: &Key, body: Bytes) -> Result<(), WriteFailure> {
+        let parameters: [Parameter<'_>; 2] =
+            [(&key.as_str(), Type::TEXT), (&&body[..], Type::BYTEA)];
+        let written = self.write(&self.statements().overwrite, &parameters).await;
+        written.map(drop)
+    }
+
+    async fn delete(&self, key: &Key) -> Result<()> {
+        let parameters: [Parameter<'_>; 1] = [(&key.as_str(), Type::TEXT)];
+        let deleted = self.write(&self.statements().delete, &parameters).await;
+        deleted.map(drop).map_err(WriteFailure::into_error)
+    }
+
+    fn list(&self, folder: &Key) -> BoxStream<'static, Result<Key>> {
+        let (this, folder) = (self.clone(), folder.as_str().to_owned());
+        let pages = stream::try_unfold(Some(String::new()), move |after| {
+            let (this, folder) = (this.clone(), folder.clone());
+            async move {
+                let Some(after) = after else {
+                    return Ok(None);
+                };
+                let found = this.page(&folder, &after).await?;
+                let is_full = found.len() == PAGE as usize;
+                let next = found.last().filter(|_| is_full).cloned();
+                Ok::<_, Error>(Some((found, next)))
+            }
+        });
+        pages
+            .map_ok(|keys| stream::iter(keys).map(|key| Ok(Key::new(&key))))
+            .try_flatten()
+            .boxed()
+    }
+
+    fn upload(&self, key: &Key) -> Upload {
+        upload_in_parts(Parts(self.clone()), key)
+    }
+}
