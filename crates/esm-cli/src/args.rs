@@ -15,9 +15,9 @@ use crate::progress::ProgressMode;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// URL of the store: file:///path, sqlite:/path/file.db, memory:, s3://bucket/prefix,
-    /// gs://bucket/prefix or az://container/prefix; or postgres://user@host/database for the tables
-    /// of another library.
+    /// URL of the store: file:///path, sqlite:/path/file.db, memory:,
+    /// postgres://user@host/database?schema=NAME, s3://bucket/prefix, gs://bucket/prefix or
+    /// az://container/prefix; or postgres://user@host/database for the tables of another library.
     ///
     /// Credentials are read from the usual environment variables of the provider (AWS_…, GOOGLE_…,
     /// AZURE_STORAGE_…, PG…).

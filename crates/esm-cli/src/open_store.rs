@@ -56,7 +56,7 @@ impl OpenStore {
         access: Access,
         environment: &Environment,
     ) -> Result<Self> {
-        if Settings::is_address(address) {
+        if Settings::is_address(address) && !esm_postgres::is_store_address(address) {
             let settings = Settings::from_environment(address)?;
             return Self::open_layout(settings, access).await;
         }
@@ -72,10 +72,10 @@ impl OpenStore {
     async fn open_layout(settings: Settings, access: Access) -> Result<Self> {
         if settings.parameter("schema").is_some() {
             return Err(
-                Error::unsupported("a store of esm's own in PostgreSQL is not supported")
-                    .with_hint(
-                        "name the schema of another library's tables with ?search_path=SCHEMA",
-                    ),
+                Error::invalid("store address has a layout and a schema").with_hint(
+                    "?schema=NAME alone means a store of esm's own; name the schema of another \
+                     library's tables with ?search_path=SCHEMA",
+                ),
             );
         }
         if access != Access::Read {

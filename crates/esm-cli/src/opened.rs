@@ -41,6 +41,10 @@ pub(crate) async fn open(address: &str, options: OpenOptions) -> Result<Store> {
     if esm_sqlite::is_address(address) {
         return esm_sqlite::open(address, options).await;
     }
+    if esm_postgres::is_store_address(address) {
+        let settings = Settings::from_environment(address)?;
+        return esm_postgres::open_store(settings, options).await;
+    }
     esm_objectstore::open(address, options).await
 }
 
@@ -56,6 +60,10 @@ pub(crate) async fn open_or_create(address: &str, options: OpenOptions) -> Resul
     if esm_sqlite::is_address(address) {
         return esm_sqlite::open_or_create(address, options).await;
     }
+    if esm_postgres::is_store_address(address) {
+        let settings = Settings::from_environment(address)?;
+        return esm_postgres::open_or_create_store(settings, options).await;
+    }
     esm_objectstore::open_or_create(address, options).await
 }
 
@@ -70,6 +78,10 @@ pub(crate) async fn open_unmarked(address: &str, options: OpenOptions) -> Result
     }
     if esm_sqlite::is_address(address) {
         return esm_sqlite::open_unmarked(address, options).await;
+    }
+    if esm_postgres::is_store_address(address) {
+        let settings = Settings::from_environment(address)?;
+        return esm_postgres::open_unmarked_store(settings, options).await;
     }
     esm_objectstore::open_unmarked(address, options).await
 }

@@ -19,6 +19,7 @@ mod maps;
 mod migrate;
 mod orders;
 mod outputs;
+mod postgres_store;
 mod rollback;
 mod sqlite;
 mod steering;
