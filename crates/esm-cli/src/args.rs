@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{ArgMatches, ValueEnum};
 use esm_core::id::ObjectId;
 use esm_core::{Error, Result};
 
+use crate::config::{Config, Finder, Settings, choice, chosen, parsed};
 use crate::output::OutputFormat;
 use crate::progress::ProgressMode;
 
@@ -17,7 +19,8 @@ use crate::progress::ProgressMode;
 pub(crate) struct Global {
     /// URL of the store: file:///path, sqlite:/path/file.db, memory:,
     /// postgres://user@host/database?schema=NAME, s3://bucket/prefix, gs://bucket/prefix or
-    /// az://container/prefix; or postgres://user@host/database for the tables of another library.
+    /// az://container/prefix; postgres://user@host/database for the tables of another library; or
+    /// the name of a store in a configuration file.
     ///
     /// Credentials are read from the usual environment variables of the provider (AWS_…, GOOGLE_…,
     /// AZURE_STORAGE_…, PG…).
@@ -64,6 +67,49 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "ESM_MAX_EVENT_SIZE", value_name = "SIZE")]
     #[arg(default_value = "8MiB")]
     pub(crate) max_event_size: Size,
+
+    /// The named stores, and where the values above come from.
+    #[arg(skip)]
+    pub(crate) settings: Arc<Settings>,
+}
+
+impl Global {
+    /// Takes values that the command line and the environment do not give from the configuration
+    /// files, and replaces names of stores by their addresses.
+    ///
+    /// # Errors
+    /// `Invalid`, with file and line, for a value that an option does not take.
+    pub(crate) fn configure(&mut self, config: &Config, matches: &ArgMatches) -> Result<()> {
+        let mut finder = Finder::new(config, matches);
+        let store = finder.find("store", "ESM_STORE", |text| chosen(config, text))?;
+        self.store = store.or(self.store.take());
+        set(
+            &mut self.output,
+            finder.find("output", "ESM_OUTPUT", choice)?,
+        );
+        set(
+            &mut self.progress,
+            finder.find("progress", "ESM_PROGRESS", choice)?,
+        );
+        let any = |text: &str| Ok(text.to_owned());
+        set(&mut self.log, finder.find("log", "ESM_LOG", any)?);
+        let format = finder.find("log-format", "ESM_LOG_FORMAT", choice)?;
+        set(&mut self.log_format, format);
+        let size = finder.find("max-event-size", "ESM_MAX_EVENT_SIZE", parsed)?;
+        set(&mut self.max_event_size, size);
+        let settings = finder.into_settings();
+        let address = |text: &String| settings.address(text).to_owned();
+        self.store = self.store.as_ref().map(address);
+        self.other_stores = self.other_stores.iter().map(address).collect();
+        self.settings = Arc::new(settings);
+        Ok(())
+    }
+}
+
+fn set<T>(option: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *option = value;
+    }
 }
 
 /// Format of log lines.

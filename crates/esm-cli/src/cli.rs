@@ -1,17 +1,19 @@
 //! The command line as a whole: its commands, and what each is run against.
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use esm_core::Result;
+use esm_core::{Error, Result};
 
 use crate::args::Global;
 use crate::command::{
-    Backup, Cancel, Completions, Cutover, Export, Import, LayoutCommand, List, Lock, Migrate,
-    Pause, Plan, Read, Resume, Rollback, Set, Show, Status, StoreCommand, Transform, Verify, Watch,
+    Backup, Cancel, Completions, ConfigCommand, Cutover, Export, Import, LayoutCommand, List, Lock,
+    Migrate, Pause, Plan, Read, Resume, Rollback, Set, Show, Status, StoreCommand, Transform,
+    Verify, Watch,
 };
+use crate::config::Config;
 use crate::exit::Exit;
 use crate::help;
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::output::{Output, OutputFormat};
 use crate::session::{Access, Session};
 
 const AFTER_HELP: &str = "\
@@ -83,17 +85,43 @@ enum Command {
     Store(StoreCommand),
     #[command(subcommand)]
     Layout(LayoutCommand),
+    #[command(subcommand)]
+    Config(ConfigCommand),
     Completions(Completions),
 }
 
+/// Why the arguments of a command are not known.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    CommandLine(clap::Error),
+    /// An error of a configuration file, and the format that the command line chooses.
+    Config(Error, OutputFormat),
+}
+
+impl From<clap::Error> for Unread {
+    fn from(error: clap::Error) -> Self {
+        Self::CommandLine(error)
+    }
+}
+
 impl Arguments {
-    /// Reads the command line.
+    /// Reads the command line, and the configuration files for what it does not give.
     ///
     /// # Errors
-    /// A wrong command line; help and version, which are to be printed.
-    pub(crate) fn read() -> Result<Self, clap::Error> {
+    /// What is wrong with the command line, or with a configuration file; help and version are
+    /// errors of the command line, as clap has them.
+    pub(crate) fn read() -> Result<Self, Unread> {
         let matches = help::with_short_pages(Self::command()).try_get_matches()?;
-        Self::from_arg_matches(&matches)
+        let mut arguments = Self::from_arg_matches(&matches)?;
+        if matches!(arguments.command, Command::Completions(_)) {
+            return Ok(arguments);
+        }
+        let configured =
+            Config::load().and_then(|config| arguments.global.configure(&config, &matches));
+        match configured {
+            Ok(()) => Ok(arguments),
+            Err(error) => Err(Unread::Config(error, arguments.global.output)),
+        }
     }
 
     /// Runs the command, with the store opened as the command needs it.
@@ -129,6 +157,7 @@ impl Arguments {
             Command::Lock(command) => command.run(&open(command.access()).await?).await,
             Command::Store(command) => command.run(global, output, interrupt).await,
             Command::Layout(command) => command.run(&global, &output).await,
+            Command::Config(command) => command.run(&global, &output),
         }
     }
 }

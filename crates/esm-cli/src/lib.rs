@@ -31,6 +31,7 @@
 //! - `session`: the opened stores, and how to communicate with the user.
 //! - `open_store`: a store of esm's own, or the tables of another library.
 //! - `processes`: whether the process that holds a lock has ended.
+//! - `config`: configuration files, and which value of an option is used.
 //! - `args`, `input`, `progress`, `interrupt`, `confirm`, `logging`: parts of the terminal.
 //! - `help`, `version`: the pages of help, and the details of the version.
 //! - `output`, `exit`: text and JSON, errors and exit codes.
@@ -39,6 +40,7 @@ mod args;
 mod backup;
 mod cli;
 mod command;
+mod config;
 mod confirm;
 mod diff;
 mod events;
@@ -65,7 +67,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind::DisplayVersion;
 
-use crate::cli::Arguments;
+use crate::cli::{Arguments, Unread};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::{Output, OutputFormat};
@@ -80,14 +82,17 @@ const BLOCKING_THREADS: usize = 8;
 pub fn main() -> ExitCode {
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
-        Err(error) if error.kind() == DisplayVersion && version::is_verbose() => {
+        Err(Unread::CommandLine(error))
+            if error.kind() == DisplayVersion && version::is_verbose() =>
+        {
             let output = Output::new(OutputFormat::Text);
             let printed = output.text(version::details().to_text(true));
             return printed
                 .map_or_else(|error| output.fail(&error), |()| Exit::Success)
                 .into();
         }
-        Err(error) => return output::usage(&error).into(),
+        Err(Unread::CommandLine(error)) => return output::usage(&error).into(),
+        Err(Unread::Config(error, format)) => return Output::new(format).fail(&error).into(),
     };
     let output = Output::new(arguments.global.output);
     if let Err(error) = logging::start(&arguments.global) {

@@ -56,6 +56,7 @@ impl OpenStore {
         access: Access,
         environment: &Environment,
     ) -> Result<Self> {
+        let address = global.settings.address(address);
         if Settings::is_address(address) && !esm_postgres::is_store_address(address) {
             let settings = Settings::from_environment(address)?;
             return Self::open_layout(settings, access).await;

@@ -180,6 +180,11 @@ impl Session {
         self.store.ensure_complete().await
     }
 
+    /// The address that the text of an option stands for: a name of a configuration file is replaced.
+    pub(crate) fn address<'a>(&'a self, text: &'a str) -> &'a str {
+        self.global.settings.address(text)
+    }
+
     /// The location of the store, without secrets.
     pub(crate) fn location(&self) -> &str {
         self.store.location()
@@ -288,7 +293,9 @@ impl Session {
 /// `Invalid` if none is given.
 pub(crate) fn address(global: &Global) -> Result<&str> {
     global.store.as_deref().ok_or_else(|| {
-        Error::invalid("no store given")
-            .with_hint("add --store URL or set ESM_STORE, for example ESM_STORE=file:///tmp/esm")
+        Error::invalid("no store given").with_hint(
+            "add --store URL or set ESM_STORE, for example ESM_STORE=file:///tmp/esm; or name a \
+             store in ~/.config/esm/config.toml",
+        )
     })
 }

@@ -76,7 +76,7 @@ impl BackupArgs {
         access: Access,
     ) -> Result<MigrationBuilder> {
         let backup = self.backup.as_ref().filter(|_| !self.no_backup);
-        let backup = address(backup, "backups")?;
+        let backup = address(backup, session, "backups")?;
         if let Some(url) = &backup {
             let mut options = self.options(Some(url), session, access).await?;
             if let Some(keep) = self.backup_keep {
@@ -88,7 +88,7 @@ impl BackupArgs {
                 .with_hint("name the store of the backup with --backup URL"));
         }
         if self.close_books {
-            let archive = address(self.archive.as_ref(), "archives")?.or(backup);
+            let archive = address(self.archive.as_ref(), session, "archives")?.or(backup);
             builder = self
                 .close_books(builder, archive.as_ref(), session, access)
                 .await?;
@@ -137,8 +137,9 @@ impl BackupArgs {
 ///
 /// # Errors
 /// `Invalid` for a malformed address, and for one with credentials, which would be kept.
-fn address(url: Option<&String>, of: &str) -> Result<Option<String>> {
-    let absolute = url.map(|url| opened::absolute(url)).transpose();
+fn address(url: Option<&String>, session: &Session, of: &str) -> Result<Option<String>> {
+    let absolute = url.map(|url| opened::absolute(session.address(url)));
+    let absolute = absolute.transpose();
     absolute.map_err(|e| e.context(format!("cannot use the store of {of}")))
 }
 

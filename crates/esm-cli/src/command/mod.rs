@@ -6,6 +6,7 @@
 mod backup;
 mod backup_args;
 mod completions;
+mod config;
 mod export;
 mod import;
 mod layout;
@@ -30,6 +31,7 @@ mod watch;
 
 pub(crate) use backup::Backup;
 pub(crate) use completions::Completions;
+pub(crate) use config::ConfigCommand;
 pub(crate) use export::Export;
 pub(crate) use import::Import;
 pub(crate) use layout::LayoutCommand;

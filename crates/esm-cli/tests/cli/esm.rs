@@ -53,6 +53,8 @@ impl Esm {
         }
         command
             .env("ESM_STORE", self.url("store"))
+            // not the configuration of who runs the tests
+            .env("XDG_CONFIG_HOME", self.path("config"))
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

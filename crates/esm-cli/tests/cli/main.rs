@@ -3,6 +3,7 @@
 mod backups;
 mod bad_input;
 mod compatibility;
+mod config;
 mod esm;
 mod export;
 mod extremes;

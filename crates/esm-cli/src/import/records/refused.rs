@@ -6,7 +6,7 @@ use esm_format::ndjson::Packing;
 use super::format::begin_of_text;
 use crate::import::map::BuiltIn;
 
-/// How many of an input's first bytes are looked at.
+/// How many of an input's first bytes are checked.
 pub(super) const BEGIN: usize = 4 << 10;
 
 /// Content that begins so, what it is, and what makes records of it.
