@@ -7,10 +7,12 @@
 
 mod format;
 mod reader;
+mod record;
 mod refused;
 mod rows;
 mod values;
 
 pub(crate) use format::Format;
-pub(super) use reader::{Records, Shape, Unit};
+pub(super) use reader::{Records, Shape};
+pub(super) use record::Unit;
 pub(crate) use refused::delimiter;

@@ -4,7 +4,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use esm_core::{Error, Result};
 use esm_format::ndjson::Content;
 
-use super::reader::{Record, too_long};
+use super::record::{Record, too_long};
 
 /// Reads the rows of CSV (RFC 4180) whose first row names the columns. A row becomes a JSON object of
 /// texts; an empty field becomes `null`, as PostgreSQL writes NULL so.

@@ -7,7 +7,7 @@ use esm_core::{Error, Result};
 use esm_format::ndjson::Content;
 
 use super::format::begin_of_text;
-use super::reader::{Record, Unit, too_long};
+use super::record::{Record, Unit, too_long};
 
 /// Reads JSON values one after another. Those that are arrays are replaced by their elements.
 #[derive(Debug)]
