@@ -99,8 +99,8 @@ fn check(name: &str, address: &str) -> Result<()> {
         let what = format!("not a name of a store: {name:?}");
         return Err(Error::invalid(what).with_hint("use letters, digits, - and _"));
     }
-    let path = ["sqlite:", "file:"].iter();
-    let path = path.find_map(|scheme| address.strip_prefix(scheme));
+    let mut schemes = ["sqlite:", "file:"].iter();
+    let path = schemes.find_map(|scheme| address.strip_prefix(scheme));
     let path = path.or((!address.contains(':')).then_some(address));
     if path.is_some_and(|path| !path.starts_with('/')) {
         let what = format!("the address of {name} is a relative path");
