@@ -99,10 +99,14 @@ fn shown(pruned: &Pruned) -> ShownBackups {
 
 /// Reports what was kept although it should have gone, and the damaged manifests.
 fn ended(session: &Session, pruned: &Pruned) -> Exit {
-    let failed = pruned.failed.iter();
-    let failed = failed.map(|one| session.output().fail(&one.error)).last();
-    let damaged = report_damaged(session, &pruned.damaged);
-    failed.unwrap_or(damaged)
+    let mut exit = Exit::Success;
+    for one in &pruned.failed {
+        exit = session.output().fail(&one.error);
+    }
+    match report_damaged(session, &pruned.damaged) {
+        damaged if exit == Exit::Success => damaged,
+        _ => exit,
+    }
 }
 
 fn deleted(over: &ShownBackups) -> String {

@@ -146,6 +146,9 @@ impl ShownBackups {
 
 /// Reports damaged manifests, and returns the exit code of a command that did everything else.
 pub(super) fn report_damaged(session: &Session, damaged: &[Error]) -> Exit {
-    let exits = damaged.iter().map(|error| session.output().fail(error));
-    exits.last().unwrap_or(Exit::Success)
+    let mut exit = Exit::Success;
+    for error in damaged {
+        exit = session.output().fail(error);
+    }
+    exit
 }
