@@ -1,5 +1,6 @@
 //! `esm config`
 
+use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 use esm_core::Result;
 use serde::Serialize;
@@ -68,18 +69,13 @@ fn options(global: &Global) -> Result<Vec<Value>> {
     let store = global.store.as_deref();
     // refuses credentials
     store.map(opened::absolute).transpose()?;
-    let name = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
-        value().map(|value| value.get_name().to_owned())
-    };
+    let name = |value: Option<PossibleValue>| value.map(|value| value.get_name().to_owned());
     let values = [
         ("store", store.map(str::to_owned)),
-        ("output", name(&|| global.output.to_possible_value())),
-        ("progress", name(&|| global.progress.to_possible_value())),
+        ("output", name(global.output.to_possible_value())),
+        ("progress", name(global.progress.to_possible_value())),
         ("log", Some(global.log.clone())),
-        (
-            "log-format",
-            name(&|| global.log_format.to_possible_value()),
-        ),
+        ("log-format", name(global.log_format.to_possible_value())),
         ("max-event-size", Some(global.max_event_size.0.to_string())),
     ];
     let values = values.into_iter().map(|(name, value)| Value {

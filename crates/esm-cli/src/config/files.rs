@@ -104,8 +104,8 @@ fn check_directory(directory: &File, user: Option<&File>) -> Result<()> {
         );
     }
     let known = |name: &str| user.is_some_and(|user| user.document.stores.contains_key(name));
-    let twice = directory.document.stores.iter();
-    let twice = twice.filter(|(name, _)| known(name)).next();
+    let mut stores = directory.document.stores.iter();
+    let twice = stores.find(|(name, _)| known(name));
     if let Some((name, entry)) = twice {
         return refused(
             entry.line,

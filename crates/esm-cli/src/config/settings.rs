@@ -1,12 +1,10 @@
 //! The values of the global options, and where they come from.
 
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
 
-use clap::ArgMatches;
-use clap::ValueEnum;
 use clap::parser::ValueSource;
+use clap::{ArgMatches, ValueEnum};
 use esm_core::{Error, Result};
 
 use super::document::{at, is_name};
@@ -139,7 +137,7 @@ impl<'a> Finder<'a> {
 }
 
 fn origin(file: &File, line: usize) -> Origin {
-    let path = Path::new(&file.path).display().to_string();
+    let path = file.path.display().to_string();
     Origin::File { path, line }
 }
 
