@@ -24,6 +24,7 @@ mod listing;
 mod object;
 mod queries;
 mod sql;
+mod tables;
 mod version;
 
 pub use built_in::BuiltIn;

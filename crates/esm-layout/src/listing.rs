@@ -4,8 +4,8 @@ use esm_core::id::ObjectName;
 
 use crate::catalogue::Table;
 use crate::layout::ObjectRule;
-use crate::queries::Tables;
 use crate::sql::{cast, literal, quoted, table};
+use crate::tables::Tables;
 
 /// A query of a page of streams.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::layout::ObjectRule;
 const WHOLE: &str = "(stream)";
 
 /// The values of the columns that name an object, in the order of [`ObjectRule::columns`]. The name
-/// is null where [`ObjectRule::default_name`] stands for it.
+/// is null where [`ObjectRule::default_name`] replaces it.
 pub type StreamKey = Vec<Option<String>>;
 
 impl ObjectRule {

@@ -56,6 +56,17 @@ exec $as postgres -D "$data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_so
 "#;
 
 /// A version of PostgreSQL.
+///
+/// ```no_run
+/// # async fn test() {
+/// use esm_testkit::containers::{self, PostgresVersion};
+///
+/// for version in [PostgresVersion::V15, PostgresVersion::V18] {
+///     let Some(server) = containers::postgres(version).await else { continue };
+///     println!("{version:?}: {}", server.database().await);
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostgresVersion {
     /// The oldest that esm is tested on.

@@ -5,7 +5,7 @@ use esm_layout::{Finding, Verdict};
 use esm_postgres::{LayoutTables, layout_named};
 use serde::Serialize;
 
-use super::subcommand::connect;
+use super::database::connect;
 use crate::args::Global;
 use crate::exit::Exit;
 use crate::output::{Output, Table, Text, counted};

@@ -8,7 +8,7 @@ use esm_layout::draft;
 use esm_postgres::describe_table;
 use serde::Serialize;
 
-use super::subcommand::connect;
+use super::database::connect;
 use crate::args::Global;
 use crate::exit::{self, Exit};
 use crate::output::{Output, Text};

@@ -1,6 +1,7 @@
 //! `esm layout`: the tables of other libraries.
 
 mod check;
+mod database;
 mod draft;
 mod subcommand;
 

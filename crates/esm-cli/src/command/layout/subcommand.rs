@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use esm_core::Result;
 use esm_layout::BuiltIn;
-use esm_postgres::{Database, Settings, layout_named};
+use esm_postgres::layout_named;
 use serde::Serialize;
 
 use super::check::Check;
@@ -11,7 +11,6 @@ use super::draft::New;
 use crate::args::Global;
 use crate::exit::Exit;
 use crate::output::{Output, Table, Text};
-use crate::session::address;
 
 /// Describe the tables in which another library keeps events.
 #[derive(Debug, Subcommand)]
@@ -56,14 +55,6 @@ impl LayoutCommand {
             Self::New(command) => command.run(global, output).await,
         }
     }
-}
-
-/// Connects to the database of the global options.
-///
-/// # Errors
-/// `Invalid` if none is given, or the address is none of a database; those of the server.
-pub(super) async fn connect(global: &Global) -> Result<Database> {
-    Database::connect(Settings::from_environment(address(global)?)?).await
 }
 
 fn list(output: &Output) -> Result<Exit> {

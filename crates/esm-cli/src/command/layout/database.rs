@@ -1,0 +1,15 @@
+//! The database of the global options.
+
+use esm_core::Result;
+use esm_postgres::{Database, Settings};
+
+use crate::args::Global;
+use crate::session::address;
+
+/// Connects to the database of the global options.
+///
+/// # Errors
+/// `Invalid` if none is given, or the address is none of a database; those of the server.
+pub(super) async fn connect(global: &Global) -> Result<Database> {
+    Database::connect(Settings::from_environment(address(global)?)?).await
+}
