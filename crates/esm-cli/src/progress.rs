@@ -24,26 +24,44 @@ pub(crate) enum ProgressMode {
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-/// A progress display.
-#[derive(Debug, Clone)]
-pub(crate) struct Progress(Display);
+/// Width of the gauge in columns. The rest of the line is cut to the terminal's width.
+const GAUGE: usize = 12;
 
+/// A progress display: one line on a terminal, rewritten and cut to its width; elsewhere a line every
+/// few seconds.
 #[derive(Debug, Clone)]
-enum Display {
-    Bar(ProgressBar),
-    Lines(Arc<Mutex<Lines>>),
-    Nothing,
+pub(crate) struct Progress(Option<Arc<Mutex<Display>>>);
+
+#[derive(Debug)]
+struct Display {
+    what: String,
+    unit: Unit,
+    figures: Figures,
+    begun: Instant,
+    form: Form,
 }
 
 #[derive(Debug)]
-struct Lines {
-    what: String,
-    unit: &'static str,
-    done: u64,
-    total: Option<u64>,
-    message: String,
-    begun: Instant,
-    next: Instant,
+enum Form {
+    Bar(Rewritten),
+    Lines { next: Instant },
+}
+
+/// What a display shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    /// Units done.
+    pub(crate) done: u64,
+    /// Units in total, if that is known.
+    pub(crate) total: Option<u64>,
+    /// Whether there may be more than the total.
+    pub(crate) at_least: bool,
+    /// The part that is done, if that is not the part of the units.
+    pub(crate) percent: Option<u8>,
+    /// The time left, if it is not estimated from the units.
+    pub(crate) left: Option<Duration>,
+    /// Text after the figures.
+    pub(crate) about: String,
 }
 
 impl Progress {
@@ -55,67 +73,63 @@ impl Progress {
         unit: Unit,
         total: Option<u64>,
     ) -> Self {
-        let mode = match mode {
-            ProgressMode::Auto if output.is_json() => ProgressMode::Off,
-            ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Bar,
-            ProgressMode::Auto => ProgressMode::Lines,
-            asked => asked,
+        let begun = Instant::now();
+        let form = match mode {
+            ProgressMode::Auto if output.is_json() => return Self(None),
+            ProgressMode::Off => return Self(None),
+            ProgressMode::Auto if std::io::stderr().is_terminal() => Form::bar(),
+            ProgressMode::Bar => Form::bar(),
+            ProgressMode::Auto | ProgressMode::Lines => Form::Lines {
+                next: begun + BETWEEN_LINES,
+            },
         };
-        Self(match mode {
-            ProgressMode::Auto | ProgressMode::Off => Display::Nothing,
-            ProgressMode::Bar => Display::Bar(bar(what, unit, total)),
-            ProgressMode::Lines => {
-                Display::Lines(Arc::new(Mutex::new(Lines::new(what, unit, total))))
-            }
-        })
+        let figures = Figures {
+            total,
+            ..Figures::default()
+        };
+        let display = Display {
+            what: what.to_owned(),
+            unit,
+            figures,
+            begun,
+            form,
+        };
+        Self(Some(Arc::new(Mutex::new(display))))
     }
 
     /// Sets how much is done.
     pub(crate) fn at(&self, done: u64) {
-        match &self.0 {
-            Display::Bar(bar) => bar.set_position(done),
-            Display::Lines(lines) => {
-                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-                lines.done = done;
-                lines.print_if_due();
-            }
-            Display::Nothing => (),
-        }
+        self.update(|figures| figures.done = done);
     }
 
     /// Sets the total, if it is known only now.
     pub(crate) fn total(&self, total: Option<u64>) {
-        match (&self.0, total) {
-            (Display::Bar(bar), Some(total)) => bar.set_length(total),
-            (Display::Lines(lines), Some(_)) => {
-                lines.lock().unwrap_or_else(PoisonError::into_inner).total = total;
-            }
-            _ => (),
-        }
+        self.update(|figures| figures.total = total.or(figures.total));
     }
 
-    /// Sets the message beside the figures.
-    pub(crate) fn about(&self, message: &str) {
-        match &self.0 {
-            Display::Bar(bar) => bar.set_message(Escaped(message).to_string()),
-            Display::Lines(lines) => {
-                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-                message.clone_into(&mut lines.message);
-                lines.print_if_due();
-            }
-            Display::Nothing => (),
-        }
+    /// Sets everything that is displayed.
+    pub(crate) fn show(&self, figures: Figures) {
+        self.update(|shown| *shown = figures);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Figures)) {
+        let Some(display) = &self.0 else { return };
+        let mut display = display.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut display.figures);
+        display.draw(Instant::now());
     }
 
     /// Removes the display.
     pub(crate) fn end(&self) {
-        if let Display::Bar(bar) = &self.0 {
-            bar.finish_and_clear();
+        let Some(display) = &self.0 else { return };
+        let display = display.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Form::Bar(bar) = &display.form {
+            bar.end();
         }
     }
 }
 
-/// Unit of the figures.
+/// Unit of the figures. It stays the same for as long as a display is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Bytes of input.
@@ -126,75 +140,120 @@ pub(crate) enum Unit {
     Objects,
 }
 
-fn bar(what: &str, unit: Unit, total: Option<u64>) -> ProgressBar {
-    let figures = match (unit, total) {
-        (Unit::Bytes, Some(_)) => "{bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)",
-        (Unit::Bytes, None) => "{bytes} ({bytes_per_sec})",
-        (Unit::Events | Unit::Objects, Some(_)) => {
-            "{human_pos}/{human_len} ({per_sec}, {eta} left)"
+impl Unit {
+    fn amount(self, number: u64) -> String {
+        match self {
+            Self::Bytes => output::bytes(number),
+            Self::Events => output::counted(number, "event"),
+            Self::Objects => output::counted(number, "object"),
         }
-        (Unit::Events | Unit::Objects, None) => "{human_pos} ({per_sec})",
-    };
-    let gauge = match total {
-        Some(_) => "[{wide_bar}]",
-        None => "{spinner}",
-    };
-    let bar = match total {
-        Some(total) => ProgressBar::new(total),
-        None => ProgressBar::new_spinner(),
-    };
-    let template = format!("{{prefix}} {gauge} {figures} {{msg}}");
-    if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_prefix(what.to_owned());
-    bar
 }
 
-impl Lines {
-    fn new(what: &str, unit: Unit, total: Option<u64>) -> Self {
-        let begun = Instant::now();
-        Self {
-            what: what.to_owned(),
-            unit: match unit {
-                Unit::Bytes => "bytes",
-                Unit::Events => "events",
-                Unit::Objects => "objects",
-            },
-            done: 0,
-            total,
-            message: String::new(),
-            begun,
-            next: begun + BETWEEN_LINES,
+impl Form {
+    fn bar() -> Self {
+        Self::Bar(Rewritten::begin())
+    }
+}
+
+/// One line on a terminal, rewritten and cut to its width.
+#[derive(Debug)]
+pub(crate) struct Rewritten(ProgressBar);
+
+impl Rewritten {
+    pub(crate) fn begin() -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// Replaces the line.
+    pub(crate) fn show(&self, line: &str) {
+        self.0.set_message(Escaped(line).to_string());
+    }
+
+    /// Removes the line.
+    pub(crate) fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Figures {
+    fn percent(&self) -> Option<u64> {
+        let total = self.total.filter(|total| *total > 0)?;
+        let of_units = || self.done.saturating_mul(100) / total;
+        Some(self.percent.map_or_else(of_units, u64::from).min(100))
+    }
+
+    fn left(&self, elapsed: Duration) -> Option<Duration> {
+        let total = self
+            .total
+            .filter(|_| self.percent.is_none() && self.done > 0);
+        let of_units = |total: u64| {
+            let left = total.saturating_sub(self.done) as f64 / self.done as f64;
+            Duration::try_from_secs_f64(elapsed.as_secs_f64() * left).ok()
+        };
+        self.left.or_else(|| total.and_then(of_units))
+    }
+
+    /// The amounts: `43 % of 300,000 events`.
+    pub(crate) fn amounts(&self, unit: Unit) -> String {
+        let at_least = if self.at_least { "at least " } else { "" };
+        match (self.total, self.percent()) {
+            (Some(total), Some(percent)) => {
+                format!("{percent} % of {at_least}{}", unit.amount(total))
+            }
+            _ => unit.amount(self.done),
+        }
+    }
+}
+
+impl Display {
+    fn draw(&mut self, now: Instant) {
+        let elapsed = now - self.begun;
+        match &self.form {
+            Form::Bar(bar) => bar.show(&self.bar(elapsed)),
+            Form::Lines { next } if now < *next => {}
+            Form::Lines { .. } => {
+                self.form = Form::Lines {
+                    next: now + BETWEEN_LINES,
+                };
+                output::to_stderr(Text::line(self.line(elapsed)).as_str());
+            }
         }
     }
 
-    fn print_if_due(&mut self) {
-        let now = Instant::now();
-        if now < self.next {
-            return;
-        }
-        self.next = now + BETWEEN_LINES;
-        output::to_stderr(Text::line(self.line(now - self.begun)).as_str());
+    fn bar(&self, elapsed: Duration) -> String {
+        let gauge = match self.figures.percent() {
+            Some(percent) => {
+                let done = percent as usize * GAUGE / 100;
+                let head = if done < GAUGE { ">" } else { "" };
+                let gauge = format!("{}{head}", "=".repeat(done));
+                format!(" [{gauge:GAUGE$}]")
+            }
+            None => String::new(),
+        };
+        let amounts = self.figures.amounts(self.unit);
+        format!("{}{gauge} {amounts}{}", self.what, self.rest(elapsed))
     }
 
     fn line(&self, elapsed: Duration) -> String {
-        let done = output::count(self.done);
-        let of = match self.total {
-            Some(total) if total > 0 => format!(
-                " of {} ({} %)",
-                output::count(total),
-                self.done.saturating_mul(100) / total
-            ),
-            _ => String::new(),
-        };
+        let amounts = self.figures.amounts(self.unit);
         let time = output::duration(elapsed);
-        let mut line = format!("{}: {done}{of} {} after {time}", self.what, self.unit);
-        if !self.message.is_empty() {
-            line.push_str(", ");
-            line.push_str(&self.message);
+        let rest = self.rest(elapsed);
+        format!("{}: {amounts} after {time}{rest}", self.what)
+    }
+
+    fn rest(&self, elapsed: Duration) -> String {
+        let left = self.figures.left(elapsed).map(output::remaining);
+        let left = left.map_or(String::new(), |left| format!(", {left}"));
+        if self.figures.about.is_empty() {
+            left
+        } else {
+            format!("{left}; {}", self.figures.about)
         }
-        line
     }
 }
 
@@ -202,19 +261,75 @@ impl Lines {
 mod tests {
     use super::*;
 
+    fn display(unit: Unit, figures: Figures) -> Display {
+        let begun = Instant::now();
+        Display {
+            what: "import".to_owned(),
+            unit,
+            figures,
+            begun,
+            form: Form::Lines { next: begun },
+        }
+    }
+
     #[test]
-    fn a_line_says_how_much_of_what_is_done() {
-        let mut lines = Lines::new("import", Unit::Bytes, Some(2_000));
-        lines.done = 500;
-        assert_eq!(
-            lines.line(Duration::from_secs(7)),
-            "import: 500 of 2,000 (25 %) bytes after 7.0 s"
+    fn a_line_says_how_much_of_what_is_done_and_how_long_the_rest_takes() {
+        let mut shown = display(
+            Unit::Bytes,
+            Figures {
+                done: 500,
+                total: Some(2_000),
+                ..Figures::default()
+            },
         );
-        lines.total = None;
-        lines.message = "order/1".to_owned();
+        let elapsed = Duration::from_secs(7);
         assert_eq!(
-            lines.line(Duration::from_secs(7)),
-            "import: 500 bytes after 7.0 s, order/1"
+            shown.line(elapsed),
+            "import: 25 % of 2.0 KiB after 7.0 s, about 21 s left"
+        );
+        assert_eq!(
+            shown.bar(elapsed),
+            "import [===>        ] 25 % of 2.0 KiB, about 21 s left"
+        );
+        shown.figures.total = None;
+        shown.figures.about = "order/1".to_owned();
+        assert_eq!(shown.line(elapsed), "import: 500 B after 7.0 s; order/1");
+        assert_eq!(shown.bar(elapsed), "import 500 B; order/1");
+    }
+
+    #[test]
+    fn a_run_sets_its_own_part_and_time_and_says_when_the_total_is_a_lower_bound() {
+        let mut figures = Figures {
+            done: 1,
+            total: Some(300_000),
+            at_least: true,
+            percent: Some(43),
+            left: Some(Duration::from_secs(80)),
+            about: "copy".to_owned(),
+        };
+        assert_eq!(
+            display(Unit::Events, figures.clone()).bar(Duration::from_secs(60)),
+            "import [=====>      ] 43 % of at least 300,000 events, about 1 min 20 s left; copy"
+        );
+        figures.left = None;
+        let line = display(Unit::Events, figures).line(Duration::from_secs(60));
+        assert_eq!(
+            line,
+            "import: 43 % of at least 300,000 events after 1 min 0 s; copy"
+        );
+    }
+
+    #[test]
+    fn a_finished_gauge_is_full_and_nothing_exceeds_it() {
+        let figures = Figures {
+            done: 5,
+            total: Some(4),
+            ..Figures::default()
+        };
+        let bar = display(Unit::Objects, figures).bar(Duration::from_secs(1));
+        assert!(
+            bar.starts_with("import [============] 100 % of 4 objects"),
+            "{bar}"
         );
     }
 }

@@ -10,6 +10,7 @@ use crate::cutover::source::schemas::{
 };
 use crate::cutover::supervisor::Report;
 use crate::cutover::target::writer::TargetWriter;
+use crate::cutover::work::Phase;
 use crate::cutover::{Cutover, Urgency};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision, Schema};
@@ -54,24 +55,27 @@ pub(crate) async fn copy(
         Revision::START => ReadFrom::Seq(0),
         _ => ReadFrom::Revision(from),
     };
+    let source_end = attempt.to_copy(sight.source_tail.next_revision());
     let mut scan = SourceScan::start(cutover, attempt, begin);
     let mut first = scan.next().await?;
     if sight.target_tail.is_empty() {
         match attempt.originals.clone() {
             Some(originals) => {
                 cutover.supervisor.report(Report::Step(Step::Analyse));
+                cutover.begin(Phase::Analyse, sight.source_tail.next_revision().0);
                 reverse::determine_retired(cutover, attempt, &originals).await?;
                 cutover.supervisor.report(Report::Step(Step::Copy));
             }
-            None => learn_retired(cutover, attempt, first.as_ref()).await?,
+            None => learn_retired(cutover, attempt, source_end, first.as_ref()).await?,
         }
     }
     let mut end = SourceEnd::from(&sight);
-    let source_end = attempt.to_copy(sight.source_tail.next_revision());
     let mut copier = Copier::new(cutover, attempt, sight.target_tail, from);
+    let mut lap = cutover.lap(Phase::Copy);
     while let Some(page) = first.take() {
         end.pass(attempt, &page.headers);
-        cutover.pace(urgency, page.amount()).await?;
+        let amount = page.amount();
+        cutover.pace(urgency, amount).await?;
         copier.page(page).await?;
         if let Some(schema) = copier.newly_retired {
             let cells = copier.writer.cells();
@@ -79,8 +83,10 @@ pub(crate) async fn copy(
             return Ok(Copied { cells, seen: None });
         }
         first = scan.next().await?;
+        lap.done(amount.events);
     }
     let (cells, target_tail) = copier.finish(source_end).await?;
+    lap.done(0);
     let origin = sight.origin.or_else(|| Some(attempt.origin()));
     let seen = end.tail.map(|source_tail| Sight {
         target_tail,
@@ -141,9 +147,10 @@ impl SourceEnd {
 async fn learn_retired(
     cutover: &Cutover<'_>,
     attempt: &mut Attempt,
+    source_events: Revision,
     first: Option<&MappedPage>,
 ) -> Result<()> {
-    let SchemaAnalysis { counts, made } = observe(cutover, attempt, first).await?;
+    let SchemaAnalysis { counts, made } = observe(cutover, attempt, source_events, first).await?;
     let found = counts.ledger;
     if let Some(schema) = found.reused.first() {
         refuse_without_policy(cutover, schema)?;
@@ -169,6 +176,7 @@ async fn learn_retired(
 async fn observe(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
+    source_events: Revision,
     first: Option<&MappedPage>,
 ) -> Result<SchemaAnalysis> {
     let mut found = SchemaAnalysis::default();
@@ -182,6 +190,7 @@ async fn observe(
         return Ok(found);
     }
     cutover.supervisor.report(Report::Step(Step::Analyse));
+    cutover.begin(Phase::Analyse, source_events.0);
     let scan = SourceScan::start(cutover, attempt, ReadFrom::Seq(0));
     found = analyse(cutover, attempt, scan, Revision::START).await?;
     cutover.supervisor.report(Report::Step(Step::Copy));

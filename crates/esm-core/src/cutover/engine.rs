@@ -6,6 +6,7 @@ use crate::clock::Environment;
 use crate::cutover::meter::Meter;
 use crate::cutover::supervisor::{Amount, Supervisor};
 use crate::cutover::verify::checks::VerificationCheck;
+use crate::cutover::work::{Lap, Phase};
 use crate::error::Result;
 use crate::object::Documents;
 use crate::protocol::plan::CopyOptions;
@@ -25,6 +26,8 @@ pub(crate) struct Cutover<'a> {
     /// The policy for retired schemas that outputs keep; absent if the plan has none.
     pub(crate) on_retired: Option<OnRetired>,
     pub(crate) supervisor: &'a dyn Supervisor,
+    /// Whether the object is [large](crate::cutover::work::is_large).
+    pub(crate) large: bool,
 }
 
 /// Whether the limits of the run apply.
@@ -46,6 +49,18 @@ impl Cutover<'_> {
             Urgency::Paced => self.supervisor.pace(amount).await,
             Urgency::Immediate => self.supervisor.check(),
         }
+    }
+
+    /// A phase of the object begins, with this many events.
+    pub(crate) fn begin(&self, phase: Phase, events: u64) {
+        if self.large {
+            self.meter.work().begin(phase, events);
+        }
+    }
+
+    /// Starts to measure a phase.
+    pub(crate) fn lap(&self, phase: Phase) -> Lap<'_> {
+        Lap::start(self.meter, phase, self.large)
     }
 
     /// Whether the transformation leaves every event unchanged.

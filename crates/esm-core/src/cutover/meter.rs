@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::cutover::work::Work;
 
 /// Time spent in each stage of a run so far, summed over concurrent objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -36,12 +37,26 @@ pub(crate) enum Stage {
 pub(crate) struct Meter {
     clock: Arc<dyn Clock>,
     micros: [AtomicU64; 4],
+    work: Work,
 }
 
 impl Meter {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let micros = Default::default();
-        Arc::new(Self { clock, micros })
+        Arc::new(Self {
+            clock,
+            micros: Default::default(),
+            work: Work::default(),
+        })
+    }
+
+    /// Returns the work of the run, by phase.
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// Returns the [shared time](Work::shared_time).
+    pub(crate) fn shared_time(&self) -> Duration {
+        self.work.shared_time(self.now())
     }
 
     pub(crate) fn now(&self) -> Duration {

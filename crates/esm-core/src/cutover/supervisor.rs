@@ -35,6 +35,8 @@ pub(crate) enum Report<'a> {
     },
     /// The step changed; the status did not.
     Step(Step),
+    /// This many source events were analysed.
+    Analysed(u64),
     /// Source events were copied.
     Copied(Amount),
     /// This many source events were compared.

@@ -51,6 +51,7 @@ impl<'a> Restoring<'a> {
             copy: CopyOptions::default(),
             on_retired: None,
             supervisor: self,
+            large: false,
         }
     }
 }

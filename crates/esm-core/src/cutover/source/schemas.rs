@@ -3,6 +3,8 @@
 use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
 use crate::cutover::source::scan::{MappedEvent, SourceScan};
+use crate::cutover::supervisor::Report;
+use crate::cutover::work::Phase;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::store::StoreLimits;
@@ -25,8 +27,10 @@ pub(crate) async fn analyse(
     let limits = attempt.target_store.limits();
     let mut analysis = SchemaAnalysis::default();
     let mut at = Revision::START;
+    let mut lap = cutover.lap(Phase::Analyse);
     while let Some(page) = scan.next().await? {
-        cutover.supervisor.pace(page.amount()).await?;
+        let amount = page.amount();
+        cutover.supervisor.pace(amount).await?;
         for event in page.events {
             if at >= copied_from {
                 record(&mut analysis, event, limits, cutover.copy.fail_fast)?;
@@ -37,6 +41,8 @@ pub(crate) async fn analyse(
             }
             at = at.plus(1);
         }
+        lap.done(amount.events);
+        cutover.supervisor.report(Report::Analysed(amount.events));
     }
     refuse_failures(&analysis.counts.ledger)?;
     Ok(analysis)

@@ -6,6 +6,7 @@ use crate::cutover::source::scan::{MappedEvent, SourceScan};
 use crate::cutover::supervisor::Report;
 use crate::cutover::target::reader::TargetReader;
 use crate::cutover::verify::checks::ComparedStreams;
+use crate::cutover::work::Phase;
 use crate::cutover::{Cutover, Urgency};
 use crate::difference;
 use crate::error::{Error, ErrorKind, Result};
@@ -199,6 +200,7 @@ async fn compare(
     } = extent;
     let mut source = SourceScan::start(cutover, attempt, progressed.place(attempt));
     let mut target = TargetReader::start(attempt, ReadFrom::Revision(progressed.target_events));
+    let mut lap = cutover.lap(Phase::Verify);
     while let Some(page) = source.next().await? {
         cutover.pace(urgency, page.amount()).await?;
         let before = progressed.source_events;
@@ -217,6 +219,7 @@ async fn compare(
             progressed.source_seq = last.seq + 1;
         }
         let count = progressed.source_events.0 - before.0;
+        lap.done(count);
         cutover.supervisor.report(Report::Compared(count));
         if goes_beyond {
             break;

@@ -55,6 +55,7 @@ impl Supervisor for Context {
                 p.object = Some(object.clone());
             }
             Report::Step(step) => p.step = step,
+            Report::Analysed(events) => p.events_analysed += events,
             Report::Copied(amount) => {
                 p.events_copied += amount.events;
                 p.bytes_copied += amount.bytes;
@@ -83,5 +84,16 @@ impl Monitor for Context {
 
     fn wrote(&self, events: u64) {
         self.live.reporter.update(|p| p.events_backed_up += events);
+        self.live
+            .meter
+            .work()
+            .back_up(events, self.live.meter.now());
+    }
+
+    fn passed(&self, events: u64) {
+        self.live
+            .meter
+            .work()
+            .back_up(events, self.live.meter.now());
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Live {
     pub(crate) hooks: Hooks,
     /// Hooks without a veto that failed or panicked.
     pub(crate) hook_faults: AtomicU64,
+    /// Whether to count the scope first.
+    pub(crate) count_first: bool,
     /// Whether this run has removed the phases that earlier migrations left behind.
     pub(crate) phases_swept: AtomicBool,
 }

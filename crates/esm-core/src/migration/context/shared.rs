@@ -11,6 +11,7 @@ use crate::cutover::meter::Stage;
 use crate::cutover::source::originals::Originals;
 use crate::cutover::supervisor::Amount;
 use crate::cutover::verify::checks::VerificationCheck;
+use crate::cutover::work::Resting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MigrationId, ObjectId, StreamRef};
 use crate::migration::context::{Guard, Live, Services};
@@ -51,6 +52,7 @@ impl Context {
             copy: self.plan.copy,
             on_retired: self.plan.on_retired,
             supervisor: self,
+            large: false,
         }
     }
 
@@ -192,10 +194,13 @@ impl Context {
 
     async fn wait_while_paused(&self) -> Result<()> {
         let Live {
-            steering, reporter, ..
+            steering,
+            reporter,
+            meter,
+            ..
         } = &self.live;
         let mut desired = steering.subscribe();
-        let _resting = steering.resting();
+        let _resting = (steering.resting(), Resting::begin(meter));
         let status = reporter.current().status;
         loop {
             let paused = desired.borrow_and_update().paused_by.clone();

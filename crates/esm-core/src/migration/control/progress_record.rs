@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tracing::debug;
+use tracing::{debug, trace};
 
 use crate::cutover::meter::Meter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MigrationId;
 use crate::migration::limits::in_flight::Requests;
 use crate::migration::limits::throttle::ThrottleReason;
+use crate::migration::report::estimate::{Estimate, OptionalPhases, Sample, estimate};
 use crate::migration::report::progress::{Progress, Reporter};
+use crate::protocol::status::MigrationStatus;
 use crate::store::{RecordKey, Records, RecordsExt as _};
 
 /// A progress as stored in its record.
@@ -38,6 +40,24 @@ pub(crate) struct ProgressRecord {
     /// The number of the next version; `None` until the first is written.
     next: Option<u64>,
     measured: Option<RateSample>,
+    phases: OptionalPhases,
+    paused: PausedTime,
+}
+
+/// The time that a run was paused.
+#[derive(Debug, Default)]
+struct PausedTime {
+    total: Duration,
+    until: Option<Duration>,
+}
+
+impl PausedTime {
+    fn add(&mut self, now: Duration, rests: bool) {
+        let since = self.until.replace(now);
+        if let Some(since) = since.filter(|_| rests) {
+            self.total += now.saturating_sub(since);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +77,7 @@ impl ProgressRecord {
         reporter: Arc<Reporter>,
         meter: Arc<Meter>,
         requests: Requests,
+        phases: OptionalPhases,
     ) -> Self {
         Self {
             records,
@@ -66,11 +87,13 @@ impl ProgressRecord {
             requests,
             next: None,
             measured: None,
+            phases,
+            paused: PausedTime::default(),
         }
     }
 
-    /// Measures the rates and adds them to the progress.
-    pub(crate) fn measure(&mut self, now: Duration) {
+    /// Measures the rates and adds them to the progress. At most `limit` events are read in a second.
+    pub(crate) fn measure(&mut self, now: Duration, limit: Option<u64>) {
         let progress = self.reporter.current();
         let (events, bytes) = (
             progress.events_copied + progress.events_verified,
@@ -87,6 +110,7 @@ impl ProgressRecord {
             Some(before) => before.then(now, events, bytes),
         };
         self.measured = Some(measured);
+        let estimate = self.estimate(now, &progress, limit);
         let stages = self.meter.times();
         let full = self
             .requests
@@ -96,7 +120,11 @@ impl ProgressRecord {
             p.stages = stages;
             p.events_per_second = measured.events_per_second.round() as u64;
             p.bytes_per_second = measured.bytes_per_second.round() as u64;
-            p.eta = eta(p);
+            if let Some(estimate) = estimate {
+                let percent = (100.0 * estimate.done).floor() as u8;
+                p.percent = p.percent.max(Some(percent.min(99)));
+            }
+            p.eta = estimate.filter(|_| !rests(p)).map(|estimate| estimate.left);
             // a reason that is already named takes precedence
             if matches!(
                 p.throttled_by,
@@ -105,6 +133,31 @@ impl ProgressRecord {
                 p.throttled_by = full;
             }
         });
+    }
+
+    fn estimate(
+        &mut self,
+        now: Duration,
+        progress: &Progress,
+        limit: Option<u64>,
+    ) -> Option<Estimate> {
+        self.paused.add(now, rests(progress));
+        let work = self.meter.work();
+        let (totals, spent) = (work.totals()?, work.spent(now)?);
+        let sample = Sample {
+            working: spent.since_start.saturating_sub(self.paused.total),
+            active: spent.active,
+            small: work.small(),
+            work: work.phases(),
+            totals,
+            phases: self.phases,
+            events_read: progress.events_analysed
+                + progress.events_copied
+                + progress.events_verified,
+            limit,
+        };
+        trace!(?sample, "work");
+        estimate(&sample)
     }
 
     /// Publishes the newest progress. A failure is only logged.
@@ -198,14 +251,9 @@ impl RateSample {
     }
 }
 
-/// Estimates the remaining time at the present rate: every event is copied and compared.
-fn eta(progress: &Progress) -> Option<Duration> {
-    let total = progress.events_total?.checked_mul(2)?;
-    let left = total.saturating_sub(progress.events_copied + progress.events_verified);
-    match progress.events_per_second {
-        0 => None,
-        rate => Some(Duration::from_secs(left / rate)),
-    }
+/// Whether a run works on nothing: it is paused, or waits.
+fn rests(progress: &Progress) -> bool {
+    progress.status == MigrationStatus::Paused || progress.waiting_for.is_some()
 }
 
 /// Returns the newest published progress of a migration, if any.

@@ -76,6 +76,7 @@ pub(crate) struct ControlLoop {
     environment: Environment,
     work: Arc<WorkState>,
     waits_for_cutover: bool,
+    planned: Settings,
     desired: watch::Sender<Desired>,
     progress: ProgressRecord,
 }
@@ -138,6 +139,7 @@ impl Steering {
             environment: environment.clone(),
             work: Arc::clone(&work),
             waits_for_cutover: plan.cutover.mode != CutoverMode::Automatic,
+            planned: plan.settings(),
             desired: sender,
             progress,
         };
@@ -252,7 +254,8 @@ async fn run_control_loop(
         let mut control = control.lock().await;
         control.poll().await;
         let now = clock.monotonic();
-        control.progress.measure(now);
+        let limit = control.settings().events_per_second.get();
+        control.progress.measure(now, limit);
         if now.saturating_sub(published) >= options.publish {
             control.progress.publish().await;
             published = now;
@@ -261,6 +264,10 @@ async fn run_control_loop(
 }
 
 impl ControlLoop {
+    fn settings(&self) -> Settings {
+        self.log.state().desired.settings(self.planned)
+    }
+
     /// Reads new commands, answers them and notifies the run.
     async fn poll(&mut self) {
         if let Err(error) = self.log.catch_up().await {

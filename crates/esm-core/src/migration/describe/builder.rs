@@ -359,9 +359,12 @@ impl MigrationBuilder {
             &self.run,
             PlanDepth::Nothing,
         );
-        plan.ensure_current(&now.plan().await?)?;
+        let survey = now.survey().await?;
+        plan.ensure_current(&survey.plan)?;
         let service = self.service.clone();
-        service.run(plan.planned.clone(), self.run_options()).await
+        let mut options = self.run_options();
+        options.totals = Some(survey.totals);
+        service.run(plan.planned.clone(), options).await
     }
 
     /// Returns the scope of the migration, for messages.

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backup::BackupOptions;
 use crate::cutover::verify::checks::VerificationCheck;
+use crate::cutover::work::Totals;
 use crate::error::{Error, Result};
 use crate::id::Fingerprint;
 use crate::migration::control::steering::ControlOptions;
@@ -36,6 +37,9 @@ pub(crate) struct RunOptions {
     pub(crate) hooks: Hooks,
     pub(crate) throttle: ThrottleOptions,
     pub(crate) control: ControlOptions,
+    /// The size of the scope, if it is known.
+    pub(crate) totals: Option<Totals>,
+    pub(crate) count_first: bool,
 }
 
 impl RunOptions {

@@ -154,8 +154,7 @@ impl RollBackBuilder {
         Ok(match self.way().await? {
             Way::Undo(planned) => RollBackPlan::Undo { planned },
             Way::Reverse(planned) => {
-                let (plan, _) = self.planner(&planned).survey().await?;
-                let plan = Box::new(plan);
+                let plan = Box::new(self.planner(&planned).plan().await?);
                 RollBackPlan::Reverse { plan }
             }
         })
@@ -190,8 +189,12 @@ impl RollBackBuilder {
                     .await
             }
             Way::Reverse(planned) => {
-                let (_, problem) = self.planner(&planned).survey().await?;
-                if let Some(problem) = problem.filter(|_| self.on_failure == OnFailure::Stop) {
+                let survey = self.planner(&planned).survey().await?;
+                self.run.totals = Some(survey.totals);
+                if let Some(problem) = survey
+                    .problem
+                    .filter(|_| self.on_failure == OnFailure::Stop)
+                {
                     return Err(problem);
                 }
                 self.service.run(*planned, self.run).await

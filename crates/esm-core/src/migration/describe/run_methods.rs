@@ -53,6 +53,17 @@ macro_rules! run_methods {
             self
         }
 
+        /// Counts the events of several objects before the first is migrated, so that the progress
+        /// has a total and an estimate of the time left. Defaults to counting each batch as it
+        /// begins.
+        ///
+        /// The count reads the document and the tail of up to 10,000 objects; of more, the total
+        /// is a lower bound.
+        pub fn count_first(mut self) -> Self {
+            self.run.count_first = true;
+            self
+        }
+
         /// Sets the user callbacks at defined points of the migration; some may stop it. Defaults
         /// to none.
         pub fn hooks(mut self, hooks: $crate::migration::Hooks) -> Self {

@@ -7,9 +7,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use super::scanned::{PageScan, Scanned};
 use crate::cutover::source::cells::CellScan;
 use crate::cutover::source::scan::transform;
+use crate::cutover::work::Totals;
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{ObjectId, StreamRef};
+use crate::migration::context::Context;
 use crate::migration::describe::options::RunOptions;
 use crate::migration::plan::migration_plan::{Estimates, MigrationPlan, PlanDepth, SchemaReport};
 use crate::migration::plan::way_back::WayBackFindings;
@@ -35,6 +37,14 @@ pub(crate) struct Planner {
     pub(super) down: Option<Mapper>,
     pub(super) planned: PlannedMigration,
     pub(super) depth: PlanDepth,
+}
+
+/// A plan, and what was found while it was made.
+pub(crate) struct Survey {
+    pub(crate) plan: MigrationPlan,
+    /// The first error that would stop the migration.
+    pub(crate) problem: Option<Error>,
+    pub(crate) totals: Totals,
 }
 
 /// Findings about one object.
@@ -80,13 +90,26 @@ impl Planner {
         }
     }
 
-    pub(crate) async fn plan(self) -> Result<MigrationPlan> {
-        Ok(self.survey().await?.0)
+    /// Returns a planner of a run, which reads through its limits.
+    pub(crate) fn of_run(context: &Context) -> Self {
+        Self {
+            stores: context.services.stores.read_only(),
+            documents: Documents::new(Layered::new(ReadOnly, &context.services.records)),
+            mapper: context.mapper.clone(),
+            down: None,
+            planned: context.plan.clone(),
+            depth: PlanDepth::Nothing,
+        }
     }
 
-    /// Returns the plan, and the first error that would stop it.
-    pub(crate) async fn survey(self) -> Result<(MigrationPlan, Option<Error>)> {
+    pub(crate) async fn plan(self) -> Result<MigrationPlan> {
+        Ok(self.survey().await?.plan)
+    }
+
+    /// Returns the plan, the first error that would stop it, and the size of the scope.
+    pub(crate) async fn survey(self) -> Result<Survey> {
         let mut plan = self.empty();
+        let mut totals = Totals::default();
         let mut total = Scanned::default();
         let mut problem = None;
         let mut sources = [0; 32];
@@ -104,6 +127,7 @@ impl Planner {
                 .for_each(|(sum, byte)| *sum ^= byte);
             if found.up_to_date {
                 plan.up_to_date += 1;
+                totals.add_up_to_date();
                 continue;
             }
             if let Some(blocked) = found.blocked {
@@ -114,12 +138,48 @@ impl Planner {
             problem = problem.or(found.problem);
             plan.objects += 1;
             plan.events += found.events;
+            totals.add(found.events);
             total.merge(found.scanned);
         }
         drop(findings);
         plan.sources = blake3::Hash::from_bytes(sources).to_hex().to_string();
         self.fill(&mut plan, total);
-        Ok((plan, problem))
+        totals.objects = Some(totals.counted);
+        Ok(Survey {
+            plan,
+            problem,
+            totals,
+        })
+    }
+
+    /// Counts the scope: the events of the first objects, up to `limit`, and of the rest only the
+    /// objects. An object that cannot be read counts as one that needs no migration.
+    ///
+    /// # Errors
+    /// Those of the listing.
+    pub(crate) async fn count(&self, limit: usize) -> Result<Totals> {
+        let mut totals = Totals::default();
+        let mut objects = self.objects();
+        let counted = objects.by_ref().take(limit);
+        let mut found = counted
+            .map_ok(|object| async { Ok(self.object(object).await.ok()) })
+            .try_buffered(self.planned.bulk.concurrency.max(1))
+            .boxed();
+        while let Some(found) = found.try_next().await? {
+            match found {
+                Some(found) if !found.up_to_date && found.blocked.is_none() => {
+                    totals.add(found.events);
+                }
+                _ => totals.add_up_to_date(),
+            }
+        }
+        drop(found);
+        let mut listed = totals.counted;
+        while objects.try_next().await?.is_some() {
+            listed += 1;
+        }
+        totals.objects = Some(listed);
+        Ok(totals)
     }
 
     fn objects(&self) -> futures::stream::BoxStream<'_, Result<ObjectId>> {
@@ -168,6 +228,10 @@ impl Planner {
             blocked: None,
             problem: None,
         };
+        if document.closed_by(self.planned.migration).is_some() {
+            findings.up_to_date = true;
+            return Ok(findings);
+        }
         match self.stretch(&document, &end.tail).await {
             Ok(None) => findings.up_to_date = true,
             Ok(Some(stretch)) => {

@@ -1,5 +1,6 @@
 //! Reports: the progress of a run, its result, and counts of appends by old code.
 
 pub(crate) mod accepted;
+pub(crate) mod estimate;
 pub(crate) mod progress;
 pub(crate) mod result;

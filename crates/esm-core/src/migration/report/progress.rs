@@ -39,8 +39,18 @@ pub struct Progress {
     pub events_backed_up: u64,
     /// Bytes of source events copied, uncompressed.
     pub bytes_copied: u64,
-    /// Source events of a single object, if known.
+    /// Source events of the objects that are migrated: of those counted so far, where
+    /// `events_total_at_least` is set.
     pub events_total: Option<u64>,
+    /// Whether not every object of the scope is counted yet.
+    #[serde(default)]
+    pub events_total_at_least: bool,
+    /// Source events analysed before they are copied.
+    #[serde(default)]
+    pub events_analysed: u64,
+    /// The part of the work that is done, in percent: weighted by the time that each phase takes.
+    #[serde(default)]
+    pub percent: Option<u8>,
     /// The phase last published to applications, of the most recently updated object.
     pub phase: MigrationPhase,
     /// Source events that the target is not complete for, as of the last read of the source; of the
@@ -50,7 +60,7 @@ pub struct Progress {
     pub events_per_second: u64,
     /// Bytes of source events copied per second, smoothed.
     pub bytes_per_second: u64,
-    /// Estimated time left for a single object at the current rate.
+    /// Estimated time left, at the measured rates of each phase. Absent while it waits.
     pub eta: Option<Duration>,
     /// Time spent in each stage.
     pub stages: StageTimes,
@@ -96,6 +106,9 @@ impl Reporter {
             events_backed_up: 0,
             bytes_copied: 0,
             events_total: None,
+            events_total_at_least: false,
+            events_analysed: 0,
+            percent: None,
             phase: MigrationPhase::Normal,
             lag: None,
             events_per_second: 0,

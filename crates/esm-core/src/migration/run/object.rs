@@ -11,11 +11,13 @@ use tracing::{Instrument as _, debug, info_span};
 use crate::backoff::BackOff;
 use crate::cutover::attempt::{Attempt, Comparison, Sight};
 use crate::cutover::verify::compare;
-use crate::cutover::{close, copy, undo};
+use crate::cutover::work::{Phase, Totals, UnderWay, is_large};
+use crate::cutover::{Cutover, close, copy, undo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
 use crate::id::ObjectId;
 use crate::migration::context::Context;
+use crate::migration::report::progress::Progress;
 use crate::migration::run::triage::Triage;
 use crate::migration::step::phases::PublishedPhase;
 use crate::migration::step::pin as reverse;
@@ -56,6 +58,10 @@ pub(crate) struct ObjectRun<'a> {
     redirected: Duration,
     readiness: Readiness,
     published: PublishedPhase,
+    /// Whether each phase of it is measured by events.
+    large: bool,
+    /// Whether the events that an earlier holder copied are counted.
+    credited: bool,
 }
 
 /// How an attempt ended.
@@ -92,6 +98,15 @@ impl<'a> ObjectRun<'a> {
             redirected: Duration::ZERO,
             readiness: Readiness::default(),
             published: PublishedPhase::default(),
+            large: false,
+            credited: false,
+        }
+    }
+
+    fn cutover(&self) -> Cutover<'a> {
+        Cutover {
+            large: self.large,
+            ..self.context.cutover()
         }
     }
 
@@ -107,11 +122,24 @@ impl<'a> ObjectRun<'a> {
                     Ok(ObjectReport::up_to_date(self.object.clone(), stream))
                 }
                 Triage::Finish(entry) => self.finish(&entry).await,
-                Triage::Migrate(document, tail) => self.migrate(&document, *tail).await,
+                Triage::Migrate(document, tail) => self.measured(&document, *tail).await,
             }
         }
         .instrument(span)
         .await
+    }
+
+    /// Migrates the object, and measures how long a small one took.
+    async fn measured(&mut self, document: &ObjectDocument, tail: Tail) -> Result<ObjectReport> {
+        let meter = &self.context.live.meter;
+        let _under_way = UnderWay::begin(meter);
+        let began = meter.shared_time();
+        let ended = self.migrate(document, tail).await;
+        if !self.large {
+            let took = meter.shared_time().saturating_sub(began);
+            meter.work().add_small(self.source_events.0, took);
+        }
+        ended
     }
 
     async fn migrate(&mut self, document: &ObjectDocument, tail: Tail) -> Result<ObjectReport> {
@@ -133,6 +161,9 @@ impl<'a> ObjectRun<'a> {
                 }
             };
             attempt.retired = std::mem::take(&mut retired);
+            if let Some(tail) = &seen {
+                self.begin_work(attempt.to_copy(tail.next_revision()).0);
+            }
             if attempt.has_fences {
                 undo::discard_fenced(&attempt).await?;
             }
@@ -157,6 +188,29 @@ impl<'a> ObjectRun<'a> {
         }
     }
 
+    /// Adds the object's events to the work that is begun.
+    fn begin_work(&mut self, events: u64) {
+        let work = self.context.live.meter.work();
+        self.large = is_large(events);
+        self.cutover().begin(Phase::Copy, events);
+        self.cutover().begin(Phase::Verify, events);
+        if self.context.plan.scope.single().is_some() {
+            work.set_totals(Totals::of_one(events), self.context.live.meter.now());
+            let update = |p: &mut Progress| p.events_total = Some(events);
+            self.context.live.reporter.update(update);
+        }
+    }
+
+    /// Counts the events that an earlier holder copied, once.
+    fn credit(&mut self, observed: &Observed) {
+        if std::mem::replace(&mut self.credited, true) || !self.large {
+            return;
+        }
+        if let TargetState::Copied { cursor, .. } = observed.target_state {
+            self.context.live.meter.work().skip(Phase::Copy, cursor.0);
+        }
+    }
+
     /// Observes, decides and acts, until the attempt has ended.
     async fn drive_attempt(&mut self, attempt: &mut Attempt) -> Result<AttemptEnd> {
         let _driven = self.context.live.steering.driven();
@@ -170,6 +224,10 @@ impl<'a> ObjectRun<'a> {
             .checkpoint
             .clone();
         let mut progressed = compare::Progressed::resume(attempt, checkpoint.as_deref());
+        if self.large {
+            let compared = progressed.verified().source_events.0;
+            self.context.live.meter.work().skip(Phase::Verify, compared);
+        }
         let environment = &self.context.services.environment;
         let mut idle = IDLE;
         loop {
@@ -227,6 +285,7 @@ impl<'a> ObjectRun<'a> {
         let final_round = context.plan.copy.final_round;
         let observed = attempt.observed(&sight, comparison, names_source, final_round)?;
         self.report_lag(&observed);
+        self.credit(&observed);
         match decisions::next(&observed) {
             Action::Copy { from } => {
                 self.step = Step::Copy;
@@ -234,7 +293,7 @@ impl<'a> ObjectRun<'a> {
                 self.published.reach(context, attempt, events, phase).await;
                 let urgency = self.readiness.urgency();
                 let known = attempt.retired.len();
-                let copied = copy::copy(&context.cutover(), attempt, sight, from, urgency).await?;
+                let copied = copy::copy(&self.cutover(), attempt, sight, from, urgency).await?;
                 if copied.cells == 0 && attempt.retired.len() == known {
                     return Ok(StepOutcome::Idle);
                 }
@@ -281,7 +340,7 @@ impl<'a> ObjectRun<'a> {
         // an error keeps the earlier result
         let mut next = progressed.clone();
         let urgency = self.readiness.urgency();
-        compare::verify(&self.context.cutover(), attempt, &mut next, to, urgency).await?;
+        compare::verify(&self.cutover(), attempt, &mut next, to, urgency).await?;
         let moved = next.verified() != before || !progressed.is_complete();
         *progressed = next;
         // after a short comparison the streams are most likely unchanged; the Close checks that

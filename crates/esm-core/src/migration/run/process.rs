@@ -23,6 +23,7 @@ use crate::migration::limits::throttle::Throttle;
 use crate::migration::lock::held_lock::{HeldLock, LockDemand, held};
 use crate::migration::lock::options::LockOptions;
 use crate::migration::lock::scope::{lock_name, wider_locks};
+use crate::migration::report::estimate::OptionalPhases;
 use crate::migration::report::progress::Reporter;
 use crate::migration::report::result::MigrationResult;
 use crate::migration::service::{MigrationService, unknown};
@@ -336,6 +337,9 @@ impl MigrationService {
             Arc::new(reporter),
             Meter::new(self.environment.clock.clone()),
         );
+        if let Some(totals) = options.totals {
+            meter.work().set_totals(totals, meter.now());
+        }
         let (records, requests) = (&self.records, Requests::default());
         let log = ControlLog::new(Arc::clone(records), plan.migration);
         let progress = ProgressRecord::new(
@@ -344,6 +348,7 @@ impl MigrationService {
             Arc::clone(&reporter),
             Arc::clone(&meter),
             requests.clone(),
+            OptionalPhases::of(&plan),
         );
         let control = ControlStart {
             options: options.control,
@@ -373,6 +378,7 @@ impl MigrationService {
                 reporter,
                 hooks: options.hooks.clone(),
                 hook_faults: AtomicU64::new(0),
+                count_first: options.count_first,
                 phases_swept: AtomicBool::new(false),
             },
             guard: Guard {

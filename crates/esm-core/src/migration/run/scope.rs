@@ -6,10 +6,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tracing::{info, warn};
 
 use super::each::{FailedObject, MigratedObject, migrate_one, triage_unless_locked};
-use crate::error::{Error, Result};
+use crate::cutover::work::Totals;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::ObjectId;
 use crate::migration::context::Context;
 use crate::migration::limits::concurrent::for_each_concurrent;
+use crate::migration::plan::planner::Planner;
 use crate::migration::run::triage::{Triage, triage};
 use crate::migration::step::back_up::{Subject, back_up};
 use crate::migration::step::close_books::close_books;
@@ -25,6 +27,9 @@ const PASSES: usize = 3;
 
 /// Maximum number of failed objects; with more the run stops.
 const MAX_FAILED: usize = 10_000;
+
+/// Maximum number of objects whose events are counted before the first batch.
+const MAX_COUNTED: usize = 10_000;
 
 /// Maximum number of settled objects kept in memory, which later passes skip.
 const MAX_SETTLED: usize = 32_768;
@@ -47,6 +52,8 @@ pub(crate) struct ScopeRun<'a> {
     counts_finished: bool,
     /// Whether to count objects that are up to date.
     counts_up_to_date: bool,
+    /// Whether the events are counted batch by batch.
+    counts_batches: bool,
 }
 
 impl<'a> ScopeRun<'a> {
@@ -61,6 +68,7 @@ impl<'a> ScopeRun<'a> {
             next_batch: 0,
             counts_finished: true,
             counts_up_to_date: true,
+            counts_batches: true,
         }
     }
 
@@ -70,6 +78,7 @@ impl<'a> ScopeRun<'a> {
     /// Errors that stop the whole run. Failures of single objects are in [`failure`](Self::failure)
     /// and the statistics.
     pub(crate) async fn complete(&mut self, begun: Option<Batch>) -> Result<()> {
+        self.count().await?;
         if let Some(batch) = begun {
             self.statistics = *batch.so_far;
             // these objects are counted again
@@ -92,6 +101,58 @@ impl<'a> ScopeRun<'a> {
             }
             Scope::Name(_) | Scope::All => self.passes().await,
         }
+    }
+
+    /// Counts the scope, unless that is to be done batch by batch.
+    async fn count(&mut self) -> Result<()> {
+        let context = self.context;
+        let known = context.live.meter.work().totals();
+        let single = context.plan.scope.single().is_some();
+        let totals = match known {
+            Some(known) => known,
+            None if !context.live.count_first || single => return Ok(()),
+            None => {
+                context.live.reporter.update(|p| p.step = Step::Analyse);
+                Planner::of_run(context).count(MAX_COUNTED).await?
+            }
+        };
+        self.counts_batches = false;
+        self.report_totals(totals);
+        Ok(())
+    }
+
+    /// Counts the objects of a batch, where the scope was not counted first. Reversed objects are
+    /// not counted: the tail does not tell how many events are copied.
+    fn count_batch(&self, triaged: &[(ObjectId, Triage)]) {
+        let plan = &self.context.plan;
+        let in_first_pass = self.counts_up_to_date;
+        if !self.counts_batches || !in_first_pass || plan.scope.single().is_some() {
+            return;
+        }
+        let mut totals = self.context.live.meter.work().totals().unwrap_or_default();
+        if let Scope::Objects(objects) = &plan.scope {
+            totals.objects = Some(objects.len() as u64);
+        }
+        for (_, triage) in triaged {
+            match triage {
+                Triage::Migrate(..) if plan.reverses.is_some() => return,
+                Triage::Migrate(_, tail) => totals.add(tail.next_revision().0),
+                Triage::UpToDate(_) => totals.add_up_to_date(),
+                // counted by the holder that closed it
+                Triage::Finish(_) => {}
+            }
+        }
+        self.report_totals(totals);
+    }
+
+    fn report_totals(&self, totals: Totals) {
+        let meter = &self.context.live.meter;
+        meter.work().set_totals(totals, meter.now());
+        self.context.live.reporter.update(|p| {
+            p.objects_total = totals.objects;
+            p.events_total = Some(totals.events);
+            p.events_total_at_least = !totals.is_exact();
+        });
     }
 
     fn batch_size(&self) -> usize {
@@ -160,6 +221,7 @@ impl<'a> ScopeRun<'a> {
     /// Processes one batch: triage, backup, the objects concurrently, archive.
     async fn batch(&mut self, objects: &[ObjectId], backup: Option<BackupHandle>) -> Result<()> {
         let triaged = self.triage(objects).await?;
+        self.count_batch(&triaged);
         let work: Vec<_> = triaged
             .into_iter()
             .filter(|(object, triage)| self.keep(object, triage))
@@ -360,7 +422,11 @@ impl<'a> ScopeRun<'a> {
             error,
             undone,
         } = failed;
-        warn!(%object, %step, %error, "object failed");
+        if *error.kind() == ErrorKind::Cancelled {
+            info!(%object, %step, "stopped on request");
+        } else {
+            warn!(%object, %step, %error, "object failed");
+        }
         if !self.context.guard.ends_the_run(&error) {
             self.statistics.name_failure(&object, step, &error);
             if let Some(undone) = undone {

@@ -6,6 +6,7 @@ use futures::stream;
 
 pub(crate) use crate::backup::Subject;
 use crate::backup::{fresh_id, write_verified};
+use crate::cutover::work::Phase;
 use crate::error::Result;
 use crate::migration::context::Context;
 use crate::protocol::status::Step;
@@ -22,9 +23,9 @@ pub(crate) async fn back_up(
     settings: &BackupSettings,
     subjects: &[Subject],
 ) -> Result<BackupHandle> {
-    let step = match kind {
-        BackupKind::Archive => Step::CloseBooks,
-        BackupKind::Backup => Step::BackUp,
+    let (step, phase) = match kind {
+        BackupKind::Archive => (Step::CloseBooks, Phase::Archive),
+        BackupKind::Backup => (Step::BackUp, Phase::BackUp),
     };
     context.live.reporter.update(|p| p.step = step);
     let now = context.services.environment.clock.now();
@@ -37,6 +38,8 @@ pub(crate) async fn back_up(
         created_at: now,
         settings: settings.clone(),
     };
+    let meter = &context.live.meter;
+    meter.work().start_backup(phase, meter.now());
     let subjects = stream::iter(subjects.iter().cloned().map(Ok));
     let manifest = write_verified(
         &**provider,

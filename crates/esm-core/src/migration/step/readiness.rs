@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cutover::Urgency;
 use crate::cutover::attempt::Attempt;
+use crate::cutover::work::Resting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
 use crate::migration::context::Context;
@@ -100,6 +101,7 @@ impl Readiness {
         match gate(mode, requested, clock.now(), ready_for) {
             Gate::Open => {}
             Gate::Wait(what) => {
+                let _resting = Resting::begin(&context.live.meter);
                 context.wait_for(what, ROUND).await?;
                 return Ok(false);
             }

@@ -3,6 +3,7 @@
 mod commands;
 mod cutover;
 mod dead_holders;
+mod eta;
 mod few_answers;
 mod held_lock;
 mod hooks;

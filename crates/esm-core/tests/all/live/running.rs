@@ -37,8 +37,7 @@ impl World {
         let every = Duration::from_millis(100);
         let builder = describe(self.migrate(&self.order));
         let builder = builder.control(ControlOptions::default().poll(every).publish(every));
-        let task = tokio::spawn(builder.execute());
-        Running { task }
+        Running::of(builder)
     }
 
     /// Waits until the only migration has begun.
@@ -86,6 +85,15 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    pub(crate) fn of(builder: MigrationBuilder) -> Self {
+        let task = tokio::spawn(builder.execute());
+        Self { task }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
     pub(crate) async fn result(self) -> MigrationResult {
         self.task.await.unwrap().unwrap()
     }
