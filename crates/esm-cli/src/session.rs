@@ -5,7 +5,7 @@ use std::sync::Arc;
 use esm_core::clock::Environment;
 use esm_core::id::StoreId;
 use esm_core::migration::MigrationStrategy;
-use esm_core::object::Documents;
+use esm_core::object::{Documents, KnownStores};
 use esm_core::router::RoutingTable;
 use esm_core::router::{ObjectClient, ObjectReader};
 use esm_core::store::{
@@ -21,7 +21,7 @@ use crate::open_store::OpenStore;
 use crate::opened;
 use crate::output::Output;
 use crate::processes::LocalProcesses;
-use crate::progress::{Progress, ProgressMode, Unit};
+use crate::progress::{Progress, Unit};
 
 pub(crate) use crate::open_store::Access;
 
@@ -30,20 +30,6 @@ const PAGE: PageLimit = PageLimit {
     cells: 4,
     bytes: 1 << 20,
 };
-
-/// How progress is displayed.
-#[derive(Debug, Clone)]
-pub(crate) struct ProgressSettings {
-    mode: ProgressMode,
-    output: Output,
-}
-
-impl ProgressSettings {
-    /// Starts to display progress in the requested mode.
-    pub(crate) fn progress(&self, what: &str, unit: Unit, total: Option<u64>) -> Progress {
-        Progress::begin(self.mode, &self.output, what, unit, total)
-    }
-}
 
 /// The opened stores, and how to communicate with the user.
 #[derive(Debug)]
@@ -83,6 +69,7 @@ impl Session {
             stores.ensure_apart(&*opened.event_store())?;
             stores = stores.with(opened.event_store());
         }
+        let stores = with_linked(&global, stores, &records, access, &environment).await;
         Ok(Self {
             stores,
             documents: Documents::new(Arc::clone(&records)),
@@ -275,16 +262,48 @@ impl Session {
 
     /// Starts to display progress in the requested mode.
     pub(crate) fn progress(&self, what: &str, unit: Unit, total: Option<u64>) -> Progress {
-        self.progress_settings().progress(what, unit, total)
+        Progress::begin(self.global.progress, &self.output, what, unit, total)
     }
+}
 
-    /// The settings of the progress display, for callers that outlive a borrow of the session.
-    pub(crate) fn progress_settings(&self) -> ProgressSettings {
-        ProgressSettings {
-            mode: self.global.progress,
-            output: self.output.clone(),
+/// The stores with those that are linked. One that cannot be opened is left out: a command that
+/// needs it fails and names it.
+async fn with_linked(
+    global: &Global,
+    mut stores: Stores,
+    records: &Arc<dyn Records>,
+    access: Access,
+    environment: &Environment,
+) -> Stores {
+    let places = match KnownStores::new(Arc::clone(records)).places().await {
+        Ok(places) => places,
+        // a store that holds no records links none
+        Err(error) if *error.kind() == ErrorKind::Unsupported => return stores,
+        Err(error) => {
+            tracing::warn!(%error, "the list of linked stores cannot be read");
+            return stores;
+        }
+    };
+    for (id, address) in places {
+        if stores.get(id).is_ok() {
+            continue;
+        }
+        let opened = OpenStore::open(global, &address, access.to_existing(), environment).await;
+        let linked = opened.and_then(|opened| {
+            let linked = opened.event_store();
+            stores.ensure_apart(&*linked)?;
+            Ok(linked)
+        });
+        match linked {
+            Ok(linked) if linked.id() == id => stores = stores.with(linked),
+            Ok(other) => {
+                let found = other.id();
+                tracing::warn!(%address, expected = %id, %found, "the linked store is another one");
+            }
+            Err(error) => tracing::warn!(%address, %error, "a linked store cannot be opened"),
         }
     }
+    stores
 }
 
 /// The address of the store of the global options.

@@ -12,8 +12,8 @@ use crate::session::Session;
 
 /// List the objects of a store.
 ///
-/// Prints each object as it is found, in no particular order, with its number of events and its
-/// active stream. With --output json, prints a JSON document per line.
+/// Prints each object with its number of events and its active stream: up to 1,000 objects sorted by
+/// name, more as they are found. With --output json, prints a JSON document per line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,6 +52,8 @@ struct Row {
 
 /// Objects read concurrently.
 const CONCURRENCY: usize = 16;
+/// Most objects that are sorted.
+const SORTED: usize = 1_000;
 /// Rows printed at once, which limits memory and aligns the columns.
 const ROWS: usize = 100;
 
@@ -67,6 +69,7 @@ impl List {
                     .is_none_or(|text| object.key().as_str().contains(text));
                 std::future::ready(wanted)
             });
+        let matching = sorted_if_few(matching.boxed()).await?;
         let most = self.limit.unwrap_or(usize::MAX);
         if self.names_only {
             return print_names(session, matching.take(most).boxed()).await;
@@ -82,6 +85,17 @@ impl List {
     fn wants(&self, row: &Row) -> bool {
         !(self.migrated && row.migrations == 0 || self.not_migrated && row.migrations > 0)
     }
+}
+
+/// The objects, sorted unless there are many: then memory would grow with them.
+async fn sorted_if_few(mut objects: Rows<'_, ObjectId>) -> Result<Rows<'_, ObjectId>> {
+    let mut first: Vec<_> = objects.by_ref().take(SORTED + 1).try_collect().await?;
+    if first.len() <= SORTED {
+        first.sort();
+    }
+    Ok(futures::stream::iter(first.into_iter().map(Ok))
+        .chain(objects)
+        .boxed())
 }
 
 async fn row(session: &Session, object: ObjectId) -> Result<Row> {

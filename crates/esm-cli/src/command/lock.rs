@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
 use crate::migration::sign_of_life;
-use crate::output::{Facts, Table, Text, duration};
+use crate::output::{Facts, InSeconds, Table, Text, duration, short_id};
 use crate::session::{Access, Session};
 
 /// List locks, and break a lock whose holder is dead.
@@ -84,33 +84,35 @@ async fn list(session: &Session) -> Result<Exit> {
     let mut locks = session.locks().list().await?;
     locks.sort_by(|a, b| a.name.cmp(&b.name));
     let locks = locks.into_iter().map(|lock| held(session, lock)).collect();
-    session.output().result(&Locks { locks }, |all, terminal| {
-        if all.locks.is_empty() {
-            return Text::line("no held locks");
-        }
-        let mut table = Table::new([
-            "lock",
-            "holder",
-            "age",
-            "lease",
-            "sign of life",
-            "migration",
-        ]);
-        for held in &all.locks {
-            table.row([
-                held.lock.name.to_string(),
-                held.lock.holder.to_string(),
-                held.age(),
-                duration(held.lock.lease),
-                held.life.clone(),
-                held.lock
-                    .migration
-                    .map(|m| m.to_string())
-                    .unwrap_or_default(),
+    session
+        .output()
+        .result(&InSeconds(Locks { locks }), |InSeconds(all), terminal| {
+            if all.locks.is_empty() {
+                return Text::line("no held locks");
+            }
+            let mut table = Table::new([
+                "lock",
+                "holder",
+                "age",
+                "lease",
+                "sign of life",
+                "migration",
             ]);
-        }
-        table.to_text(terminal)
-    })?;
+            for held in &all.locks {
+                table.row([
+                    held.lock.name.to_string(),
+                    held.lock.holder.to_string(),
+                    held.age(),
+                    duration(held.lock.lease),
+                    held.life.clone(),
+                    held.lock
+                        .migration
+                        .map(|m| short_id(m, terminal))
+                        .unwrap_or_default(),
+                ]);
+            }
+            table.to_text(terminal)
+        })?;
     Ok(Exit::Success)
 }
 
@@ -140,14 +142,15 @@ async fn break_lock(session: &Session, name: &LockName, yes: bool) -> Result<Exi
         .break_lock(name, held.lock.token)
         .await
         .map_err(|e| e.context("lock was not broken"))?;
-    session
-        .output()
-        .result(&Broken { broken: held }, |broken, _| {
+    session.output().result(
+        &InSeconds(Broken { broken: held }),
+        |InSeconds(broken), _| {
             format!(
                 "broken: {}, held by {}",
                 broken.broken.lock.name, broken.broken.lock.holder
             )
-        })?;
+        },
+    )?;
     Ok(Exit::Success)
 }
 

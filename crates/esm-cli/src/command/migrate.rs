@@ -8,6 +8,7 @@ use esm_core::migration::{
 use esm_core::transform::{EventTransformer as _, Identity};
 use esm_core::{Error, ErrorKind, Result};
 
+use super::amend::{Amend, Amended};
 use super::lock_args::LockArgs;
 use super::migration_args::MigrationArgs;
 use super::plan::SampleArgs;
@@ -54,6 +55,8 @@ pub(crate) struct Migrate {
     #[command(flatten)]
     samples: SampleArgs,
     #[command(flatten)]
+    amend: Amend,
+    #[command(flatten)]
     migration: MigrationArgs,
     #[command(flatten)]
     lock: LockArgs,
@@ -71,6 +74,9 @@ impl Migrate {
 
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let service = service(session)?;
+        if self.amend.is_wanted() {
+            return self.amended(session, &service).await;
+        }
         let plan = match &self.plan {
             Some(path) => Some(read_plan(path).await?),
             None => None,
@@ -105,6 +111,26 @@ impl Migrate {
 }
 
 impl Migrate {
+    /// Undoes an unfinished migration, and begins another with a mended program.
+    async fn amended(&self, session: &Session, service: &MigrationService) -> Result<Exit> {
+        let output = session.output();
+        let question = "undo the migration, and begin another with this program?";
+        if !self.yes && can_ask(output) && !confirmed(output, session.interrupt(), question).await?
+        {
+            output.note("nothing was changed");
+            return Ok(Exit::Success);
+        }
+        match self.amend.undo(session, service, &self.lock).await? {
+            Amended::Begin(builder) => {
+                let builder = builder
+                    .lock(|options| self.lock.apply(options))
+                    .cancel_on(session.interrupt().token().clone());
+                execute(session, builder, None).await
+            }
+            Amended::Ended(exit) => Ok(exit),
+        }
+    }
+
     /// Returns a plan from the first events of each stream.
     async fn outlook(
         &self,
@@ -177,7 +203,7 @@ async fn execute(
     plan: Option<&MigrationPlan>,
 ) -> Result<Exit> {
     let (watch, options) = migration::watched(session, "migrate");
-    let builder = builder.progress(options);
+    let builder = builder.progress(options).count_first();
     let ended = match plan {
         Some(plan) => builder.execute_plan(plan).await,
         None => builder.execute().await,

@@ -3,6 +3,7 @@
 //! Arguments that several commands share have files of their own: `migration_args`, `backup_args`,
 //! `live_args`, `limit_args`, `lock_args`. Each applies its options to the library's builder itself.
 
+mod amend;
 mod backup;
 mod backup_args;
 mod completions;

@@ -11,7 +11,7 @@ use super::lock_args::LockArgs;
 use super::steer::Patience;
 use crate::exit::Exit;
 use crate::migration::{
-    self, Expected, refuse_damaged, report_answer, resumed, send, service, until_answered,
+    self, Expected, IdPart, refuse_damaged, report_answer, resumed, send, service, until_answered,
     waits_for,
 };
 use crate::session::Session;
@@ -29,9 +29,10 @@ Examples:
   esm resume 0192d3a0-7c1e-7aaa-8bbb-0123456789ab
   esm resume --all")]
 pub(crate) struct Resume {
-    /// Migration id; defaults to the only unfinished migration.
+    /// Migration id, or at least 4 characters of its beginning or end; defaults to the only unfinished
+    /// migration.
     #[arg(conflicts_with = "all")]
-    migration: Option<MigrationId>,
+    migration: Option<IdPart>,
     /// Resume all unfinished migrations, one after another.
     #[arg(long)]
     all: bool,
@@ -52,8 +53,8 @@ struct Nothing {
 impl Resume {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let service = service(session)?;
-        let migrations = match self.migration {
-            Some(migration) => vec![migration],
+        let migrations = match &self.migration {
+            Some(migration) => vec![migration.migration(session).await?],
             None => unfinished(&service).await?,
         };
         if migrations.len() > 1 && !self.all {
@@ -139,7 +140,7 @@ impl Resume {
             builder = resumed(session, plan, builder).await?;
         }
         let (watch, options) = migration::watched(session, "resume");
-        let ended = builder.progress(options).execute().await;
+        let ended = builder.progress(options).count_first().execute().await;
         watch.end();
         migration::finish(session, &ended?, expected).await
     }

@@ -12,7 +12,10 @@ use super::lock_args::LockArgs;
 use super::plan::SampleArgs;
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
-use crate::migration::{self, Expected, Program, Role, plan_exit, plan_text, service, waits_for};
+use crate::migration::{
+    self, Expected, IdPart, Program, Role, plan_exit, plan_text, service, service_of,
+    the_only_reversible, waits_for,
+};
 use crate::output::Text;
 use crate::session::{Access, Session};
 
@@ -28,6 +31,7 @@ use crate::session::{Access, Session};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  esm rollback                     # the only candidate
   esm rollback 0192d3a0-7c1e-7aaa-8bbb-0123456789ab --reason 'wrong program'
   esm rollback 0192d3a0-7c1e-7aaa-8bbb-0123456789ab --down v1.jq --dry-run
   esm rollback 0192d3a0-7c1e-7aaa-8bbb-0123456789ab --down v1.jq
@@ -38,8 +42,9 @@ A jq program for --down:
     | del(.data.customer_name)
   else . end                                        # unchanged")]
 pub(crate) struct Rollback {
-    /// Migration id.
-    migration: MigrationId,
+    /// Migration id, or at least 4 characters of its beginning or end; defaults to the only unfinished
+    /// migration, or, if there is none, to the only one that can be reversed.
+    migration: Option<IdPart>,
     /// jq program that turns events appended after the migration back into the old schemas; defaults
     /// to the program given to `migrate --reversible-with`.
     #[arg(long, value_name = "FILE.jq")]
@@ -97,23 +102,28 @@ impl Rollback {
             }
         }
         let (watch, options) = migration::watched(session, "roll back");
-        let ended = builder.progress(options).execute().await;
+        let ended = builder.progress(options).count_first().execute().await;
         watch.end();
         migration::finish(session, &ended?, Expected::Undone).await
     }
 
     async fn describe(&self, session: &Session) -> Result<RollBackBuilder> {
         let service = service(session)?;
-        let program = self.down(&service).await?;
+        let migration = match &self.migration {
+            Some(given) => given.migration(session).await?,
+            None => the_only_reversible(&service).await?,
+        };
+        let program = self.down(&service, migration).await?;
         let cutover = self.cutover.options()?;
-        let state = service.status(self.migration).await?;
+        let state = service.status(migration).await?;
+        let service = service_of(session, state.plan.as_ref()).await?;
         let held = state.lock.as_ref().filter(|lock| lock.held);
         if let Some(lock) = held.filter(|_| !self.dry_run && !state.status.is_terminal()) {
             let now = session.environment().clock.now();
             session.output().note(waits_for(lock, now, lock.lease));
         }
         let mut builder = service
-            .roll_back(self.migration)
+            .roll_back(migration)
             .limits(self.limits.change())
             .cutover(cutover)
             .reason(&self.reason)
@@ -132,11 +142,15 @@ impl Rollback {
         Ok(builder)
     }
 
-    async fn down(&self, service: &MigrationService) -> Result<Option<Program>> {
+    async fn down(
+        &self,
+        service: &MigrationService,
+        migration: MigrationId,
+    ) -> Result<Option<Program>> {
         if let Some(path) = &self.down {
             return Ok(Some(Program::read(path).await?));
         }
-        let plan = service.status(self.migration).await?.plan;
+        let plan = service.status(migration).await?.plan;
         Ok(plan.and_then(|plan| Program::of_plan(&plan.annotations, Role::Down)))
     }
 }

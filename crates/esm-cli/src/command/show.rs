@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::exit::Exit;
-use crate::output::{Facts, Table, Text, count};
+use crate::output::{Facts, Table, Text, count, to_the_second};
 use crate::session::Session;
 
 /// Show an object: document, chain of streams, migration phase.
@@ -152,7 +152,7 @@ fn text(shown: &ShownObject, terminal: bool) -> Text {
         .add("object", &shown.object)
         .add("events", count(shown.events.0))
         .add("phase", shown.phase)
-        .add_some("created", created(&shown.document))
+        .add_some("created", created(&shown.document).map(to_the_second))
         .add("document", format!("version {}", shown.document_version));
     if shown.document_is_behind {
         facts.add(

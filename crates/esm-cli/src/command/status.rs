@@ -4,14 +4,20 @@ use std::collections::BTreeMap;
 
 use esm_core::Result;
 use esm_core::id::MigrationId;
-use esm_core::migration::{MigrationService, MigrationState, Statistics};
+use esm_core::migration::{
+    MigrationService, MigrationState, MigrationStatus, Progress, Statistics,
+};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::migration::{DAMAGED, next_step, object_failures, service, sign_of_life};
-use crate::output::{Facts, Table, Text, count};
+use crate::migration::{
+    Condition, DAMAGED, IdPart, next_step, object_failures, reversed_by, run_figures, service,
+    sign_of_life,
+};
+use crate::output::{Facts, InSeconds, Table, count, remaining, short_id, to_the_second};
+use crate::progress::Unit;
 use crate::session::Session;
 
 /// Show migrations: the unfinished ones, all, or one in detail.
@@ -22,9 +28,9 @@ Examples:
   esm status --all --output json | jq '.migrations[] | {migration, status}'
   esm status 0192d3a0-7c1e-7aaa-8bbb-0123456789ab")]
 pub(crate) struct Status {
-    /// Migration id.
+    /// Migration id, or at least 4 characters of its beginning or end.
     #[arg(conflicts_with = "all")]
-    migration: Option<MigrationId>,
+    migration: Option<IdPart>,
     /// Include finished migrations.
     #[arg(long)]
     all: bool,
@@ -32,13 +38,25 @@ pub(crate) struct Status {
 
 #[derive(Debug, Serialize)]
 struct Migrations {
-    migrations: Vec<MigrationState>,
+    migrations: Vec<Shown>,
+}
+
+/// A migration, and what it does now.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    state: MigrationState,
+    #[serde(flatten)]
+    condition: Condition,
+    /// What its process last published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
 }
 
 #[derive(Debug, Serialize)]
 struct OneMigration {
     #[serde(flatten)]
-    state: MigrationState,
+    shown: Shown,
     /// Events of retired schemas that the targets stored unchanged, by schema.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     accepted_unchanged: BTreeMap<String, u64>,
@@ -47,42 +65,77 @@ struct OneMigration {
 impl Status {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let service = service(session)?;
-        match self.migration {
-            Some(migration) => show(session, &service, migration).await,
+        match &self.migration {
+            Some(migration) => show(session, &service, migration.migration(session).await?).await,
             None => self.list(session, &service).await,
         }
     }
 
     async fn list(&self, session: &Session, service: &MigrationService) -> Result<Exit> {
-        let mut migrations: Vec<_> = service
-            .migrations()
-            .try_filter(|state| std::future::ready(self.all || is_unfinished(state)))
-            .try_collect()
-            .await?;
+        let mut states: Vec<_> = service.migrations().try_collect().await?;
         // ids are ordered by the time of planning
-        migrations.sort_by_key(|state| state.migration);
+        states.sort_by_key(|state| state.migration);
+        let reversed = reversed_by(&states);
+        let mut migrations = Vec::new();
+        for state in states {
+            if self.all || is_unfinished(&state) {
+                let by = reversed.get(&state.migration).copied();
+                migrations.push(shown(session, service, state, by).await?);
+            }
+        }
         let migrations = Migrations { migrations };
         let none = if self.all {
             "no migrations"
         } else {
             "no unfinished migrations; add --all to show finished ones"
         };
-        session.output().result(&migrations, |shown, terminal| {
-            if shown.migrations.is_empty() {
-                none.into()
-            } else {
-                table(&shown.migrations).to_text(terminal)
-            }
-        })?;
+        session
+            .output()
+            .result(&InSeconds(&migrations), |InSeconds(all), terminal| {
+                if all.migrations.is_empty() {
+                    none.into()
+                } else {
+                    table(&all.migrations, terminal).to_text(terminal)
+                }
+            })?;
         for damage in migrations
             .migrations
             .iter()
-            .filter_map(|state| state.damage.as_ref())
+            .filter_map(|shown| shown.state.damage.as_ref())
         {
             session.output().note(damage.as_str());
         }
         Ok(Exit::Success)
     }
+}
+
+/// The condition of a migration; of an unfinished one also its progress and its commands.
+async fn shown(
+    session: &Session,
+    service: &MigrationService,
+    state: MigrationState,
+    reversed_by: Option<MigrationId>,
+) -> Result<Shown> {
+    let now = session.environment().clock.now();
+    let (state, mut condition, progress) = if is_unfinished(&state) && state.damage.is_none() {
+        let watched = service.observe(state.migration).await?;
+        let condition = Condition::of(&watched, now);
+        let at_work = watched.is_at_work();
+        (
+            watched.state,
+            condition,
+            watched.progress.filter(|_| at_work),
+        )
+    } else {
+        let condition = Condition::of_state(&state);
+        (state, condition, None)
+    };
+    condition.reversed_by = reversed_by;
+    Ok(Shown {
+        state,
+        condition,
+        progress,
+    })
 }
 
 fn is_unfinished(state: &MigrationState) -> bool {
@@ -101,76 +154,124 @@ async fn show(
         BTreeMap::new()
     };
     let accepted = accepted.into_iter();
-    let shown = OneMigration {
-        state,
+    let reversed = if state.status == MigrationStatus::Completed {
+        let all: Vec<_> = service.migrations().try_collect().await?;
+        reversed_by(&all).get(&migration).copied()
+    } else {
+        None
+    };
+    let one = OneMigration {
+        shown: shown(session, service, state, reversed).await?,
         accepted_unchanged: accepted.map(|(s, n)| (s.to_string(), n)).collect(),
     };
     let now = session.environment().clock.now();
     session
         .output()
-        .result(&shown, |shown, terminal| one(shown, now, terminal))?;
-    if shown.state.damage.is_some() {
+        .result(&InSeconds(&one), |InSeconds(one), terminal| {
+            facts(one, now, terminal).to_text(terminal)
+        })?;
+    let state = &one.shown.state;
+    if state.damage.is_some() {
         session.output().note(DAMAGED);
-    } else if !shown.state.status.is_terminal() {
+    } else if !state.status.is_terminal() {
         session.output().note(next_step(session, migration));
     }
     Ok(Exit::Success)
 }
 
-fn table(migrations: &[MigrationState]) -> Table {
+fn table(migrations: &[Shown], terminal: bool) -> Table {
     let mut table = Table::new([
         "migration",
-        "status",
+        "state",
         "scope",
+        "done",
         "migrated",
         "failed",
         "last change",
     ]);
-    for state in migrations {
-        let number = |f: fn(&Statistics) -> u64| {
-            state
-                .statistics
-                .as_ref()
-                .map(|s| count(f(s)))
-                .unwrap_or_default()
-        };
+    for shown in migrations {
+        let state = &shown.state;
+        let objects = objects_done(shown);
         table.row([
-            state.migration.to_string(),
-            status_of(state),
+            short_id(state.migration, terminal),
+            shown.condition.name(status(shown)),
             state
                 .plan
                 .as_ref()
                 .map(|p| p.scope.to_string())
                 .unwrap_or_default(),
-            number(|s| s.migrated),
-            number(|s| s.failed),
-            state.updated_at.map(|t| t.to_string()).unwrap_or_default(),
+            done(shown).unwrap_or_default(),
+            objects.map(|o| count(o.migrated)).unwrap_or_default(),
+            objects.map(|o| count(o.failed)).unwrap_or_default(),
+            last_change(shown).map(to_the_second).unwrap_or_default(),
         ]);
     }
     table
 }
 
-/// The status, unless the journal does not show it.
-fn status_of(state: &MigrationState) -> String {
-    match state.damage {
-        Some(_) => "damaged".to_owned(),
-        None => state.status.to_string(),
+/// Objects that are done, as far as that is known.
+#[derive(Debug, Clone, Copy)]
+struct ObjectsDone {
+    migrated: u64,
+    failed: u64,
+}
+
+fn objects_done(shown: &Shown) -> Option<ObjectsDone> {
+    let progress = shown.progress.as_ref().map(|p| ObjectsDone {
+        migrated: p.objects_done - p.objects_failed,
+        failed: p.objects_failed,
+    });
+    let recorded = shown.state.statistics.as_ref().map(|s| ObjectsDone {
+        migrated: s.migrated,
+        failed: s.failed,
+    });
+    progress.or(recorded)
+}
+
+/// The part that is done, and the time left.
+fn done(shown: &Shown) -> Option<String> {
+    let progress = shown.progress.as_ref()?;
+    let percent = progress.percent.map(|percent| format!("{percent} %"));
+    let left = progress.eta.map(remaining);
+    let parts: Vec<_> = percent.into_iter().chain(left).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// When it was last seen to change: by its journal or by its published progress.
+fn last_change(shown: &Shown) -> Option<Timestamp> {
+    let published = shown.progress.as_ref().map(|progress| progress.at);
+    shown.state.updated_at.max(published)
+}
+
+/// The status by the running process, which knows more than the journal.
+fn status(shown: &Shown) -> MigrationStatus {
+    match &shown.progress {
+        Some(progress) if progress.status != MigrationStatus::Pending => progress.status,
+        _ => shown.state.status,
     }
 }
 
-fn one(shown: &OneMigration, now: Timestamp, terminal: bool) -> Text {
-    let state = &shown.state;
+fn facts(one: &OneMigration, now: Timestamp, terminal: bool) -> Facts {
+    let (shown, state) = (&one.shown, &one.shown.state);
     let reverses = state.plan.as_ref().and_then(|p| p.reverses.as_ref());
     let mut facts = Facts::new();
     facts
-        .add("migration", state.migration)
-        .add("status", status_of(state))
+        .add("migration", short_id(state.migration, terminal))
+        .add("state", shown.condition.name(status(shown)))
+        .add_some("waits for", shown.condition.needs())
         .add_some("damaged", state.damage.as_ref())
         .add_some("scope", state.plan.as_ref().map(|p| &p.scope))
-        .add_some("rolls back", reverses.map(|reverses| reverses.migration))
+        .add_some(
+            "rolls back",
+            reverses.map(|reverses| short_id(reverses.migration, terminal)),
+        )
+        .add_some(
+            "reversed by",
+            (shown.condition.reversed_by).map(|by| short_id(by, terminal)),
+        )
         .add_some("holder", state.holder.as_ref())
-        .add_some("started", state.started_at)
-        .add_some("last change", state.updated_at);
+        .add_some("started", state.started_at.map(to_the_second))
+        .add_some("last change", last_change(shown).map(to_the_second));
     if let Some((step, reason)) = &state.stopped {
         facts.add("stopped", format!("{step}: {reason}"));
     }
@@ -179,18 +280,25 @@ fn one(shown: &OneMigration, now: Timestamp, terminal: bool) -> Text {
         .as_ref()
         .filter(|lock| lock.held || lock.abandoned)
     {
-        let (holder, since) = (&lock.holder, lock.acquired_at);
+        let (holder, since) = (&lock.holder, to_the_second(lock.acquired_at));
         let life = sign_of_life(lock, now).map_or(String::new(), |life| format!("; {life}"));
         facts.add("lock", format!("held by {holder} since {since}{life}"));
+    }
+    if let Some(progress) = &shown.progress {
+        let figures = run_figures(progress);
+        let left = figures.left.map(remaining);
+        let left = left.map_or(String::new(), |left| format!(", {left}"));
+        let amounts = figures.amounts(Unit::Events);
+        facts.add("progress", format!("{amounts}{left}; {}", figures.about));
     }
     if let Some(statistics) = &state.statistics {
         add_statistics(&mut facts, statistics);
     }
-    for (schema, events) in &shown.accepted_unchanged {
+    for (schema, events) in &one.accepted_unchanged {
         let events = count(*events);
         facts.add("accepted unchanged", format!("{schema}: {events}"));
     }
-    facts.to_text(terminal)
+    facts
 }
 
 fn add_statistics(facts: &mut Facts, statistics: &Statistics) {

@@ -4,20 +4,22 @@
 use std::time::Duration;
 
 use esm_core::Result;
-use esm_core::id::MigrationId;
 use esm_core::protocol::control::ControlAction;
 
 use super::limit_args::LimitArgs;
 use crate::args::Span;
 use crate::exit::Exit;
-use crate::migration::{report_answer, send, service, the_only_one, until_answered, within};
+use crate::migration::{
+    IdPart, report_answer, send, service, the_only_one, until_answered, within,
+};
 use crate::session::Session;
 
 /// The migration that receives a command.
 #[derive(Debug, Clone, clap::Args)]
 struct Addressee {
-    /// Migration id; defaults to the only unfinished migration.
-    migration: Option<MigrationId>,
+    /// Migration id, or at least 4 characters of its beginning or end; defaults to the only unfinished
+    /// migration.
+    migration: Option<IdPart>,
     #[command(flatten)]
     patience: Patience,
     /// Author of the command, recorded with it; defaults to user@host.
@@ -163,8 +165,8 @@ impl Set {
 impl Addressee {
     async fn send(&self, session: &Session, action: ControlAction) -> Result<Exit> {
         let service = service(session)?;
-        let migration = match self.migration {
-            Some(migration) => migration,
+        let migration = match &self.migration {
+            Some(migration) => migration.migration(session).await?,
             None => the_only_one(&service).await?,
         };
         let receipt = send(&service, migration, action, self.author.as_deref()).await?;

@@ -6,7 +6,7 @@ use futures::TryStreamExt as _;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::migration::{Compared, Mappers, compare, service};
+use crate::migration::{Compared, IdPart, Mappers, compare, service};
 use crate::output::{ErrorReport, Text, count, counted};
 use crate::progress::Unit;
 use crate::selection::Selection;
@@ -29,7 +29,7 @@ pub(crate) struct Verify {
     selection: Selection,
     /// Verify this migration instead of the last one of each object.
     #[arg(long, value_name = "MIGRATION")]
-    migration: Option<MigrationId>,
+    migration: Option<IdPart>,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,6 +66,10 @@ impl Verify {
             session.check_storage().await?;
         }
         let mappers = Mappers::new(service(session)?);
+        let migration = match &self.migration {
+            Some(given) => Some(given.migration(session).await?),
+            None => None,
+        };
         let progress = session.progress("verify", Unit::Objects, None);
         let mut done = 0;
         let mut verified = Verified {
@@ -80,7 +84,7 @@ impl Verify {
         };
         let objects = self.selection.listed(session).await?;
         let mut compared = objects
-            .map_ok(|object| self.one(session, &mappers, object))
+            .map_ok(|object| one(session, &mappers, object, migration))
             .try_buffer_unordered(CONCURRENCY);
         while let Some((object, result)) = compared.try_next().await? {
             session.interrupt().check()?;
@@ -102,20 +106,21 @@ impl Verify {
             Exit::Unverified
         })
     }
+}
 
-    async fn one(
-        &self,
-        session: &Session,
-        mappers: &Mappers,
-        object: ObjectId,
-    ) -> Result<(ObjectId, Result<Option<Compared>>)> {
-        let result = match session.reader().load(&object).await {
-            Ok(found) => compare(session, mappers, &found.document, self.migration).await,
-            Err(error) if is_damage(&error) => Err(error),
-            Err(error) => return Err(error),
-        };
-        Ok((object, result))
-    }
+/// Compares one object, with its last migration or with the given one.
+async fn one(
+    session: &Session,
+    mappers: &Mappers,
+    object: ObjectId,
+    migration: Option<MigrationId>,
+) -> Result<(ObjectId, Result<Option<Compared>>)> {
+    let result = match session.reader().load(&object).await {
+        Ok(found) => compare(session, mappers, &found.document, migration).await,
+        Err(error) if is_damage(&error) => Err(error),
+        Err(error) => return Err(error),
+    };
+    Ok((object, result))
 }
 
 impl Verified {

@@ -1,18 +1,22 @@
 //! `esm watch`
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use esm_core::id::MigrationId;
 use esm_core::migration::{MigrationStatus, Progress, WatchedMigration};
 use esm_core::store::HolderState;
 use esm_core::{Error, Result};
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::args::Span;
 use crate::exit::Exit;
-use crate::migration::{DAMAGED, service, sign_of_life, the_only_one};
-use crate::output::{count, duration};
+use crate::migration::{
+    Condition, DAMAGED, IdPart, Kind, run_figures, service, sign_of_life, the_only_one,
+};
+use crate::output::{InSeconds, count, counted, remaining};
+use crate::progress::{Rewritten, Unit};
 use crate::session::Session;
 
 /// Watch a migration that runs in another process until it ends.
@@ -26,8 +30,9 @@ Examples:
   esm watch --output json | jq .progress.lag
   esm watch --once")]
 pub(crate) struct Watch {
-    /// Migration id; defaults to the only unfinished migration.
-    migration: Option<MigrationId>,
+    /// Migration id, or at least 4 characters of its beginning or end; defaults to the only unfinished
+    /// migration.
+    migration: Option<IdPart>,
     /// Interval between polls.
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     every: Span,
@@ -39,30 +44,37 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let service = service(session)?;
-        let migration = match self.migration {
-            Some(migration) => migration,
+        let migration = match &self.migration {
+            Some(migration) => migration.migration(session).await?,
             None => the_only_one(&service).await?,
         };
         let mut seen = service.watch(migration, self.every.0.max(Duration::from_millis(50)));
         let mut last = String::new();
+        let display = Display::of(session, self.once);
         let mut status = MigrationStatus::Pending;
         let mut damage = None;
         loop {
             let next = tokio::select! {
                 next = seen.next() => next,
-                () = session.interrupt().token().cancelled() => return Ok(Exit::Interrupted),
+                () = session.interrupt().token().cancelled() => {
+                    display.end(session, &last)?;
+                    return Ok(Exit::Interrupted);
+                }
             };
             let Some(watched) = next.transpose()? else {
                 break;
             };
             status = watched.state.status;
             damage = watched.state.damage.clone();
+            let now = session.environment().clock.now();
             if session.output().is_json() {
-                session.output().json_line(&watched)?;
+                session
+                    .output()
+                    .json_line(&InSeconds(Watched::of(&watched, now)))?;
             } else {
-                let line = line(&watched, session.environment().clock.now());
+                let line = line(&watched, now);
                 if line != last {
-                    session.output().text(line.as_str())?;
+                    display.show(session, &line)?;
                     last = line;
                 }
             }
@@ -70,6 +82,7 @@ impl Watch {
                 return Ok(Exit::Success);
             }
         }
+        display.end(session, &last)?;
         if let Some(damage) = damage {
             return Err(Error::corrupt(damage).with_hint(DAMAGED));
         }
@@ -80,20 +93,81 @@ impl Watch {
     }
 }
 
+/// How the lines are shown: one below the other, or on a terminal one line that is rewritten.
+enum Display {
+    Lines,
+    Rewritten(Rewritten),
+}
+
+impl Display {
+    fn of(session: &Session, once: bool) -> Self {
+        let terminal = session.output().is_terminal() && std::io::stderr().is_terminal();
+        if terminal && !once && !session.output().is_json() {
+            Self::Rewritten(Rewritten::begin())
+        } else {
+            Self::Lines
+        }
+    }
+
+    fn show(&self, session: &Session, line: &str) -> Result<()> {
+        match self {
+            Self::Lines => session.output().text(line),
+            Self::Rewritten(rewritten) => {
+                rewritten.show(line);
+                Ok(())
+            }
+        }
+    }
+
+    /// Leaves the last line on the terminal.
+    fn end(&self, session: &Session, last: &str) -> Result<()> {
+        match self {
+            Self::Lines => Ok(()),
+            Self::Rewritten(rewritten) => {
+                rewritten.end();
+                session.output().text(last)
+            }
+        }
+    }
+}
+
+/// An observed migration as JSON.
+#[derive(Debug, Serialize)]
+struct Watched<'a> {
+    #[serde(flatten)]
+    watched: &'a WatchedMigration,
+    #[serde(flatten)]
+    condition: Condition,
+}
+
+impl<'a> Watched<'a> {
+    fn of(watched: &'a WatchedMigration, now: Timestamp) -> Self {
+        Self {
+            watched,
+            condition: Condition::of(watched, now),
+        }
+    }
+}
+
 /// The state in one line.
 fn line(watched: &WatchedMigration, now: Timestamp) -> String {
-    let state = &watched.state;
-    let running = !state.status.is_terminal() && watched.is_at_work();
+    let condition = Condition::of(watched, now);
+    let running = !watched.state.status.is_terminal() && watched.is_at_work();
     let Some(progress) = watched.progress.as_ref().filter(|_| running) else {
-        return idle(watched);
+        return idle(watched, &condition);
     };
-    let mut parts = vec![format!("{}, {}", progress.status, progress.step)];
+    let mut parts = match condition.condition {
+        Kind::Running => vec![format!("{}, {}", progress.status, progress.step)],
+        _ => vec![condition.name(progress.status)],
+    };
+    parts.extend(
+        condition
+            .needs()
+            .map(|needs| format!("waiting for {needs}")),
+    );
     parts.extend(amounts(progress));
     if let Some(reason) = &progress.throttled_by {
         parts.push(format!("throttled by {reason}"));
-    }
-    if let Some(what) = &progress.waiting_for {
-        parts.push(format!("waiting for {what}"));
     }
     parts.extend(silence(watched, now));
     parts.join("; ")
@@ -109,7 +183,7 @@ fn silence(watched: &WatchedMigration, now: Timestamp) -> Option<String> {
 }
 
 /// The state of a migration that has ended, or that has published no progress.
-fn idle(watched: &WatchedMigration) -> String {
+fn idle(watched: &WatchedMigration, condition: &Condition) -> String {
     let state = &watched.state;
     let process = if state.status.is_terminal() {
         ""
@@ -122,17 +196,26 @@ fn idle(watched: &WatchedMigration) -> String {
         Some((step, reason)) => format!(": {step}: {reason}"),
         None => String::new(),
     };
-    format!("{}{process}{reason}", state.status)
+    format!("{}{process}{reason}", condition.name(state.status))
 }
 
 fn amounts(progress: &Progress) -> Vec<String> {
-    let mut parts = vec![format!(
-        "{} copied, {} verified",
-        count(progress.events_copied),
-        count(progress.events_verified)
-    )];
-    if progress.objects_total != Some(1) {
-        parts.push(format!("{} objects done", count(progress.objects_done)));
+    let mut parts = vec![
+        run_figures(progress).amounts(Unit::Events),
+        format!(
+            "{} copied, {} verified",
+            count(progress.events_copied),
+            count(progress.events_verified)
+        ),
+    ];
+    match progress.objects_total {
+        Some(1) => {}
+        Some(total) => parts.push(format!(
+            "{} of {} done",
+            count(progress.objects_done),
+            counted(total, "object")
+        )),
+        None => parts.push(format!("{} done", counted(progress.objects_done, "object"))),
     }
     if let Some(lag) = progress.lag.filter(|lag| *lag > 0) {
         parts.push(format!("{} behind", count(lag)));
@@ -141,7 +224,7 @@ fn amounts(progress: &Progress) -> Vec<String> {
         parts.push(format!("{} events/s", count(progress.events_per_second)));
     }
     if let Some(eta) = progress.eta {
-        parts.push(format!("about {} left", duration(eta)));
+        parts.push(remaining(eta));
     }
     if progress.lost_close_attempts > 0 {
         let lost = count(progress.lost_close_attempts);

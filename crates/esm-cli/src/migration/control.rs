@@ -1,9 +1,12 @@
 //! Commands to a migration that runs in another process.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use esm_core::id::MigrationId;
-use esm_core::migration::{CommandReceipt, MigrationService, Reply};
+use esm_core::migration::{
+    CommandReceipt, MigrationService, MigrationState, MigrationStatus, Reply,
+};
 use esm_core::protocol::control::{Answer, Command, ControlAction};
 use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
@@ -41,6 +44,57 @@ pub(crate) async fn the_only_one(service: &MigrationService) -> Result<Migration
             Err(Error::invalid(message).with_hint("name one of them"))
         }
     }
+}
+
+/// The only unfinished migration; if there is none, the only completed one that is not reversed and
+/// reverses none.
+///
+/// # Errors
+/// As [`the_only_one`].
+pub(crate) async fn the_only_reversible(service: &MigrationService) -> Result<MigrationId> {
+    let mut states: Vec<_> = service.migrations().try_collect().await?;
+    states.sort_by_key(|state| state.migration);
+    let reversed = reversed_by(&states);
+    let (mut unfinished, mut completed) = (Vec::new(), Vec::new());
+    for state in states {
+        let Some(plan) = state.plan.as_ref().filter(|_| state.damage.is_none()) else {
+            continue;
+        };
+        if !state.status.is_terminal() {
+            unfinished.push(state.migration);
+        } else if state.status == MigrationStatus::Completed
+            && plan.reverses.is_none()
+            && !reversed.contains_key(&state.migration)
+        {
+            completed.push(state.migration);
+        }
+    }
+    match (unfinished.as_slice(), completed.as_slice()) {
+        ([only], _) | ([], [only]) => Ok(*only),
+        ([], []) => {
+            refuse_damaged(service).await?;
+            Err(Error::not_found("no migration to roll back")
+                .with_hint("list all migrations with `esm status --all`"))
+        }
+        ([], several) | (several, _) => {
+            let names: Vec<_> = several.iter().map(ToString::to_string).collect();
+            let message = format!(
+                "several migrations can be rolled back: {}",
+                names.join(", ")
+            );
+            Err(Error::invalid(message).with_hint("name one of them"))
+        }
+    }
+}
+
+/// The migrations that reverse others, by the reversed one. One that was undone reverses nothing.
+pub(crate) fn reversed_by(states: &[MigrationState]) -> BTreeMap<MigrationId, MigrationId> {
+    let reverses = |state: &MigrationState| {
+        let undone = state.status.is_terminal() && state.status != MigrationStatus::Completed;
+        let plan = state.plan.as_ref().filter(|_| !undone)?;
+        Some((plan.reverses.as_ref()?.migration, state.migration))
+    };
+    states.iter().filter_map(reverses).collect()
 }
 
 /// Refuses to say that there is no unfinished migration if there is one with a damaged journal.

@@ -6,6 +6,7 @@ use esm_core::Result;
 use esm_core::migration::{MigrationBuilder, MigrationService, PlannedMigration, ResumeBuilder};
 
 use super::program::{Program, Role, transformation};
+use super::service::{service, service_over};
 use crate::session::{Access, Session};
 
 const BACKUP: &str = "esm.backup";
@@ -34,15 +35,40 @@ impl<'a> Places<'a> {
         builder.annotate(TARGET, location)
     }
 
-    fn of_plan(plan: &'a PlannedMigration) -> Self {
+    pub(super) fn of_plan(plan: &'a PlannedMigration) -> Self {
         Self {
             annotations: &plan.annotations,
         }
     }
 
+    /// The location of the target store, if it is another than that of the source.
+    pub(super) fn target_place(&self) -> Option<&'a str> {
+        self.get(TARGET)
+    }
+
     fn get(&self, key: &str) -> Option<&'a str> {
         self.annotations.get(key).map(String::as_str)
     }
+}
+
+/// The service, with the target store of this migration if the session does not have it.
+///
+/// # Errors
+/// Those of opening the store.
+pub(crate) async fn service_of(
+    session: &Session,
+    plan: Option<&PlannedMigration>,
+) -> Result<MigrationService> {
+    let unknown = plan.filter(|plan| {
+        let target = plan.target_store;
+        target.is_some_and(|target| session.stores().get(target).is_err())
+    });
+    let place = unknown.and_then(|plan| Places::of_plan(plan).target_place());
+    let Some(place) = place else {
+        return service(session);
+    };
+    let (target, _) = session.target_at(place, Access::Write).await?;
+    service_over(session, session.stores().clone().with(target))
 }
 
 /// The migration of a plan, with its programs compiled and its stores opened. Stores for backups

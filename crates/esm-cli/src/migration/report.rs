@@ -2,15 +2,20 @@
 
 use std::fmt::Write as _;
 
-use esm_core::Result;
 use esm_core::id::MigrationId;
-use esm_core::migration::{MigrationResult, MigrationStatus, ObjectReport, Statistics};
+use esm_core::migration::{
+    MigrationResult, MigrationStatus, ObjectReport, PlannedMigration, Statistics,
+};
 use esm_core::transform::Ledger;
+use esm_core::{ErrorKind, Result};
 use serde::Serialize;
 
 use super::failures::{object_failures, value_of};
+use super::places::Places;
 use crate::exit::Exit;
-use crate::output::{ErrorReport, Facts, Text, bytes, count, counted, duration};
+use crate::output::{
+    ErrorReport, Facts, InSeconds, Text, bytes, count, counted, duration, short_id,
+};
 use crate::session::Session;
 
 /// The report as JSON.
@@ -53,7 +58,7 @@ pub(crate) async fn finish(
         elapsed_seconds: result.elapsed.as_secs_f64(),
     };
     let output = session.output();
-    output.result(&report, |_, terminal| text(result, terminal))?;
+    output.result(&InSeconds(&report), |_, terminal| text(result, terminal))?;
     let exit = match &result.error {
         Some(error) => error.kind().into(),
         None if result.is_success() => Exit::Success,
@@ -67,8 +72,16 @@ pub(crate) async fn finish(
     if let Some(error) = &report.error {
         output.note(error.to_text());
     }
+    if let Some(note) = elsewhere(session, &result.plan) {
+        output.note(note);
+    }
     if !result.status.is_terminal() {
-        output.note(next_step(session, result.migration));
+        output.note(match &result.error {
+            Some(error) if *error.kind() == ErrorKind::TransformFailed => {
+                mend_the_program(session, result)
+            }
+            _ => next_step(session, result.migration),
+        });
     }
     Ok(exit)
 }
@@ -89,11 +102,51 @@ fn is_undone(status: MigrationStatus) -> bool {
     )
 }
 
+/// What to add to the next commands if streams have moved to a store that is opened only because the
+/// migration names it.
+fn elsewhere(session: &Session, plan: &PlannedMigration) -> Option<Text> {
+    let target = plan.target_store?;
+    if session.stores().get(target).is_ok() {
+        return None;
+    }
+    let place = Places::of_plan(plan).target_place()?;
+    let store = session.store_argument();
+    Some(
+        Text::line(format_args!("the streams are in {place}"))
+            .and(format!("add to each command:  --other-store {place}"))
+            .and(format!(
+                "or, once for all:     esm store link {place}{store}"
+            )),
+    )
+}
+
 /// Suggests commands for a migration that has not ended.
 pub(crate) fn next_step(session: &Session, migration: MigrationId) -> Text {
-    let store = session.store_argument();
+    let (store, migration) = (session.store_argument(), session.output().id(migration));
     Text::line(format_args!("continue:  esm resume {migration}{store}"))
         .and(format!("undo:      esm rollback {migration}{store}"))
+}
+
+/// Suggests commands for a migration whose program fails: to resume it would fail again.
+fn mend_the_program(session: &Session, result: &MigrationResult) -> Text {
+    let store = session.store_argument();
+    let migration = session.output().id(result.migration);
+    let undo = format!("undo:      esm rollback {migration}{store}");
+    if result.plan.reverses.is_some() {
+        return Text::line(undo)
+            .and("then:      roll back again, with a --down that handles the event");
+    }
+    if result.statistics.migrated == 0 {
+        return Text::line("mend the program, then undo this migration and begin another:")
+            .and(format!("both:      esm migrate --amend FILE.jq{store}"))
+            .and(undo);
+    }
+    Text::line("mend the program for the events that fail, undo the rest, and migrate again:")
+        .and(undo)
+        .and(
+            "then:      migrate the other objects; those that already cut over remain migrated \
+             with this program",
+        )
 }
 
 fn text(result: &MigrationResult, terminal: bool) -> Text {
@@ -112,7 +165,7 @@ fn text(result: &MigrationResult, terminal: bool) -> Text {
         )
         .into();
     }
-    let mut text = Text::line(headline(result)).and(facts(result).to_text(terminal));
+    let mut text = Text::line(headline(result)).and(facts(result, terminal).to_text(terminal));
     for failure in object_failures(statistics) {
         text.push(format!("failed: {failure}"));
     }
@@ -137,6 +190,10 @@ fn headline(result: &MigrationResult) -> String {
                 counted(statistics.migrated, "object")
             )
         }
+        MigrationStatus::Paused => format!(
+            "stopped on request after {time}: {} migrated so far",
+            counted(statistics.migrated, "object")
+        ),
         other => format!(
             "{other} after {time}: {} migrated so far",
             counted(statistics.migrated, "object")
@@ -169,10 +226,10 @@ fn headline(result: &MigrationResult) -> String {
     text
 }
 
-fn facts(result: &MigrationResult) -> Facts {
+fn facts(result: &MigrationResult, terminal: bool) -> Facts {
     let statistics = &result.statistics;
     let mut facts = Facts::new();
-    facts.add("migration", result.migration);
+    facts.add("migration", short_id(result.migration, terminal));
     add_ledger(&mut facts, &statistics.counts.ledger);
     if statistics.counts.source_bytes > 0 {
         let (from, to) = (

@@ -1,22 +1,31 @@
 //! The library's migration service, and the progress display of a run.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use esm_core::Result;
 use esm_core::id::HolderId;
 use esm_core::migration::{MigrationService, Progress as RunProgress, ProgressOptions};
+use esm_core::store::Stores;
 
-use crate::output::count;
+use super::run_progress::run_figures;
 use crate::progress::{Progress, Unit};
-use crate::session::{ProgressSettings, Session};
+use crate::session::Session;
 
 /// The service on the session's stores.
 ///
 /// # Errors
 /// Those of [`MigrationService::new`].
 pub(crate) fn service(session: &Session) -> Result<MigrationService> {
+    service_over(session, session.stores().clone())
+}
+
+/// The service on these stores.
+///
+/// # Errors
+/// As [`service`].
+pub(super) fn service_over(session: &Session, stores: Stores) -> Result<MigrationService> {
     let service = MigrationService::new(
-        session.stores().clone(),
+        stores,
         Arc::clone(session.records()),
         Arc::clone(session.locks()),
     );
@@ -47,58 +56,25 @@ fn holder(session: &Session) -> Result<HolderId> {
     HolderId::new(&text).or_else(|_| HolderId::new(format!("process {}", std::process::id())))
 }
 
-/// Displays the progress of a run: in objects, or in events if there is only one object.
+/// Displays the progress of a run, in events.
 pub(crate) fn watched(session: &Session, what: &'static str) -> (Watch, ProgressOptions) {
-    let watch = Watch {
-        settings: session.progress_settings(),
-        what,
-        display: Arc::default(),
-    };
+    let watch = Watch(session.progress(what, Unit::Events, None));
     let seen = watch.clone();
     let options = ProgressOptions::default().on_progress(move |run| seen.show(run));
     (watch, options)
 }
 
-/// The progress display of a run; it starts with the first update.
+/// The progress display of a run.
 #[derive(Debug, Clone)]
-pub(crate) struct Watch {
-    settings: ProgressSettings,
-    what: &'static str,
-    display: Arc<Mutex<Option<Progress>>>,
-}
+pub(crate) struct Watch(Progress);
 
 impl Watch {
     fn show(&self, run: &RunProgress) {
-        let mut display = self.display.lock().unwrap_or_else(PoisonError::into_inner);
-        let (unit, total, done) = if run.objects_total == Some(1) {
-            (Unit::Events, run.events_total, run.events_verified)
-        } else {
-            (Unit::Objects, run.objects_total, run.objects_done)
-        };
-        let progress =
-            display.get_or_insert_with(|| self.settings.progress(self.what, unit, total));
-        progress.total(total);
-        let mut about = format!(
-            "{}: {} copied, {} verified",
-            run.step,
-            count(run.events_copied),
-            count(run.events_verified)
-        );
-        if let Some(reason) = &run.throttled_by {
-            about += &format!(", throttled by {reason}");
-        }
-        if let Some(what) = &run.waiting_for {
-            about += &format!(", waiting for {what}");
-        }
-        progress.about(&about);
-        progress.at(done);
+        self.0.show(run_figures(run));
     }
 
     /// Removes the display.
     pub(crate) fn end(&self) {
-        let display = self.display.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(progress) = &*display {
-            progress.end();
-        }
+        self.0.end();
     }
 }

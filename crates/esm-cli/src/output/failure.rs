@@ -7,6 +7,7 @@ use esm_core::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::seconds::InSeconds;
 use super::text::Text;
 use crate::exit::{self, Exit};
 
@@ -77,7 +78,7 @@ impl ErrorReport {
     /// The report of an error.
     pub(crate) fn new(error: &Error) -> Self {
         let lock = match error.kind() {
-            ErrorKind::LockHeld(info) => serde_json::to_value(info).ok(),
+            ErrorKind::LockHeld(info) => serde_json::to_value(InSeconds(info)).ok(),
             _ => None,
         };
         Self {
@@ -110,7 +111,12 @@ impl ErrorReport {
 
     /// Lines of text: the error, its causes, and the hint.
     pub(crate) fn to_text(&self) -> Text {
-        let message = format!("error: {}", self.message);
+        // a stop on request is no failure
+        let message = if self.kind == exit::kind_name(&ErrorKind::Cancelled) {
+            self.message.clone()
+        } else {
+            format!("error: {}", self.message)
+        };
         let mut text = if self.has_excerpt {
             Text::lines(&message)
         } else {

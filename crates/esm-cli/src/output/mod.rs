@@ -4,6 +4,7 @@
 //! exact.
 
 mod failure;
+mod seconds;
 mod stdout;
 mod style;
 mod table;
@@ -13,9 +14,10 @@ mod usage;
 mod writer;
 
 pub(crate) use failure::ErrorReport;
+pub(crate) use seconds::InSeconds;
 pub(crate) use style::Style;
 pub(crate) use table::{Facts, Table};
 pub(crate) use text::{Escaped, Text};
-pub(crate) use units::{bytes, count, counted, duration, shortened};
+pub(crate) use units::{bytes, count, counted, duration, remaining, shortened, to_the_second};
 pub(crate) use usage::usage;
-pub(crate) use writer::{Output, OutputFormat, to_stderr};
+pub(crate) use writer::{Output, OutputFormat, short_id, to_stderr};

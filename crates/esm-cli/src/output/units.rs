@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -47,6 +49,21 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// The estimated rest of a work: `about 21 s left`.
+pub(crate) fn remaining(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    if seconds < 60 {
+        format!("about {seconds} s left")
+    } else {
+        format!("about {} left", duration(Duration::from_secs(seconds)))
+    }
+}
+
+/// A time without fractions of a second: `2026-01-02T03:04:05Z`.
+pub(crate) fn to_the_second(time: Timestamp) -> String {
+    format!("{time:.0}")
+}
+
 /// The start of a text, with an ellipsis if it is cut.
 pub(crate) fn shortened(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
@@ -78,5 +95,7 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(320)), "0.3 s");
         assert_eq!(duration(Duration::from_secs(200)), "3 min 20 s");
         assert_eq!(duration(Duration::from_secs(90_000)), "1 d 1 h");
+        let time = Timestamp::from_millisecond(1_767_323_045_678).expect("a time");
+        assert_eq!(to_the_second(time), "2026-01-02T03:04:05Z");
     }
 }

@@ -1,5 +1,6 @@
 //! Standard output and standard error.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Arc, OnceLock};
 
@@ -50,6 +51,17 @@ impl Output {
     /// Whether the format is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.format == OutputFormat::Json
+    }
+
+    /// Whether text goes to a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// An id for people: on a terminal its last 8 characters, because the beginnings of ids that are
+    /// ordered by time look alike.
+    pub(crate) fn id(&self, id: impl Display) -> String {
+        short_id(id, self.terminal)
     }
 
     /// Prints the result of finished work: as JSON, or as the text that `text` makes of it.
@@ -159,6 +171,14 @@ impl Output {
             None => exit,
         }
     }
+}
+
+/// As [`Output::id`].
+pub(crate) fn short_id(id: impl Display, terminal: bool) -> String {
+    const SHOWN: usize = 8;
+    let id = id.to_string();
+    let cut = id.char_indices().rev().nth(SHOWN - 1).filter(|_| terminal);
+    cut.map_or_else(|| id.clone(), |(at, _)| id[at..].to_owned())
 }
 
 /// Writes lines to standard error, as far as it can be written: nothing else could report it.

@@ -3,6 +3,7 @@
 mod backups;
 mod bad_input;
 mod compatibility;
+mod condition;
 mod config;
 mod esm;
 mod export;

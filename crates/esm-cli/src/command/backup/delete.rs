@@ -1,6 +1,5 @@
 //! `esm backup delete`
 
-use esm_core::id::BackupId;
 use esm_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -8,6 +7,7 @@ use super::place::BackupPlace;
 use super::report::ShownBackup;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
+use crate::migration::IdPart;
 use crate::session::{Access, Session};
 
 /// Delete a backup.
@@ -19,8 +19,8 @@ use crate::session::{Access, Session};
 Examples:
   esm backup delete backup-20260102T030405Z-1a2b3c4d --yes")]
 pub(crate) struct Delete {
-    /// Backup id.
-    id: BackupId,
+    /// Backup id, or at least 4 characters of its beginning or end.
+    id: IdPart,
     #[command(flatten)]
     place: BackupPlace,
     /// Delete the backup even if its retention has not expired.
@@ -44,7 +44,8 @@ impl Delete {
 
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
         let backups = self.place.open(session, Access::Write).await?;
-        let found = match backups.manifest(&self.id).await {
+        let id = self.id.backup(&*backups).await?;
+        let found = match backups.manifest(&id).await {
             Ok(manifest) => Some(ShownBackup::from(manifest)),
             Err(damage) if *damage.kind() == ErrorKind::Corrupt => {
                 if !self.despite_retention {
@@ -54,7 +55,7 @@ impl Delete {
                 None
             }
             Err(missing) if *missing.kind() == ErrorKind::NotFound && self.yes => {
-                backups.delete(&self.id).await?;
+                backups.delete(&id).await?;
                 return Err(missing);
             }
             Err(error) => return Err(error),
@@ -63,7 +64,7 @@ impl Delete {
         if let Some(backup) = found.as_ref().filter(|backup| backup.is_kept(now))
             && !self.despite_retention
         {
-            let message = format!("backup is retained {}: {}", backup.retained(), self.id);
+            let message = format!("backup is retained {}: {}", backup.retained(), id);
             return Err(Error::new(ErrorKind::Conflict { actual: None }, message)
                 .with_hint("add --despite-retention to delete it"));
         }
@@ -76,13 +77,13 @@ impl Delete {
                 return Ok(Exit::Success);
             }
         }
-        backups.delete(&self.id).await?;
+        backups.delete(&id).await?;
         let deleted = Deleted {
             backups: found.into_iter().collect(),
         };
         session
             .output()
-            .result(&deleted, |_, _| format!("deleted: {}", self.id))?;
+            .result(&deleted, |_, _| format!("deleted: {}", id))?;
         Ok(Exit::Success)
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::output::{Facts, Table, Text, bytes, count, counted};
+use crate::output::{Facts, Table, Text, bytes, count, counted, to_the_second};
 use crate::session::Session;
 
 /// A backup as it is reported.
@@ -80,8 +80,10 @@ impl ShownBackup {
 
     /// The retention: `until` a time, or `indefinitely`.
     pub(super) fn retained(&self) -> String {
-        self.keep_until
-            .map_or_else(|| "indefinitely".to_owned(), |t| format!("until {t}"))
+        self.keep_until.map_or_else(
+            || "indefinitely".to_owned(),
+            |t| format!("until {}", to_the_second(t)),
+        )
     }
 
     /// Whether its retention has not ended.
@@ -96,7 +98,7 @@ impl ShownBackup {
             .add("backup", &self.id)
             .add("kind", self.kind())
             .add("objects", self.of())
-            .add("created", self.created_at)
+            .add("created", to_the_second(self.created_at))
             .add("retained", self.retained())
             .add("events", count(self.events))
             .add("size", bytes(self.uncompressed_bytes))
@@ -136,7 +138,7 @@ impl ShownBackups {
                 backup.of(),
                 backup.events.to_string(),
                 bytes(backup.stored_bytes),
-                backup.created_at.to_string(),
+                to_the_second(backup.created_at),
                 backup.retained(),
             ]);
         }

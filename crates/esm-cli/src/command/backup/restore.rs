@@ -12,6 +12,7 @@ use super::place::BackupPlace;
 use crate::args;
 use crate::backup;
 use crate::exit::Exit;
+use crate::migration::IdPart;
 use crate::output::{count, counted};
 use crate::progress::Unit;
 use crate::session::{Access, Session};
@@ -29,8 +30,8 @@ Examples:
   esm backup restore ID --object order/123 --replace  # as its new active stream
   esm backup restore ID --backup URL --store NEW      # all, to another store")]
 pub(crate) struct Restore {
-    /// Backup id.
-    id: BackupId,
+    /// Backup id, or at least 4 characters of its beginning or end.
+    id: IdPart,
     #[command(flatten)]
     place: BackupPlace,
     /// Restore only this object. Repeatable; defaults to all objects of the backup.
@@ -63,13 +64,14 @@ struct Restored {
 impl Restore {
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
         let backups = self.place.open(session, Access::Read).await?;
+        let id = self.id.backup(&*backups).await?;
         let progress = session.progress("restore", Unit::Events, None);
         let service = backup::service(session, &backups, &progress);
-        let restored = self.restore(&service).await;
+        let restored = self.restore(&service, &id).await;
         progress.end();
         let restored = restored?;
         let shown = Restored {
-            backup: self.id.clone(),
+            backup: id,
             objects: restored.objects,
             already: restored.already,
             events: restored.events,
@@ -79,11 +81,11 @@ impl Restore {
         Ok(Exit::Success)
     }
 
-    async fn restore(&self, service: &BackupService) -> Result<RestoredAll> {
-        self.check(service).await?;
+    async fn restore(&self, service: &BackupService, id: &BackupId) -> Result<RestoredAll> {
+        self.check(service, id).await?;
         let options = RestoreOptions::new();
         service
-            .restore_each(&self.id, |section| self.target(&section.object), options)
+            .restore_each(id, |section| self.target(&section.object), options)
             .await
             .map_err(|error| match error.kind() {
                 ErrorKind::AlreadyExists => error.with_hint(
@@ -95,23 +97,20 @@ impl Restore {
     }
 
     /// Checks that the backup contains every requested object, and that --as names only one object.
-    async fn check(&self, service: &BackupService) -> Result<()> {
+    async fn check(&self, service: &BackupService, id: &BackupId) -> Result<()> {
         let mut missing: HashSet<&ObjectId> = self.objects.iter().collect();
         let mut chosen = 0_u64;
-        let mut sections = service.sections(&self.id);
+        let mut sections = service.sections(id);
         while let Some((section, _)) = sections.try_next().await? {
             missing.remove(&section.object);
             chosen += u64::from(self.target(&section.object).is_some());
         }
         if let Some(object) = missing.into_iter().min() {
-            let message = format!("object is not in backup {}: {object}", self.id);
+            let message = format!("object is not in backup {id}: {object}");
             return Err(Error::not_found(message));
         }
         if self.as_object.is_some() && chosen > 1 {
-            let message = format!(
-                "--as names one object, but the backup has several: {}",
-                self.id
-            );
+            let message = format!("--as names one object, but the backup has several: {id}");
             return Err(Error::invalid(message)
                 .with_hint("select one with --object, or restore all with --as-name"));
         }

@@ -1,11 +1,11 @@
 //! `esm backup show`
 
 use esm_core::Result;
-use esm_core::id::BackupId;
 
 use super::place::BackupPlace;
 use super::report::ShownBackup;
 use crate::exit::Exit;
+use crate::migration::IdPart;
 use crate::session::{Access, Session};
 
 /// Show the manifest of a backup.
@@ -14,8 +14,8 @@ use crate::session::{Access, Session};
 Examples:
   esm backup show backup-20260102T030405Z-1a2b3c4d --backup file:///backups")]
 pub(crate) struct Show {
-    /// Backup id.
-    id: BackupId,
+    /// Backup id, or at least 4 characters of its beginning or end.
+    id: IdPart,
     #[command(flatten)]
     place: BackupPlace,
 }
@@ -23,7 +23,8 @@ pub(crate) struct Show {
 impl Show {
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
         let backups = self.place.open(session, Access::Read).await?;
-        let shown = ShownBackup::from(backups.manifest(&self.id).await?);
+        let id = self.id.backup(&*backups).await?;
+        let shown = ShownBackup::from(backups.manifest(&id).await?);
         session.output().result(&shown, ShownBackup::text)?;
         Ok(Exit::Success)
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::place::BackupPlace;
 use crate::backup;
 use crate::exit::Exit;
+use crate::migration::IdPart;
 use crate::output::counted;
 use crate::progress::Unit;
 use crate::session::{Access, Session};
@@ -19,8 +20,8 @@ use crate::session::{Access, Session};
 Examples:
   esm backup verify backup-20260102T030405Z-1a2b3c4d --backup file:///backups")]
 pub(crate) struct Verify {
-    /// Backup id.
-    id: BackupId,
+    /// Backup id, or at least 4 characters of its beginning or end.
+    id: IdPart,
     #[command(flatten)]
     place: BackupPlace,
 }
@@ -36,10 +37,11 @@ struct Sound {
 impl Verify {
     pub(super) async fn run(&self, session: &Session) -> Result<Exit> {
         let backups = self.place.open(session, Access::Read).await?;
-        let events = backups.manifest(&self.id).await?.events;
+        let id = self.id.backup(&*backups).await?;
+        let events = backups.manifest(&id).await?.events;
         let progress = session.progress("verify", Unit::Events, Some(events));
         let verified = backup::service(session, &backups, &progress)
-            .verify(&self.id)
+            .verify(&id)
             .await;
         progress.end();
         let manifest = verified?;

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use esm_core::Result;
 
 use super::adopt::Adoption;
+use super::link::link;
 use super::new_id::give_new_id;
 use super::show::{count_objects, show};
 use crate::args::Global;
@@ -12,13 +13,14 @@ use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::session::{Access, Session};
 
-/// Create or show a store, bring back its marker, or give a copy an id of its own.
+/// Create, show or link a store, bring back its marker, or give a copy an id of its own.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   esm store init --store s3://bucket/prefix
   esm store init --adopt                     # esm.json is lost
   esm store show
+  esm store link s3://bucket/new             # streams moved there
   esm store new-id --store file:///copy")]
 pub(crate) enum StoreCommand {
     /// Create a store; does nothing if it exists.
@@ -38,6 +40,19 @@ Examples:
 Examples:
   esm store show")]
     Show,
+    /// Link another store, to which streams have moved or will move.
+    ///
+    /// Its address is kept in this store, so that commands open it without --other-store. Everyone
+    /// who reads this store reads the address: one with credentials is refused. A linked store that
+    /// cannot be opened is a warning, until a command needs it.
+    #[command(after_help = "\
+Examples:
+  esm store link s3://bucket/new")]
+    Link {
+        /// URL of the other store.
+        #[arg(value_name = "URL")]
+        address: String,
+    },
     /// Give a copy of a store an id of its own.
     ///
     /// A copy has the id of its original, so the two cannot be used together. With an id of its own
@@ -69,7 +84,7 @@ impl StoreCommand {
         let access = match self {
             Self::Init(_) => Access::Create,
             Self::Show => Access::Read,
-            Self::NewId { .. } => Access::Write,
+            Self::NewId { .. } | Self::Link { .. } => Access::Write,
         };
         let session = Session::open(global, output, interrupt, access).await?;
         match self {
@@ -80,6 +95,7 @@ impl StoreCommand {
                 show(&session, None, adopted)
             }
             Self::Show => show(&session, Some(count_objects(&session).await?), None),
+            Self::Link { address } => link(&session, address).await,
             Self::NewId { yes } => give_new_id(&session, *yes).await,
         }
     }

@@ -112,6 +112,13 @@ async fn is_restored(
 
 fn moved_on(document: &ObjectDocument, stream: &StreamRef) -> Error {
     let (object, by) = (&document.object, document.continued_by(stream));
+    if by.is_some_and(|entry| entry.reason == TerminationReason::Restored) {
+        let message = format!("a restored backup has replaced the stream of {object} since");
+        return Error::new(ErrorKind::Conflict { actual: None }, message).with_hint(
+            "to return to the events before the migration, restore a backup of them in place of the \
+             active stream; the other objects can be rolled back if failures do not stop the rollback",
+        );
+    }
     let by = by.map(|entry| entry.migration);
     let name = by.map_or_else(|| "another migration".to_owned(), |by| by.to_string());
     let message = format!("another migration has moved {object} since: {name}");
