@@ -228,13 +228,10 @@ fn objects_done(shown: &Shown) -> Option<ObjectsDone> {
     progress.or(recorded)
 }
 
-/// The part that is done, and the time left.
+/// The part that is done.
 fn done(shown: &Shown) -> Option<String> {
-    let progress = shown.progress.as_ref()?;
-    let percent = progress.percent.map(|percent| format!("{percent} %"));
-    let left = progress.eta.map(remaining);
-    let parts: Vec<_> = percent.into_iter().chain(left).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    let percent = shown.progress.as_ref()?.percent?;
+    Some(format!("{percent} %"))
 }
 
 /// When it was last seen to change: by its journal or by its published progress.
