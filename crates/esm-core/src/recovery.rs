@@ -116,7 +116,9 @@ impl IdSearch {
         while let Some((object, found)) = all.try_next().await? {
             let by = format!("document of {object}");
             if let Some(Some(found)) = self.readable(found, || by.clone())? {
-                self.document(&by, &found.document).await?;
+                let whole = documents.whole(found.document.clone()).await;
+                let whole = self.readable(whole, || by.clone())?;
+                self.document(&by, &whole.unwrap_or(found.document)).await?;
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use esm_core::clock::Environment;
 use esm_core::id::{ObjectId, StreamId, StreamRef};
-use esm_core::object::{Documents, ObjectDocument};
+use esm_core::object::{Documents, ObjectDocument, TerminatedStream};
 use esm_core::store::{EventStore, Records};
 use esm_core::{Error, ErrorKind, Result};
 
@@ -26,7 +26,7 @@ pub async fn adopt(
     let documents = Documents::new(records);
     let stream = StreamRef::new(store.id(), stream);
     if let Some(found) = documents.find(&object).await? {
-        return ensure_of(found.document, &stream);
+        return ensure_of(&documents, found.document, &stream).await;
     }
     if store.tail(&stream.stream).await?.is_empty() {
         let message = format!("the stream of {object} has no events: {stream}");
@@ -36,14 +36,20 @@ pub async fn adopt(
     match documents.create(&document).await {
         Ok(()) => Ok(document),
         Err(e) if matches!(e.kind(), ErrorKind::Conflict { .. } | ErrorKind::Ambiguous) => {
-            ensure_of(documents.load(&document.object).await?.document, &stream)
+            let found = documents.load(&document.object).await?.document;
+            ensure_of(&documents, found, &stream).await
         }
         Err(e) => Err(e),
     }
 }
 
-fn ensure_of(document: ObjectDocument, stream: &StreamRef) -> Result<ObjectDocument> {
-    if document.active == *stream || document.terminated(stream).is_some() {
+async fn ensure_of(
+    documents: &Documents,
+    document: ObjectDocument,
+    stream: &StreamRef,
+) -> Result<ObjectDocument> {
+    let is_it = |entry: &TerminatedStream| entry.stream == *stream;
+    if document.active == *stream || documents.find_terminated(&document, is_it).await?.is_some() {
         return Ok(document);
     }
     let (object, active) = (&document.object, &document.active);

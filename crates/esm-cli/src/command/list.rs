@@ -103,8 +103,8 @@ async fn row(session: &Session, object: ObjectId) -> Result<Row> {
     Ok(Row {
         object,
         events: loaded.tail.next_revision(),
+        migrations: loaded.document.generation(),
         stream: loaded.document.active.stream,
-        migrations: loaded.document.terminated.len(),
     })
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use esm_core::Result;
 use esm_core::event::Revision;
 use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationPhase;
@@ -10,6 +9,7 @@ use esm_core::object::chain;
 use esm_core::object::{ChainEnd, KnownStream, ObjectDocument};
 use esm_core::router::accepted_unchanged;
 use esm_core::store::{Close, EventStoreExt as _, Origin, Tail};
+use esm_core::{ErrorKind, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -43,6 +43,9 @@ struct ShownObject {
     document_is_behind: bool,
     streams: Vec<ShownStream>,
     document_version: u64,
+    /// Why streams before the newest are missing here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_damage: Option<String>,
     document: ObjectDocument,
 }
 
@@ -69,12 +72,13 @@ struct ShownStream {
 impl Show {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let found = session.documents().load(&self.object).await?;
-        let document = found.document;
+        let (document, document_damage) = whole(session, found.document).await?;
         let end = chain::follow_damaged(session.stores(), &document).await?;
         let streams = streams(session, &document, &end).await?;
-        let generation = streams.len() as u64 - 1;
+        let generation = (document.generation() + end.closes.len()) as u64;
         let entry = session.routing().entry(&self.object, generation).await?;
-        let is_damaged = streams.iter().any(|stream| stream.damage.is_some());
+        let is_damaged =
+            document_damage.is_some() || streams.iter().any(|stream| stream.damage.is_some());
         let shown = ShownObject {
             object: self.object.clone(),
             events: end.tail.next_revision(),
@@ -82,6 +86,7 @@ impl Show {
             document_is_behind: end.stream != document.active,
             streams,
             document_version: found.version,
+            document_damage,
             document,
         };
         session.output().result(&shown, text)?;
@@ -90,6 +95,21 @@ impl Show {
         } else {
             Exit::Success
         })
+    }
+}
+
+/// The document with all its streams; as it is, and the damage, where a version of it that has
+/// earlier ones is damaged.
+async fn whole(
+    session: &Session,
+    document: ObjectDocument,
+) -> Result<(ObjectDocument, Option<String>)> {
+    match session.documents().whole(document.clone()).await {
+        Ok(whole) => Ok((whole, None)),
+        Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Gone) => {
+            Ok((document, Some(e.to_string())))
+        }
+        Err(e) => Err(e),
     }
 }
 
@@ -170,7 +190,8 @@ fn text(shown: &ShownObject, terminal: bool) -> Text {
             stream.closed_by.map(|m| m.to_string()).unwrap_or_default(),
         ]);
     }
-    for damage in shown.streams.iter().filter_map(|s| s.damage.as_ref()) {
+    let damage = shown.streams.iter().filter_map(|s| s.damage.as_ref());
+    for damage in shown.document_damage.iter().chain(damage) {
         facts.add("damaged", damage);
     }
     for stream in &shown.streams {

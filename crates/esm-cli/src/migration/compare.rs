@@ -107,13 +107,15 @@ fn missing(error: Error, migration: MigrationId) -> Error {
 ///
 /// # Errors
 /// `VerificationFailed`, with the first revision that differs, and how; `Gone` for a stream that has
-/// less than the document or a Close says; `Corrupt` where those two contradict each other.
+/// less than the document or a Close says; `Corrupt` where those two contradict each other; both
+/// also for a version of the document that has earlier streams.
 pub(crate) async fn compare(
     session: &Session,
     mappers: &Mappers,
     document: &ObjectDocument,
     migration: Option<MigrationId>,
 ) -> Result<Option<Compared>> {
+    let document = &session.documents().whole(document.clone()).await?;
     let wanted = |t: &&TerminatedStream| {
         t.reason == TerminationReason::Migrated && migration.is_none_or(|m| m == t.migration)
     };

@@ -78,7 +78,7 @@ impl ClosedStream<'_> {
             let followed = document.follow(self.stream, close);
             self.complete(document, now) || followed
         };
-        cutover.documents.update(self.object, follow).await
+        self.update(cutover, follow).await
     }
 
     /// Updates the document to the end of its chain, with all details of the closed stream. Other
@@ -106,7 +106,18 @@ impl ClosedStream<'_> {
             let followed = chain::follow_all(document, end);
             self.complete(document, now) || followed
         };
-        cutover.documents.update(self.object, follow).await
+        self.update(cutover, follow).await
+    }
+
+    async fn update(
+        &self,
+        cutover: &Cutover<'_>,
+        follow: impl FnMut(&mut ObjectDocument) -> bool + Send,
+    ) -> Result<ObjectDocument> {
+        let documents = cutover.documents;
+        documents
+            .update_terminated(self.object, self.stream, follow)
+            .await
     }
 
     /// Adds the details that other processes cannot know; without an archive, also closes the

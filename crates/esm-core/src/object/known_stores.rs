@@ -87,8 +87,8 @@ impl KnownStores {
     /// # Idempotence
     /// May be repeated.
     pub async fn add(&self, store: StoreId) -> Result<()> {
-        let added = change_record(&*self.records, &RecordKey::KnownStores, |list| {
-            let mut list: List = list.unwrap_or_default();
+        let added = change_record(&*self.records, &RecordKey::KnownStores, |found| {
+            let mut list: List = found.map(|(_, list)| list).unwrap_or_default();
             Ok(if list.stores.insert(store) {
                 RecordChange::Write(list)
             } else {

@@ -4,6 +4,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `documents` | object documents: which stream is active, which came before |
+//! | `pages` | which terminated streams a document leaves to a version before it |
 //! | `chain` | following Closes to the stream that is active now |
 //! | `known_stream` | the least that a stream must have, by its document and the Close before it |
 //! | `translation` | where a position in an older stream is now |
@@ -13,9 +14,10 @@ pub mod chain;
 mod documents;
 mod known_stores;
 mod known_stream;
+mod pages;
 mod translation;
 
-pub use crate::store::{ObjectDocument, TerminatedStream, TerminationReason};
+pub use crate::store::{EarlierStreams, ObjectDocument, TerminatedStream, TerminationReason};
 pub use chain::ChainEnd;
 pub use documents::{Documents, VersionedDocument};
 pub use known_stores::KnownStores;

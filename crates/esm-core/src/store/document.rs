@@ -21,12 +21,34 @@ pub struct ObjectDocument {
     pub object: ObjectId,
     /// The stream that appends go to.
     pub active: StreamRef,
-    /// The streams before it, newest last.
+    /// The streams before it, newest last; those of [`earlier_streams`](Self::earlier_streams) are
+    /// left out behind the first.
     #[serde(default)]
     pub terminated: Vec<TerminatedStream>,
+    /// Where the terminated streams are that are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier_streams: Option<EarlierStreams>,
     /// When the object was created.
     pub created_at: Timestamp,
     /// Fields of newer versions and of users; kept as they are.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, Value>,
+}
+
+/// The terminated streams that a document leaves out, because a version before it has them.
+///
+/// They come directly after the first stream. Versions are never changed and never removed, so a
+/// document needs to repeat only its newest streams: it does not grow with their number.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierStreams {
+    /// The version of the same record that has the newest of them. It may leave out others itself.
+    pub version: u64,
+    /// Number of them.
+    pub count: u32,
+    /// The entries of those that have changed since that version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<TerminatedStream>,
+    /// Fields of newer versions; kept as they are.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
 }
@@ -85,6 +107,7 @@ impl ObjectDocument {
             object,
             active,
             terminated: Vec::new(),
+            earlier_streams: None,
             created_at,
             extra: BTreeMap::new(),
         }
@@ -96,42 +119,80 @@ impl ObjectDocument {
         terminated.unwrap_or(&self.active)
     }
 
+    /// The terminated streams that are left out behind the first; nothing where none is missing.
+    ///
+    /// The first stream and the next one in the list then do not follow each other. A field that
+    /// says otherwise than the list is ignored: older versions of esm copy fields that they do not
+    /// know into documents of other objects.
+    pub fn left_out(&self) -> Option<&EarlierStreams> {
+        let earlier = self.earlier_streams.as_ref()?;
+        let [first, next, ..] = self.terminated.as_slice() else {
+            return None;
+        };
+        (first.continuation != next.stream).then_some(earlier)
+    }
+
+    /// The terminated streams from which on none is left out.
+    pub(crate) fn newest(&self) -> &[TerminatedStream] {
+        let first = usize::from(self.left_out().is_some());
+        &self.terminated[first..]
+    }
+
     /// The depth of the active stream in the object's chain of Closes.
     pub fn generation(&self) -> usize {
-        self.terminated.len()
+        self.terminated.len() + self.number_left_out()
+    }
+
+    fn number_left_out(&self) -> usize {
+        self.left_out().map_or(0, |earlier| earlier.count as usize)
     }
 
     /// The depth of a stream in the object's chain of Closes; absent for a stream that the document
-    /// does not name.
+    /// does not list.
     pub fn generation_of(&self, stream: &StreamRef) -> Option<usize> {
         let mut entries = self.terminated.iter();
-        let closed = entries.rposition(|entry| entry.stream == *stream);
-        closed.or_else(|| (self.active == *stream).then(|| self.generation()))
+        match entries.rposition(|entry| entry.stream == *stream) {
+            Some(0) => Some(0),
+            Some(index) => Some(index + self.number_left_out()),
+            None => (self.active == *stream).then(|| self.generation()),
+        }
+    }
+
+    /// The newest entry that fits, of those that the document has. [`Documents`] finds those that
+    /// it leaves out, too.
+    ///
+    /// [`Documents`]: crate::object::Documents::find_terminated
+    pub fn find_terminated(
+        &self,
+        fits: impl Fn(&TerminatedStream) -> bool,
+    ) -> Option<&TerminatedStream> {
+        let changed = self.left_out().map_or(&[][..], |earlier| &earlier.changed);
+        let mut entries = self.terminated.iter().rev().chain(changed);
+        entries.find(|entry| fits(entry))
     }
 
     /// The entry of a terminated stream.
     pub fn terminated(&self, stream: &StreamRef) -> Option<&TerminatedStream> {
-        self.terminated
-            .iter()
-            .rfind(|entry| entry.stream == *stream)
+        self.find_terminated(|entry| entry.stream == *stream)
     }
 
     /// As [`terminated`](Self::terminated), to be changed.
     pub fn terminated_mut(&mut self, stream: &StreamRef) -> Option<&mut TerminatedStream> {
-        let mut entries = self.terminated.iter_mut();
-        entries.rfind(|entry| entry.stream == *stream)
+        let leaves_out = self.left_out().is_some();
+        let earlier = self.earlier_streams.as_mut().filter(|_| leaves_out);
+        let changed = earlier.map_or(&mut [][..], |earlier| &mut earlier.changed);
+        let mut entries = self.terminated.iter_mut().rev().chain(changed);
+        entries.find(|entry| entry.stream == *stream)
     }
 
     /// The entry of the stream that a migration closed.
     pub fn closed_by(&self, migration: MigrationId) -> Option<&TerminatedStream> {
-        let mut entries = self.terminated.iter();
-        entries.find(|entry| entry.migration == migration)
+        self.find_terminated(|entry| entry.migration == migration)
     }
 
     /// The entry of the stream that a stream continues.
     pub fn continued_by(&self, stream: &StreamRef) -> Option<&TerminatedStream> {
-        let mut entries = self.terminated.iter();
-        entries.rfind(|entry| entry.continuation == *stream)
+        self.find_terminated(|entry| entry.continuation == *stream)
     }
 
     /// Follows a Close of the active stream: the target becomes active and the closed stream gets a

@@ -20,7 +20,7 @@ pub use backup::{
 };
 pub use capabilities::{Capabilities, Shortcoming, StoreLimits};
 pub use cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, OnRetired, Origin, Restores};
-pub use document::{ObjectDocument, TerminatedStream, TerminationReason};
+pub use document::{EarlierStreams, ObjectDocument, TerminatedStream, TerminationReason};
 pub use event_store::{
     Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,
 };

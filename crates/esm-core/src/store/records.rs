@@ -80,6 +80,10 @@ pub trait Records: Send + Sync + Debug + 'static {
     async fn latest(&self, key: &RecordKey) -> Result<Option<Record>>;
 
     /// The version with this number.
+    ///
+    /// # Guarantees
+    /// 5. A version stays readable for as long as the record has newer ones: an object's document
+    ///    names [versions before it](crate::store::EarlierStreams).
     async fn get(&self, key: &RecordKey, number: u64) -> Result<Option<Record>>;
 
     /// Creates version `number`, which must be the next.
@@ -155,14 +159,15 @@ pub(crate) enum RecordChange<T> {
 
 /// Reads the newest version of a record, changes it and writes the next version, again whenever
 /// a concurrent change won or a response was lost: the next attempt then finds the change done.
-/// `change` is called once for each attempt. Returns the record as it is afterwards.
+/// `change` is called once for each attempt, with the newest version and its number. Returns the
+/// record as it is afterwards.
 ///
 /// # Errors
 /// Those of the change; `Corrupt`; `Unavailable`, also when concurrent changes won every time.
 pub(crate) async fn change_record<T>(
     records: &dyn Records,
     key: &RecordKey,
-    mut change: impl FnMut(Option<T>) -> Result<RecordChange<T>> + Send,
+    mut change: impl FnMut(Option<(u64, T)>) -> Result<RecordChange<T>> + Send,
 ) -> Result<T>
 where
     T: Serialize + DeserializeOwned + Send + Sync,
@@ -170,11 +175,8 @@ where
     const TRIES: usize = 64;
     for _ in 0..TRIES {
         let newest = records.latest_as::<T>(key).await?;
-        let (number, found) = match newest {
-            Some((number, found)) => (number + 1, Some(found)),
-            None => (0, None),
-        };
-        let next = match change(found)? {
+        let number = newest.as_ref().map_or(0, |(number, _)| number + 1);
+        let next = match change(newest)? {
             RecordChange::Keep(kept) => return Ok(kept),
             RecordChange::Write(next) => next,
         };

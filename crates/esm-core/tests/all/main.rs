@@ -10,6 +10,7 @@ mod damage;
 mod ids;
 mod journal;
 mod live;
+mod long_chain;
 mod reverse;
 mod router;
 mod routing;

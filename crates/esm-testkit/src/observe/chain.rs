@@ -1,8 +1,7 @@
 //! The object document: it names a stream of the chain, and never an earlier one than before.
 
 use esm_core::id::{ObjectId, StoreId, StreamId, StreamRef};
-use esm_core::object::ObjectDocument;
-use esm_core::store::{RecordKey, Records, RecordsExt as _};
+use esm_core::object::{Documents, ObjectDocument};
 
 use super::streams::Observed;
 
@@ -17,16 +16,15 @@ pub(super) struct Chain {
 /// The violation, for people.
 pub(super) async fn check(
     store: StoreId,
-    records: &dyn Records,
+    documents: &Documents,
     object: &ObjectId,
     now: &Observed,
     before: Option<&Chain>,
 ) -> Result<Chain, String> {
     let chain = closed_streams(store, StreamId::first(object), now)?;
-    let key = RecordKey::Document(object.clone());
-    let document = records.latest_as::<ObjectDocument>(&key).await;
-    let document = document.map_err(|e| format!("the document of {object}: {e}"))?;
-    let Some((_, document)) = document else {
+    let unreadable = |e| format!("the document of {object}: {e}");
+    let document = documents.find(object).await.map_err(unreadable)?;
+    let Some(found) = document else {
         return match before.and_then(|before| before.document.as_ref()) {
             Some(_) => Err(format!("I6: the document of {object} has vanished")),
             None => Ok(Chain {
@@ -35,6 +33,8 @@ pub(super) async fn check(
             }),
         };
     };
+    let document = documents.whole(found.document).await;
+    let document = document.map_err(unreadable)?;
     let active = &document.active;
     let Some(depth) = chain.iter().position(|stream| stream == active) else {
         return Err(format!(

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use esm_core::ErrorKind;
 use esm_core::event::Event;
 use esm_core::id::{BackupId, ObjectId, StreamId};
+use esm_core::object::Documents;
 use esm_core::store::{Cell, EventStore, EventStoreExt as _, PageLimit, ReadFrom, Records};
 use esm_core::transform::{EventTransformer, Identity, Mapper};
 use futures::TryStreamExt as _;
@@ -134,7 +135,8 @@ impl Observer {
                 target::check(object, &now, &self.known)?;
             }
             let before = seen.chains.get(object);
-            let chain = chain::check(self.event_store.id(), &*self.records, object, &now, before);
+            let documents = Documents::new(Arc::clone(&self.records));
+            let chain = chain::check(self.event_store.id(), &documents, object, &now, before);
             seen.chains.insert(object.clone(), chain.await?);
         }
         seen.checked = true;

@@ -11,7 +11,7 @@ use crate::cutover::attempt::{Attempt, Route, Sight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamRef};
-use crate::object::{ObjectDocument, chain};
+use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::protocol::plan::generation_name;
 use crate::store::{BackupManifest, BackupSection, EventStoreExt as _, Stores, Tail};
 
@@ -198,7 +198,7 @@ async fn fresh_stream(
             ErrorKind::NotFound => e.with_hint("restore it as a new object"),
             _ => e,
         })?;
-    if !again && let Some(done) = done_before(&loaded.document, manifest, section) {
+    if !again && let Some(done) = done_before(service, &loaded.document, manifest, section).await? {
         return Ok(Found::Cut(done));
     }
     let replaced = Source {
@@ -221,7 +221,7 @@ async fn new_object(
         let mut document = found.document;
         let end = chain::follow_damaged(service.reader.stores(), &document).await?;
         chain::follow_all(&mut document, &end);
-        return match done_before(&document, manifest, section) {
+        return match done_before(service, &document, manifest, section).await? {
             Some(done) => Ok(Found::Cut(done)),
             None => Err(exists(object)),
         };
@@ -248,19 +248,24 @@ async fn new_object(
 }
 
 /// The stream whose place this section took before.
-fn done_before(
+///
+/// # Errors
+/// Those of [`Documents::reaching`](crate::object::Documents::reaching).
+async fn done_before(
+    service: &BackupService,
     document: &ObjectDocument,
     manifest: &BackupManifest,
     section: &BackupSection,
-) -> Option<Replaced> {
-    let mut entries = document.terminated.iter();
-    let done =
-        entries.rfind(|entry| entry.migration == restore_id(manifest, section, &entry.stream))?;
-    Some(Replaced {
+) -> Result<Option<Replaced>> {
+    let is_by_it =
+        |entry: &TerminatedStream| entry.migration == restore_id(manifest, section, &entry.stream);
+    let documents = service.reader.documents();
+    let done = documents.find_terminated(document, is_by_it).await?;
+    Ok(done.map(|done| Replaced {
         object: document.object.clone(),
-        source: done.stream.clone(),
+        source: done.stream,
         restore: done.migration,
-    })
+    }))
 }
 
 /// The schemas that must not be appended to these events as they are (R11): those that the

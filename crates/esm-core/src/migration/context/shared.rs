@@ -66,7 +66,7 @@ impl Context {
         source: StreamRef,
         source_tail: &Tail,
     ) -> Result<Attempt> {
-        let originals = self.originals(document)?;
+        let originals = self.originals(document).await?;
         let generation = generation_of(document, &source)?;
         let target_store = match &originals {
             // restored events go to the store of the originals
@@ -102,11 +102,12 @@ impl Context {
         self.attempt(document, source, &tail).await
     }
 
-    /// Returns the attempt whose source this migration closed in an earlier run.
+    /// Returns the attempt whose source this migration closed in an earlier run. The document must
+    /// list the source.
     ///
     /// # Errors
-    /// `UnknownStore`; `NotFound` when the document no longer names the source.
-    pub(crate) fn won(
+    /// `UnknownStore`; `NotFound` when the document does not list the source; those of the records.
+    pub(crate) async fn won(
         &self,
         document: &ObjectDocument,
         entry: &TerminatedStream,
@@ -125,7 +126,7 @@ impl Context {
             has_fences: false,
             retired: BTreeSet::new(),
             accepted: BTreeSet::new(),
-            originals: self.originals(document)?,
+            originals: self.originals(document).await?,
             continues: true,
         })
     }
@@ -133,12 +134,15 @@ impl Context {
     /// Returns the originals to restore, if this migration reverses one that moved the object.
     ///
     /// # Errors
-    /// `UnknownStore`.
-    fn originals(&self, document: &ObjectDocument) -> Result<Option<Arc<Originals>>> {
-        match &self.plan.reverses {
-            Some(reverses) => standing::originals(&self.services.stores, reverses, document),
-            None => Ok(None),
-        }
+    /// As [`standing::originals`].
+    async fn originals(&self, document: &ObjectDocument) -> Result<Option<Arc<Originals>>> {
+        let Some(reverses) = &self.plan.reverses else {
+            return Ok(None);
+        };
+        let Services {
+            stores, documents, ..
+        } = &self.services;
+        standing::originals(stores, documents, reverses, document).await
     }
 
     /// Returns the store of the target: the planned one, which defaults to the store of the source.

@@ -265,7 +265,8 @@ impl Planner {
                 originals: 0,
             }));
         };
-        let standing = reverse::standing(&self.stores, reverses, document, tail).await?;
+        let standing =
+            reverse::standing(&self.stores, &self.documents, reverses, document, tail).await?;
         let Standing::Restore(originals) = standing else {
             return Ok(None);
         };

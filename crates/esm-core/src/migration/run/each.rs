@@ -10,6 +10,7 @@ use crate::migration::run::object::ObjectRun;
 use crate::migration::run::triage::{Triage, triage};
 use crate::migration::step::close_books::OpenBooks;
 use crate::migration::step::undo::undo;
+use crate::object::TerminatedStream;
 use crate::protocol::decisions::Undone;
 use crate::protocol::journal::JournalEntry;
 use crate::protocol::plan::Scope;
@@ -34,9 +35,13 @@ pub(super) struct FailedObject {
 ///
 /// # Errors
 /// `LockHeld` for such an object; those of [`triage`].
-pub(super) async fn triage_unless_locked(context: &Context, object: &ObjectId) -> Result<Triage> {
+pub(super) async fn triage_unless_locked(
+    context: &Context,
+    object: &ObjectId,
+    earlier_pass: bool,
+) -> Result<Triage> {
     context.safe_point().await?;
-    let triage = triage(context, object).await?;
+    let triage = triage(context, object, earlier_pass).await?;
     if context.plan.scope.single().is_none() && !matches!(triage, Triage::UpToDate(_)) {
         let name = crate::migration::lock::scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
         if let Some(info) = context
@@ -111,10 +116,11 @@ async fn open_books(
     let Some(source) = report.source.as_ref().filter(|_| wanted) else {
         return Ok(None);
     };
-    let document = context.services.documents.load(object).await?.document;
-    let open = document
-        .terminated(source)
-        .is_some_and(|t| t.books_closed_at.is_none());
+    let documents = &context.services.documents;
+    let document = documents.load(object).await?.document;
+    let is_closed = |entry: &TerminatedStream| entry.stream == *source;
+    let entry = documents.find_terminated(&document, is_closed).await?;
+    let open = entry.is_some_and(|entry| entry.books_closed_at.is_none());
     Ok(open.then(|| OpenBooks {
         object: object.clone(),
         stream: source.clone(),

@@ -50,8 +50,9 @@ pub(crate) struct ScopeRun<'a> {
     /// Whether to count objects that this migration has already closed: neither those of batches
     /// that an earlier holder finished, nor those of this run in later passes.
     counts_finished: bool,
-    /// Whether to count objects that are up to date.
-    counts_up_to_date: bool,
+    /// Whether this run has listed the scope before, so that it may have migrated any object. Those
+    /// that are up to date were counted then.
+    is_later_pass: bool,
     /// Whether the events are counted batch by batch.
     counts_batches: bool,
 }
@@ -67,7 +68,7 @@ impl<'a> ScopeRun<'a> {
             settled: HashSet::new(),
             next_batch: 0,
             counts_finished: true,
-            counts_up_to_date: true,
+            is_later_pass: false,
             counts_batches: true,
         }
     }
@@ -173,7 +174,7 @@ impl<'a> ScopeRun<'a> {
             if self.stops() || self.statistics.migrated == before {
                 return Ok(());
             }
-            (self.counts_finished, self.counts_up_to_date) = (false, false);
+            (self.counts_finished, self.is_later_pass) = (false, true);
         }
         self.count_created_meanwhile().await
     }
@@ -211,7 +212,7 @@ impl<'a> ScopeRun<'a> {
             if self.failed.contains(&object) || self.settled.contains(&object) {
                 continue;
             }
-            if let Triage::Migrate(..) = triage(self.context, &object).await? {
+            if let Triage::Migrate(..) = triage(self.context, &object, true).await? {
                 self.statistics.created_meanwhile += 1;
             }
         }
@@ -265,7 +266,7 @@ impl<'a> ScopeRun<'a> {
             Triage::Finish(entry) => self.counts_finished || self.is_unfinished(entry),
             Triage::UpToDate(stream) => {
                 self.settle(object);
-                if self.counts_up_to_date {
+                if !self.is_later_pass {
                     let report = ObjectReport::up_to_date(object.clone(), stream.clone());
                     self.statistics.add(&report);
                     self.single = self.context.plan.scope.single().map(|_| report);
@@ -294,7 +295,7 @@ impl<'a> ScopeRun<'a> {
         // closures that stay in the future would keep it from being Send
         let triages: Vec<_> = objects
             .iter()
-            .map(|o| triage_unless_locked(context, o))
+            .map(|o| triage_unless_locked(context, o, self.is_later_pass))
             .collect();
         let found: Vec<_> = futures::stream::iter(triages)
             .buffered(concurrency)

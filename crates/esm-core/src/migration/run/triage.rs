@@ -23,25 +23,39 @@ pub(crate) enum Triage {
 
 /// Returns the state of an object, and updates its document if that is behind the streams.
 ///
+/// Only an earlier holder or an `earlier_pass` of this run can have closed a stream of it, so a
+/// migration that has just begun searches no streams that the document leaves out. Another holder
+/// that closes one at the same time has a higher epoch, which stops this run before its own Close
+/// ([R24](crate::protocol#r24)).
+///
 /// # Errors
 /// `NotFound`; `Deleted`; `PlanOutdated` when the planned source is not the active stream;
 /// `Unsupported` when its store cannot close a stream during concurrent writes.
-pub(crate) async fn triage(context: &Context, object: &ObjectId) -> Result<Triage> {
-    let (document, end) = chain::help(
-        &context.services.stores,
-        &context.services.documents,
-        object,
-    )
-    .await?;
+pub(crate) async fn triage(
+    context: &Context,
+    object: &ObjectId,
+    earlier_pass: bool,
+) -> Result<Triage> {
+    let documents = &context.services.documents;
+    let (mut document, end) = chain::help(&context.services.stores, documents, object).await?;
+    let is_resumed = context.guard.is_resumed().await;
+    if is_resumed || earlier_pass {
+        let is_closed = |d: &ObjectDocument| d.closed_by(context.migration()).is_some();
+        document = documents.reaching(document, is_closed).await?;
+    }
     if let Some(entry) = document.closed_by(context.migration()) {
         return Ok(Triage::Finish(Box::new(entry.clone())));
     }
-    if !document.terminated.is_empty() && context.guard.is_resumed().await {
+    if is_resumed {
         discard_superseded(context, &document).await?;
     }
     if let Some(planned) = context.plan.source.as_ref().filter(|s| **s != end.stream) {
         let message = format!("the active stream is not {planned} but {}", end.stream);
         return Err(Error::new(ErrorKind::PlanOutdated, message).with_hint("make a new plan"));
+    }
+    if let Some(reverses) = &context.plan.reverses {
+        let is_closed = |d: &ObjectDocument| d.closed_by(reverses.migration).is_some();
+        document = documents.reaching(document, is_closed).await?;
     }
     if needs_nothing(context, &document, &end.tail).await? {
         return Ok(Triage::UpToDate(end.stream));
@@ -63,7 +77,8 @@ pub(crate) async fn needs_nothing(
     let (stores, plan) = (&context.services.stores, &context.plan);
     match &plan.reverses {
         Some(reverses) => {
-            let standing = reverse::standing(stores, reverses, document, tail).await?;
+            let documents = &context.services.documents;
+            let standing = reverse::standing(stores, documents, reverses, document, tail).await?;
             Ok(!matches!(standing, Standing::Restore(_)))
         }
         None => Ok(!plan.again && is_up_to_date(stores, plan, document, &document.active).await?),

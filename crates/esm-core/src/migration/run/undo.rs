@@ -185,6 +185,12 @@ impl<'a> UndoRun<'a> {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => return Ok(()),
             Err(e) => return Err(e),
         };
+        let is_closed = |d: &ObjectDocument| d.closed_by(context.migration()).is_some();
+        let document = context
+            .services
+            .documents
+            .reaching(document, is_closed)
+            .await?;
         if let Some(entry) = document.closed_by(context.migration()) {
             return self.finish(object, &entry.stream).await;
         }

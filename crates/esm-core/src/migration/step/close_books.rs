@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::id::{ObjectId, StreamRef};
 use crate::migration::context::Context;
 use crate::migration::step::back_up::{Subject, back_up};
-use crate::object::KnownStream;
+use crate::object::{KnownStream, ObjectDocument};
 use crate::protocol::status::Step;
 use crate::store::{BackupHandle, BackupKind};
 
@@ -45,12 +45,10 @@ pub(crate) async fn close_books(
         .ok_or_else(|| Error::invalid("no provider for the archive"))?;
     let mut subjects = Vec::with_capacity(open.len());
     for books in open {
-        let document = context
-            .services
-            .documents
-            .load(&books.object)
-            .await?
-            .document;
+        let documents = &context.services.documents;
+        let document = documents.load(&books.object).await?.document;
+        let is_listed = |d: &ObjectDocument| d.terminated(&books.stream).is_some();
+        let document = documents.reaching(document, is_listed).await?;
         subjects.push(Subject {
             stream: KnownStream::of(&document, &books.stream),
             document: Some(document),
@@ -72,7 +70,7 @@ async fn record(context: &Context, books: &OpenBooks, archive: &BackupHandle) ->
     context
         .services
         .documents
-        .update(&books.object, |document| {
+        .update_terminated(&books.object, &books.stream, |document| {
             let entry = document.terminated_mut(&books.stream);
             let Some(entry) = entry.filter(|e| e.books_closed_at.is_none()) else {
                 return false;

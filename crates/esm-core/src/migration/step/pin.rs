@@ -13,7 +13,8 @@ use crate::migration::context::Context;
 pub(crate) async fn pin(context: &Context, object: &ObjectId, originals: &Originals) -> Result<()> {
     let migration = context.migration();
     let mut found = false;
-    let pinning = context.services.documents.update(object, |document| {
+    let documents = &context.services.documents;
+    let pinning = documents.update_terminated(object, &originals.stream, |document| {
         let entry = document.terminated_mut(&originals.stream);
         found = entry.is_some();
         entry.is_some_and(|entry| entry.pins.insert(migration))

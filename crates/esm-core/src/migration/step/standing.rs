@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cutover::source::originals::Originals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::StreamRef;
-use crate::object::{ObjectDocument, TerminatedStream, TerminationReason};
+use crate::object::{Documents, ObjectDocument, TerminatedStream, TerminationReason};
 use crate::protocol::plan::Reverses;
 use crate::store::{EventStoreExt as _, Stores, Tail};
 
@@ -21,20 +21,30 @@ pub(crate) enum Standing {
 }
 
 /// Returns the originals that a reverse migration would restore, by the object's document; `None`
-/// if the reversed migration did not move the object. Reads nothing.
+/// if the reversed migration did not move the object. Reads nothing but what the document leaves
+/// out.
 ///
 /// # Errors
-/// `UnknownStore`.
-pub(crate) fn originals(
+/// `UnknownStore`; those of [`Documents::reaching`].
+pub(crate) async fn originals(
     stores: &Stores,
+    documents: &Documents,
     reverses: &Reverses,
     document: &ObjectDocument,
 ) -> Result<Option<Arc<Originals>>> {
+    let is_reversed = |entry: &TerminatedStream| entry.migration == reverses.migration;
+    let entry = documents.find_terminated(document, is_reversed).await?;
+    let originals = entry.map(|entry| restorable(stores, reverses, &entry));
+    originals.transpose()
+}
+
+fn restorable(
+    stores: &Stores,
+    reverses: &Reverses,
+    entry: &TerminatedStream,
+) -> Result<Arc<Originals>> {
     let unchanged = reverses.left_all_unchanged();
-    let entry = document.closed_by(reverses.migration);
-    let originals =
-        entry.map(|entry| Originals::new(stores, entry, unchanged, reverses.down.clone()));
-    Ok(originals.transpose()?.map(Arc::new))
+    Originals::new(stores, entry, unchanged, reverses.down.clone()).map(Arc::new)
 }
 
 /// Returns the state of an object whose document names the end of its chain, which has this tail.
@@ -44,13 +54,16 @@ pub(crate) fn originals(
 /// - `Stuck` for a restored backup, across which positions do not translate.
 /// - `Unsupported` when the originals' store cannot take the restored stream.
 /// - `Corrupt` when the closed stream contradicts the document.
+/// - Those of [`Documents::reaching`].
 pub(crate) async fn standing(
     stores: &Stores,
+    documents: &Documents,
     reverses: &Reverses,
     document: &ObjectDocument,
     tail: &Tail,
 ) -> Result<Standing> {
-    let Some(entry) = document.closed_by(reverses.migration) else {
+    let is_reversed = |entry: &TerminatedStream| entry.migration == reverses.migration;
+    let Some(entry) = documents.find_terminated(document, is_reversed).await? else {
         return Ok(Standing::Untouched);
     };
     if entry.reason == TerminationReason::Restored {
@@ -58,12 +71,10 @@ pub(crate) async fn standing(
         return Err(Error::new(ErrorKind::Stuck, message)
             .with_hint("restore a backup of the state before it"));
     }
-    if is_restored(stores, entry, document).await? {
+    if is_restored(stores, documents, &entry, document).await? {
         return Ok(Standing::Restored);
     }
-    let Some(originals) = originals(stores, reverses, document)? else {
-        return Ok(Standing::Untouched);
-    };
+    let originals = restorable(stores, reverses, &entry)?;
     originals.store.capabilities().ensure_target()?;
     refuse_contradiction(&originals, tail).await?;
     Ok(Standing::Restore(originals))
@@ -86,6 +97,7 @@ pub(crate) fn blocks(error: &Error) -> bool {
 /// the target of its Close, or restore that target, so that its first M events are the same.
 async fn is_restored(
     stores: &Stores,
+    documents: &Documents,
     entry: &TerminatedStream,
     document: &ObjectDocument,
 ) -> Result<bool> {
@@ -102,6 +114,7 @@ async fn is_restored(
         }
     }
     // the active stream continues a stream from before the migration, or from after it
+    let document = &documents.whole(document.clone()).await?;
     let found = document.generation_of(&stream);
     if found.is_some_and(|found| Some(found) <= document.generation_of(&entry.stream)) {
         Ok(true)

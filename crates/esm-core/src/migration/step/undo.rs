@@ -37,8 +37,9 @@ pub(crate) async fn undo(context: &Context, attempt: &Attempt) -> Result<Undone>
 /// compared by their ids alone: the store may have been given another id since the Close.
 ///
 /// # Errors
-/// Those of the store.
+/// Those of the store and the records.
 pub(crate) async fn discard_superseded(context: &Context, document: &ObjectDocument) -> Result<()> {
+    let document = &context.services.documents.whole(document.clone()).await?;
     let migration = context.migration();
     for entry in document
         .terminated

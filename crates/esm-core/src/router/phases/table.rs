@@ -63,7 +63,7 @@ impl RoutingTable {
         mut change: impl FnMut(&mut PhaseIndex) -> bool + Send,
     ) -> Result<()> {
         change_record(&*self.records, &RecordKey::Index, |found| {
-            let mut index = readable(found)?;
+            let mut index = readable(found.map(|(_, index)| index))?;
             Ok(if change(&mut index) {
                 RecordChange::Write(index)
             } else {
@@ -116,7 +116,9 @@ impl RoutingTable {
         const STEPS: usize = 4 * MigrationPhase::ALL.len();
         let key = RecordKey::Routing(object.clone());
         for _ in 0..STEPS {
-            let entry = change_record(&*self.records, &key, |found| step(found, begin, phase));
+            let entry = change_record(&*self.records, &key, |found| {
+                step(found.map(|(_, entry)| entry), begin, phase)
+            });
             let entry = entry.await?;
             if entry.target == begin.target && entry.phase == phase {
                 return Ok(());

@@ -10,7 +10,7 @@ use crate::event::{Event, Position, Revision};
 use crate::id::{ObjectId, StreamRef};
 use crate::object::chain::ensure_continues;
 use crate::object::{KnownStream, ObjectDocument, StreamEnd};
-use crate::router::read::reader::{ObjectReader, locate};
+use crate::router::read::reader::ObjectReader;
 use crate::store::{Cell, CellKind, Close, EventStore, Page, ReadFrom};
 
 /// Where to begin reading.
@@ -227,16 +227,19 @@ impl Reading {
     }
 
     async fn begin(&mut self, object: &ObjectId, from: ReadPosition) -> Result<()> {
-        let mut document = self.reader.documents().load(object).await?.document;
-        let stream = match &from {
-            ReadPosition::Start => document.active.clone(),
-            ReadPosition::At(at) => match locate(&document, &at.stream) {
-                Ok(stream) => stream,
+        let document = self.reader.documents().load(object).await?.document;
+        let (document, stream) = match &from {
+            ReadPosition::Start => {
+                let active = document.active.clone();
+                (document, active)
+            }
+            ReadPosition::At(at) => match self.reader.locate(document, &at.stream).await {
                 // the document may not know the newest streams yet
-                Err(_) => {
-                    document = self.reader.load(object).await?.document;
-                    locate(&document, &at.stream)?
+                Err(e) if *e.kind() == ErrorKind::NotFound => {
+                    let document = self.reader.load(object).await?.document;
+                    self.reader.locate(document, &at.stream).await?
                 }
+                found => found?,
             },
         };
         let known = KnownStream::of(&document, &stream);

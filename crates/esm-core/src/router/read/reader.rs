@@ -153,12 +153,30 @@ impl ObjectReader {
         end: ChainEnd,
         from: &StreamId,
     ) -> Result<ChainEnd> {
-        let from = locate(&loaded.document, from)?;
+        let (document, from) = self.locate(loaded.document.clone(), from).await?;
         let known = end.closes.iter().any(|(closed, _)| *closed == from);
         if known || end.stream == from {
             Ok(from_there(end, &from))
         } else {
-            follow_from(&self.stores, &loaded.document, from).await
+            follow_from(&self.stores, &document, from).await
+        }
+    }
+
+    /// The stream of an object that has this id, and the document with all streams from that one
+    /// on.
+    ///
+    /// # Errors
+    /// `NotFound` when the stream is none of the object's; those of [`Documents::reaching`].
+    pub(in crate::router) async fn locate(
+        &self,
+        document: ObjectDocument,
+        stream: &StreamId,
+    ) -> Result<(ObjectDocument, StreamRef)> {
+        let is_listed = |document: &ObjectDocument| listed(document, stream).is_some();
+        let document = self.documents.reaching(document, is_listed).await?;
+        match listed(&document, stream).cloned() {
+            Some(found) => Ok((document, found)),
+            None => Err(not_of(&document.object, stream)),
         }
     }
 
@@ -179,15 +197,11 @@ fn from_there(mut chain: ChainEnd, from: &StreamRef) -> ChainEnd {
     chain
 }
 
-/// The stream of an object that has this id.
-pub(in crate::router) fn locate(document: &ObjectDocument, stream: &StreamId) -> Result<StreamRef> {
-    let terminated = document.terminated.iter().rev().map(|t| &t.stream);
-    [&document.active]
-        .into_iter()
-        .chain(terminated)
-        .find(|known| known.stream == *stream)
-        .cloned()
-        .ok_or_else(|| not_of(&document.object, stream))
+/// The stream with this id, if the document lists all streams from that one on.
+fn listed<'a>(document: &'a ObjectDocument, stream: &StreamId) -> Option<&'a StreamRef> {
+    let newest = document.newest().iter().rev().map(|t| &t.stream);
+    let mut streams = [&document.active].into_iter().chain(newest);
+    streams.find(|known| known.stream == *stream)
 }
 
 fn not_of(object: &ObjectId, stream: &StreamId) -> Error {

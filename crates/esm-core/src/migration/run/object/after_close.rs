@@ -7,7 +7,7 @@ use crate::cutover::verify::compare;
 use crate::error::{Error, ErrorKind, Result};
 use crate::migration::limits::hooks::HookPoint;
 use crate::migration::step::phases;
-use crate::object::{TerminatedStream, chain};
+use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::protocol::decisions;
 use crate::protocol::phase::MigrationPhase;
 use crate::protocol::statistics::{ObjectFate, ObjectReport};
@@ -94,14 +94,11 @@ impl ObjectRun<'_> {
     /// Finishes an object whose stream this migration closed in an earlier run, and compares the
     /// streams again.
     pub(super) async fn finish(&mut self, entry: &TerminatedStream) -> Result<ObjectReport> {
-        let document = self
-            .context
-            .services
-            .documents
-            .load(self.object)
-            .await?
-            .document;
-        let attempt = self.context.won(&document, entry)?;
+        let documents = &self.context.services.documents;
+        let document = documents.load(self.object).await?.document;
+        let is_listed = |d: &ObjectDocument| d.generation_of(&entry.stream).is_some();
+        let document = documents.reaching(document, is_listed).await?;
+        let attempt = self.context.won(&document, entry).await?;
         self.step = Step::CutOver;
         (self.context.closed(self.object, &attempt.source))
             .follow(&self.context.cutover())
