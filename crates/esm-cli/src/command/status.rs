@@ -7,7 +7,6 @@ use esm_core::id::MigrationId;
 use esm_core::migration::{
     MigrationService, MigrationState, MigrationStatus, Progress, Statistics,
 };
-use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -20,6 +19,9 @@ use crate::output::{Facts, InSeconds, Table, count, remaining, short_id, to_the_
 use crate::progress::Unit;
 use crate::session::Session;
 
+/// Migrations that are read at most, by default; those at work are read in any case.
+const NEWEST: usize = 200;
+
 /// Show migrations: the unfinished ones, all, or one in detail.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -31,7 +33,7 @@ pub(crate) struct Status {
     /// Migration id, or at least 4 characters of its beginning or end.
     #[arg(conflicts_with = "all")]
     migration: Option<IdPart>,
-    /// Include finished migrations.
+    /// Include finished migrations, and those older than the newest 200.
     #[arg(long)]
     all: bool,
 }
@@ -39,6 +41,9 @@ pub(crate) struct Status {
 #[derive(Debug, Serialize)]
 struct Migrations {
     migrations: Vec<Shown>,
+    /// Number of older migrations that were not read.
+    #[serde(skip_serializing_if = "is_none")]
+    not_read: u64,
 }
 
 /// A migration, and what it does now.
@@ -72,18 +77,20 @@ impl Status {
     }
 
     async fn list(&self, session: &Session, service: &MigrationService) -> Result<Exit> {
-        let mut states: Vec<_> = service.migrations().try_collect().await?;
-        // ids are ordered by the time of planning
-        states.sort_by_key(|state| state.migration);
-        let reversed = reversed_by(&states);
+        let most = if self.all { usize::MAX } else { NEWEST };
+        let found = service.newest(most).await?;
+        let reversed = reversed_by(&found.migrations);
         let mut migrations = Vec::new();
-        for state in states {
+        for state in found.migrations {
             if self.all || is_unfinished(&state) {
                 let by = reversed.get(&state.migration).copied();
                 migrations.push(shown(session, service, state, by).await?);
             }
         }
-        let migrations = Migrations { migrations };
+        let migrations = Migrations {
+            migrations,
+            not_read: found.not_read,
+        };
         let none = if self.all {
             "no migrations"
         } else {
@@ -98,6 +105,11 @@ impl Status {
                     table(&all.migrations, terminal).to_text(terminal)
                 }
             })?;
+        if migrations.not_read > 0 {
+            let older = count(migrations.not_read);
+            let note = format!("older migrations not read: {older}; add --all to read them");
+            session.output().note(note);
+        }
         for damage in migrations
             .migrations
             .iter()
@@ -136,6 +148,10 @@ async fn shown(
         condition,
         progress,
     })
+}
+
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 fn is_unfinished(state: &MigrationState) -> bool {

@@ -2,6 +2,7 @@
 
 mod backups;
 mod bad_input;
+mod chains;
 mod compatibility;
 mod condition;
 mod config;

@@ -22,7 +22,7 @@
 //! | `journal/` | the migration's journal: reads, and appends by compare-and-swap |
 //! | `limits/` | rate limits, bounded concurrency, and the user's hooks |
 //! | `lock/` | the lock of a scope, held by a heartbeat |
-//! | `report/` | progress, the result of a run, and counts of appends by old code |
+//! | `report/` | progress, the result of a run, the newest migrations, counts of appends by old code |
 
 mod context;
 pub(crate) mod control;
@@ -60,6 +60,7 @@ pub use lock::options::LockOptions;
 pub use plan::migration_plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};
 pub use plan::samples::{EventSample, SampleOutcome, SampledEvent};
 pub use plan::way_back::WayBackFindings;
+pub use report::newest::NewestMigrations;
 pub use report::progress::{Progress, ProgressOptions};
 pub use report::result::MigrationResult;
 pub use service::{MigrationService, MigrationState};

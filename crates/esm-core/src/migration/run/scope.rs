@@ -126,7 +126,7 @@ impl<'a> ScopeRun<'a> {
     /// not counted: the tail does not tell how many events are copied.
     fn count_batch(&self, triaged: &[(ObjectId, Triage)]) {
         let plan = &self.context.plan;
-        let in_first_pass = self.counts_up_to_date;
+        let in_first_pass = !self.is_later_pass;
         if !self.counts_batches || !in_first_pass || plan.scope.single().is_some() {
             return;
         }

@@ -4,6 +4,7 @@ mod bulk;
 mod callbacks;
 mod failures;
 mod forward;
+mod newest;
 mod paused;
 mod planning;
 mod retired;
