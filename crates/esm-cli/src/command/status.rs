@@ -93,6 +93,8 @@ impl Status {
         };
         let none = if self.all {
             "no migrations"
+        } else if migrations.not_read > 0 {
+            "no unfinished migrations among the newest; add --all to read all"
         } else {
             "no unfinished migrations; add --all to show finished ones"
         };
