@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use esm_core::Result;
 use esm_core::id::MigrationId;
 use esm_core::migration::{
     MigrationService, MigrationState, MigrationStatus, Progress, Statistics,
 };
+use esm_core::{ErrorKind, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -65,6 +65,9 @@ struct OneMigration {
     /// Events of retired schemas that the targets stored unchanged, by schema.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     accepted_unchanged: BTreeMap<String, u64>,
+    /// The damage that keeps these events from being counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted_unchanged_damage: Option<String>,
 }
 
 impl Status {
@@ -166,21 +169,29 @@ async fn show(
     migration: MigrationId,
 ) -> Result<Exit> {
     let state = service.status(migration).await?;
+    let mut damage = None;
     let accepted = if state.damage.is_none() {
-        service.accepted_unchanged(migration).await?
+        match service.accepted_unchanged(migration).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone) => {
+                damage = Some(error.to_string());
+                BTreeMap::new()
+            }
+            counted => counted?,
+        }
     } else {
         BTreeMap::new()
     };
     let accepted = accepted.into_iter();
     let reversed = if state.status == MigrationStatus::Completed {
-        let all: Vec<_> = service.migrations().try_collect().await?;
-        reversed_by(&all).get(&migration).copied()
+        let newest = service.newest(NEWEST).await?;
+        reversed_by(&newest.migrations).get(&migration).copied()
     } else {
         None
     };
     let one = OneMigration {
         shown: shown(session, service, state, reversed).await?,
         accepted_unchanged: accepted.map(|(s, n)| (s.to_string(), n)).collect(),
+        accepted_unchanged_damage: damage,
     };
     let now = session.environment().clock.now();
     session
@@ -312,6 +323,9 @@ fn facts(one: &OneMigration, now: Timestamp, terminal: bool) -> Facts {
     for (schema, events) in &one.accepted_unchanged {
         let events = count(*events);
         facts.add("accepted unchanged", format!("{schema}: {events}"));
+    }
+    if let Some(damage) = &one.accepted_unchanged_damage {
+        facts.add("accepted unchanged", format!("unknown: {damage}"));
     }
     facts
 }
