@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tracing::warn;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
-use crate::object::{Documents, KnownStream, ObjectDocument, StreamEnd};
+use crate::object::{Documents, KnownStream, ObjectDocument, StreamEnd, pages};
 use crate::store::{CellKind, Close, EventStore, EventStoreExt as _, Stores, Tail, other_place};
 
 /// A stream, followed to the end of its chain.
@@ -159,6 +161,42 @@ pub async fn help(
         .update(object, |document| follow_all(document, &end))
         .await?;
     Ok((document, end))
+}
+
+/// As [`Documents::reaching`]. Where a version that has earlier streams is damaged or absent, adds them
+/// from the Closes instead, which the document is derived from.
+///
+/// Entries from Closes lack what only a document has: fingerprint, archive, user metadata and pins. So
+/// they identify streams and migrations, and are not to be written.
+///
+/// # Errors
+/// Those of [`Documents::reaching`], if the Closes do not lead to the listed streams either.
+pub(crate) async fn reaching(
+    stores: &Stores,
+    documents: &Documents,
+    document: ObjectDocument,
+    enough: impl Fn(&ObjectDocument) -> bool + Send,
+) -> Result<ObjectDocument> {
+    let damage = match documents.reaching(document.clone(), enough).await {
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone) => error,
+        reached => return reached,
+    };
+    let first = document.first_stream().clone();
+    // newer streams may have lost cells: only those up to the listed ones matter
+    let followed = match follow(stores, &document, first, Damage::Accepted).await {
+        Ok(end) => pages::add_closed(document, &end.closes),
+        Err(error) => {
+            warn!(%error, "the Closes do not lead to the listed streams");
+            None
+        }
+    };
+    match followed {
+        Some(document) => {
+            warn!(object = %document.object, error = %damage, "earlier streams are read from Closes");
+            Ok(document)
+        }
+        None => Err(damage),
+    }
 }
 
 /// Applies all Closes that a document has not followed yet. Returns whether there were any.

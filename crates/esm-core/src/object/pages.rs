@@ -4,6 +4,7 @@
 
 use crate::id::StreamRef;
 use crate::object::{EarlierStreams, ObjectDocument, TerminatedStream};
+use crate::store::Close;
 
 /// Terminated streams that a document lists at most, but for those that the version before it does
 /// not have.
@@ -99,11 +100,7 @@ pub(super) fn add(mut document: ObjectDocument, page: &ObjectDocument) -> Option
     }
     let mut changed = earlier.changed;
     let mut added: Vec<TerminatedStream> = listed[1..=last].to_vec();
-    for entry in &mut added {
-        if let Some(at) = changed.iter().position(|c| c.stream == entry.stream) {
-            *entry = changed.swap_remove(at);
-        }
-    }
+    replace_changed(&mut added, &mut changed);
     if before.is_none() && !changed.is_empty() {
         return None;
     }
@@ -113,6 +110,44 @@ pub(super) fn add(mut document: ObjectDocument, page: &ObjectDocument) -> Option
         ..before.clone()
     });
     Some(document)
+}
+
+/// Adds the streams that a document leaves out from the Closes of its streams, the first one's
+/// first. Returns `None` when these do not lead to the next listed stream. The entries that are added
+/// have only the content of the Closes, unless they have changed.
+pub(super) fn add_closed(
+    mut document: ObjectDocument,
+    closes: &[(StreamRef, Close)],
+) -> Option<ObjectDocument> {
+    let mut earlier = document.left_out()?.clone();
+    let [first, next, ..] = document.terminated.as_slice() else {
+        return None;
+    };
+    let (object, created_at) = (document.object.clone(), document.created_at);
+    let mut followed = ObjectDocument::new(object, first.stream.clone(), created_at);
+    for (closed, close) in closes {
+        if followed.active == next.stream {
+            break;
+        }
+        followed.follow(closed, close);
+    }
+    let mut added = followed.terminated;
+    if followed.active != next.stream || added.len() != earlier.count as usize + 1 {
+        return None;
+    }
+    replace_changed(&mut added, &mut earlier.changed);
+    document.terminated.splice(1..1, added.drain(1..));
+    document.earlier_streams = None;
+    Some(document)
+}
+
+/// Replaces entries by those that have changed, and takes these out of `changed`.
+fn replace_changed(added: &mut [TerminatedStream], changed: &mut Vec<TerminatedStream>) {
+    for entry in added {
+        if let Some(at) = changed.iter().position(|c| c.stream == entry.stream) {
+            *entry = changed.swap_remove(at);
+        }
+    }
 }
 
 /// Changed entries, and those of an earlier version that have not changed again.

@@ -250,7 +250,7 @@ async fn new_object(
 /// The stream whose place this section took before.
 ///
 /// # Errors
-/// Those of [`Documents::reaching`](crate::object::Documents::reaching).
+/// Those of [`chain::reaching`].
 async fn done_before(
     service: &BackupService,
     document: &ObjectDocument,
@@ -259,8 +259,10 @@ async fn done_before(
 ) -> Result<Option<Replaced>> {
     let is_by_it =
         |entry: &TerminatedStream| entry.migration == restore_id(manifest, section, &entry.stream);
-    let documents = service.reader.documents();
-    let done = documents.find_terminated(document, is_by_it).await?;
+    let is_done = |document: &ObjectDocument| document.find_terminated(is_by_it).is_some();
+    let (stores, documents) = (service.reader.stores(), service.reader.documents());
+    let document = chain::reaching(stores, documents, document.clone(), is_done).await?;
+    let done = document.find_terminated(is_by_it).cloned();
     Ok(done.map(|done| Replaced {
         object: document.object.clone(),
         source: done.stream,

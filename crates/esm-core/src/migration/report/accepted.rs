@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
 use crate::id::{MigrationId, ObjectId};
 use crate::migration::service::{MigrationService, unknown};
-use crate::object::{Documents, TerminatedStream};
+use crate::object::{Documents, ObjectDocument, chain};
 use crate::protocol::plan::{PlannedMigration, Scope};
 use crate::router::accepted_unchanged;
 use crate::store::OnRetired;
@@ -66,8 +66,9 @@ impl MigrationService {
             Err(gone) if is_gone(&gone) => return Ok(BTreeMap::new()),
             Err(error) => return Err(error),
         };
-        let is_closed = |entry: &TerminatedStream| entry.migration == migration;
-        let Some(entry) = documents.find_terminated(&document, is_closed).await? else {
+        let is_closed = |d: &ObjectDocument| d.closed_by(migration).is_some();
+        let document = chain::reaching(&self.stores, documents, document, is_closed).await?;
+        let Some(entry) = document.closed_by(migration) else {
             return Ok(BTreeMap::new());
         };
         let target = &entry.continuation;

@@ -26,7 +26,8 @@ pub(crate) enum Triage {
 /// Only an earlier holder or an `earlier_pass` of this run can have closed a stream of it, so a
 /// migration that has just begun searches no streams that the document leaves out. Another holder
 /// that closes one at the same time has a higher epoch, which stops this run before its own Close
-/// ([R24](crate::protocol#r24)).
+/// ([R24](crate::protocol#r24)). A run that was frozen for that long may leave a target behind that no
+/// Close leads to.
 ///
 /// # Errors
 /// `NotFound`; `Deleted`; `PlanOutdated` when the planned source is not the active stream;
@@ -36,12 +37,12 @@ pub(crate) async fn triage(
     object: &ObjectId,
     earlier_pass: bool,
 ) -> Result<Triage> {
-    let documents = &context.services.documents;
-    let (mut document, end) = chain::help(&context.services.stores, documents, object).await?;
+    let (stores, documents) = (&context.services.stores, &context.services.documents);
+    let (mut document, end) = chain::help(stores, documents, object).await?;
     let is_resumed = context.guard.is_resumed().await;
     if is_resumed || earlier_pass {
         let is_closed = |d: &ObjectDocument| d.closed_by(context.migration()).is_some();
-        document = documents.reaching(document, is_closed).await?;
+        document = chain::reaching(stores, documents, document, is_closed).await?;
     }
     if let Some(entry) = document.closed_by(context.migration()) {
         return Ok(Triage::Finish(Box::new(entry.clone())));
@@ -60,7 +61,7 @@ pub(crate) async fn triage(
     if needs_nothing(context, &document, &end.tail).await? {
         return Ok(Triage::UpToDate(end.stream));
     }
-    let source_store = context.services.stores.of(&end.stream)?;
+    let source_store = stores.of(&end.stream)?;
     source_store.capabilities().ensure_source()?;
     Ok(Triage::Migrate(Box::new(document), Box::new(end.tail)))
 }

@@ -174,23 +174,15 @@ impl<'a> UndoRun<'a> {
 
     async fn undo_object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
         let context = self.context;
-        let (document, end) = match chain::help(
-            &context.services.stores,
-            &context.services.documents,
-            object,
-        )
-        .await
-        {
+        let (stores, documents) = (&context.services.stores, &context.services.documents);
+        let (document, end) = match chain::help(stores, documents, object).await {
             Ok(found) => found,
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => return Ok(()),
             Err(e) => return Err(e),
         };
+        let leaves_out = document.left_out().is_some();
         let is_closed = |d: &ObjectDocument| d.closed_by(context.migration()).is_some();
-        let document = context
-            .services
-            .documents
-            .reaching(document, is_closed)
-            .await?;
+        let document = chain::reaching(stores, documents, document, is_closed).await?;
         if let Some(entry) = document.closed_by(context.migration()) {
             return self.finish(object, &entry.stream).await;
         }
@@ -206,7 +198,9 @@ impl<'a> UndoRun<'a> {
         }
         let target_tail = attempt.target_store.tail(&attempt.target.stream).await?;
         let begun = !target_tail.is_empty();
-        if !begun && (!always_fence || attempt.number > 0) {
+        // an older version of esm counts only listed streams, so it names another target
+        let is_fenced = attempt.number > 0 && !leaves_out;
+        if !begun && (!always_fence || is_fenced) {
             self.untouched += u64::from(!self.is_done(&document, &end.tail).await?);
             return Ok(());
         }

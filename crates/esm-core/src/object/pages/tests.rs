@@ -10,16 +10,19 @@ fn stream(number: usize) -> StreamRef {
     StreamRef::new(store, StreamId::new(format!("s{number}")).unwrap())
 }
 
-fn follow(document: &mut ObjectDocument) {
-    let number = document.generation();
-    let close = Close {
+fn close(number: usize) -> Close {
+    Close {
         target: Some(stream(number + 1)),
         events: Revision(number as u64),
         target_events: Revision(number as u64),
         migration: MigrationId::from_uuid(uuid::Uuid::from_u128(number as u128)),
         continues: true,
-    };
-    assert!(document.follow(&stream(number), &close));
+    }
+}
+
+fn follow(document: &mut ObjectDocument) {
+    let number = document.generation();
+    assert!(document.follow(&stream(number), &close(number)));
 }
 
 /// A record of a document, version by version.
@@ -265,4 +268,37 @@ fn a_version_that_contradicts_the_list_is_refused() {
         document.earlier_streams.as_mut().unwrap().count = count;
         assert!(add(document, page).is_none(), "{count}");
     }
+}
+
+#[test]
+fn closes_have_the_streams_that_are_left_out() {
+    let mut versions = Versions::new();
+    (0..40).for_each(|_| versions.update(follow));
+    let changed = versions.whole().terminated[5].clone();
+    versions.update(|document| {
+        let earlier = may_leave_out(document, &stream(5)).unwrap();
+        earlier.changed.push(changed);
+        let entry = document.terminated_mut(&stream(5)).unwrap();
+        entry.metadata.insert("ticket".to_owned(), "42".to_owned());
+    });
+    let document = versions.newest();
+    let closes: Vec<_> = (0..40).map(|n| (stream(n), close(n))).collect();
+    assert_eq!(
+        add_closed(document.clone(), &closes),
+        Some(versions.whole())
+    );
+
+    let without = |number: usize| {
+        let mut closes = closes.clone();
+        closes.remove(number);
+        closes
+    };
+    assert_eq!(add_closed(document.clone(), &[]), None);
+    for number in 0..=document.left_out().unwrap().count as usize {
+        assert_eq!(add_closed(document.clone(), &closes[..number]), None);
+        assert_eq!(add_closed(document.clone(), &without(number)), None);
+    }
+    let mut miscounted = document.clone();
+    miscounted.earlier_streams.as_mut().unwrap().count += 1;
+    assert_eq!(add_closed(miscounted, &closes), None);
 }

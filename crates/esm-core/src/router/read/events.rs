@@ -234,8 +234,8 @@ impl Reading {
                 (document, active)
             }
             ReadPosition::At(at) => match self.reader.locate(document, &at.stream).await {
-                // the document may not know the newest streams yet
-                Err(e) if *e.kind() == ErrorKind::NotFound => {
+                // the document may not know the newest streams yet, which no earlier version lists
+                Err(e) if is_not_listed(&e) => {
                     let document = self.reader.load(object).await?.document;
                     self.reader.locate(document, &at.stream).await?
                 }
@@ -309,6 +309,15 @@ impl Reading {
         };
         Ok(events)
     }
+}
+
+/// Whether the streams that a document has, or leaves to a damaged version, do not include one.
+fn is_not_listed(error: &Error) -> bool {
+    let kind = error.kind();
+    matches!(
+        kind,
+        ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::Gone
+    )
 }
 
 fn close_in(page: &Page) -> Option<Close> {

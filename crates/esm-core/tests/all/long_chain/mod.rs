@@ -1,6 +1,7 @@
 //! Objects that were migrated many times: their documents leave older streams to the versions before
 //! them, and say as much as if they listed them all.
 
+mod damaged;
 mod late;
 mod pages;
 mod size;
