@@ -57,10 +57,14 @@ impl Shop {
         let settings = Settings::new(&self.address, |name| {
             (name == "PGPASSWORD").then(|| self.password.to_owned())
         });
-        let database = Database::connect(settings.unwrap()).await.unwrap();
+        let settings = settings.expect("the address is valid");
+        let database = Database::connect(settings).await.expect("a connection");
         let count = "SELECT count(*) FROM shop.object WHERE key LIKE 'streams/%/c/%'";
-        while database.read(count, &[]).await.unwrap()[0].get::<_, i64>(0) < cells {
+        let mut written = 0;
+        while written < cells {
             esm::is_at_work(child);
+            let rows = database.read(count, &[]).await.expect("a count");
+            written = rows[0].get(0);
         }
     }
 }

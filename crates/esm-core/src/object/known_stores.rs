@@ -66,8 +66,8 @@ impl KnownStores {
     /// # Idempotence
     /// May be repeated.
     pub async fn link(&self, store: StoreId, address: &str) -> Result<()> {
-        let linked = change_record(&*self.records, &RecordKey::KnownStores, |list| {
-            let mut list: List = list.unwrap_or_default();
+        let linked = change_record(&*self.records, &RecordKey::KnownStores, |found| {
+            let mut list: List = found.map(|(_, list)| list).unwrap_or_default();
             let added = list.stores.insert(store);
             let before = list.places.insert(store, address.to_owned());
             Ok(if added || before.as_deref() != Some(address) {

@@ -109,7 +109,7 @@ async fn serve(mut client: TcpStream, server: &str, plan: &Mutex<Plan>) -> std::
                 server.write_all(message).await?;
                 if cut.is_some() {
                     // the server answers when the statement is committed
-                    server.read(&mut answered).await?;
+                    server.readable().await?;
                     return Ok(());
                 }
             }
