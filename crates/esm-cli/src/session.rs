@@ -167,7 +167,7 @@ impl Session {
         self.store.ensure_complete().await
     }
 
-    /// The address that the text of an option stands for: a name of a configuration file is replaced.
+    /// The address that the text of an option names: a name of a configuration file is replaced.
     pub(crate) fn address<'a>(&'a self, text: &'a str) -> &'a str {
         self.global.settings.address(text)
     }

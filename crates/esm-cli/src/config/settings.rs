@@ -46,7 +46,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The address that a text stands for: that of the store that has it as its name, else the text
+    /// The address that a text names: that of the store that has it as its name, else the text
     /// itself.
     pub(crate) fn address<'a>(&'a self, text: &'a str) -> &'a str {
         let found = self.stores.iter().find(|store| store.name == text);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// Fields that hold a format of its own, which stays as it is stored.
 const STORED: [&str; 2] = ["plan", "planned"];
 
-/// Optional durations: absent ones cannot be told by their form.
+/// Optional durations: absent ones have no form of their own.
 const OPTIONAL: [&str; 1] = ["eta"];
 
 /// A report whose durations are also numbers of seconds: beside `"elapsed": {"secs": 1, "nanos":

@@ -1,4 +1,4 @@
-//! What a migration does, how it is named, and which command goes on with it.
+//! What a migration does, how it is named, and which command continues it.
 
 use std::process::Child;
 
@@ -295,7 +295,7 @@ fn a_rollback_after_a_restored_backup_names_the_way_out_and_the_dry_run_does_too
     dry.printed(why);
     esm.run(&["rollback"]).failed(4, &[why, "restore a backup"]);
     assert_eq!(esm.export(), lines);
-    // the object can go on: it is migrated again, and rolled back from there
+    // the object can be migrated further: it is migrated again, and rolled back from there
     esm.run(&["migrate", "--all", "--transform", &works])
         .succeeded();
     let last = status(&esm).expect("a migration");

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cutover::attempt::{Attempt, Sight};
+use crate::cutover::meter::Phase;
 use crate::cutover::source::retired as reverse;
 use crate::cutover::source::scan::{MappedEvent, MappedPage, SourceScan};
 use crate::cutover::source::schemas::{
@@ -10,7 +11,6 @@ use crate::cutover::source::schemas::{
 };
 use crate::cutover::supervisor::Report;
 use crate::cutover::target::writer::TargetWriter;
-use crate::cutover::work::Phase;
 use crate::cutover::{Cutover, Urgency};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision, Schema};

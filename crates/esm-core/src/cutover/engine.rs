@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::clock::Environment;
 use crate::cutover::meter::Meter;
+use crate::cutover::meter::{Lap, Phase};
 use crate::cutover::supervisor::{Amount, Supervisor};
 use crate::cutover::verify::checks::VerificationCheck;
-use crate::cutover::work::{Lap, Phase};
 use crate::error::Result;
 use crate::object::Documents;
 use crate::protocol::plan::CopyOptions;
@@ -26,7 +26,7 @@ pub(crate) struct Cutover<'a> {
     /// The policy for retired schemas that outputs keep; absent if the plan has none.
     pub(crate) on_retired: Option<OnRetired>,
     pub(crate) supervisor: &'a dyn Supervisor,
-    /// Whether the object is [large](crate::cutover::work::is_large).
+    /// Whether the object is [large](crate::cutover::meter::is_large).
     pub(crate) large: bool,
 }
 

@@ -15,8 +15,7 @@
 //! | `close` | closes the source (the pivot) and updates the document |
 //! | `undo` | before the pivot: fences the source and discards the target |
 //! | `supervisor` | the run around it: stop, pace, limits, progress |
-//! | `meter` | time spent in each stage |
-//! | `work` | how much of each phase is done, and how long it took |
+//! | `meter` | time spent in each stage; how much of each phase is done, and how long it took |
 //! | `engine` | what the attempts of one run share |
 
 pub(crate) mod attempt;
@@ -29,6 +28,5 @@ pub(crate) mod supervisor;
 pub(crate) mod target;
 pub(crate) mod undo;
 pub(crate) mod verify;
-pub(crate) mod work;
 
 pub(crate) use engine::{Cutover, Urgency};

@@ -2,9 +2,9 @@
 
 use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
+use crate::cutover::meter::Phase;
 use crate::cutover::source::scan::{MappedEvent, SourceScan};
 use crate::cutover::supervisor::Report;
-use crate::cutover::work::Phase;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Revision, Schema};
 use crate::store::StoreLimits;

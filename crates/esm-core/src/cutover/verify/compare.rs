@@ -2,11 +2,11 @@
 
 use crate::RollingHash;
 use crate::cutover::attempt::Attempt;
+use crate::cutover::meter::Phase;
 use crate::cutover::source::scan::{MappedEvent, SourceScan};
 use crate::cutover::supervisor::Report;
 use crate::cutover::target::reader::TargetReader;
 use crate::cutover::verify::checks::ComparedStreams;
-use crate::cutover::work::Phase;
 use crate::cutover::{Cutover, Urgency};
 use crate::difference;
 use crate::error::{Error, ErrorKind, Result};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::backup::BackupOptions;
+use crate::cutover::meter::Totals;
 use crate::cutover::verify::checks::VerificationCheck;
-use crate::cutover::work::Totals;
 use crate::error::{Error, Result};
 use crate::id::Fingerprint;
 use crate::migration::control::steering::ControlOptions;

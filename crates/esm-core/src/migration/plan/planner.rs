@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::scanned::{PageScan, Scanned};
+use crate::cutover::meter::Totals;
 use crate::cutover::source::cells::CellScan;
 use crate::cutover::source::scan::transform;
-use crate::cutover::work::Totals;
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
 use crate::id::{ObjectId, StreamRef};

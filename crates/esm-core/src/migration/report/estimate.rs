@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::cutover::work::{Phase, PhasesWork, SmallCost, SmallWork, Totals};
+use crate::cutover::meter::{Phase, PhasesWork, SmallCost, SmallWork, Totals};
 use crate::protocol::plan::PlannedMigration;
 use crate::transform::{EventTransformer as _, Identity};
 

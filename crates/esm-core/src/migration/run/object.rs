@@ -10,8 +10,8 @@ use tracing::{Instrument as _, debug, info_span};
 
 use crate::backoff::BackOff;
 use crate::cutover::attempt::{Attempt, Comparison, Sight};
+use crate::cutover::meter::{Phase, Totals, UnderWay, is_large};
 use crate::cutover::verify::compare;
-use crate::cutover::work::{Phase, Totals, UnderWay, is_large};
 use crate::cutover::{Cutover, close, copy, undo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};

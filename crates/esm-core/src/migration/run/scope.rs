@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tracing::{info, warn};
 
 use super::each::{FailedObject, MigratedObject, migrate_one, triage_unless_locked};
-use crate::cutover::work::Totals;
+use crate::cutover::meter::Totals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ObjectId;
 use crate::migration::context::Context;

@@ -6,7 +6,7 @@ use futures::stream;
 
 pub(crate) use crate::backup::Subject;
 use crate::backup::{fresh_id, write_verified};
-use crate::cutover::work::Phase;
+use crate::cutover::meter::Phase;
 use crate::error::Result;
 use crate::migration::context::Context;
 use crate::protocol::status::Step;

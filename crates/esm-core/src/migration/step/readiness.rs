@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cutover::Urgency;
 use crate::cutover::attempt::Attempt;
-use crate::cutover::work::Resting;
+use crate::cutover::meter::Resting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
 use crate::migration::context::Context;

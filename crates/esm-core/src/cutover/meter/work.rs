@@ -11,8 +11,6 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::cutover::meter::Meter;
-
 /// The most events of a small object.
 const SMALL: u64 = 1_000;
 
@@ -243,46 +241,6 @@ impl SharedTime {
     }
 }
 
-/// An object under way, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct UnderWay<'a>(&'a Meter);
-
-impl<'a> UnderWay<'a> {
-    pub(crate) fn begin(meter: &'a Meter) -> Self {
-        meter
-            .work()
-            .change_objects(meter.now(), |objects| objects + 1);
-        Self(meter)
-    }
-}
-
-/// An object under way that waits for a command, until it is dropped: no time is charged to it.
-#[derive(Debug)]
-pub(crate) struct Resting<'a>(&'a Meter);
-
-impl<'a> Resting<'a> {
-    pub(crate) fn begin(meter: &'a Meter) -> Self {
-        let less = |objects| objects - 1;
-        meter.work().change_objects(meter.now(), less);
-        Self(meter)
-    }
-}
-
-impl Drop for Resting<'_> {
-    fn drop(&mut self) {
-        self.0
-            .work()
-            .change_objects(self.0.now(), |objects| objects + 1);
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        let less = |objects| objects - 1;
-        self.0.work().change_objects(self.0.now(), less);
-    }
-}
-
 /// The backup that is written or read back. A run has one at a time.
 #[derive(Debug, Clone, Copy)]
 struct BackupLap {
@@ -299,7 +257,7 @@ impl Work {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change_objects(&self, now: Duration, change: impl FnOnce(i64) -> i64) {
+    pub(super) fn change_objects(&self, now: Duration, change: impl FnOnce(i64) -> i64) {
         self.update(|state| {
             state.shared.advance(now);
             state.shared.objects = change(state.shared.objects);
@@ -397,32 +355,4 @@ pub(crate) struct Spent {
     pub(crate) since_start: Duration,
     /// Time in which an object or a backup was under way.
     pub(crate) active: Duration,
-}
-
-/// Measures a phase of a large object, with the waits for its limits. Of a small object it measures
-/// nothing.
-#[derive(Debug)]
-pub(crate) struct Lap<'a> {
-    meter: Option<&'a Meter>,
-    phase: Phase,
-    since: Duration,
-}
-
-impl<'a> Lap<'a> {
-    pub(crate) fn start(meter: &'a Meter, phase: Phase, large: bool) -> Self {
-        Self {
-            meter: large.then_some(meter),
-            phase,
-            since: meter.shared_time(),
-        }
-    }
-
-    /// Counts the time since the last call, and the units done in it.
-    pub(crate) fn done(&mut self, units: u64) {
-        let Some(meter) = self.meter else { return };
-        let now = meter.shared_time();
-        let took = now.saturating_sub(self.since);
-        meter.work().add(self.phase, units, took);
-        self.since = now;
-    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::work::Work;
 use crate::clock::Clock;
-use crate::cutover::work::Work;
 
 /// Time spent in each stage of a run so far, summed over concurrent objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
