@@ -24,10 +24,10 @@ fn from_json() -> Filter<RunPtr<Engine>> {
             read(&text).map_err(|fault| {
                 Error::str(match fault {
                     ReadFault::NotJson(at) => {
-                        format!("cannot parse {} as JSON: unexpected at byte {at}", cv.1)
+                        format!("a string is not JSON: unexpected at byte {at}")
                     }
                     ReadFault::TooDeep => {
-                        format!("cannot parse JSON that is nested deeper than {MAX_DEPTH} levels")
+                        format!("a string has JSON that is nested deeper than {MAX_DEPTH} levels")
                     }
                 })
             })

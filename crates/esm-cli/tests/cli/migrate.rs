@@ -305,7 +305,7 @@ fn migrations_that_are_unknown() {
     for arguments in [["status", id], ["resume", id], ["rollback", id]] {
         esm.run(&arguments).failed(3, &[id]);
     }
-    esm.run(&["status", "nonsense"]).failed(2, &["nonsense"]);
+    esm.run(&["status", "nonsense"]).failed(3, &["nonsense"]);
 }
 
 #[test]

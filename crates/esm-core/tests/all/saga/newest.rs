@@ -1,13 +1,25 @@
 //! The newest migrations, and those at work, without reading all journals.
 
+use std::time::Duration;
+
 use esm_core::id::MigrationId;
 use esm_core::router::RoutingTable;
 use esm_testkit::faults::{At, Fault, FaultPlan};
 
 use crate::world::{World, rules, unfinished};
 
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 fn order(number: usize) -> String {
     format!("order/{number}")
+}
+
+/// Migrates a new order alone, a millisecond after whatever was before: ids are ordered by time.
+async fn migrate_one(world: &World, number: usize) -> MigrationId {
+    world.storage.environment.clock.sleep(MILLISECOND).await;
+    let order = world.object(&order(number), &["Old"]).await;
+    let ended = world.migrate(&order).transform(rules()).execute().await;
+    world.succeeded(ended).migration
 }
 
 /// A world in which each of so many orders was migrated alone, and these migrations, oldest first.
@@ -15,9 +27,7 @@ async fn migrated(orders: usize) -> (World, Vec<MigrationId>) {
     let world = World::new();
     let mut migrations = Vec::new();
     for number in 0..orders {
-        let order = world.object(&order(number), &["Old"]).await;
-        let ended = world.migrate(&order).transform(rules()).execute().await;
-        migrations.push(world.succeeded(ended).migration);
+        migrations.push(migrate_one(&world, number).await);
     }
     (world, migrations)
 }
@@ -53,6 +63,7 @@ async fn only_the_newest_journals_are_read_and_the_others_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn an_older_migration_at_work_is_read_too() {
     let (world, mut migrations) = migrated(4).await;
+    world.storage.environment.clock.sleep(MILLISECOND).await;
     world.object("order/slow", &["Old"]).await;
     let plan = FaultPlan::new().with(At::Named("event_store.close", 0), Fault::CrashBefore);
     let actor = plan.actor("slow");
@@ -61,9 +72,7 @@ async fn an_older_migration_at_work_is_read_too() {
     assert!(actor.run(slow.transform(rules()).execute()).await.is_err());
     let slow = unfinished(&world.service).await.unwrap();
     for number in 10..13 {
-        let order = world.object(&order(number), &["Old"]).await;
-        let ended = world.migrate(&order).transform(rules()).execute().await;
-        migrations.push(world.succeeded(ended).migration);
+        migrations.push(migrate_one(&world, number).await);
     }
     // its lock is held
     let expected = [slow.migration, migrations[5], migrations[6]].to_vec();
