@@ -15,7 +15,7 @@ use crate::tables::Tables;
 /// the settings of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queries {
-    /// Events of a stream. Parameters: the values of [`key`](Self::key), then as `bigint` the first
+    /// Events of a stream. Parameters: the values of the key columns, then as `bigint` the first
     /// number, the rows to skip, the most rows, and the bytes after which the page ends.
     pub page: String,
     /// The last event of a stream. Parameters: the key.
