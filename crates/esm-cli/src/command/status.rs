@@ -6,7 +6,7 @@ use esm_core::id::MigrationId;
 use esm_core::migration::{
     MigrationService, MigrationState, MigrationStatus, Progress, Statistics,
 };
-use esm_core::{ErrorKind, Result};
+use esm_core::{Error, ErrorKind, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -182,11 +182,14 @@ async fn show(
         BTreeMap::new()
     };
     let accepted = accepted.into_iter();
-    let reversed = if state.status == MigrationStatus::Completed {
-        let newest = service.newest(NEWEST).await?;
-        reversed_by(&newest.migrations).get(&migration).copied()
+    let (reversed, unknown) = if state.status == MigrationStatus::Completed {
+        let newest = service.newest(NEWEST).await?.migrations;
+        let reversed = reversed_by(&newest).get(&migration).copied();
+        // a damaged journal may be that of its rollback
+        let damaged = newest.into_iter().find_map(|state| state.damage);
+        (reversed, damaged.filter(|_| reversed.is_none()))
     } else {
-        None
+        (None, None)
     };
     let one = OneMigration {
         shown: shown(session, service, state, reversed).await?,
@@ -205,7 +208,10 @@ async fn show(
     } else if !state.status.is_terminal() {
         session.output().note(next_step(session, migration));
     }
-    Ok(Exit::Success)
+    Ok(unknown.map_or(Exit::Success, |damage| {
+        let what = format!("whether {migration} was rolled back is unknown: {damage}");
+        session.output().fail(&Error::corrupt(what))
+    }))
 }
 
 fn table(migrations: &[Shown], terminal: bool) -> Table {
