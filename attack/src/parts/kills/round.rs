@@ -320,9 +320,16 @@ impl Round<'_> {
         Ok(true)
     }
 
-    /// At the end, and after a sweep days later, nothing is left of what was killed.
+    /// At the end, and after a sweep days later, nothing is left of what was killed. What a killed
+    /// deletion of a backup leaves, `backup prune` removes.
     fn check_files(&mut self) -> Result<()> {
         if !self.tally.findings.is_empty() || !self.store.join("esm.json").exists() {
+            return Ok(());
+        }
+        let pruned = self.run(&split("backup prune --yes"), false)?;
+        if !pruned.succeeded() {
+            let right = "backups without files are pruned";
+            self.found("cannot be pruned", &pruned.to_string(), right)?;
             return Ok(());
         }
         let orphans = Store::read(&self.store)?.orphans();
