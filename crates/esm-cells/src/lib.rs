@@ -2,8 +2,8 @@
 //!
 //! Use this crate to write a provider: implement [`Objects`] for a storage, and [`Store`] makes
 //! streams, records, locks and backups of it. Do not use it to open a store on a local directory, an
-//! object store, on Azure or in a SQLite file: `esm-objectstore`, `esm-azure` and `esm-sqlite` do
-//! that, and return the same [`Store`]. This crate knows no network, no file system and no addresses.
+//! object store, on Azure, in a SQLite file or in PostgreSQL: `esm-objectstore`, `esm-azure`,
+//! `esm-sqlite` and `esm-postgres` do that, and return the same [`Store`]. This crate knows no network, no file system and no addresses.
 //!
 //! Cells of streams, versions of records and acquisitions of locks are objects with numbers for
 //! names, each created once. After a write that did not succeed, the object is read back and
@@ -30,6 +30,7 @@ mod event_store;
 mod key;
 mod known;
 mod layout;
+mod listing;
 mod lock;
 mod marker;
 mod objects;
@@ -48,6 +49,7 @@ pub use backend::{Backend, Creation};
 pub use buffered::buffered_upload;
 pub use key::Key;
 pub use layout::{LAYOUT, Layout};
+pub use listing::list_in_pages;
 pub use marker::Marker;
 pub use objects::{Objects, Upload, UploadWriter, WriteFailure};
 pub use options::OpenOptions;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use esm_cells::{Key, Objects, PART_BYTES, Upload, WriteFailure, upload_in_parts};
+use esm_cells::{Key, Objects, PART_BYTES, Upload, WriteFailure, list_in_pages, upload_in_parts};
 use esm_core::{Error, ErrorKind, Result};
-use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use futures::stream::BoxStream;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::change::{Change, Done};
@@ -103,22 +103,13 @@ impl Objects for SqliteObjects {
     fn list(&self, folder: &Key) -> BoxStream<'static, Result<Key>> {
         let database = Arc::clone(&self.0);
         let folder = folder.as_str().to_owned();
-        let pages = stream::try_unfold(Some(String::new()), move |after| {
+        list_in_pages(PAGE, move |after| {
             let (database, folder) = (Arc::clone(&database), folder.clone());
             async move {
-                let Some(after) = after else {
-                    return Ok(None);
-                };
                 let query = move |connection: &Connection| keys(connection, &folder, &after);
-                let found = database.read(query).await?;
-                let next = found.last().filter(|_| found.len() == PAGE).cloned();
-                Ok::<_, Error>(Some((found, next)))
+                database.read(query).await
             }
-        });
-        pages
-            .map_ok(|keys| stream::iter(keys).map(|key| Ok(Key::new(&key))))
-            .try_flatten()
-            .boxed()
+        })
     }
 
     fn upload(&self, key: &Key) -> Upload {

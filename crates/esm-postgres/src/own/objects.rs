@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use esm_cells::{Key, Objects, Upload, WriteFailure, upload_in_parts};
-use esm_core::{Error, Result};
-use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use esm_cells::{Key, Objects, Upload, WriteFailure, list_in_pages, upload_in_parts};
+use esm_core::Result;
+use futures::stream::BoxStream;
 use tokio_postgres::types::Type;
 
 use super::parts::Parts;
@@ -77,22 +77,10 @@ impl Objects for Rows {
 
     fn list(&self, folder: &Key) -> BoxStream<'static, Result<Key>> {
         let (this, folder) = (self.clone(), folder.as_str().to_owned());
-        let pages = stream::try_unfold(Some(String::new()), move |after| {
+        list_in_pages(PAGE as usize, move |after| {
             let (this, folder) = (this.clone(), folder.clone());
-            async move {
-                let Some(after) = after else {
-                    return Ok(None);
-                };
-                let found = this.page(&folder, &after).await?;
-                let is_full = found.len() == PAGE as usize;
-                let next = found.last().filter(|_| is_full).cloned();
-                Ok::<_, Error>(Some((found, next)))
-            }
-        });
-        pages
-            .map_ok(|keys| stream::iter(keys).map(|key| Ok(Key::new(&key))))
-            .try_flatten()
-            .boxed()
+            async move { this.page(&folder, &after).await }
+        })
     }
 
     fn upload(&self, key: &Key) -> Upload {
