@@ -97,15 +97,14 @@ impl EventSample {
         event: &Event,
         mapped: &Result<Mapped, Failure>,
     ) -> Option<Self> {
-        let outputs = mapped.as_ref().map_or(&[][..], |mapped| &mapped.outputs);
-        Some(Self {
-            object: object.clone(),
+        Self::of(
+            object,
             revision,
-            outcome: SampleOutcome::of(mapped)?,
-            before: SampledEvent::whole(event),
-            after: outputs.iter().map(SampledEvent::whole).collect(),
-            outputs: outputs.len() as u64,
-        })
+            event,
+            mapped,
+            usize::MAX,
+            SampledEvent::whole,
+        )
     }
 
     /// Returns what a plan keeps of an event and its outputs.
@@ -115,14 +114,25 @@ impl EventSample {
         event: &Event,
         mapped: &Result<Mapped, Failure>,
     ) -> Option<Self> {
+        Self::of(object, revision, event, mapped, OUTPUTS, SampledEvent::new)
+    }
+
+    /// Returns an event and at most so many of its outputs, each as `sampled` has it.
+    fn of(
+        object: &ObjectId,
+        revision: Revision,
+        event: &Event,
+        mapped: &Result<Mapped, Failure>,
+        most: usize,
+        sampled: fn(&Event) -> SampledEvent,
+    ) -> Option<Self> {
         let outputs = mapped.as_ref().map_or(&[][..], |mapped| &mapped.outputs);
-        let kept = outputs.iter().take(OUTPUTS);
         Some(Self {
             object: object.clone(),
             revision,
             outcome: SampleOutcome::of(mapped)?,
-            before: SampledEvent::new(event),
-            after: kept.map(SampledEvent::new).collect(),
+            before: sampled(event),
+            after: outputs.iter().take(most).map(sampled).collect(),
             outputs: outputs.len() as u64,
         })
     }
