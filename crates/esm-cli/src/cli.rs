@@ -43,8 +43,8 @@ If several objects fail, the first failure determines the exit code.";
 
 /// Event stream management: move and transform event streams with zero downtime.
 ///
-/// Event streams live in a store: a local directory or a bucket. Select it with --store or
-/// ESM_STORE.
+/// Event streams live in a store: a local directory, a SQLite file, a PostgreSQL schema or a bucket.
+/// Select it with --store or ESM_STORE.
 #[derive(Debug, Parser)]
 #[command(name = "esm", version, after_help = AFTER_HELP, max_term_width = 100)]
 #[command(propagate_version = true)]

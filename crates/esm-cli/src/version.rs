@@ -11,7 +11,10 @@ pub(crate) fn details() -> Facts {
     facts
         .add("esm", env!("CARGO_PKG_VERSION"))
         .add("commit", env!("ESM_COMMIT"))
-        .add("stores", "file:, sqlite:, memory:, s3:, gs:, az:")
+        .add(
+            "stores",
+            "file:, sqlite:, postgres:, memory:, s3:, gs:, az:",
+        )
         .add(
             "formats",
             format!(
