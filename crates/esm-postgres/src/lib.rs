@@ -23,7 +23,7 @@ mod connection;
 mod layout;
 mod own;
 
-pub use connection::{Database, Parameter, Settings, SslMode};
+pub use connection::{Database, Query, Settings, SslMode};
 pub use esm_cells::{OpenOptions, Store, Unmarked};
 pub use layout::{GlobalEvent, LayoutStore, LayoutTables, describe_table, layout_named};
 pub use own::{is_store_address, open_or_create_store, open_store, open_unmarked_store};

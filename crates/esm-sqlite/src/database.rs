@@ -29,7 +29,7 @@ pub(crate) struct Database {
     /// Absent where the file was opened for reading only.
     writer: Option<Writer>,
     idle: Mutex<Vec<Connection>>,
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
     /// Set once the disk has failed.
     failed: Arc<AtomicBool>,
 }
@@ -78,7 +78,7 @@ impl Database {
             path,
             writer,
             idle: Mutex::new(vec![reader]),
-            reading: Semaphore::new(READERS),
+            reading: Arc::new(Semaphore::new(READERS)),
             failed,
         })
     }
@@ -116,16 +116,24 @@ impl Database {
         Error::unsupported(format!("store was opened read-only: {}", self.address))
     }
 
-    /// Reads with a connection of its own. A read sees every write that was acknowledged before.
+    /// Reads with a connection of its own. A read sees every write that was acknowledged before, and
+    /// needs no polling to end.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _permit = self.reading.acquire().await.map_err(|_| closed())?;
         let this = Arc::clone(self);
-        tokio::task::spawn_blocking(move || this.query(query))
-            .await
-            .map_err(|e| closed().with_source(e))?
+        // a task of its own: a future that is not polled would keep its turn from all others
+        let reading = tokio::spawn(async move {
+            let turn = Arc::clone(&this.reading).acquire_owned().await;
+            let turn = turn.map_err(|_| closed())?;
+            let read = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                this.query(query)
+            });
+            read.await.map_err(|e| closed().with_source(e))?
+        });
+        reading.await.map_err(|e| closed().with_source(e))?
     }
 
     fn query<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {

@@ -71,6 +71,9 @@ pub struct Record {
 /// 1. Of several puts of the same number, at most one succeeds.
 /// 2. Versions are numbered from 0 without gaps; a number is never used twice.
 /// 3. An acknowledged put is durable, and every later read of any process sees it.
+///
+/// A call that was begun and is not polled holds up no other: a consumer of a buffered stream makes
+/// calls of its own while those of the stream wait.
 #[async_trait]
 pub trait Records: Send + Sync + Debug + 'static {
     /// The newest version.

@@ -1,15 +1,15 @@
 //! An open database: connections that are used again.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use esm_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 use tokio_postgres::error::Severity;
-use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::failure::explain;
+use super::query::Query;
 use super::settings::Settings;
 use super::tls;
 
@@ -19,14 +19,14 @@ const CONNECTIONS: usize = 4;
 /// Begins a transaction that cannot write, whatever the defaults of the database are.
 const BEGIN_READ: &str = "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY";
 
-/// A value of a query and its type. The type is stated, so that a query needs no prepared
-/// statement, which a pooler in transaction mode does not keep.
-pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
-
-/// An open database. Opens at most four connections, and uses them again.
+/// An open database. Opens at most four connections, and uses them again. Clones share them.
 ///
-/// Keeps no state in a session, so a pooler in transaction mode may be between.
-pub struct Database {
+/// Keeps no state in a session, so a pooler in transaction mode may be between. A call that waits
+/// for a connection, or has one, needs no polling to continue: it cannot hold up another.
+#[derive(Clone)]
+pub struct Database(Arc<Connections>);
+
+struct Connections {
     settings: Settings,
     idle: Mutex<Vec<Client>>,
     permits: Semaphore,
@@ -39,19 +39,19 @@ impl Database {
     /// `PermissionDenied`, `NotFound` or `Unavailable`, naming the server; `Invalid` for
     /// certificates that cannot be read.
     pub async fn connect(settings: Settings) -> Result<Self> {
-        let database = Self {
+        let connections = Connections {
             settings,
             idle: Mutex::default(),
             permits: Semaphore::new(CONNECTIONS),
         };
-        let first = database.open().await?;
-        database.put_back(first);
-        Ok(database)
+        let first = connections.open().await?;
+        connections.put_back(first);
+        Ok(Self(Arc::new(connections)))
     }
 
     /// Returns the settings that it was opened with.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.0.settings
     }
 
     /// Runs a query in a transaction of its own that cannot write. Retries once where a connection
@@ -59,14 +59,39 @@ impl Database {
     ///
     /// # Errors
     /// Those of the server.
-    pub async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+    pub async fn read(&self, query: &Query) -> Result<Vec<Row>> {
+        let (connections, query) = (Arc::clone(&self.0), query.clone());
+        // a task of its own: a future that is not polled would keep its connection from all others
+        let reading = tokio::spawn(async move { connections.read(&query).await });
+        reading.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Runs one statement, which is a transaction of its own, and sends it once.
+    pub(crate) async fn write(&self, query: &Query) -> Result<Vec<Row>, WriteError> {
+        let (connections, query) = (Arc::clone(&self.0), query.clone());
+        let writing = tokio::spawn(async move { connections.write(&query).await });
+        let ended = |_| Err(WriteError::Interrupted(closed()));
+        writing.await.unwrap_or_else(ended)
+    }
+
+    /// Opens a connection that the caller has to itself.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn open(&self) -> Result<Client> {
+        self.0.open().await
+    }
+}
+
+impl Connections {
+    async fn read(&self, query: &Query) -> Result<Vec<Row>> {
         let _permit = self.permits.acquire().await.map_err(|_| closed())?;
         let Some(used) = self.take() else {
-            return self.read_on(self.open().await?, sql, parameters).await;
+            return self.read_on(self.open().await?, query).await;
         };
-        match self.read_on(used, sql, parameters).await {
+        match self.read_on(used, query).await {
             Err(error) if *error.kind() == ErrorKind::Unavailable => {
-                self.read_on(self.open().await?, sql, parameters).await
+                self.read_on(self.open().await?, query).await
             }
             read => read,
         }
@@ -74,15 +99,11 @@ impl Database {
 
     /// The three statements are sent at once: one round trip. A connection that is dropped in
     /// between is not used again.
-    async fn read_on(
-        &self,
-        client: Client,
-        sql: &str,
-        parameters: &[Parameter<'_>],
-    ) -> Result<Vec<Row>> {
+    async fn read_on(&self, client: Client, query: &Query) -> Result<Vec<Row>> {
+        let values = query.values();
         let (begun, rows, ended) = futures::join!(
             client.batch_execute(BEGIN_READ),
-            client.query_typed(sql, parameters),
+            client.query_typed(query.sql(), &values),
             client.batch_execute("COMMIT"),
         );
         begun.map_err(explain)?;
@@ -92,12 +113,7 @@ impl Database {
         rows.map_err(explain)
     }
 
-    /// Runs one statement, which is a transaction of its own, and sends it once.
-    pub(crate) async fn write(
-        &self,
-        sql: &str,
-        parameters: &[Parameter<'_>],
-    ) -> Result<Vec<Row>, WriteError> {
+    async fn write(&self, query: &Query) -> Result<Vec<Row>, WriteError> {
         let permit = self.permits.acquire().await;
         let _permit = permit.map_err(|_| WriteError::NotSent(closed()))?;
         let client = match self.take() {
@@ -105,18 +121,14 @@ impl Database {
             None => self.open().await.map_err(WriteError::NotSent)?,
         };
         // it ends when the server is ready again: a commit that failed is an error
-        let written = client.query_typed(sql, parameters).await;
+        let written = client.query_typed(query.sql(), &query.values()).await;
         if written.as_ref().map_or_else(is_reported, |_| true) {
             self.put_back(client);
         }
         written.map_err(WriteError::Failed)
     }
 
-    /// Opens a connection that the caller has to itself.
-    ///
-    /// # Errors
-    /// As [`connect`](Self::connect).
-    pub async fn open(&self) -> Result<Client> {
+    async fn open(&self) -> Result<Client> {
         let connector = tls::connector(&self.settings.tls)?;
         let connected = self.settings.config().connect(connector).await;
         let (client, connection) = connected.map_err(|error| {
@@ -150,6 +162,8 @@ pub(crate) enum WriteError {
     NotSent(Error),
     /// The server reported an error, or the connection broke.
     Failed(tokio_postgres::Error),
+    /// The program ends: it may have taken place.
+    Interrupted(Error),
 }
 
 /// Whether the server reported an error and is ready for the next statement.
@@ -162,7 +176,7 @@ fn is_reported(error: &tokio_postgres::Error) -> bool {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database")
-            .field("settings", &self.settings)
+            .field("settings", self.settings())
             .finish_non_exhaustive()
     }
 }

@@ -3,10 +3,12 @@
 mod database;
 mod failure;
 mod password_file;
+mod query;
 mod settings;
 mod tls;
 
+pub use database::Database;
 pub(crate) use database::WriteError;
-pub use database::{Database, Parameter};
 pub(crate) use failure::explain;
+pub use query::Query;
 pub use settings::{Settings, SslMode};

@@ -5,7 +5,7 @@ use esm_layout::{Column, Fit, Layout, Table, TableKind, UniqueIndex};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::connection::Database;
+use crate::connection::{Database, Query};
 
 /// The table of this name in the first of these schemas that has one; without any, in the search
 /// path.
@@ -104,14 +104,16 @@ pub async fn describe_table(database: &Database, name: &str) -> Result<Table> {
 }
 
 async fn find(database: &Database, schemas: &str, table: &str) -> Result<Option<Table>> {
-    let parameters = [(&table as _, Type::TEXT), (&schemas as _, Type::TEXT)];
-    let Some(row) = database.read(TABLE, &parameters).await?.pop() else {
+    let query = Query::new(TABLE)
+        .with(table.to_owned(), Type::TEXT)
+        .with(schemas.to_owned(), Type::TEXT);
+    let Some(row) = database.read(&query).await?.pop() else {
         return Ok(None);
     };
     let oid: i64 = row.get(0);
-    let by_oid = [(&oid as _, Type::INT8)];
-    let columns = database.read(COLUMNS, &by_oid).await?;
-    let indexes = database.read(INDEXES, &by_oid).await?;
+    let by_oid = |sql| Query::new(sql).with(oid, Type::INT8);
+    let columns = database.read(&by_oid(COLUMNS)).await?;
+    let indexes = database.read(&by_oid(INDEXES)).await?;
     Ok(Some(Table {
         schema: row.get(1),
         name: row.get(2),

@@ -16,7 +16,7 @@ use super::native::LayoutNative;
 use super::records::LayoutRecords;
 use super::row::{Rows, texts, value};
 use super::streams::LayoutStreams;
-use crate::connection::Database;
+use crate::connection::{Database, Query};
 
 /// What is the same for a database wherever it is reached, and on its standbys.
 const IDENTITY: &str = "
@@ -61,7 +61,6 @@ impl LayoutStore {
         let rows = Rows::new(&tables.layout, &queries);
         let is_recognised = database.settings().parameter("layout").is_none();
         let location = database.settings().to_string();
-        let database = Arc::new(database);
         let streams = Arc::new(LayoutStreams::new(database, tables.layout, queries));
         let native = LayoutNative::new(Arc::clone(&streams), rows.clone());
         let finding = Finding {
@@ -186,7 +185,7 @@ fn shown(key: &[Option<String>]) -> String {
 
 /// The id of the store: the same for the same table, in every process and on every standby.
 async fn identity(database: &Database, table: &str) -> Result<StoreId> {
-    let rows = database.read(IDENTITY, &[]).await.map_err(|e| {
+    let rows = database.read(&Query::new(IDENTITY)).await.map_err(|e| {
         e.context("the identity of the server cannot be read")
             .with_hint("GRANT EXECUTE ON FUNCTION pg_control_system() TO this user")
     })?;

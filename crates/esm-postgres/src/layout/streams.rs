@@ -1,7 +1,7 @@
 //! The streams of a layout: their objects, keys and documents.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use esm_core::id::{ObjectId, ObjectName};
 use esm_core::{Error, ErrorKind, Result};
@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::row::{texts, value};
-use crate::connection::{Database, Parameter};
+use crate::connection::{Database, Query};
 
 /// Streams of a page of a listing.
 const PAGE: usize = 1_000;
@@ -23,14 +23,14 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
 /// The streams of a layout in a database.
 #[derive(Debug)]
 pub(super) struct LayoutStreams {
-    pub(super) database: Arc<Database>,
+    pub(super) database: Database,
     pub(super) layout: Layout,
     pub(super) queries: Queries,
     keys: Mutex<LruCache<ObjectId, Vec<String>>>,
 }
 
 impl LayoutStreams {
-    pub(super) fn new(database: Arc<Database>, layout: Layout, queries: Queries) -> Self {
+    pub(super) fn new(database: Database, layout: Layout, queries: Queries) -> Self {
         Self {
             database,
             layout,
@@ -46,10 +46,13 @@ impl LayoutStreams {
         key: &[String],
         numbers: &[i64],
     ) -> Result<Vec<Row>> {
-        let key = key.iter().map(|value| (value as _, Type::TEXT));
-        let numbers = numbers.iter().map(|value| (value as _, Type::INT8));
-        let parameters: Vec<Parameter<'_>> = key.chain(numbers).collect();
-        self.database.read(sql, &parameters).await
+        let query = key.iter().fold(Query::new(sql), |query, value| {
+            query.with(value.clone(), Type::TEXT)
+        });
+        let query = numbers
+            .iter()
+            .fold(query, |query, number| query.with(*number, Type::INT8));
+        self.database.read(&query).await
     }
 
     /// Returns the key of an object's stream; `None` if there is none. Without a table of streams,

@@ -13,6 +13,7 @@ use crate::connection::{WriteError, explain};
 pub(super) fn of_write(failure: WriteError, place: &str) -> WriteFailure {
     match failure {
         WriteError::NotSent(error) => WriteFailure::Refused(error),
+        WriteError::Interrupted(error) => WriteFailure::Unknown(error),
         WriteError::Failed(cause) => {
             let reported = cause.as_db_error();
             let is_certain = reported.is_some_and(is_of_the_statement);

@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use super::parts::Parts;
 use super::range::{InParts, InRow};
 use super::rows::{PAGE, Rows};
-use crate::connection::Parameter;
+use crate::connection::Query;
 
 #[async_trait]
 impl Objects for Rows {
@@ -27,14 +27,13 @@ impl Objects for Rows {
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Option<Bytes>> {
         let range = range.unwrap_or(0..u64::MAX);
         let (in_row, in_parts) = (InRow::of(&range), InParts::of(&range));
-        let parameters: [Parameter<'_>; 5] = [
-            (&key.as_str(), Type::TEXT),
-            (&in_row.from, Type::INT4),
-            (&in_row.length, Type::INT4),
-            (&in_parts.first, Type::INT8),
-            (&in_parts.last, Type::INT8),
-        ];
-        let rows = self.read(&self.statements().get, &parameters).await?;
+        let query = Query::new(&self.statements().get)
+            .with(key.to_string(), Type::TEXT)
+            .with(in_row.from, Type::INT4)
+            .with(in_row.length, Type::INT4)
+            .with(in_parts.first, Type::INT8)
+            .with(in_parts.last, Type::INT8);
+        let rows = self.read(&query).await?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
@@ -47,15 +46,16 @@ impl Objects for Rows {
     }
 
     async fn size(&self, key: &Key) -> Result<Option<u64>> {
-        let parameters: [Parameter<'_>; 1] = [(&key.as_str(), Type::TEXT)];
-        let rows = self.read(&self.statements().size, &parameters).await?;
+        let query = Query::new(&self.statements().size).with(key.to_string(), Type::TEXT);
+        let rows = self.read(&query).await?;
         Ok(rows.first().map(|row| row.get::<_, i64>(0).unsigned_abs()))
     }
 
     async fn create(&self, key: &Key, body: Bytes) -> Result<(), WriteFailure> {
-        let parameters: [Parameter<'_>; 2] =
-            [(&key.as_str(), Type::TEXT), (&&body[..], Type::BYTEA)];
-        let created = self.write(&self.statements().create, &parameters).await?;
+        let query = Query::new(&self.statements().create)
+            .with(key.to_string(), Type::TEXT)
+            .with(body.to_vec(), Type::BYTEA);
+        let created = self.write(&query).await?;
         if created.is_empty() {
             return Err(WriteFailure::Exists(self.exists(key)));
         }
@@ -63,15 +63,15 @@ impl Objects for Rows {
     }
 
     async fn overwrite(&self, key: &Key, body: Bytes) -> Result<(), WriteFailure> {
-        let parameters: [Parameter<'_>; 2] =
-            [(&key.as_str(), Type::TEXT), (&&body[..], Type::BYTEA)];
-        let written = self.write(&self.statements().overwrite, &parameters).await;
-        written.map(drop)
+        let query = Query::new(&self.statements().overwrite)
+            .with(key.to_string(), Type::TEXT)
+            .with(body.to_vec(), Type::BYTEA);
+        self.write(&query).await.map(drop)
     }
 
     async fn delete(&self, key: &Key) -> Result<()> {
-        let parameters: [Parameter<'_>; 1] = [(&key.as_str(), Type::TEXT)];
-        let deleted = self.write(&self.statements().delete, &parameters).await;
+        let query = Query::new(&self.statements().delete).with(key.to_string(), Type::TEXT);
+        let deleted = self.write(&query).await;
         deleted.map(drop).map_err(WriteFailure::into_error)
     }
 

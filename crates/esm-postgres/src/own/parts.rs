@@ -7,7 +7,7 @@ use esm_core::{Error, ErrorKind, Result};
 use tokio_postgres::types::Type;
 
 use super::rows::Rows;
-use crate::connection::Parameter;
+use crate::connection::Query;
 
 /// The parts of uploads.
 #[derive(Debug, Clone)]
@@ -16,34 +16,29 @@ pub(super) struct Parts(pub(super) Rows);
 #[async_trait]
 impl PartStore for Parts {
     async fn begin(&self) -> Result<i64> {
-        let begun = self.0.write_again(&self.0.statements().begin, &[]).await?;
+        let begun = self
+            .0
+            .write_again(&Query::new(&self.0.statements().begin))
+            .await?;
         let number = begun.first().map(|row| row.get(0));
         number.ok_or_else(|| Error::corrupt("upload has no number"))
     }
 
     async fn part(&self, upload: i64, number: u64, body: Bytes) -> Result<()> {
-        let number = number as i64;
-        let parameters: [Parameter<'_>; 3] = [
-            (&upload, Type::INT8),
-            (&number, Type::INT8),
-            (&&body[..], Type::BYTEA),
-        ];
-        let part = &self.0.statements().part;
-        self.0.write_again(part, &parameters).await.map(drop)
+        let query = Query::new(&self.0.statements().part)
+            .with(upload, Type::INT8)
+            .with(number as i64, Type::INT8)
+            .with(body.to_vec(), Type::BYTEA);
+        self.0.write_again(&query).await.map(drop)
     }
 
     async fn end(&self, uploaded: Uploaded, key: &Key) -> Result<()> {
-        let (parts, bytes) = (uploaded.parts as i64, uploaded.bytes as i64);
-        let parameters: [Parameter<'_>; 4] = [
-            (&key.as_str(), Type::TEXT),
-            (&uploaded.upload, Type::INT8),
-            (&parts, Type::INT8),
-            (&bytes, Type::INT8),
-        ];
-        let ended = self
-            .0
-            .write_again(&self.0.statements().end, &parameters)
-            .await?;
+        let query = Query::new(&self.0.statements().end)
+            .with(key.to_string(), Type::TEXT)
+            .with(uploaded.upload, Type::INT8)
+            .with(uploaded.parts as i64, Type::INT8)
+            .with(uploaded.bytes as i64, Type::INT8);
+        let ended = self.0.write_again(&query).await?;
         if !ended.is_empty() {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use tokio_postgres::types::Type;
 use super::failure::{of_write, with_grant};
 use super::schema::Schema;
 use super::statements::Statements;
-use crate::connection::{Database, Parameter, WriteError};
+use crate::connection::{Database, Query, WriteError};
 
 /// Keys that are listed at once.
 pub(super) const PAGE: i64 = 1_000;
@@ -26,7 +26,7 @@ const AGAIN: BackOff = BackOff::new(7, Duration::from_millis(100), Duration::fro
 /// The rows of a schema.
 #[derive(Clone)]
 pub(super) struct Rows {
-    database: Arc<Database>,
+    database: Database,
     statements: Arc<Statements>,
     address: Arc<str>,
     place: Arc<str>,
@@ -51,7 +51,7 @@ impl Rows {
         Self {
             address: database.settings().to_string().into(),
             statements: Arc::new(Statements::new(schema)),
-            database: Arc::new(database),
+            database,
             place: place.into(),
             environment,
         }
@@ -69,10 +69,10 @@ impl Rows {
         &self.place
     }
 
-    pub(super) async fn read(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+    pub(super) async fn read(&self, query: &Query) -> Result<Vec<Row>> {
         let mut back_off = AGAIN;
         loop {
-            match self.database.read(sql, parameters).await {
+            match self.database.read(query).await {
                 Err(error)
                     if *error.kind() == ErrorKind::Unavailable
                         && back_off.pause(&self.environment).await => {}
@@ -81,14 +81,10 @@ impl Rows {
         }
     }
 
-    pub(super) async fn write(
-        &self,
-        sql: &str,
-        parameters: &[Parameter<'_>],
-    ) -> Result<Vec<Row>, WriteFailure> {
+    pub(super) async fn write(&self, query: &Query) -> Result<Vec<Row>, WriteFailure> {
         let mut back_off = AGAIN;
         loop {
-            match self.database.write(sql, parameters).await {
+            match self.database.write(query).await {
                 // nothing was sent: trying to connect again repeats no write
                 Err(WriteError::NotSent(error))
                     if *error.kind() == ErrorKind::Unavailable
@@ -99,14 +95,10 @@ impl Rows {
     }
 
     /// Makes a write that may take place several times.
-    pub(super) async fn write_again(
-        &self,
-        sql: &str,
-        parameters: &[Parameter<'_>],
-    ) -> Result<Vec<Row>> {
+    pub(super) async fn write_again(&self, query: &Query) -> Result<Vec<Row>> {
         let mut back_off = AGAIN;
         loop {
-            let failure = match self.write(sql, parameters).await {
+            let failure = match self.write(query).await {
                 Ok(rows) => return Ok(rows),
                 Err(failure) => failure,
             };
@@ -122,14 +114,14 @@ impl Rows {
     /// Returns the upload that an object was made of, if it was made of one; nothing where there is
     /// no object.
     pub(super) async fn upload_of(&self, key: &Key) -> Result<Option<Option<i64>>> {
-        let parameters: [Parameter<'_>; 1] = [(&key.as_str(), Type::TEXT)];
-        let rows = self.read(&self.statements.upload_of, &parameters).await?;
+        let query = Query::new(&self.statements.upload_of).with(key.to_string(), Type::TEXT);
+        let rows = self.read(&query).await?;
         Ok(rows.first().map(|row| row.get(0)))
     }
 
     /// Removes parts of uploads whose processes died.
     pub(super) async fn sweep(&self) {
-        if let Err(failure) = self.write(&self.statements.sweep, &[]).await {
+        if let Err(failure) = self.write(&Query::new(&self.statements.sweep)).await {
             let cause = failure.into_error();
             tracing::debug!(%cause, "litter of uploads not removed");
         }
@@ -149,13 +141,12 @@ impl Rows {
             "" => (String::new(), None),
             folder => (format!("{folder}/"), Some(format!("{folder}0"))),
         };
-        let parameters: [Parameter<'_>; 4] = [
-            (&first, Type::TEXT),
-            (&after, Type::TEXT),
-            (&end, Type::TEXT),
-            (&PAGE, Type::INT8),
-        ];
-        let rows = self.read(&self.statements.list, &parameters).await?;
+        let query = Query::new(&self.statements.list)
+            .with(first, Type::TEXT)
+            .with(after.to_owned(), Type::TEXT)
+            .with(end, Type::TEXT)
+            .with(PAGE, Type::INT8);
+        let rows = self.read(&query).await?;
         Ok(rows.into_iter().map(|row| row.get(0)).collect())
     }
 }

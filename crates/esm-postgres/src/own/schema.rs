@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::failure::with_grant;
-use crate::connection::{Database, explain};
+use crate::connection::{Database, Query, explain};
 
 /// The format of the tables.
 const FORMAT: i32 = 1;
@@ -57,7 +57,8 @@ impl Schema {
     /// `Unsupported` for a standby, a server without durable commits, one that is too old, and a
     /// newer format; `Invalid` for a schema of another program.
     pub(super) async fn inspect(&self, database: &Database) -> Result<(Found, String)> {
-        let rows = database.read(INSPECT, &[(&self.name, Type::TEXT)]).await;
+        let inspect = Query::new(INSPECT).with(self.name.clone(), Type::TEXT);
+        let rows = database.read(&inspect).await;
         let rows = rows.map_err(with_grant)?;
         let row = rows
             .first()
@@ -73,7 +74,10 @@ impl Schema {
             return Ok((Found::Nothing, place));
         }
         let format = format!("SELECT max(version) FROM {}.esm_format", self.quoted);
-        let rows = database.read(&format, &[]).await.map_err(with_grant)?;
+        let rows = database
+            .read(&Query::new(&format))
+            .await
+            .map_err(with_grant)?;
         let format: Option<i32> = rows.first().and_then(|row| row.get(0));
         match format {
             Some(format) if format > FORMAT => Err(Error::unsupported(format!(

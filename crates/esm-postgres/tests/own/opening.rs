@@ -66,7 +66,8 @@ async fn a_server_that_may_forget_commits_is_refused_and_a_session_cannot_forget
     let Some(place) = Place::fresh(NEWEST).await else {
         return;
     };
-    let store = place.store().await;
+    // its retries wait in real time: nobody moves the clock of the place
+    let store = place.store_in_real_time().await;
     let set = |value: &str| {
         format!(
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = {value}',

@@ -1,7 +1,7 @@
 //! Connections: what they can do, and what is said where there is none.
 
 use esm_core::ErrorKind;
-use esm_postgres::Database;
+use esm_postgres::{Database, Query};
 
 use crate::server::places;
 
@@ -9,13 +9,15 @@ use crate::server::places;
 async fn a_read_cannot_write_whatever_the_query_is() {
     for place in places().await {
         let database = place.connect().await.unwrap();
-        let rows = database.read("SELECT 40 + 2", &[]).await.unwrap();
+        let rows = database.read(&Query::new("SELECT 40 + 2")).await.unwrap();
         assert_eq!(rows[0].get::<_, i32>(0), 42);
-        let written = database.read("CREATE TABLE t (n int)", &[]).await;
+        let written = database.read(&Query::new("CREATE TABLE t (n int)")).await;
         let error = written.unwrap_err();
         assert!(error.to_string().contains("read-only"), "{error}");
         // the connection is usable afterwards
-        let rows = database.read("SELECT to_regclass('t')::text", &[]).await;
+        let rows = database
+            .read(&Query::new("SELECT to_regclass('t')::text"))
+            .await;
         assert_eq!(rows.unwrap()[0].get::<_, Option<String>>(0), None);
     }
 }
@@ -24,12 +26,12 @@ async fn a_read_cannot_write_whatever_the_query_is() {
 async fn a_connection_that_the_server_ended_is_replaced() {
     for place in places().await {
         let database = place.connect().await.unwrap();
-        let pid = "SELECT pg_backend_pid()";
-        let first: i32 = database.read(pid, &[]).await.unwrap()[0].get(0);
+        let pid = Query::new("SELECT pg_backend_pid()");
+        let first: i32 = database.read(&pid).await.unwrap()[0].get(0);
         let other = place.connect().await.unwrap();
-        let end = format!("SELECT pg_terminate_backend({first})");
-        other.read(&end, &[]).await.unwrap();
-        let second: i32 = database.read(pid, &[]).await.unwrap()[0].get(0);
+        let end = Query::new(&format!("SELECT pg_terminate_backend({first})"));
+        other.read(&end).await.unwrap();
+        let second: i32 = database.read(&pid).await.unwrap()[0].get(0);
         assert_ne!(first, second);
     }
 }

@@ -21,6 +21,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use esm_core::ErrorKind;
@@ -49,6 +50,7 @@ macro_rules! __records_cases {
             a_fresh_handle_finds_a_far_version
             one_of_many_puts_wins
             no_update_is_lost
+            a_call_that_is_not_polled_holds_up_no_other
             bodies_survive
             keys_do_not_collide
             collections_list_each_key_once
@@ -82,6 +84,12 @@ macro_rules! records_conformance {
 }
 
 const RACERS: usize = 16;
+
+/// Calls that are begun and not polled.
+const BEGUN: usize = 64;
+
+/// After this a call is held up for certain, on a slow server too.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn document() -> esm_core::Result<RecordKey> {
     Ok(RecordKey::Document("order/123".parse()?))
@@ -333,6 +341,28 @@ async fn increment(records: &dyn Records, key: &RecordKey) -> Verdict {
         }
     }
     Err(Failure::new("concurrent puts won 10,000 times in a row"))
+}
+
+/// Calls that were begun and are not polled, as those of a buffered stream while its consumer works,
+/// hold up no other.
+pub async fn a_call_that_is_not_polled_holds_up_no_other(harness: &dyn RecordsHarness) -> Verdict {
+    let (records, key) = (harness.open().await, document()?);
+    records.put(&key, 0, "0".into()).await?;
+    let mut begun: Vec<_> = (0..BEGUN).map(|_| records.get(&key, 0)).collect();
+    for call in &mut begun {
+        let _ = futures::poll!(call);
+    }
+    let others = async {
+        ensure_eq!(records.latest(&key).await?, Some(record(0, "0")), "newest");
+        records.put(&key, 1, "1".into()).await?;
+        Ok(())
+    };
+    match tokio::time::timeout(PATIENCE, others).await {
+        Ok(verdict) => verdict,
+        Err(_) => Err(Failure::new(format!(
+            "calls wait for {BEGUN} others, which are not polled"
+        ))),
+    }
 }
 
 /// A body is preserved to the byte.

@@ -154,12 +154,14 @@ impl<L: Layer> Records for Layered<L, dyn Records> {
         self.inner.put(key, number, body).await
     }
 
-    /// The call is made when the listing is first polled, and returns with its last item.
+    /// The call is made when the listing is first polled, and returns with its first item: a caller
+    /// makes other calls between the items, which would wait for this one.
     fn list(&self, collection: RecordCollection) -> BoxStream<'_, Result<RecordKey>> {
         stream::once(async move {
-            let held = self.layer.enter(Call::List).await?;
-            let keys = self.inner.list(collection);
-            Ok::<_, Error>(keys.inspect(move |_| _ = &held))
+            let _held = self.layer.enter(Call::List).await?;
+            let mut keys = self.inner.list(collection);
+            let first = keys.next().await;
+            Ok::<_, Error>(stream::iter(first).chain(keys))
         })
         .try_flatten()
         .boxed()

@@ -11,6 +11,7 @@ use esm_testkit::conformance::{RecordsHarness, records};
 use esm_testkit::memory::MemoryRecords;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::judge::{assert_rejected, rejected_by};
 
@@ -31,6 +32,7 @@ enum Defect {
     LeavesOneOut,
     KeepsItToItself,
     InventsRecords,
+    KeepsTurnsWhileIdle,
 }
 
 #[derive(Debug)]
@@ -38,11 +40,22 @@ struct Broken {
     inner: MemoryRecords,
     defect: Defect,
     newest: Mutex<BTreeMap<RecordKey, Option<Record>>>,
+    turns: Semaphore,
 }
 
 impl Broken {
     fn has(&self, defect: Defect) -> bool {
         self.defect == defect
+    }
+
+    /// Held during a call.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        if !self.has(Defect::KeepsTurnsWhileIdle) {
+            return None;
+        }
+        let turn = self.turns.acquire().await.expect("nobody closes it");
+        super::judge::let_others_run().await;
+        Some(turn)
     }
 
     fn key(&self, key: &RecordKey) -> RecordKey {
@@ -59,6 +72,7 @@ impl Broken {
 #[async_trait]
 impl Records for Broken {
     async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
+        let _turn = self.turn().await;
         let newest = self.inner.latest(&self.key(key)).await?;
         if self.has(Defect::TrustsItsOwnPuts) {
             let own = self.newest.lock().expect("nobody panics here");
@@ -78,6 +92,7 @@ impl Records for Broken {
     }
 
     async fn get(&self, key: &RecordKey, number: u64) -> Result<Option<Record>> {
+        let _turn = self.turn().await;
         let newest = self.inner.latest(&self.key(key)).await?;
         if self.has(Defect::ForgetsOldVersions) && newest.is_some_and(|n| n.number != number) {
             return Ok(None);
@@ -158,6 +173,7 @@ impl RecordsHarness for Harness {
             inner,
             defect: self.defect,
             newest: Mutex::default(),
+            turns: Semaphore::new(4),
         })
     }
 }
@@ -187,6 +203,10 @@ fn every_defect_is_rejected_by_its_case() {
             "a_fresh_handle_finds_a_far_version",
         ),
         (Defect::InventsRecords, "a_missing_record_is_none"),
+        (
+            Defect::KeepsTurnsWhileIdle,
+            "a_call_that_is_not_polled_holds_up_no_other",
+        ),
     ];
     assert_rejected(records::CASES, &defects, Harness::boxed);
 }
