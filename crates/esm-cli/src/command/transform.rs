@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use esm_core::event::{Event, Revision};
 use esm_core::id::{ObjectId, ObjectName};
-use esm_core::migration::EventSample;
-use esm_core::transform::{EventCounts, Mapper};
+use esm_core::transform::{EventCounts, EventSample, Mapper};
 use esm_core::{Error, Result};
 use esm_format::ndjson::{LineWriter, Packing};
 use futures::TryStreamExt as _;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use esm_core::migration::SampledEvent;
+use esm_core::transform::SampledEvent;
 use serde::Serialize;
 use serde_json::value::RawValue;
 

@@ -1,6 +1,6 @@
 //! An event and what becomes of it as text.
 
-use esm_core::migration::{EventSample, SampleOutcome, SampledEvent};
+use esm_core::transform::{EventSample, SampleOutcome, SampledEvent};
 
 use super::changes::{Change, changes};
 use super::fields::{Fields, fields};

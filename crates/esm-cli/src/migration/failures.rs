@@ -2,9 +2,9 @@
 
 use esm_core::Error;
 use esm_core::event::Position;
-use esm_core::migration::{MigrationPlan, ObjectFailure, SampleOutcome, SampledEvent, Statistics};
+use esm_core::migration::{MigrationPlan, ObjectFailure, Statistics};
 use esm_core::router::ReadPosition;
-use esm_core::transform::Failure;
+use esm_core::transform::{Failure, SampleOutcome, SampledEvent};
 use futures::TryStreamExt as _;
 
 use crate::diff::value_text;

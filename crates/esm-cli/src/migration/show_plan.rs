@@ -1,6 +1,7 @@
 //! The report of a plan.
 
-use esm_core::migration::{EventSample, MigrationPlan, PlanDepth, SampleOutcome, SchemaFindings};
+use esm_core::migration::{MigrationPlan, PlanDepth, SchemaFindings};
+use esm_core::transform::{EventSample, SampleOutcome};
 
 use super::failures::failing_events;
 use super::report::add_ledger;

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command};
 
-use esm_postgres::{Database, Settings};
+use esm_postgres::{Database, Query, Settings};
 use esm_testkit::containers::{self, PostgresVersion};
 
 use crate::esm::{self, Esm, Ran};
@@ -63,7 +63,7 @@ impl Shop {
         let mut written = 0;
         while written < cells {
             esm::is_at_work(child);
-            let rows = database.read(count, &[]).await.expect("a count");
+            let rows = database.read(&Query::new(count)).await.expect("a count");
             written = rows[0].get(0);
         }
     }

@@ -37,7 +37,6 @@ mod service;
 pub(crate) mod step;
 
 pub use crate::cutover::meter::StageTimes;
-pub use crate::cutover::source::down::NO_DOWN;
 pub use crate::cutover::verify::checks::{ComparedStreams, VerificationCheck};
 pub use crate::protocol::control::{Limit, SettingsChange};
 pub use crate::protocol::gate::{CutoverMode, CutoverOptions};
@@ -58,7 +57,6 @@ pub use limits::throttle::{ThrottleOptions, ThrottleReason};
 pub use lock::held_lock::{HeldLock, LockDemand};
 pub use lock::options::LockOptions;
 pub use plan::migration_plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};
-pub use plan::samples::{EventSample, SampleOutcome, SampledEvent};
 pub use plan::way_back::WayBackFindings;
 pub use report::newest::NewestMigrations;
 pub use report::progress::{Progress, ProgressOptions};

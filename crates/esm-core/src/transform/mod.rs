@@ -13,12 +13,15 @@ mod counts;
 #[cfg(test)]
 mod fixtures;
 mod mapper;
+mod samples;
 mod transformer;
 mod transformers;
 
 pub(crate) use counts::SchemaAnalysis;
 pub use counts::{EventCounts, Ledger};
 pub use mapper::{Failure, Fate, Mapped, Mapper};
+pub(crate) use samples::Samples;
+pub use samples::{EventSample, SampleOutcome, SampledEvent};
 pub use transformer::{EventTransformer, Identity, TransformContext, TransformError, Transformed};
 pub(crate) use transformers::composed_fingerprint;
 pub use transformers::{

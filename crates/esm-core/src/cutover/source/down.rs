@@ -8,7 +8,7 @@ use crate::id::Fingerprint;
 use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 
 /// The rule under which an event is refused that needs a `down` transformation and has none.
-pub const NO_DOWN: &str = "no down";
+pub(crate) const NO_DOWN: &str = "no down";
 
 /// A user's `down` that refuses an event which it does not handle and old code cannot read: one
 /// whose schema none of the originals has.

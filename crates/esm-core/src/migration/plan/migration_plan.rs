@@ -8,10 +8,10 @@ use crate::cutover::source::schemas::missing_policy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Schema};
 use crate::id::MigrationId;
-use crate::migration::plan::samples::EventSample;
 use crate::migration::plan::way_back::WayBackFindings;
 use crate::protocol::plan::PlannedMigration;
 use crate::protocol::statistics::ObjectFailure;
+use crate::transform::EventSample;
 use crate::transform::{Failure, Fate, Ledger, Mapped};
 
 /// How many events of the sources a dry run reads.

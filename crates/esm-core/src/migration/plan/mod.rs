@@ -2,7 +2,6 @@
 
 pub(crate) mod migration_plan;
 pub(crate) mod planner;
-pub(crate) mod samples;
 pub(crate) mod scanned;
 pub(crate) mod warnings;
 pub(crate) mod way_back;

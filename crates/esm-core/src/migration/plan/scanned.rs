@@ -9,9 +9,9 @@ use crate::cutover::source::cells::CheckedPage;
 use crate::event::{Event, Revision, Schema};
 use crate::id::ObjectId;
 use crate::migration::plan::migration_plan::SchemaFindings;
-use crate::migration::plan::samples::Samples;
 use crate::migration::plan::way_back;
 use crate::store::EventStore;
+use crate::transform::Samples;
 use crate::transform::{EventCounts, Failure, Ledger, Mapped, Mapper, SchemaAnalysis};
 
 /// The rule by which an event fails whose outputs the target does not accept.

@@ -4,8 +4,10 @@ use esm_core::backup::BackupOptions;
 use esm_core::event::{Event, Revision, Schema};
 use esm_core::id::{BackupId, Fingerprint, StreamId};
 use esm_core::migration::BookClosingOptions;
-use esm_core::migration::{MigrationResult, MigrationStrategy, PlanDepth, SampleOutcome};
-use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+use esm_core::migration::{MigrationResult, MigrationStrategy, PlanDepth};
+use esm_core::transform::{
+    EventTransformer, SampleOutcome, TransformContext, TransformError, Transformed,
+};
 use esm_core::{ErrorKind, Result};
 
 use crate::world::{World, rules};

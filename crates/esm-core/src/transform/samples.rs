@@ -211,7 +211,7 @@ fn beginning(text: &str, bytes: usize) -> &str {
 
 /// The first changed, split and dropped event of each schema, and the first of each kind of failure.
 #[derive(Debug, Default)]
-pub(super) struct Samples {
+pub(crate) struct Samples {
     found: BTreeMap<Schema, BTreeMap<Kind, Slot>>,
     bytes: u64,
     failures: usize,
@@ -254,7 +254,7 @@ enum Slot {
 
 impl Samples {
     /// Records an event, which is kept if it is the first of its kind.
-    pub(super) fn record(
+    pub(crate) fn record(
         &mut self,
         object: &ObjectId,
         revision: Revision,
@@ -296,7 +296,7 @@ impl Samples {
     }
 
     /// Adds the samples of the part that follows.
-    pub(super) fn merge(&mut self, next: Self) {
+    pub(crate) fn merge(&mut self, next: Self) {
         for (schema, kinds) in next.found {
             for (kind, slot) in kinds {
                 self.keep(schema.clone(), kind, slot);
@@ -305,13 +305,13 @@ impl Samples {
     }
 
     /// Returns the number of samples that are omitted for lack of space.
-    pub(super) fn omitted(&self) -> u64 {
+    pub(crate) fn omitted(&self) -> u64 {
         let slots = self.found.values().flat_map(BTreeMap::values);
         slots.filter(|slot| matches!(slot, Slot::Omitted)).count() as u64
     }
 
     /// Returns the samples in the order of the schemas.
-    pub(super) fn into_list(self) -> Vec<EventSample> {
+    pub(crate) fn into_list(self) -> Vec<EventSample> {
         let slots = self.found.into_values().flat_map(BTreeMap::into_values);
         slots
             .filter_map(|slot| match slot {
