@@ -73,6 +73,13 @@ impl MemoryEventStore {
         self
     }
 
+    /// Returns the same store after it got this id. The present one becomes an alias.
+    #[must_use]
+    pub fn with_new_id(mut self, id: StoreId) -> Self {
+        self.aliases.push(std::mem::replace(&mut self.id, id));
+        self
+    }
+
     /// Returns the same store with this [place](EventStore::place); it has none otherwise.
     #[must_use]
     pub fn at_place(mut self, place: impl Into<String>) -> Self {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esm_core::ErrorKind;
+use esm_core::id::StoreId;
 use esm_core::migration::ControlOptions;
 use esm_core::migration::{MigrationStatus, WatchedMigration};
 use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
@@ -60,6 +61,42 @@ async fn what_a_process_that_lost_its_lock_wrote_to_a_discarded_target_is_remove
         assert!(appends > write, "the write that was under way was made");
         assert_eq!(f.storage.event_store.stream_ids(), [source.stream]);
         assert_eq!(f.ids(&f.order).await, ids(0..30));
+    }
+}
+
+/// A process is frozen in a write to its target. Meanwhile the store gets a new id, and another
+/// process completes the migration. The first one, which knows the store by its old id, does not take
+/// the target for one that it may discard.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_lost_its_lock_discards_no_target_under_a_new_id_of_the_store() {
+    for write in 0..3 {
+        let f = World::with_events(30).await;
+        let mut renewed = f.storage.clone();
+        let id = StoreId::from_uuid(uuid::Uuid::from_u128(0xB));
+        renewed.event_store = renewed.event_store.with_new_id(id);
+        let renewed = World::over(renewed);
+        let (rival, locks) = (renewed.operator(), f.storage.locks());
+        let clock = Arc::clone(&f.storage.environment.clock);
+        let meanwhile = Interjection::new(move || {
+            let (rival, locks, clock) = (rival.clone(), Arc::clone(&locks), Arc::clone(&clock));
+            async move {
+                let held = locks.list().await.unwrap().remove(0);
+                locks.break_lock(&held.name, held.token).await.unwrap();
+                let resumed = rival.resume(held.migration.unwrap()).execute().await;
+                assert!(resumed.unwrap().is_success());
+                // until its next renewal
+                clock.sleep(Duration::from_millis(1500)).await;
+            }
+        });
+        let at = At::Named("event_store.append", write);
+        let plan = FaultPlan::new().with(at, Fault::Interject(meanwhile));
+        let frozen = plan.actor("frozen").migration_service(&f.storage);
+        let migration = frozen.migrate(f.order.clone()).cells(10, 1 << 20);
+        let migration = migration.lock(|lock| lock.heartbeat(Duration::from_secs(1)));
+        let result = migration.execute().await.unwrap();
+        assert_eq!(*result.error.unwrap().kind(), ErrorKind::LockLost);
+        assert_eq!(renewed.active(&f.order).await.store, id);
+        assert_eq!(renewed.ids(&f.order).await, ids(0..30));
     }
 }
 
