@@ -113,15 +113,19 @@ pub(crate) fn text(data: &[u8]) {
     let _ = esm_objectstore::is_local(text);
 }
 
-/// A command line: arguments with a line end behind each, and the name of no program. A value of an
-/// option is parsed as the option does; options that exclude each other are refused.
+/// A command line: arguments with a line end behind each, and the name of no program; a NUL, the text
+/// of the user's configuration file. A value of an option is parsed as the option does; options that
+/// exclude each other are refused.
 pub(crate) fn arguments(data: &[u8]) {
+    let (data, config) = halves(data, 0);
+    let config = String::from_utf8_lossy(config);
     let given = data.split(|byte| *byte == b'\n');
     // other systems have no arguments of any bytes
     let given = given.map(|argument| OsString::from(&*String::from_utf8_lossy(argument)));
     let line: Vec<OsString> = std::iter::once("esm".into()).chain(given).collect();
     // the same again: it depends on nothing but its text
-    assert_eq!(esm_cli::parses(line.clone()), esm_cli::parses(line));
+    let parses = |line| esm_cli::parses(line, &config);
+    assert_eq!(parses(line.clone()), parses(line));
 }
 
 /// A jq program, a NUL, the payload of the event that it transforms.

@@ -1,5 +1,7 @@
 //! The command line as a whole: its commands, and what each is run against.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use esm_core::{Error, Result};
 
@@ -111,13 +113,23 @@ impl Arguments {
     /// What is wrong with the command line, or with a configuration file; help and version are
     /// errors of the command line, as clap has them.
     pub(crate) fn read() -> Result<Self, Unread> {
-        let matches = help::with_short_pages(Self::command()).try_get_matches()?;
+        Self::of_line(std::env::args_os(), Config::load)
+    }
+
+    /// Reads a command line, whose first argument is the program's name, and a configuration.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn of_line(
+        line: impl IntoIterator<Item = OsString>,
+        config: impl FnOnce() -> Result<Config>,
+    ) -> Result<Self, Unread> {
+        let matches = help::with_short_pages(Self::command()).try_get_matches_from(line)?;
         let mut arguments = Self::from_arg_matches(&matches)?;
         if matches!(arguments.command, Command::Completions(_)) {
             return Ok(arguments);
         }
-        let configured =
-            Config::load().and_then(|config| arguments.global.configure(&config, &matches));
+        let configured = config().and_then(|config| arguments.global.configure(&config, &matches));
         match configured {
             Ok(()) => Ok(arguments),
             Err(error) => Err(Unread::Config(error, arguments.global.output)),

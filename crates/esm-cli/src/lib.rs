@@ -64,7 +64,6 @@ mod version;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind::DisplayVersion;
 
 use crate::cli::{Arguments, Unread};
@@ -119,8 +118,8 @@ pub fn main() -> ExitCode {
     Exit::into(exit)
 }
 
-/// Whether a command line is well-formed, up to what only its command can check. Its first argument
-/// is the program's name.
-pub fn parses(arguments: impl IntoIterator<Item = OsString>) -> bool {
-    Arguments::try_parse_from(arguments).is_ok()
+/// Whether a command line is well-formed with this text as the user's configuration file, up to what
+/// only its command can check. The first argument is the program's name.
+pub fn parses(arguments: impl IntoIterator<Item = OsString>, config: &str) -> bool {
+    Arguments::of_line(arguments, || config::Config::of_user(config)).is_ok()
 }

@@ -46,6 +46,18 @@ impl Config {
         let files = directory.into_iter().chain(user).collect();
         Ok(Self { files })
     }
+
+    /// Returns the configuration of a user whose file has this text.
+    ///
+    /// # Errors
+    /// `Invalid`, with the line, for what a file must not have.
+    pub(crate) fn of_user(text: &str) -> Result<Self> {
+        let file = File {
+            path: PathBuf::from("config.toml"),
+            document: Document::parse(text)?,
+        };
+        Ok(Self { files: vec![file] })
+    }
 }
 
 fn user_path() -> Option<PathBuf> {
