@@ -113,7 +113,8 @@ impl Arguments {
     /// What is wrong with the command line, or with a configuration file; help and version are
     /// errors of the command line, as clap has them.
     pub(crate) fn read() -> Result<Self, Unread> {
-        Self::of_line(std::env::args_os(), Config::load)
+        let command = help::with_short_pages(Self::command());
+        Self::of_line(command, std::env::args_os(), Config::load)
     }
 
     /// Reads a command line, whose first argument is the program's name, and a configuration.
@@ -121,10 +122,11 @@ impl Arguments {
     /// # Errors
     /// As [`read`](Self::read).
     pub(crate) fn of_line(
+        command: clap::Command,
         line: impl IntoIterator<Item = OsString>,
         config: impl FnOnce() -> Result<Config>,
     ) -> Result<Self, Unread> {
-        let matches = help::with_short_pages(Self::command()).try_get_matches_from(line)?;
+        let matches = command.try_get_matches_from(line)?;
         let mut arguments = Self::from_arg_matches(&matches)?;
         if matches!(arguments.command, Command::Completions(_)) {
             return Ok(arguments);

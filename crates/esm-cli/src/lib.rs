@@ -64,6 +64,7 @@ mod version;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use clap::error::ErrorKind::DisplayVersion;
 
 use crate::cli::{Arguments, Unread};
@@ -121,5 +122,6 @@ pub fn main() -> ExitCode {
 /// Whether a command line is well-formed with this text as the user's configuration file, up to what
 /// only its command can check. The first argument is the program's name.
 pub fn parses(arguments: impl IntoIterator<Item = OsString>, config: &str) -> bool {
-    Arguments::of_line(arguments, || config::Config::of_user(config)).is_ok()
+    let config = || config::Config::of_user(config);
+    Arguments::of_line(Arguments::command(), arguments, config).is_ok()
 }
