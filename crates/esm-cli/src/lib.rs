@@ -29,6 +29,7 @@
 //! - `diff`: the difference between an event and what it becomes.
 //! - `selection`, `events`: the objects that a command works on, and their events in order.
 //! - `session`: the opened stores, and how to communicate with the user.
+//! - `linked_store`: a linked store, opened when it is first needed.
 //! - `open_store`: a store of esm's own, or the tables of another library.
 //! - `processes`: whether the process that holds a lock has ended.
 //! - `config`: configuration files, and which value of an option is used.
@@ -49,6 +50,7 @@ mod help;
 mod import;
 mod input;
 mod interrupt;
+mod linked_store;
 mod logging;
 mod migration;
 mod open_store;

@@ -198,10 +198,14 @@ impl OpenStore {
     }
 }
 
+/// What each of the stores accepts.
+pub(crate) fn limits(global: &Global) -> StoreLimits {
+    StoreLimits::default().with_max_event_bytes(global.max_event_size.0)
+}
+
 /// The options to open a store with.
 pub(crate) fn options(global: &Global, environment: &Environment) -> OpenOptions {
-    let limits = StoreLimits::default().with_max_event_bytes(global.max_event_size.0);
     OpenOptions::new()
-        .with_limits(limits)
+        .with_limits(limits(global))
         .with_environment(environment.clone())
 }

@@ -17,6 +17,7 @@ use futures::stream::BoxStream;
 
 use crate::args::Global;
 use crate::interrupt::Interrupt;
+use crate::linked_store::LinkedStore;
 use crate::open_store::OpenStore;
 use crate::opened;
 use crate::output::Output;
@@ -40,13 +41,16 @@ pub(crate) struct Session {
     environment: Environment,
     store: OpenStore,
     stores: Stores,
+    /// Those of the stores that are opened when they are needed.
+    linked: Vec<Arc<LinkedStore>>,
     records: Arc<dyn Records>,
     locks: Arc<dyn LockProvider>,
     documents: Documents,
 }
 
 impl Session {
-    /// Opens the store of the global options, and the other stores.
+    /// Opens the store of the global options, and the other stores. Linked ones are opened when
+    /// something in them is needed.
     ///
     /// # Errors
     /// `Invalid` if no store is named; `NotFound` if it does not exist; those of the provider.
@@ -69,9 +73,13 @@ impl Session {
             stores.ensure_apart(&*opened.event_store())?;
             stores = stores.with(opened.event_store());
         }
-        let stores = with_linked(&global, stores, &records, access, &environment).await;
+        let linked = linked_stores(&global, &stores, &records, access, &environment).await;
+        for store in &linked {
+            stores = stores.with(Arc::clone(store) as Arc<dyn EventStore>);
+        }
         Ok(Self {
             stores,
+            linked,
             documents: Documents::new(Arc::clone(&records)),
             locks: Arc::new(ProcessAwareLocks::new(store.locks(), LocalProcesses)),
             records,
@@ -97,8 +105,19 @@ impl Session {
         };
         let store = OpenStore::open(&self.global, address, access, &self.environment).await;
         let store = store.map_err(|e| e.context("cannot open the store of backups"))?;
+        self.open_linked(store.id()).await;
         self.stores.ensure_no_copy(&*store.event_store())?;
         Ok(store.backups())
+    }
+
+    /// Opens the linked store with this id, if there is one: only open stores have a place to compare.
+    /// One that does not open is no obstacle here, because the store may have moved.
+    async fn open_linked(&self, id: StoreId) {
+        if let Some(store) = self.linked.iter().find(|store| store.id() == id)
+            && let Err(error) = store.open().await
+        {
+            tracing::warn!(%error, "places of stores are not compared");
+        }
     }
 
     /// The store that streams move to, and its location without secrets.
@@ -112,6 +131,7 @@ impl Session {
     ) -> Result<(Arc<dyn EventStore>, String)> {
         let store = OpenStore::open(&self.global, address, access, &self.environment).await;
         let store = store.map_err(|e| e.context("cannot open the target store"))?;
+        self.open_linked(store.id()).await;
         self.stores.ensure_apart(&*store.event_store())?;
         Ok((store.event_store(), store.location().to_owned()))
     }
@@ -266,44 +286,27 @@ impl Session {
     }
 }
 
-/// The stores with those that are linked. One that cannot be opened is left out: a command that
-/// needs it fails and names it.
-async fn with_linked(
+/// The linked stores that no option names, none of them opened.
+async fn linked_stores(
     global: &Global,
-    mut stores: Stores,
+    stores: &Stores,
     records: &Arc<dyn Records>,
     access: Access,
     environment: &Environment,
-) -> Stores {
-    let places = match KnownStores::new(Arc::clone(records)).places().await {
-        Ok(places) => places,
+) -> Vec<Arc<LinkedStore>> {
+    match KnownStores::new(Arc::clone(records)).links().await {
+        Ok(links) => links
+            .into_iter()
+            .filter(|link| stores.get(link.store).is_err())
+            .map(|link| Arc::new(LinkedStore::new(link, access, global, environment)))
+            .collect(),
         // a store that holds no records links none
-        Err(error) if *error.kind() == ErrorKind::Unsupported => return stores,
+        Err(error) if *error.kind() == ErrorKind::Unsupported => Vec::new(),
         Err(error) => {
             tracing::warn!(%error, "the list of linked stores cannot be read");
-            return stores;
-        }
-    };
-    for (id, address) in places {
-        if stores.get(id).is_ok() {
-            continue;
-        }
-        let opened = OpenStore::open(global, &address, access.to_existing(), environment).await;
-        let linked = opened.and_then(|opened| {
-            let linked = opened.event_store();
-            stores.ensure_apart(&*linked)?;
-            Ok(linked)
-        });
-        match linked {
-            Ok(linked) if linked.id() == id => stores = stores.with(linked),
-            Ok(other) => {
-                let found = other.id();
-                tracing::warn!(%address, expected = %id, %found, "the linked store is another one");
-            }
-            Err(error) => tracing::warn!(%address, %error, "a linked store cannot be opened"),
+            Vec::new()
         }
     }
-    stores
 }
 
 /// The address of the store of the global options.

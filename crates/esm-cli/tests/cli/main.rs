@@ -15,6 +15,7 @@ mod importing;
 mod interrupted;
 mod kept_addresses;
 mod layouts;
+mod linked;
 mod looking;
 mod lost;
 mod machine;

@@ -25,6 +25,21 @@ struct List {
     /// Addresses without secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     places: BTreeMap<StoreId, String>,
+    /// Earlier ids of linked stores that have some.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    aliases: BTreeMap<StoreId, BTreeSet<StoreId>>,
+}
+
+/// What the list has of a store that was [linked](KnownStores::link): enough to know which streams
+/// are in it, without opening it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreLink {
+    /// The id of the store.
+    pub store: StoreId,
+    /// The earlier ids of the store, which never change while it keeps its id.
+    pub aliases: BTreeSet<StoreId>,
+    /// The address at which programs find the store, without secrets.
+    pub address: String,
 }
 
 impl KnownStores {
@@ -45,32 +60,40 @@ impl KnownStores {
         Ok(newest.map(|(_, list)| list.stores).unwrap_or_default())
     }
 
-    /// The addresses of stores that were [linked](Self::link).
+    /// The stores that were [linked](Self::link), in the order of their ids.
     ///
     /// # Errors
     /// `Corrupt`; those of the records.
-    pub async fn places(&self) -> Result<BTreeMap<StoreId, String>> {
+    pub async fn links(&self) -> Result<Vec<StoreLink>> {
         let newest = self
             .records
             .latest_as::<List>(&RecordKey::KnownStores)
             .await?;
-        Ok(newest.map(|(_, list)| list.places).unwrap_or_default())
+        let List {
+            places,
+            mut aliases,
+            ..
+        } = newest.map(|(_, list)| list).unwrap_or_default();
+        let links = places.into_iter().map(|(store, address)| StoreLink {
+            store,
+            aliases: aliases.remove(&store).unwrap_or_default(),
+            address,
+        });
+        Ok(links.collect())
     }
 
-    /// Adds a store with the address at which programs find it, in place of an earlier address. The
-    /// address must not hold secrets: everyone who reads the store reads it.
+    /// Adds a store with its earlier ids and the address at which programs find it, in place of what
+    /// an earlier link said. The address must not hold secrets: everyone who reads the store reads it.
     ///
     /// # Errors
     /// `Unavailable`, also when concurrent changes won every time; `Corrupt`.
     ///
     /// # Idempotence
     /// May be repeated.
-    pub async fn link(&self, store: StoreId, address: &str) -> Result<()> {
+    pub async fn link(&self, link: &StoreLink) -> Result<()> {
         let linked = change_record(&*self.records, &RecordKey::KnownStores, |found| {
             let mut list: List = found.map(|(_, list)| list).unwrap_or_default();
-            let added = list.stores.insert(store);
-            let before = list.places.insert(store, address.to_owned());
-            Ok(if added || before.as_deref() != Some(address) {
+            Ok(if list.set(link) {
                 RecordChange::Write(list)
             } else {
                 RecordChange::Keep(list)
@@ -96,5 +119,24 @@ impl KnownStores {
             })
         });
         added.await.map(drop)
+    }
+}
+
+impl List {
+    /// Takes over a link. Returns whether that changed anything.
+    fn set(&mut self, link: &StoreLink) -> bool {
+        let StoreLink {
+            store,
+            aliases,
+            address,
+        } = link;
+        let is_new = self.stores.insert(*store);
+        let place = self.places.insert(*store, address.clone());
+        let earlier = if aliases.is_empty() {
+            self.aliases.remove(store)
+        } else {
+            self.aliases.insert(*store, aliases.clone())
+        };
+        is_new || place.as_ref() != Some(address) || earlier.unwrap_or_default() != *aliases
     }
 }

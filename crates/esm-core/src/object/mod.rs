@@ -20,6 +20,6 @@ mod translation;
 pub use crate::store::{EarlierStreams, ObjectDocument, TerminatedStream, TerminationReason};
 pub use chain::ChainEnd;
 pub use documents::{Documents, VersionedDocument};
-pub use known_stores::KnownStores;
+pub use known_stores::{KnownStores, StoreLink};
 pub use known_stream::{KnownStream, StreamEnd};
 pub use translation::Translation;
