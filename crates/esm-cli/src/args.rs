@@ -43,6 +43,10 @@ pub(crate) struct Global {
     #[arg(value_enum, default_value_t = OutputFormat::Text)]
     pub(crate) output: OutputFormat,
 
+    /// Print tables without their heading.
+    #[arg(long, global = true)]
+    pub(crate) no_header: bool,
+
     /// Progress display, on standard error.
     #[arg(long, global = true, env = "ESM_PROGRESS", value_name = "MODE")]
     #[arg(value_enum, default_value_t = ProgressMode::Auto)]

@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
         Err(Unread::CommandLine(error)) => return output::usage(&error).into(),
         Err(Unread::Config(error, format)) => return Output::new(format).fail(&error).into(),
     };
-    let output = Output::new(arguments.global.output);
+    let output = Output::new(arguments.global.output).with_heading(!arguments.global.no_header);
     if let Err(error) = logging::start(&arguments.global) {
         return output.fail(&error).into();
     }

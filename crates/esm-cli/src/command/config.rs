@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::args::Global;
 use crate::exit::Exit;
 use crate::opened;
-use crate::output::{Output, Table, Text};
+use crate::output::{Form, Output, Table, Text};
 
-/// Show the configuration: the values of the global options, and the named stores.
+/// Show the configuration: global options and named stores.
 ///
 /// Files: esm.toml in the working directory, and esm/config.toml in $XDG_CONFIG_HOME or ~/.config.
 /// An option wins over its variable, a variable over a file.
@@ -95,14 +95,14 @@ fn stores(global: &Global) -> Vec<Value> {
     stores.collect()
 }
 
-fn text(shown: &Shown, terminal: bool) -> Text {
+fn text(shown: &Shown, form: Form) -> Text {
     let table = |heading: [&'static str; 3], values: &[Value]| {
         let mut table = Table::new(heading);
         for value in values {
             let shown = value.value.clone().unwrap_or_else(|| "none".to_owned());
             table.row([value.name.clone(), shown, value.from.clone()]);
         }
-        table.to_text(terminal)
+        table.to_text(form)
     };
     let options = table(["option", "value", "from"], &shown.options);
     if shown.stores.is_empty() {

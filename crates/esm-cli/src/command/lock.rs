@@ -86,7 +86,7 @@ async fn list(session: &Session) -> Result<Exit> {
     let locks = locks.into_iter().map(|lock| held(session, lock)).collect();
     session
         .output()
-        .result(&InSeconds(Locks { locks }), |InSeconds(all), terminal| {
+        .result(&InSeconds(Locks { locks }), |InSeconds(all), form| {
             if all.locks.is_empty() {
                 return Text::line("no held locks");
             }
@@ -107,11 +107,11 @@ async fn list(session: &Session) -> Result<Exit> {
                     held.life.clone(),
                     held.lock
                         .migration
-                        .map(|m| short_id(m, terminal))
+                        .map(|m| short_id(m, form))
                         .unwrap_or_default(),
                 ]);
             }
-            table.to_text(terminal)
+            table.to_text(form)
         })?;
     Ok(Exit::Success)
 }

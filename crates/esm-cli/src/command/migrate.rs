@@ -15,7 +15,7 @@ use super::plan::SampleArgs;
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::{self, Exit};
 use crate::migration::{self, Expected, as_planned, plan_exit, plan_text, service};
-use crate::output::counted;
+use crate::output::{Form, counted};
 use crate::session::{Access, Session};
 
 /// Migrate objects: back up, copy, transform, verify, cut over.
@@ -45,19 +45,19 @@ pub(crate) struct Migrate {
         "close_books", "with_rollback", "reversible_with", "reversible_for", "keep_going", "collect_failures", "to", "cutover",
     ])]
     plan: Option<PathBuf>,
-    /// Do not ask. A terminal is asked before a migration without a transformation, without a backup
-    /// or of more than one object.
-    #[arg(long, short)]
-    yes: bool,
     /// Only show the plan; write nothing.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     samples: SampleArgs,
-    #[command(flatten)]
-    amend: Amend,
+    /// Do not ask. A terminal is asked before a migration without a transformation, without a backup
+    /// or of more than one object.
+    #[arg(long, short)]
+    yes: bool,
     #[command(flatten)]
     migration: MigrationArgs,
+    #[command(flatten)]
+    amend: Amend,
     #[command(flatten)]
     lock: LockArgs,
 }
@@ -158,7 +158,7 @@ impl Migrate {
             return Ok(None);
         }
         let output = session.output();
-        output.text(plan_text(plan, self.samples.show, true))?;
+        output.text(plan_text(plan, self.samples.show, Form::ALIGNED))?;
         if !plan.is_executable() && plan.planned.bulk.on_failure == OnFailure::Stop {
             return Ok(Some(plan_exit(plan)));
         }
@@ -191,9 +191,9 @@ fn reasons(plan: &MigrationPlan) -> Vec<String> {
 
 async fn show(session: &Session, builder: MigrationBuilder, samples: &SampleArgs) -> Result<Exit> {
     let plan = builder.dry_run().await?;
-    session.output().result(&plan, |plan, terminal| {
-        plan_text(plan, samples.show, terminal)
-    })?;
+    session
+        .output()
+        .result(&plan, |plan, form| plan_text(plan, samples.show, form))?;
     Ok(plan_exit(&plan))
 }
 

@@ -68,9 +68,9 @@ impl Plan {
         if let Some(path) = &self.save {
             save(&plan, path)?;
         }
-        session.output().result(&plan, |plan, terminal| {
-            plan_text(plan, self.samples.show, terminal)
-        })?;
+        session
+            .output()
+            .result(&plan, |plan, form| plan_text(plan, self.samples.show, form))?;
         Ok(plan_exit(&plan))
     }
 }

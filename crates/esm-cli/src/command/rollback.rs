@@ -156,14 +156,14 @@ impl Rollback {
 }
 
 fn show(session: &Session, plan: &RollBackPlan, samples: &SampleArgs) -> Result<Exit> {
-    session.output().result(plan, |plan, terminal| match plan {
+    session.output().result(plan, |plan, form| match plan {
         RollBackPlan::Undo { planned } => Text::line(format_args!(
             "the migration is unfinished: objects of {} that did not cut over would be undone \
              without a trace",
             planned.scope
         ))
         .and("nothing was written"),
-        RollBackPlan::Reverse { plan } => plan_text(plan, samples.show, terminal),
+        RollBackPlan::Reverse { plan } => plan_text(plan, samples.show, form),
     })?;
     Ok(match plan {
         RollBackPlan::Undo { .. } => Exit::Success,

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::exit::Exit;
-use crate::output::{Facts, Table, Text, count, to_the_second};
+use crate::output::{Facts, Form, Table, Text, count, to_the_second};
 use crate::session::Session;
 
 /// Show an object: document, chain of streams, migration phase.
@@ -166,7 +166,7 @@ fn created(document: &ObjectDocument) -> Option<Timestamp> {
     Some(document.created_at).filter(|created| *created != Timestamp::UNIX_EPOCH)
 }
 
-fn text(shown: &ShownObject, terminal: bool) -> Text {
+fn text(shown: &ShownObject, form: Form) -> Text {
     let mut facts = Facts::new();
     facts
         .add("object", &shown.object)
@@ -200,7 +200,9 @@ fn text(shown: &ShownObject, terminal: bool) -> Text {
             facts.add("accepted unchanged", what);
         }
     }
-    let mut text = facts.to_text(terminal).and_section(table.to_text(terminal));
+    let mut text = facts
+        .to_text(form.terminal)
+        .and_section(table.to_text(form));
     for terminated in &shown.document.terminated {
         if let Some(archive) = &terminated.archive {
             text.push(format!(

@@ -15,7 +15,7 @@ use crate::migration::{
     Condition, DAMAGED, IdPart, next_step, object_failures, reversed_by, run_figures, service,
     sign_of_life,
 };
-use crate::output::{Facts, InSeconds, Table, count, remaining, short_id, to_the_second};
+use crate::output::{Facts, Form, InSeconds, Table, count, remaining, short_id, to_the_second};
 use crate::progress::Unit;
 use crate::session::Session;
 
@@ -103,11 +103,11 @@ impl Status {
         };
         session
             .output()
-            .result(&InSeconds(&migrations), |InSeconds(all), terminal| {
+            .result(&InSeconds(&migrations), |InSeconds(all), form| {
                 if all.migrations.is_empty() {
                     none.into()
                 } else {
-                    table(&all.migrations, terminal).to_text(terminal)
+                    table(&all.migrations, form).to_text(form)
                 }
             })?;
         if migrations.not_read > 0 {
@@ -199,8 +199,8 @@ async fn show(
     let now = session.environment().clock.now();
     session
         .output()
-        .result(&InSeconds(&one), |InSeconds(one), terminal| {
-            facts(one, now, terminal).to_text(terminal)
+        .result(&InSeconds(&one), |InSeconds(one), form| {
+            facts(one, now, form).to_text(form.terminal)
         })?;
     let state = &one.shown.state;
     if state.damage.is_some() {
@@ -214,7 +214,7 @@ async fn show(
     }))
 }
 
-fn table(migrations: &[Shown], terminal: bool) -> Table {
+fn table(migrations: &[Shown], form: Form) -> Table {
     let mut table = Table::new([
         "migration",
         "state",
@@ -228,7 +228,7 @@ fn table(migrations: &[Shown], terminal: bool) -> Table {
         let state = &shown.state;
         let objects = objects_done(shown);
         table.row([
-            short_id(state.migration, terminal),
+            short_id(state.migration, form),
             shown.condition.name(status(shown)),
             state
                 .plan
@@ -283,23 +283,23 @@ fn status(shown: &Shown) -> MigrationStatus {
     }
 }
 
-fn facts(one: &OneMigration, now: Timestamp, terminal: bool) -> Facts {
+fn facts(one: &OneMigration, now: Timestamp, form: Form) -> Facts {
     let (shown, state) = (&one.shown, &one.shown.state);
     let reverses = state.plan.as_ref().and_then(|p| p.reverses.as_ref());
     let mut facts = Facts::new();
     facts
-        .add("migration", short_id(state.migration, terminal))
+        .add("migration", short_id(state.migration, form))
         .add("state", shown.condition.name(status(shown)))
         .add_some("waits for", shown.condition.needs())
         .add_some("damaged", state.damage.as_ref())
         .add_some("scope", state.plan.as_ref().map(|p| &p.scope))
         .add_some(
             "rolls back",
-            reverses.map(|reverses| short_id(reverses.migration, terminal)),
+            reverses.map(|reverses| short_id(reverses.migration, form)),
         )
         .add_some(
             "reversed by",
-            (shown.condition.reversed_by).map(|by| short_id(by, terminal)),
+            (shown.condition.reversed_by).map(|by| short_id(by, form)),
         )
         .add_some("holder", state.holder.as_ref())
         .add_some("started", state.started_at.map(to_the_second))

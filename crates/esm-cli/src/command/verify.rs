@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::migration::{Compared, IdPart, Mappers, compare, service};
-use crate::output::{ErrorReport, Text, count, counted};
+use crate::output::{ErrorReport, Form, Text, count, counted};
 use crate::progress::Unit;
 use crate::selection::Selection;
 use crate::session::Session;
@@ -159,7 +159,7 @@ fn is_damage(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone)
 }
 
-fn text(verified: &Verified, _terminal: bool) -> Text {
+fn text(verified: &Verified, _form: Form) -> Text {
     let differences = verified.differences.iter();
     differences
         .map(|difference| difference.error.to_text())

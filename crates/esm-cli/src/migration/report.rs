@@ -14,7 +14,7 @@ use super::failures::{object_failures, value_of};
 use super::places::Places;
 use crate::exit::Exit;
 use crate::output::{
-    ErrorReport, Facts, InSeconds, Text, bytes, count, counted, duration, short_id,
+    ErrorReport, Facts, Form, InSeconds, Text, bytes, count, counted, duration, short_id,
 };
 use crate::session::Session;
 
@@ -58,7 +58,7 @@ pub(crate) async fn finish(
         elapsed_seconds: result.elapsed.as_secs_f64(),
     };
     let output = session.output();
-    output.result(&InSeconds(&report), |_, terminal| text(result, terminal))?;
+    output.result(&InSeconds(&report), |_, form| text(result, form))?;
     let exit = match &result.error {
         Some(error) => error.kind().into(),
         None if result.is_success() => Exit::Success,
@@ -149,7 +149,7 @@ fn mend_the_program(session: &Session, result: &MigrationResult) -> Text {
         )
 }
 
-fn text(result: &MigrationResult, terminal: bool) -> Text {
+fn text(result: &MigrationResult, form: Form) -> Text {
     let statistics = &result.statistics;
     if result.was_up_to_date() && result.plan.reverses.is_some() {
         return format!(
@@ -165,7 +165,7 @@ fn text(result: &MigrationResult, terminal: bool) -> Text {
         )
         .into();
     }
-    let mut text = Text::line(headline(result)).and(facts(result, terminal).to_text(terminal));
+    let mut text = Text::line(headline(result)).and(facts(result, form).to_text(form.terminal));
     for failure in object_failures(statistics) {
         text.push(format!("failed: {failure}"));
     }
@@ -226,10 +226,10 @@ fn headline(result: &MigrationResult) -> String {
     text
 }
 
-fn facts(result: &MigrationResult, terminal: bool) -> Facts {
+fn facts(result: &MigrationResult, form: Form) -> Facts {
     let statistics = &result.statistics;
     let mut facts = Facts::new();
-    facts.add("migration", short_id(result.migration, terminal));
+    facts.add("migration", short_id(result.migration, form));
     add_ledger(&mut facts, &statistics.counts.ledger);
     if statistics.counts.source_bytes > 0 {
         let (from, to) = (

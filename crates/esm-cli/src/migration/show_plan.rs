@@ -7,7 +7,7 @@ use super::failures::failing_events;
 use super::report::add_ledger;
 use crate::diff::sample_text;
 use crate::exit::Exit;
-use crate::output::{Facts, Table, Text, bytes, count, counted};
+use crate::output::{Facts, Form, Table, Text, bytes, count, counted};
 
 /// Blocked objects that are listed; the count is complete.
 const LISTED: usize = 20;
@@ -24,13 +24,13 @@ pub(crate) fn plan_exit(plan: &MigrationPlan) -> Exit {
 }
 
 /// A plan as text, with at most this many samples.
-pub(crate) fn plan_text(plan: &MigrationPlan, samples: usize, terminal: bool) -> Text {
+pub(crate) fn plan_text(plan: &MigrationPlan, samples: usize, form: Form) -> Text {
     if plan.is_empty() {
         return nothing_to_do(plan).into();
     }
-    let mut text = facts(plan).to_text(terminal);
+    let mut text = facts(plan).to_text(form.terminal);
     if !plan.schemas.is_empty() {
-        text = text.and_section(schemas(plan).to_text(terminal));
+        text = text.and_section(schemas(plan).to_text(form));
     }
     text = add_samples(text, plan, samples);
     if !plan.ledger.failures.is_empty() {

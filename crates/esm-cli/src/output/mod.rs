@@ -16,7 +16,7 @@ mod writer;
 pub(crate) use failure::ErrorReport;
 pub(crate) use seconds::InSeconds;
 pub(crate) use style::Style;
-pub(crate) use table::{Facts, Table};
+pub(crate) use table::{Facts, Form, Table};
 pub(crate) use text::{Escaped, Text};
 pub(crate) use units::{bytes, count, counted, duration, remaining, shortened, to_the_second};
 pub(crate) use usage::usage;

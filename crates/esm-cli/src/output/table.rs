@@ -11,6 +11,23 @@ use super::text::{Escaped, Text};
 /// know its width says 0.
 const NARROWEST: u16 = 20;
 
+/// How text for people is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Aligned for a terminal; otherwise separated by tabs.
+    pub(crate) terminal: bool,
+    /// Whether tables have a heading.
+    pub(crate) heading: bool,
+}
+
+impl Form {
+    /// For notes, which are for people even where they do not go to a terminal.
+    pub(crate) const ALIGNED: Self = Self {
+        terminal: true,
+        heading: true,
+    };
+}
+
 /// Rows under a heading.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -34,27 +51,22 @@ impl Table {
     }
 
     /// The table as text; if not on a terminal, a line per row with tabs between the cells.
-    pub(crate) fn to_text(&self, terminal: bool) -> Text {
-        if terminal {
-            Text::escaped(self.drawn())
-        } else {
-            self.separated(true)
+    pub(crate) fn to_text(&self, form: Form) -> Text {
+        if form.terminal {
+            return Text::escaped(self.drawn(form.heading));
         }
-    }
-
-    /// A line per row with tabs between the cells.
-    pub(super) fn separated(&self, with_heading: bool) -> Text {
-        let heading = with_heading.then(|| self.heading.join("\t"));
+        let heading = form.heading.then(|| self.heading.join("\t"));
         let rows = self.rows.iter().map(|row| row.join("\t"));
         let lines: Vec<_> = heading.into_iter().chain(rows).collect();
         Text::escaped(lines.join("\n"))
     }
 
-    fn drawn(&self) -> String {
+    fn drawn(&self, with_heading: bool) -> String {
         let mut table = comfy_table::Table::new();
-        table
-            .load_style(presets::NOTHING)
-            .set_header(self.heading.clone());
+        table.load_style(presets::NOTHING);
+        if with_heading {
+            table.set_header(self.heading.clone());
+        }
         let width = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0);
         if let Some(width) = width.filter(|width| *width >= NARROWEST) {
             table
@@ -66,7 +78,9 @@ impl Table {
         }
         for (at, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 2));
-            column.set_constraint(LowerBoundary(Width::Fixed(self.longest_word(at) + 2)));
+            column.set_constraint(LowerBoundary(Width::Fixed(
+                self.longest_word(at, with_heading) + 2,
+            )));
             if self.is_numeric(at) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -84,8 +98,9 @@ impl Table {
     }
 
     /// The length of the longest word of a column: words are not broken.
-    fn longest_word(&self, column: usize) -> u16 {
-        let cells = self.cells(column).chain(self.heading.get(column).copied());
+    fn longest_word(&self, column: usize, with_heading: bool) -> u16 {
+        let heading = self.heading.get(column).copied();
+        let cells = self.cells(column).chain(heading.filter(|_| with_heading));
         let words = cells.flat_map(|cell| cell.split(' '));
         let longest = words.map(|word| word.chars().count()).max().unwrap_or(0);
         u16::try_from(longest).unwrap_or(u16::MAX - 2)
@@ -144,15 +159,31 @@ impl Facts {
 mod tests {
     use super::*;
 
+    const HEADING: [bool; 2] = [true, false];
+
+    fn on_a_terminal(table: &Table) -> [String; 2] {
+        HEADING.map(|heading| text(table, true, heading))
+    }
+
+    fn elsewhere(table: &Table) -> [String; 2] {
+        HEADING.map(|heading| text(table, false, heading))
+    }
+
+    fn text(table: &Table, terminal: bool, heading: bool) -> String {
+        let text = table.to_text(Form { terminal, heading });
+        text.as_str().to_owned()
+    }
+
     #[test]
     fn elsewhere_than_on_a_terminal_a_row_is_a_line() {
         let mut table = Table::new(["object", "events"]);
         table.row(["order/1".to_owned(), "3".to_owned()]);
-        assert_eq!(table.to_text(false).as_str(), "object\tevents\norder/1\t3");
-        assert_eq!(
-            table.to_text(true).as_str(),
-            "object   events\norder/1       3"
-        );
+        let [with, without] = elsewhere(&table);
+        assert_eq!(with, "object\tevents\norder/1\t3");
+        assert_eq!(without, "order/1\t3");
+        let [with, without] = on_a_terminal(&table);
+        assert_eq!(with, "object   events\norder/1       3");
+        assert_eq!(without, "order/1  3");
     }
 
     #[test]
@@ -160,19 +191,18 @@ mod tests {
         let mut table = Table::new(["object", "events"]);
         table.row(["order/1".to_owned(), "3".to_owned()]);
         table.row(["order/10".to_owned(), "1,200".to_owned()]);
-        assert_eq!(
-            table.to_text(true).as_str(),
-            "object    events\norder/1        3\norder/10   1,200"
-        );
+        let [with, _] = on_a_terminal(&table);
+        assert_eq!(with, "object    events\norder/1        3\norder/10   1,200");
     }
 
     #[test]
     fn data_cannot_add_a_row_or_a_cell() {
         let mut table = Table::new(["id", "data"]);
         table.row(["a\tb".to_owned(), "c\nd\u{1b}[2J".to_owned()]);
-        let text = table.to_text(false);
-        assert_eq!(text.as_str(), "id\tdata\na\\tb\tc\\nd\\u{1b}[2J");
-        assert!(table.to_text(true).as_str().contains(r"c\nd\u{1b}[2J"));
+        let [text, _] = elsewhere(&table);
+        assert_eq!(text, "id\tdata\na\\tb\tc\\nd\\u{1b}[2J");
+        let [text, _] = on_a_terminal(&table);
+        assert!(text.contains(r"c\nd\u{1b}[2J"));
         let mut facts = Facts::new();
         facts.add("tag\n", "x\ty");
         assert_eq!(facts.to_text(false).as_str(), "tag\\n\tx\\ty");

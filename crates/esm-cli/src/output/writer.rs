@@ -12,7 +12,7 @@ use tokio::io::AsyncWrite;
 use super::failure::ErrorReport;
 use super::stdout::{self, Stdout};
 use super::style;
-use super::table::Table;
+use super::table::{Form, Table};
 use super::text::Text;
 use crate::exit::Exit;
 
@@ -29,7 +29,8 @@ pub(crate) enum OutputFormat {
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
     format: OutputFormat,
-    terminal: bool,
+    /// How text on standard output is laid out.
+    form: Form,
     /// Whether text on standard output has colors.
     colors: bool,
     /// Why a result of finished work could not be printed.
@@ -42,10 +43,20 @@ impl Output {
         let terminal = io::stdout().is_terminal();
         Self {
             format,
-            terminal,
+            form: Form {
+                terminal,
+                heading: true,
+            },
             colors: terminal && style::allowed(),
             lost: Arc::default(),
         }
+    }
+
+    /// The same output, whose tables have a heading or not.
+    #[must_use]
+    pub(crate) fn with_heading(mut self, heading: bool) -> Self {
+        self.form.heading = heading;
+        self
     }
 
     /// Whether the format is JSON.
@@ -55,13 +66,13 @@ impl Output {
 
     /// Whether text goes to a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
-        self.terminal
+        self.form.terminal
     }
 
     /// An id for people: on a terminal its last 8 characters, because the beginnings of ids that are
     /// ordered by time look alike.
     pub(crate) fn id(&self, id: impl Display) -> String {
-        short_id(id, self.terminal)
+        short_id(id, self.form)
     }
 
     /// Prints the result of finished work: as JSON, or as the text that `text` makes of it.
@@ -74,10 +85,10 @@ impl Output {
     pub(crate) fn result<T: Serialize, R: Into<Text>>(
         &self,
         value: &T,
-        text: impl FnOnce(&T, bool) -> R,
+        text: impl FnOnce(&T, Form) -> R,
     ) -> Result<()> {
-        let printed = match (self.format, self.terminal) {
-            (OutputFormat::Text, terminal) => self.text(text(value, terminal)),
+        let printed = match (self.format, self.form.terminal) {
+            (OutputFormat::Text, _) => self.text(text(value, self.form)),
             (OutputFormat::Json, true) => {
                 print(&serde_json::to_string_pretty(value).map_err(unwritable)?)
             }
@@ -104,16 +115,16 @@ impl Output {
     /// # Errors
     /// Those of writing to standard output.
     pub(crate) fn table(&self, table: &Table, first: bool) -> Result<()> {
-        self.text(if self.terminal {
-            table.to_text(true)
-        } else {
-            table.separated(first)
-        })
+        let Form { terminal, heading } = self.form;
+        self.text(table.to_text(Form {
+            terminal,
+            heading: heading && (terminal || first),
+        }))
     }
 
     /// A number in a table: formatted on a terminal, plain elsewhere.
     pub(crate) fn number(&self, number: u64, grouped: fn(u64) -> String) -> String {
-        if self.terminal {
+        if self.form.terminal {
             grouped(number)
         } else {
             number.to_string()
@@ -174,10 +185,14 @@ impl Output {
 }
 
 /// As [`Output::id`].
-pub(crate) fn short_id(id: impl Display, terminal: bool) -> String {
+pub(crate) fn short_id(id: impl Display, form: Form) -> String {
     const SHOWN: usize = 8;
     let id = id.to_string();
-    let cut = id.char_indices().rev().nth(SHOWN - 1).filter(|_| terminal);
+    let cut = id
+        .char_indices()
+        .rev()
+        .nth(SHOWN - 1)
+        .filter(|_| form.terminal);
     cut.map_or_else(|| id.clone(), |(at, _)| id[at..].to_owned())
 }
 

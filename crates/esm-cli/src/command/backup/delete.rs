@@ -8,6 +8,7 @@ use super::report::ShownBackup;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
 use crate::migration::IdPart;
+use crate::output::Form;
 use crate::session::{Access, Session};
 
 /// Delete a backup.
@@ -70,7 +71,7 @@ impl Delete {
         }
         if !self.yes {
             if let Some(backup) = &found {
-                session.output().note(backup.text(true));
+                session.output().note(backup.text(Form::ALIGNED));
             }
             if !confirmed(session.output(), session.interrupt(), "delete this backup?").await? {
                 session.output().note("nothing was deleted");

@@ -8,7 +8,7 @@ use super::report::{ShownBackups, report_damaged};
 use crate::backup;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
-use crate::output::counted;
+use crate::output::{Form, counted};
 use crate::session::{Access, Session};
 
 /// Delete backups whose retention has expired, or whose files are gone.
@@ -56,16 +56,16 @@ impl Prune {
             let found = service.prune(now, &self.policy().dry_run()).await?;
             let over = shown(&found);
             if self.dry_run || over.backups.is_empty() {
-                session.output().result(&over, |over, terminal| {
+                session.output().result(&over, |over, form| {
                     if over.backups.is_empty() {
                         "nothing to prune".into()
                     } else {
-                        over.text(terminal)
+                        over.text(form)
                     }
                 })?;
                 return Ok(ended(session, &found));
             }
-            session.output().note(over.text(true));
+            session.output().note(over.text(Form::ALIGNED));
             if !confirmed(
                 session.output(),
                 session.interrupt(),

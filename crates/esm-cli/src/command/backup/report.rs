@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::output::{Facts, Table, Text, bytes, count, counted, to_the_second};
+use crate::output::{Facts, Form, Table, Text, bytes, count, counted, to_the_second};
 use crate::session::Session;
 
 /// A backup as it is reported.
@@ -92,7 +92,7 @@ impl ShownBackup {
     }
 
     /// One backup as lines.
-    pub(super) fn text(&self, terminal: bool) -> Text {
+    pub(super) fn text(&self, form: Form) -> Text {
         let mut facts = Facts::new();
         facts
             .add("backup", &self.id)
@@ -108,7 +108,7 @@ impl ShownBackup {
         for (key, value) in &self.tags {
             facts.add(format!("tag {key}"), value);
         }
-        facts.to_text(terminal)
+        facts.to_text(form.terminal)
     }
 }
 
@@ -124,7 +124,7 @@ impl ShownBackups {
     }
 
     /// The backups as a table.
-    pub(super) fn text(&self, terminal: bool) -> Text {
+    pub(super) fn text(&self, form: Form) -> Text {
         if self.backups.is_empty() {
             return "no backups".into();
         }
@@ -142,7 +142,7 @@ impl ShownBackups {
                 backup.retained(),
             ]);
         }
-        table.to_text(terminal)
+        table.to_text(form)
     }
 }
 

@@ -27,12 +27,12 @@ pub(super) fn list(output: &Output) -> Result<Exit> {
     let maps = Maps {
         maps: BUILT_IN.iter().map(entry).collect(),
     };
-    output.result(&maps, |maps, terminal| {
+    output.result(&maps, |maps, form| {
         let mut table = Table::new(["map", "for"]);
         for map in &maps.maps {
             table.row([map.name, map.about].map(str::to_owned));
         }
-        table.to_text(terminal)
+        table.to_text(form)
     })?;
     Ok(Exit::Success)
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::import::Tally;
-use crate::output::{Facts, Output, Text, count};
+use crate::output::{Facts, Form, Output, Text, count};
 
 #[derive(Debug, Serialize)]
 struct Imported {
@@ -65,7 +65,7 @@ fn skipped(records: u64) -> String {
     }
 }
 
-fn text(imported: &Imported, terminal: bool) -> Text {
+fn text(imported: &Imported, form: Form) -> Text {
     let Tally {
         events,
         objects,
@@ -102,5 +102,5 @@ fn text(imported: &Imported, terminal: bool) -> Text {
         .add("not finished: events read", count(events))
         .add("imported", count(new))
         .add("were there already", count(present));
-    facts.to_text(terminal)
+    facts.to_text(form.terminal)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::database::connect;
 use crate::args::Global;
 use crate::exit::Exit;
-use crate::output::{Output, Table, Text, counted};
+use crate::output::{Form, Output, Table, Text, counted};
 
 /// Check what of a layout fits the database, column by column, and what to change.
 ///
@@ -86,14 +86,14 @@ impl From<Finding> for Row {
     }
 }
 
-fn text(checked: &Checked, terminal: bool) -> Text {
+fn text(checked: &Checked, form: Form) -> Text {
     let mut table = Table::new(["part", "column", "found", "fits"]);
     for row in &checked.findings {
         let fits = if row.fits { "yes" } else { "no" };
         let cells = [row.role, &row.name, &row.found, fits];
         table.row(cells.map(str::to_owned));
     }
-    let mut text = table.to_text(terminal);
+    let mut text = table.to_text(form);
     let layout = &checked.layout;
     let misfits = checked.findings.iter().filter(|row| !row.fits).count() as u64;
     text = text.and_section(if checked.fits {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::database::connect;
 use crate::args::Global;
 use crate::exit::{self, Exit};
-use crate::output::{Output, Text};
+use crate::output::{Form, Output, Text};
 
 /// Write the first version of a layout for a table, with comments.
 ///
@@ -62,7 +62,7 @@ impl New {
 }
 
 impl Drafted {
-    fn text(&self, _terminal: bool) -> Text {
+    fn text(&self, _form: Form) -> Text {
         match (&self.layout, &self.file) {
             (Some(layout), _) => Text::lines(layout),
             (None, Some(file)) => {

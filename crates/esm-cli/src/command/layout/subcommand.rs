@@ -67,13 +67,13 @@ fn list(output: &Output) -> Result<Exit> {
             tables: streams.into_iter().chain([layout.events.table]).collect(),
         }
     });
-    output.result(&listed, |listed, terminal| {
+    output.result(&listed, |listed, form| {
         let mut table = Table::new(["layout", "library", "tables"]);
         for layout in listed {
             let tables = layout.tables.join(", ");
             table.row([layout.name.to_owned(), layout.library.to_owned(), tables]);
         }
-        table.to_text(terminal)
+        table.to_text(form)
     })?;
     Ok(Exit::Success)
 }

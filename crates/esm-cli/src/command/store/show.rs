@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::adopt::Adopted;
 use crate::exit::Exit;
-use crate::output::{Facts, Text, bytes, count};
+use crate::output::{Facts, Form, Text, bytes, count};
 use crate::session::Session;
 
 #[derive(Debug, Serialize)]
@@ -69,7 +69,7 @@ pub(super) async fn count_objects(session: &Session) -> Result<u64> {
         .await
 }
 
-fn text(shown: &ShownStore, terminal: bool) -> Text {
+fn text(shown: &ShownStore, form: Form) -> Text {
     let mut facts = Facts::new();
     facts.add("store", &shown.store).add("id", shown.id);
     for alias in &shown.aliases {
@@ -83,5 +83,5 @@ fn text(shown: &ShownStore, terminal: bool) -> Text {
     if let Some(adopted) = &shown.adopted {
         adopted.describe(&mut facts);
     }
-    facts.to_text(terminal)
+    facts.to_text(form.terminal)
 }
