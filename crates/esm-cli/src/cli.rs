@@ -8,7 +8,7 @@ use esm_core::{Error, Result};
 use crate::args::Global;
 use crate::command::{
     Backup, Cancel, Completions, ConfigCommand, Cutover, Export, Import, LayoutCommand, List, Lock,
-    Migrate, Pause, Plan, Read, Resume, Rollback, Set, Show, Status, StoreCommand, Transform,
+    Man, Migrate, Pause, Plan, Read, Resume, Rollback, Set, Show, Status, StoreCommand, Transform,
     Verify, Watch,
 };
 use crate::config::Config;
@@ -90,6 +90,7 @@ enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     Completions(Completions),
+    Man(Man),
 }
 
 /// Why the arguments of a command are not known.
@@ -113,7 +114,7 @@ impl Arguments {
     /// What is wrong with the command line, or with a configuration file; help and version are
     /// errors of the command line, as clap has them.
     pub(crate) fn read() -> Result<Self, Unread> {
-        let command = help::with_short_pages(Self::command());
+        let command = help::with_pages(Self::command());
         Self::of_line(command, std::env::args_os(), Config::load)
     }
 
@@ -128,7 +129,7 @@ impl Arguments {
     ) -> Result<Self, Unread> {
         let matches = command.try_get_matches_from(line)?;
         let mut arguments = Self::from_arg_matches(&matches)?;
-        if matches!(arguments.command, Command::Completions(_)) {
+        if matches!(arguments.command, Command::Completions(_) | Command::Man(_)) {
             return Ok(arguments);
         }
         let configured = config().and_then(|config| arguments.global.configure(&config, &matches));
@@ -149,7 +150,8 @@ impl Arguments {
         let open =
             |access| Session::open(global.clone(), output.clone(), interrupt.clone(), access);
         match command {
-            Command::Completions(command) => command.run(&mut Self::command(), &output),
+            Command::Completions(command) => command.run(&output),
+            Command::Man(command) => command.run(Self::command(), &output),
             Command::Import(command) => command.run(global, output, interrupt).await,
             Command::Export(command) => command.run(&open(Access::Read).await?).await,
             Command::Plan(command) => command.run(&open(Access::Read).await?).await,
@@ -182,6 +184,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        help::with_short_pages(Arguments::command()).debug_assert();
+        help::with_pages(Arguments::command()).debug_assert();
     }
 }

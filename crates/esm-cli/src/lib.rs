@@ -28,6 +28,7 @@
 //! - `migration`, `import`, `backup`: what several commands share about migrations, imports, backups.
 //! - `diff`: the difference between an event and what it becomes.
 //! - `selection`, `events`: the objects that a command works on, and their events in order.
+//! - `complete`: completion of command lines, with what the store has.
 //! - `session`: the opened stores, and how to communicate with the user.
 //! - `linked_store`: a linked store, opened when it is first needed.
 //! - `open_store`: a store of esm's own, or the tables of another library.
@@ -41,6 +42,7 @@ mod args;
 mod backup;
 mod cli;
 mod command;
+mod complete;
 mod config;
 mod confirm;
 mod diff;
@@ -82,6 +84,11 @@ const BLOCKING_THREADS: usize = 8;
 ///
 /// This library is the program alone: it promises no interface to others.
 pub fn main() -> ExitCode {
+    match complete::requested(Arguments::command) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => return output::usage(&error).into(),
+    }
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(Unread::CommandLine(error))

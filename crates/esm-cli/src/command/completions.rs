@@ -3,10 +3,14 @@
 use clap_complete::Shell;
 use esm_core::Result;
 
+use crate::complete;
 use crate::exit::Exit;
 use crate::output::{Output, Text};
 
 /// Print a shell completion script.
+///
+/// The script requests completions from this program: commands, options and files, and the objects
+/// and migrations of the store that the command line or ESM_STORE names.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,9 +24,8 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(&self, esm: &mut clap::Command, output: &Output) -> Result<Exit> {
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, esm, "esm", &mut script);
+    pub(crate) fn run(&self, output: &Output) -> Result<Exit> {
+        let script = complete::script(&self.shell.to_string())?;
         output.text(Text::lines(&String::from_utf8_lossy(&script)))?;
         Ok(Exit::Success)
     }

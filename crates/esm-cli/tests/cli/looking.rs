@@ -84,7 +84,7 @@ fn completions_for_every_shell() {
     let esm = Esm::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = esm.run(&["completions", shell]);
-        script.succeeded().printed("esm").printed("import");
+        script.succeeded().printed("esm").printed("COMPLETE");
     }
 }
 
@@ -94,7 +94,7 @@ fn every_command_has_help_with_an_example_and_is_in_the_docs() {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
     let docs = std::fs::read_to_string(docs).unwrap();
     let help = esm.run(&["--help"]);
-    let commands = help.stdout.split("Commands:").nth(1).unwrap();
+    let commands = help.stdout.split("Get events in and out:").nth(1).unwrap();
     let commands = commands.split("Options:").next().unwrap();
     let names = commands.lines().filter_map(|line| {
         let line = line.strip_prefix("  ")?;
@@ -111,7 +111,7 @@ fn every_command_has_help_with_an_example_and_is_in_the_docs() {
         );
         count += 1;
     }
-    assert!(count >= 9, "{count}");
+    assert!(count >= 24, "{count}");
 }
 
 /// Examples are copied from the help: none is wrapped on a terminal of 80 columns.
@@ -142,6 +142,7 @@ fn examples_fit_on_a_terminal() {
         &["store", "init"],
         &["store", "show"],
         &["completions"],
+        &["man"],
         &["backup"],
         &["backup", "create"],
         &["backup", "list"],
@@ -219,6 +220,8 @@ fn the_short_page_of_a_command_fits_a_screen_and_the_long_one_has_every_option()
         "list",
         "show",
         "read",
+        "store",
+        "man",
     ] {
         let short = esm.run(&[command, "-h"]).succeeded().stdout.clone();
         let lines = short.lines().count();
@@ -264,4 +267,36 @@ fn the_version_has_its_details_on_request() {
             .printed("cells 1, backups 1, plans 1");
         ran.printed("sqlite:");
     }
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let esm = Esm::new();
+    let directory = esm.path("man1");
+    let man = ["man", directory.to_str().expect("a readable path")];
+    esm.run(&man).failed(3, &["man1"]);
+    std::fs::create_dir(&directory).expect("a directory");
+    esm.run(&man).succeeded();
+    for page in ["esm.1", "esm-migrate.1", "esm-backup-create.1", "esm-man.1"] {
+        let text = std::fs::read_to_string(directory.join(page)).expect(page);
+        assert!(text.contains(".SH NAME"), "{page}: {text}");
+    }
+}
+
+#[test]
+fn a_heading_can_be_left_out() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(2, 3));
+    for (command, heading) in [
+        (&["list"][..], "object\tevents"),
+        (&["read", "order/00000"], "revision\ttype"),
+        (&["layout", "list"], "layout\tlibrary"),
+        (&["show", "order/00000"], "stream\tstate"),
+    ] {
+        esm.run(command).succeeded().printed(heading);
+        let without = esm.run(&[command, &["--no-header"]].concat());
+        assert!(!without.succeeded().stdout.contains(heading), "{without:?}");
+    }
+    let rows = esm.run(&["list", "--no-header"]);
+    assert_eq!(rows.stdout.lines().count(), 2, "{rows:?}");
 }

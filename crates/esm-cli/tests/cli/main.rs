@@ -4,6 +4,7 @@ mod backups;
 mod bad_input;
 mod chains;
 mod compatibility;
+mod completing;
 mod condition;
 mod config;
 mod esm;

@@ -15,7 +15,7 @@ use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::session::{Access, Session};
 
-/// Import events: lines of CloudEvents, or any JSON or CSV with a map.
+/// Import events: CloudEvents, or any JSON or CSV with a map.
 ///
 /// Files are plain, gzip or zstd. With --map a jq program makes events of rows of CSV, lines of JSON
 /// or the elements of a JSON array; docs/importing.md has examples for the usual event stores.

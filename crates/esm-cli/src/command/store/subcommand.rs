@@ -13,7 +13,9 @@ use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::session::{Access, Session};
 
-/// Create, show or link a store, bring back its marker, or give a copy an id of its own.
+/// Create, show or link a store, or repair its id.
+///
+/// Brings back a lost marker, or gives a copy of a store an id of its own.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
