@@ -1,17 +1,24 @@
-//! Counts the requests that reach the storage.
+//! Counts the requests that reach the storage, and makes each take a given time.
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt as _};
+use esm_core::clock::Environment;
+use futures::FutureExt as _;
+use futures::stream::{self, BoxStream, StreamExt as _};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
+
+/// Keys in a page of a listing, as S3 and Azure return them.
+const LIST_PAGE: usize = 1_000;
 
 /// How often something was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,17 +77,106 @@ impl Counts {
     }
 }
 
+/// How long a request takes; no time at first. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Latency(Arc<AtomicU64>);
+
+impl Latency {
+    /// Makes each later request take this time, in whole milliseconds.
+    pub fn set(&self, latency: Duration) {
+        let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        self.0.store(millis, Ordering::Relaxed);
+    }
+
+    /// Lets half of the time pass before a request takes effect, and the rest before its response.
+    async fn around<F: Future>(&self, request: F) -> F::Output {
+        let millis = self.0.load(Ordering::Relaxed);
+        pass(millis / 2).await;
+        let done = request.await;
+        pass(millis - millis / 2).await;
+        done
+    }
+
+    /// A listing, of which each page is a request.
+    fn paged(
+        &self,
+        list: BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (first, later) = (self.clone(), self.clone());
+        let pages = list.chunks(LIST_PAGE).enumerate();
+        let pages = pages.then(move |(number, page)| {
+            let latency = later.clone();
+            async move {
+                // the first page was waited for before, because an empty listing has one, too
+                if number > 0 {
+                    latency.around(std::future::ready(())).await;
+                }
+                stream::iter(page)
+            }
+        });
+        async move {
+            first.around(std::future::ready(())).await;
+            pages.flatten()
+        }
+        .flatten_stream()
+        .boxed()
+    }
+}
+
+async fn pass(millis: u64) {
+    if millis > 0 {
+        let clock = Environment::system().clock;
+        clock.sleep(Duration::from_millis(millis)).await;
+    }
+}
+
+/// An upload in parts, each of which is a request.
+#[derive(Debug)]
+struct SlowUpload {
+    upload: Box<dyn MultipartUpload>,
+    latency: Latency,
+}
+
+#[async_trait]
+impl MultipartUpload for SlowUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let part = self.upload.put_part(data);
+        let latency = self.latency.clone();
+        async move { latency.around(part).await }.boxed()
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.latency.around(self.upload.complete()).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.latency.around(self.upload.abort()).await
+    }
+}
+
 /// An object store whose requests are counted.
 #[derive(Debug)]
 pub struct CountingObjectStore<S> {
     inner: S,
     counts: Counts,
+    latency: Latency,
 }
 
 impl<S> CountingObjectStore<S> {
     /// Counts into these counts what is asked of the inner store.
     pub fn new(inner: S, counts: Counts) -> Self {
-        Self { inner, counts }
+        let latency = Latency::default();
+        Self {
+            inner,
+            counts,
+            latency,
+        }
+    }
+
+    /// Makes each request take this time.
+    #[must_use]
+    pub fn with_latency(self, latency: Latency) -> Self {
+        Self { latency, ..self }
     }
 }
 
@@ -100,7 +196,8 @@ impl<S: ObjectStore> ObjectStore for CountingObjectStore<S> {
         opts: PutOptions,
     ) -> Result<PutResult> {
         self.counts.count("put", location);
-        self.inner.put_opts(location, payload, opts).await
+        let put = self.inner.put_opts(location, payload, opts);
+        self.latency.around(put).await
     }
 
     async fn put_multipart_opts(
@@ -109,18 +206,23 @@ impl<S: ObjectStore> ObjectStore for CountingObjectStore<S> {
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         self.counts.count("upload", location);
-        self.inner.put_multipart_opts(location, opts).await
+        let begin = self.inner.put_multipart_opts(location, opts);
+        let upload = self.latency.around(begin).await?;
+        let latency = self.latency.clone();
+        Ok(Box::new(SlowUpload { upload, latency }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let what = if options.head { "head" } else { "get" };
         self.counts.count(what, location);
-        self.inner.get_opts(location, options).await
+        let get = self.inner.get_opts(location, options);
+        self.latency.around(get).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.counts.count("get", location);
-        self.inner.get_ranges(location, ranges).await
+        let get = self.inner.get_ranges(location, ranges);
+        self.latency.around(get).await
     }
 
     fn delete_stream(
@@ -128,10 +230,13 @@ impl<S: ObjectStore> ObjectStore for CountingObjectStore<S> {
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
         let counts = self.counts.clone();
-        let counted = locations.inspect(move |location| {
-            if let Ok(location) = location {
+        let latency = self.latency.clone();
+        let counted = locations.then(move |location| {
+            if let Ok(location) = &location {
                 counts.count("delete", location);
             }
+            let latency = latency.clone();
+            async move { latency.around(std::future::ready(location)).await }
         });
         self.inner.delete_stream(counted.boxed())
     }
@@ -139,7 +244,7 @@ impl<S: ObjectStore> ObjectStore for CountingObjectStore<S> {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         self.counts
             .count("list", prefix.unwrap_or(&Path::default()));
-        self.inner.list(prefix)
+        self.latency.paged(self.inner.list(prefix))
     }
 
     fn list_with_offset(
@@ -149,22 +254,26 @@ impl<S: ObjectStore> ObjectStore for CountingObjectStore<S> {
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         self.counts
             .count("list", prefix.unwrap_or(&Path::default()));
-        self.inner.list_with_offset(prefix, offset)
+        self.latency
+            .paged(self.inner.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.counts
             .count("list", prefix.unwrap_or(&Path::default()));
-        self.inner.list_with_delimiter(prefix).await
+        let list = self.inner.list_with_delimiter(prefix);
+        self.latency.around(list).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.counts.count("copy", to);
-        self.inner.copy_opts(from, to, options).await
+        let copy = self.inner.copy_opts(from, to, options);
+        self.latency.around(copy).await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
         self.counts.count("rename", to);
-        self.inner.rename_opts(from, to, options).await
+        let rename = self.inner.rename_opts(from, to, options);
+        self.latency.around(rename).await
     }
 }

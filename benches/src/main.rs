@@ -4,6 +4,7 @@
 //! machine changes from minute to minute while ratios hardly do. Requests are counted, not measured.
 
 mod baseline;
+mod latency;
 mod long_stream;
 mod many_streams;
 mod measure;
@@ -17,15 +18,21 @@ mod world;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use tempfile::TempDir;
 
 use report::Report;
 
 /// Measures esm against what the storage itself takes.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask bench", max_term_width = 100)]
+#[command(
+    bin_name = "cargo xtask bench",
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How often each comparison is repeated
     #[arg(long, default_value_t = 5)]
     runs: u32,
@@ -41,6 +48,11 @@ struct Options {
     /// Where to measure: a directory on the disk that is meant
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Latency(latency::Options),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,9 +79,15 @@ impl Options {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
     let options = Options::parse();
+    match &options.command {
+        Some(Command::Latency(options)) => latency::run(options),
+        None => tokio::runtime::Runtime::new()?.block_on(compare(&options)),
+    }
+}
+
+async fn compare(options: &Options) -> Result<()> {
     let mut report = Report;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     report.section(&format!(
@@ -78,16 +96,16 @@ async fn main() -> Result<()> {
         options.runs
     ));
     if options.wants(Comparison::LongStream) {
-        long_stream::run(&options, &mut report).await?;
+        long_stream::run(options, &mut report).await?;
     }
     if options.wants(Comparison::ManyStreams) {
-        many_streams::run(&options, &mut report).await?;
+        many_streams::run(options, &mut report).await?;
     }
     if options.wants(Comparison::SqliteFile) {
-        sqlite_file::run(&options, &mut report).await?;
+        sqlite_file::run(options, &mut report).await?;
     }
     if options.wants(Comparison::Requests) {
-        requests::run(&options, &mut report).await?;
+        requests::run(options, &mut report).await?;
     }
     Ok(())
 }

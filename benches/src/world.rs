@@ -14,7 +14,7 @@ use object_store::ObjectStore;
 use crate::workload;
 
 /// How many events an application appends at a time; as many as a copied cell holds.
-const APPEND: u64 = 512;
+pub(crate) const APPEND: u64 = 512;
 /// How many objects are worked on at the same time.
 pub(crate) const CONCURRENCY: usize = 16;
 
@@ -29,35 +29,44 @@ impl World {
     /// On a local directory, as everybody gets it.
     pub(crate) async fn on_disk(directory: &std::path::Path) -> Result<Self> {
         let address = directory.to_string_lossy();
-        Self::over(esm_objectstore::open_or_create(&address, OpenOptions::new()).await?)
+        let store = esm_objectstore::open_or_create(&address, OpenOptions::new()).await?;
+        Ok(Self::over(&store, Environment::system()))
     }
 
     /// In a SQLite file, whose folder is created.
     pub(crate) async fn in_sqlite(file: &std::path::Path) -> Result<Self> {
         let address = format!("sqlite:{}", file.display());
-        Self::over(esm_sqlite::open_or_create(&address, OpenOptions::new()).await?)
+        let store = esm_sqlite::open_or_create(&address, OpenOptions::new()).await?;
+        Ok(Self::over(&store, Environment::system()))
     }
 
     /// Over any object store.
     pub(crate) async fn over_objects(objects: Arc<dyn ObjectStore>) -> Result<Self> {
         let options = OpenOptions::new();
-        Self::over(esm_objectstore::open_or_create_with_client(objects, "", options).await?)
+        let store = esm_objectstore::open_or_create_with_client(objects, "", options).await?;
+        Ok(Self::over(&store, Environment::system()))
     }
 
-    fn over(store: Store) -> Result<Self> {
-        let environment = Environment::system();
-        let service = MigrationService::new(store.event_store(), store.records(), store.locks());
-        Ok(Self {
+    /// Over an open store.
+    pub(crate) fn over(store: &Store, environment: Environment) -> Self {
+        let service = MigrationService::new(store.event_store(), store.records(), store.locks())
+            .with_environment(environment.clone());
+        Self {
             client: ObjectClient::new(store.records(), store.event_store(), environment),
             service: service.with_backups(store.backups()),
-        })
+        }
     }
 
     /// Creates an object with this many events.
     pub(crate) async fn fill(&self, object: &ObjectId, events: u64) -> Result<()> {
+        self.fill_cells(object, events, APPEND).await
+    }
+
+    /// Creates an object with this many events, so many in each cell.
+    pub(crate) async fn fill_cells(&self, object: &ObjectId, events: u64, each: u64) -> Result<()> {
         let mut expected = ExpectedRevision::NoStream;
-        for begin in (0..events).step_by(APPEND as usize) {
-            let end = events.min(begin + APPEND);
+        for begin in (0..events).step_by(each as usize) {
+            let end = events.min(begin + each);
             let batch: Result<Vec<_>> = (begin..end).map(workload::event).collect();
             let appended = self.client.append(object, expected, batch?).await?;
             expected = ExpectedRevision::At(appended.next);

@@ -60,6 +60,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "esm-jq",
             "esm-objectstore",
             "esm-sqlite",
+            "esm-testkit",
         ],
     ),
     (
