@@ -34,8 +34,8 @@ Exit codes:
   3    not found
   4    already exists, or changed concurrently (also: an outdated plan)
   5    locked: another process holds the lock, or took over
-  6    verification found a difference; nothing was cut over
-  7    the transformation failed on an event; nothing was cut over
+  6    verification found a difference; that object was not cut over
+  7    the transformation failed on an event; its object was not cut over
   8    storage is unavailable, full, or denies access
   9    stored data is corrupt, or missing although it must be there
   130  stopped on request (Ctrl-C, SIGTERM); completed work is kept,

@@ -36,8 +36,8 @@ pub(crate) struct Clients {
     pub(crate) root: Path,
 }
 
-const FORMS: &str =
-    "write file:///path, memory:, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix";
+const FORMS: &str = "write file:///path, sqlite:/path/file.db, postgres://user@host/database?schema=NAME, memory:, \
+     s3://bucket/prefix, gs://bucket/prefix or az://container/prefix";
 
 impl Location {
     /// Reads an address; what has no scheme is a path.

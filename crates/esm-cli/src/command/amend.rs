@@ -125,8 +125,8 @@ async fn refuse_closed(session: &Session, plan: &PlannedMigration) -> Result<()>
 fn closed(object: &str, migration: MigrationId) -> Error {
     let message = format!("migration {migration} has already cut over {object}");
     Error::new(ErrorKind::AlreadyExists, message).with_hint(
-        "roll it back twice, which undoes the rest and then reverses what was cut over; then migrate \
-         again with the mended program",
+        "run `esm rollback` of it twice: the first undoes the rest, the second reverses what was cut \
+         over; then migrate again with the mended program",
     )
 }
 

@@ -31,6 +31,10 @@ use crate::session::{Access, Session};
 /// The events are those of objects of the store, or those of a file or of standard input, which need
 /// no store. Ends with 7 at the first event that the program fails on.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "esm transform [OPTIONS] <FILE.jq> <OBJECT|FILE|->...\n       \
+                            esm transform [OPTIONS] <FILE.jq> --name NAME | --all"
+)]
 #[command(after_help = "\
 Examples:
   esm transform v2.jq order/123

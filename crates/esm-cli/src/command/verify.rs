@@ -186,5 +186,9 @@ fn summary(verified: &Verified) -> String {
         return "nothing to verify: no object was migrated".to_owned();
     }
     let events = counted(verified.events, "event");
-    format!("equal: {events} of {objects} match their transformed sources")
+    let mut text = format!("equal: {events} of {objects} match their transformed sources");
+    if verified.not_migrated > 0 {
+        text.push_str(&format!("; {} not migrated", count(verified.not_migrated)));
+    }
+    text
 }

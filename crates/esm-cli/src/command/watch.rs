@@ -196,7 +196,11 @@ fn idle(watched: &WatchedMigration, condition: &Condition) -> String {
         Some((step, reason)) => format!(": {step}: {reason}"),
         None => String::new(),
     };
-    format!("{}{process}{reason}", condition.name(state.status))
+    let next = match condition.condition {
+        Kind::Dead | Kind::Stopped => "; `esm resume` continues it",
+        _ => "",
+    };
+    format!("{}{process}{reason}{next}", condition.name(state.status))
 }
 
 fn amounts(progress: &Progress) -> Vec<String> {

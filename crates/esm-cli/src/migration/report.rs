@@ -141,12 +141,17 @@ fn mend_the_program(session: &Session, result: &MigrationResult) -> Text {
             .and(format!("both:      esm migrate --amend FILE.jq{store}"))
             .and(undo);
     }
-    Text::line("mend the program for the events that fail, undo the rest, and migrate again:")
-        .and(undo)
-        .and(
-            "then:      migrate the other objects; those that already cut over remain migrated \
-             with this program",
-        )
+    let moved = counted(result.statistics.migrated, "object");
+    Text::line(format_args!(
+        "{moved} already cut over, which another migration would transform again. To start over:"
+    ))
+    .and(format!(
+        "1.         esm rollback {migration}{store}    # undoes the rest"
+    ))
+    .and(format!(
+        "2.         esm rollback {migration}{store}    # reverses what was cut over"
+    ))
+    .and("3.         mend the program, and migrate again")
 }
 
 fn text(result: &MigrationResult, form: Form) -> Text {

@@ -215,7 +215,7 @@ fn gzip_may_be_padded_with_zeros_and_garbage_behind_it_is_named() {
     let file = esm.file("padded", [&gzip[..], &[0; 1024]].concat());
     esm.run(&["import", &file])
         .succeeded()
-        .printed("imported 1 events");
+        .printed("imported 1 event");
 }
 
 #[test]

@@ -228,14 +228,39 @@ fn a_migration_that_has_cut_over_an_object_is_not_amended() {
     let esm = Esm::new();
     esm.import(&orders::sorted(1, 1));
     esm.import(&orders::sorted(2, 5).replace("00000", "00002"));
+    let original = esm.export();
     let (fails, works) = programs(&esm);
     let options = ["--transform", &fails, "--keep-going", "--all"];
     let failed = esm.run(&[&["migrate"][..], &options].concat());
-    failed.failed(7, &["undo the rest"]);
-    let before = esm.export();
+    failed.failed(7, &["undoes the rest", "reverses what was cut over"]);
+    let migrated = esm.export();
     esm.run(&["migrate", "--amend", &works])
         .failed(4, &["has already cut over"]);
-    assert_eq!(esm.export(), before);
+    assert_eq!(esm.export(), migrated);
+
+    // what the output says: undo the rest, reverse what was cut over, begin anew
+    let rollback = ["rollback", id_of(&failed)];
+    esm.run(&rollback).succeeded();
+    assert_eq!(esm.export(), migrated);
+    let again = ["plan", "--all", "--transform", &works];
+    esm.run(&again)
+        .succeeded()
+        .printed("not all by the same migration");
+    esm.run(&rollback).succeeded();
+    assert_eq!(esm.export(), original);
+    esm.run(&["migrate", "--all", "--transform", &works])
+        .succeeded()
+        .printed("migrated 3 objects");
+}
+
+/// The id of the migration that a command reports.
+fn id_of(ran: &Ran) -> &str {
+    let line = ran
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("migration\t"));
+    line.and_then(|line| line.split('\t').nth(1))
+        .expect("an id")
 }
 
 #[test]

@@ -245,8 +245,51 @@ fn a_built_in_map_is_printed_and_is_used_by_its_file_alike() {
     let events = esm.file("events", format!("[{}]", crate::orders::line("7", 0)));
     esm.run(&["import", "--map", &map, &events])
         .succeeded()
-        .printed("imported 1 events");
+        .printed("imported 1 event");
     esm.run(&["import", "--map", "cloudevents", &events])
         .succeeded()
         .printed("were there already");
+}
+
+/// Columns that the map does not know, a schema version and the order of all events are kept.
+#[test]
+fn nothing_of_a_table_is_left_out() {
+    let esm = Esm::new();
+    let rows = "id,event_id,stream_id,version,type,data,metadata,tenant_id,schema_version\n\
+        41,e-1,order-7,0,Placed,{},\"{\"\"by\"\":\"\"eve\"\"}\",eu,3\n\
+        42,e-2,order-7,1,Paid,{},,,2\n";
+    let file = esm.file("events.csv", rows);
+    esm.run(&["import", "--map", "postgres", &file]).succeeded();
+    let exported = esm.export();
+    let lines: Vec<serde_json::Value> = exported
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an event"))
+        .collect();
+    let [first, second] = &lines[..] else {
+        panic!("{exported}");
+    };
+    assert_eq!(first["id"], "e-1");
+    assert_eq!(first["globalposition"], 41);
+    assert_eq!(first["schemaversion"], 3);
+    assert_eq!(first["by"], "eve");
+    assert!(first.to_string().contains("tenant_id"), "{first}");
+    assert!(first.to_string().contains("eu"), "{first}");
+    assert_eq!(second["schemaversion"], 2);
+    assert!(!second.to_string().contains("tenant"), "{second}");
+}
+
+/// Client libraries that print no id name an event by its number and its stream.
+#[test]
+fn an_event_of_kurrent_without_an_id_gets_the_name_of_a_link_to_it() {
+    let esm = Esm::new();
+    let event = |number: u64| {
+        format!(
+            "{{\"streamId\":\"cart-100\",\"eventNumber\":{number},\"eventType\":\"Added\",\"data\":{{}}}}\n"
+        )
+    };
+    let file = esm.file("events", event(12) + &event(13));
+    esm.run(&["import", "--map", "kurrent", "--renumber", &file])
+        .succeeded();
+    let exported = esm.export();
+    assert!(exported.contains("\"12@cart-100\""), "{exported}");
 }

@@ -127,7 +127,7 @@ fn a_change_that_keeps_the_schema_wants_a_choice_and_what_it_accepts_is_counted(
     let migrate = ["migrate", "--all", "--transform", &program];
     esm.run(&["plan", "--all", "--transform", &program])
         .succeeded()
-        .printed("choose whether to refuse or accept them");
+        .printed("--on-retired refuse, or accept-unchanged");
     // before anything is touched
     esm.run(&migrate)
         .failed(2, &["keep their type and schema version", "NoteTaken v1"]);
@@ -182,7 +182,7 @@ fn what_was_imported_before_a_migration_is_known_after_it() {
     let file = esm.file("new", &new);
     esm.run(&["import", &file])
         .succeeded()
-        .printed("imported 1 events");
+        .printed("imported 1 event");
     esm.run(&["import", &file])
         .succeeded()
         .printed("nothing to do");

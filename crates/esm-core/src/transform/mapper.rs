@@ -112,7 +112,9 @@ impl Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         Self::new(ErrorKind::TransformFailed, failure.to_string())
-            .with_hint("mend the transformation or the event's rule; nothing was cut over")
+            .with_hint(
+                "fix the transformation, or handle this event in it; its object was not cut over",
+            )
             .with_source(failure)
     }
 }

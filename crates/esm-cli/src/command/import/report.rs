@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::import::Tally;
-use crate::output::{Facts, Form, Output, Text, count};
+use crate::output::{Facts, Form, Output, Text, count, counted};
 
 #[derive(Debug, Serialize)]
 struct Imported {
@@ -33,9 +33,9 @@ pub(super) fn validated(output: &Output, tally: Tally) -> Result<Exit> {
     };
     output.result(&validated, |validated, _| {
         format!(
-            "valid: {} events of {} objects{}; nothing was written",
-            count(validated.events),
-            count(validated.objects),
+            "valid: {} of {}{}; nothing was written",
+            counted(validated.events, "event"),
+            counted(validated.objects, "object"),
             skipped(tally.skipped)
         )
     })?;
@@ -61,7 +61,7 @@ pub(super) fn imported(output: &Output, tally: Tally, result: Result<()>) -> Res
 fn skipped(records: u64) -> String {
     match records {
         0 => String::new(),
-        records => format!("; the map makes no event of {} records", count(records)),
+        records => format!("; the map makes no event of {}", counted(records, "record")),
     }
 }
 
@@ -79,17 +79,17 @@ fn text(imported: &Imported, form: Form) -> Text {
     }
     if imported.complete && new == 0 {
         return format!(
-            "nothing to do: all {} events of {} objects were there already",
-            count(events),
-            count(objects)
+            "nothing to do: all {} of {} were there already",
+            counted(events, "event"),
+            counted(objects, "object")
         )
         .into();
     }
     if imported.complete {
         let mut text = format!(
-            "imported {} events of {} objects",
-            count(new),
-            count(objects)
+            "imported {} of {}",
+            counted(new, "event"),
+            counted(objects, "object")
         );
         if present > 0 {
             text.push_str(&format!("; {} were there already", count(present)));

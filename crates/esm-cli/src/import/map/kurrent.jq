@@ -23,13 +23,15 @@ if (.entries | type) == "array" then .entries | reverse | .[] else . end
    then .event + { position: (.event.position // .commitPosition) } else . end)
 | need("stream"; ["eventStreamId", "streamId", "stream"]) as $stream
 | need("type"; ["eventType", "type"]) as $type
+| (either(["eventNumber", "revision", "positionEventNumber"])
+  // error("no eventNumber; there are the fields \(keys_unsorted | join(", "))")) as $number
 | if ($stream | startswith("$")) or ($type | startswith("$")) then empty else
   ($stream | place)
 + {
-    id: need("id"; ["eventId", "id"]),
+    # Without an id, the name of a link to the event: it is unique and always the same.
+    id: (either(["eventId", "id"]) // "\($number)@\($stream)"),
     type: $type,
-    sequence: (either(["eventNumber", "revision", "positionEventNumber"])
-      // error("no eventNumber; there are the fields \(keys_unsorted | join(", "))")),
+    sequence: $number,
     time: either(["created", "updated"]),
     metadata: (either(["metadata", "metaData"]) | json
       | if . == "" then null else . end),

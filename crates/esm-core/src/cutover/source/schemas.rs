@@ -100,8 +100,8 @@ pub(crate) fn missing_policy(schema: &Schema) -> Error {
 }
 
 const CHOOSE: &str = "let the transformation give them a new type or schema version; or choose \
-                      with on_retired whether appends of that schema are refused or accepted \
-                      unchanged";
+                      whether appends of that schema are refused or accepted unchanged: on_retired, \
+                      --on-retired refuse or accept-unchanged";
 
 /// R3: all outputs of one source event must fit into one cell.
 pub(crate) fn refuse_too_large(
@@ -152,7 +152,7 @@ pub(crate) fn refuse_failures(ledger: &Ledger) -> Result<()> {
         first.join("; ")
     );
     let error = Error::new(ErrorKind::TransformFailed, message)
-        .with_hint("fix the transformation; nothing was cut over");
+        .with_hint("fix the transformation; the object was not cut over");
     Err(match ledger.failures.first() {
         Some(failure) => error.with_source(failure.clone()),
         None => error,

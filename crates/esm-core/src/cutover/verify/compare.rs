@@ -285,7 +285,7 @@ fn failed(attempt: &Attempt, what: &str) -> Error {
         attempt.target, attempt.source
     );
     Error::new(ErrorKind::VerificationFailed, message).with_hint(
-        "nothing was cut over; a transformer that is not deterministic fails here; roll back, fix \
+        "the object was not cut over; a transformer that is not deterministic fails here; roll back, fix \
          it, and migrate again",
     )
 }

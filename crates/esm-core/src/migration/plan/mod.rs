@@ -1,5 +1,6 @@
 //! Plans: analyse the sources without a write, estimate the cost, list assumptions and risks.
 
+mod histories;
 pub(crate) mod migration_plan;
 pub(crate) mod planner;
 pub(crate) mod scanned;

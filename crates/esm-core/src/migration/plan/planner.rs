@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use super::histories::{Histories, moved_last};
 use super::scanned::{PageScan, Scanned};
 use crate::cutover::meter::Totals;
 use crate::cutover::source::cells::CellScan;
 use crate::cutover::source::scan::transform;
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
-use crate::id::{ObjectId, StreamRef};
+use crate::id::{MigrationId, ObjectId, StreamRef};
 use crate::migration::context::Context;
 use crate::migration::describe::options::RunOptions;
 use crate::migration::plan::migration_plan::{Estimates, MigrationPlan, PlanDepth, SchemaReport};
@@ -51,6 +52,8 @@ pub(crate) struct Survey {
 struct Findings {
     digest: [u8; 32],
     up_to_date: bool,
+    /// The migration that moved the object to its active stream.
+    moved_last: Option<MigrationId>,
     events: u64,
     scanned: Scanned,
     /// The reason why the object cannot be migrated.
@@ -110,6 +113,7 @@ impl Planner {
     pub(crate) async fn survey(self) -> Result<Survey> {
         let mut plan = self.empty();
         let mut totals = Totals::default();
+        let mut histories = Histories::default();
         let mut total = Scanned::default();
         let mut problem = None;
         let mut sources = [0; 32];
@@ -137,6 +141,7 @@ impl Planner {
             }
             problem = problem.or(found.problem);
             plan.objects += 1;
+            histories.add(found.moved_last);
             plan.events += found.events;
             totals.add(found.events);
             total.merge(found.scanned);
@@ -144,6 +149,9 @@ impl Planner {
         drop(findings);
         plan.sources = blake3::Hash::from_bytes(sources).to_hex().to_string();
         self.fill(&mut plan, total);
+        if self.planned.reverses.is_none() {
+            plan.risks.extend(histories.risk());
+        }
         totals.objects = Some(totals.counted);
         Ok(Survey {
             plan,
@@ -223,6 +231,7 @@ impl Planner {
         let mut findings = Findings {
             digest: digest(&object, &end.stream, &end.tail),
             up_to_date: false,
+            moved_last: moved_last(&document),
             events: end.tail.next_revision().0,
             scanned: Scanned::default(),
             blocked: None,

@@ -67,7 +67,10 @@ impl Planner {
                 "changed events keep their type and schema version, so appends of old code and of \
                  new code are indistinguishable; {}: {}",
                 match self.planned.on_retired {
-                    None => "choose whether to refuse or accept them (on_retired)",
+                    None => {
+                        "a migration is refused until on_retired says whether to refuse or accept \
+                         them (--on-retired refuse, or accept-unchanged)"
+                    }
                     Some(OnRetired::Refuse) => "both are refused",
                     Some(OnRetired::AcceptUnchanged) => "both are accepted unchanged",
                 },
@@ -76,7 +79,7 @@ impl Planner {
         }
         if plan.ledger.dropped() > 0 {
             risks.push(format!(
-                "{} events are dropped; they remain in the closed source{}",
+                "events are dropped: {}; they remain in the closed source{}",
                 plan.ledger.dropped(),
                 if self.planned.backup.is_some() {
                     " and in the backup"
