@@ -53,8 +53,8 @@ impl Histories {
         }
         Some(format!(
             "objects were migrated before, but not all by the same migration: {}; a program for \
-             unmigrated events transforms the others a second time, unless that migration is rolled \
-             back",
+             unmigrated events transforms the others a second time, unless their last migration \
+             was a rollback",
             parts.join(", ")
         ))
     }
