@@ -222,12 +222,14 @@ impl Round<'_> {
         lines
     }
 
-    /// The newest migration that is no rollback.
+    /// The newest migration that is no rollback. One that was killed before it recorded its plan did
+    /// nothing, and may have been either.
     fn newest_migration(&self) -> Result<String> {
         let status = self.context.esm.must(&self.store, "status --all", LIMIT)?;
         let status: Value = serde_json::from_str(&status.stdout)?;
         let all = status["migrations"].as_array().cloned().unwrap_or_default();
-        let ids = all.iter().filter(|m| m["plan"]["reverses"].is_null());
+        let planned = all.iter().filter(|m| m["plan"].is_object());
+        let ids = planned.filter(|m| m["plan"]["reverses"].is_null());
         let with_work = ids.filter(|m| m["statistics"]["migrated"] != 0);
         let newest = with_work.filter_map(|m| m["migration"].as_str()).max();
         Ok(newest.context("no migration to roll back")?.to_owned())
