@@ -118,7 +118,11 @@ fn facts(plan: &MigrationPlan) -> Facts {
         }
     }
     add_ledger(&mut facts, &plan.ledger);
-    facts.add("bytes", bytes(plan.bytes));
+    // the size of originals that a rollback restores is not read
+    facts.add_some(
+        "bytes",
+        Some(plan.bytes).filter(|size| *size > 0).map(bytes),
+    );
     if let (Some(earliest), Some(latest)) = (&plan.earliest, &plan.latest) {
         facts.add("time range", format!("{earliest} to {latest}"));
     }
@@ -128,14 +132,13 @@ fn facts(plan: &MigrationPlan) -> Facts {
 
 fn add_estimates(facts: &mut Facts, plan: &MigrationPlan) {
     let estimates = &plan.estimates;
-    let mut to_write = format!(
-        "about {} requests, {}",
-        count(estimates.writes),
-        bytes(estimates.target_bytes)
-    );
+    let mut to_write = format!("about {} requests", count(estimates.writes));
+    if estimates.target_bytes > 0 {
+        to_write = format!("{to_write}, {}", bytes(estimates.target_bytes));
+    }
     // events that are rewritten in place need no cells
     if estimates.cells > 0 {
-        to_write = format!("{to_write} in {} cells", count(estimates.cells));
+        to_write = format!("{to_write} in {}", counted(estimates.cells, "cell"));
     }
     facts.add("to write", to_write);
     if estimates.backup_bytes > 0 {
