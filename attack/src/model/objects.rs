@@ -21,7 +21,15 @@ pub(crate) struct Model {
     pub(crate) migrated: BTreeSet<String>,
     /// For each object of the newest migration, its events before, and how many there were after.
     pub(crate) undo: BTreeMap<String, (Vec<Event>, usize)>,
-    pub(crate) backups: BTreeMap<String, Objects>,
+    pub(crate) backups: BTreeMap<String, Backup>,
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Backup {
+    pub(crate) objects: Objects,
+    /// Objects that the program had migrated before.
+    migrated: BTreeSet<String>,
 }
 
 impl Model {
@@ -63,11 +71,23 @@ impl Model {
         next
     }
 
+    pub(crate) fn back_up(&self, id: &str) -> Self {
+        let mut next = self.clone();
+        let backup = Backup {
+            objects: self.objects.clone(),
+            migrated: self.migrated.clone(),
+        };
+        next.backups.insert(id.to_owned(), backup);
+        next
+    }
+
+    /// What was backed up before a migration is migrated by the next one.
     pub(crate) fn restore(&self, backup: &str, object: &str, name: &str) -> Self {
         let mut next = self.clone();
-        let events = self.backups[backup][object].clone();
+        let backup = &self.backups[backup];
+        let events = backup.objects[object].clone();
         next.objects.insert(name.to_owned(), events);
-        if self.migrated.contains(object) {
+        if backup.migrated.contains(object) {
             next.migrated.insert(name.to_owned());
         }
         next
@@ -176,6 +196,20 @@ mod tests {
         let back = later.roll_back();
         let kinds: Vec<&str> = back.objects["o/1"].iter().map(|e| &*e.kind).collect();
         assert_eq!(kinds, ["A", "B", "C", "D"]);
+    }
+
+    #[test]
+    fn what_was_backed_up_before_a_migration_is_migrated_by_the_next() {
+        let model = Model {
+            objects: objects(&["D", "B"]),
+            ..Model::default()
+        };
+        let [before, after] = [model.back_up("b"), model.migrate().back_up("b")];
+        let restored = before.migrate().restore("b", "o/1", "r/1");
+        assert_eq!(restored.objects["r/1"].len(), 2);
+        assert_eq!(restored.migrate().objects["r/1"].len(), 1);
+        let restored = after.restore("b", "o/1", "r/1").migrate();
+        assert_eq!(restored.objects["r/1"], after.objects["o/1"]);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Step {
             3 => Self::BackUp(format!("b{number}")),
             4 if !backups.is_empty() => {
                 let backup = dice.pick(&backups).clone();
-                let objects: Vec<&String> = model.backups[&backup].keys().collect();
+                let objects: Vec<&String> = model.backups[&backup].objects.keys().collect();
                 let object = dice.pick(&objects).clone();
                 let name = format!("restored/{number}");
                 Self::Restore {
@@ -98,11 +98,7 @@ impl Step {
             Self::Import(events) => model.import(events),
             Self::Migrate => model.migrate(),
             Self::RollBack => model.roll_back(),
-            Self::BackUp(id) => {
-                let mut next = model.clone();
-                next.backups.insert(id.clone(), model.objects.clone());
-                next
-            }
+            Self::BackUp(id) => model.back_up(id),
             Self::Restore {
                 backup,
                 object,
