@@ -154,12 +154,16 @@ impl Store {
                 format!("stream {name} (origin {})", origin.unwrap_or(&Value::Null))
             })
             .collect();
-        let backups = self.backups.iter();
-        let broken = backups
-            .filter(|(_, kinds)| kinds.len() < 2)
-            .map(|(id, _)| id);
-        orphans.extend(broken.map(|id| format!("backup {id}")));
+        let unfinished = self.unfinished_backups();
+        orphans.extend(unfinished.map(|id| format!("backup {id}")));
         orphans
+    }
+
+    /// Backups of which there are files without a manifest, or a manifest without files.
+    pub(crate) fn unfinished_backups(&self) -> impl Iterator<Item = &String> {
+        let backups = self.backups.iter();
+        let unfinished = backups.filter(|(_, kinds)| kinds.len() < 2);
+        unfinished.map(|(id, _)| id)
     }
 }
 

@@ -323,7 +323,8 @@ impl Round<'_> {
     }
 
     /// At the end, and after a sweep days later, nothing is left of what was killed. What a killed
-    /// deletion of a backup leaves, `backup prune` removes.
+    /// deletion of a backup leaves, `backup prune` removes; what a killed `backup create` left, another
+    /// deletion under the same id does.
     fn check_files(&mut self) -> Result<()> {
         if !self.tally.findings.is_empty() || !self.store.join("esm.json").exists() {
             return Ok(());
@@ -333,6 +334,9 @@ impl Round<'_> {
             let right = "backups without files are pruned";
             self.found("cannot be pruned", &pruned.to_string(), right)?;
             return Ok(());
+        }
+        for id in Store::read(&self.store)?.unfinished_backups() {
+            self.run(&split(&format!("backup delete {id} --yes")), false)?;
         }
         let orphans = Store::read(&self.store)?.orphans();
         if let Some(orphan) = orphans.first() {
