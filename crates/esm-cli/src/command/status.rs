@@ -122,6 +122,18 @@ impl Status {
         {
             session.output().note(damage.as_str());
         }
+        for shown in migrations
+            .migrations
+            .iter()
+            .filter(|s| is_unfinished(&s.state))
+        {
+            for failure in failures(shown) {
+                let migration = session.output().id(shown.state.migration);
+                session
+                    .output()
+                    .note(format!("failed in {migration}: {failure}"));
+            }
+        }
         Ok(Exit::Success)
     }
 }
@@ -326,6 +338,9 @@ fn facts(one: &OneMigration, now: Timestamp, form: Form) -> Facts {
     if let Some(statistics) = &state.statistics {
         add_statistics(&mut facts, statistics);
     }
+    for failure in failures(shown) {
+        facts.add("failure", failure);
+    }
     for (schema, events) in &one.accepted_unchanged {
         let events = count(*events);
         facts.add("accepted unchanged", format!("{schema}: {events}"));
@@ -344,7 +359,10 @@ fn add_statistics(facts: &mut Facts, statistics: &Statistics) {
         .add("already up to date", count(statistics.up_to_date))
         .add("failed", count(statistics.failed))
         .add("events", events);
-    for failure in object_failures(statistics) {
-        facts.add("failure", failure);
-    }
+}
+
+/// The failures of objects; none while a process works on the migration and tries them again.
+fn failures(shown: &Shown) -> Vec<String> {
+    let recorded = (shown.state.statistics.as_ref()).filter(|_| shown.progress.is_none());
+    recorded.map(object_failures).unwrap_or_default()
 }

@@ -14,26 +14,50 @@ use crate::session::Session;
 /// Failing events that are listed; the counts are complete.
 const LISTED: usize = 20;
 
+/// Objects that a line names.
+const NAMED: usize = 3;
+
 /// The failures of objects, a line for those that are alike.
 pub(crate) fn object_failures(statistics: &Statistics) -> Vec<String> {
-    let mut groups: Vec<(&ObjectFailure, u64)> = Vec::new();
+    let mut groups: Vec<Vec<&ObjectFailure>> = Vec::new();
     for failure in &statistics.failures {
-        match groups
-            .iter_mut()
-            .find(|(first, _)| are_alike(first, failure))
-        {
-            Some((_, count)) => *count += 1,
-            None => groups.push((failure, 1)),
+        let group = groups.iter_mut().find(|group| are_alike(group[0], failure));
+        match group {
+            Some(group) => group.push(failure),
+            None => groups.push(vec![failure]),
         }
     }
-    let line = |(first, count): (&ObjectFailure, u64)| {
-        let (step, message) = (first.step, &first.message);
-        match count {
-            1 => format!("{}, {step}: {message}", first.object),
-            _ => format!("{}, {step}: {message}", counted(count, "object")),
-        }
+    // they ended in any order
+    for group in &mut groups {
+        group.sort_by_key(|failure| &failure.object);
+    }
+    let mut lines: Vec<_> = groups.iter().map(|group| alike(group)).collect();
+    let named = statistics.failures.len() as u64;
+    if statistics.failed > named {
+        let more = counted(statistics.failed - named, "more object");
+        lines.push(more);
+    }
+    lines
+}
+
+/// A line for failures that are alike.
+fn alike(failures: &[&ObjectFailure]) -> String {
+    let ObjectFailure {
+        object,
+        step,
+        message,
+        ..
+    } = failures[0];
+    let objects = if failures.len() == 1 {
+        object.to_string()
+    } else {
+        let named = failures.iter().take(NAMED).map(|f| f.object.to_string());
+        let more = (failures.len() > NAMED).then(|| "…".to_owned());
+        let named: Vec<_> = named.chain(more).collect();
+        let count = counted(failures.len() as u64, "object");
+        format!("{count} ({})", named.join(", "))
     };
-    groups.into_iter().map(line).collect()
+    format!("{objects}, {step}: {message}")
 }
 
 fn are_alike(one: &ObjectFailure, other: &ObjectFailure) -> bool {

@@ -264,6 +264,59 @@ fn id_of(ran: &Ran) -> &str {
 }
 
 #[test]
+fn a_run_that_failed_names_the_objects_that_failed_and_has_its_counts() {
+    let fails = r#"if .subject == "00001" or .subject == "00003" then error("no") else . end"#;
+    for keep_going in [&[][..], &["--keep-going"]] {
+        let esm = Esm::new();
+        esm.import(&orders::sorted(5, 3));
+        let program = esm.file("fails.jq", fails);
+        let objects: Vec<_> = (0..5).map(|n| format!("order/{n:05}")).collect();
+        let objects: Vec<_> = objects.iter().map(String::as_str).collect();
+        // one after the other, so that the first failure stops the rest
+        let options = ["--transform", &program, "--concurrency", "1"];
+        let options = [&["migrate"], &objects[..], &options, keep_going].concat();
+        esm.run(&options).failed(7, &[]);
+        let (migrated, failed, names) = if keep_going.is_empty() {
+            (1, 1, "order/00001, copy: ")
+        } else {
+            (3, 2, "2 objects (order/00001, order/00003), copy: ")
+        };
+        let state = status(&esm).expect("a migration");
+        let statistics = &state["statistics"];
+        assert_eq!(statistics["migrated"], migrated, "{state}");
+        assert_eq!(statistics["failed"], failed, "{state}");
+        assert_eq!(statistics["failures"][0]["object"], "order/00001");
+        let listed = esm.run(&["status"]);
+        listed
+            .succeeded()
+            .printed(&format!("\t{migrated}\t{failed}\t"));
+        let named = format!("failed in {}: {names}", id(&state));
+        assert!(listed.stderr.contains(&named), "{listed:?}");
+        esm.run(&["status", id(&state)])
+            .succeeded()
+            .printed(&format!("objects migrated\t{migrated}\n"))
+            .printed(&format!("failed\t{failed}\n"))
+            .printed(&format!("failure\t{names}"));
+        // a resume that fails again counts what it did; nothing is counted twice
+        esm.run(&["resume"]).failed(7, &[]);
+        let state = status(&esm).expect("a migration");
+        assert_eq!(state["statistics"]["failed"], failed, "{state}");
+    }
+}
+
+#[test]
+fn the_failure_of_one_object_is_named() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(1, 3));
+    let program = esm.file("fails.jq", "error(\"no\")");
+    esm.run(&["migrate", "order/00000", "--transform", &program])
+        .failed(7, &[]);
+    let listed = esm.run(&["status"]);
+    let named = ": order/00000, copy: ";
+    assert!(listed.succeeded().stderr.contains(named), "{listed:?}");
+}
+
+#[test]
 fn a_linked_store_needs_no_option() {
     let esm = Esm::new();
     esm.import(&orders::sorted(1, 5));

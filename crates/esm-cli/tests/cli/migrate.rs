@@ -388,7 +388,7 @@ fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
             "  value: {\"number\": 2,",
         ],
     );
-    ran.printed("failed: 3 objects, ");
+    ran.printed("failed: 3 objects (order/00000, order/00001, order/00002), copy: ");
     let status = esm.run(&["status", "-o", "json"]).json();
     let migration = status["migrations"][0]["migration"].as_str();
     let migration = migration.expect("an id");

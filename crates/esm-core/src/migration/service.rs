@@ -53,7 +53,7 @@ pub struct MigrationState {
     pub updated_at: Option<jiff::Timestamp>,
     /// The step in which it stopped, and the reason.
     pub stopped: Option<(Step, String)>,
-    /// Statistics at its end, or at the start of its current batch.
+    /// Statistics at its end, when it last stopped, or at the start of its current batch.
     pub statistics: Option<Statistics>,
     /// Its lock, held or expired; absent if it was last taken for another migration.
     pub lock: Option<LockInfo>,

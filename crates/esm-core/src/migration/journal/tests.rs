@@ -16,6 +16,7 @@ use crate::protocol::journal::{
     IllegalRecord, JournalEntry, JournalRecord, JournalState, Outcome, VerifiedCheckpoint,
 };
 use crate::protocol::plan::{BulkOptions, CopyOptions, MigrationStrategy, PlannedMigration, Scope};
+use crate::protocol::statistics::Statistics;
 use crate::protocol::status::{MigrationStatus, Step};
 use crate::store::{Record, RecordCollection, RecordKey, Records};
 use crate::transform::EventCounts;
@@ -107,6 +108,7 @@ fn entries() -> Vec<(&'static str, JournalEntry)> {
                 step: Step::Copy,
                 requested: false,
                 reason: reason(),
+                statistics: None,
             },
         ),
         (
@@ -250,12 +252,59 @@ fn a_stop_on_request_is_a_pause_and_every_record_has_the_next_number() {
         step: Step::Copy,
         requested: true,
         reason: String::new(),
+        statistics: None,
     };
     state.apply(&record(1, stopped)).unwrap();
     assert_eq!(state.status(), MigrationStatus::Paused);
     state.apply(&record(2, JournalEntry::Claim)).unwrap();
     assert_eq!(state.status(), MigrationStatus::InProgress);
     assert_eq!(state.next_number, 4);
+}
+
+#[test]
+fn the_counts_of_a_stop_are_known_until_the_next_batch() {
+    let mut state = state(&["claim", "planned", "batch"]);
+    assert_eq!(state.statistics, None);
+    let counted = Statistics {
+        migrated: 4,
+        failed: 2,
+        ..Statistics::default()
+    };
+    let stopped = |statistics| JournalEntry::Stopped {
+        step: Step::Copy,
+        requested: false,
+        reason: String::new(),
+        statistics,
+    };
+    let known = Some(Box::new(counted));
+    state.apply(&record(1, stopped(known.clone()))).unwrap();
+    assert_eq!(state.statistics, known);
+    // an undo that stops counts nothing
+    state.apply(&record(2, JournalEntry::Claim)).unwrap();
+    state.apply(&record(2, stopped(None))).unwrap();
+    assert_eq!(state.statistics, known);
+    let (_, batch) = entries().swap_remove(2);
+    state.apply(&record(2, batch)).unwrap();
+    assert_eq!(state.statistics, None);
+}
+
+#[test]
+fn a_stop_without_counts_is_read_and_one_with_counts_keeps_them() {
+    let written = record(
+        1,
+        JournalEntry::Stopped {
+            step: Step::Copy,
+            requested: false,
+            reason: "r".to_owned(),
+            statistics: Some(Box::default()),
+        },
+    );
+    let json = serde_json::to_string(&written).unwrap();
+    insta::assert_snapshot!("format_1_stopped_with_counts", json);
+    assert_eq!(
+        serde_json::from_str::<JournalRecord>(&json).unwrap(),
+        written
+    );
 }
 
 #[test]
@@ -268,6 +317,7 @@ fn a_record_of_another_epoch_is_refused() {
                 step: Step::Copy,
                 requested: false,
                 reason: String::new(),
+                statistics: None,
             },
         ),
         (3, finished(Outcome::Completed)),

@@ -173,7 +173,7 @@ impl MigrationService {
         let entry = match (&ended.stopped, undone) {
             (Some(_), Some(outcome)) => finished(outcome, statistics),
             (None, _) => finished(Outcome::Completed, statistics),
-            (Some((step, error)), None) => stopped(*step, error),
+            (Some((step, error)), None) => stopped(*step, error, Some(statistics)),
         };
         let end = match (undone, &ended.stopped) {
             (Some(_), _) => Some(RunEnd::Undone),
@@ -191,7 +191,8 @@ impl MigrationService {
         };
         let (entry, end) = match &ended.stopped {
             None => (finished(outcome, &ended.statistics), Some(RunEnd::Undone)),
-            Some((step, error)) => (stopped(*step, error), None),
+            // an undo counts only the objects that it has visited
+            Some((step, error)) => (stopped(*step, error, None), None),
         };
         if ended.stopped.is_none() {
             let undone = HookEvent::of(context.migration(), HookPoint::RolledBack);
@@ -289,11 +290,12 @@ fn finished(outcome: Outcome, statistics: &Statistics) -> JournalEntry {
     }
 }
 
-fn stopped(step: Step, error: &Error) -> JournalEntry {
+fn stopped(step: Step, error: &Error, statistics: Option<&Statistics>) -> JournalEntry {
     let requested = matches!(error.kind(), ErrorKind::Cancelled);
     JournalEntry::Stopped {
         step,
         requested,
         reason: error.to_string(),
+        statistics: statistics.cloned().map(Box::new),
     }
 }

@@ -96,7 +96,10 @@ impl<'a> ScopeRun<'a> {
                     if self.stops() {
                         break;
                     }
-                    self.batch(chunk, None).await?;
+                    // those of the batch that an earlier holder began are counted already
+                    let open = chunk.iter().filter(|object| !self.is_counted(object));
+                    let open: Vec<_> = open.cloned().collect();
+                    self.batch(&open, None).await?;
                 }
                 Ok(())
             }
@@ -189,7 +192,7 @@ impl<'a> ScopeRun<'a> {
             if batch.is_empty() {
                 return Ok(());
             }
-            batch.retain(|o| !self.failed.contains(o) && !self.settled.contains(o));
+            batch.retain(|object| !self.is_counted(object));
             self.batch(&batch, None).await?;
             if self.stops() {
                 return Ok(());
@@ -209,7 +212,7 @@ impl<'a> ScopeRun<'a> {
         let mut objects = documents.objects(self.name());
         while let Some(object) = objects.next().await {
             let object = object?;
-            if self.failed.contains(&object) || self.settled.contains(&object) {
+            if self.is_counted(&object) {
                 continue;
             }
             if let Triage::Migrate(..) = triage(self.context, &object, true).await? {
@@ -275,6 +278,11 @@ impl<'a> ScopeRun<'a> {
                 false
             }
         }
+    }
+
+    /// Whether an object has failed or is done, as far as that is remembered.
+    fn is_counted(&self, object: &ObjectId) -> bool {
+        self.failed.contains(object) || self.settled.contains(object)
     }
 
     fn settle(&mut self, object: &ObjectId) {

@@ -70,6 +70,9 @@ pub enum JournalEntry {
         requested: bool,
         /// Why.
         reason: String,
+        /// Its counts up to here, without those of an undo.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        statistics: Option<Box<Statistics>>,
     },
     /// It is to be undone: nothing else until that has ended or was refused.
     RollingBack {

@@ -36,7 +36,7 @@ pub struct JournalState {
     pub cancelling: bool,
     /// How it ended.
     pub outcome: Option<Outcome>,
-    /// Its counts, at its end.
+    /// Its counts, at its end or when it last stopped; absent once it works on the next batch.
     pub statistics: Option<Box<Statistics>>,
 }
 
@@ -113,12 +113,14 @@ impl JournalState {
                     backup: backup.clone(),
                     so_far: so_far.clone(),
                 });
+                self.statistics = None;
             }
             JournalEntry::Verified { checkpoint } => self.checkpoint = Some(checkpoint.clone()),
             JournalEntry::Stopped {
                 step,
                 requested,
                 reason,
+                statistics,
             } => {
                 let (step, requested, reason) = (*step, *requested, reason.clone());
                 self.stopped = Some(Stopped {
@@ -126,6 +128,9 @@ impl JournalState {
                     requested,
                     reason,
                 });
+                if let Some(statistics) = statistics {
+                    self.statistics = Some(statistics.clone());
+                }
             }
             JournalEntry::RollingBack { reason, cancels } => {
                 self.rolling_back = Some(reason.clone());
