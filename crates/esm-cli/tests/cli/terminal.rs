@@ -102,6 +102,93 @@ fn a_plan_with_events_that_fail() {
     }
 }
 
+/// A picture without what differs from run to run: the id, times, durations and the holder.
+fn steady(shown: &Shown, migration: &str) -> String {
+    let short = &migration[migration.len() - 8..];
+    let picture = picture(shown).replace(short, "89abcdef");
+    let lines = picture.lines().map(|line| {
+        let line = if line.starts_with("holder ") {
+            "holder              [holder]"
+        } else {
+            line
+        };
+        let words = line.split(' ').map(steady_word);
+        words.collect::<Vec<_>>().join(" ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A time keeps its form, and so does the number of a duration.
+fn steady_word(word: &str) -> String {
+    let end = word.trim_end_matches([':', ';']).len();
+    let (number, rest) = word.split_at(end);
+    let is_duration =
+        number.parse::<f64>().is_ok() && number.contains('.') && !number.ends_with('.');
+    let is_time = number.parse::<jiff::Timestamp>().is_ok();
+    if is_time {
+        "2026-01-02T03:04:05Z".to_owned() + rest
+    } else if is_duration {
+        "0.0".to_owned() + rest
+    } else {
+        word.to_owned()
+    }
+}
+
+/// The newest migration of a store.
+fn newest(esm: &Esm) -> String {
+    let status = esm.run(&["status", "--all", "-o", "json"]).json();
+    let newest = status["migrations"].as_array().and_then(|all| all.last());
+    let newest = newest.and_then(|newest| newest["migration"].as_str());
+    newest.expect("a migration").to_owned()
+}
+
+#[test]
+fn a_migration_and_its_status() {
+    for columns in [80, 200] {
+        let (esm, program) = with_orders();
+        let migrate = ["migrate", "--all", "--transform", &program, "--yes"];
+        let migrate = [&migrate[..], &["--progress", "off"]].concat();
+        let migrated = shown(&esm, columns, &migrate, "");
+        assert_eq!(migrated.code, Some(0));
+        let migration = newest(&esm);
+        for (name, arguments) in [
+            ("migrate", None),
+            ("status", Some(&["status", "--all"][..])),
+            ("status_of_one", Some(&["status", &migration])),
+            ("watch", Some(&["watch", &migration])),
+        ] {
+            let shown = arguments.map(|arguments| shown(&esm, columns, arguments, ""));
+            let picture = steady(shown.as_ref().unwrap_or(&migrated), &migration);
+            insta::assert_snapshot!(format!("{name}_{columns}"), picture);
+        }
+    }
+}
+
+#[test]
+fn a_migration_that_fails_and_its_status() {
+    let program = r#"if .subject == "00001" then error("no customer") else . end"#;
+    for columns in [80, 200] {
+        let esm = Esm::new();
+        esm.import(&orders::sorted(2, 3));
+        let program = esm.file("fails.jq", program);
+        let migrate = ["migrate", "--all", "--transform", &program, "--yes"];
+        let options = ["--progress", "off", "--keep-going", "--log", "off"];
+        let failed = shown(&esm, columns, &[&migrate[..], &options].concat(), "");
+        assert_eq!(failed.code, Some(7));
+        let migration = newest(&esm);
+        for (name, arguments) in [
+            ("migrate_failing", None),
+            ("status_failing", Some(&["status"][..])),
+            ("status_of_one_failing", Some(&["status", &migration])),
+            ("watch_failing", Some(&["watch", "--once"])),
+        ] {
+            let shown = arguments.map(|arguments| shown(&esm, columns, arguments, ""));
+            let picture = steady(shown.as_ref().unwrap_or(&failed), &migration);
+            insta::assert_snapshot!(format!("{name}_{columns}"), picture);
+        }
+    }
+}
+
 #[test]
 fn a_terminal_is_asked_before_many_objects_and_without_a_backup_or_a_transformation() {
     let esm = Esm::new();
