@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod command;
 mod demo;
+mod dist;
 mod git;
 mod layering;
 mod live;
@@ -50,6 +51,8 @@ enum Task {
     Chaos(live::Options),
     /// Attacks esm from the outside: kills, freezes, damage, random walks, hostile content
     Attack(attack::Options),
+    /// Packs the program: a static binary, licences, manual pages, completions, checksums, a bill of materials
+    Dist(dist::Options),
     /// Checks what neither the compiler nor clippy does: file sizes, names, links, lints, numbering, words
     Tidy(tidy::Options),
     /// Checks which crate and module depends on which, and that esm-core knows no network
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Task::Live(options) => live::live(&options),
         Task::Chaos(options) => live::chaos(&options),
         Task::Attack(options) => attack::run(&options),
+        Task::Dist(options) => dist::run(&options),
         Task::Tidy(options) => tidy::run(&options, &names()),
         Task::Layering(options) => layering::run(&options),
         Task::Sample => sample::run(),
