@@ -4,6 +4,7 @@ use bytes::Bytes;
 use esm_core::id::StoreId;
 use esm_core::{Error, ErrorKind, Result};
 use esm_format::sealed;
+use futures::future;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -71,17 +72,18 @@ impl Marker {
             Err(remains) if backend.is_read_only() => return Err(absent(backend)(remains)),
             Err(Remains::Unlistable(cause)) => {
                 // a write says more of a bucket that does not exist than a listing does
-                self_test(backend).await?;
+                self_test(backend).await?.remove(backend).await;
                 return Err(cause);
             }
             Err(_) => {}
         }
-        self_test(backend).await?;
+        let tested = self_test(backend).await?;
         let store = StoreId::from_uuid(backend.environment().uuid_v4());
         let layout = layouts.first().copied().unwrap_or_default();
-        Self::new(backend, layout, store)
-            .create(backend, layouts)
-            .await
+        let marker = Self::new(backend, layout, store);
+        let created = marker.create(backend, layouts);
+        let (created, ()) = future::join(created, tested.remove(backend)).await;
+        created
     }
 
     /// Writes the marker of a store that has lost it. Returns the marker that is there afterwards,
