@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 
 use crate::backup::options::BackupOptions;
-use crate::backup::progress::{BackupStage, Monitor};
+use crate::backup::progress::BackupStage;
 use crate::backup::service::BackupService;
 use crate::backup::write::{Subject, fresh_id, write_verified};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +18,8 @@ use crate::store::{BackupDraft, BackupKind, BackupManifest};
 
 /// How many objects are looked up at the same time.
 const LOADS_AHEAD: usize = 8;
+/// How many streams are read at the same time.
+const STREAMS_AHEAD: usize = 4;
 
 impl BackupService {
     /// Writes one backup of the active streams of these objects, and verifies it by reading it
@@ -83,7 +85,7 @@ impl BackupService {
             .filter_map(|subject| std::future::ready(subject.transpose()));
         let stores = self.reader.stores();
         let written =
-            write_verified(&*provider, draft, stores, subjects, &watch as &dyn Monitor).await;
+            write_verified(&*provider, draft, stores, subjects, STREAMS_AHEAD, &watch).await;
         watch.end(written).await
     }
 

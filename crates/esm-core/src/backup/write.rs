@@ -19,9 +19,6 @@ use crate::store::{
     BackupWriter, Cell, EventStore, ReadFrom, SectionSummary, Stores,
 };
 
-/// How many streams are read ahead of the one that is written; each holds at most a few pages.
-const STREAMS_AHEAD: usize = 3;
-
 /// A stream to be backed up.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
@@ -57,8 +54,9 @@ pub(crate) fn fresh_id(
     })
 }
 
-/// Writes one backup of several streams, then verifies it by reading it again. Memory does not grow
-/// with the number of streams or events.
+/// Writes one backup of several streams, then verifies it by reading it again. So many streams are read
+/// at the same time, each of which holds at most a few pages; otherwise memory does not grow with the
+/// number of streams or events.
 ///
 /// # Errors
 /// `NotFound` when there are no streams: then nothing was written. `Gone` for a stream that ends
@@ -69,6 +67,7 @@ pub(crate) async fn write_verified(
     draft: BackupDraft,
     stores: &Stores,
     subjects: impl Stream<Item = Result<Subject>> + Send,
+    readers: usize,
     monitor: &dyn Monitor,
 ) -> Result<BackupManifest> {
     let stores = stores.clone();
@@ -85,7 +84,7 @@ pub(crate) async fn write_verified(
         });
         std::future::ready(opened)
     });
-    let mut opened = std::pin::pin!(opened.buffered(STREAMS_AHEAD));
+    let mut opened = std::pin::pin!(opened.buffered(readers.max(1)));
     let Some(first) = opened.try_next().await? else {
         return Err(Error::not_found(
             "no objects to back up; no backup was written",

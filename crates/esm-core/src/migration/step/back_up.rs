@@ -46,6 +46,7 @@ pub(crate) async fn back_up(
         draft,
         &context.services.stores,
         subjects,
+        context.live.steering.settings().concurrency,
         context,
     )
     .await?;
