@@ -1,11 +1,14 @@
 //! One object of a batch: lock check and triage, migration, and undo on failure.
 
+use futures::future;
 use tracing::warn;
 
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
 use crate::migration::context::Context;
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
+use crate::migration::lock::held_lock::held;
+use crate::migration::lock::scope::lock_name;
 use crate::migration::run::object::ObjectRun;
 use crate::migration::run::triage::{Triage, triage};
 use crate::migration::step::close_books::OpenBooks;
@@ -41,20 +44,21 @@ pub(super) async fn triage_unless_locked(
     earlier_pass: bool,
 ) -> Result<Triage> {
     context.safe_point().await?;
-    let triage = triage(context, object, earlier_pass).await?;
-    if context.plan.scope.single().is_none() && !matches!(triage, Triage::UpToDate(_)) {
-        let name = crate::migration::lock::scope::lock_name(&Scope::Objects(vec![object.clone()]))?;
-        if let Some(info) = context
-            .services
-            .locks
-            .inspect(&name)
-            .await?
-            .filter(|info| info.held)
-            && context.services.may_be_running(&info).await?
-        {
-            let now = context.services.environment.clock.now();
-            return Err(crate::migration::lock::held_lock::held(info, now));
-        }
+    let triage = triage(context, object, earlier_pass);
+    if context.plan.scope.single().is_some() {
+        return triage.await;
+    }
+    let name = lock_name(&Scope::Objects(vec![object.clone()]))?;
+    let (triage, lock) = future::join(triage, context.services.locks.inspect(&name)).await;
+    let triage = triage?;
+    if matches!(triage, Triage::UpToDate(_)) {
+        return Ok(triage);
+    }
+    if let Some(info) = lock?.filter(|info| info.held)
+        && context.services.may_be_running(&info).await?
+    {
+        let now = context.services.environment.clock.now();
+        return Err(held(info, now));
     }
     Ok(triage)
 }
