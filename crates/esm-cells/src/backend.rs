@@ -174,6 +174,25 @@ impl Backend {
         body: &Bytes,
         is_mine: impl Fn(&Bytes) -> Result<bool> + Send,
     ) -> Result<Creation> {
+        self.create_reading(key, body, is_mine, |_| self.get(key))
+            .await
+    }
+
+    /// As [`create`](Self::create), and reads the object back in this way. `read` gets whether the
+    /// storage says that the object exists.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub(crate) async fn create_reading<Fut>(
+        &self,
+        key: &Key,
+        body: &Bytes,
+        is_mine: impl Fn(&Bytes) -> Result<bool> + Send,
+        read: impl Fn(bool) -> Fut + Send + Sync,
+    ) -> Result<Creation>
+    where
+        Fut: Future<Output = Result<Option<Bytes>>> + Send,
+    {
         self.check_writable()?;
         let mut in_doubt = false;
         let mut back_off = CREATE;
@@ -183,7 +202,8 @@ impl Backend {
             };
             let is_refused = matches!(failure, WriteFailure::Refused(_));
             in_doubt |= matches!(failure, WriteFailure::Unknown(_));
-            let found = match self.read_back(key, is_refused).await {
+            let exists = matches!(failure, WriteFailure::Exists(_));
+            let found = match self.read_back(|| read(exists), is_refused).await {
                 Ok(found) => found,
                 Err(_) if is_refused && !in_doubt => return Err(failure.into_error()),
                 Err(reading) => return Err(self.ambiguous(key, reading)),
@@ -200,10 +220,17 @@ impl Backend {
     }
 
     /// Reads a key after a write to it failed.
-    async fn read_back(&self, key: &Key, is_refused: bool) -> Result<Option<Bytes>> {
+    async fn read_back<Fut>(
+        &self,
+        read: impl Fn() -> Fut + Send,
+        is_refused: bool,
+    ) -> Result<Option<Bytes>>
+    where
+        Fut: Future<Output = Result<Option<Bytes>>> + Send,
+    {
         let mut back_off = READ_BACK;
         loop {
-            match self.get(key).await {
+            match read().await {
                 Err(_) if !is_refused && back_off.pause(self.environment()).await => {}
                 read => return read,
             }

@@ -11,8 +11,10 @@ use std::future::Future;
 use esm_core::Result;
 use futures::future::try_join_all;
 
-/// How many are asked for at once.
-const WIDTH: u32 = 8;
+/// Most that are asked for at once.
+const WIDTH: u64 = 4;
+/// Where there are fewer, there are most likely no more than one or two others.
+const FEW: u64 = 8;
 
 /// An object and its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +32,20 @@ where
     F: Fn(u64) -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
-    match highest(&[base, base + 1], &probe).await?.last {
-        Some(found) if found.number > base => climb(found, &probe).await.map(Some),
-        found => Ok(found),
+    last_among(&[base, base + 1], probe).await
+}
+
+/// As [`last`], and asks for these numbers at first: the base, and larger ones near which the last
+/// object is likely to be.
+pub(crate) async fn last_among<T, F, Fut>(numbers: &[u64], probe: F) -> Result<Option<Found<T>>>
+where
+    F: Fn(u64) -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    let round = highest(numbers, &probe).await?;
+    match round.last {
+        Some(found) => beyond_round(found, round.absent, &probe).await.map(Some),
+        None => Ok(None),
     }
 }
 
@@ -57,33 +70,66 @@ where
     F: Fn(u64) -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
-    let number = known.number + 1;
-    match probe(number).await? {
-        Some(object) => climb(Found { number, object }, &probe).await,
-        None => Ok(known),
+    let next = known.number + 1;
+    beyond_among(known, &[next], probe).await
+}
+
+/// As [`beyond`], and asks for these larger numbers at first.
+pub(crate) async fn beyond_among<T, F, Fut>(
+    known: Found<T>,
+    numbers: &[u64],
+    probe: F,
+) -> Result<Found<T>>
+where
+    F: Fn(u64) -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    let round = highest(numbers, &probe).await?;
+    let found = round.last.unwrap_or(known);
+    beyond_round(found, round.absent, &probe).await
+}
+
+/// Goes up after a round: by dividing if a number was absent, else in steps that double.
+async fn beyond_round<T, F, Fut>(
+    found: Found<T>,
+    absent: Option<u64>,
+    probe: &F,
+) -> Result<Found<T>>
+where
+    F: Fn(u64) -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    match absent {
+        Some(absent) => divide(found, absent, probe).await,
+        None => climb(found, probe).await,
     }
 }
 
-/// Goes up from an object that has one before it: in steps that double, then by dividing.
 async fn climb<T, F, Fut>(mut found: Found<T>, probe: &F) -> Result<Found<T>>
 where
     F: Fn(u64) -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
-    let mut stride = 1;
-    let mut width = 2;
-    let mut absent = loop {
-        let numbers: Vec<u64> = (0..width).map(|n| found.number + (stride << n)).collect();
+    // the next ones at first, fewer where there are few
+    let near = if found.number < FEW { WIDTH / 2 } else { WIDTH };
+    let mut steps: Vec<u64> = (1..=near).collect();
+    loop {
+        let numbers: Vec<u64> = steps.iter().map(|step| found.number + step).collect();
         let round = highest(&numbers, probe).await?;
-        if let Some(last) = round.last {
-            found = last;
-        }
+        found = round.last.unwrap_or(found);
         if let Some(absent) = round.absent {
-            break absent;
+            return divide(found, absent, probe).await;
         }
-        stride <<= width;
-        width = (width + 2).min(WIDTH);
-    };
+        let longest = steps.iter().max().copied().unwrap_or(1);
+        steps = (1..=WIDTH).map(|n| longest << n).collect();
+    }
+}
+
+async fn divide<T, F, Fut>(mut found: Found<T>, mut absent: u64, probe: &F) -> Result<Found<T>>
+where
+    F: Fn(u64) -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
     while absent - found.number > 1 {
         let round = highest(&between(found.number, absent), probe).await?;
         found = round.last.unwrap_or(found);
@@ -95,7 +141,7 @@ where
 /// Numbers that divide what lies between two into about equal parts.
 fn between(low: u64, high: u64) -> Vec<u64> {
     let inside = high - low - 1;
-    let parts = inside.min(3);
+    let parts = inside.min(WIDTH);
     (1..=parts)
         .map(|n| low + (n * (inside + 1)) / (parts + 1))
         .collect()

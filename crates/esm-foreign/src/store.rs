@@ -283,6 +283,10 @@ impl EventStore for ForeignEventStore {
         None
     }
 
+    fn seen_tail(&self, _stream: &StreamId) -> Option<Tail> {
+        None
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         self.streams.tail(stream).await
     }

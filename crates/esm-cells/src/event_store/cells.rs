@@ -14,7 +14,7 @@ use esm_core::{Error, ErrorKind, Result};
 use esm_format::cloudevent::{self, Attributes};
 
 use crate::backend::Backend;
-use crate::known::Known;
+use crate::known::{Known, Seen};
 use crate::marker::Marker;
 
 /// Enough for the first line of almost every cell.
@@ -30,6 +30,8 @@ pub(crate) struct ObjectEventStore {
     aliases: Vec<StoreId>,
     /// The last cell of a stream that this process has seen.
     pub(super) known: Known<StreamId>,
+    /// What refused appends have found.
+    pub(super) seen: Seen,
     /// Where the next page of a stream begins that is being read page by page.
     pub(super) next_page: Known<StreamId>,
     /// The hint of a stream's end that this process has found to be true.
@@ -43,6 +45,7 @@ impl ObjectEventStore {
             id: marker.store,
             aliases: marker.aliases.clone(),
             known: Known::default(),
+            seen: Seen::default(),
             next_page: Known::default(),
             hinted: Known::default(),
         }
@@ -163,6 +166,10 @@ impl EventStore for ObjectEventStore {
     fn place_of_cell(&self, stream: &StreamId, seq: u64) -> Option<String> {
         let key = self.backend.layout().cell(stream, seq);
         Some(self.backend.place(&key))
+    }
+
+    fn seen_tail(&self, stream: &StreamId) -> Option<Tail> {
+        self.seen.get(stream)
     }
 
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {

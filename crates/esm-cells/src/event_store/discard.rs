@@ -22,6 +22,7 @@ impl ObjectEventStore {
         keys.sort_unstable_by(|a, b| b.cmp(a));
         let removed = self.backend.delete(keys).await;
         self.known.forget(stream);
+        self.seen.forget(stream);
         removed
     }
 }

@@ -3,14 +3,22 @@
 use esm_core::id::StreamId;
 use esm_core::store::{CellHeader, Tail};
 use esm_core::{Error, ErrorKind, Result};
+use futures::future;
 
 use super::append::HINT_EVERY;
 use super::cells::ObjectEventStore;
-use crate::probe;
+use crate::probe::{self, Found};
+
+/// What is asked for at once behind the second cell of a stream without a hint. Another round finds
+/// the end of every stream that is too short for one.
+const WITHOUT_HINT: [u64; 4] = [2, 4, 8, 13];
+/// What is asked for at once, counted from the hinted cell. Another round finds the end before the
+/// next cell that is hinted.
+const BEHIND_HINT: [u64; 4] = [0, 4, 8, 13];
 
 impl ObjectEventStore {
     /// The end of a stream: from what this process knows, else from the beginning of a short one,
-    /// else from the hint.
+    /// else from the hint. What this process does not know takes at most 3 rounds of requests.
     pub(super) async fn find_tail(&self, stream: &StreamId) -> Result<Tail> {
         if let Some(known) = self.known.get(stream) {
             if let Some(tail) = self.tail_from(stream, known).await? {
@@ -19,10 +27,10 @@ impl ObjectEventStore {
             // another process discarded the stream
             self.known.forget(stream);
         }
-        let mut start = self
+        let start = self
             .backend
-            .together([0, 1], |seq| self.header(stream, seq))
-            .await?;
+            .together([0, 1], |seq| self.header(stream, seq));
+        let (mut start, hint) = future::try_join(start, self.hint(stream)).await?;
         match (start.pop().flatten(), start.pop().flatten()) {
             (None, None) => Ok(Tail::default()),
             (None, Some(only)) => Ok(self.noted(stream, only)),
@@ -30,13 +38,18 @@ impl ObjectEventStore {
                 if first.is_none() && self.header(stream, 0).await?.is_none() {
                     return Err(self.gone(stream, 0));
                 }
-                match self.tail_from_hint(stream).await? {
-                    Some(tail) => Ok(tail),
-                    None => Ok(self
-                        .tail_from(stream, 1)
-                        .await?
-                        .unwrap_or_else(|| self.noted(stream, second))),
+                if let Some(hint) = hint
+                    && let Some(tail) = self.tail_from_hint(stream, hint).await?
+                {
+                    return Ok(tail);
                 }
+                let second = Found {
+                    number: 1,
+                    object: second,
+                };
+                let at = |seq| self.header(stream, seq);
+                let last = probe::beyond_among(second, &WITHOUT_HINT, at).await?;
+                Ok(self.noted(stream, last.object))
             }
         }
     }
@@ -48,16 +61,14 @@ impl ObjectEventStore {
 
     /// The hint may be stale, missing or wrong: it says where to look, and the cell there says
     /// whether it is right.
-    async fn tail_from_hint(&self, stream: &StreamId) -> Result<Option<Tail>> {
-        let Some(seq) = self.hint(stream).await? else {
-            return Ok(None);
-        };
+    async fn tail_from_hint(&self, stream: &StreamId, seq: u64) -> Result<Option<Tail>> {
         self.hinted.note(stream, seq);
-        let tail = self.tail_from(stream, seq).await?;
-        if tail.is_none() {
-            self.refuse_lost(stream, seq).await?;
+        let numbers = BEHIND_HINT.map(|cells| seq + cells);
+        let last = probe::last_among(&numbers, |seq| self.header(stream, seq)).await?;
+        match last {
+            Some(found) => Ok(Some(self.noted(stream, found.object))),
+            None => self.refuse_lost(stream, seq).await.map(|()| None),
         }
-        Ok(tail)
     }
 
     /// Whether there is a cell behind this one, which was found absent, by the stream's hint. Asked
@@ -122,5 +133,43 @@ impl ObjectEventStore {
             ),
         )
         .with_hint("it was deleted from the storage; restore the stream from a backup")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// The end of so many cells, and how many were asked for.
+    async fn search(base: u64, numbers: &[u64], cells: u64) -> (u64, u64) {
+        let asked = Cell::new(0);
+        let known = Found {
+            number: base,
+            object: (),
+        };
+        let last = probe::beyond_among(known, numbers, |seq| {
+            asked.set(asked.get() + 1);
+            async move { Ok((seq < cells).then_some(())) }
+        });
+        (last.await.unwrap().number, asked.get())
+    }
+
+    #[tokio::test]
+    async fn two_rounds_of_four_find_every_end_up_to_the_next_hint() {
+        // a hint is written with the cell behind it, so one more cell may be there
+        for cells in 2..=HINT_EVERY + 1 {
+            let (last, asked) = search(1, &WITHOUT_HINT, cells).await;
+            assert_eq!(last, cells - 1);
+            assert!(asked <= 8, "{cells} cells: {asked}");
+        }
+        let hint = 10 * HINT_EVERY - 1;
+        for cells in hint + 1..=hint + 1 + HINT_EVERY {
+            let numbers = BEHIND_HINT.map(|behind| hint + behind);
+            let (last, asked) = search(hint, &numbers, cells).await;
+            assert_eq!(last, cells - 1);
+            assert!(asked <= 8, "{cells} cells: {asked}");
+        }
     }
 }

@@ -194,6 +194,12 @@ pub trait EventStore: Send + Sync + Debug + 'static {
         None
     }
 
+    /// Returns the newest tail that a refused append of this process has found, without a request.
+    /// It may be outdated: only for another append, which is refused then. Defaults to `None`.
+    fn seen_tail(&self, _stream: &StreamId) -> Option<Tail> {
+        None
+    }
+
     /// The observed end of a stream; [`Tail::is_empty`] when it has no cell.
     ///
     /// # Guarantees

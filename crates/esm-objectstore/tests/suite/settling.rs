@@ -117,7 +117,8 @@ async fn unknown_is_said_only_of_what_is_unknown() {
     for fault in [Fault::AnswerLost, Fault::OwnRetry] {
         let world = World::new().await;
         world.objects.fail(1, Op::Put, "/c/", fault);
-        world.objects.fail(3, Op::Get, "/c/", Fault::Lost);
+        let own = "/c/00000000000000000000";
+        world.objects.fail(3, Op::Get, own, Fault::Lost);
         let append = world.one_event();
         let events = world.store.event_store();
         let empty = Tail::default();
@@ -158,12 +159,12 @@ async fn a_refusal_is_told_as_what_it_is() {
 async fn a_warm_append_is_one_request() {
     let world = World::new().await;
     let mut tail = Tail::default();
-    for seq in 0..63 {
+    for seq in 0..16 {
         tail = world.append(&tail).await.unwrap();
         let key = format!("streams/order-1_2eab/c/{seq:020}");
         assert_eq!(world.objects.asked(), [(Op::Put, key)]);
     }
-    // the hint, which counts for no budget
+    // the hint of the cell before, at the same time; it counts for no budget
     world.append(&tail).await.unwrap();
     let hint = (Op::Put, "streams/order-1_2eab/head".to_owned());
     assert_eq!(world.objects.asked()[1..], [hint]);
@@ -189,7 +190,8 @@ async fn reading_costs_few_requests() {
     let cold = world.other().await.event_store();
     world.objects.asked();
     assert_eq!(cold.tail(&world.stream).await.unwrap(), tail);
-    assert_eq!(world.objects.asked().len(), 2);
+    // the first two cells, and the hint that a longer stream has
+    assert_eq!(world.objects.asked().len(), 3);
 
     let cold = world.other().await.event_store();
     world.objects.asked();
@@ -244,8 +246,8 @@ async fn a_records_put_is_settled_by_its_nonce() {
     }
 }
 
-/// After its first version is known, a put is one write; the newest version takes one read, or two
-/// by a client that knows none.
+/// After its first version is known, a put is one write; the newest version takes one read. By a client
+/// that knows none, it takes three reads at once where there are one or two versions.
 #[tokio::test(start_paused = true)]
 async fn records_cost_few_requests() {
     let world = World::new().await;
@@ -254,9 +256,15 @@ async fn records_cost_few_requests() {
     let body = |number: u64| Bytes::from(number.to_string());
     for number in 0..3 {
         records.put(&key, number, body(number)).await.unwrap();
+        let asked = world.objects.asked();
+        assert!(asked.iter().all(|(op, _)| *op == Op::Put) && asked.len() == 1);
+        let cold = world.other().await.records();
+        world.objects.asked();
+        let newest = cold.latest(&key).await.unwrap().unwrap();
+        assert_eq!(newest.number, number);
+        let reads = if number < 2 { 3 } else { 5 };
+        assert_eq!(world.objects.asked().len(), reads);
     }
-    let asked = world.objects.asked();
-    assert!(asked.iter().all(|(op, _)| *op == Op::Put) && asked.len() == 3);
     assert_eq!(records.latest(&key).await.unwrap().unwrap().number, 2);
     assert_eq!(world.objects.asked().len(), 1);
 
@@ -264,7 +272,6 @@ async fn records_cost_few_requests() {
     world.objects.asked();
     let newest = cold.latest(&key).await.unwrap().unwrap();
     assert_eq!((newest.number, newest.body), (2, body(2)));
-    assert!(world.objects.asked().len() <= 4);
     records.put(&key, 3, body(3)).await.unwrap();
     world.objects.asked();
     let newest = cold.latest(&key).await.unwrap().unwrap();

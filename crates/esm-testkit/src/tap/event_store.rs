@@ -75,6 +75,10 @@ impl<T: Tap> EventStore for TappedEventStore<T> {
         self.inner.place_of_cell(stream, seq)
     }
 
+    fn seen_tail(&self, stream: &StreamId) -> Option<Tail> {
+        self.inner.seen_tail(stream)
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         let call = Call::read("event_store.tail", stream);
         tapped!(self.tap, call, self.inner.tail(stream))

@@ -19,6 +19,7 @@ use crate::router::client::ObjectClient;
 use crate::router::phases::known::{PhaseOptions, Seen};
 use crate::router::route::destination::Route;
 use crate::router::route::retired::{AppendPlace, Image};
+use crate::store::Tail;
 
 /// Attempts of an append that concurrent appends and Closes win against. The first retry comes at
 /// once: a single concurrent append, or a cutover, is the common case.
@@ -31,8 +32,9 @@ const LOADS: u32 = 64;
 /// The outcome of one attempt to append.
 enum Tried {
     Appended(Appended),
-    /// Another append won, or the stream was closed.
-    Moved,
+    /// Another append won, or the stream was closed. The next attempt follows this route, or finds
+    /// one.
+    Moved(Option<Box<Route>>),
     /// Nothing was sent. The next attempt follows this route, or finds one.
     Rerouted(Option<Box<Route>>),
 }
@@ -149,7 +151,10 @@ impl ObjectClient {
             first = false;
             let again = match tried {
                 Tried::Appended(appended) => return Ok(appended),
-                Tried::Moved => back_off.pause(&self.environment).await,
+                Tried::Moved(route) => {
+                    known = route.map(|route| *route);
+                    back_off.pause(&self.environment).await
+                }
                 Tried::Rerouted(route) => {
                     known = route.map(|route| *route);
                     back_off.retry_at_once()
@@ -205,7 +210,11 @@ impl ObjectClient {
             }
             Sent::Moved { closed } => {
                 self.counters.redirects.add(closed.into());
-                Ok(Tried::Moved)
+                let seen = store.seen_tail(&route.stream.stream);
+                let seen = seen.filter(|tail| {
+                    !closed && attempt.expected.is_none() && is_behind(tail, &route.tail)
+                });
+                Ok(Tried::Moved(seen.map(|tail| Box::new(route.after(tail)))))
             }
         }
     }
@@ -356,6 +365,11 @@ fn appended(stream: &StreamRef, first: &Revision, count: usize) -> Appended {
         first: position(*first),
         next: position(first.plus(count as u64)),
     }
+}
+
+/// Whether a tail is of the same open stream, with more cells.
+fn is_behind(tail: &Tail, earlier: &Tail) -> bool {
+    tail.close().is_none() && tail.next_seq() > earlier.next_seq()
 }
 
 /// Whether an append was refused because of its schema ([R11](crate::protocol#r11)).

@@ -93,6 +93,10 @@ impl<L: Layer> EventStore for Layered<L, dyn EventStore> {
         self.inner.place_of_cell(stream, seq)
     }
 
+    fn seen_tail(&self, stream: &StreamId) -> Option<Tail> {
+        self.inner.seen_tail(stream)
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         let _held = self.layer.enter(Call::Tail).await?;
         self.inner.tail(stream).await
