@@ -5,8 +5,7 @@
 
 use std::cell::Cell;
 
-use jaq_core::Exn;
-use jaq_json::Val;
+use crate::fail::Exit;
 
 /// Most bits of an integer that a program makes: 4,932 digits. Writing one in digits takes time that
 /// grows with the square of its size.
@@ -67,42 +66,45 @@ impl Budget {
         self.stop.get()
     }
 
-    /// Counts a step, and measures the stack at it.
-    pub(crate) fn step(&self) -> Result<(), Exn<'static, Val>> {
-        let stop = match self.steps.get().checked_sub(1) {
-            None => Stop::Steps,
+    /// Counts a step.
+    pub(crate) fn step(&self) -> Result<(), Exit> {
+        match self.steps.get().checked_sub(1) {
+            None => Err(self.stop(Stop::Steps)),
             Some(left) => {
                 self.steps.set(left);
-                if self.stack_start.abs_diff(stack_address()) <= self.stack_bytes {
-                    return Ok(());
-                }
-                // Whoever swallows the stop meets it again at the next step.
-                self.steps.set(0);
-                Stop::Stack
+                Ok(())
             }
-        };
-        Err(self.stop(stop))
+        }
+    }
+
+    /// Measures the stack.
+    pub(crate) fn stack(&self) -> Result<(), Exit> {
+        if self.stack_start.abs_diff(stack_address()) <= self.stack_bytes {
+            Ok(())
+        } else {
+            Err(self.stop(Stop::Stack))
+        }
+    }
+
+    /// Bytes that may still be made.
+    pub(crate) fn memory_left(&self) -> usize {
+        usize::try_from(self.memory.get()).unwrap_or(usize::MAX)
     }
 
     /// Counts bytes that are about to be made, or were.
-    pub(crate) fn make(&self, bytes: u64) -> Result<(), Exn<'static, Val>> {
+    pub(crate) fn make(&self, bytes: u64) -> Result<(), Exit> {
         match self.memory.get().checked_sub(bytes) {
             Some(left) => {
                 self.memory.set(left);
                 Ok(())
             }
-            None => {
-                // whoever swallows the stop meets it again
-                self.memory.set(0);
-                self.steps.set(0);
-                Err(self.stop(Stop::Memory))
-            }
+            None => Err(self.stop(Stop::Memory)),
         }
     }
 
     /// Counts an integer of so many bits that is about to be made, or was, from so many pairs of
     /// words.
-    pub(crate) fn integer(&self, bits: u64, words: u64) -> Result<(), Exn<'static, Val>> {
+    pub(crate) fn integer(&self, bits: u64, words: u64) -> Result<(), Exit> {
         let left = self.steps.get().checked_sub(words / WORDS_PER_STEP);
         match left {
             Some(left) if bits <= MAX_INTEGER_BITS => {
@@ -110,8 +112,6 @@ impl Budget {
                 Ok(())
             }
             _ => {
-                // whoever swallows the stop meets it again
-                self.steps.set(0);
                 let too_large = bits > MAX_INTEGER_BITS;
                 Err(self.stop(if too_large {
                     Stop::Integer
@@ -122,9 +122,9 @@ impl Budget {
         }
     }
 
-    fn stop(&self, stop: Stop) -> Exn<'static, Val> {
+    fn stop(&self, stop: Stop) -> Exit {
         self.stop.set(self.stop.get().or(Some(stop)));
-        Exn::halt(1)
+        Exit::Stop
     }
 }
 

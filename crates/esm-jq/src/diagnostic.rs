@@ -70,6 +70,12 @@ pub(crate) fn line(code: &str, found: &str) -> usize {
     Place::of(code, found).line
 }
 
+/// Line and column, from 1, of a part of the text.
+pub(crate) fn line_and_column(code: &str, found: &str) -> (usize, usize) {
+    let place = Place::of(code, found);
+    (place.line, place.column)
+}
+
 /// The place of a part in its text.
 #[derive(Debug, PartialEq, Eq)]
 struct Place<'s> {

@@ -1,13 +1,13 @@
 //! An event as the object that a program sees.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
 use esm_core::event::{Event, MetadataValue};
 use esm_core::transform::TransformContext;
-use jaq_json::{Map, Rc, Val};
 
-use crate::value::{MAX_DEPTH, ReadFault, read};
+use crate::value::{MAX_DEPTH, Map, ReadFault, Text, Val, read};
 
 /// What a program is given for an event.
 #[derive(Debug)]
@@ -40,17 +40,17 @@ impl Input {
             }
         } else {
             let is_text = event.is_text() && std::str::from_utf8(&event.payload).is_ok();
-            is_text.then(|| Val::utf8_str(event.payload.clone()))
+            is_text.then(|| Val::Str(event.payload.to_vec().into()))
         };
         let base64 = match data {
             Some(_) => None,
-            None => Some(Val::utf8_str(BASE64.encode(&event.payload))),
+            None => Some(BASE64.encode(&event.payload).into()),
         };
         Ok(Self { data, base64 })
     }
 
     /// The event as CloudEvents' JSON format has it.
-    pub(crate) fn object(&self, event: &Event, context: &TransformContext<'_>) -> Rc<Map> {
+    pub(crate) fn object(&self, event: &Event, context: &TransformContext<'_>) -> Arc<Map> {
         let own = |key, filled_in| match event.metadata.get(key) {
             Some(value) => metadata(value),
             None => text(filled_in),
@@ -58,21 +58,21 @@ impl Input {
         let mut map = Map::default();
         map.reserve(12 + event.metadata.len());
         let mut set = |key: &'static str, value: Val| {
-            map.insert(fixed(key), value);
+            map.insert(key.into(), value);
         };
-        set("specversion", fixed("1.0"));
+        set("specversion", "1.0".into());
         set("id", text(event.id.as_str()));
         set("source", own("source", context.object.name().as_str()));
         set("subject", own("subject", context.object.key().as_str()));
         set("type", text(event.event_type.as_str()));
         set("sequence", text(&context.revision.to_string()));
-        set("schemaversion", Val::from(event.schema_version.0 as usize));
+        set("schemaversion", Val::int(event.schema_version.0.into()));
         if let Some(time) = &event.time {
             set("time", text(time));
         }
         match event.content_type.as_deref() {
             None => {}
-            Some("application/json") => set("datacontenttype", fixed("application/json")),
+            Some("application/json") => set("datacontenttype", "application/json".into()),
             Some(content_type) => set("datacontenttype", text(content_type)),
         }
         if let Some(data) = &self.data {
@@ -83,25 +83,21 @@ impl Input {
         }
         for (key, value) in event.metadata.iter() {
             if key != "source" && key != "subject" {
-                map.insert(text(key), metadata(value));
+                map.insert(Text::from(key), metadata(value));
             }
         }
-        Rc::new(map)
+        Arc::new(map)
     }
 }
 
-fn fixed(text: &'static str) -> Val {
-    Val::utf8_str(Bytes::from_static(text.as_bytes()))
-}
-
 fn text(text: &str) -> Val {
-    Val::utf8_str(Bytes::copy_from_slice(text.as_bytes()))
+    text.into()
 }
 
 fn metadata(value: &MetadataValue) -> Val {
     match value {
         MetadataValue::Boolean(value) => Val::Bool(*value),
-        MetadataValue::Integer(value) => Val::Num(jaq_json::Num::from_integral(*value)),
+        MetadataValue::Integer(value) => Val::int(*value),
         MetadataValue::Text(value) => text(value),
     }
 }

@@ -35,21 +35,23 @@
 //! This crate knows no files, no network and no clock: the caller reads the program.
 
 mod attempts;
-mod bounded;
 mod budget;
 mod diagnostic;
-mod engine;
+mod fail;
 mod input;
+mod ir;
+mod lower;
+mod machine;
 mod map;
 mod mapped;
-mod message;
+mod meaning;
 mod natives;
 mod output;
+mod precedence;
 mod prelude;
 mod program;
 mod reach;
 mod retired;
-mod rewrite;
 mod syntax;
 mod transformer;
 mod value;

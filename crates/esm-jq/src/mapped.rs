@@ -7,10 +7,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use esm_core::event::{Event, Metadata, is_rfc3339};
 use esm_core::id::{EventId, EventType};
-use jaq_json::{Map, Rc, Val};
 
 use crate::output::{check_version, metadata_value, required, schema_version, text};
-use crate::value::{integer, kind, write};
+use crate::value::{Map, Val, kind, write};
 
 /// Where metadata is kept that does not fit into attributes, as JSON text.
 const REST: &str = "metadata";
@@ -95,7 +94,7 @@ impl<'a> Fields<'a> {
             others: Vec::new(),
         };
         for (key, value) in object {
-            let name = text("a name", key)?;
+            let name = key.as_str().ok_or("a name is no valid Unicode")?;
             if matches!(value, Val::Null) && name != "data" {
                 continue;
             }
@@ -117,7 +116,7 @@ impl<'a> Fields<'a> {
     fn id(&self) -> Result<EventId, String> {
         let id = match self.get("id") {
             Some(Val::Num(number)) => {
-                let number = integer(number).ok_or("`id` is a number, but no integer")?;
+                let number = number.integer().ok_or("`id` is a number, but no integer")?;
                 Cow::Owned(number.to_string())
             }
             given => Cow::Borrowed(required("id", given)?),
@@ -133,7 +132,7 @@ impl<'a> Fields<'a> {
     fn sequence(&self) -> Result<Option<u64>, String> {
         let parsed = match self.get("sequence") {
             None => return Ok(None),
-            Some(Val::Num(number)) => integer(number).and_then(|number| number.try_into().ok()),
+            Some(Val::Num(number)) => number.integer().and_then(|number| number.try_into().ok()),
             Some(value) => text("sequence", value)?.parse().ok(),
         };
         let wrong = || "`sequence` is no whole number from 0 on".to_owned();
@@ -188,7 +187,7 @@ impl<'a> Fields<'a> {
         let given = match self.get("metadata") {
             None => return Ok(metadata),
             Some(Val::Obj(given)) => given,
-            Some(Val::TStr(_)) => {
+            Some(Val::Str(_)) => {
                 return Err("`metadata` is a string instead of an object: use fromjson".to_owned());
             }
             Some(other) => {
@@ -200,12 +199,14 @@ impl<'a> Fields<'a> {
         };
         let mut rest = Map::default();
         for (key, value) in given.iter() {
-            if !add(&mut metadata, text("a name in `metadata`", key)?, value) {
+            let name = key.as_str();
+            let name = name.ok_or("a name in `metadata` is no valid Unicode")?;
+            if !add(&mut metadata, name, value) {
                 rest.insert(key.clone(), value.clone());
             }
         }
         if !rest.is_empty() {
-            let rest = json("metadata", &Val::Obj(Rc::new(rest)))?;
+            let rest = json("metadata", &Val::obj(rest))?;
             let rest = String::from_utf8_lossy(&rest);
             metadata.insert(REST, &*rest).map_err(|e| e.to_string())?;
         }

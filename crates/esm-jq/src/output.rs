@@ -6,10 +6,9 @@ use bytes::Bytes;
 use esm_core::event::{Event, Metadata, MetadataValue, SchemaVersion, is_rfc3339};
 use esm_core::id::{EventId, EventType};
 use esm_core::transform::TransformContext;
-use jaq_json::{Map, Val};
 
 use crate::input::Input;
-use crate::value::{integer, kind, same, write};
+use crate::value::{Map, Val, kind, same, write};
 
 /// Makes an event of an output.
 ///
@@ -60,13 +59,7 @@ impl<'a> Attributes<'a> {
         context: &TransformContext<'_>,
     ) -> Result<Self, String> {
         let mut attributes = Self::default();
-        for (key, value) in object {
-            let Val::TStr(name) = key else {
-                return Err(format!(
-                    "a name is {} instead of a string: {key}",
-                    kind(key)
-                ));
-            };
+        for (name, value) in object {
             if matches!(value, Val::Null) && name[..] != *b"data" {
                 continue;
             }
@@ -101,7 +94,7 @@ impl<'a> Attributes<'a> {
             "subject" => Some(context.object.key().as_str()),
             _ => None,
         };
-        if let (Some(filled_in), Val::TStr(text)) = (filled_in, value)
+        if let (Some(filled_in), Val::Str(text)) = (filled_in, value)
             && text[..] == *filled_in.as_bytes()
             && original.metadata.get(name).is_none()
         {
@@ -171,7 +164,7 @@ impl<'a> Attributes<'a> {
             (Some(data), None) => payload_of_data(data, input, original, is_json),
             (None, Some(value)) => {
                 let text = text("data_base64", value)?;
-                if let Some(Val::TStr(before)) = &input.base64
+                if let Some(Val::Str(before)) = &input.base64
                     && before[..] == *text.as_bytes()
                 {
                     return Ok(original.payload.clone());
@@ -204,7 +197,7 @@ fn payload_of_data(
             write(data, &mut bytes).map_err(|e| format!("`data` is no JSON: {e}"))?;
             Ok(bytes.into())
         }
-        Val::TStr(text) if std::str::from_utf8(text).is_ok() => Ok(Bytes::copy_from_slice(text)),
+        Val::Str(text) if std::str::from_utf8(text).is_ok() => Ok(Bytes::copy_from_slice(text)),
         other => Err(format!(
             "`data` is {} although `datacontenttype` is not JSON; make it a string, or set \
              `data_base64`",
@@ -217,12 +210,16 @@ fn payload_of_data(
 pub(crate) fn schema_version(value: Option<&Val>) -> Result<SchemaVersion, String> {
     match value {
         None => Ok(SchemaVersion::default()),
-        Some(Val::Num(num)) => integer(num)
+        Some(Val::Num(num)) => num
+            .integer()
             .and_then(|version| u32::try_from(version).ok())
             .map(SchemaVersion)
             .ok_or_else(|| {
                 let most = u32::MAX;
-                format!("`schemaversion` is no integer from 0 to {most}: {num}")
+                format!(
+                    "`schemaversion` is no integer from 0 to {most}: {}",
+                    num.shown()
+                )
             }),
         Some(other) => Err(format!(
             "`schemaversion` is {} instead of a number",
@@ -244,7 +241,7 @@ pub(crate) fn required<'a>(name: &str, value: Option<&'a Val>) -> Result<&'a str
 
 pub(crate) fn text<'a>(name: &str, value: &'a Val) -> Result<&'a str, String> {
     match value {
-        Val::TStr(text) => {
+        Val::Str(text) => {
             std::str::from_utf8(text).map_err(|_| format!("`{name}` is no valid Unicode"))
         }
         other => Err(format!("`{name}` is {} instead of a string", kind(other))),
@@ -254,10 +251,13 @@ pub(crate) fn text<'a>(name: &str, value: &'a Val) -> Result<&'a str, String> {
 pub(crate) fn metadata_value(value: &Val) -> Result<MetadataValue, String> {
     match value {
         Val::Bool(value) => Ok(MetadataValue::Boolean(*value)),
-        Val::Num(num) => integer(num)
-            .map(MetadataValue::Integer)
-            .ok_or_else(|| format!("is no 64-bit integer, the only number metadata has: {num}")),
-        Val::TStr(text) => std::str::from_utf8(text)
+        Val::Num(num) => num.integer().map(MetadataValue::Integer).ok_or_else(|| {
+            format!(
+                "is no 64-bit integer, the only number metadata has: {}",
+                num.shown()
+            )
+        }),
+        Val::Str(text) => std::str::from_utf8(text)
             .map(MetadataValue::from)
             .map_err(|_| "is no valid Unicode".to_owned()),
         other => Err(format!(

@@ -4,30 +4,26 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use esm_core::{Error, Result};
-use jaq_core::compile::{Compiler, Undefined};
 use jaq_core::load::lex::{Expect, Lexer, Tok, Token};
-use jaq_core::load::parse::{Def, Parser, Term};
-use jaq_core::load::{Arena, File, Loader};
-use jaq_core::{Ctx, Exn, Filter, Vars};
-use jaq_json::Val;
+use jaq_core::load::parse::{Parser, Term};
 
 use crate::budget::{Budget, Limits, Stop};
 use crate::diagnostic::{self, Fault};
-use crate::engine::{Engine, Run};
-use crate::message::without_values;
-use crate::prelude;
+use crate::fail::{Exit, Fail};
+use crate::ir::Code;
+use crate::lower::lower;
+use crate::machine::Machine;
+use crate::meaning;
 use crate::reach;
 use crate::retired;
-use crate::rewrite;
+use crate::syntax;
+use crate::value::Val;
 
 /// The most bytes that a program may have.
 const MAX_BYTES: usize = 1 << 20;
 
 /// The most brackets, parentheses and braces that may stand open in a program.
 const MAX_NESTING: usize = 200;
-
-/// The name under which the user's program is compiled, after the functions of the prelude.
-const MAIN: &str = "__esm_program";
 
 /// Why a run gave no result.
 #[derive(Debug)]
@@ -44,7 +40,10 @@ pub(crate) enum Failure {
 
 /// A compiled program.
 pub(crate) struct Program {
-    filter: Filter<Engine>,
+    text: String,
+    code: Code,
+    /// The version of what it means.
+    pub(crate) meaning: u32,
     /// The types besides which it leaves every event as it is; `None` if they are unknown.
     pub(crate) types: Option<BTreeSet<String>>,
     /// The types and schema versions that it certainly changes or drops, as far as its text shows.
@@ -63,43 +62,46 @@ impl Program {
 
     /// Runs the program on a value and gives all its outputs.
     pub(crate) fn run(&self, input: Val, limits: &Limits) -> Result<Vec<Val>, Failure> {
-        let run = Run::new(&self.filter.lut, Budget::new(limits));
-        // What the panic may have left half done is dropped here.
-        catch_unwind(AssertUnwindSafe(|| {
-            self.outputs(&run, input, limits.outputs)
-        }))
-        .unwrap_or_else(|panic| Err(Failure::Panicked(panic_message(&*panic))))
+        let budget = Budget::new(limits);
+        caught(|| self.outputs(&budget, input, limits.outputs))
     }
 
-    fn outputs(&self, run: &Run<'_>, input: Val, max: usize) -> Result<Vec<Val>, Failure> {
+    fn outputs(&self, budget: &Budget, input: Val, max: usize) -> Result<Vec<Val>, Failure> {
         let mut outputs = Vec::new();
-        for output in self
-            .filter
-            .id
-            .run::<Engine>((Ctx::new(run, Vars::new([])), input))
-        {
-            let output = output.map_err(|exception| failure(run, exception))?;
+        let mut too_many = false;
+        let flow = Machine::new(&self.code, budget).run(input, &mut |output| {
             if outputs.len() == max {
-                return Err(Failure::TooManyOutputs);
+                too_many = true;
+                return Err(Exit::Stop);
             }
             outputs.push(output);
+            Ok(())
+        });
+        match (flow, budget.stopped()) {
+            (_, Some(stop)) => Err(Failure::Stopped(stop)),
+            (Err(_), None) if too_many => Err(Failure::TooManyOutputs),
+            (Err(Exit::Fail(fail)), None) => Err(Failure::Failed(self.message(&fail))),
+            (Err(_), None) => Err(Failure::Failed("it broke out of no loop".to_owned())),
+            (Ok(()), None) => Ok(outputs),
         }
-        match run.budget.stopped() {
-            Some(stop) => Err(Failure::Stopped(stop)),
-            None => Ok(outputs),
+    }
+
+    fn message(&self, fail: &Fail) -> String {
+        let message = fail.message();
+        match fail.place().and_then(|at| self.text.get(at..)) {
+            Some(found) => {
+                let (line, column) = diagnostic::line_and_column(&self.text, found);
+                format!("{message} (line {line}, column {column})")
+            }
+            None => message,
         }
     }
 }
 
-fn failure(run: &Run<'_>, exception: Exn<'_, Val>) -> Failure {
-    match (run.budget.stopped(), exception.get_err()) {
-        (Some(stop), _) => Failure::Stopped(stop),
-        (None, Ok(error)) => Failure::Failed(without_values(match error.into_val() {
-            Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
-            other => other.to_string(),
-        })),
-        (None, Err(_)) => Failure::Failed("it broke out of no loop".to_owned()),
-    }
+/// A panic is a failure like others. What it may have left half done is dropped here.
+fn caught<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err(Failure::Panicked(panic_message(&*panic))))
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -135,43 +137,14 @@ fn check_size(name: &str, code: &str) -> Result<()> {
 }
 
 fn compile(code: &str) -> Result<Program, Vec<Fault<'_>>> {
-    let arena = Arena::default();
     let body = parse(code)?;
-    let types = reach::types(&body);
-    let retired = retired::schemas(&body);
-    let mut defs: Vec<Def<&str>> = prelude::defs().collect();
-    defs.push(Def {
-        name: MAIN,
-        args: Vec::new(),
-        body,
-    });
-    let line = |found: &str| -> &str { arena.alloc(diagnostic::line(code, found).to_string()) };
-    defs.iter_mut().for_each(|def| rewrite::def(def, &line));
-    let main = File {
-        code: MAIN,
-        path: (),
-    };
-    let modules = Loader::new(defs).load(&arena, main).map_err(|errors| {
-        vec![Fault::new(
-            "",
-            format!("the prelude does not load: {errors:?}"),
-        )]
-    })?;
-    Compiler::default()
-        .with_funs(prelude::funs())
-        .compile(modules)
-        .map(|filter| Program {
-            filter,
-            types,
-            retired,
-        })
-        .map_err(|errors| {
-            let errors = errors.into_iter().flat_map(|(_, errors)| errors);
-            errors
-                // They may borrow from the arena, which ends here.
-                .map(|(found, what)| undefined(within(code, found), &what))
-                .collect()
-        })
+    Ok(Program {
+        text: code.to_owned(),
+        code: lower(code, &body)?,
+        meaning: meaning::version(&body),
+        types: reach::types(&body),
+        retired: retired::schemas(&body),
+    })
 }
 
 fn parse(code: &str) -> Result<Term<&str>, Vec<Fault<'_>>> {
@@ -195,6 +168,7 @@ fn parse(code: &str) -> Result<Term<&str>, Vec<Fault<'_>>> {
         );
         return Err(vec![fault]);
     }
+    let tokens = syntax::rewrite(code, tokens);
     Parser::new(&tokens).parse(|p| p.term()).map_err(|errors| {
         let end = &code[code.len()..];
         let fault =
@@ -239,48 +213,13 @@ fn quoted(found: &str) -> String {
     }
 }
 
-fn undefined<'s>(found: &'s str, what: &Undefined) -> Fault<'s> {
-    if let Some(reason) = prelude::absent(found) {
-        return Fault::new(found, format!("not available in a transformation: {found}"))
-            .with_hint(format!("`{found}` is left out: {reason}"));
-    }
-    let arity = |name: &str, given: usize, right: &str| {
-        format!("`{name}` takes {right} arguments, not {given}")
-    };
-    Fault::new(
-        found,
-        match (found, what) {
-            ("reduce", Undefined::Filter(given)) => arity(found, *given, "2"),
-            ("foreach", Undefined::Filter(given)) => arity(found, *given, "2 or 3"),
-            (_, Undefined::Filter(arity)) => format!("undefined function: {found}/{arity}"),
-            (_, other) => format!("undefined {}: {found}", other.as_str()),
-        },
-    )
-}
-
-/// The part of the program that `found` is; its end if it is none.
-fn within<'s>(code: &'s str, found: &str) -> &'s str {
-    (found.as_ptr() as usize)
-        .checked_sub(code.as_ptr() as usize)
-        .and_then(|start| code.get(start..start + found.len()))
-        .unwrap_or(&code[code.len()..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_panic_of_the_engine_is_an_error() {
-        let limits = Limits {
-            steps: 1_000,
-            stack: 256 << 10,
-            outputs: 1,
-            memory: u64::MAX,
-        };
-        // more bytes than the address space has
-        let program = Program::compile("x", "\"abc\" * 9000000000000000000").unwrap();
-        let failure = program.run(Val::Null, &limits).unwrap_err();
-        assert!(matches!(failure, Failure::Panicked(_)), "{failure:?}");
+        let failure = caught::<()>(|| panic!("no such place")).unwrap_err();
+        assert!(matches!(failure, Failure::Panicked(what) if what == "no such place"));
     }
 }

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use esm_core::Result;
 use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::{EventType, Fingerprint};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
-use jaq_json::{Rc, Val};
 
 use crate::attempts::{self, Allowance};
 use crate::budget::Limits;
 use crate::input::Input;
 use crate::output;
-use crate::prelude::SEMANTICS;
 use crate::program::{Failure, Program};
+use crate::value::Val;
 
 /// Transforms events with a jq program.
 ///
@@ -126,7 +126,7 @@ impl JqTransformer {
         let input = Input::of(event).map_err(Failure::Failed)?;
         let object = input.object(event, context);
         // A weak reference lets the program change the object in place, and keeps its address.
-        let given = Rc::downgrade(&object);
+        let given = Arc::downgrade(&object);
         let outputs = self.program.run(Val::Obj(object), limits)?;
         match &outputs[..] {
             [] => {
@@ -134,7 +134,7 @@ impl JqTransformer {
                     rule: self.rule.clone(),
                 });
             }
-            [Val::Obj(output)] if Rc::as_ptr(output) == given.as_ptr() => {
+            [Val::Obj(output)] if Arc::as_ptr(output) == given.as_ptr() => {
                 return Ok(Transformed::Unchanged);
             }
             _ => {}
@@ -160,7 +160,7 @@ impl EventTransformer for JqTransformer {
     /// Every character of the text counts, comments too. The semantics are a number that is raised
     /// when an upgrade of the jq engine changes any output.
     fn fingerprint(&self) -> Fingerprint {
-        let mut text = format!("jq:v{SEMANTICS}:{}", self.text_hash.to_hex());
+        let mut text = format!("jq:v{}:{}", self.program.meaning, self.text_hash.to_hex());
         if let Some(types) = &self.only_types {
             let mut hash = blake3::Hasher::new_derive_key("esm jq only types v1");
             for name in types {

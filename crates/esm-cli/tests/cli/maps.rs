@@ -193,7 +193,7 @@ fn what_is_wrong_is_named_with_its_place_and_a_way_to_mend_it() {
         wrong(b"a,b\n1,\xff\n", &["--map", "postgres"], &["line 2", "column \"b\" is not UTF-8"]),
         wrong(b"a,b\n1,2\n", &["--map", "postgres"], &["line 2", "no value for the stream", "there are the fields a, b", "--show-map postgres"]),
         wrong(b"stream_name,position,global_position,type,id\na-1,0,1,T,x\n", &["--map", "axon"], &["line 2", "payload", "--map message-db"]),
-        wrong(b"position,stream_name,id,type,data\n0,a-1,1,T,{x\n", &["--map", "message-db"], &["line 2", "data: ", "a string is not JSON"]),
+        wrong(b"position,stream_name,id,type,data\n0,a-1,1,T,{x\n", &["--map", "message-db"], &["line 2", "data: ", "Invalid JSON at byte 1"]),
         wrong(b"aggregate_identifier,event_identifier,payload_type,sequence_number,payload\na,1,T,0,\\x7b7d\n", &["--map", "axon"], &["line 2", "payload is binary", "convert_from"]),
         wrong(b"id,stream_id,version,type,data,time\n1,a-1,0,T,{},2026-01-02 03:04:05\n", &["--map", "postgres"], &["line 2", "`time` has no time zone", "append"]),
         wrong(b"id,stream_id,version,type,data\n1,a-1,x,T,{}\n", &["--map", "postgres"], &["line 2", "`sequence` is no whole number"]),

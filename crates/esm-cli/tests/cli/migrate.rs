@@ -367,7 +367,7 @@ fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
     let program = esm.file("wrong.jq", program);
     let plan = esm.run(&["plan", "--all", "--transform", &program]);
     assert_eq!(plan.code, Some(7), "{plan:?}");
-    plan.printed("- 6 events by wrong.jq: cannot use a string as iterable (array or object)\n  first: order/0000")
+    plan.printed("- 6 events by wrong.jq: cannot index a string with \"x\" (line 1, column 31)\n  first: order/0000")
         .printed(" revision 2, NoteTaken v1, id order/0000")
         .printed("\n  value: {\"number\": 2,");
     let plan = esm.run(&["plan", "--all", "--transform", &program, "-o", "json"]);
@@ -402,7 +402,7 @@ fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
     assert_eq!(failure["revision"], 2, "{report}");
     assert_eq!(
         failure["message"],
-        "cannot use a string as iterable (array or object)"
+        "cannot index a string with \"x\" (line 1, column 31)"
     );
     let event = &report["error"]["event"];
     assert_eq!(

@@ -121,7 +121,7 @@ fn values_of_events_are_in_plans_and_not_in_journals() {
     let fails = esm.file("fails.jq", ".data.note.x = 1");
     let migrate = ["migrate", "--all", "--transform", &fails, "--again"];
     let said = [
-        "cannot use a string as iterable (array or object)",
+        "cannot index a string with \"x\" (line 1, column 2)",
         "value: {\"number\":0,",
     ];
     esm.run(&migrate).failed(7, &said);

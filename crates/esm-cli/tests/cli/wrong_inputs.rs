@@ -194,7 +194,7 @@ fn every_wrong_input_is_answered_by_what_where_and_how_to_mend_it() {
         (
             &["transform", &fails, "order/00001"],
             7,
-            &["order/00001", "at revision 0", "cannot use a number"],
+            &["order/00001", "at revision 0", "cannot index a number"],
             "mend the transformation",
         ),
         (

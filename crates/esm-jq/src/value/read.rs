@@ -1,13 +1,11 @@
 //! Reading JSON.
 //!
-//! The engine's own reader accepts a superset of JSON (comments, `NaN`, byte strings), recurses
-//! without bound and copies each string; this one is strict, bounded, and shares the strings with
-//! the payload.
+//! Strict, and bounded in its recursion.
 
-use bytes::Bytes;
-use jaq_json::{Map, Num, Rc, Val};
+use std::sync::Arc;
 
-use super::MAX_DEPTH;
+use super::text::surrogate_bytes;
+use super::{MAX_DEPTH, Map, Num, Text, Val};
 
 /// Integers of more digits are kept as decimals: converting takes the square of their length.
 const MAX_INTEGER_DIGITS: usize = 4096;
@@ -25,7 +23,7 @@ pub(crate) enum Fault {
 ///
 /// Every number keeps its digits. Of equal keys in one object the last one counts. An unpaired
 /// surrogate (`"\ud800"`) is kept as three bytes that are no UTF-8, and written back as it was.
-pub(crate) fn read(bytes: &Bytes) -> Result<Val, Fault> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Val, Fault> {
     if let Err(e) = std::str::from_utf8(bytes) {
         return Err(Fault::NotJson(e.valid_up_to()));
     }
@@ -42,7 +40,7 @@ pub(crate) fn read(bytes: &Bytes) -> Result<Val, Fault> {
 
 struct Reader<'a> {
     /// Valid UTF-8.
-    bytes: &'a Bytes,
+    bytes: &'a [u8],
     at: usize,
 }
 
@@ -87,7 +85,7 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'{') => self.object(deeper(depth)?),
             Some(b'[') => self.array(deeper(depth)?),
-            Some(b'"') => self.string(),
+            Some(b'"') => self.string().map(Val::Str),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word("true", Val::Bool(true)),
             Some(b'f') => self.word("false", Val::Bool(false)),
@@ -138,18 +136,18 @@ impl Reader<'_> {
             }
             self.expect(b']')?;
         }
-        Ok(Val::Arr(Rc::new(array)))
+        Ok(array.into())
     }
 
-    fn string(&mut self) -> Result<Val, Fault> {
+    fn string(&mut self) -> Result<Text, Fault> {
         self.at += 1;
         let start = self.at;
         loop {
             match self.peek() {
                 Some(b'"') => {
-                    let text = self.bytes.slice(start..self.at);
+                    let text = self.bytes[start..self.at].to_vec();
                     self.at += 1;
-                    return Ok(Val::utf8_str(text));
+                    return Ok(text.into());
                 }
                 Some(b'\\') => return self.escaped(start),
                 Some(0x20..) => self.at += 1,
@@ -159,13 +157,13 @@ impl Reader<'_> {
     }
 
     /// The string from `start` on, the first escape of which is here.
-    fn escaped(&mut self, start: usize) -> Result<Val, Fault> {
+    fn escaped(&mut self, start: usize) -> Result<Text, Fault> {
         let mut text = self.bytes[start..self.at].to_vec();
         loop {
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(Val::utf8_str(text));
+                    return Ok(text.into());
                 }
                 Some(b'\\') => {
                     self.at += 1;
@@ -290,29 +288,39 @@ fn parse_integer(text: &[u8]) -> Num {
             [b'-', digits @ ..] => (true, digits),
             digits => (false, digits),
         };
-        let value = digits.iter().fold(0_isize, |value, d| {
-            value * 10 + isize::from(*d as i8 - b'0' as i8)
-        });
+        let value = digits
+            .iter()
+            .fold(0_i64, |value, d| value * 10 + i64::from(d - b'0'));
         return Num::Int(if negative { -value } else { value });
     }
-    std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| Num::from_str_radix(text, 10))
-        .unwrap_or_else(|| decimal(text))
+    num_bigint::BigInt::parse_bytes(text, 10).map_or_else(|| decimal(text), Num::of_big)
 }
 
 fn decimal(text: &[u8]) -> Num {
-    Num::Dec(Rc::new(String::from_utf8_lossy(text).into_owned()))
+    Num::Dec(Arc::new(String::from_utf8_lossy(text).into_owned()))
 }
 
-/// A surrogate in the three bytes that UTF-8 would give it, were it allowed to (WTF-8).
-fn surrogate_bytes(unit: u16) -> [u8; 3] {
-    let [high, low] = unit.to_be_bytes();
-    [
-        0xE0 | (high >> 4),
-        0x80 | ((high & 0x0F) << 2) | (low >> 6),
-        0x80 | (low & 0x3F),
-    ]
+/// Reads a number of a program, or of a text that is one: also `.5`, `5.`, `007` and `+1`.
+pub(crate) fn number(text: &str) -> Option<Num> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    let end = unsigned.find(['e', 'E']).unwrap_or(unsigned.len());
+    let (mantissa, exponent) = unsigned.split_at(end);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let part = |c: char| c.is_ascii_digit() || "eE.+-".contains(c);
+    if (whole.is_empty() && fraction.is_empty()) || !unsigned.chars().all(part) {
+        return None;
+    }
+    let zeros = whole.len() - whole.trim_start_matches('0').len();
+    let whole = match &whole[zeros..] {
+        "" => "0",
+        digits => digits,
+    };
+    let point = if fraction.is_empty() { "" } else { "." };
+    match read(format!("{sign}{whole}{point}{fraction}{exponent}").as_bytes()) {
+        Ok(Val::Num(num)) => Some(num),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -320,7 +328,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> Result<Val, Fault> {
-        read(&Bytes::copy_from_slice(text.as_bytes()))
+        read(text.as_bytes())
     }
 
     #[test]
@@ -348,10 +356,7 @@ mod tests {
         ] {
             assert_eq!(check(text).err(), Some(Fault::NotJson(at)), "{text}");
         }
-        assert_eq!(
-            read(&Bytes::from_static(b"\"\xff\"")).err(),
-            Some(Fault::NotJson(1))
-        );
+        assert_eq!(read(b"\"\xff\"").err(), Some(Fault::NotJson(1)));
     }
 
     #[test]
@@ -365,7 +370,7 @@ mod tests {
     #[test]
     fn strings_are_unescaped() {
         let text = |json: &str| match check(json) {
-            Ok(Val::TStr(text)) => text.to_vec(),
+            Ok(Val::Str(text)) => text.to_vec(),
             other => panic!("{other:?}"),
         };
         assert_eq!(text(r#""a\"\\\/\b\f\n\r\t""#), b"a\"\\/\x08\x0c\n\r\t");
@@ -380,6 +385,6 @@ mod tests {
             panic!("an object");
         };
         assert_eq!(map.len(), 2);
-        assert_eq!(map.get(&Val::utf8_str("a")), Some(&Val::from(3_isize)));
+        assert_eq!(map.get(&b"a"[..]), Some(&Val::int(3)));
     }
 }

@@ -1,8 +1,6 @@
 //! Writing JSON.
 
-use jaq_json::Val;
-
-use super::{MAX_DEPTH, kind, number};
+use super::{MAX_DEPTH, Text, Val};
 
 /// What is written at most, in bytes. A small value that occurs many times in another, and that in
 /// a third, becomes a long text.
@@ -47,8 +45,8 @@ impl std::fmt::Display for Fault {
 /// Writes a value as compact JSON: keys in their order, numbers digit by digit.
 ///
 /// # Errors
-/// What JSON has no words for: NaN and infinities, byte strings, keys that are no strings, text
-/// that is no Unicode, nesting deeper than [`MAX_DEPTH`], and more than [`MAX_BYTES`].
+/// What JSON has no words for: NaN and infinities. Nesting deeper than [`MAX_DEPTH`], and more than
+/// [`MAX_BYTES`].
 pub(crate) fn write(value: &Val, out: &mut Vec<u8>) -> Result<(), Fault> {
     write_at(value, out, 0)
 }
@@ -64,12 +62,11 @@ fn write_at(value: &Val, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
         Val::Null => out.extend_from_slice(b"null"),
         Val::Bool(true) => out.extend_from_slice(b"true"),
         Val::Bool(false) => out.extend_from_slice(b"false"),
-        Val::Num(num) => match number::json(num) {
+        Val::Num(num) => match num.json() {
             Some(text) => out.extend_from_slice(text.as_bytes()),
-            None => return Err(Fault::new(format!("JSON has no number {num}"))),
+            None => return Err(Fault::new(format!("JSON has no number {}", num.as_f64()))),
         },
-        Val::TStr(text) => string(text, out)?,
-        Val::BStr(_) => return Err(Fault::new("JSON has no byte strings")),
+        Val::Str(text) => string(text, out),
         Val::Arr(_) | Val::Obj(_) if depth == MAX_DEPTH => {
             return Err(Fault::new(format!(
                 "it is nested deeper than {MAX_DEPTH} levels"
@@ -91,9 +88,9 @@ fn write_at(value: &Val, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
                 if at > 0 {
                     out.push(b',');
                 }
-                write_key(key, out)?;
+                string(key, out);
                 out.push(b':');
-                write_at(value, out, depth + 1).map_err(|e| e.inside(|| format!("[{key}]")))?;
+                write_at(value, out, depth + 1).map_err(|e| e.inside(|| format!("[{key:?}]")))?;
             }
             out.push(b'}');
         }
@@ -101,45 +98,16 @@ fn write_at(value: &Val, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-fn write_key(key: &Val, out: &mut Vec<u8>) -> Result<(), Fault> {
-    match key {
-        Val::TStr(text) => string(text, out),
-        _ => Err(Fault::new(format!(
-            "a key of an object is {} instead of a string: {key}",
-            kind(key)
-        ))),
-    }
-}
-
-fn string(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn string(text: &Text, out: &mut Vec<u8>) {
     out.push(b'"');
-    let mut rest = text;
-    loop {
-        match std::str::from_utf8(rest) {
-            Ok(valid) => {
-                escape(valid.as_bytes(), out);
-                break;
-            }
-            Err(e) => {
-                let (valid, after) = rest.split_at(e.valid_up_to());
-                escape(valid, out);
-                rest = surrogate(after, out)
-                    .ok_or_else(|| Fault::new("a string is no valid Unicode".to_owned()))?;
-            }
-        }
+    match text.as_str() {
+        Some(text) => escape(text.as_bytes(), out),
+        None => text.points().for_each(|point| match char::from_u32(point) {
+            Some(c) => escape(c.encode_utf8(&mut [0; 4]).as_bytes(), out),
+            None => out.extend_from_slice(format!("\\u{point:04x}").as_bytes()),
+        }),
     }
     out.push(b'"');
-    Ok(())
-}
-
-/// Writes the surrogate that these bytes begin with (see [`read`](super::read)) as an escape.
-fn surrogate<'a>(bytes: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
-    let [0xED, second @ 0xA0..=0xBF, third @ 0x80..=0xBF, rest @ ..] = bytes else {
-        return None;
-    };
-    let unit = 0xD000 | (u16::from(*second & 0x3F) << 6) | u16::from(*third & 0x3F);
-    out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
-    Some(rest)
 }
 
 fn escape(text: &[u8], out: &mut Vec<u8>) {
@@ -169,8 +137,6 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
-    use jaq_json::{Map, Rc};
 
     fn written(value: &Val) -> Result<String, String> {
         let mut out = Vec::new();
@@ -186,38 +152,26 @@ mod tests {
             r#""\ud800x\udfff""#,
             "[]",
         ] {
-            let value = super::super::read(&Bytes::from_static(text.as_bytes())).unwrap();
+            let value = super::super::read(text.as_bytes()).unwrap();
             assert_eq!(written(&value).as_deref(), Ok(text));
         }
     }
 
     #[test]
     fn what_json_has_no_words_for_is_refused_with_its_place() {
-        let object = |value: Val| {
-            let mut map = Map::default();
-            map.insert(Val::utf8_str("a"), [Val::Null, value].into_iter().collect());
-            Val::obj(map)
-        };
-        for (value, message) in [
-            (
-                Val::from(f64::NAN),
-                "JSON has no number NaN, at .[\"a\"][1]",
-            ),
-            (
-                Val::byte_str("x"),
-                "JSON has no byte strings, at .[\"a\"][1]",
-            ),
-            (
-                Val::utf8_str(&b"\xff"[..]),
-                "a string is no valid Unicode, at .[\"a\"][1]",
-            ),
+        for (value, name) in [
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
         ] {
-            assert_eq!(written(&object(value)), Err(message.to_owned()));
+            let mut map = super::super::Map::default();
+            map.insert("a".into(), vec![Val::Null, Val::float(value)].into());
+            assert_eq!(
+                written(&Val::obj(map)),
+                Err(format!("JSON has no number {name}, at .[\"a\"][1]"))
+            );
         }
-        let mut map = Map::default();
-        map.insert(Val::from(1_isize), Val::Null);
-        assert!(written(&Val::obj(map)).is_err_and(|e| e.contains("a number instead of a string")));
-        let deep = (0..MAX_DEPTH + 1).fold(Val::Null, |v, _| Val::Arr(Rc::new(vec![v])));
+        let deep = (0..MAX_DEPTH + 1).fold(Val::Null, |v, _| vec![v].into());
         assert!(written(&deep).is_err_and(|e| e.contains("deeper than 128")));
     }
 }

@@ -20,7 +20,6 @@ fn endless_loops_are_stopped() {
         "[.data | recurse(.)] | empty",
         "until(false; .)",
         "last(range(0; infinite))",
-        "range(0; 1; 0) | empty",
         "reduce range(0; 1000000000000) as $i (0; . + 1)",
         "[limit(100000000; repeat(1))] | length",
         "first(repeat(.) | select(false))",
@@ -120,7 +119,7 @@ fn json_inside_of_a_string_is_read_strictly_and_to_a_bound() {
     );
     for (json, message) in [
         ("1 2", "a string is not JSON: unexpected at byte 2"),
-        ("NaN", "a string is not JSON"),
+        ("NaN1", "a string is not JSON"),
         (&"[".repeat(100_000), "nested deeper than 128 levels"),
     ] {
         let found = failure(".data |= fromjson", &text(json));
@@ -136,12 +135,16 @@ fn what_makes_too_much_is_stopped_and_cannot_catch_it() {
         "reduce range(60) as $i (\"x\"; . + .)",
         "reduce range(60) as $i ([1]; . + .)",
         "reduce range(60) as $i (.; .data.a += .data.a)",
-        ".data = \"abc\" * 9000000000000000000",
-        ".data = 10000000000 * \"abc\"",
+        ".data = \"abc\" * 700000000",
+        ".data = 500000000 * \"abc\"",
         ".data.a *= 1000000000",
-        "try (\"abc\" * 1000000000) catch .",
-        "(\"abc\" * 1000000000)?, .",
+        "try (\"abc\" * 100000000) catch .",
+        "(\"abc\" * 100000000)?, .",
         "[range(1000) | \"x\" * 1000000]",
+        "reduce range(60) as $i (1; [., .]) | tojson",
+        "reduce range(60) as $i (1; [., .]) | \"\\(.)\"",
+        "reduce range(60) as $i (1; [., .]) | @base64",
+        ".data.x[500000] = 1",
         "def p(f): [f as $x | .[] | [$x, .]]; .data.n | p(.[]) | p(.[]) | p(.[]) | p(.[])",
     ] {
         let result = apply(&compile(program).max_made(3_000_000), &before);
@@ -170,8 +173,8 @@ fn what_makes_little_is_not_stopped() {
             ".data |= ([range(20000)] | map(. + 1) | map(. * 2) | add)",
             "400020000",
         ),
-        (".data |= [(1, 2, 3) * (10, 100)]", "[10,100,20,200,30,300]"),
-        (".data |= [(1, 2) + (10, 20)]", "[11,21,12,22]"),
+        (".data |= [(1, 2, 3) * (10, 100)]", "[10,20,30,100,200,300]"),
+        (".data |= [(1, 2) + (10, 20)]", "[11,12,21,22]"),
         (".data |= .s * 3", "\"ababab\""),
         (".data |= ({a: 1} * {b: 2})", "{\"a\":1,\"b\":2}"),
         (".data |= ([1, 2] | .[] += (10, 20))", "[11,12]"),

@@ -64,15 +64,7 @@ fn what_is_no_event_is_refused_with_its_place() {
         ),
         (
             ".data = [infinite]",
-            "`data` is no JSON: JSON has no number Infinity, at .[0]",
-        ),
-        (
-            ".data = {(1|tostring|tobytes): 2}",
-            "`data` is no JSON: a key of an object is a byte string",
-        ),
-        (
-            ".data = (\"/w==\" | @base64d)",
-            "`data` is no JSON: a string is no valid Unicode",
+            "`data` is no JSON: JSON has no number inf, at .[0]",
         ),
         (
             ".datacontenttype = \"text/plain\"",
@@ -88,10 +80,6 @@ fn what_is_no_event_is_refused_with_its_place() {
             "metadata key is not 1 to 128 ASCII letters",
         ),
         (".[\"\"] = 1", "metadata key is not"),
-        (
-            ". + {(5|tobytes): 1}",
-            "a name is a byte string instead of a string",
-        ),
     ] {
         let found = failure(program, &before);
         assert!(found.contains(message), "{program}: {found}");
@@ -104,7 +92,7 @@ fn an_error_of_the_program_is_told() {
     assert_eq!(failure("error(\"no customer\")", &before), "no customer");
     assert_eq!(
         failure(".data.a.b", &before),
-        "cannot index a number with \"b\""
+        "cannot index a number with \"b\" (line 1, column 9)"
     );
     let long = failure("error(\"é\" * 1000)", &before);
     assert!(long.ends_with('…') && long.len() < 600, "{long}");
