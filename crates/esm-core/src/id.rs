@@ -256,6 +256,23 @@ impl StreamId {
     }
 }
 
+impl Fingerprint {
+    /// Returns whether both are of one program: equal, or both `jq:vN:HASH` with the same hash of the
+    /// text. `N` is the version of what jq programs mean. Versions that other transformers declare are
+    /// those of the transformers themselves, which are then others.
+    ///
+    /// Events that went through a program are not to go through it again because a newer version of
+    /// esm gives it another meaning.
+    pub fn is_of_same_program(&self, other: &Self) -> bool {
+        fn text(fingerprint: &Fingerprint) -> Option<&str> {
+            let versioned = fingerprint.as_str().strip_prefix("jq:v")?;
+            let (version, hash) = versioned.split_once(':')?;
+            version.parse::<u32>().ok().map(|_| hash)
+        }
+        self == other || text(self).is_some_and(|own| Some(own) == text(other))
+    }
+}
+
 macro_rules! random_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -368,6 +385,18 @@ mod tests {
         assert!(message(ObjectName::new("x".repeat(513))).is_some_and(|m| m.contains("513 bytes")));
         assert!(message(ObjectName::new("a/b")).is_some_and(|m| m.contains("'/'")));
         assert!(ObjectName::new("日本語 🛒 Ordre").is_ok());
+    }
+
+    #[test]
+    fn a_program_is_the_same_in_another_version_of_its_meaning() -> Result<()> {
+        let [one, two] = [Fingerprint::new("jq:v1:ab")?, Fingerprint::new("jq:v2:ab")?];
+        assert!(one.is_of_same_program(&one) && one.is_of_same_program(&two));
+        for other in ["jq:v1:ac", "order:v1:ab", "jq:vx:ab", "jq:v1", "ab"] {
+            let other = Fingerprint::new(other)?;
+            assert!(!one.is_of_same_program(&other), "{other}");
+            assert!(other.is_of_same_program(&other));
+        }
+        Ok(())
     }
 
     #[test]

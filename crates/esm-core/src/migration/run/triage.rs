@@ -1,7 +1,7 @@
 //! Triage: whether an object is to be migrated, finished or skipped.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ObjectId, StreamRef};
+use crate::id::{Fingerprint, ObjectId, StreamRef};
 use crate::migration::context::Context;
 use crate::migration::step::standing as reverse;
 use crate::migration::step::standing::Standing;
@@ -107,5 +107,6 @@ pub(crate) async fn is_up_to_date(
             origin.map(|origin| origin.fingerprint)
         }
     };
-    Ok(went_through.as_ref() == Some(&plan.fingerprint))
+    let is_done = |program: Fingerprint| program.is_of_same_program(&plan.fingerprint);
+    Ok(went_through.is_some_and(is_done))
 }
