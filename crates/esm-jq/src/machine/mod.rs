@@ -20,7 +20,7 @@ use std::rc::Rc;
 use crate::budget::Budget;
 use crate::fail::Exit;
 use crate::ir::{Code, Id, Node};
-use crate::value::Val;
+use crate::value::{Val, forget_depth};
 
 pub(crate) use path::Path;
 
@@ -70,6 +70,8 @@ impl<'p> Machine<'p> {
 
     /// Hands over all outputs of the program.
     pub(crate) fn run(&self, input: Val, out: &mut dyn FnMut(Val) -> Flow) -> Flow {
+        // what another run left behind is none of this one's business
+        forget_depth();
         let env = Env::default();
         self.eval(self.code.main, env, Item::plain(input), &mut |item| {
             out(item.value)

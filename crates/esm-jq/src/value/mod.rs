@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(crate) use arithmetic::{Math, add, calculate, has_element, negate};
 pub(crate) use equal::same;
 pub(crate) use number::Num;
-pub(crate) use order::not_too_deep;
+pub(crate) use order::{forget_depth, not_too_deep};
 pub(crate) use path::{
     bounds, delete_paths, get, get_path, indices, not_too_long, set_path, take_path,
 };

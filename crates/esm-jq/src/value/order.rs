@@ -12,6 +12,11 @@ thread_local! {
     static TOO_DEEP: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Forgets what was compared so far.
+pub(crate) fn forget_depth() {
+    TOO_DEEP.set(false);
+}
+
 /// Fails if values were compared that are nested too deeply: their order is none.
 pub(crate) fn not_too_deep(what: &str) -> Result<(), Fail> {
     if TOO_DEEP.replace(false) {

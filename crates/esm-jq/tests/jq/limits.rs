@@ -157,6 +157,24 @@ fn what_makes_too_much_is_stopped_and_cannot_catch_it() {
     assert!(found.contains("it is larger than 64 MiB"), "{found}");
 }
 
+/// What a run compared has no effect on the next one.
+#[test]
+fn values_that_are_too_deep_to_be_compared_are_an_error_of_their_own_run() {
+    let before = event("T", "{}");
+    let deep = "reduce range(10001) as $i ([]; [.])";
+    let found = failure(
+        &format!("({deep}) as $x | [$x, $x] | sort | empty"),
+        &before,
+    );
+    assert!(found.starts_with("comparison too deep"), "{found}");
+    let least = compile(&format!("({deep}) as $x | [$x, $x] | min | empty"));
+    let equal = compile(".data.same = (.id == .id)");
+    for _ in 0..2 {
+        assert!(apply(&least, &before).is_ok());
+        assert!(apply(&equal, &before).is_ok());
+    }
+}
+
 #[test]
 fn what_makes_little_is_not_stopped() {
     let before = event("T", r#"{"s":"ab"}"#);
