@@ -57,6 +57,10 @@ pub struct Events {
     pub version_in_metadata: Option<String>,
     /// The column of the payload.
     pub payload: String,
+    /// Whether the payload is `{TYPE: …}` or `"TYPE"`, as serde writes an enum: its tag changes with
+    /// the type. Defaults to `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub type_is_tag: bool,
     /// The media type of a payload of text or bytes. Defaults to `text/plain` and
     /// `application/octet-stream`; columns of JSON are JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -28,8 +28,8 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text as SQL, whatever `standard_conforming_strings` is.
-pub(crate) fn literal(text: &str) -> String {
+/// Returns a text as a literal of SQL, whatever `standard_conforming_strings` is.
+pub fn literal(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('\'', "''");
     if escaped.contains('\\') {
         format!("E'{escaped}'")

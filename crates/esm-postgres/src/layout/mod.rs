@@ -13,4 +13,6 @@ mod streams;
 pub use catalogue::{LayoutTables, describe_table};
 pub use choose::layout_named;
 pub use global::GlobalEvent;
+pub(crate) use row::{EventColumns, Rows};
 pub use store::LayoutStore;
+pub(crate) use streams::LayoutStreams;

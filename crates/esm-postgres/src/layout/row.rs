@@ -20,9 +20,21 @@ pub(super) struct NumberedEvent {
     pub(super) event: Event,
 }
 
+/// The columns of an event, as the queries of a layout select them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventColumns {
+    pub(crate) number: i64,
+    pub(crate) id: Option<String>,
+    pub(crate) event_type: String,
+    pub(crate) version: Option<String>,
+    pub(crate) payload: Option<Bytes>,
+    pub(crate) metadata: Option<String>,
+    pub(crate) time: Option<String>,
+}
+
 /// Reads rows of one layout.
 #[derive(Debug, Clone)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     version_column: Option<String>,
     version_in_metadata: Option<String>,
     content_type: String,
@@ -55,35 +67,62 @@ impl Rows {
     /// `Corrupt`, naming the number, for a row that is no event.
     pub(super) fn event(&self, row: &Row) -> Result<NumberedEvent> {
         let number: i64 = value(row, 0)?;
-        let event = self.parse(row, number);
-        let event = event.map_err(|e| {
-            Error::corrupt(format!("event {number} cannot be read: {e}")).with_source(e)
-        })?;
+        let columns = self.columns(row, number);
+        let event = columns.and_then(|columns| self.parse(columns));
+        let event = event.map_err(|e| unreadable(number, e))?;
         Ok(NumberedEvent { number, event })
     }
 
-    fn parse(&self, row: &Row, number: i64) -> Result<Event> {
-        let id: Option<String> = value(row, 1)?;
-        let id = EventId::new(id.unwrap_or_else(|| number.to_string()))?;
-        let payload = if self.payload_is_bytes {
-            value::<Option<Vec<u8>>>(row, 4)?.map(Bytes::from)
-        } else {
-            value::<Option<String>>(row, 4)?.map(Bytes::from)
-        };
-        let metadata: Option<String> = value(row, 5)?;
+    /// # Errors
+    /// `Corrupt`, naming the number, for columns that are no event.
+    pub(crate) fn event_of(&self, columns: EventColumns) -> Result<Event> {
+        let number = columns.number;
+        self.parse(columns).map_err(|e| unreadable(number, e))
+    }
+
+    /// The column whose text is an attribute of the event where its number does not say all.
+    pub(crate) fn version_column(&self) -> Option<&str> {
+        self.version_column.as_deref()
+    }
+
+    /// The member of the metadata that holds the schema version.
+    pub(crate) fn version_in_metadata(&self) -> Option<&str> {
+        self.version_in_metadata.as_deref()
+    }
+
+    fn columns(&self, row: &Row, number: i64) -> Result<EventColumns> {
+        Ok(EventColumns {
+            number,
+            id: value(row, 1)?,
+            event_type: value(row, 2)?,
+            version: value(row, 3)?,
+            payload: if self.payload_is_bytes {
+                value::<Option<Vec<u8>>>(row, 4)?.map(Bytes::from)
+            } else {
+                value::<Option<String>>(row, 4)?.map(Bytes::from)
+            },
+            metadata: value(row, 5)?,
+            time: value(row, 6)?,
+        })
+    }
+
+    fn parse(&self, columns: EventColumns) -> Result<Event> {
+        let id = columns.id.unwrap_or_else(|| columns.number.to_string());
+        let id = EventId::new(id)?;
         // a column may hold the JSON null
-        let metadata = metadata
+        let metadata = columns
+            .metadata
             .filter(|text| text.trim() != "null")
             .unwrap_or_default();
-        let version = self.version(value(row, 3)?, &metadata)?;
+        let version = self.version(columns.version, &metadata)?;
         let envelope = Envelope {
-            event_type: value(row, 2)?,
-            data: payload.unwrap_or_default(),
+            event_type: columns.event_type,
+            data: columns.payload.unwrap_or_default(),
             metadata,
         };
         let mut event = envelope.open(id)?.event;
         event.content_type = Some(self.content_type.clone());
-        event.time = value(row, 6)?;
+        event.time = columns.time;
         if let Some((version, text)) = version {
             event.schema_version = SchemaVersion(version);
             // what the number does not say stays visible
@@ -118,6 +157,10 @@ impl Rows {
         };
         Ok(Some((version, text)))
     }
+}
+
+fn unreadable(number: i64, error: Error) -> Error {
+    Error::corrupt(format!("event {number} cannot be read: {error}")).with_source(error)
 }
 
 /// # Errors

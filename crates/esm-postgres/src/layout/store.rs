@@ -6,7 +6,7 @@ use esm_core::id::StoreId;
 use esm_core::store::{BackupProvider, EventStore, LockProvider, Records, Shortcoming};
 use esm_core::{Error, Result};
 use esm_foreign::{Finding, ForeignEventStore};
-use esm_layout::{Layout, Queries};
+use esm_layout::{EventTable, Layout, Queries};
 use futures::stream::BoxStream;
 
 use super::absent::{NoBackups, NoLocks};
@@ -37,7 +37,7 @@ pub struct LayoutStore {
     rows: Rows,
     events: Arc<dyn EventStore>,
     records: Arc<dyn Records>,
-    table: String,
+    table: EventTable,
     location: String,
     is_recognised: bool,
 }
@@ -56,8 +56,8 @@ impl LayoutStore {
             return Err(Error::not_found("the database has no table of events"));
         };
         let queries = Queries::new(&tables.layout, events, tables.streams.as_ref());
-        let table = events.full_name();
-        let id = identity(&database, &table).await?;
+        let table = EventTable::new(&tables.layout, events);
+        let id = identity(&database, &table.full_name).await?;
         let rows = Rows::new(&tables.layout, &queries);
         let is_recognised = database.settings().parameter("layout").is_none();
         let location = database.settings().to_string();
@@ -88,7 +88,19 @@ impl LayoutStore {
 
     /// Returns the table of events, as `schema.table`.
     pub fn table(&self) -> &str {
+        &self.table.full_name
+    }
+
+    pub(crate) fn event_table(&self) -> &EventTable {
         &self.table
+    }
+
+    pub(crate) fn streams(&self) -> &Arc<LayoutStreams> {
+        &self.streams
+    }
+
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     /// Returns whether the layout was recognised from the catalogue, and not named.
@@ -161,7 +173,7 @@ impl LayoutStore {
             None | Some(0) => Ok(()),
             Some(events) => Err(Error::corrupt(format!(
                 "events are in no stream: {events} in {}",
-                self.table
+                self.table()
             ))
             .with_hint("a column of their key is null, or the table of streams lacks it")),
         }

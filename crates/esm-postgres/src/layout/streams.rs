@@ -22,15 +22,15 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
 
 /// The streams of a layout in a database.
 #[derive(Debug)]
-pub(super) struct LayoutStreams {
-    pub(super) database: Database,
-    pub(super) layout: Layout,
-    pub(super) queries: Queries,
+pub(crate) struct LayoutStreams {
+    pub(crate) database: Database,
+    pub(crate) layout: Layout,
+    pub(crate) queries: Queries,
     keys: Mutex<LruCache<ObjectId, Vec<String>>>,
 }
 
 impl LayoutStreams {
-    pub(super) fn new(database: Database, layout: Layout, queries: Queries) -> Self {
+    pub(crate) fn new(database: Database, layout: Layout, queries: Queries) -> Self {
         Self {
             database,
             layout,
@@ -40,7 +40,7 @@ impl LayoutStreams {
     }
 
     /// Runs a query about a stream: its key, then these parameters.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         sql: &str,
         key: &[String],
@@ -57,7 +57,7 @@ impl LayoutStreams {
 
     /// Returns the key of an object's stream; `None` if there is none. Without a table of streams,
     /// an object without events has a key too.
-    pub(super) async fn key(&self, object: &ObjectId) -> Result<Option<Vec<String>>> {
+    pub(crate) async fn key(&self, object: &ObjectId) -> Result<Option<Vec<String>>> {
         let Some(values) = self.layout.object.values(object) else {
             return Ok(None);
         };
@@ -87,7 +87,7 @@ impl LayoutStreams {
 
     /// Returns the time of the first event of an object, if its layout has times; `None` for an
     /// object that does not exist.
-    pub(super) async fn begun(&self, object: &ObjectId) -> Result<Option<Option<String>>> {
+    pub(crate) async fn begun(&self, object: &ObjectId) -> Result<Option<Option<String>>> {
         let Some(key) = self.key(object).await? else {
             return Ok(None);
         };
@@ -100,7 +100,7 @@ impl LayoutStreams {
     }
 
     /// Lists the objects, or those of one name, a page at a time.
-    pub(super) fn objects(&self, name: Option<ObjectName>) -> BoxStream<'_, Result<ObjectId>> {
+    pub(crate) fn objects(&self, name: Option<ObjectName>) -> BoxStream<'_, Result<ObjectId>> {
         let begin = Some(None::<Vec<String>>);
         stream::try_unfold((begin, name), move |(place, name)| async move {
             let Some(after) = place else { return Ok(None) };

@@ -4,6 +4,7 @@
 
 mod connecting;
 mod encrypted;
+mod in_place;
 mod paging;
 mod reading;
 mod refusals;

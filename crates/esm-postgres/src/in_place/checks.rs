@@ -1,0 +1,149 @@
+//! Whether a table can be rewritten in place, and what to know before.
+
+use esm_core::{Error, ErrorKind, Result};
+
+use super::catalogue::{Findings, findings};
+use super::place::Shared;
+use super::schema;
+
+/// What is refused, why, and what to do about it.
+const REFUSED: [(&str, &str, &str); 8] = [
+    (
+        "standby",
+        "a standby cannot be written to",
+        "connect to the primary",
+    ),
+    (
+        "foreign",
+        "a partition is a table of another server",
+        "migrate the events in the database that the partition is in, or detach it",
+    ),
+    (
+        "access method",
+        "events are in a table that is not of PostgreSQL's own kind",
+        "export the events, and import them into a store of esm's",
+    ),
+    (
+        "row security",
+        "row security would hide events",
+        "use a role with BYPASSRLS, or the owner of the table",
+    ),
+    (
+        "rule",
+        "a rule replaces updates",
+        "drop the rule, or disable it while the migration runs",
+    ),
+    (
+        "generated",
+        "a column is generated from what is rewritten",
+        "drop the generated column, and add it again after the migration",
+    ),
+    (
+        "unique",
+        "a unique index depends on what is rewritten: old code could insert a duplicate",
+        "drop the index, and create it again once old code has ended",
+    ),
+    (
+        "subscribed",
+        "the table receives its rows from another server",
+        "migrate the events on the publisher",
+    ),
+];
+
+/// # Errors
+/// `Unsupported` with the first reason; `PermissionDenied` with the `GRANT` that is missing.
+pub(super) async fn check(shared: &Shared) -> Result<Vec<String>> {
+    let table = shared.statements.table();
+    ensure_columns_apart(shared)?;
+    let mut found = findings(&shared.wire, table).await?;
+    let relation = &table.full_name;
+    if let Some(grants) = found.remove("grant") {
+        let message = format!("no right to rewrite events: {relation}");
+        return Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(grants.join("; ")));
+    }
+    if !schema::exists(&shared.wire).await?
+        && let Some(grant) = schema::missing_grant(&shared.wire).await?
+    {
+        let message = format!("no right to create the schema {}", schema::SCHEMA);
+        return Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(grant));
+    }
+    for (kind, reason, advice) in REFUSED {
+        if let Some(named) = found.remove(kind) {
+            return Err(refused(relation, reason, &named).with_hint(advice));
+        }
+    }
+    if let Some(triggers) = found
+        .get("trigger")
+        .filter(|_| !shared.options.allow_triggers)
+    {
+        let reason = "triggers would run for every event that is rewritten";
+        return Err(refused(relation, reason, triggers)
+            .with_hint("disable them while the migration runs, or add --allow-triggers"));
+    }
+    Ok(warnings(&found, &shared.streams.layout.name))
+}
+
+/// A layout of one's own may use a column for two things.
+fn ensure_columns_apart(shared: &Shared) -> Result<()> {
+    let events = &shared.streams.layout.events;
+    let fixed = events.key.iter().chain(&events.global_order);
+    let fixed = fixed
+        .chain([&events.number])
+        .chain(&events.id)
+        .chain(&events.time);
+    let rewritten: Vec<&str> = shared
+        .statements
+        .table()
+        .rewritten()
+        .map(|column| column.name.as_str())
+        .collect();
+    let mut both = fixed.filter(|column| rewritten.contains(&column.as_str()));
+    match both.next() {
+        Some(column) => Err(Error::unsupported(format!(
+            "a column is rewritten that must stay as it is: {column}"
+        ))
+        .with_hint("give type, version, payload and metadata columns of their own")),
+        None => Ok(()),
+    }
+}
+
+fn refused(relation: &str, reason: &str, named: &[String]) -> Error {
+    let named = named.join(", ");
+    Error::unsupported(format!("{relation} cannot be rewritten, {reason}: {named}"))
+}
+
+fn warnings(found: &Findings, layout: &str) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (kind, about) in [
+        ("trigger", "triggers run for every event that is rewritten"),
+        (
+            "published",
+            "publications send every rewritten event as an update; change data capture sees it",
+        ),
+        (
+            "slot",
+            "replication slots keep the write-ahead log until it is read",
+        ),
+    ] {
+        if let Some(named) = found.get(kind) {
+            warnings.push(format!("{about}: {}", named.join(", ")));
+        }
+    }
+    if let (Some(named), true) = (
+        found.get("replica identity"),
+        found.contains_key("published"),
+    ) {
+        warnings.push(format!(
+            "a published table without a replica identity refuses updates: {}",
+            named.join(", ")
+        ));
+    }
+    if layout == "marten" {
+        warnings.push(
+            "the column mt_dotnet_type is not rewritten: Marten must find the new types by their \
+             names"
+                .to_owned(),
+        );
+    }
+    warnings
+}

@@ -1,0 +1,39 @@
+//! Rewriting events in place: in the tables of another library, under their own numbers.
+//!
+//! Only type, schema version, payload and metadata change, and only in the rows of events that a
+//! transformation changes. Applications that know nothing of esm continue to write.
+//!
+//! - **The swap.** The rows of a stream are read and transformed. Then one message to the server
+//!   begins a transaction, reads the claim, locks the rows, compares each whole row with what was
+//!   read, updates it, compares what is stored with what was meant, writes both to the archive, and
+//!   commits. A mismatch raises an error, so that nothing is committed. No client can stop between two
+//!   of these steps.
+//! - **The fence.** A migration holds the claim of the table, with an epoch. Whoever continues a
+//!   migration raises the epoch; each swap reads the claim `FOR SHARE` until its commit. A process
+//!   that was frozen meanwhile commits nothing.
+//! - **The archive** holds what each swap read and wrote, in the same transaction. It says which rows
+//!   are done, so a migration continues after a crash at any point, and it is what an undo restores.
+//!
+//! Claims, migrations and the archive are tables of the schema `esm_in_place`, for all tables of the
+//! database.
+
+mod archive;
+mod catalogue;
+mod change;
+mod checks;
+mod claim;
+mod migration;
+mod place;
+mod run;
+mod schema;
+mod statements;
+mod swap;
+mod transformer;
+mod undo;
+mod wire;
+
+pub use archive::Archive;
+pub use migration::{Description, Rewrite, RewriteStatus};
+pub use place::{InPlace, InPlaceOptions};
+pub use run::{Pass, Running, Settled};
+pub use undo::Undone;

@@ -1,0 +1,307 @@
+//! Migrations in place on one table.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use esm_core::clock::Environment;
+use esm_core::event::Schema;
+use esm_core::id::{Fingerprint, MigrationId};
+use esm_core::store::Processes;
+use esm_core::transform::EventTransformer;
+use esm_core::{Error, ErrorKind, Result};
+
+use super::change::Columns;
+use super::claim::{self, Claim, at_work};
+use super::migration::{self, Description, Rewrite, RewriteStatus, Schemas};
+use super::run::Running;
+use super::statements::Statements;
+use super::transformer::{InPlaceTransformer, Shape};
+use super::wire::Wire;
+use super::{archive, checks, schema};
+use crate::layout::{LayoutStore, LayoutStreams};
+
+/// How migrations in place are run.
+#[derive(Clone)]
+pub struct InPlaceOptions {
+    /// The clock and the source of randomness.
+    pub environment: Environment,
+    /// The name of this process, for people.
+    pub holder: String,
+    /// The processes of this machine.
+    pub processes: Arc<dyn Processes>,
+    /// Streams that are rewritten at the same time.
+    pub concurrency: usize,
+    /// Whether a table with triggers on UPDATE is rewritten.
+    pub allow_triggers: bool,
+    /// Returns whether to stop at the next safe point.
+    pub should_stop: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Receives the number of events that were read.
+    pub on_progress: Arc<dyn Fn(u64) + Send + Sync>,
+}
+
+impl InPlaceOptions {
+    /// Options for a process of this name: four streams at the same time, no triggers, and nothing
+    /// that stops it.
+    pub fn new(
+        environment: Environment,
+        holder: impl Into<String>,
+        processes: Arc<dyn Processes>,
+    ) -> Self {
+        Self {
+            environment,
+            holder: holder.into(),
+            processes,
+            concurrency: 4,
+            allow_triggers: false,
+            should_stop: Arc::new(|| false),
+            on_progress: Arc::new(|_| {}),
+        }
+    }
+}
+
+impl fmt::Debug for InPlaceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InPlaceOptions")
+            .field("holder", &self.holder)
+            .field("concurrency", &self.concurrency)
+            .field("allow_triggers", &self.allow_triggers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Migrations in place on the table of a layout.
+#[derive(Clone)]
+pub struct InPlace(pub(super) Arc<Shared>);
+
+/// What all parts of a migration use.
+pub(super) struct Shared {
+    pub(super) streams: Arc<LayoutStreams>,
+    pub(super) columns: Columns,
+    pub(super) statements: Statements,
+    pub(super) wire: Wire,
+    pub(super) options: InPlaceOptions,
+    shape: Shape,
+}
+
+impl fmt::Debug for InPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InPlace")
+            .field("table", &self.0.relation())
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn relation(&self) -> &str {
+        &self.statements.table().full_name
+    }
+
+    /// # Errors
+    /// `Cancelled` if a stop was requested.
+    pub(super) fn check_stop(&self) -> Result<()> {
+        if (self.options.should_stop)() {
+            return Err(Error::new(ErrorKind::Cancelled, "stopped on request"));
+        }
+        Ok(())
+    }
+}
+
+impl InPlace {
+    /// Prepares migrations of the table of a layout. Nothing is read or written.
+    pub fn new(store: &LayoutStore, options: InPlaceOptions) -> Self {
+        let table = store.event_table().clone();
+        let rows = store.rows().clone();
+        let shape = Shape {
+            version_column: rows
+                .version_column()
+                .filter(|_| table.version.is_some())
+                .map(str::to_owned),
+            version_member: rows.version_in_metadata().map(str::to_owned),
+            has_metadata: table.metadata.is_some(),
+            payload: table.payload.kind.clone(),
+            type_is_tag: store.layout().events.type_is_tag,
+        };
+        Self(Arc::new(Shared {
+            streams: Arc::clone(store.streams()),
+            wire: Wire::new(store.streams().database.clone()),
+            statements: Statements::new(table.clone()),
+            columns: Columns { rows, table },
+            shape,
+            options,
+        }))
+    }
+
+    /// Returns a transformation as the table can hold it: events that it cannot hold fail.
+    pub fn transformer(&self, inner: Arc<dyn EventTransformer>) -> Arc<dyn EventTransformer> {
+        Arc::new(InPlaceTransformer {
+            inner,
+            shape: self.0.shape.clone(),
+        })
+    }
+
+    /// Checks that the table can be rewritten, and returns what to know before. Writes nothing.
+    ///
+    /// # Errors
+    /// `Unsupported` with the reason and what to change; `PermissionDenied` with the `GRANT` that is
+    /// missing; those of the server.
+    pub async fn check(&self) -> Result<Vec<String>> {
+        checks::check(&self.0).await
+    }
+
+    /// Returns the migrations of the table, the newest first.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub async fn migrations(&self) -> Result<Vec<Rewrite>> {
+        if !schema::exists(&self.0.wire).await? {
+            return Ok(Vec::new());
+        }
+        Rewrite::all(&self.0.wire, self.0.relation()).await
+    }
+
+    /// Returns a migration.
+    ///
+    /// # Errors
+    /// `NotFound`; those of the server.
+    pub async fn migration(&self, migration: MigrationId) -> Result<Rewrite> {
+        let found = self.migrations().await?.into_iter();
+        let mut found = found.filter(|known| known.migration == migration);
+        found.next().ok_or_else(|| {
+            Error::not_found(format!("unknown migration: {migration}"))
+                .with_hint("list the migrations of this table with `esm status --all`")
+        })
+    }
+
+    /// Begins a migration. The transformation is one of [`transformer`](Self::transformer).
+    ///
+    /// # Errors
+    /// `AlreadyExists` while another migration is at work on the table, or where the same
+    /// transformation was applied and not undone; those of [`check`](Self::check).
+    pub async fn begin(
+        &self,
+        description: Description,
+        transformer: Arc<dyn EventTransformer>,
+    ) -> Result<Running> {
+        self.check().await?;
+        let planned = &description.planned;
+        let migration = planned.migration;
+        self.ensure_first(migration, &planned.fingerprint, planned.again)
+            .await?;
+        let shared = &self.0;
+        schema::create(&shared.wire).await?;
+        let process = shared.options.processes.current();
+        let holder = &shared.options.holder;
+        let relation = shared.relation();
+        let record = migration::insert(&description, relation, holder, process.as_ref())?;
+        let claim = Claim::acquire(&shared.wire, relation, migration, &record).await?;
+        let schemas = Schemas {
+            before: description.before,
+            introduced: description.introduced,
+        };
+        let scope = description.planned.scope;
+        Ok(Running::new(
+            Arc::clone(shared),
+            claim,
+            scope,
+            schemas,
+            transformer,
+        ))
+    }
+
+    /// Refuses to begin beside another migration, or to transform events a second time.
+    async fn ensure_first(
+        &self,
+        migration: MigrationId,
+        fingerprint: &Fingerprint,
+        again: bool,
+    ) -> Result<()> {
+        if !schema::exists(&self.0.wire).await? {
+            return Ok(());
+        }
+        let relation = self.0.relation();
+        if let Some(other) = claim::holder(&self.0.wire, relation).await? {
+            return Err(at_work(relation, other));
+        }
+        let applied = self.migrations().await?.into_iter().find(|known| {
+            known.status == RewriteStatus::Finished && known.fingerprint == *fingerprint
+        });
+        match applied {
+            Some(applied) if !again && applied.migration != migration => {
+                let message = format!(
+                    "the same transformation was applied to {relation} already: {}",
+                    applied.migration
+                );
+                Err(Error::new(ErrorKind::AlreadyExists, message)
+                    .with_hint("add --again to transform all events once more"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Continues a migration: another process that ran it commits nothing from now on.
+    ///
+    /// # Errors
+    /// `LockHeld` while another process runs it; `Invalid` for one that has ended or is being undone;
+    /// `Corrupt` where its archive is incomplete.
+    pub async fn resume(
+        &self,
+        known: &Rewrite,
+        transformer: Arc<dyn EventTransformer>,
+    ) -> Result<Running> {
+        if !matches!(
+            known.status,
+            RewriteStatus::Rewriting | RewriteStatus::Rewritten
+        ) {
+            let status = known.status.name();
+            let message = format!(
+                "migration cannot be resumed, it is {status}: {}",
+                known.migration
+            );
+            return Err(Error::invalid(message));
+        }
+        if transformer.fingerprint() != known.fingerprint {
+            let message = format!("not the transformation of migration {}", known.migration);
+            return Err(Error::invalid(message));
+        }
+        let claim = self.take(known, None).await?;
+        Ok(Running::new(
+            Arc::clone(&self.0),
+            claim,
+            known.planned.scope.clone(),
+            known.schemas.clone(),
+            transformer,
+        ))
+    }
+
+    /// Makes this process the holder of a migration, with a new epoch and perhaps another status.
+    pub(super) async fn take(&self, known: &Rewrite, status: Option<&str>) -> Result<Claim> {
+        self.ensure_not_held(known)?;
+        archive::ensure_whole(&self.0.wire, known).await?;
+        let process = self.0.options.processes.current();
+        let holder = &self.0.options.holder;
+        let mut record = migration::take(known.migration, holder, process.as_ref())?;
+        if let Some(status) = status {
+            record = format!("{record}; {status}");
+        }
+        Claim::acquire(&self.0.wire, &known.table, known.migration, &record).await
+    }
+
+    fn ensure_not_held(&self, known: &Rewrite) -> Result<()> {
+        let has_ended = |process| self.0.options.processes.has_ended(process);
+        let is_gone = known.process.as_ref().is_some_and(has_ended);
+        if !known.is_at_work || is_gone || known.holder == self.0.options.holder {
+            return Ok(());
+        }
+        let message = format!("another process runs the migration: {}", known.holder);
+        Err(Error::new(ErrorKind::Fenced, message)
+            .with_hint("wait until it ends; 15 s after its last sign of life it can be resumed"))
+    }
+}
+
+/// Returns the schemas of events that came since a migration and only it can have made.
+pub(super) fn only_introduced(schemas: &Schemas) -> BTreeSet<Schema> {
+    let made = schemas.introduced.difference(&schemas.before);
+    made.cloned().collect()
+}

@@ -1,0 +1,143 @@
+//! Reading and swapping the rows of one stream.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use esm_core::backoff::BackOff;
+use esm_core::{Error, ErrorKind, Result};
+
+use super::change::{Change, ReadRow};
+use super::claim::Claim;
+use super::place::Shared;
+use super::statements::{Key, Kind, PAGE_ROWS};
+use super::wire::Failure;
+
+/// How long a transaction of several rows may take: readers of the global order wait for the oldest
+/// one that is running. One that takes longer is rolled back, and tried again with fewer rows.
+const LONGEST: Duration = Duration::from_millis(250);
+/// How long a transaction of a single row may take.
+const LONGEST_OF_ONE: Duration = Duration::from_secs(5);
+
+/// Attempts to make progress in a stream: other transactions hold rows, or change them, or a server
+/// restarts.
+pub(super) const AGAIN: BackOff =
+    BackOff::new(14, Duration::from_millis(10), Duration::from_secs(2));
+
+/// Rows of a transaction, which adapts to what the server does in the time.
+#[derive(Debug)]
+pub(super) struct Batch(AtomicUsize);
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self(AtomicUsize::new(PAGE_ROWS))
+    }
+}
+
+impl Batch {
+    pub(super) fn rows(&self) -> usize {
+        self.0.load(Ordering::Relaxed).clamp(1, PAGE_ROWS)
+    }
+
+    pub(super) fn halve(&self) {
+        self.0.store((self.rows() / 2).max(1), Ordering::Relaxed);
+    }
+
+    fn grow(&self) {
+        let rows = self.rows();
+        self.0.store(rows + rows / 4 + 1, Ordering::Relaxed);
+    }
+}
+
+/// What became of some rows.
+#[derive(Debug)]
+pub(super) enum Swapped {
+    /// All are rewritten.
+    Done,
+    /// None is, or it is unknown: the stream is to be read again.
+    Again(Error),
+}
+
+impl Shared {
+    /// Returns rows of a stream from a number on, in order.
+    pub(super) async fn page(&self, claim: &Claim, key: &Key, from: i64) -> Result<Vec<ReadRow>> {
+        let rows = self
+            .wire
+            .read(&self.statements.page(claim, key, from))
+            .await?;
+        rows.iter().map(|row| self.columns.row(row)).collect()
+    }
+
+    /// Rewrites rows in one transaction.
+    ///
+    /// # Errors
+    /// `LockLost` if another process continues the migration; `VerificationFailed` where the server
+    /// refuses rows that still are as they were read, or would store something else.
+    pub(super) async fn swap(
+        &self,
+        claim: &Claim,
+        kind: Kind,
+        key: &Key,
+        changes: &[Change],
+        batch: &Batch,
+    ) -> Result<Swapped> {
+        let statement = self.statements.swap(claim, kind, key, changes);
+        let longest = if changes.len() > 1 {
+            LONGEST
+        } else {
+            LONGEST_OF_ONE
+        };
+        let failure = match self.wire.write(&statement, longest).await {
+            Ok(_) => {
+                batch.grow();
+                return Ok(Swapped::Done);
+            }
+            Err(failure) => failure,
+        };
+        if matches!(failure, Failure::TooLong(_)) {
+            batch.halve();
+        }
+        if failure.is_transient() {
+            return Ok(Swapped::Again(failure.into_error()));
+        }
+        claim.ensure_held(&self.wire).await?;
+        let error = failure.into_error();
+        if self.are_as_read(claim, key, changes).await? {
+            Err(self.refused(key, changes, error))
+        } else {
+            Ok(Swapped::Again(error))
+        }
+    }
+
+    async fn are_as_read(&self, claim: &Claim, key: &Key, changes: &[Change]) -> Result<bool> {
+        let Some(first) = changes.first() else {
+            return Ok(true);
+        };
+        let mut now = self.page(claim, key, first.row.columns.number).await?;
+        now.retain(|row| {
+            let number = row.columns.number;
+            changes
+                .iter()
+                .any(|change| change.row.columns.number == number)
+        });
+        let read: Vec<_> = changes.iter().map(|change| &change.row).collect();
+        Ok(now.iter().collect::<Vec<_>>() == read)
+    }
+
+    fn refused(&self, key: &Key, changes: &[Change], error: Error) -> Error {
+        let number = |change: Option<&Change>| change.map_or(0, |c| c.row.columns.number);
+        let (first, last) = (number(changes.first()), number(changes.last()));
+        let kind = match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::StorageFull => error.kind().clone(),
+            _ => ErrorKind::VerificationFailed,
+        };
+        let message = format!(
+            "server does not store events {first} to {last} of {} as they are meant: {error}",
+            key.join(", ")
+        );
+        let refused = Error::new(kind, message).with_source(error);
+        refused.with_hint(
+            "nothing of these events was changed; a trigger, a constraint or the type of a column \
+             changes or refuses what is written",
+        )
+    }
+}
