@@ -7,13 +7,14 @@ use esm_core::{Error, Result};
 
 use crate::args::Global;
 use crate::command::{
-    Backup, Cancel, Completions, ConfigCommand, Cutover, Export, Import, LayoutCommand, List, Lock,
-    Man, Migrate, Pause, Plan, Read, Resume, Rollback, Set, Show, Status, StoreCommand, Transform,
-    Verify, Watch,
+    Archive, Backup, Cancel, Completions, ConfigCommand, Cutover, Export, Finish, Import,
+    LayoutCommand, List, Lock, Man, Migrate, Pause, Plan, Read, Resume, Rollback, Set, Show,
+    Status, StoreCommand, Transform, Verify, Watch,
 };
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::help;
+use crate::in_place::is_layout;
 use crate::interrupt::Interrupt;
 use crate::output::{Output, OutputFormat};
 use crate::session::{Access, Session};
@@ -73,12 +74,15 @@ enum Command {
     Cutover(Cutover),
     Set(Set),
     Cancel(Cancel),
+    Finish(Finish),
     Rollback(Rollback),
     Status(Status),
     Verify(Verify),
     List(List),
     Show(Show),
     Read(Read),
+    #[command(subcommand)]
+    Archive(Archive),
     #[command(subcommand)]
     Backup(Backup),
     #[command(subcommand)]
@@ -149,6 +153,14 @@ impl Arguments {
         } = self;
         let open =
             |access| Session::open(global.clone(), output.clone(), interrupt.clone(), access);
+        // the tables of another library are opened as for reading, and rewritten in place
+        let of_streams = |access| {
+            if is_layout(&global) {
+                Access::Read
+            } else {
+                access
+            }
+        };
         match command {
             Command::Completions(command) => command.run(&output),
             Command::Man(command) => command.run(Self::command(), &output),
@@ -156,14 +168,24 @@ impl Arguments {
             Command::Export(command) => command.run(&open(Access::Read).await?).await,
             Command::Plan(command) => command.run(&open(Access::Read).await?).await,
             Command::Transform(command) => command.run(global, output, interrupt).await,
-            Command::Migrate(command) => command.run(&open(command.access()).await?).await,
+            Command::Migrate(command) => {
+                command
+                    .run(&open(of_streams(command.access())).await?)
+                    .await
+            }
             Command::Watch(command) => command.run(&open(Access::Read).await?).await,
             Command::Pause(command) => command.run(&open(Access::Write).await?).await,
             Command::Cutover(command) => command.run(&open(Access::Write).await?).await,
             Command::Set(command) => command.run(&open(Access::Write).await?).await,
             Command::Cancel(command) => command.run(&open(Access::Write).await?).await,
-            Command::Resume(command) => command.run(&open(Access::Write).await?).await,
-            Command::Rollback(command) => command.run(&open(command.access()).await?).await,
+            Command::Resume(command) => command.run(&open(of_streams(Access::Write)).await?).await,
+            Command::Finish(command) => command.run(&open(Access::Read).await?).await,
+            Command::Archive(command) => command.run(&open(Access::Read).await?).await,
+            Command::Rollback(command) => {
+                command
+                    .run(&open(of_streams(command.access())).await?)
+                    .await
+            }
             Command::Status(command) => command.run(&open(Access::Read).await?).await,
             Command::Verify(command) => command.run(&open(Access::Read).await?).await,
             Command::List(command) => command.run(&open(Access::Read).await?).await,

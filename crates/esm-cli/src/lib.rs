@@ -50,6 +50,7 @@ mod events;
 mod exit;
 mod help;
 mod import;
+mod in_place;
 mod input;
 mod interrupt;
 mod linked_store;

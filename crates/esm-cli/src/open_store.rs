@@ -40,7 +40,7 @@ impl Access {
 pub(crate) enum OpenStore {
     /// A store of esm's own.
     Own(Store),
-    /// The events of another library, which esm only reads.
+    /// The events of another library, which are only rewritten in place.
     Layout(Box<LayoutStore>),
 }
 
@@ -80,10 +80,11 @@ impl OpenStore {
             );
         }
         if access != Access::Read {
-            let message = "esm does not write to the tables of another library";
+            let message = "the command does not work on the tables of another library";
             return Err(Error::unsupported(message).with_hint(
-                "list, show, read, export, plan, verify and backup create --backup URL work on \
-                 them; to migrate the events, import an export into a store of esm's",
+                "list, show, read, export, verify, backup create --backup URL, plan, migrate, \
+                 status, resume, finish, rollback and archive do; for all others, import an export \
+                 into a store of esm's",
             ));
         }
         let store = LayoutStore::open(Database::connect(settings).await?).await?;
@@ -99,6 +100,14 @@ impl OpenStore {
                 store.table()
             )),
             _ => None,
+        }
+    }
+
+    /// The tables of another library, if it is that.
+    pub(crate) fn layout(&self) -> Option<&LayoutStore> {
+        match self {
+            Self::Own(_) => None,
+            Self::Layout(store) => Some(store),
         }
     }
 

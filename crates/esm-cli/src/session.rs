@@ -12,7 +12,7 @@ use esm_core::store::{
     BackupProvider, EventStore, LockProvider, PageLimit, ProcessAwareLocks, Records, Stores,
 };
 use esm_core::{Error, ErrorKind, Result};
-use esm_postgres::GlobalEvent;
+use esm_postgres::{GlobalEvent, LayoutStore};
 use futures::stream::BoxStream;
 
 use crate::args::Global;
@@ -195,6 +195,11 @@ impl Session {
     /// The location of the store, without secrets.
     pub(crate) fn location(&self) -> &str {
         self.store.location()
+    }
+
+    /// The tables of another library, if the store is that.
+    pub(crate) fn layout(&self) -> Option<&LayoutStore> {
+        self.store.layout()
     }
 
     /// How the streams of the store are migrated.

@@ -14,6 +14,7 @@ use super::migration_args::MigrationArgs;
 use super::plan::SampleArgs;
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::{self, Exit};
+use crate::in_place;
 use crate::migration::{self, Expected, as_planned, plan_exit, plan_text, service};
 use crate::output::{Form, counted};
 use crate::session::{Access, Session};
@@ -74,6 +75,9 @@ impl Migrate {
 
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         let service = service(session)?;
+        if session.layout().is_some() && !self.dry_run {
+            return self.in_place(session, &service).await;
+        }
         if self.amend.is_wanted() {
             return self.amended(session, &service).await;
         }
@@ -103,7 +107,7 @@ impl Migrate {
             .lock(|options| self.lock.apply(options))
             .cancel_on(session.interrupt().token().clone());
         if self.dry_run {
-            show(session, builder, &self.samples).await
+            show(session, builder, self).await
         } else {
             execute(session, builder, plan.as_ref()).await
         }
@@ -111,6 +115,19 @@ impl Migrate {
 }
 
 impl Migrate {
+    /// Rewrites the tables of another library.
+    async fn in_place(&self, session: &Session, service: &MigrationService) -> Result<Exit> {
+        if self.plan.is_some() || self.amend.is_wanted() {
+            let message = "--plan and --amend do not work on the tables of another library";
+            return Err(Error::unsupported(message).with_hint(
+                "give the options of the plan; or `esm rollback`, then migrate with another program",
+            ));
+        }
+        let arguments = &self.migration;
+        let builder = arguments.builder(session, service, Access::Read).await?;
+        in_place::migrate(session, builder, arguments.in_place(), self.yes).await
+    }
+
     /// Undoes an unfinished migration, and begins another with a mended program.
     async fn amended(&self, session: &Session, service: &MigrationService) -> Result<Exit> {
         let output = session.output();
@@ -189,11 +206,13 @@ fn reasons(plan: &MigrationPlan) -> Vec<String> {
     reasons
 }
 
-async fn show(session: &Session, builder: MigrationBuilder, samples: &SampleArgs) -> Result<Exit> {
-    let plan = builder.dry_run().await?;
+async fn show(session: &Session, builder: MigrationBuilder, given: &Migrate) -> Result<Exit> {
+    let mut plan = builder.dry_run().await?;
+    in_place::plan_risks(session, given.migration.in_place(), &mut plan).await?;
+    let samples = given.samples.show;
     session
         .output()
-        .result(&plan, |plan, form| plan_text(plan, samples.show, form))?;
+        .result(&plan, |plan, form| plan_text(plan, samples, form))?;
     Ok(plan_exit(&plan))
 }
 

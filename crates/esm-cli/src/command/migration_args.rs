@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use esm_core::Result;
 use esm_core::id::{StreamId, StreamName};
 use esm_core::migration::{MigrationBuilder, MigrationService, OnFailure};
 use esm_core::protocol::plan::{BulkOptions, CopyOptions};
 use esm_core::store::OnRetired;
+use esm_core::{Error, Result};
 
 use super::backup_args::BackupArgs;
 use super::live_args::LiveArgs;
 use crate::args::Span;
+use crate::in_place::{InPlaceArgs, fitted};
 use crate::migration::{Program, Role};
 use crate::selection::Selection;
 use crate::session::{Access, Session};
@@ -48,6 +49,8 @@ pub(crate) struct MigrationArgs {
     live: LiveArgs,
     #[command(flatten)]
     tuning: TuningArgs,
+    #[command(flatten)]
+    in_place: InPlaceArgs,
 }
 
 /// What happens on failure, and how to roll back.
@@ -90,22 +93,42 @@ struct TuningArgs {
 /// How appends of retired schemas are handled.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum RetiredPolicy {
+    /// Rewrite them too, for the tables of another library. The default there.
+    Sweep,
     /// Refuse them, with an error that names the schema and the migration.
     Refuse,
     /// Store them unchanged.
     AcceptUnchanged,
 }
 
-impl From<RetiredPolicy> for OnRetired {
-    fn from(policy: RetiredPolicy) -> Self {
-        match policy {
-            RetiredPolicy::Refuse => Self::Refuse,
-            RetiredPolicy::AcceptUnchanged => Self::AcceptUnchanged,
+impl RetiredPolicy {
+    /// The policy of the library.
+    ///
+    /// # Errors
+    /// `Unsupported` for a policy that a store of this kind does not have.
+    fn of(self, session: &Session) -> Result<Option<OnRetired>> {
+        match (self, session.layout()) {
+            (Self::Sweep, Some(_)) => Ok(None),
+            (Self::AcceptUnchanged, _) => Ok(Some(OnRetired::AcceptUnchanged)),
+            (Self::Refuse, None) => Ok(Some(OnRetired::Refuse)),
+            (Self::Sweep, None) => Err(Error::unsupported(
+                "--on-retired sweep is for the tables of another library",
+            )
+            .with_hint("choose refuse or accept-unchanged")),
+            (Self::Refuse, Some(_)) => Err(Error::unsupported(
+                "old code cannot be refused in the tables of another library",
+            )
+            .with_hint("choose sweep or accept-unchanged")),
         }
     }
 }
 
 impl MigrationArgs {
+    /// The options of the tables of another library.
+    pub(crate) fn in_place(&self) -> &InPlaceArgs {
+        &self.in_place
+    }
+
     /// The migration that the arguments describe. Other stores are opened as `access` allows.
     ///
     /// # Errors
@@ -117,13 +140,14 @@ impl MigrationArgs {
         service: &MigrationService,
         access: Access,
     ) -> Result<MigrationBuilder> {
+        self.in_place.check(session)?;
         self.selection.ensure_found(session).await?;
         if self.selection.is_all() {
             session.ensure_complete().await?;
         }
         let mut builder = self.selection.migrate(service).strategy(session.strategy());
         if let Some(path) = &self.transform {
-            builder = transformed(builder, path).await?;
+            builder = transformed(session, builder, path).await?;
         }
         if let Some(stream) = &self.from_stream {
             builder = builder.from_stream(stream.clone());
@@ -135,7 +159,9 @@ impl MigrationArgs {
             builder = builder.again();
         }
         if let Some(policy) = self.on_retired {
-            builder = builder.on_retired(policy.into());
+            if let Some(policy) = policy.of(session)? {
+                builder = builder.on_retired(policy);
+            }
         }
         builder = self.backup.apply(builder, session, access).await?;
         builder = self.failure.apply(builder).await?;
@@ -145,11 +171,16 @@ impl MigrationArgs {
     }
 }
 
-async fn transformed(builder: MigrationBuilder, path: &Path) -> Result<MigrationBuilder> {
+async fn transformed(
+    session: &Session,
+    builder: MigrationBuilder,
+    path: &Path,
+) -> Result<MigrationBuilder> {
     let program = Program::read(path).await?;
+    let transformer = fitted(session, program.compile()?);
     Ok(program
         .annotate(Role::Transform, builder)
-        .transform(program.compile()?))
+        .transform(transformer))
 }
 
 impl FailureArgs {

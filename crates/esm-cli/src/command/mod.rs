@@ -4,11 +4,13 @@
 //! `live_args`, `limit_args`, `lock_args`. Each applies its options to the library's builder itself.
 
 mod amend;
+mod archive;
 mod backup;
 mod backup_args;
 mod completions;
 mod config;
 mod export;
+mod finish;
 mod import;
 mod layout;
 mod limit_args;
@@ -31,10 +33,12 @@ mod transform;
 mod verify;
 mod watch;
 
+pub(crate) use archive::Archive;
 pub(crate) use backup::Backup;
 pub(crate) use completions::Completions;
 pub(crate) use config::ConfigCommand;
 pub(crate) use export::Export;
+pub(crate) use finish::Finish;
 pub(crate) use import::Import;
 pub(crate) use layout::LayoutCommand;
 pub(crate) use list::List;

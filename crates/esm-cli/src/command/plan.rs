@@ -7,6 +7,7 @@ use esm_core::{Error, Result};
 
 use super::migration_args::MigrationArgs;
 use crate::exit::{self, Exit};
+use crate::in_place;
 use crate::migration::{plan_exit, plan_text, service};
 use crate::session::{Access, Session};
 
@@ -58,13 +59,14 @@ impl Plan {
             .depth(depth)
             .cancel_on(session.interrupt().token().clone())
             .dry_run();
-        let plan = tokio::select! {
+        let mut plan = tokio::select! {
             plan = planning => plan?,
             () = session.interrupt().token().cancelled() => {
                 session.interrupt().check()?;
                 return Ok(Exit::Interrupted);
             }
         };
+        in_place::plan_risks(session, arguments.in_place(), &mut plan).await?;
         if let Some(path) = &self.save {
             save(&plan, path)?;
         }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::lock_args::LockArgs;
 use super::steer::Patience;
 use crate::exit::Exit;
+use crate::in_place;
 use crate::migration::{
     self, Expected, IdPart, refuse_damaged, report_answer, resumed, send, service, until_answered,
     waits_for,
@@ -52,6 +53,9 @@ struct Nothing {
 
 impl Resume {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        if session.layout().is_some() {
+            return in_place::resume(session, self.migration.as_ref()).await;
+        }
         let service = service(session)?;
         let migrations = match &self.migration {
             Some(migration) => vec![migration.migration(session).await?],

@@ -12,6 +12,7 @@ use super::lock_args::LockArgs;
 use super::plan::SampleArgs;
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
+use crate::in_place::{self, RollBack};
 use crate::migration::{
     self, Expected, IdPart, Program, Role, plan_exit, plan_text, service, service_of,
     the_only_reversible, waits_for,
@@ -87,6 +88,16 @@ impl Rollback {
     }
 
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        if session.layout().is_some() {
+            let wanted = RollBack {
+                migration: self.migration.as_ref(),
+                down: self.down.as_deref(),
+                reason: &self.reason,
+                yes: self.yes,
+                dry_run: self.dry_run,
+            };
+            return in_place::roll_back(session, wanted).await;
+        }
         let builder = self.describe(session).await?;
         if self.dry_run {
             return show(session, &builder.dry_run().await?, &self.samples);

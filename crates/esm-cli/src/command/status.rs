@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::in_place;
 use crate::migration::{
     Condition, DAMAGED, IdPart, next_step, object_failures, reversed_by, run_figures, service,
     sign_of_life,
@@ -72,6 +73,9 @@ struct OneMigration {
 
 impl Status {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        if let Some(table) = in_place::in_place(session) {
+            return in_place::status(session, &table, self.migration.as_ref(), self.all).await;
+        }
         let service = service(session)?;
         match &self.migration {
             Some(migration) => show(session, &service, migration.migration(session).await?).await,

@@ -47,7 +47,14 @@ impl IdPart {
                 _ => None,
             })
         });
-        let ids: Vec<_> = ids.try_collect().await?;
+        self.migration_among(ids.try_collect().await?)
+    }
+
+    /// The migration of this id among those that are known.
+    ///
+    /// # Errors
+    /// `Invalid` if it fits several, naming them, or is too short; `NotFound`.
+    pub(crate) fn migration_among(&self, ids: Vec<MigrationId>) -> Result<MigrationId> {
         self.only("migration", ids)?.ok_or_else(|| {
             Error::not_found(format!("unknown migration: {}", self.0))
                 .with_hint("list the migrations of this store with `esm status --all`")

@@ -36,7 +36,7 @@ pub(super) fn service_over(session: &Session, stores: Stores) -> Result<Migratio
 }
 
 /// `user@host`: the author of commands.
-pub(super) fn author() -> String {
+pub(crate) fn author() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     let user = variable("USER").or_else(|| variable("USERNAME"));
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")

@@ -25,6 +25,8 @@ pub(super) struct ReadRow {
     pub(super) text: String,
     /// Why this migration wrote it, if it did.
     pub(super) written: Option<String>,
+    /// The last number of the stream when it was read.
+    pub(super) last: i64,
 }
 
 /// What becomes of a column.
@@ -67,6 +69,7 @@ impl Columns {
             time,
             text,
             written,
+            last,
         ] = row
         else {
             return Err(Error::corrupt("a row has an unexpected number of columns"));
@@ -75,12 +78,14 @@ impl Columns {
             let value = value.clone();
             value.ok_or_else(|| Error::corrupt("a row has an unexpected null"))
         };
-        let number = required(number)?;
+        let integer = |value: &Option<String>| -> Result<i64> {
+            let text = required(value)?;
+            text.parse()
+                .map_err(|_| Error::corrupt(format!("not a number: {text}")))
+        };
         Ok(ReadRow {
             columns: EventColumns {
-                number: number
-                    .parse()
-                    .map_err(|_| Error::corrupt(format!("not a number: {number}")))?,
+                number: integer(number)?,
                 id: id.clone(),
                 event_type: required(event_type)?,
                 version: version.clone(),
@@ -90,6 +95,7 @@ impl Columns {
             },
             text: required(text)?,
             written: written.clone(),
+            last: integer(last)?,
         })
     }
 

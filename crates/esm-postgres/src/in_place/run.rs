@@ -324,12 +324,15 @@ impl Running {
             return Ok(pass);
         };
         let (mut from, mut back_off) = (i64::MIN, AGAIN);
+        // what is appended meanwhile is for a sweep: a pass must end
+        let mut end = None;
         loop {
             self.shared.check_stop()?;
             let rows = self.shared.page(&self.claim, &key, from).await?;
             let Some(last) = rows.last().map(|row| row.columns.number) else {
                 return Ok(pass);
             };
+            let end = *end.get_or_insert_with(|| rows.first().map_or(last, |row| row.last));
             let read = rows.len() as u64;
             let changes = self.changes(object, Revision(pass.events), rows, selected)?;
             if !trial {
@@ -349,10 +352,10 @@ impl Running {
             pass.events += read;
             let all = self.read.fetch_add(read, Ordering::Relaxed) + read;
             (self.shared.options.on_progress)(all);
-            let Some(next) = last.checked_add(1) else {
+            if last >= end {
                 return Ok(pass);
-            };
-            from = next;
+            }
+            from = last + 1;
         }
     }
 

@@ -63,13 +63,14 @@ impl Statements {
         format!("e.{}", self.table.number)
     }
 
-    /// The rows of a stream from a number on: the columns of an event, the whole row as text, and why
-    /// this migration wrote it, if it did.
+    /// The rows of a stream from a number on: the columns of an event, the whole row as text, why this
+    /// migration wrote it, if it did, and the last number of the stream.
     pub(super) fn page(&self, claim: &Claim, key: &Key, from: i64) -> String {
         let (table, number, stream) = (&self.table.table, self.number(), self.in_stream(key));
         let payload = format!("e.{}", self.table.payload.quoted);
         format!(
-            "SELECT {}, e::text, a.kind FROM (
+            "SELECT {}, e::text, a.kind,
+                 (SELECT max({number}) FROM {table} e WHERE {stream}) FROM (
                  SELECT n, sum(bytes) OVER (ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING
                                             AND 1 PRECEDING) AS before
                  FROM (SELECT {number} AS n, coalesce(pg_column_size({payload}), 0) + 100 AS bytes

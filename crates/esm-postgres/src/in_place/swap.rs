@@ -119,8 +119,10 @@ impl Shared {
                 .iter()
                 .any(|change| change.row.columns.number == number)
         });
-        let read: Vec<_> = changes.iter().map(|change| &change.row).collect();
-        Ok(now.iter().collect::<Vec<_>>() == read)
+        let is_same = |(now, change): (&ReadRow, &Change)| {
+            now.columns == change.row.columns && now.text == change.row.text
+        };
+        Ok(now.len() == changes.len() && now.iter().zip(changes).all(is_same))
     }
 
     fn refused(&self, key: &Key, changes: &[Change], error: Error) -> Error {

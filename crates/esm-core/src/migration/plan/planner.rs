@@ -387,7 +387,7 @@ impl Planner {
         introduced.retain(|schema| !knows(plan, schema));
         plan.way_back = WayBackFindings::of(introduced, self.down.as_ref(), total.down_failure);
         plan.reversibility = if self.is_in_place() {
-            "nothing to reverse: a rewrite in place is not carried out yet".to_owned()
+            plan.way_back.describe_in_place()
         } else {
             plan.way_back.describe(&self.planned.way_back)
         };

@@ -47,11 +47,6 @@ impl Planner {
             .map(|s| s.schema.to_string())
             .collect();
         if self.is_in_place() {
-            risks.push(
-                "this plan shows the outcome of the transformation; esm does not yet carry out a \
-                 rewrite in place"
-                    .to_owned(),
-            );
             return risks;
         }
         if !partly.is_empty() {

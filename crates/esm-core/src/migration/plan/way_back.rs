@@ -45,6 +45,24 @@ impl WayBackFindings {
         }
     }
 
+    /// Returns a description of how events that are rewritten in place are restored.
+    pub(crate) fn describe_in_place(&self) -> String {
+        let since = if let Some(failure) = &self.failure {
+            format!("events appended since need a down, which fails on some: {failure}")
+        } else if self.needs_down.is_empty() {
+            "events appended since stay as they are".to_owned()
+        } else {
+            let schemas: Vec<_> = self.needs_down.iter().map(ToString::to_string).collect();
+            format!(
+                "events appended since need a down, of: {}",
+                schemas.join(", ")
+            )
+        };
+        format!(
+            "the originals are restored from the archive, to the byte, until it is dropped; {since}"
+        )
+    }
+
     /// Returns a description of what can be undone, and until when.
     pub(crate) fn describe(&self, way_back: &WayBack) -> String {
         let window = match way_back.window {

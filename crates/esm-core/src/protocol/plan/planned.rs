@@ -23,8 +23,9 @@ pub enum MigrationStrategy {
     CopyAndTransform,
     /// Transforms on read. Not built yet: refused as `Unsupported`.
     LazyTransform,
-    /// Rewrites events under their own numbers, where a store of another kind has them. A dry run
-    /// shows it; the rest is not built yet and refused as `Unsupported`.
+    /// Rewrites events under their own numbers, in the tables of another library. A dry run shows it;
+    /// the provider of such tables carries it out, and a migration service refuses it as
+    /// `Unsupported`.
     InPlaceTransform,
 }
 

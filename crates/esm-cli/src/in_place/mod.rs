@@ -1,0 +1,18 @@
+//! Migrations of the tables of another library, where the events are.
+//!
+//! - `place`: the table of a session, and the options that make no sense there;
+//! - `migrate`, `resume`, `roll_back`, `status`: what these commands do there;
+//! - `report`: their output.
+
+mod migrate;
+mod place;
+mod report;
+mod resume;
+mod roll_back;
+mod status;
+
+pub(crate) use migrate::{InPlaceArgs, migrate, plan_risks};
+pub(crate) use place::{fitted, found, in_place, is_layout};
+pub(crate) use resume::{finish, no_layout, resume};
+pub(crate) use roll_back::{RollBack, roll_back};
+pub(crate) use status::status;

@@ -1,0 +1,94 @@
+//! Reports of migrations in place.
+
+use esm_core::Result;
+use esm_postgres::{Pass, Rewrite, RewriteStatus, Settled};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::output::{Facts, Form, Text, count, short_id};
+use crate::session::Session;
+
+/// What a run did.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ran {
+    #[serde(flatten)]
+    pub(crate) known: Rewrite,
+    pub(crate) pass: Pass,
+    /// What old code wrote meanwhile; absent where it is accepted as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) settled: Option<Settled>,
+}
+
+/// Reports a run.
+///
+/// # Errors
+/// Those of the run.
+pub(super) fn ran(session: &Session, ended: Result<Ran>) -> Result<Exit> {
+    let ran = ended?;
+    let output = session.output();
+    output.result(&ran, |ran, form| text(ran, form))?;
+    if ran.known.status == RewriteStatus::Rewritten {
+        output.note(unsettled(&ran));
+    } else {
+        let id = ran.known.migration;
+        output.note(format!(
+            "the archive has the originals: `esm rollback {id}` restores them, `esm archive drop \
+             {id}` removes them"
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+/// What is left to do, where old code still writes.
+fn unsettled(ran: &Ran) -> String {
+    let settled = ran.settled.clone().unwrap_or_default();
+    let id = ran.known.migration;
+    let why = match settled.waits_for {
+        Some(older) => format!("rewritten; older transactions have not ended: {older}"),
+        None => format!(
+            "rewritten; old code still writes, {} so far",
+            count(settled.swept)
+        ),
+    };
+    format!("{why}\nonce old code has ended: esm finish {id}")
+}
+
+fn text(ran: &Ran, form: Form) -> Text {
+    let mut facts = facts_of(&ran.known, form);
+    facts
+        .add("objects", count(ran.pass.objects))
+        .add("events read", count(ran.pass.events))
+        .add("rewritten now", count(ran.pass.rewritten));
+    if let Some(settled) = &ran.settled {
+        facts.add("of old code", count(settled.swept));
+    }
+    facts.to_text(form.terminal)
+}
+
+/// The facts of a migration.
+pub(super) fn facts_of(known: &Rewrite, form: Form) -> Facts {
+    let mut facts = Facts::new();
+    facts
+        .add("migration", short_id(known.migration, form))
+        .add("table", &known.table)
+        .add("state", state(known))
+        .add("scope", &known.planned.scope)
+        .add("events rewritten", count(known.rewritten));
+    if known.restored > 0 {
+        facts.add("events restored", count(known.restored));
+    }
+    facts.add_some("archive dropped", known.archive_dropped_at.as_ref());
+    facts
+}
+
+/// The state of a migration in words.
+pub(super) fn state(known: &Rewrite) -> String {
+    let name = known.status.name().replace('_', " ");
+    match (known.status.is_terminal(), known.is_at_work) {
+        (true, _) | (false, true) => name,
+        (false, false) if known.status == RewriteStatus::Rewritten => {
+            format!("{name}, to be finished")
+        }
+        (false, false) => format!("{name}, stopped"),
+    }
+}

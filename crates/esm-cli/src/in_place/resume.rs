@@ -1,0 +1,73 @@
+//! `esm resume` and `esm finish` on the tables of another library.
+
+use esm_core::store::OnRetired;
+use esm_core::{Error, Result};
+use esm_postgres::{InPlace, Rewrite, RewriteStatus};
+
+use super::migrate::run;
+use super::place::{found, of_layout};
+use super::report::ran;
+use crate::exit::Exit;
+use crate::migration::{IdPart, transformation};
+use crate::progress::Unit;
+use crate::session::Session;
+
+/// Sweeps of what old code wrote.
+const SWEEPS: u32 = 6;
+
+/// Continues a migration that was stopped.
+///
+/// # Errors
+/// `NotFound`; those of [`esm_postgres::Running::rewrite`].
+pub(crate) async fn resume(session: &Session, named: Option<&IdPart>) -> Result<Exit> {
+    continued(session, named, "to resume", false).await
+}
+
+/// Ends a migration once old code has ended; `accepts` leaves what old code still writes.
+///
+/// # Errors
+/// As [`resume`].
+pub(crate) async fn finish(
+    session: &Session,
+    named: Option<&IdPart>,
+    accepts: bool,
+) -> Result<Exit> {
+    continued(session, named, "to finish", accepts).await
+}
+
+async fn continued(
+    session: &Session,
+    named: Option<&IdPart>,
+    what: &str,
+    accepts: bool,
+) -> Result<Exit> {
+    let progress = session.progress("migrate", Unit::Events, None);
+    // a table with triggers was allowed when the migration began
+    let in_place = of_layout(session, Some(progress.clone()), 4, true);
+    let in_place = in_place.ok_or_else(no_layout)?;
+    let is_open = |known: &Rewrite| !known.status.is_terminal();
+    let known = found(&in_place, named, what, is_open).await?;
+    if known.status == RewriteStatus::RollingBack {
+        let message = format!("migration is being rolled back: {}", known.migration);
+        return Err(Error::invalid(message)
+            .with_hint(format!("esm rollback {} continues", known.migration)));
+    }
+    let accepts = accepts || known.planned.on_retired == Some(OnRetired::AcceptUnchanged);
+    let ended = again(&in_place, &known, if accepts { 0 } else { SWEEPS }).await;
+    progress.end();
+    ran(session, ended)
+}
+
+async fn again(in_place: &InPlace, known: &Rewrite, sweeps: u32) -> Result<super::report::Ran> {
+    let transformer = transformation(&known.planned.annotations)?;
+    let transformer = in_place.transformer(transformer);
+    let running = in_place.resume(known, transformer).await?;
+    run(in_place, running, sweeps).await
+}
+
+/// The error of a command for the tables of another library.
+pub(crate) fn no_layout() -> Error {
+    Error::unsupported("the command is for the tables of another library").with_hint(
+        "the store is one of esm's own: `esm status` shows its migrations, `esm backup` its backups",
+    )
+}

@@ -1,0 +1,119 @@
+//! `esm rollback` on the tables of another library.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use esm_core::Result;
+use esm_core::transform::EventTransformer;
+use esm_postgres::{Rewrite, RewriteStatus, Undone};
+use serde::Serialize;
+
+use super::place::{found, of_layout};
+use super::report::facts_of;
+use super::resume::no_layout;
+use crate::confirm::{can_ask, confirmed};
+use crate::exit::Exit;
+use crate::migration::{IdPart, Program, Role};
+use crate::output::{Form, Text, count, counted};
+use crate::progress::Unit;
+use crate::session::Session;
+
+/// How to undo a migration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RollBack<'a> {
+    pub(crate) migration: Option<&'a IdPart>,
+    pub(crate) down: Option<&'a Path>,
+    pub(crate) reason: &'a str,
+    pub(crate) yes: bool,
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct RolledBack {
+    #[serde(flatten)]
+    known: Rewrite,
+    undone: Undone,
+    dry_run: bool,
+}
+
+/// Restores the originals from the archive.
+///
+/// # Errors
+/// Those of [`esm_postgres::InPlace::roll_back`].
+pub(crate) async fn roll_back(session: &Session, wanted: RollBack<'_>) -> Result<Exit> {
+    let progress = session.progress("roll back", Unit::Events, None);
+    let in_place = of_layout(session, Some(progress.clone()), 4, true);
+    let in_place = in_place.ok_or_else(no_layout)?;
+    let is_meant = |known: &Rewrite| known.status != RewriteStatus::RolledBack;
+    let known = found(&in_place, wanted.migration, "to roll back", is_meant).await?;
+    let program = match wanted.down {
+        Some(path) => Some(Program::read(path).await?),
+        None => Program::of_plan(&known.planned.annotations, Role::Down),
+    };
+    let down = program.map(|program| program.compile()).transpose()?;
+    let down: Option<Arc<dyn EventTransformer>> = down.map(|down| in_place.transformer(down));
+    let asks = !wanted.yes && can_ask(session.output());
+    if wanted.dry_run || asks {
+        let undone = in_place.outlook(&known, down.clone()).await?;
+        progress.end();
+        let outlook = RolledBack {
+            known: known.clone(),
+            undone,
+            dry_run: true,
+        };
+        session.output().result(&outlook, text)?;
+        if wanted.dry_run {
+            return Ok(Exit::Success);
+        }
+        if !confirmed(session.output(), session.interrupt(), "roll back?").await? {
+            session.output().note("nothing was changed");
+            return Ok(Exit::Success);
+        }
+    }
+    let undone = in_place.roll_back(&known, wanted.reason, down).await;
+    progress.end();
+    let done = RolledBack {
+        undone: undone?,
+        known: in_place.migration(known.migration).await?,
+        dry_run: false,
+    };
+    session.output().result(&done, text)?;
+    Ok(outcome(session, &done))
+}
+
+fn outcome(session: &Session, done: &RolledBack) -> Exit {
+    let (output, undone) = (session.output(), &done.undone);
+    if undone.left > 0 {
+        let left = counted(undone.left, "event");
+        output.note(format!(
+            "{left} changed or removed since, and left as they are: {}",
+            undone.left_events.join(", ")
+        ));
+    }
+    if undone.new_code_writes {
+        let id = done.known.migration;
+        output.note(format!(
+            "new code still writes; once it has ended, with --down: esm rollback {id}"
+        ));
+        return Exit::Conflict;
+    }
+    Exit::Success
+}
+
+fn text(done: &RolledBack, form: Form) -> Text {
+    let mut facts = facts_of(&done.known, form);
+    let (restored, back) = if done.dry_run {
+        ("would be restored", "would be transformed back")
+    } else {
+        ("restored now", "transformed back")
+    };
+    facts
+        .add(restored, count(done.undone.restored))
+        .add(back, count(done.undone.transformed_back));
+    let text = facts.to_text(form.terminal);
+    if done.dry_run {
+        text.and_section("nothing was written")
+    } else {
+        text
+    }
+}
