@@ -7,6 +7,7 @@ use esm_core::protocol::gate::CutoverOptions;
 use esm_core::store::OnRetired;
 use esm_core::{Error, ErrorKind, Result};
 use esm_postgres::{Description, InPlace, Running};
+use serde::Serialize;
 
 use super::place::of_layout;
 use super::report::{Ran, ran};
@@ -19,6 +20,11 @@ use crate::session::Session;
 
 /// Sweeps of what old code wrote, during the migration.
 const SWEEPS: u32 = 4;
+
+#[derive(Debug, Serialize)]
+struct Nothing {
+    rewritten: u64,
+}
 
 /// Options of the tables of another library.
 #[derive(Debug, Clone, clap::Args)]
@@ -100,6 +106,14 @@ pub(crate) async fn migrate(
             .output()
             .result(&plan, |plan, form| plan_text(plan, 0, form))?;
         return Ok(plan_exit(&plan));
+    }
+    if plan.ledger.unchanged == plan.ledger.source {
+        progress.end();
+        let nothing = Nothing { rewritten: 0 };
+        session.output().result(&nothing, |_, _| {
+            "nothing to do: no event changes".to_owned()
+        })?;
+        return Ok(Exit::Success);
     }
     if !is_confirmed && !is_wanted(session, &plan, &warnings).await? {
         session.output().note("nothing was changed");

@@ -13,6 +13,7 @@ mod extremes;
 mod hostile;
 mod import;
 mod importing;
+mod in_place;
 mod interrupted;
 mod kept_addresses;
 mod layouts;
