@@ -17,7 +17,7 @@ const GROUPS: [Group; 5] = [
     },
     Group {
         heading: "Migrate",
-        commands: &["plan", "migrate", "resume", "rollback", "verify"],
+        commands: &["plan", "migrate", "resume", "finish", "rollback", "verify"],
     },
     Group {
         heading: "Watch and steer a migration",
@@ -25,7 +25,7 @@ const GROUPS: [Group; 5] = [
     },
     Group {
         heading: "Look after objects",
-        commands: &["list", "show", "read", "backup", "lock"],
+        commands: &["list", "show", "read", "backup", "archive", "lock"],
     },
     Group {
         heading: "Stores and set-up",
@@ -34,12 +34,13 @@ const GROUPS: [Group; 5] = [
 ];
 
 /// Groups of options that `--help` shows and `-h` names.
-const DETAILS: [&str; 5] = [
+const DETAILS: [&str; 6] = [
     "Backup and archive",
     "Failure and rollback",
     "Cutover",
     "Limits",
     "Tuning",
+    "In place",
 ];
 /// The option of these groups that `-h` shows.
 const SHOWN: &str = "backup";

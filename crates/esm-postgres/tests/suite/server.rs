@@ -30,6 +30,11 @@ impl Place {
         self.settings_of(&format!("{}{parameters}", self.address), self.password)
     }
 
+    /// The settings of another address of the same server.
+    pub(crate) fn settings_at(&self, address: &str) -> Result<Settings> {
+        self.settings_of(address, self.password)
+    }
+
     pub(crate) fn settings_of(&self, address: &str, password: &str) -> Result<Settings> {
         Settings::new(address, |name| {
             (name == "PGPASSWORD").then(|| password.to_owned())

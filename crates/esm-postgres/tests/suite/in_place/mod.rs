@@ -1,8 +1,10 @@
 //! Rewriting the tables of other libraries in place.
 
 mod bench;
+mod cuts;
 mod fences;
 mod layouts;
+mod refusals;
 mod writers;
 
 pub(crate) use bench::*;

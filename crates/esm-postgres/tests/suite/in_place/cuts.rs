@@ -1,0 +1,288 @@
+//! A migration whose process ends at each of its messages, before and after the server has it.
+
+use std::sync::{Arc, Mutex};
+
+use esm_postgres::RewriteStatus;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::{Bench, By, options, rows, texts};
+use crate::server::{Place, places, tables_of};
+
+/// Not idempotent: an event that is transformed twice shows it.
+const BY: By = By {
+    name: "counted",
+    change: |event| {
+        let text = String::from_utf8(event.payload.to_vec()).unwrap();
+        event.payload = text.replace("}}", ", \"again\": 1}}").into();
+    },
+};
+
+/// Where a process ends: at the message of this number, before or after the server has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cut {
+    message: usize,
+    is_answered: bool,
+}
+
+#[derive(Debug)]
+struct Plan {
+    cut: Cut,
+    seen: Mutex<usize>,
+    made: Notify,
+}
+
+/// In front of a server. From the cut on, nobody gets through. Ends when dropped.
+struct Cutter {
+    address: String,
+    plan: Arc<Plan>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Cutter {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Cutter {
+    async fn before(place: &Place, cut: Cut) -> Self {
+        let (user, rest) = place.address.split_once('@').unwrap();
+        let (server, database) = rest.split_once('/').unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let plan = Arc::new(Plan {
+            cut,
+            seen: Mutex::new(0),
+            made: Notify::new(),
+        });
+        let (shared, server) = (Arc::clone(&plan), server.to_owned());
+        let task = tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let (plan, server) = (Arc::clone(&shared), server.clone());
+                tokio::spawn(async move {
+                    // a broken connection is what is tested, not a failure of the test
+                    let _ = serve(client, &server, &plan).await;
+                });
+            }
+        });
+        Self {
+            address: format!("{user}@127.0.0.1:{port}/{database}"),
+            plan,
+            task,
+        }
+    }
+}
+
+/// What becomes of what a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Passes,
+    Lost,
+    Unanswered,
+}
+
+fn fate(plan: &Plan, bytes: &[u8]) -> Fate {
+    let begins = bytes.first() == Some(&b'Q')
+        && bytes
+            .get(5..)
+            .is_some_and(|text| text.starts_with(b"BEGIN TRANSACTION"));
+    let mut seen = plan.seen.lock().unwrap();
+    let number = *seen;
+    *seen += usize::from(begins);
+    match (number.cmp(&plan.cut.message), begins) {
+        (std::cmp::Ordering::Equal, true) if plan.cut.is_answered => Fate::Unanswered,
+        (std::cmp::Ordering::Equal, true) | (std::cmp::Ordering::Greater, _) => Fate::Lost,
+        _ => Fate::Passes,
+    }
+}
+
+async fn serve(mut client: TcpStream, server: &str, plan: &Plan) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(server).await?;
+    let (mut asked, mut answered) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut is_cut = false;
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let bytes = &asked[..read?];
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                match fate(plan, bytes) {
+                    _ if is_cut => {}
+                    Fate::Passes => {}
+                    Fate::Unanswered => is_cut = true,
+                    Fate::Lost => {
+                        plan.made.notify_one();
+                        return Ok(());
+                    }
+                }
+                server.write_all(bytes).await?;
+            }
+            read = server.read(&mut answered) => {
+                let bytes = &answered[..read?];
+                if is_cut || bytes.is_empty() {
+                    // the server answers when the transaction is committed
+                    plan.made.notify_one();
+                    return Ok(());
+                }
+                client.write_all(bytes).await?;
+            }
+        }
+    }
+}
+
+impl Place {
+    async fn through(&self, cutter: &Cutter) -> esm_core::Result<Bench> {
+        let settings = self.settings_at(&cutter.address)?;
+        let database = esm_postgres::Database::connect(settings).await?;
+        let store = esm_postgres::LayoutStore::open(database).await?;
+        let in_place = esm_postgres::InPlace::new(&store, options("cut"));
+        let by = in_place.transformer(Arc::new(BY));
+        Ok(Bench {
+            store,
+            in_place,
+            by,
+        })
+    }
+}
+
+/// Runs something until it ends or its process would; returns whether it was cut.
+async fn until_cut(cutter: &Cutter, work: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = cutter.plan.made.notified() => true,
+        () = work => false,
+    }
+}
+
+async fn begin_again(place: &Place) {
+    place
+        .run("DROP SCHEMA IF EXISTS esm_in_place CASCADE; DROP TABLE IF EXISTS events")
+        .await;
+    place.run(tables_of("cqrs-es")).await;
+}
+
+/// Completes a migration that a process left as it is.
+async fn complete(place: &Place) {
+    let bench = Bench::with(place, BY, options("cut")).await;
+    let Some(known) = bench
+        .in_place
+        .migrations()
+        .await
+        .unwrap()
+        .into_iter()
+        .next()
+    else {
+        bench.migrate().await.unwrap();
+        return;
+    };
+    if known.status == RewriteStatus::Finished {
+        return;
+    }
+    let by = Arc::clone(&bench.by);
+    let running = bench.in_place.resume(&known, by).await.unwrap();
+    running.rewrite().await.unwrap();
+    assert!(running.settle(9).await.unwrap().is_done);
+    running.end(true).await.unwrap();
+}
+
+/// Messages that no run has as many of.
+const MOST: usize = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_ends_at_any_message_is_resumed_exactly() {
+    let Some(place) = places().await.pop() else {
+        return;
+    };
+    begin_again(&place).await;
+    let before = rows(&place, "events").await;
+    complete(&place).await;
+    let after = rows(&place, "events").await;
+    assert_ne!(before, after);
+    let archived = "SELECT count(*) FROM esm_in_place.archive";
+    let kept = texts(&place, archived).await;
+    for is_answered in [false, true] {
+        for message in 0..MOST {
+            begin_again(&place).await;
+            let cutter = Cutter::before(
+                &place,
+                Cut {
+                    message,
+                    is_answered,
+                },
+            )
+            .await;
+            let was_cut = until_cut(&cutter, async {
+                let bench = place.through(&cutter).await.unwrap();
+                bench.migrate().await.unwrap();
+            })
+            .await;
+            drop(cutter);
+            complete(&place).await;
+            assert_eq!(
+                rows(&place, "events").await,
+                after,
+                "{message} {is_answered}"
+            );
+            assert_eq!(
+                texts(&place, archived).await,
+                kept,
+                "{message} {is_answered}"
+            );
+            if !was_cut {
+                assert!(message > 20, "only {message} messages");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_ends_at_any_message_is_continued_exactly() {
+    let Some(place) = places().await.pop() else {
+        return;
+    };
+    begin_again(&place).await;
+    let before = rows(&place, "events").await;
+    for is_answered in [false, true] {
+        for message in 0..MOST {
+            begin_again(&place).await;
+            complete(&place).await;
+            let cutter = Cutter::before(
+                &place,
+                Cut {
+                    message,
+                    is_answered,
+                },
+            )
+            .await;
+            let was_cut = until_cut(&cutter, async {
+                let bench = place.through(&cutter).await.unwrap();
+                let known = bench.newest().await;
+                let undone = bench.in_place.roll_back(&known, "test", None).await;
+                assert_eq!(undone.unwrap().restored, 3);
+            })
+            .await;
+            drop(cutter);
+            let bench = Bench::with(&place, BY, options("cut")).await;
+            let known = bench.newest().await;
+            if known.status != RewriteStatus::RolledBack {
+                let undone = bench.in_place.roll_back(&known, "test", None).await;
+                assert_eq!(undone.unwrap().left, 0, "{message} {is_answered}");
+            }
+            assert_eq!(
+                rows(&place, "events").await,
+                before,
+                "{message} {is_answered}"
+            );
+            if !was_cut {
+                assert!(message > 20, "only {message} messages");
+                break;
+            }
+        }
+    }
+}
