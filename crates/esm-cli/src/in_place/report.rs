@@ -32,8 +32,8 @@ pub(super) fn ran(session: &Session, ended: Result<Ran>) -> Result<Exit> {
     } else {
         let id = ran.known.migration;
         output.note(format!(
-            "the archive has the originals: `esm rollback {id}` restores them, `esm archive drop \
-             {id}` removes them"
+            "undo:                 esm rollback {id}\n\
+             remove the originals: esm archive drop {id}"
         ));
     }
     Ok(Exit::Success)

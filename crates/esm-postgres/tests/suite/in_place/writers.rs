@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use esm_postgres::RewriteStatus;
 use tokio_postgres::error::SqlState;
 
 use super::{Bench, By, rename, texts};
@@ -121,5 +122,44 @@ async fn appends_are_neither_refused_nor_lost_while_history_is_rewritten() {
             );
             assert_eq!(pass.rewritten + swept.swept + rest.swept, all, "{library}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_has_not_ended_before_older_transactions_have() {
+    let by = By {
+        name: "paid",
+        change: |event| rename(event, "Paid", "OrderPaid"),
+    };
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        let bench = Bench::new(&place, by.clone()).await;
+        let running = bench.begin().await.unwrap();
+        // old code has written, and has not committed
+        let old = place.connect().await.unwrap().open().await.unwrap();
+        let append = "BEGIN; INSERT INTO events VALUES ('order', '1', 3, 'Paid', '1.0',
+                          '{\"Paid\": {}}', '{}')";
+        old.batch_execute(append).await.unwrap();
+        assert_eq!(running.rewrite().await.unwrap().rewritten, 1);
+        let settled = running.settle(9).await.unwrap();
+        assert!(!settled.is_done, "{settled:?}");
+        let waits_for = settled.waits_for.unwrap();
+        assert!(waits_for.contains("process"), "{waits_for}");
+        let migration = running.migration();
+        assert_eq!(running.end(false).await.unwrap(), RewriteStatus::Rewritten);
+        let known = bench.in_place.migration(migration).await.unwrap();
+        assert!(!known.is_at_work && known.status == RewriteStatus::Rewritten);
+
+        old.batch_execute("COMMIT").await.unwrap();
+        let by = Arc::clone(&bench.by);
+        let running = bench.in_place.resume(&known, by).await.unwrap();
+        let settled = running.settle(9).await.unwrap();
+        assert!(settled.is_done && settled.swept == 1, "{settled:?}");
+        running.end(true).await.unwrap();
+        // what a sweep rewrote is restored too
+        let undone = bench.in_place.roll_back(&known, "test", None).await;
+        assert_eq!(undone.unwrap().restored, 2);
+        let paid = "SELECT count(*) FROM events WHERE event_type = 'Paid'";
+        assert_eq!(texts(&place, paid).await, ["2"]);
     }
 }
