@@ -8,8 +8,8 @@ use crate::tables::Tables;
 /// The table of events, as a rewrite in place needs it. Names are quoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventTable {
-    /// The table with its schema.
-    pub table: String,
+    /// The table with its schema, quoted.
+    pub qualified: String,
     /// The name of the table for people: `schema.table`.
     pub full_name: String,
     /// What a query selects from the table `e` to read an event: number, id, type, version, payload,
@@ -75,7 +75,7 @@ impl EventTable {
             })
         };
         let mut described = Self {
-            table: table(events),
+            qualified: table(events),
             full_name: events.full_name(),
             selected: tables.event_columns(),
             key: named.key.iter().map(required).collect(),

@@ -1,7 +1,7 @@
 //! `esm migrate` and `esm plan` on the tables of another library.
 
 use esm_core::migration::{
-    MigrationBuilder, MigrationPlan, OnFailure, PlanDepth, PlannedMigration,
+    MigrationBuilder, MigrationPlan, OnFailure, PlanDepth, PlannedMigration, SettingsChange,
 };
 use esm_core::protocol::gate::CutoverOptions;
 use esm_core::store::OnRetired;
@@ -237,7 +237,7 @@ fn refuse_options(planned: &PlannedMigration) -> Result<()> {
         ),
         (
             "--events-per-second",
-            planned.throttle != Default::default(),
+            planned.throttle != SettingsChange::default(),
             "leave the limits out; --concurrency 1 is the slowest",
         ),
     ];

@@ -82,10 +82,12 @@ pub(super) type Findings = BTreeMap<String, Vec<String>>;
 /// Those of the server.
 pub(super) async fn findings(wire: &Wire, table: &EventTable) -> Result<Findings> {
     let rewritten: Vec<_> = table.rewritten().map(|c| literal(&c.name)).collect();
-    let query = FINDINGS.replace("{table}", &literal(&table.table)).replace(
-        "{columns}",
-        &format!("ARRAY[{}]::name[]", rewritten.join(", ")),
-    );
+    let query = FINDINGS
+        .replace("{table}", &literal(&table.qualified))
+        .replace(
+            "{columns}",
+            &format!("ARRAY[{}]::name[]", rewritten.join(", ")),
+        );
     let mut findings = Findings::new();
     for row in wire.read(&query).await? {
         let mut values = row.into_iter().map(Option::unwrap_or_default);

@@ -132,11 +132,7 @@ impl Rewrite {
         let relation = literal(relation);
         let query =
             format!("{SELECT} WHERE m.relation = {relation} ORDER BY m.began_at DESC, m.id DESC");
-        wire.read(&query)
-            .await?
-            .iter()
-            .map(|row| Self::of(row))
-            .collect()
+        wire.read(&query).await?.iter().map(Self::of).collect()
     }
 
     fn of(row: &Row) -> Result<Self> {
@@ -190,7 +186,7 @@ pub(super) fn insert(
          clock_timestamp())",
         planned.migration,
         literal(relation),
-        literal(&planned.fingerprint.to_string()),
+        literal(planned.fingerprint.as_ref()),
         literal(&json(planned)?),
         literal(&json(&schemas)?),
         literal(holder),

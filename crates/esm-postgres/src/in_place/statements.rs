@@ -66,7 +66,7 @@ impl Statements {
     /// The rows of a stream from a number on: the columns of an event, the whole row as text, why this
     /// migration wrote it, if it did, and the last number of the stream.
     pub(super) fn page(&self, claim: &Claim, key: &Key, from: i64) -> String {
-        let (table, number, stream) = (&self.table.table, self.number(), self.in_stream(key));
+        let (table, number, stream) = (&self.table.qualified, self.number(), self.in_stream(key));
         let payload = format!("e.{}", self.table.payload.quoted);
         format!(
             "SELECT {}, e::text, a.kind,
@@ -92,7 +92,7 @@ impl Statements {
     ///
     /// A row that is locked by another transaction is not waited for.
     pub(super) fn swap(&self, claim: &Claim, kind: Kind, key: &Key, changes: &[Change]) -> String {
-        let (table, number, stream) = (&self.table.table, self.number(), self.in_stream(key));
+        let (table, number, stream) = (&self.table.qualified, self.number(), self.in_stream(key));
         let numbers = changes.iter().map(|change| change.row.columns.number);
         let (first, last) = (
             numbers.clone().min().unwrap_or_default(),
@@ -152,7 +152,7 @@ impl Statements {
     /// Restores the rows of a range that still are as a swap wrote them, and returns how many.
     /// Numbers are those of the archive.
     pub(super) fn restore(&self, claim: &Claim, key: &Key, first: i64, last: i64) -> String {
-        let (table, number, stream) = (&self.table.table, self.number(), self.in_stream(key));
+        let (table, number, stream) = (&self.table.qualified, self.number(), self.in_stream(key));
         let range = format!("{stream} AND {number} BETWEEN {first} AND {last}");
         let (migration, key, id) = (claim.migration, array(key), self.id());
         let (now, back) = (self.columns_as("now"), self.back());

@@ -37,7 +37,7 @@ pub struct LayoutStore {
     rows: Rows,
     events: Arc<dyn EventStore>,
     records: Arc<dyn Records>,
-    table: EventTable,
+    event_table: EventTable,
     location: String,
     is_recognised: bool,
 }
@@ -56,8 +56,8 @@ impl LayoutStore {
             return Err(Error::not_found("the database has no table of events"));
         };
         let queries = Queries::new(&tables.layout, events, tables.streams.as_ref());
-        let table = EventTable::new(&tables.layout, events);
-        let id = identity(&database, &table.full_name).await?;
+        let event_table = EventTable::new(&tables.layout, events);
+        let id = identity(&database, &event_table.full_name).await?;
         let rows = Rows::new(&tables.layout, &queries);
         let is_recognised = database.settings().parameter("layout").is_none();
         let location = database.settings().to_string();
@@ -75,7 +75,7 @@ impl LayoutStore {
             }),
             streams,
             rows,
-            table,
+            event_table,
             location,
             is_recognised,
         })
@@ -88,11 +88,11 @@ impl LayoutStore {
 
     /// Returns the table of events, as `schema.table`.
     pub fn table(&self) -> &str {
-        &self.table.full_name
+        &self.event_table.full_name
     }
 
     pub(crate) fn event_table(&self) -> &EventTable {
-        &self.table
+        &self.event_table
     }
 
     pub(crate) fn streams(&self) -> &Arc<LayoutStreams> {
