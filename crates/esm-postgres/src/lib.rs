@@ -3,7 +3,7 @@
 //! [`Settings`] say where a database is and how to connect to it, from an address and the `PG…`
 //! variables; [`Database`] is the open database. [`LayoutStore`] reads the events of another
 //! library where they are, by a layout of `esm-layout`. It needs `SELECT` alone, writes nothing and
-//! works on a standby.
+//! works on a standby. [`InPlace`] rewrites them, under their own numbers.
 //!
 //! [`open_store`] opens a store of esm's own in a schema: streams, records, locks and backups in the
 //! layout of `esm-cells`, with a row for each object.

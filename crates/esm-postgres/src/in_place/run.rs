@@ -328,7 +328,16 @@ impl Running {
         let mut end = None;
         loop {
             self.shared.check_stop()?;
-            let rows = self.shared.page(&self.claim, &key, from).await?;
+            let rows = match self.shared.page(&self.claim, &key, from).await {
+                // a server that is restarted is back by then
+                Err(error)
+                    if *error.kind() == ErrorKind::Unavailable
+                        && back_off.pause(&self.shared.options.environment).await =>
+                {
+                    continue;
+                }
+                rows => rows?,
+            };
             let Some(last) = rows.last().map(|row| row.columns.number) else {
                 return Ok(pass);
             };
