@@ -80,12 +80,7 @@ impl OpenStore {
             );
         }
         if access != Access::Read {
-            let message = "the command does not work on the tables of another library";
-            return Err(Error::unsupported(message).with_hint(
-                "list, show, read, export, verify, backup create --backup URL, plan, migrate, \
-                 status, resume, finish, rollback and archive do; for all others, import an export \
-                 into a store of esm's",
-            ));
+            return Err(not_on_layouts());
         }
         let store = LayoutStore::open(Database::connect(settings).await?).await?;
         Ok(Self::Layout(Box::new(store)))
@@ -217,4 +212,13 @@ pub(crate) fn options(global: &Global, environment: &Environment) -> OpenOptions
     OpenOptions::new()
         .with_limits(limits(global))
         .with_environment(environment.clone())
+}
+
+/// The error of a command that does not work on the tables of another library.
+pub(crate) fn not_on_layouts() -> Error {
+    Error::unsupported("the command does not work on the tables of another library").with_hint(
+        "list, show, read, export, verify, backup create --backup URL, plan, migrate, status, \
+         resume, finish, rollback and archive do; for all others, import an export into a store of \
+         esm's",
+    )
 }

@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::migration::{
     Condition, DAMAGED, IdPart, Kind, run_figures, service, sign_of_life, the_only_one,
 };
+use crate::open_store::not_on_layouts;
 use crate::output::{InSeconds, count, counted, remaining};
 use crate::progress::{Rewritten, Unit};
 use crate::session::Session;
@@ -43,6 +44,9 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
+        if session.layout().is_some() {
+            return Err(not_on_layouts());
+        }
         let service = service(session)?;
         let migration = match &self.migration {
             Some(migration) => migration.migration(session).await?,

@@ -136,6 +136,7 @@ async fn nothing_but_a_rewrite_in_place_writes_to_the_tables_of_another_library(
         for arguments in [
             &["import"][..],
             &["pause", "0192d3a0-7c1e-7aaa-8bbb-0123456789ab"],
+            &["watch", "0192d3a0-7c1e-7aaa-8bbb-0123456789ab"],
             &["store", "init"],
             &["backup", "create", "--all"],
         ] {
