@@ -158,10 +158,10 @@ impl MigrationArgs {
         if self.again {
             builder = builder.again();
         }
-        if let Some(policy) = self.on_retired {
-            if let Some(policy) = policy.of(session)? {
-                builder = builder.on_retired(policy);
-            }
+        if let Some(policy) = self.on_retired
+            && let Some(policy) = policy.of(session)?
+        {
+            builder = builder.on_retired(policy);
         }
         builder = self.backup.apply(builder, session, access).await?;
         builder = self.failure.apply(builder).await?;

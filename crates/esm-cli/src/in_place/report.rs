@@ -26,7 +26,7 @@ pub(crate) struct Ran {
 pub(super) fn ran(session: &Session, ended: Result<Ran>) -> Result<Exit> {
     let ran = ended?;
     let output = session.output();
-    output.result(&ran, |ran, form| text(ran, form))?;
+    output.result(&ran, text)?;
     if ran.known.status == RewriteStatus::Rewritten {
         output.note(unsettled(&ran));
     } else {

@@ -28,6 +28,16 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(200);
 const POLLS: u32 = 50;
 
+/// Whether the transaction `xid` belongs to another database: it cannot write to this one.
+const OF_OTHERS: &str = "
+    SELECT FROM (SELECT (xid::text::numeric % 4294967296)::text::xid AS short) t
+    WHERE EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+                  WHERE l.locktype = 'transactionid' AND l.transactionid = t.short
+                      AND l.mode = 'ExclusiveLock' AND l.granted
+                      AND a.datname IS DISTINCT FROM current_database())
+        OR EXISTS (SELECT FROM pg_prepared_xacts p
+                   WHERE p.transaction = t.short AND p.database <> current_database())";
+
 /// What one pass over all streams did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Pass {
@@ -173,7 +183,9 @@ impl Running {
         };
         // those that have an id, prepared ones too, and those that have not written yet
         let older = format!(
-            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::numeric >= {transaction},
+            "SELECT (SELECT string_agg('transaction ' || xid::text, ', ')
+                     FROM pg_snapshot_xip(pg_current_snapshot()) xid
+                     WHERE xid::text::numeric < {transaction} AND NOT EXISTS ({OF_OTHERS})),
                     (SELECT string_agg(format('process %s since %s', pid,
                                 to_char(xact_start, 'HH24:MI:SS')), ', ' ORDER BY xact_start)
                      FROM pg_stat_activity
@@ -185,14 +197,13 @@ impl Running {
         for _ in 0..POLLS {
             self.shared.check_stop()?;
             let rows = self.shared.wire.read(&older).await?;
-            let Some([Some(ended), activity]) = rows.first().map(Vec::as_slice) else {
+            let Some([transactions, processes]) = rows.first().map(Vec::as_slice) else {
                 return Err(Error::corrupt("the server has no snapshot"));
             };
-            if ended == "t" && activity.is_none() {
+            waits_for = processes.clone().or_else(|| transactions.clone());
+            if waits_for.is_none() {
                 return Ok(None);
             }
-            let unknown = || "a transaction of another database, or a prepared one".to_owned();
-            waits_for = Some(activity.clone().unwrap_or_else(unknown));
             self.shared.options.environment.clock.sleep(POLL).await;
         }
         Ok(waits_for)

@@ -90,7 +90,7 @@ impl Bench {
         }
     }
 
-    pub(crate) async fn plan(&self) -> MigrationPlan {
+    pub(crate) async fn plan(&self) -> Result<MigrationPlan> {
         let service = MigrationService::new(
             Stores::new(self.store.event_store()),
             self.store.records(),
@@ -100,11 +100,11 @@ impl Bench {
             .migrate_all()
             .strategy(MigrationStrategy::InPlaceTransform)
             .transform(Arc::clone(&self.by));
-        builder.dry_run().await.unwrap()
+        builder.dry_run().await
     }
 
     pub(crate) async fn begin(&self) -> Result<Running> {
-        let plan = self.plan().await;
+        let plan = self.plan().await?;
         let description = Description {
             before: plan.schemas.iter().map(|r| r.schema.clone()).collect(),
             introduced: plan.way_back.needs_down.clone(),

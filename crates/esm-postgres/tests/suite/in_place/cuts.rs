@@ -1,7 +1,10 @@
 //! A migration whose process ends at each of its messages, before and after the server has it.
 
+use std::cmp;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use esm_core::Result;
 use esm_postgres::RewriteStatus;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,6 +35,14 @@ struct Plan {
     cut: Cut,
     seen: Mutex<usize>,
     made: Notify,
+    is_made: AtomicBool,
+}
+
+impl Plan {
+    fn make(&self) {
+        self.is_made.store(true, Ordering::SeqCst);
+        self.made.notify_one();
+    }
 }
 
 /// In front of a server. From the cut on, nobody gets through. Ends when dropped.
@@ -57,6 +68,7 @@ impl Cutter {
             cut,
             seen: Mutex::new(0),
             made: Notify::new(),
+            is_made: AtomicBool::new(false),
         });
         let (shared, server) = (Arc::clone(&plan), server.to_owned());
         let task = tokio::spawn(async move {
@@ -94,8 +106,8 @@ fn fate(plan: &Plan, bytes: &[u8]) -> Fate {
     let number = *seen;
     *seen += usize::from(begins);
     match (number.cmp(&plan.cut.message), begins) {
-        (std::cmp::Ordering::Equal, true) if plan.cut.is_answered => Fate::Unanswered,
-        (std::cmp::Ordering::Equal, true) | (std::cmp::Ordering::Greater, _) => Fate::Lost,
+        (cmp::Ordering::Equal, true) if plan.cut.is_answered => Fate::Unanswered,
+        (cmp::Ordering::Equal, true) | (cmp::Ordering::Greater, _) => Fate::Lost,
         _ => Fate::Passes,
     }
 }
@@ -116,7 +128,7 @@ async fn serve(mut client: TcpStream, server: &str, plan: &Plan) -> std::io::Res
                     Fate::Passes => {}
                     Fate::Unanswered => is_cut = true,
                     Fate::Lost => {
-                        plan.made.notify_one();
+                        plan.make();
                         return Ok(());
                     }
                 }
@@ -126,7 +138,7 @@ async fn serve(mut client: TcpStream, server: &str, plan: &Plan) -> std::io::Res
                 let bytes = &answered[..read?];
                 if is_cut || bytes.is_empty() {
                     // the server answers when the transaction is committed
-                    plan.made.notify_one();
+                    plan.make();
                     return Ok(());
                 }
                 client.write_all(bytes).await?;
@@ -136,7 +148,7 @@ async fn serve(mut client: TcpStream, server: &str, plan: &Plan) -> std::io::Res
 }
 
 impl Place {
-    async fn through(&self, cutter: &Cutter) -> esm_core::Result<Bench> {
+    async fn through(&self, cutter: &Cutter) -> Result<Bench> {
         let settings = self.settings_at(&cutter.address)?;
         let database = esm_postgres::Database::connect(settings).await?;
         let store = esm_postgres::LayoutStore::open(database).await?;
@@ -151,12 +163,15 @@ impl Place {
 }
 
 /// Runs something until it ends or its process would; returns whether it was cut.
-async fn until_cut(cutter: &Cutter, work: impl Future<Output = ()>) -> bool {
-    tokio::select! {
-        biased;
-        () = cutter.plan.made.notified() => true,
-        () = work => false,
-    }
+async fn until_cut(cutter: &Cutter, work: impl Future<Output = Result<()>>) -> bool {
+    let ended = tokio::select! {
+        () = cutter.plan.made.notified() => return true,
+        ended = work => ended,
+    };
+    // the process may notice the cut before it ends
+    let was_cut = cutter.plan.is_made.load(Ordering::SeqCst);
+    assert!(was_cut || ended.is_ok(), "{ended:?}");
+    was_cut
 }
 
 async fn begin_again(place: &Place) {
@@ -217,8 +232,8 @@ async fn a_migration_that_ends_at_any_message_is_resumed_exactly() {
             )
             .await;
             let was_cut = until_cut(&cutter, async {
-                let bench = place.through(&cutter).await.unwrap();
-                bench.migrate().await.unwrap();
+                let bench = place.through(&cutter).await?;
+                bench.migrate().await.map(drop)
             })
             .await;
             drop(cutter);
@@ -261,10 +276,11 @@ async fn a_rollback_that_ends_at_any_message_is_continued_exactly() {
             )
             .await;
             let was_cut = until_cut(&cutter, async {
-                let bench = place.through(&cutter).await.unwrap();
-                let known = bench.newest().await;
-                let undone = bench.in_place.roll_back(&known, "test", None).await;
-                assert_eq!(undone.unwrap().restored, 4);
+                let bench = place.through(&cutter).await?;
+                let known = bench.in_place.migrations().await?.remove(0);
+                let undone = bench.in_place.roll_back(&known, "test", None).await?;
+                assert_eq!(undone.restored, 4);
+                Ok(())
             })
             .await;
             drop(cutter);
