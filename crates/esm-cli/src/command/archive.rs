@@ -15,6 +15,10 @@ use crate::session::Session;
 
 /// The originals of events that were rewritten in place.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  esm archive list
+  esm archive drop 0192d3a0-7c1e-7aaa-8bbb-0123456789ab")]
 pub(crate) enum Archive {
     /// List the archives of the table.
     List,
