@@ -195,13 +195,13 @@ fn every_wrong_input_is_answered_by_what_where_and_how_to_mend_it() {
             &["transform", &fails, "order/00001"],
             7,
             &["order/00001", "at revision 0", "cannot index a number"],
-            "mend the transformation",
+            "fix the transformation",
         ),
         (
             &["transform", &no_type, &orders_file],
             7,
             &["line 1", "order/00000", "type"],
-            "mend the transformation",
+            "fix the transformation",
         ),
         (
             &["migrate", "--plan", &no_plan],
