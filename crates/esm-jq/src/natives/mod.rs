@@ -13,7 +13,6 @@ use crate::value::Val;
 
 pub(crate) use format::Format;
 pub(crate) use regex::{check as check_regex, matches as regex_matches};
-pub(crate) use text::split;
 
 /// What a function makes of its input and its arguments.
 pub(crate) type Run = fn(&Budget, Val, &[Val]) -> Result<Val, Exit>;

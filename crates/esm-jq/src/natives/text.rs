@@ -3,7 +3,7 @@
 use super::{Native, native};
 use crate::budget::Budget;
 use crate::fail::{Exit, Fail};
-use crate::value::{MAX_DEPTH, Num, ReadFault, Text, Val, add, read, read_number, text_of};
+use crate::value::{MAX_DEPTH, Num, ReadFault, Text, Val, add, read, read_number, split, text_of};
 
 pub(super) const ALL: &[Native] = &[
     native("tostring", 0, |budget, input, _| {
@@ -196,28 +196,6 @@ fn trim(input: &Val, left: bool, right: bool) -> Result<Val, Fail> {
     };
     let kept = &rest[..rest.len() - cut];
     Ok(Val::Str(Text::from_points(kept.iter().copied())))
-}
-
-/// The parts of a text between the separators; every character if the separator is empty.
-pub(crate) fn split(text: &Text, separator: &Text) -> Val {
-    let part = |bytes: &[u8]| Val::Str(bytes.to_vec().into());
-    let parts: Vec<Val> = if text.is_empty() {
-        Vec::new()
-    } else if separator.is_empty() {
-        text.points()
-            .map(|point| Val::Str(Text::from_points(std::iter::once(point))))
-            .collect()
-    } else {
-        let mut parts = Vec::new();
-        let mut from = 0;
-        for at in memchr::memmem::find_iter(text, &separator[..]) {
-            parts.push(part(&text[from..at]));
-            from = at + separator.len();
-        }
-        parts.push(part(&text[from..]));
-        parts
-    };
-    parts.into()
 }
 
 /// Where a text occurs in another, in characters; occurrences may overlap.

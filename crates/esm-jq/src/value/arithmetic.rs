@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use num_bigint::BigInt;
 
-use super::{DEEPEST, Map, Num, Val};
+use super::{DEEPEST, Map, Num, Text, Val};
 use crate::budget::Budget;
 use crate::fail::{Exit, Fail};
 
@@ -176,9 +176,31 @@ fn divide(left: Val, right: Val) -> Result<Val, Exit> {
             }
             Ok(Val::float(x.as_f64() / divisor))
         }
-        (Val::Str(x), Val::Str(y)) => Ok(crate::natives::split(&x, &y)),
+        (Val::Str(x), Val::Str(y)) => Ok(split(&x, &y)),
         (x, y) => Err(Fail::two(x, y, "cannot be divided").into()),
     }
+}
+
+/// The parts of a text between the separators; every character if the separator is empty.
+pub(crate) fn split(text: &Text, separator: &Text) -> Val {
+    let part = |bytes: &[u8]| Val::Str(bytes.to_vec().into());
+    let parts: Vec<Val> = if text.is_empty() {
+        Vec::new()
+    } else if separator.is_empty() {
+        text.points()
+            .map(|point| Val::Str(Text::from_points(std::iter::once(point))))
+            .collect()
+    } else {
+        let mut parts = Vec::new();
+        let mut from = 0;
+        for at in memchr::memmem::find_iter(text, &separator[..]) {
+            parts.push(part(&text[from..at]));
+            from = at + separator.len();
+        }
+        parts.push(part(&text[from..]));
+        parts
+    };
+    parts.into()
 }
 
 fn remainder(left: Val, right: Val) -> Result<Val, Exit> {
@@ -235,12 +257,6 @@ fn big(num: &Num) -> Option<BigInt> {
         Num::Big(value) => Some((**value).clone()),
         Num::Float(_) | Num::Dec(_) => None,
     }
-}
-
-/// The binary fraction that is nearest.
-pub(super) fn to_f64(value: &BigInt) -> f64 {
-    // the parser rounds correctly
-    value.to_string().parse().unwrap_or(f64::NAN)
 }
 
 /// Whether `a` contains `b`, as `contains` has it.

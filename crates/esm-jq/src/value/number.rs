@@ -7,8 +7,6 @@ use std::sync::Arc;
 use num_bigint::BigInt;
 use num_bigint::Sign;
 
-use super::arithmetic::to_f64;
-
 /// Up to here, every integer is a binary fraction of 64 bits.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -86,6 +84,12 @@ impl Num {
             _ => Decimal::parse(&self.json()?)?.integer(),
         }
     }
+}
+
+/// The binary fraction that is nearest.
+fn to_f64(value: &BigInt) -> f64 {
+    // the parser rounds correctly
+    value.to_string().parse().unwrap_or(f64::NAN)
 }
 
 /// A finite binary fraction in the fewest digits that name it.

@@ -1,31 +1,9 @@
-//! Values as text inside of a program: `tojson`, `tostring`, and in messages.
+//! Values as JSON for people and programs to see, whole or cut.
 
 use super::{DEEPEST, Text, Val};
-use crate::budget::Budget;
-use crate::fail::Exit;
 
 /// What of a value is shown in a message, in bytes.
 const SHOWN: usize = 29;
-
-/// The value as JSON, as `tojson` gives it. Infinities become the largest number, NaN becomes null.
-///
-/// # Errors
-/// If it takes more than the budget has: a small value that occurs many times in another, and that in
-/// a third, becomes a long text.
-pub(crate) fn json(value: &Val, budget: &Budget) -> Result<Vec<u8>, Exit> {
-    let mut out = Vec::new();
-    show(value, &mut out, budget.memory_left(), 0);
-    budget.make(out.len() as u64)?;
-    Ok(out)
-}
-
-/// A text as it is, anything else as JSON.
-pub(crate) fn text_of(value: Val, budget: &Budget) -> Result<Text, Exit> {
-    match value {
-        Val::Str(text) => Ok(text),
-        other => Ok(json(&other, budget)?.into()),
-    }
-}
 
 /// The value as JSON, for a message of the program's own.
 pub(crate) fn message(value: &Val) -> String {
@@ -57,7 +35,7 @@ pub(crate) fn shown(value: &Val) -> String {
 }
 
 /// Writes a value as JSON, and no more once `most` bytes are there.
-fn show(value: &Val, out: &mut Vec<u8>, most: usize, depth: usize) {
+pub(super) fn show(value: &Val, out: &mut Vec<u8>, most: usize, depth: usize) {
     if out.len() > most {
         return;
     }
