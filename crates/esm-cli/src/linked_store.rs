@@ -115,6 +115,10 @@ impl EventStore for LinkedStore {
         self.opened.get()?.place_of_cell(stream, seq)
     }
 
+    fn seen_tail(&self, stream: &StreamId) -> Option<Tail> {
+        self.opened.get()?.seen_tail(stream)
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         self.open().await?.tail(stream).await
     }
