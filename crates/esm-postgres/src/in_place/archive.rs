@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use super::migration::{Rewrite, RewriteStatus};
 use super::place::InPlace;
-use super::schema;
-use super::wire::{Failure, Wire};
+use super::wire::Failure;
 
 /// Rows that are removed in one transaction.
 const BATCH: u32 = 500;
@@ -110,35 +109,4 @@ impl InPlace {
             }
         }
     }
-}
-
-/// Checks that the archive of a migration has every row that its swaps wrote.
-///
-/// # Errors
-/// `Corrupt` where rows are missing; `Unsupported` where it was dropped.
-pub(super) async fn ensure_whole(wire: &Wire, known: &Rewrite) -> Result<()> {
-    let migration = known.migration;
-    if known.archive_dropped_at.is_some() {
-        return Err(Error::unsupported(format!(
-            "the archive of the migration was dropped: {migration}"
-        ))
-        .with_hint("restore the events from a backup"));
-    }
-    let query = format!(
-        "SELECT (SELECT coalesce(sum(rows), 0) FROM esm_in_place.swap WHERE migration = '{migration}'), \
-                (SELECT count(*) FROM esm_in_place.archive WHERE migration = '{migration}')"
-    );
-    let rows = wire.read(&query).await.map_err(schema::with_grant)?;
-    let Some([Some(written), Some(kept)]) = rows.first().map(Vec::as_slice) else {
-        return Err(Error::corrupt("the archive cannot be counted"));
-    };
-    if written == kept {
-        return Ok(());
-    }
-    let message =
-        format!("the archive of migration {migration} is incomplete: {kept} of {written} events");
-    Err(Error::corrupt(message).with_hint(
-        "somebody removed rows of esm_in_place.archive; the migration can neither be continued nor \
-         undone without them",
-    ))
 }

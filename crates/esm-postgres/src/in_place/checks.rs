@@ -3,8 +3,8 @@
 use esm_core::{Error, ErrorKind, Result};
 
 use super::catalogue::{Findings, findings};
-use super::place::Shared;
 use super::schema;
+use super::shared::Shared;
 
 /// What is refused, why, and what to do about it.
 const REFUSED: [(&str, &str, &str); 8] = [

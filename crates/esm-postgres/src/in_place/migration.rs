@@ -10,6 +10,7 @@ use esm_core::{Error, Result};
 use esm_layout::literal;
 use serde::{Deserialize, Serialize};
 
+use super::schema;
 use super::wire::{Row, Wire};
 
 /// How far a migration in place is.
@@ -218,4 +219,35 @@ fn process_of(process: Option<&HolderProcess>) -> Result<String> {
 pub(super) fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|e| Error::invalid("a migration cannot be written as JSON").with_source(e))
+}
+
+/// Checks that the archive of a migration has every row that its swaps wrote.
+///
+/// # Errors
+/// `Corrupt` where rows are missing; `Unsupported` where it was dropped.
+pub(super) async fn ensure_whole(wire: &Wire, known: &Rewrite) -> Result<()> {
+    let migration = known.migration;
+    if known.archive_dropped_at.is_some() {
+        return Err(Error::unsupported(format!(
+            "the archive of the migration was dropped: {migration}"
+        ))
+        .with_hint("restore the events from a backup"));
+    }
+    let query = format!(
+        "SELECT (SELECT coalesce(sum(rows), 0) FROM esm_in_place.swap WHERE migration = '{migration}'), \
+                (SELECT count(*) FROM esm_in_place.archive WHERE migration = '{migration}')"
+    );
+    let rows = wire.read(&query).await.map_err(schema::with_grant)?;
+    let Some([Some(written), Some(kept)]) = rows.first().map(Vec::as_slice) else {
+        return Err(Error::corrupt("the archive cannot be counted"));
+    };
+    if written == kept {
+        return Ok(());
+    }
+    let message =
+        format!("the archive of migration {migration} is incomplete: {kept} of {written} events");
+    Err(Error::corrupt(message).with_hint(
+        "somebody removed rows of esm_in_place.archive; the migration can neither be continued nor \
+         undone without them",
+    ))
 }

@@ -26,6 +26,7 @@ mod migration;
 mod place;
 mod run;
 mod schema;
+mod shared;
 mod statements;
 mod swap;
 mod transformer;
@@ -34,6 +35,7 @@ mod wire;
 
 pub use archive::Archive;
 pub use migration::{Description, Rewrite, RewriteStatus};
-pub use place::{InPlace, InPlaceOptions};
+pub use place::InPlace;
 pub use run::{Pass, Running, Settled};
+pub use shared::InPlaceOptions;
 pub use undo::Undone;

@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use esm_core::clock::Environment;
 use esm_core::event::Schema;
 use esm_core::id::{Fingerprint, MigrationId};
-use esm_core::store::Processes;
 use esm_core::transform::EventTransformer;
 use esm_core::{Error, ErrorKind, Result};
 
@@ -15,74 +13,16 @@ use super::change::Columns;
 use super::claim::{self, Claim, at_work};
 use super::migration::{self, Description, Rewrite, RewriteStatus, Schemas};
 use super::run::Running;
+use super::shared::{InPlaceOptions, Shared};
 use super::statements::Statements;
 use super::transformer::{InPlaceTransformer, Shape};
 use super::wire::Wire;
-use super::{archive, checks, schema};
-use crate::layout::{LayoutStore, LayoutStreams};
-
-/// How migrations in place are run.
-#[derive(Clone)]
-pub struct InPlaceOptions {
-    /// The clock and the source of randomness.
-    pub environment: Environment,
-    /// The name of this process, for people.
-    pub holder: String,
-    /// The processes of this machine.
-    pub processes: Arc<dyn Processes>,
-    /// Streams that are rewritten at the same time.
-    pub concurrency: usize,
-    /// Whether a table with triggers on UPDATE is rewritten.
-    pub allow_triggers: bool,
-    /// Returns whether to stop at the next safe point.
-    pub should_stop: Arc<dyn Fn() -> bool + Send + Sync>,
-    /// Receives the number of events that were read.
-    pub on_progress: Arc<dyn Fn(u64) + Send + Sync>,
-}
-
-impl InPlaceOptions {
-    /// Options for a process of this name: four streams at the same time, no triggers, and nothing
-    /// that stops it.
-    pub fn new(
-        environment: Environment,
-        holder: impl Into<String>,
-        processes: Arc<dyn Processes>,
-    ) -> Self {
-        Self {
-            environment,
-            holder: holder.into(),
-            processes,
-            concurrency: 4,
-            allow_triggers: false,
-            should_stop: Arc::new(|| false),
-            on_progress: Arc::new(|_| {}),
-        }
-    }
-}
-
-impl fmt::Debug for InPlaceOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InPlaceOptions")
-            .field("holder", &self.holder)
-            .field("concurrency", &self.concurrency)
-            .field("allow_triggers", &self.allow_triggers)
-            .finish_non_exhaustive()
-    }
-}
+use super::{checks, schema};
+use crate::layout::LayoutStore;
 
 /// Migrations in place on the table of a layout.
 #[derive(Clone)]
 pub struct InPlace(pub(super) Arc<Shared>);
-
-/// What all parts of a migration use.
-pub(super) struct Shared {
-    pub(super) streams: Arc<LayoutStreams>,
-    pub(super) columns: Columns,
-    pub(super) statements: Statements,
-    pub(super) wire: Wire,
-    pub(super) options: InPlaceOptions,
-    shape: Shape,
-}
 
 impl fmt::Debug for InPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,21 +30,6 @@ impl fmt::Debug for InPlace {
             .field("table", &self.0.relation())
             .field("options", &self.0.options)
             .finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    pub(super) fn relation(&self) -> &str {
-        &self.statements.table().full_name
-    }
-
-    /// # Errors
-    /// `Cancelled` if a stop was requested.
-    pub(super) fn check_stop(&self) -> Result<()> {
-        if (self.options.should_stop)() {
-            return Err(Error::new(ErrorKind::Cancelled, "stopped on request"));
-        }
-        Ok(())
     }
 }
 
@@ -278,7 +203,7 @@ impl InPlace {
     /// Makes this process the holder of a migration, with a new epoch and perhaps another status.
     pub(super) async fn take(&self, known: &Rewrite, status: Option<&str>) -> Result<Claim> {
         self.ensure_not_held(known)?;
-        archive::ensure_whole(&self.0.wire, known).await?;
+        migration::ensure_whole(&self.0.wire, known).await?;
         let process = self.0.options.processes.current();
         let holder = &self.0.options.holder;
         let mut record = migration::take(known.migration, holder, process.as_ref())?;

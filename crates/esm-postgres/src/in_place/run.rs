@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::change::{Change, ReadRow};
 use super::claim::Claim;
 use super::migration::{self, RewriteStatus, Schemas};
-use super::place::Shared;
+use super::shared::Shared;
 use super::statements::{Key, Kind};
 use super::swap::{AGAIN, Batch, Swapped};
 use super::transformer::RULE;

@@ -8,7 +8,7 @@ use esm_core::{Error, ErrorKind, Result};
 
 use super::change::{Change, ReadRow};
 use super::claim::Claim;
-use super::place::Shared;
+use super::shared::Shared;
 use super::statements::{Key, Kind, PAGE_ROWS};
 use super::wire::Failure;
 

@@ -9,7 +9,7 @@ use esm_core::{Error, ErrorKind, Result};
 use esm_layout::literal;
 use serde::Serialize;
 
-use super::migration::{Rewrite, RewriteStatus};
+use super::migration::{Rewrite, RewriteStatus, ensure_whole};
 use super::place::{InPlace, only_introduced};
 use super::run::{Running, Selected};
 use super::statements::PAGE_ROWS;
@@ -53,7 +53,7 @@ impl InPlace {
         down: Option<Arc<dyn EventTransformer>>,
     ) -> Result<Undone> {
         self.ensure_reversible(known).await?;
-        super::archive::ensure_whole(&self.0.wire, known).await?;
+        ensure_whole(&self.0.wire, known).await?;
         let running = self.watching(known, down.clone());
         let transformed_back = running.to_transform_back(known, down.is_some()).await?;
         Ok(Undone {
