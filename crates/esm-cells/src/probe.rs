@@ -148,9 +148,10 @@ fn between(low: u64, high: u64) -> Vec<u64> {
 }
 
 struct Round<T> {
-    /// The end of the contiguous beginning.
+    /// The highest that is there. One below it may be absent: it was created since it was asked for,
+    /// or it was lost, which is not to hide what follows it.
     last: Option<Found<T>>,
-    /// The first absent one.
+    /// The first absent one above it.
     absent: Option<u64>,
 }
 
@@ -166,10 +167,14 @@ where
     };
     for (number, answer) in numbers.iter().copied().zip(answers) {
         match answer {
-            Some(object) => round.last = Some(Found { number, object }),
+            Some(object) => {
+                round = Round {
+                    last: Some(Found { number, object }),
+                    absent: None,
+                };
+            }
             None => {
-                round.absent = Some(number);
-                break;
+                round.absent.get_or_insert(number);
             }
         }
     }
@@ -235,6 +240,19 @@ mod tests {
         });
         // 3 was absent when it was asked for, so an answer of 2 is right: nothing above counts
         assert_eq!(found.await.unwrap().map(|found| found.number), Some(2));
+    }
+
+    #[tokio::test]
+    async fn one_that_was_lost_does_not_hide_what_follows_it() {
+        // of 19, some number among those that are asked for together with a higher one
+        for lost in [13, 15, 16] {
+            let found = last(
+                0,
+                |n| async move { Ok((n < 19 && n != lost).then_some(())) },
+            );
+            let found = found.await.unwrap().map(|found| found.number);
+            assert_eq!(found, Some(18), "{lost}");
+        }
     }
 
     proptest! {
