@@ -117,7 +117,7 @@ async fn a_migration_that_was_killed_is_resumed_while_another_process_writes() {
     shop.import(&lines);
     let program = shop.esm.file("v2.jq", PROGRAM);
     let migrate = ["migrate", "--name", "order", "--transform", &program];
-    let slow = ["--concurrency=2", "--events-per-second=500"];
+    let slow = ["--concurrency=2", "--events-per-second=100"];
     let lease = ["--lock-lease=10s", "--lock-heartbeat=1s"];
     let arguments = [&migrate[..], &slow, &lease].concat();
     let mut child = shop.command(&arguments).spawn().expect("esm starts");

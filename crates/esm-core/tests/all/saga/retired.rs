@@ -141,7 +141,7 @@ async fn r11_the_plan_says_that_a_choice_is_wanted_and_is_not_executed_without()
     let plan = describe().dry_run().await.unwrap();
     let risk = |word: &str| plan.risks.iter().any(|risk| risk.contains(word));
     assert!(
-        risk("choose whether to refuse or accept them (on_retired): A v1"),
+        risk("until on_retired says whether to refuse or accept them"),
         "{plan:?}"
     );
     let error = describe().execute_plan(&plan).await.unwrap_err();
