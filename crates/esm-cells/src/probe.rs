@@ -43,7 +43,7 @@ where
     Fut: Future<Output = Result<Option<T>>>,
 {
     let round = highest(numbers, &probe).await?;
-    match round.last {
+    match round.last.filter(|_| round.has_first) {
         Some(found) => beyond_round(found, round.absent, &probe).await.map(Some),
         None => Ok(None),
     }
@@ -153,6 +153,8 @@ struct Round<T> {
     last: Option<Found<T>>,
     /// The first absent one above it.
     absent: Option<u64>,
+    /// Whether the first number is there.
+    has_first: bool,
 }
 
 async fn highest<T, F, Fut>(numbers: &[u64], probe: &F) -> Result<Round<T>>
@@ -164,14 +166,13 @@ where
     let mut round = Round {
         last: None,
         absent: None,
+        has_first: answers.first().is_some_and(Option::is_some),
     };
     for (number, answer) in numbers.iter().copied().zip(answers) {
         match answer {
             Some(object) => {
-                round = Round {
-                    last: Some(Found { number, object }),
-                    absent: None,
-                };
+                round.last = Some(Found { number, object });
+                round.absent = None;
             }
             None => {
                 round.absent.get_or_insert(number);
@@ -253,6 +254,11 @@ mod tests {
             let found = found.await.unwrap().map(|found| found.number);
             assert_eq!(found, Some(18), "{lost}");
         }
+        // without its base there is none, whatever follows
+        let found = last_among(&[0, 1, 2], |n| async move {
+            Ok((1..3).contains(&n).then_some(()))
+        });
+        assert_eq!(found.await.unwrap(), None);
     }
 
     proptest! {
