@@ -31,16 +31,15 @@ pub(super) fn ran(session: &Session, ended: Result<Ran>) -> Result<Exit> {
         output.note(unsettled(&ran));
     } else {
         let id = ran.known.migration;
-        output.note(format!(
-            "undo:                 esm rollback {id}\n\
-             remove the originals: esm archive drop {id}"
-        ));
+        let undo = format!("undo:                  esm rollback {id}");
+        let remove = format!("remove the originals:  esm archive drop {id}");
+        output.note(Text::line(undo).and(remove));
     }
     Ok(Exit::Success)
 }
 
 /// What is left to do, where old code still writes.
-fn unsettled(ran: &Ran) -> String {
+fn unsettled(ran: &Ran) -> Text {
     let settled = ran.settled.clone().unwrap_or_default();
     let id = ran.known.migration;
     let why = match settled.waits_for {
@@ -50,7 +49,7 @@ fn unsettled(ran: &Ran) -> String {
             count(settled.swept)
         ),
     };
-    format!("{why}\nonce old code has ended: esm finish {id}")
+    Text::line(why).and(format!("once old code has ended: esm finish {id}"))
 }
 
 fn text(ran: &Ran, form: Form) -> Text {
