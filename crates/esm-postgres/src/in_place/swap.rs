@@ -18,6 +18,11 @@ const LONGEST: Duration = Duration::from_millis(250);
 /// How long a transaction of a single row may take.
 const LONGEST_OF_ONE: Duration = Duration::from_secs(5);
 
+/// How long a transaction that writes so many rows may take.
+pub(super) fn longest(rows: usize) -> Duration {
+    if rows > 1 { LONGEST } else { LONGEST_OF_ONE }
+}
+
 /// Attempts to make progress in a stream: other transactions hold rows, or change them, or a server
 /// restarts.
 pub(super) const AGAIN: BackOff =
@@ -81,12 +86,8 @@ impl Shared {
         batch: &Batch,
     ) -> Result<Swapped> {
         let statement = self.statements.swap(claim, kind, key, changes);
-        let longest = if changes.len() > 1 {
-            LONGEST
-        } else {
-            LONGEST_OF_ONE
-        };
-        let failure = match self.wire.write(&statement, longest).await {
+        let written = self.wire.write(&statement, longest(changes.len())).await;
+        let failure = match written {
             Ok(_) => {
                 batch.grow();
                 return Ok(Swapped::Done);

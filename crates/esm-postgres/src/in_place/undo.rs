@@ -13,17 +13,13 @@ use super::migration::{Rewrite, RewriteStatus, ensure_whole};
 use super::place::{InPlace, only_introduced};
 use super::run::{Running, Selected};
 use super::statements::PAGE_ROWS;
-use super::swap::{AGAIN, Batch};
+use super::swap::{AGAIN, Batch, longest};
 use super::wire::{Failure, Row};
 
 /// Rows that a report names.
 const NAMED: usize = 10;
 /// Passes for what new code writes meanwhile.
 const SWEEPS: u32 = 4;
-
-/// How long a transaction that restores rows may take.
-const LONGEST: std::time::Duration = std::time::Duration::from_millis(250);
-const LONGEST_OF_ONE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What an undo did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -218,8 +214,7 @@ impl Running {
                 .shared
                 .statements
                 .restore(&self.claim, &keys, first, last);
-            let longest = if batch > 1 { LONGEST } else { LONGEST_OF_ONE };
-            match self.shared.wire.write(&statement, longest).await {
+            match self.shared.wire.write(&statement, longest(batch)).await {
                 Ok(rows) => {
                     let restored = rows
                         .iter()
