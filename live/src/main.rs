@@ -4,6 +4,7 @@
 //!
 //! Needs a Unix: migrators are frozen and woken by signals.
 
+mod applications;
 mod chaos;
 mod check;
 mod copier;
@@ -35,6 +36,8 @@ enum Command {
     Live(live::Options),
     /// Kills, freezes and doubles the migrator at random while applications write, round by round
     Chaos(chaos::Options),
+    /// Runs programs of other libraries while `esm` migrates their events in place, and without it
+    Applications(applications::Options),
     /// An application: appends until its standard input ends
     #[command(hide = true)]
     Writer(writer::Options),
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Live(options) => live::run(&options).await,
         Command::Chaos(options) => chaos::run(&options).await,
+        Command::Applications(options) => applications::run(&options).await,
         Command::Writer(options) => writer::run(options).await,
         Command::Migrator(options) => migrator::run(options).await,
         Command::Copier(options) => copier::run(options).await,

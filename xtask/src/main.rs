@@ -3,6 +3,7 @@
 //! Plain programs run by `cargo`, so that a new machine needs nothing else to build, test and try
 //! the project, and continuous integration runs what everybody runs.
 
+mod applications;
 mod attack;
 mod bench;
 mod ci;
@@ -49,6 +50,8 @@ enum Task {
     Live(live::Options),
     /// Kills, freezes and doubles migrators at random while applications write, and checks the same
     Chaos(live::Options),
+    /// Runs programs of other libraries while `esm` migrates their events in place, and checks the same
+    Applications(applications::Options),
     /// Attacks esm from the outside: kills, freezes, damage, random walks, hostile content
     Attack(attack::Options),
     /// Packs the program: a static binary, licences, manual pages, completions, checksums, a bill of materials
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Live(options) => live::live(&options),
         Task::Chaos(options) => live::chaos(&options),
+        Task::Applications(options) => applications::run(&options),
         Task::Attack(options) => attack::run(&options),
         Task::Dist(options) => dist::run(&options),
         Task::Tidy(options) => tidy::run(&options, &names()),

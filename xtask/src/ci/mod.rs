@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{attack, command, layering, project, test};
+use crate::{applications, attack, command, layering, project, test};
 use stage::Stage;
 
 /// Options of `cargo xtask ci`.
@@ -31,6 +31,7 @@ const STAGES: &[Stage] = &[
     Stage::new("test", || command::run(&mut xtask("test"))),
     Stage::new("demo", || command::run(&mut xtask("demo"))),
     Stage::new("chaos", chaos),
+    Stage::new("applications", applications::in_short),
     Stage::new("attack", attack::in_short),
     Stage::new("examples", examples),
     Stage::new("doc", doc),

@@ -54,14 +54,14 @@ pub(super) fn run(stages: &[Stage]) -> Result<()> {
 }
 
 fn table(times: &[(&str, Duration)], passed: bool) -> String {
-    let mut lines = vec![format!("{:<10} {:>9}", "stage", "seconds")];
+    let mut lines = vec![format!("{:<12} {:>9}", "stage", "seconds")];
     for (at, (name, time)) in times.iter().enumerate() {
         let failed = !passed && at + 1 == times.len();
         let mark = if failed { "  FAILED" } else { "" };
-        lines.push(format!("{name:<10} {:>9.1}{mark}", time.as_secs_f64()));
+        lines.push(format!("{name:<12} {:>9.1}{mark}", time.as_secs_f64()));
     }
     let total: Duration = times.iter().map(|(_, time)| *time).sum();
-    lines.push(format!("{:<10} {:>9.1}", "total", total.as_secs_f64()));
+    lines.push(format!("{:<12} {:>9.1}", "total", total.as_secs_f64()));
     lines.join("\n")
 }
 
@@ -98,10 +98,10 @@ mod tests {
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
-                "stage        seconds",
-                "a                1.0",
-                "b                1.0  FAILED",
-                "total            2.0"
+                "stage          seconds",
+                "a                  1.0",
+                "b                  1.0  FAILED",
+                "total              2.0"
             ]
         );
     }

@@ -1,0 +1,167 @@
+//! `cargo xtask applications`: programs of other libraries that write while `esm` migrates their
+//! events in place. They know nothing of esm.
+
+mod crew;
+mod history;
+mod kind;
+mod place;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail, ensure};
+use esm_testkit::containers::{self, PostgresVersion};
+
+use crate::process::Warden;
+use crew::{Crew, Done, State};
+use history::Row;
+pub(crate) use kind::Kind;
+use place::Place;
+
+/// What is run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The applications
+    #[arg(value_enum, required = true)]
+    kinds: Vec<Kind>,
+    /// Accounts that each begins with
+    #[arg(long, default_value_t = 16)]
+    accounts: u32,
+    /// Commands on each of them before anything else
+    #[arg(long, default_value_t = 60)]
+    commands: u32,
+    /// Commands that must be acknowledged in each phase, at least
+    #[arg(long, default_value_t = 200)]
+    phase: usize,
+    /// The major version of PostgreSQL
+    #[arg(long, default_value_t = 18, value_parser = clap::value_parser!(u32).range(15..=18))]
+    postgres: u32,
+}
+
+/// How often `esm finish` is tried: it waits for transactions that were on.
+const TRIES: u32 = 100;
+
+/// Runs each application with a migration, and without one.
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    let version = match options.postgres {
+        15 => PostgresVersion::V15,
+        18 => PostgresVersion::V18,
+        other => bail!("no server of this version is known: {other}"),
+    };
+    // says so itself where there is none
+    let Some(server) = containers::postgres(version).await else {
+        return Ok(());
+    };
+    let warden = Warden::start()?;
+    for kind in &options.kinds {
+        for migrates in [true, false] {
+            let place = Place {
+                kind: *kind,
+                address: server.database().await,
+                password: server.password(),
+                warden: warden.clone(),
+            };
+            one(options, &place, migrates).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn one(options: &Options, place: &Place, migrates: bool) -> Result<()> {
+    let accounts = options.accounts.to_string();
+    let prepare = ["prepare", &accounts, &options.commands.to_string()];
+    let prepared = Crew::once(place, &prepare, "").await?;
+    let consumer = place
+        .kind
+        .is_consumed()
+        .then(|| Crew::start(place, &[&["consume"]]))
+        .transpose()?;
+    let crew = Crew::start(place, &[&["run", "v", &accounts], &["run", "w", &accounts]])?;
+    crew.work(options.phase).await?;
+    let (crew, migrated) = if migrates {
+        migrate(options, place, crew).await?
+    } else {
+        (crew, Migrated::default())
+    };
+    crew.work(options.phase).await?;
+    let said = crew.stop().await?;
+
+    let done: Vec<Done> = prepared.done.into_iter().chain(said.done).collect();
+    let rows: Result<Vec<_>> = place.rows().await?.iter().map(Row::of).collect();
+    let rows = rows?;
+    let states = history::check(&rows, &done)?;
+    let loaded = loaded(place, &states).await?;
+    ensure!(loaded == states, "accounts are loaded with other states");
+    let old = rows.iter().find(|row| migrates && !row.is_new());
+    ensure!(old.is_none(), "in the old schema: {old:?}");
+    if let Some(consumer) = consumer {
+        consumer.consume(rows.len()).await?;
+        history::check_consumed(&states, &consumer.stop().await?.seen)?;
+    }
+    let (commands, conflicts) = (done.len(), said.conflicts);
+    println!(
+        "{} on PostgreSQL {}, {migrated}: {commands} commands, none failed, {conflicts} in \
+         conflict; {} events of {} accounts, each once; all loaded with the same state",
+        place.kind.name(),
+        options.postgres,
+        rows.len(),
+        states.len(),
+    );
+    Ok(())
+}
+
+/// What the migration did.
+#[derive(Debug, Default)]
+struct Migrated {
+    rewritten: u64,
+    /// Commands that were acknowledged between its begin and its end.
+    meanwhile: usize,
+}
+
+impl std::fmt::Display for Migrated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.rewritten {
+            0 => write!(f, "without a migration"),
+            rewritten => write!(
+                f,
+                "{rewritten} events rewritten beside {} commands",
+                self.meanwhile
+            ),
+        }
+    }
+}
+
+/// Migrates: rewrites, lets the applications write the new schema, and finishes.
+async fn migrate(options: &Options, place: &Place, mut crew: Crew) -> Result<(Crew, Migrated)> {
+    let before = crew.done();
+    let program = place.kind.transformation();
+    let program = program.to_string_lossy();
+    let migration = ["--all", "--transform", &program];
+    place.esm(&[&["plan"], &migration[..]].concat()).await?;
+    place.esm(&[&["migrate"], &migration[..]].concat()).await?;
+    crew.work(options.phase).await?;
+    crew.write_new().await?;
+    for _ in 0..TRIES {
+        let known = place.esm(&["finish"]).await?;
+        if known["status"] == "finished" {
+            let migrated = Migrated {
+                rewritten: known["rewritten"].as_u64().unwrap_or_default(),
+                meanwhile: crew.done() - before,
+            };
+            ensure!(migrated.rewritten > 0, "nothing was rewritten: {known}");
+            return Ok((crew, migrated));
+        }
+    }
+    bail!("the migration does not finish, on {}", place.address)
+}
+
+/// The states that the application itself loads.
+async fn loaded(
+    place: &Place,
+    states: &BTreeMap<String, State>,
+) -> Result<BTreeMap<String, State>> {
+    let accounts: String = states
+        .keys()
+        .map(|account| format!("{account}\n"))
+        .collect();
+    Ok(Crew::once(place, &["states"], &accounts).await?.states)
+}
