@@ -89,17 +89,17 @@ fn swept(sweep: impl FnOnce(Scenario) -> Sweep, every: usize, name: &str) {
 
 #[test]
 fn crashes() {
-    swept(Sweep::of_crashes, 41, "crashes");
+    swept(Sweep::of_crashes, 83, "crashes");
 }
 
 #[test]
 fn zombies() {
-    swept(Sweep::of_zombies, 31, "zombies");
+    swept(Sweep::of_zombies, 61, "zombies");
 }
 
 #[test]
 fn writers() {
-    swept(Sweep::of_writers, 9, "writers");
+    swept(Sweep::of_writers, 19, "writers");
 }
 
 /// What is left then is a cell behind a gap, in a stream that nobody will read.

@@ -12,7 +12,7 @@ use targets::Template;
 /// Mutations of each seed.
 const MUTATIONS: u64 = 200;
 /// Mutations of each file of a store, all of whose commands are run on it.
-const STORE_MUTATIONS: u64 = 4;
+const STORE_MUTATIONS: u64 = 2;
 
 /// A generator of numbers that are always the same (splitmix64).
 struct Numbers(u64);
