@@ -277,6 +277,7 @@ impl Work {
         Some(Spent {
             since_start: now.saturating_sub(state.started?),
             active: state.shared.active + state.backups,
+            under_way: u64::try_from(state.shared.objects).unwrap_or(0),
         })
     }
 
@@ -355,4 +356,6 @@ pub(crate) struct Spent {
     pub(crate) since_start: Duration,
     /// Time in which an object or a backup was under way.
     pub(crate) active: Duration,
+    /// Objects under way now.
+    pub(crate) under_way: u64,
 }

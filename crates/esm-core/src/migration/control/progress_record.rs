@@ -147,6 +147,7 @@ impl ProgressRecord {
         let sample = Sample {
             working: spent.since_start.saturating_sub(self.paused.total),
             active: spent.active,
+            under_way: spent.under_way,
             small: work.small(),
             work: work.phases(),
             totals,
