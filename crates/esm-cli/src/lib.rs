@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
             if error.kind() == DisplayVersion && version::is_verbose() =>
         {
             let output = Output::new(OutputFormat::Text);
-            let printed = output.text(version::details().to_text(true));
+            let printed = output.text(version::details().to_text(output.note_form()));
             return printed
                 .map_or_else(|error| output.fail(&error), |()| Exit::Success)
                 .into();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::{self, Escaped, Output, Text};
+use crate::output::{self, Escaped, Output};
 
 /// Mode of the progress display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,11 +24,11 @@ pub(crate) enum ProgressMode {
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-/// Width of the gauge in columns. The rest of the line is cut to the terminal's width.
+/// Width of the gauge in columns.
 const GAUGE: usize = 12;
 
-/// A progress display: one line on a terminal, rewritten and cut to its width; elsewhere a line every
-/// few seconds.
+/// A progress display: one line on a terminal, rewritten, with as many of its parts as fit; elsewhere a
+/// line every few seconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress(Option<Arc<Mutex<Display>>>);
 
@@ -60,8 +60,8 @@ pub(crate) struct Figures {
     pub(crate) percent: Option<u8>,
     /// The time left, if it is not estimated from the units.
     pub(crate) left: Option<Duration>,
-    /// Text after the figures.
-    pub(crate) about: String,
+    /// What is said after the figures, the most important first.
+    pub(crate) about: Vec<String>,
 }
 
 impl Progress {
@@ -156,7 +156,7 @@ impl Form {
     }
 }
 
-/// One line on a terminal, rewritten and cut to its width.
+/// One line on a terminal, rewritten.
 #[derive(Debug)]
 pub(crate) struct Rewritten(ProgressBar);
 
@@ -169,15 +169,31 @@ impl Rewritten {
         Self(bar)
     }
 
-    /// Replaces the line.
-    pub(crate) fn show(&self, line: &str) {
-        self.0.set_message(Escaped(line).to_string());
+    /// Replaces the line by the first of these that fits into the terminal; the last one is cut behind a
+    /// word if none does.
+    pub(crate) fn show(&self, lines: impl IntoIterator<Item = String>) {
+        let lines = lines.into_iter().map(|line| Escaped(line).to_string());
+        self.0.set_message(fitting(lines, output::stderr_width()));
     }
 
     /// Removes the line.
     pub(crate) fn end(&self) {
         self.0.finish_and_clear();
     }
+}
+
+fn fitting(mut lines: impl Iterator<Item = String>, width: Option<usize>) -> String {
+    let mut line = lines.next().unwrap_or_default();
+    let Some(width) = width else {
+        return line;
+    };
+    while output::width_of(&line) > width {
+        match lines.next() {
+            Some(shorter) => line = shorter,
+            None => return output::cut(&line, width),
+        }
+    }
+    line
 }
 
 impl Figures {
@@ -214,45 +230,61 @@ impl Display {
     fn draw(&mut self, now: Instant) {
         let elapsed = now - self.begun;
         match &self.form {
-            Form::Bar(bar) => bar.show(&self.bar(elapsed)),
+            Form::Bar(bar) => bar.show(self.bars(elapsed)),
             Form::Lines { next } if now < *next => {}
             Form::Lines { .. } => {
                 self.form = Form::Lines {
                     next: now + BETWEEN_LINES,
                 };
-                output::to_stderr(Text::line(self.line(elapsed)).as_str());
+                output::to_stderr(&Escaped(self.line(elapsed)).to_string());
             }
         }
     }
 
-    fn bar(&self, elapsed: Duration) -> String {
-        let gauge = match self.figures.percent() {
-            Some(percent) => {
-                let done = percent as usize * GAUGE / 100;
-                let head = if done < GAUGE { ">" } else { "" };
-                let gauge = format!("{}{head}", "=".repeat(done));
-                format!(" [{gauge:GAUGE$}]")
-            }
-            None => String::new(),
+    /// The line, and shorter ones: without what is said last, then without the gauge, then without
+    /// anything but the amounts.
+    fn bars(&self, elapsed: Duration) -> impl Iterator<Item = String> + use<'_> {
+        let said = self.figures.about.len();
+        let with_gauge = (1..=said).rev().map(|said| (true, said));
+        let without_gauge = (0..=said.min(1)).rev().map(|said| (false, said));
+        let only_the_gauge = (said == 0).then_some((true, 0));
+        let lines = only_the_gauge
+            .into_iter()
+            .chain(with_gauge)
+            .chain(without_gauge);
+        let lines = lines.map(move |(gauge, said)| {
+            let gauge = if gauge { self.gauge() } else { String::new() };
+            let amounts = self.figures.amounts(self.unit);
+            format!("{}{gauge} {amounts}{}", self.what, self.rest(elapsed, said))
+        });
+        let amounts = format!("{} {}", self.what, self.figures.amounts(self.unit));
+        lines.chain([amounts])
+    }
+
+    fn gauge(&self) -> String {
+        let Some(percent) = self.figures.percent() else {
+            return String::new();
         };
-        let amounts = self.figures.amounts(self.unit);
-        format!("{}{gauge} {amounts}{}", self.what, self.rest(elapsed))
+        let done = percent as usize * GAUGE / 100;
+        let head = if done < GAUGE { ">" } else { "" };
+        let gauge = format!("{}{head}", "=".repeat(done));
+        format!(" [{gauge:GAUGE$}]")
     }
 
     fn line(&self, elapsed: Duration) -> String {
         let amounts = self.figures.amounts(self.unit);
         let time = output::duration(elapsed);
-        let rest = self.rest(elapsed);
+        let rest = self.rest(elapsed, self.figures.about.len());
         format!("{}: {amounts} after {time}{rest}", self.what)
     }
 
-    fn rest(&self, elapsed: Duration) -> String {
+    /// The time left, and the first parts of what is said.
+    fn rest(&self, elapsed: Duration, said: usize) -> String {
         let left = self.figures.left(elapsed).map(output::remaining);
         let left = left.map_or(String::new(), |left| format!(", {left}"));
-        if self.figures.about.is_empty() {
-            left
-        } else {
-            format!("{left}; {}", self.figures.about)
+        match &self.figures.about[..said] {
+            [] => left,
+            about => format!("{left}; {}", about.join(", ")),
         }
     }
 }
@@ -272,6 +304,10 @@ mod tests {
         }
     }
 
+    fn bar(display: &Display, elapsed: Duration, width: usize) -> String {
+        fitting(display.bars(elapsed), Some(width))
+    }
+
     #[test]
     fn a_line_says_how_much_of_what_is_done_and_how_long_the_rest_takes() {
         let mut shown = display(
@@ -288,13 +324,13 @@ mod tests {
             "import: 25 % of 2.0 KiB after 7.0 s, about 21 s left"
         );
         assert_eq!(
-            shown.bar(elapsed),
+            bar(&shown, elapsed, 80),
             "import [===>        ] 25 % of 2.0 KiB, about 21 s left"
         );
         shown.figures.total = None;
-        shown.figures.about = "order/1".to_owned();
+        shown.figures.about = vec!["order/1".to_owned()];
         assert_eq!(shown.line(elapsed), "import: 500 B after 7.0 s; order/1");
-        assert_eq!(shown.bar(elapsed), "import 500 B; order/1");
+        assert_eq!(bar(&shown, elapsed, 80), "import 500 B; order/1");
     }
 
     #[test]
@@ -305,18 +341,51 @@ mod tests {
             at_least: true,
             percent: Some(43),
             left: Some(Duration::from_secs(80)),
-            about: "copy".to_owned(),
+            about: vec!["copy".to_owned(), "109 of 320 objects".to_owned()],
         };
         assert_eq!(
-            display(Unit::Events, figures.clone()).bar(Duration::from_secs(60)),
-            "import [=====>      ] 43 % of at least 300,000 events, about 1 min 20 s left; copy"
+            bar(
+                &display(Unit::Events, figures.clone()),
+                Duration::from_secs(60),
+                120
+            ),
+            "import [=====>      ] 43 % of at least 300,000 events, about 1 min 20 s left; copy, \
+             109 of 320 objects"
         );
         figures.left = None;
         let line = display(Unit::Events, figures).line(Duration::from_secs(60));
         assert_eq!(
             line,
-            "import: 43 % of at least 300,000 events after 1 min 0 s; copy"
+            "import: 43 % of at least 300,000 events after 1 min 0 s; copy, 109 of 320 objects"
         );
+    }
+
+    #[test]
+    fn a_narrow_terminal_shows_the_parts_that_matter_most_and_breaks_none() {
+        let figures = Figures {
+            done: 43,
+            total: Some(100),
+            left: Some(Duration::from_secs(80)),
+            about: vec!["copy".to_owned(), "109 of 320 objects".to_owned()],
+            ..Figures::default()
+        };
+        let display = display(Unit::Events, figures);
+        for (width, shown) in [
+            (
+                90,
+                "import [=====>      ] 43 % of 100 events, about 1 min 20 s left; copy, 109 of 320 objects",
+            ),
+            (
+                80,
+                "import [=====>      ] 43 % of 100 events, about 1 min 20 s left; copy",
+            ),
+            (60, "import 43 % of 100 events, about 1 min 20 s left; copy"),
+            (50, "import 43 % of 100 events, about 1 min 20 s left"),
+            (40, "import 43 % of 100 events"),
+            (20, "import 43 % of 100…"),
+        ] {
+            assert_eq!(bar(&display, Duration::from_secs(60), width), shown);
+        }
     }
 
     #[test]
@@ -326,7 +395,7 @@ mod tests {
             total: Some(4),
             ..Figures::default()
         };
-        let bar = display(Unit::Objects, figures).bar(Duration::from_secs(1));
+        let bar = bar(&display(Unit::Objects, figures), Duration::from_secs(1), 80);
         assert!(
             bar.starts_with("import [============] 100 % of 4 objects"),
             "{bar}"

@@ -125,7 +125,9 @@ async fn break_lock(session: &Session, name: &LockName, yes: bool) -> Result<Exi
     })?;
     let held = held(session, lock);
     if !yes {
-        session.output().note(facts(&held).to_text(true));
+        session
+            .output()
+            .note(facts(&held).to_text(session.output().note_form()));
         if !confirmed(
             session.output(),
             session.interrupt(),

@@ -16,7 +16,7 @@ use crate::confirm::{can_ask, confirmed};
 use crate::exit::{self, Exit};
 use crate::in_place;
 use crate::migration::{self, Expected, as_planned, plan_exit, plan_text, service};
-use crate::output::{Form, counted};
+use crate::output::counted;
 use crate::session::{Access, Session};
 
 /// Migrate objects: back up, copy, transform, verify, cut over.
@@ -25,6 +25,9 @@ use crate::session::{Access, Session};
 /// only be completed. A migration that was stopped or killed is continued with `esm resume`. Objects
 /// that already have the transformation applied are skipped, so the command can be repeated.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "esm migrate [OPTIONS] <OBJECT…|--name NAME|--all|--plan FILE|--amend FILE>"
+)]
 #[command(after_help = "\
 Examples:
   esm migrate order/123 --transform v2.jq
@@ -175,7 +178,7 @@ impl Migrate {
             return Ok(None);
         }
         let output = session.output();
-        output.text(plan_text(plan, self.samples.show, Form::ALIGNED))?;
+        output.text(plan_text(plan, self.samples.show, output.note_form()))?;
         if !plan.is_executable() && plan.planned.bulk.on_failure == OnFailure::Stop {
             return Ok(Some(plan_exit(plan)));
         }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::exit::Exit;
-use crate::output::{Facts, Form, Table, Text, count, to_the_second};
+use crate::output::{Facts, Form, Table, Text, count, short_id, to_the_second};
 use crate::session::Session;
 
 /// Show an object: document, chain of streams, migration phase.
@@ -187,7 +187,10 @@ fn text(shown: &ShownObject, form: Form) -> Text {
             stream.state.to_owned(),
             count(stream.events.0),
             count(stream.cells),
-            stream.closed_by.map(|m| m.to_string()).unwrap_or_default(),
+            stream
+                .closed_by
+                .map(|m| short_id(m, form))
+                .unwrap_or_default(),
         ]);
     }
     let damage = shown.streams.iter().filter_map(|s| s.damage.as_ref());
@@ -200,9 +203,7 @@ fn text(shown: &ShownObject, form: Form) -> Text {
             facts.add("accepted unchanged", what);
         }
     }
-    let mut text = facts
-        .to_text(form.terminal)
-        .and_section(table.to_text(form));
+    let mut text = facts.to_text(form).and_section(table.to_text(form));
     for terminated in &shown.document.terminated {
         if let Some(archive) = &terminated.archive {
             text.push(format!(

@@ -1,10 +1,11 @@
 //! `esm status`
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use esm_core::id::MigrationId;
 use esm_core::migration::{
-    MigrationService, MigrationState, MigrationStatus, Progress, Statistics,
+    MigrationService, MigrationState, MigrationStatus, Progress, Statistics, WatchedMigration,
 };
 use esm_core::{Error, ErrorKind, Result};
 use jiff::Timestamp;
@@ -13,10 +14,12 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::in_place;
 use crate::migration::{
-    Condition, DAMAGED, IdPart, next_step, object_failures, reversed_by, run_figures, service,
-    sign_of_life,
+    Condition, DAMAGED, IdPart, Kind, next_step, object_failures, reversed_by, run_figures,
+    service, sign_of_life,
 };
-use crate::output::{Facts, Form, InSeconds, Table, count, remaining, short_id, to_the_second};
+use crate::output::{
+    Facts, Form, InSeconds, Table, count, duration, remaining, short_id, to_the_second,
+};
 use crate::progress::Unit;
 use crate::session::Session;
 
@@ -54,9 +57,12 @@ struct Shown {
     state: MigrationState,
     #[serde(flatten)]
     condition: Condition,
-    /// What its process last published.
+    /// What its process last published, if the journal does not know more.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
+    /// How long ago it was published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress_age: Option<Duration>,
 }
 
 #[derive(Debug, Serialize)]
@@ -153,22 +159,35 @@ async fn shown(
     let (state, mut condition, progress) = if is_unfinished(&state) && state.damage.is_none() {
         let watched = service.observe(state.migration).await?;
         let condition = Condition::of(&watched, now);
-        let at_work = watched.is_at_work();
-        (
-            watched.state,
-            condition,
-            watched.progress.filter(|_| at_work),
-        )
+        let progress = published(&watched, &condition);
+        (watched.state, condition, progress)
     } else {
         let condition = Condition::of_state(&state);
         (state, condition, None)
     };
     condition.reversed_by = reversed_by;
+    let age = |progress: &Progress| now.duration_since(progress.at).unsigned_abs();
     Ok(Shown {
         state,
         condition,
+        progress_age: progress.as_ref().map(age),
         progress,
     })
+}
+
+/// What the process of a migration published. Of one that has ended without recording its end in the
+/// journal it is the last that is known, without an estimate.
+fn published(watched: &WatchedMigration, condition: &Condition) -> Option<Progress> {
+    let mut progress = watched.progress.clone()?;
+    if condition.is_current() && watched.is_at_work() {
+        return Some(progress);
+    }
+    let recorded = matches!(
+        condition.condition,
+        Kind::Failed | Kind::Stopped | Kind::Ended
+    );
+    progress.eta = None;
+    (!recorded && watched.state.updated_at < Some(progress.at)).then_some(progress)
 }
 
 fn is_none(number: &u64) -> bool {
@@ -216,7 +235,7 @@ async fn show(
     session
         .output()
         .result(&InSeconds(&one), |InSeconds(one), form| {
-            facts(one, now, form).to_text(form.terminal)
+            facts(one, now, form).to_text(form)
         })?;
     let state = &one.shown.state;
     if state.damage.is_some() {
@@ -320,8 +339,15 @@ fn facts(one: &OneMigration, now: Timestamp, form: Form) -> Facts {
         .add_some("holder", state.holder.as_ref())
         .add_some("started", state.started_at.map(to_the_second))
         .add_some("last change", last_change(shown).map(to_the_second));
+    let failures = failures(shown);
     if let Some((step, reason)) = &state.stopped {
-        facts.add("stopped", format!("{step}: {reason}"));
+        // where a failure below says why, this does not
+        let recorded = state.statistics.iter().flat_map(|s| &s.failures);
+        let mut recorded = recorded.filter(|_| !failures.is_empty());
+        let is_named = recorded.any(|failure| failure.message.starts_with(reason));
+        let reason = Some(reason).filter(|_| !is_named);
+        let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+        facts.add("stopped", format!("{step}{reason}"));
     }
     if let Some(lock) = state
         .lock
@@ -337,12 +363,25 @@ fn facts(one: &OneMigration, now: Timestamp, form: Form) -> Facts {
         let left = figures.left.map(remaining);
         let left = left.map_or(String::new(), |left| format!(", {left}"));
         let amounts = figures.amounts(Unit::Events);
-        facts.add("progress", format!("{amounts}{left}; {}", figures.about));
+        let text = format!("{amounts}{left}; {}", figures.about.join(", "));
+        match shown.progress_age.filter(|_| !shown.condition.is_current()) {
+            Some(age) => facts.add("last published", format!("{text}; {} ago", duration(age))),
+            None => facts.add("progress", text),
+        };
     }
     if let Some(statistics) = &state.statistics {
         add_statistics(&mut facts, statistics);
     }
-    for failure in failures(shown) {
+    if shown.progress.is_some() {
+        let at = state
+            .updated_at
+            .map_or(String::new(), |at| format!(" until {}", to_the_second(at)));
+        facts.add(
+            "counted",
+            format!("what the journal recorded{at}, batch by batch"),
+        );
+    }
+    for failure in failures {
         facts.add("failure", failure);
     }
     for (schema, events) in &one.accepted_unchanged {
@@ -368,5 +407,6 @@ fn add_statistics(facts: &mut Facts, statistics: &Statistics) {
 /// The failures of objects; none while a process works on the migration and tries them again.
 fn failures(shown: &Shown) -> Vec<String> {
     let recorded = (shown.state.statistics.as_ref()).filter(|_| shown.progress.is_none());
-    recorded.map(object_failures).unwrap_or_default()
+    let failures = recorded.map(object_failures).unwrap_or_default();
+    failures.iter().map(ToString::to_string).collect()
 }

@@ -53,7 +53,7 @@ impl Watch {
             None => the_only_one(&service).await?,
         };
         let mut seen = service.watch(migration, self.every.0.max(Duration::from_millis(50)));
-        let mut last = String::new();
+        let mut last = Vec::new();
         let display = Display::of(session, self.once);
         let mut status = MigrationStatus::Pending;
         let mut damage = None;
@@ -76,10 +76,10 @@ impl Watch {
                     .output()
                     .json_line(&InSeconds(Watched::of(&watched, now)))?;
             } else {
-                let line = line(&watched, now);
-                if line != last {
-                    display.show(session, &line)?;
-                    last = line;
+                let parts = parts(&watched, now);
+                if parts != last {
+                    display.show(session, &parts)?;
+                    last = parts;
                 }
             }
             if self.once {
@@ -113,23 +113,24 @@ impl Display {
         }
     }
 
-    fn show(&self, session: &Session, line: &str) -> Result<()> {
+    fn show(&self, session: &Session, parts: &[String]) -> Result<()> {
         match self {
-            Self::Lines => session.output().text(line),
+            Self::Lines => session.output().text(parts.join("; ")),
             Self::Rewritten(rewritten) => {
-                rewritten.show(line);
+                let fewer_and_fewer = (1..=parts.len()).rev();
+                rewritten.show(fewer_and_fewer.map(|shown| parts[..shown].join("; ")));
                 Ok(())
             }
         }
     }
 
     /// Leaves the last line on the terminal.
-    fn end(&self, session: &Session, last: &str) -> Result<()> {
+    fn end(&self, session: &Session, last: &[String]) -> Result<()> {
         match self {
             Self::Lines => Ok(()),
             Self::Rewritten(rewritten) => {
                 rewritten.end();
-                session.output().text(last)
+                session.output().text(last.join("; "))
             }
         }
     }
@@ -153,12 +154,12 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// The state in one line.
-fn line(watched: &WatchedMigration, now: Timestamp) -> String {
+/// The state in parts of a line, the most important first.
+fn parts(watched: &WatchedMigration, now: Timestamp) -> Vec<String> {
     let condition = Condition::of(watched, now);
     let running = !watched.state.status.is_terminal() && watched.is_at_work();
     let Some(progress) = watched.progress.as_ref().filter(|_| running) else {
-        return idle(watched, &condition);
+        return vec![idle(watched, &condition)];
     };
     let mut parts = match condition.condition {
         Kind::Running => vec![format!("{}, {}", progress.status, progress.step)],
@@ -169,12 +170,12 @@ fn line(watched: &WatchedMigration, now: Timestamp) -> String {
             .needs()
             .map(|needs| format!("waiting for {needs}")),
     );
-    parts.extend(amounts(progress));
+    parts.extend(silence(watched, now));
     if let Some(reason) = &progress.throttled_by {
         parts.push(format!("throttled by {reason}"));
     }
-    parts.extend(silence(watched, now));
-    parts.join("; ")
+    parts.extend(amounts(progress));
+    parts
 }
 
 /// The last sign of life of a process that is probably dead.
@@ -208,14 +209,10 @@ fn idle(watched: &WatchedMigration, condition: &Condition) -> String {
 }
 
 fn amounts(progress: &Progress) -> Vec<String> {
-    let mut parts = vec![
-        run_figures(progress).amounts(Unit::Events),
-        format!(
-            "{} copied, {} verified",
-            count(progress.events_copied),
-            count(progress.events_verified)
-        ),
-    ];
+    let mut parts = vec![run_figures(progress).amounts(Unit::Events)];
+    if let Some(eta) = progress.eta {
+        parts.push(remaining(eta));
+    }
     match progress.objects_total {
         Some(1) => {}
         Some(total) => parts.push(format!(
@@ -225,15 +222,20 @@ fn amounts(progress: &Progress) -> Vec<String> {
         )),
         None => parts.push(format!("{} done", counted(progress.objects_done, "object"))),
     }
+    if progress.objects_failed > 0 {
+        parts.push(format!("{} failed", count(progress.objects_failed)));
+    }
     if let Some(lag) = progress.lag.filter(|lag| *lag > 0) {
         parts.push(format!("{} behind", count(lag)));
     }
     if progress.events_per_second > 0 {
         parts.push(format!("{} events/s", count(progress.events_per_second)));
     }
-    if let Some(eta) = progress.eta {
-        parts.push(remaining(eta));
-    }
+    parts.push(format!(
+        "{} copied, {} verified",
+        count(progress.events_copied),
+        count(progress.events_verified)
+    ));
     if progress.lost_close_attempts > 0 {
         let lost = count(progress.lost_close_attempts);
         parts.push(format!("{lost} close attempts lost to concurrent appends"));

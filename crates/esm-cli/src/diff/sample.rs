@@ -171,7 +171,7 @@ mod tests {
         output.schema_version = Schema::new("Placed", 2).expect("a schema").version;
         let text = sample_text(&sample(SampleOutcome::Changed, &[output]));
         assert_eq!(
-            text.plain(),
+            text.to_string(),
             r#"Placed v1 changed: order/1 revision 4, id 7
   ~ .schemaversion  1 -> 2
   > .data.a -> .data.b  "x\u001b[2J"
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn outputs_dropped_events_and_failures_are_shown() {
         let outputs = [event("A", r#"{"n": 1.10}"#), event("B", "{}")];
-        let split = sample_text(&sample(SampleOutcome::Split, &outputs)).plain();
+        let split = sample_text(&sample(SampleOutcome::Split, &outputs)).to_string();
         assert!(
             split.starts_with("Placed v1 split into 2: order/1 revision 4"),
             "{split}"
@@ -195,13 +195,13 @@ mod tests {
         );
         let rule = "v2.jq".to_owned();
         let dropped =
-            sample_text(&sample(SampleOutcome::Dropped { rule: rule.clone() }, &[])).plain();
+            sample_text(&sample(SampleOutcome::Dropped { rule: rule.clone() }, &[])).to_string();
         assert!(
             dropped.starts_with("Placed v1 dropped by v2.jq: order/1"),
             "{dropped}"
         );
         let message = "no\u{1b}".to_owned();
-        let failed = sample_text(&sample(SampleOutcome::Failed { rule, message }, &[])).plain();
+        let failed = sample_text(&sample(SampleOutcome::Failed { rule, message }, &[])).to_string();
         assert!(
             failed.contains("\n  error: no\\u{1b}\n  value: {\"a\": \"x"),
             "{failed}"

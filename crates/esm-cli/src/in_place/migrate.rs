@@ -14,7 +14,7 @@ use super::report::{Ran, ran};
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
 use crate::migration::{plan_exit, plan_text, transformation};
-use crate::output::{Form, counted};
+use crate::output::counted;
 use crate::progress::Unit;
 use crate::session::Session;
 
@@ -189,7 +189,9 @@ async fn is_wanted(session: &Session, plan: &MigrationPlan, warnings: &[String])
     if !can_ask(session.output()) {
         return Ok(true);
     }
-    session.output().text(plan_text(plan, 0, Form::ALIGNED))?;
+    session
+        .output()
+        .text(plan_text(plan, 0, session.output().note_form()))?;
     for warning in warnings {
         session.output().note(warning.as_str());
     }

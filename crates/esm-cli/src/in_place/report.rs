@@ -61,7 +61,7 @@ fn text(ran: &Ran, form: Form) -> Text {
     if let Some(settled) = &ran.settled {
         facts.add("of old code", count(settled.swept));
     }
-    facts.to_text(form.terminal)
+    facts.to_text(form)
 }
 
 /// The facts of a migration.

@@ -110,7 +110,7 @@ fn text(done: &RolledBack, form: Form) -> Text {
     facts
         .add(restored, count(done.undone.restored))
         .add(back, count(done.undone.transformed_back));
-    let text = facts.to_text(form.terminal);
+    let text = facts.to_text(form);
     if done.dry_run {
         text.and_section("nothing was written")
     } else {

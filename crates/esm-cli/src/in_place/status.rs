@@ -35,7 +35,7 @@ pub(crate) async fn status(
                 .add("started", &known.began_at)
                 .add("last change", &known.changed_at)
                 .add_some("reason", known.reason.as_ref());
-            facts.to_text(form.terminal)
+            facts.to_text(form)
         })?;
         if let Some(next) = next(&known) {
             session.output().note(next);

@@ -120,6 +120,14 @@ impl Condition {
         }
     }
 
+    /// Whether a process works on it, or waits, so that what it published is what is.
+    pub(crate) fn is_current(&self) -> bool {
+        matches!(
+            self.condition,
+            Kind::Running | Kind::Ready | Kind::Waiting | Kind::Paused
+        )
+    }
+
     /// In a word or two; of a migration that has ended, how.
     pub(crate) fn name(&self, status: MigrationStatus) -> String {
         match self.condition {

@@ -1,5 +1,7 @@
 //! Failures in reports: equal ones are one, with a count.
 
+use std::fmt;
+
 use esm_core::Error;
 use esm_core::event::Position;
 use esm_core::migration::{MigrationPlan, ObjectFailure, Statistics};
@@ -17,8 +19,15 @@ const LISTED: usize = 20;
 /// Objects that a line names.
 const NAMED: usize = 3;
 
-/// The failures of objects, a line for those that are alike.
-pub(crate) fn object_failures(statistics: &Statistics) -> Vec<String> {
+/// The objects that failed alike, or the number of those that are not named.
+#[derive(Debug)]
+pub(crate) enum FailedObjects<'a> {
+    Alike(Vec<&'a ObjectFailure>),
+    More(u64),
+}
+
+/// The failures of objects, those that are alike as one.
+pub(crate) fn object_failures(statistics: &Statistics) -> Vec<FailedObjects<'_>> {
     let mut groups: Vec<Vec<&ObjectFailure>> = Vec::new();
     for failure in &statistics.failures {
         let group = groups.iter_mut().find(|group| are_alike(group[0], failure));
@@ -31,33 +40,55 @@ pub(crate) fn object_failures(statistics: &Statistics) -> Vec<String> {
     for group in &mut groups {
         group.sort_by_key(|failure| &failure.object);
     }
-    let mut lines: Vec<_> = groups.iter().map(|group| alike(group)).collect();
     let named = statistics.failures.len() as u64;
-    if statistics.failed > named {
-        let more = counted(statistics.failed - named, "more object");
-        lines.push(more);
-    }
-    lines
+    let more = statistics.failed.saturating_sub(named);
+    let more = (more > 0).then_some(FailedObjects::More(more));
+    let groups = groups.into_iter().map(FailedObjects::Alike);
+    groups.chain(more).collect()
 }
 
-/// A line for failures that are alike.
-fn alike(failures: &[&ObjectFailure]) -> String {
-    let ObjectFailure {
-        object,
-        step,
-        message,
-        ..
-    } = failures[0];
-    let objects = if failures.len() == 1 {
-        object.to_string()
-    } else {
+impl FailedObjects<'_> {
+    /// Whether this is the failure that an error reports.
+    pub(super) fn is(&self, error: Option<&Error>) -> bool {
+        let Self::Alike(failures) = self else {
+            return false;
+        };
+        let error = error.map(ToString::to_string);
+        // the message of a failure ends with the hint
+        let reports = |failure: &&ObjectFailure| {
+            error
+                .as_ref()
+                .is_some_and(|error| failure.message.starts_with(error))
+        };
+        failures.iter().any(reports)
+    }
+
+    /// The objects, and the step that failed.
+    pub(super) fn objects(&self) -> String {
+        let failures = match self {
+            Self::Alike(failures) => failures,
+            Self::More(number) => return counted(*number, "more object"),
+        };
+        let ObjectFailure { object, step, .. } = failures[0];
+        if failures.len() == 1 {
+            return format!("{object}, {step}");
+        }
         let named = failures.iter().take(NAMED).map(|f| f.object.to_string());
         let more = (failures.len() > NAMED).then(|| "…".to_owned());
         let named: Vec<_> = named.chain(more).collect();
         let count = counted(failures.len() as u64, "object");
-        format!("{count} ({})", named.join(", "))
-    };
-    format!("{objects}, {step}: {message}")
+        format!("{count} ({}), {step}", named.join(", "))
+    }
+}
+
+impl fmt::Display for FailedObjects<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.objects())?;
+        match self {
+            Self::Alike(failures) => write!(f, ": {}", failures[0].message),
+            Self::More(_) => Ok(()),
+        }
+    }
 }
 
 fn are_alike(one: &ObjectFailure, other: &ObjectFailure) -> bool {

@@ -24,8 +24,8 @@ pub(crate) fn sign_of_life(lock: &LockInfo, now: Timestamp) -> Option<String> {
 pub(crate) fn waits_for(lock: &LockInfo, now: Timestamp, at_most: Duration) -> String {
     let life = sign_of_life(lock, now).map_or(String::new(), |life| format!(" ({life})"));
     format!(
-        "waiting for {}, which holds lock {}{life}: until it answers or its lease has expired, at \
-         most {}",
+        "waiting for {}, which holds the lock `{}`{life}: until it answers or its lease has \
+         expired, at most {}",
         lock.holder,
         lock.name,
         duration(at_most)
@@ -88,7 +88,7 @@ mod tests {
         );
         for part in [
             "ann@a:7:1234",
-            "lock objects",
+            "the lock `objects`",
             "(renewed 3.0 s ago)",
             "at most 1 min 10 s",
         ] {

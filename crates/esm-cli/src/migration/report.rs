@@ -10,7 +10,7 @@ use esm_core::transform::Ledger;
 use esm_core::{ErrorKind, Result};
 use serde::Serialize;
 
-use super::failures::{object_failures, value_of};
+use super::failures::{FailedObjects, object_failures, value_of};
 use super::places::Places;
 use crate::exit::Exit;
 use crate::output::{
@@ -44,7 +44,10 @@ pub(crate) async fn finish(
     let error = match &result.error {
         Some(error) => {
             let value = value_of(session, error).await;
-            Some(ErrorReport::new(error).with_value(value))
+            let failures = object_failures(&result.statistics);
+            let failure = failures.iter().find(|failure| failure.is(Some(error)));
+            let report = ErrorReport::new(error).with_value(value);
+            Some(report.with_objects(failure.map(FailedObjects::objects)))
         }
         None => None,
     };
@@ -113,44 +116,48 @@ fn elsewhere(session: &Session, plan: &PlannedMigration) -> Option<Text> {
     let store = session.store_argument();
     Some(
         Text::line(format_args!("the streams are in {place}"))
-            .and(format!("add to each command:  --other-store {place}"))
-            .and(format!(
+            .and(Text::whole(format_args!(
+                "add to each command:  --other-store {place}"
+            )))
+            .and(Text::whole(format_args!(
                 "or, once for all:     esm store link {place}{store}"
-            )),
+            ))),
     )
 }
 
 /// Suggests commands for a migration that has not ended.
 pub(crate) fn next_step(session: &Session, migration: MigrationId) -> Text {
     let (store, migration) = (session.store_argument(), session.output().id(migration));
-    Text::line(format_args!("continue:  esm resume {migration}{store}"))
-        .and(format!("undo:      esm rollback {migration}{store}"))
+    let resume = format_args!("continue:  esm resume {migration}{store}");
+    let undo = format_args!("undo:      esm rollback {migration}{store}");
+    Text::whole(resume).and(Text::whole(undo))
 }
 
 /// Suggests commands for a migration whose program fails: to resume it would fail again.
 fn mend_the_program(session: &Session, result: &MigrationResult) -> Text {
     let store = session.store_argument();
     let migration = session.output().id(result.migration);
-    let undo = format!("undo:      esm rollback {migration}{store}");
+    let undo = Text::whole(format_args!("undo:      esm rollback {migration}{store}"));
     if result.plan.reverses.is_some() {
-        return Text::line(undo)
-            .and("then:      roll back again, with a --down that handles the event");
+        return undo.and("then:      roll back again, with a --down that handles the event");
     }
     if result.statistics.migrated == 0 {
         return Text::line("mend the program, then undo this migration and begin another:")
-            .and(format!("both:      esm migrate --amend FILE.jq{store}"))
+            .and(Text::whole(format_args!(
+                "both:      esm migrate --amend FILE.jq{store}"
+            )))
             .and(undo);
     }
     let moved = counted(result.statistics.migrated, "object");
     Text::line(format_args!(
         "{moved} already cut over, which another migration would transform again. To start over:"
     ))
-    .and(format!(
+    .and(Text::whole(format_args!(
         "1.         esm rollback {migration}{store}    # undoes the rest"
-    ))
-    .and(format!(
+    )))
+    .and(Text::whole(format_args!(
         "2.         esm rollback {migration}{store}    # reverses what was cut over"
-    ))
+    )))
     .and("3.         mend the program, and migrate again")
 }
 
@@ -170,9 +177,12 @@ fn text(result: &MigrationResult, form: Form) -> Text {
         )
         .into();
     }
-    let mut text = Text::line(headline(result)).and(facts(result, form).to_text(form.terminal));
+    let mut text = Text::line(headline(result)).and(facts(result, form).to_text(form));
+    // the error below names the failure that it is
     for failure in object_failures(statistics) {
-        text.push(format!("failed: {failure}"));
+        if !failure.is(result.error.as_ref()) {
+            text.push(format!("failed: {failure}"));
+        }
     }
     text
 }
@@ -255,7 +265,11 @@ fn facts(result: &MigrationResult, form: Form) -> Facts {
         for handle in handles.iter().take(SHOWN) {
             facts.add(
                 what,
-                format!("{} ({} events)", handle.id, count(handle.events)),
+                format!(
+                    "{} ({})",
+                    short_id(&handle.id, form),
+                    counted(handle.events, "event")
+                ),
             );
         }
         if handles.len() > SHOWN {

@@ -13,11 +13,12 @@ pub(crate) fn run_figures(run: &Progress) -> Figures {
         at_least: run.events_total_at_least,
         percent: Some(run.percent.unwrap_or(0)),
         left: run.eta,
-        about: activity(run).join(", "),
+        about: activity(run),
     }
 }
 
-/// What a run does: what it waits for, what slows it down, its step, and its objects.
+/// What a run does, the most important first: what it waits for, what slows it down, what has failed,
+/// its step, and its objects.
 fn activity(run: &Progress) -> Vec<String> {
     let mut parts = Vec::new();
     if let Some(what) = &run.waiting_for {
@@ -25,6 +26,9 @@ fn activity(run: &Progress) -> Vec<String> {
     }
     if let Some(reason) = &run.throttled_by {
         parts.push(format!("throttled by {reason}"));
+    }
+    if run.objects_failed > 0 {
+        parts.push(format!("{} failed", counted(run.objects_failed, "object")));
     }
     let events = match run.step {
         Step::BackUp => run.events_backed_up,

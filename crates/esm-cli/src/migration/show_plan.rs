@@ -28,7 +28,7 @@ pub(crate) fn plan_text(plan: &MigrationPlan, samples: usize, form: Form) -> Tex
     if plan.is_empty() {
         return nothing_to_do(plan).into();
     }
-    let mut text = facts(plan).to_text(form.terminal);
+    let mut text = facts(plan).to_text(form);
     if !plan.schemas.is_empty() {
         text = text.and_section(schemas(plan).to_text(form));
     }

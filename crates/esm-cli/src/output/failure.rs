@@ -29,6 +29,9 @@ pub(crate) struct ErrorReport {
     lock: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<FailedEvent>,
+    /// The objects that failed in this way; a report as JSON has them elsewhere.
+    #[serde(skip)]
+    objects: Option<String>,
 }
 
 /// The event that a transformation fails on.
@@ -92,6 +95,7 @@ impl ErrorReport {
             exit_code: Exit::from(error.kind()).code(),
             lock,
             event: Failure::of(error).map(FailedEvent::new),
+            objects: None,
         }
     }
 
@@ -101,6 +105,13 @@ impl ErrorReport {
         if let Some(event) = &mut self.event {
             event.value = value;
         }
+        self
+    }
+
+    /// Adds the objects that failed in this way.
+    #[must_use]
+    pub(crate) fn with_objects(mut self, objects: Option<String>) -> Self {
+        self.objects = objects;
         self
     }
 
@@ -124,6 +135,9 @@ impl ErrorReport {
         };
         for cause in &self.causes {
             text.push(format!("  caused by: {cause}"));
+        }
+        if let Some(objects) = &self.objects {
+            text.push(format!("  failed: {objects}"));
         }
         if let Some(place) = self.event.as_ref().and_then(FailedEvent::place) {
             text.push(format!("  event: {place}"));
@@ -163,7 +177,7 @@ mod tests {
         let error = exit::io("reading a.json", std::io::Error::other("disk on fire"))
             .with_hint("call the fire brigade");
         assert_eq!(
-            ErrorReport::new(&error).to_text().as_str(),
+            ErrorReport::new(&error).to_text().to_string(),
             "error: reading a.json: disk on fire\n  hint: call the fire brigade"
         );
     }
@@ -174,7 +188,7 @@ mod tests {
             .with_source(std::io::Error::other("b\r\n"))
             .with_hint("c\u{202e}");
         assert_eq!(
-            ErrorReport::new(&error).to_text().as_str(),
+            ErrorReport::new(&error).to_text().to_string(),
             "error: unknown type: a\\nerror: \\u{1b}[2J\n  caused by: b\\r\\n\n  hint: c\\u{202e}"
         );
         assert!(
@@ -188,10 +202,10 @@ mod tests {
     fn an_error_in_a_program_shows_its_lines() {
         let program = "\u{1b}]0;x\u{7} |\n nope";
         let error = esm_jq::JqTransformer::compile("a\nb.jq", program).expect_err("no program");
-        let text = ErrorReport::new(&error).to_text();
-        assert!(text.as_str().lines().count() > 3, "{text}");
-        assert!(!text.as_str().contains('\u{1b}'), "{text}");
-        assert!(text.as_str().starts_with("error: a b.jq:1:"), "{text}");
+        let text = ErrorReport::new(&error).to_text().to_string();
+        assert!(text.lines().count() > 3, "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.starts_with("error: a b.jq:1:"), "{text}");
     }
 
     #[test]

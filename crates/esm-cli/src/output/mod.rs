@@ -11,6 +11,7 @@ mod table;
 mod text;
 mod units;
 mod usage;
+mod wrap;
 mod writer;
 
 pub(crate) use failure::ErrorReport;
@@ -20,4 +21,5 @@ pub(crate) use table::{Facts, Form, Table};
 pub(crate) use text::{Escaped, Text};
 pub(crate) use units::{bytes, count, counted, duration, remaining, shortened, to_the_second};
 pub(crate) use usage::usage;
+pub(crate) use wrap::{cut, stderr_width, width_of};
 pub(crate) use writer::{Output, OutputFormat, short_id, to_stderr};

@@ -6,26 +6,26 @@ use comfy_table::ColumnConstraint::LowerBoundary;
 use comfy_table::{CellAlignment, ContentArrangement, Width, presets};
 
 use super::text::{Escaped, Text};
+use super::wrap::{broken, width_of, without_middle};
 
-/// The width in columns from which a table is fitted into the terminal. A terminal that does not
-/// know its width says 0.
-const NARROWEST: u16 = 20;
+/// Columns between two columns of a table.
+const GAP: usize = 2;
+
+/// The width that no column of a table gets less than, if its words are wider.
+const LEAST: usize = 12;
+
+/// The width that the values of facts are given at least.
+const VALUES: usize = 20;
 
 /// How text for people is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Form {
     /// Aligned for a terminal; otherwise separated by tabs.
     pub(crate) terminal: bool,
+    /// The columns that it is fitted into; everything is whole without.
+    pub(crate) width: Option<usize>,
     /// Whether tables have a heading.
     pub(crate) heading: bool,
-}
-
-impl Form {
-    /// For notes, which are for people even where they do not go to a terminal.
-    pub(crate) const ALIGNED: Self = Self {
-        terminal: true,
-        heading: true,
-    };
 }
 
 /// Rows under a heading.
@@ -51,45 +51,52 @@ impl Table {
     }
 
     /// The table as text; if not on a terminal, a line per row with tabs between the cells.
+    ///
+    /// In a terminal, cells are broken between words. Where that is not enough, words lose their middle:
+    /// those of the first column, which names the rows, last.
     pub(crate) fn to_text(&self, form: Form) -> Text {
         if form.terminal {
-            return Text::escaped(self.drawn(form.heading));
+            return Text::laid_out(self.drawn(form));
         }
         let heading = form.heading.then(|| self.heading.join("\t"));
         let rows = self.rows.iter().map(|row| row.join("\t"));
-        let lines: Vec<_> = heading.into_iter().chain(rows).collect();
-        Text::escaped(lines.join("\n"))
+        Text::laid_out(heading.into_iter().chain(rows))
     }
 
-    fn drawn(&self, with_heading: bool) -> String {
+    fn drawn(&self, form: Form) -> Vec<String> {
+        let longest: Vec<_> = (0..self.heading.len())
+            .map(|column| self.longest_word(column, form.heading))
+            .collect();
+        let words = match form.width {
+            Some(width) => fitted(&longest, width),
+            None => longest,
+        };
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
-        if with_heading {
+        if form.heading {
             table.set_header(self.heading.clone());
         }
-        let width = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0);
-        if let Some(width) = width.filter(|width| *width >= NARROWEST) {
+        if let Some(width) = form.width {
+            // the gap behind the last column is not shown
+            let width = u16::try_from(width + GAP).unwrap_or(u16::MAX);
             table
                 .set_width(width)
                 .set_content_arrangement(ContentArrangement::Dynamic);
         }
         for row in &self.rows {
-            table.add_row(row);
+            let cells = row.iter().zip(&words);
+            table.add_row(cells.map(|(cell, width)| shortened_words(cell, *width)));
         }
         for (at, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            column.set_constraint(LowerBoundary(Width::Fixed(
-                self.longest_word(at, with_heading) + 2,
-            )));
+            column.set_padding((0, GAP as u16));
+            let least = u16::try_from(words[at] + GAP).unwrap_or(u16::MAX);
+            column.set_constraint(LowerBoundary(Width::Fixed(least)));
             if self.is_numeric(at) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        let lines: Vec<_> = table
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect();
-        lines.join("\n")
+        let lines = table.lines();
+        lines.map(|line| line.trim_end().to_owned()).collect()
     }
 
     fn cells(&self, column: usize) -> impl Iterator<Item = &str> {
@@ -97,13 +104,12 @@ impl Table {
         rows.map(move |row| row.get(column).map_or("", String::as_str))
     }
 
-    /// The length of the longest word of a column: words are not broken.
-    fn longest_word(&self, column: usize, with_heading: bool) -> u16 {
+    /// The width of the longest word of a column.
+    fn longest_word(&self, column: usize, with_heading: bool) -> usize {
         let heading = self.heading.get(column).copied();
         let cells = self.cells(column).chain(heading.filter(|_| with_heading));
         let words = cells.flat_map(|cell| cell.split(' '));
-        let longest = words.map(|word| word.chars().count()).max().unwrap_or(0);
-        u16::try_from(longest).unwrap_or(u16::MAX - 2)
+        words.map(width_of).max().unwrap_or(0)
     }
 
     /// Whether a column has numbers only.
@@ -112,6 +118,29 @@ impl Table {
         self.cells(column).all(|cell| cell.chars().all(is_number))
             && self.cells(column).any(|cell| !cell.is_empty())
     }
+}
+
+/// The widths of the longest words of columns, so that the columns fit into `width` together: the
+/// first column keeps its own for as long as that is possible.
+fn fitted(longest: &[usize], width: usize) -> Vec<usize> {
+    let Some((first, others)) = longest.split_first() else {
+        return Vec::new();
+    };
+    let width = width.saturating_sub(GAP * others.len());
+    let of_others = |most: usize| others.iter().map(move |word| *word.min(&most));
+    let fits = |most: &usize| first + of_others(*most).sum::<usize>() <= width;
+    let most = (LEAST..=width).rev().find(fits).unwrap_or(LEAST);
+    let left = width.saturating_sub(of_others(most).sum());
+    let first = *first.min(&left.max(LEAST));
+    std::iter::once(first).chain(of_others(most)).collect()
+}
+
+fn shortened_words(cell: &str, width: usize) -> String {
+    let words: Vec<_> = cell
+        .split(' ')
+        .map(|word| without_middle(word, width))
+        .collect();
+    words.join(" ")
 }
 
 /// Facts about one thing, each with a name and a value.
@@ -139,19 +168,34 @@ impl Facts {
         }
     }
 
-    /// The facts as text, a line each: aligned on a terminal, separated by a tab elsewhere.
-    pub(crate) fn to_text(&self, terminal: bool) -> Text {
-        let width = self.0.iter().map(|(n, _)| n.chars().count()).max();
-        let width = width.unwrap_or(0) + 2;
-        let line = |(name, value): &(String, String)| {
-            if terminal {
-                format!("{name:width$}{value}")
-            } else {
-                format!("{name}\t{value}")
-            }
-        };
-        let lines: Vec<_> = self.0.iter().map(line).collect();
-        Text::escaped(lines.join("\n"))
+    /// The facts as text: aligned on a terminal, with values broken between words; elsewhere a line
+    /// each, separated by a tab.
+    pub(crate) fn to_text(&self, form: Form) -> Text {
+        if !form.terminal {
+            let lines = self
+                .0
+                .iter()
+                .map(|(name, value)| format!("{name}\t{value}"));
+            return Text::laid_out(lines);
+        }
+        let names = self.0.iter().map(|(name, _)| width_of(name)).max();
+        let names = names.unwrap_or(0) + GAP;
+        let values = form
+            .width
+            .map(|width| width.saturating_sub(names).max(VALUES));
+        let lines = self.0.iter().flat_map(|(name, value)| {
+            let lines = match values {
+                Some(width) => broken(value, width),
+                None => vec![value.clone()],
+            };
+            let lines = lines.into_iter().enumerate();
+            lines.map(move |(at, line)| {
+                let name = if at == 0 { name.as_str() } else { "" };
+                let padding = " ".repeat(names - width_of(name));
+                format!("{name}{padding}{line}").trim_end().to_owned()
+            })
+        });
+        Text::laid_out(lines)
     }
 }
 
@@ -160,6 +204,20 @@ mod tests {
     use super::*;
 
     const HEADING: [bool; 2] = [true, false];
+
+    const ELSEWHERE: Form = Form {
+        terminal: false,
+        width: None,
+        heading: true,
+    };
+
+    fn of_width(width: usize) -> Form {
+        Form {
+            terminal: true,
+            width: Some(width),
+            ..ELSEWHERE
+        }
+    }
 
     fn on_a_terminal(table: &Table) -> [String; 2] {
         HEADING.map(|heading| text(table, true, heading))
@@ -170,8 +228,12 @@ mod tests {
     }
 
     fn text(table: &Table, terminal: bool, heading: bool) -> String {
-        let text = table.to_text(Form { terminal, heading });
-        text.as_str().to_owned()
+        let form = Form {
+            terminal,
+            width: None,
+            heading,
+        };
+        table.to_text(form).to_string()
     }
 
     #[test]
@@ -205,7 +267,7 @@ mod tests {
         assert!(text.contains(r"c\nd\u{1b}[2J"));
         let mut facts = Facts::new();
         facts.add("tag\n", "x\ty");
-        assert_eq!(facts.to_text(false).as_str(), "tag\\n\tx\\ty");
+        assert_eq!(facts.to_text(ELSEWHERE).to_string(), "tag\\n\tx\\ty");
     }
 
     #[test]
@@ -215,7 +277,52 @@ mod tests {
             .add("a", 1)
             .add_some("long", Some(2))
             .add_some("none", None::<u8>);
-        assert_eq!(facts.to_text(true).as_str(), "a     1\nlong  2");
-        assert_eq!(facts.to_text(false).as_str(), "a\t1\nlong\t2");
+        assert_eq!(facts.to_text(of_width(80)).to_string(), "a     1\nlong  2");
+        assert_eq!(facts.to_text(ELSEWHERE).to_string(), "a\t1\nlong\t2");
+    }
+
+    #[test]
+    fn a_table_fits_its_width_and_the_first_column_stays_whole_longest() {
+        let mut table = Table::new(["object", "events", "active stream"]);
+        let object = "order/00000000-0000-4000-8000-000000000001";
+        let stream = "order-00000000-0000-4000-8000-000000000001.0abd6590b52d59c4";
+        table.row([object.to_owned(), "8".to_owned(), stream.to_owned()]);
+        let lines = |width| table.to_text(of_width(width)).to_string();
+        let shown = |width| lines(width).lines().last().expect("a row").to_owned();
+        assert_eq!(shown(111), format!("{object}       8  {stream}"));
+        assert_eq!(
+            shown(80),
+            format!("{object}       8  order-00000000…d6590b52d59c4")
+        );
+        assert_eq!(shown(40), "order/000…00000001       8  order-…d59c4");
+        for width in 40..120 {
+            let widest = lines(width).lines().map(width_of).max();
+            assert!(widest <= Some(width), "{}", lines(width));
+        }
+        assert!(table.to_text(ELSEWHERE).to_string().ends_with(stream));
+    }
+
+    #[test]
+    fn cells_are_broken_between_words_before_a_word_loses_its_middle() {
+        let mut table = Table::new(["type", "becomes"]);
+        table.row(["OrderPaid".to_owned(), "Invoiced v1, Paid v1".to_owned()]);
+        let text = table.to_text(of_width(24)).to_string();
+        assert_eq!(
+            text,
+            "type       becomes\nOrderPaid  Invoiced v1,\n           Paid v1"
+        );
+    }
+
+    #[test]
+    fn the_value_of_a_fact_is_broken_below_itself() {
+        let mut facts = Facts::new();
+        facts
+            .add("state", "failed")
+            .add("reason", "one two three four five six");
+        let text = facts.to_text(of_width(28)).to_string();
+        assert_eq!(
+            text,
+            "state   failed\nreason  one two three four\n        five six"
+        );
     }
 }

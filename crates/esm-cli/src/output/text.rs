@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::style::{self, Style};
+use super::style::Style;
+use super::wrap::continued;
 
 /// Displays a value with escapes (`\n`, `\u{1b}`) in place of the characters that a terminal acts
 /// on: control characters, line ends, and the marks that change the direction of text.
@@ -43,48 +44,60 @@ fn acts(character: char) -> bool {
 /// Lines for people.
 ///
 /// Everything is escaped when it is added, so that no data reaches the terminal unescaped: a
-/// [`line`](Self::line) stays one line, and the structure comes from the methods alone.
+/// [`line`](Self::line) stays one line, and the structure comes from the methods alone. A terminal
+/// shows lines that are longer than it is wide on several ones, broken at spaces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Text(String);
+pub(crate) struct Text(Vec<Line>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    text: String,
+    style: Option<Style>,
+    /// Whether it is never broken.
+    whole: bool,
+}
 
 impl Text {
     /// One line.
     pub(crate) fn line(content: impl fmt::Display) -> Self {
-        Self(Escaped(content).to_string())
+        Self::one(&content, None, false)
+    }
+
+    /// One line that is never broken: a command to be copied.
+    pub(crate) fn whole(content: impl fmt::Display) -> Self {
+        Self::one(&content, None, true)
     }
 
     /// One line with a style, which is shown on terminals with colors only.
     pub(crate) fn styled(style: Style, content: impl fmt::Display) -> Self {
-        Self(style.paint(&Escaped(content).to_string()))
+        Self::one(&content, Some(style), false)
     }
 
-    /// The lines without styles.
-    pub(crate) fn plain(&self) -> String {
-        style::plain(&self.0)
+    fn one(content: &dyn fmt::Display, style: Option<Style>, whole: bool) -> Self {
+        let text = Escaped(content).to_string();
+        Self(vec![Line { text, style, whole }])
     }
 
-    /// Lines of a text whose line ends are the program's own. Everything else in it is escaped.
+    /// Lines of a text whose line ends are the program's own. Everything else in it is escaped, and no
+    /// line is broken.
     pub(crate) fn lines(content: &str) -> Self {
         let lines = content.strip_suffix('\n').unwrap_or(content).split('\n');
-        Self(
-            lines
-                .map(|line| Self::line(line).0)
-                .collect::<Vec<_>>()
-                .join("\n"),
-        )
+        Self(lines.flat_map(|line| Self::whole(line).0).collect())
     }
 
-    /// A text that was escaped where it was laid out.
-    pub(super) fn escaped(text: String) -> Self {
-        Self(text)
+    /// Lines that were escaped and broken where they were laid out.
+    pub(super) fn laid_out(lines: impl IntoIterator<Item = String>) -> Self {
+        let whole = |text| Line {
+            text,
+            style: None,
+            whole: true,
+        };
+        Self(lines.into_iter().map(whole).collect())
     }
 
     /// Adds lines below.
     pub(crate) fn push(&mut self, below: impl Into<Self>) {
-        if !self.0.is_empty() {
-            self.0.push('\n');
-        }
-        self.0.push_str(&below.into().0);
+        self.0.extend(below.into().0);
     }
 
     /// This text with lines below.
@@ -100,9 +113,27 @@ impl Text {
         self.and("").and(section)
     }
 
-    /// The lines, without the end of the last one.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+    /// The lines as a medium of this width shows them, without the end of the last one.
+    pub(super) fn shown(&self, width: Option<usize>, colors: bool) -> String {
+        let lines: Vec<_> = self
+            .0
+            .iter()
+            .map(|line| line.shown(width, colors))
+            .collect();
+        lines.join("\n")
+    }
+}
+
+impl Line {
+    fn shown(&self, width: Option<usize>, colors: bool) -> String {
+        let shown = match width {
+            Some(width) if !self.whole => continued(&self.text, width),
+            _ => self.text.clone(),
+        };
+        match self.style.filter(|_| colors) {
+            Some(style) => style.paint(&shown),
+            None => shown,
+        }
     }
 }
 
@@ -118,9 +149,10 @@ impl From<&str> for Text {
     }
 }
 
+/// The lines, unbroken and without styles.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.shown(None, false))
     }
 }
 

@@ -3,13 +3,37 @@
 use std::ffi::OsStr;
 
 use clap::ValueEnum as _;
+use clap::error::ErrorKind;
 use esm_core::Error;
 
 use super::failure::ErrorReport;
 use super::stdout;
 use super::text::Text;
-use super::writer::{OutputFormat, to_stderr};
+use super::writer::{OutputFormat, text_to_stderr, to_stderr};
 use crate::exit::Exit;
+
+/// The errors of a command line without a command: where a variable gives an option, it is the second.
+const NO_COMMAND: [ErrorKind; 2] = [
+    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ErrorKind::MissingSubcommand,
+];
+
+/// What `esm` without a command prints.
+const FIRST: &str = "\
+esm moves and transforms event streams with zero downtime.
+
+First commands:
+  export ESM_STORE=file:///tmp/esm-demo
+  esm import orders.ndjson             # creates the store and its objects
+  esm list                             # lists the objects
+  esm plan --all --transform v2.jq     # shows what would happen; writes nothing
+  esm migrate --all --transform v2.jq  # copies, transforms, verifies, cuts over
+  esm export --all > migrated.ndjson
+
+Help:
+  esm --help                           # all commands, and the global options
+  esm COMMAND -h                       # the usual options of a command
+  esm COMMAND --help                   # all of them";
 
 /// Prints an error, the help or the version. Only an error, and help that cannot be printed, are
 /// failures.
@@ -19,10 +43,14 @@ pub(crate) fn usage(error: &clap::Error) -> Exit {
             to_stderr(&ErrorReport::new(&as_error(error)).to_json());
             return Exit::Usage;
         }
+        if NO_COMMAND.contains(&error.kind()) && std::env::args_os().len() == 1 {
+            text_to_stderr(&Text::lines(FIRST));
+            return Exit::Usage;
+        }
         // without colors: arguments may be data, and the message quotes them
         let text = error.render().to_string();
         let text = text.replace("invalid digit found in string", "expected a whole number");
-        to_stderr(Text::lines(&text).as_str());
+        text_to_stderr(&Text::lines(&text));
         return Exit::Usage;
     }
     let Err(lost) = error.print().map_err(stdout::failed) else {
@@ -31,7 +59,7 @@ pub(crate) fn usage(error: &clap::Error) -> Exit {
     if stdout::has_no_reader(&lost) {
         return Exit::Success;
     }
-    to_stderr(ErrorReport::new(&lost).to_text().as_str());
+    text_to_stderr(&ErrorReport::new(&lost).to_text());
     lost.kind().into()
 }
 

@@ -14,6 +14,7 @@ use super::stdout::{self, Stdout};
 use super::style;
 use super::table::{Form, Table};
 use super::text::Text;
+use super::wrap::{stderr_width, stdout_width};
 use crate::exit::Exit;
 
 /// Format of results.
@@ -45,6 +46,7 @@ impl Output {
             format,
             form: Form {
                 terminal,
+                width: stdout_width(),
                 heading: true,
             },
             colors: terminal && style::allowed(),
@@ -67,6 +69,16 @@ impl Output {
     /// Whether text goes to a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         self.form.terminal
+    }
+
+    /// The form of what is shown on standard error before a question or beside a result: aligned, even
+    /// where it does not go to a terminal.
+    pub(crate) fn note_form(&self) -> Form {
+        Form {
+            terminal: true,
+            width: stderr_width(),
+            heading: true,
+        }
     }
 
     /// An id for people: on a terminal its last 8 characters, because the beginnings of ids that are
@@ -115,10 +127,12 @@ impl Output {
     /// # Errors
     /// Those of writing to standard output.
     pub(crate) fn table(&self, table: &Table, first: bool) -> Result<()> {
-        let Form { terminal, heading } = self.form;
+        let Form {
+            terminal, heading, ..
+        } = self.form;
         self.text(table.to_text(Form {
-            terminal,
             heading: heading && (terminal || first),
+            ..self.form
         }))
     }
 
@@ -137,11 +151,7 @@ impl Output {
     /// Those of writing to standard output.
     pub(crate) fn text(&self, text: impl Into<Text>) -> Result<()> {
         let text = text.into();
-        if self.colors {
-            print(text.as_str())
-        } else {
-            print(&text.plain())
-        }
+        print(&text.shown(self.form.width, self.colors))
     }
 
     /// Standard output, for lines that are printed as they are.
@@ -152,7 +162,7 @@ impl Output {
     /// Prints a note on standard error, unless the format is JSON.
     pub(crate) fn note(&self, text: impl Into<Text>) {
         if !self.is_json() {
-            to_stderr(&text.into().plain());
+            text_to_stderr(&text.into());
         }
     }
 
@@ -163,7 +173,7 @@ impl Output {
         }
         let report = ErrorReport::new(error);
         match self.format {
-            OutputFormat::Text => to_stderr(report.to_text().as_str()),
+            OutputFormat::Text => text_to_stderr(&report.to_text()),
             OutputFormat::Json => to_stderr(&report.to_json()),
         }
         error.kind().into()
@@ -199,6 +209,11 @@ pub(crate) fn short_id(id: impl Display, form: Form) -> String {
 /// Writes lines to standard error, as far as it can be written: nothing else could report it.
 pub(crate) fn to_stderr(lines: &str) {
     let _ = writeln!(io::stderr().lock(), "{lines}");
+}
+
+/// Writes text to standard error, fitted into its terminal.
+pub(crate) fn text_to_stderr(text: &Text) {
+    to_stderr(&text.shown(stderr_width(), false));
 }
 
 fn print(lines: &str) -> Result<()> {

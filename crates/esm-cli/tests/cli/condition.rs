@@ -84,6 +84,34 @@ fn status_names_ready_paused_and_ended_migrations_and_the_command_that_continues
 }
 
 #[test]
+fn what_a_killed_process_published_last_is_shown_with_its_age() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(1, 5));
+    let migrate = ["migrate", "--all", "--cutover", "manual"];
+    let options = ["--progress", "off"];
+    let mut child = esm
+        .command(&[&migrate[..], &options].concat())
+        .spawn()
+        .expect("esm starts");
+    until(&esm, &mut child, "ready");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+
+    let dead = status(&esm).expect("a migration");
+    assert_eq!(dead["condition"], "dead", "{dead}");
+    assert_eq!(dead["progress"]["events_copied"], 5, "{dead}");
+    assert!(dead["progress"]["eta"].is_null(), "{dead}");
+    assert!(dead["progress_age_seconds"].as_f64().is_some(), "{dead}");
+    esm.run(&["status", id(&dead)])
+        .succeeded()
+        .printed("state\tprocess ended")
+        .printed("last published\t")
+        .printed("of 5 events")
+        .printed("s ago")
+        .printed("counted\twhat the journal recorded until ");
+}
+
+#[test]
 fn durations_are_seconds_in_every_report() {
     let esm = Esm::new();
     esm.import(&orders::sorted(2, 5));

@@ -200,6 +200,23 @@ fn every_command_of_the_page_on_operations_is_understood() {
 }
 
 #[test]
+fn without_a_command_the_first_commands_fit_a_screen() {
+    let esm = Esm::new();
+    let ran = esm.run(&[]);
+    ran.failed(
+        2,
+        &["First commands:", "esm import orders.ndjson", "esm --help"],
+    );
+    let lines = ran.stderr.lines();
+    assert!(lines.clone().count() <= 24, "{}", ran.stderr);
+    assert!(
+        lines.clone().all(|line| line.chars().count() <= 80),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn the_short_page_of_a_command_fits_a_screen_and_the_long_one_has_every_option() {
     let esm = Esm::new();
     for command in [

@@ -383,12 +383,15 @@ fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
     ran.failed(
         7,
         &[
+            "  failed: 3 objects (order/00000, order/00001, order/00002), copy",
             "  event: order/0000",
             " revision 2, NoteTaken v1, id order/0000",
             "  value: {\"number\": 2,",
         ],
     );
-    ran.printed("failed: 3 objects (order/00000, order/00001, order/00002), copy: ");
+    // once, of output and errors together
+    let shown = format!("{}{}", ran.stdout, ran.stderr);
+    assert_eq!(shown.matches("cannot be transformed").count(), 1, "{shown}");
     let status = esm.run(&["status", "-o", "json"]).json();
     let migration = status["migrations"][0]["migration"].as_str();
     let migration = migration.expect("an id");

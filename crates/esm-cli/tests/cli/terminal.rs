@@ -190,6 +190,53 @@ fn a_migration_that_fails_and_its_status() {
 }
 
 #[test]
+fn tables_fit_the_terminal_whatever_the_names_and_are_whole_elsewhere() {
+    let esm = Esm::new();
+    let key = "a-key-that-is-as-long-as-a-team-likes-it-00000000-0000-4000-8000-000000000001";
+    esm.import(&orders::sorted(1, 3).replace("00000", key));
+    let object = format!("order/{key}");
+    let long_type = "com.example.shop.orders.v2.OrderPlacedByTheCustomerOnTheWebsite";
+    let program = format!(r#"if .type == "OrderPlaced" then .type = "{long_type}" else . end"#);
+    let program = esm.file("renames.jq", program);
+    let backups = esm.url("backups");
+    let migrate = ["migrate", "--all", "--yes", "--transform", &program];
+    let options = ["--backup", &backups, "--progress", "off"];
+    for arguments in [
+        &["list"][..],
+        &["plan", "--all", "--transform", &program, "--show", "3"],
+        &[&migrate[..], &options].concat(),
+        &["status", "--all"],
+        &["show", &object],
+        &["backup", "list", "--backup", &backups],
+        &["read", &object],
+    ] {
+        for columns in [80, 200] {
+            let shown = shown(&esm, columns, arguments, "");
+            assert_eq!(shown.code, Some(0), "{}", shown.screen);
+            let lines = shown.screen.lines().map(without_styles);
+            let wide = lines.filter(|line| line.chars().count() > columns.into());
+            // what is whole by itself is not cut: an object, a stream
+            let cut: Vec<_> = wide.filter(|line| line.trim().contains(' ')).collect();
+            let facts = cut
+                .iter()
+                .all(|line| line.contains(key) && line.split_whitespace().count() == 2);
+            assert!(facts, "{arguments:?} at {columns}: {cut:#?}");
+        }
+    }
+    esm.run(&["list"]).succeeded().printed(&object);
+    let row = esm.run(&["list", "-o", "json"]).json();
+    assert_eq!(row["object"], object);
+}
+
+fn without_styles(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |line, part| {
+        line + part.split_once('m').map_or(part, |(_, rest)| rest)
+    })
+}
+
+#[test]
 fn a_terminal_is_asked_before_many_objects_and_without_a_backup_or_a_transformation() {
     let esm = Esm::new();
     esm.import(&orders::sorted(2, 3));

@@ -81,9 +81,11 @@ impl Statistics {
     /// Number of backups, archives and failures that are named; the rest is only counted.
     pub const MAX_NAMED: usize = 100;
 
-    pub(crate) fn name_failure(&mut self, object: &ObjectId, step: Step, error: &Error) {
+    /// Counts the failure of an object. Returns whether it is named too.
+    pub(crate) fn name_failure(&mut self, object: &ObjectId, step: Step, error: &Error) -> bool {
         self.failed += 1;
-        if self.failures.len() < Self::MAX_NAMED {
+        let is_named = self.failures.len() < Self::MAX_NAMED;
+        if is_named {
             let message = match error.hint() {
                 Some(hint) => format!("{error} ({hint})"),
                 None => error.to_string(),
@@ -95,6 +97,7 @@ impl Statistics {
                 failure: Failure::of(error).cloned(),
             });
         }
+        is_named
     }
 
     pub(crate) fn add_undone(&mut self, undone: Undone) {

@@ -8,7 +8,6 @@ use super::report::ShownBackup;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
 use crate::migration::IdPart;
-use crate::output::Form;
 use crate::session::{Access, Session};
 
 /// Delete a backup.
@@ -71,7 +70,9 @@ impl Delete {
         }
         if !self.yes {
             if let Some(backup) = &found {
-                session.output().note(backup.text(Form::ALIGNED));
+                session
+                    .output()
+                    .note(backup.text(session.output().note_form()));
             }
             if !confirmed(session.output(), session.interrupt(), "delete this backup?").await? {
                 session.output().note("nothing was deleted");

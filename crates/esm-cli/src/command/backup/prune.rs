@@ -8,7 +8,7 @@ use super::report::{ShownBackups, report_damaged};
 use crate::backup;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
-use crate::output::{Form, counted};
+use crate::output::counted;
 use crate::session::{Access, Session};
 
 /// Delete backups whose retention has expired, or whose files are gone.
@@ -65,7 +65,9 @@ impl Prune {
                 })?;
                 return Ok(ended(session, &found));
             }
-            session.output().note(over.text(Form::ALIGNED));
+            session
+                .output()
+                .note(over.text(session.output().note_form()));
             if !confirmed(
                 session.output(),
                 session.interrupt(),

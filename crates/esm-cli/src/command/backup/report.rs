@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::output::{Facts, Form, Table, Text, bytes, count, counted, to_the_second};
+use crate::output::{Facts, Form, Table, Text, bytes, count, counted, short_id, to_the_second};
 use crate::session::Session;
 
 /// A backup as it is reported.
@@ -108,7 +108,7 @@ impl ShownBackup {
         for (key, value) in &self.tags {
             facts.add(format!("tag {key}"), value);
         }
-        facts.to_text(form.terminal)
+        facts.to_text(form)
     }
 }
 
@@ -133,7 +133,7 @@ impl ShownBackups {
         ]);
         for backup in &self.backups {
             table.row([
-                backup.id.to_string(),
+                short_id(&backup.id, form),
                 backup.kind().to_owned(),
                 backup.of(),
                 backup.events.to_string(),

@@ -102,5 +102,5 @@ fn text(imported: &Imported, form: Form) -> Text {
         .add("not finished: events read", count(events))
         .add("imported", count(new))
         .add("were there already", count(present));
-    facts.to_text(form.terminal)
+    facts.to_text(form)
 }

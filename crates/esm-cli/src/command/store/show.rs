@@ -83,5 +83,5 @@ fn text(shown: &ShownStore, form: Form) -> Text {
     if let Some(adopted) = &shown.adopted {
         adopted.describe(&mut facts);
     }
-    facts.to_text(form.terminal)
+    facts.to_text(form)
 }

@@ -288,7 +288,7 @@ fn refuse_final(plan: &PlannedMigration, state: &JournalState, now: jiff::Timest
         return Ok(());
     }
     let message = format!(
-        "the window to roll back migration {} is over: final since {until}",
+        "the window to roll back migration {} is over: final since {until:.0}",
         plan.migration
     );
     Err(Error::new(ErrorKind::Stuck, message).with_hint(

@@ -183,7 +183,7 @@ pub(crate) fn held(info: LockInfo, now: Timestamp) -> Error {
         format!(", renewed {} s ago{dead}", silence.as_secs())
     });
     let message = format!(
-        "lock {} is held by {}{migration} since {}{renewed}, expires in {} s unless renewed",
+        "lock {} is held by {}{migration} since {:.0}{renewed}, expires in {} s unless renewed",
         info.name,
         info.holder,
         info.acquired_at,

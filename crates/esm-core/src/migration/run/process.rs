@@ -249,7 +249,7 @@ impl MigrationService {
         }
         let since = state
             .started_at
-            .map_or(String::new(), |at| format!(" since {at}"));
+            .map_or(String::new(), |at| format!(" since {at:.0}"));
         let message = format!(
             "a migration of {} is not finished: {earlier}, {} by {}{since}",
             plan.scope,

@@ -434,10 +434,12 @@ impl<'a> ScopeRun<'a> {
         if *error.kind() == ErrorKind::Cancelled {
             info!(%object, %step, "stopped on request");
         } else {
-            warn!(%object, %step, %error, "object failed");
+            info!(%object, %step, %error, "object failed");
         }
         if !self.context.guard.ends_the_run(&error) {
-            self.statistics.name_failure(&object, step, &error);
+            if !self.statistics.name_failure(&object, step, &error) {
+                warn!(%object, %step, %error, "object failed, which the report only counts");
+            }
             if let Some(undone) = undone {
                 self.statistics.add_undone(undone);
             }
