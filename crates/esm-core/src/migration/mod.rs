@@ -47,7 +47,9 @@ pub use crate::protocol::statistics::{
     ObjectFailure, ObjectFate, ObjectReport, Statistics, VerificationResult,
 };
 pub use crate::protocol::status::{MigrationStatus, Step};
-pub use control::{CommandReceipt, ControlOptions, MigrationControl, Reply, WatchedMigration};
+pub use control::{
+    CommandReceipt, ControlOptions, MigrationControl, MigrationObserver, Reply, WatchedMigration,
+};
 pub use describe::builder::MigrationBuilder;
 pub use describe::options::BookClosingOptions;
 pub use describe::resume::ResumeBuilder;

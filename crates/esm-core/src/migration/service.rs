@@ -114,10 +114,20 @@ impl MigrationService {
     /// # Errors
     /// `NotFound` for an unknown migration.
     pub async fn status(&self, migration: MigrationId) -> Result<MigrationState> {
-        let (records, environment) = (Arc::clone(&self.records), self.environment.clone());
-        let holder = self.holder.clone();
-        let (journal, damage) =
-            Journal::open_damaged(records, environment, migration, holder).await?;
+        let (journal, damage) = self.journal_damaged(migration).await?;
+        self.state_by(migration, &journal, damage).await
+    }
+
+    /// The state of a migration by its journal as far as it was read, and by its lock.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown migration; those of the locks.
+    pub(super) async fn state_by(
+        &self,
+        migration: MigrationId,
+        journal: &Journal,
+        damage: Option<Error>,
+    ) -> Result<MigrationState> {
         let state = journal.state();
         if state.next_number == 0 && damage.is_none() {
             return Err(unknown(migration));
@@ -158,6 +168,15 @@ impl MigrationService {
         self.migrations()
             .try_filter(move |state| std::future::ready(resumable(state)))
             .boxed()
+    }
+
+    /// A journal, also a damaged one up to the damage; see [`Journal::open_damaged`].
+    pub(super) async fn journal_damaged(
+        &self,
+        migration: MigrationId,
+    ) -> Result<(Journal, Option<Error>)> {
+        let (records, environment) = (Arc::clone(&self.records), self.environment.clone());
+        Journal::open_damaged(records, environment, migration, self.holder.clone()).await
     }
 
     pub(super) async fn journal(&self, migration: MigrationId) -> Result<Journal> {

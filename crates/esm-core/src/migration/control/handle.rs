@@ -158,7 +158,7 @@ impl MigrationControl {
         Ok(log.state().clone())
     }
 
-    fn log(&self) -> ControlLog {
+    pub(super) fn log(&self) -> ControlLog {
         ControlLog::new(Arc::clone(&self.service.records), self.migration)
     }
 

@@ -19,4 +19,4 @@ mod watch;
 
 pub use handle::{CommandReceipt, MigrationControl, Reply};
 pub use steering::ControlOptions;
-pub use watch::WatchedMigration;
+pub use watch::{MigrationObserver, WatchedMigration};

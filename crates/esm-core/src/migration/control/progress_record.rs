@@ -14,7 +14,7 @@ use crate::migration::limits::throttle::ThrottleReason;
 use crate::migration::report::estimate::{Estimate, OptionalPhases, Sample, estimate};
 use crate::migration::report::progress::{Progress, Reporter};
 use crate::protocol::status::MigrationStatus;
-use crate::store::{RecordKey, Records, RecordsExt as _};
+use crate::store::{RecordKey, Records, RecordsExt as _, decode};
 
 /// A progress as stored in its record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,21 +257,28 @@ fn rests(progress: &Progress) -> bool {
     progress.status == MigrationStatus::Paused || progress.waiting_for.is_some()
 }
 
-/// Returns the newest published progress of a migration, if any.
+/// Returns a version of the published progress of a migration, this one or the newest, with its
+/// number.
 ///
 /// # Errors
 /// `Corrupt`, also for a newer format; those of the records.
 pub(crate) async fn published(
     records: &Arc<dyn Records>,
     migration: MigrationId,
-) -> Result<Option<Progress>> {
+    number: Option<u64>,
+) -> Result<Option<(u64, Progress)>> {
     let key = RecordKey::Progress(migration);
-    let Some((_, found)) = records.latest_as::<PublishedProgress>(&key).await? else {
+    let record = match number {
+        Some(number) => records.get(&key, number).await?,
+        None => records.latest(&key).await?,
+    };
+    let Some(record) = record else {
         return Ok(None);
     };
+    let found: PublishedProgress = decode(&key, &record)?;
     if found.format > FORMAT {
         let message = format!("{key} has format {}, known is {FORMAT}", found.format);
         return Err(Error::new(ErrorKind::Corrupt, message).with_hint("use a newer version of esm"));
     }
-    Ok(Some(found.progress))
+    Ok(Some((record.number, found.progress)))
 }

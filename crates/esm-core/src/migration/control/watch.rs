@@ -6,12 +6,14 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use serde::Serialize;
 use tracing::warn;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::MigrationId;
 use crate::migration::control::handle::MigrationControl;
+use crate::migration::control::log::ControlLog;
 use crate::migration::control::progress_record;
+use crate::migration::journal::Journal;
 use crate::migration::report::progress::Progress;
-use crate::migration::service::{MigrationService, MigrationState};
+use crate::migration::service::{MigrationService, MigrationState, unknown};
 use crate::protocol::control::{Desired, TrackedCommand};
 
 /// The observable state of a migration.
@@ -41,6 +43,62 @@ impl WatchedMigration {
     }
 }
 
+/// Observes a migration again and again. Each observation reads only what was recorded since the one
+/// before: its cost does not grow with the length of the migration.
+#[derive(Debug)]
+pub struct MigrationObserver {
+    service: MigrationService,
+    migration: MigrationId,
+    journal: Option<Journal>,
+    control: ControlLog,
+}
+
+impl MigrationObserver {
+    /// Observes the migration as it is now. Writes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; those of the records. The observer remains usable.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn observe(&mut self) -> Result<WatchedMigration> {
+        let damage = self.read_journal().await?;
+        let Some(journal) = &self.journal else {
+            return Err(unknown(self.migration));
+        };
+        let state = (self.service)
+            .state_by(self.migration, journal, damage)
+            .await?;
+        let records = &self.service.records;
+        let progress = match progress_record::published(records, self.migration, None).await {
+            Err(damage) if *damage.kind() == ErrorKind::Corrupt => {
+                warn!(%damage, "the published progress cannot be read");
+                None
+            }
+            published => published?.map(|(_, progress)| progress),
+        };
+        self.control.catch_up().await?;
+        let control = self.control.state();
+        Ok(WatchedMigration {
+            pauses: control.pauses(),
+            state,
+            progress,
+            desired: control.desired.clone(),
+            commands: control.commands.clone(),
+        })
+    }
+
+    /// Reads what is new in the journal; returns its damage.
+    async fn read_journal(&mut self) -> Result<Option<Error>> {
+        if let Some(journal) = &mut self.journal {
+            return journal.read_on().await;
+        }
+        let (journal, damage) = self.service.journal_damaged(self.migration).await?;
+        self.journal = Some(journal);
+        Ok(damage)
+    }
+}
+
 impl MigrationService {
     /// Returns a handle that sends commands to a migration in any process.
     pub fn control(&self, migration: MigrationId) -> MigrationControl {
@@ -52,22 +110,30 @@ impl MigrationService {
     /// # Errors
     /// `NotFound`; those of the records.
     pub async fn observe(&self, migration: MigrationId) -> Result<WatchedMigration> {
-        let state = self.status(migration).await?;
-        let progress = match progress_record::published(&self.records, migration).await {
-            Err(damage) if *damage.kind() == ErrorKind::Corrupt => {
-                warn!(%damage, "the published progress cannot be read");
-                None
-            }
-            published => published?,
-        };
-        let control = self.control(migration).state().await?;
-        Ok(WatchedMigration {
-            pauses: control.pauses(),
-            state,
-            progress,
-            desired: control.desired,
-            commands: control.commands,
-        })
+        self.observer(migration).observe().await
+    }
+
+    /// Returns an observer of a migration, which reads only what is new.
+    pub fn observer(&self, migration: MigrationId) -> MigrationObserver {
+        MigrationObserver {
+            control: self.control(migration).log(),
+            service: self.clone(),
+            migration,
+            journal: None,
+        }
+    }
+
+    /// Returns a version of the published progress of a migration with its number: this one, or the
+    /// newest. The versions, from 0 without gaps, are the history of all its runs.
+    ///
+    /// # Errors
+    /// `Corrupt`, also for a newer format; those of the records.
+    pub async fn published_progress(
+        &self,
+        migration: MigrationId,
+        number: Option<u64>,
+    ) -> Result<Option<(u64, Progress)>> {
+        progress_record::published(&self.records, migration, number).await
     }
 
     /// [Observes](Self::observe) a migration at this interval until it has ended, or its journal is
@@ -78,19 +144,19 @@ impl MigrationService {
         every: Duration,
     ) -> BoxStream<'static, Result<WatchedMigration>> {
         let service = self.clone();
-        let first = (service, true, false);
-        stream::unfold(first, move |(service, first, over)| async move {
+        let first = (service.observer(migration), true, false);
+        stream::unfold(first, move |(mut observer, first, over)| async move {
             if over {
                 return None;
             }
             if !first {
-                service.environment.clock.sleep(every).await;
+                observer.service.environment.clock.sleep(every).await;
             }
-            let seen = service.observe(migration).await;
+            let seen = observer.observe().await;
             let over = seen.as_ref().map_or(true, |watched| {
                 watched.state.status.is_terminal() || watched.state.damage.is_some()
             });
-            Some((seen, (service, false, over)))
+            Some((seen, (observer, false, over)))
         })
         .boxed()
     }

@@ -88,13 +88,23 @@ impl Journal {
             state,
             claimed: None,
         };
-        let read = match journal.catch_up().await {
-            Ok(()) => journal.refuse_gap().await,
+        let damage = journal.read_on().await?;
+        Ok((journal, damage))
+    }
+
+    /// Reads the records appended since, up to the damage of a damaged journal, which is returned.
+    /// Costs two requests if there are none.
+    ///
+    /// # Errors
+    /// Those of the records.
+    pub(crate) async fn read_on(&mut self) -> Result<Option<Error>> {
+        let read = match self.catch_up().await {
+            Ok(()) => self.refuse_gap().await,
             Err(e) => Err(e),
         };
         match read {
-            Ok(()) => Ok((journal, None)),
-            Err(e) if *e.kind() == ErrorKind::Corrupt => Ok((journal, Some(with_way_out(e)))),
+            Ok(()) => Ok(None),
+            Err(e) if *e.kind() == ErrorKind::Corrupt => Ok(Some(with_way_out(e))),
             Err(e) => Err(e),
         }
     }
