@@ -26,7 +26,7 @@
 //! - `cli`: the top-level command line; opens the store and runs a command.
 //! - `command`: a file per command. It turns arguments into calls and results into a report.
 //! - `migration`, `import`, `backup`: what several commands share about migrations, imports, backups.
-//! - `diff`: the difference between an event and what it becomes.
+//! - `sample`: an event and what becomes of it.
 //! - `selection`, `events`: the objects that a command works on, and their events in order.
 //! - `complete`: completion of command lines, with what the store has.
 //! - `session`: the opened stores, and how to communicate with the user.
@@ -45,7 +45,6 @@ mod command;
 mod complete;
 mod config;
 mod confirm;
-mod diff;
 mod events;
 mod exit;
 mod help;
@@ -61,6 +60,7 @@ mod opened;
 mod output;
 mod processes;
 mod progress;
+mod sample;
 mod selection;
 mod session;
 mod sorted;

@@ -12,6 +12,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-core", &[]),
     ("esm-format", &["esm-core"]),
     ("esm-jq", &["esm-core", "esm-format"]),
+    ("esm-view", &["esm-core"]),
     ("esm-cells", &["esm-core", "esm-format"]),
     ("esm-azure", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-objectstore", &["esm-cells", "esm-core", "esm-format"]),
@@ -35,6 +36,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "esm-objectstore",
             "esm-postgres",
             "esm-sqlite",
+            "esm-view",
         ],
     ),
     (

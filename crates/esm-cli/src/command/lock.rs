@@ -1,16 +1,14 @@
 //! `esm lock`
 
-use std::time::Duration;
-
 use clap::Subcommand;
 use esm_core::id::LockName;
-use esm_core::store::{HolderState, LockInfo};
+use esm_core::store::LockInfo;
 use esm_core::{Error, Result};
+use esm_view::lock::{Held, Locks};
 use serde::Serialize;
 
 use crate::confirm::confirmed;
 use crate::exit::Exit;
-use crate::migration::sign_of_life;
 use crate::output::{Facts, InSeconds, Table, Text, duration, short_id};
 use crate::session::{Access, Session};
 
@@ -44,21 +42,6 @@ Examples:
 }
 
 #[derive(Debug, Serialize)]
-struct Locks {
-    locks: Vec<Held>,
-}
-
-#[derive(Debug, Serialize)]
-struct Held {
-    #[serde(flatten)]
-    lock: LockInfo,
-    age_seconds: u64,
-    holder_state: HolderState,
-    #[serde(skip)]
-    life: String,
-}
-
-#[derive(Debug, Serialize)]
 struct Broken {
     broken: Held,
 }
@@ -81,12 +64,11 @@ impl Lock {
 }
 
 async fn list(session: &Session) -> Result<Exit> {
-    let mut locks = session.locks().list().await?;
-    locks.sort_by(|a, b| a.name.cmp(&b.name));
-    let locks = locks.into_iter().map(|lock| held(session, lock)).collect();
+    let now = session.environment().clock.now();
+    let locks = Locks::new(session.locks().list().await?, now);
     session
         .output()
-        .result(&InSeconds(Locks { locks }), |InSeconds(all), form| {
+        .result(&InSeconds(locks), |InSeconds(all), form| {
             if all.locks.is_empty() {
                 return Text::line("no held locks");
             }
@@ -123,7 +105,7 @@ async fn break_lock(session: &Session, name: &LockName, yes: bool) -> Result<Exi
         Error::not_found(format!("lock is not held: {name}"))
             .with_hint("list held locks with `esm lock list`")
     })?;
-    let held = held(session, lock);
+    let held = Held::new(lock, session.environment().clock.now());
     if !yes {
         session
             .output()
@@ -165,29 +147,4 @@ fn facts(held: &Held) -> Facts {
         .add("sign of life", &held.life)
         .add_some("migration", held.lock.migration);
     facts
-}
-
-fn held(session: &Session, lock: LockInfo) -> Held {
-    let now = session.environment().clock.now();
-    let age = now.as_second().saturating_sub(lock.acquired_at.as_second());
-    let life = match &lock.damage {
-        Some(damage) => damage.clone(),
-        None => sign_of_life(&lock, now).unwrap_or_default(),
-    };
-    Held {
-        holder_state: lock.holder_state(now),
-        life,
-        age_seconds: u64::try_from(age).unwrap_or(0),
-        lock,
-    }
-}
-
-impl Held {
-    /// How long it has been held, where that is known.
-    fn age(&self) -> String {
-        match &self.lock.damage {
-            Some(_) => "unknown".to_owned(),
-            None => duration(Duration::from_secs(self.age_seconds)),
-        }
-    }
 }

@@ -1,22 +1,14 @@
 //! `esm status`
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use esm_core::id::MigrationId;
-use esm_core::migration::{
-    MigrationService, MigrationState, MigrationStatus, Progress, Statistics, WatchedMigration,
-};
-use esm_core::{Error, ErrorKind, Result};
+use esm_core::migration::{MigrationService, Statistics};
+use esm_core::{Error, Result};
+use esm_view::migration::{Migrations, OneMigration, Shown, is_unfinished};
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::in_place;
-use crate::migration::{
-    Condition, DAMAGED, IdPart, Kind, next_step, object_failures, reversed_by, run_figures,
-    service, sign_of_life,
-};
+use crate::migration::{DAMAGED, IdPart, next_step, run_figures, service, sign_of_life};
 use crate::output::{
     Facts, Form, InSeconds, Table, count, duration, remaining, short_id, to_the_second,
 };
@@ -42,41 +34,6 @@ pub(crate) struct Status {
     all: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Migrations {
-    migrations: Vec<Shown>,
-    /// Number of older migrations that were not read.
-    #[serde(skip_serializing_if = "is_none")]
-    not_read: u64,
-}
-
-/// A migration, and what it does now.
-#[derive(Debug, Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    state: MigrationState,
-    #[serde(flatten)]
-    condition: Condition,
-    /// What its process last published, if the journal does not know more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    progress: Option<Progress>,
-    /// How long ago it was published.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    progress_age: Option<Duration>,
-}
-
-#[derive(Debug, Serialize)]
-struct OneMigration {
-    #[serde(flatten)]
-    shown: Shown,
-    /// Events of retired schemas that the targets stored unchanged, by schema.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    accepted_unchanged: BTreeMap<String, u64>,
-    /// The damage that keeps these events from being counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accepted_unchanged_damage: Option<String>,
-}
-
 impl Status {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         if let Some(table) = in_place::in_place(session) {
@@ -91,19 +48,8 @@ impl Status {
 
     async fn list(&self, session: &Session, service: &MigrationService) -> Result<Exit> {
         let most = if self.all { usize::MAX } else { NEWEST };
-        let found = service.newest(most).await?;
-        let reversed = reversed_by(&found.migrations);
-        let mut migrations = Vec::new();
-        for state in found.migrations {
-            if self.all || is_unfinished(&state) {
-                let by = reversed.get(&state.migration).copied();
-                migrations.push(shown(session, service, state, by).await?);
-            }
-        }
-        let migrations = Migrations {
-            migrations,
-            not_read: found.not_read,
-        };
+        let clock = &*session.environment().clock;
+        let migrations = Migrations::load(service, clock, most, self.all).await?;
         let none = if self.all {
             "no migrations"
         } else if migrations.not_read > 0 {
@@ -137,7 +83,7 @@ impl Status {
             .iter()
             .filter(|s| is_unfinished(&s.state))
         {
-            for failure in failures(shown) {
+            for failure in shown.failures() {
                 let migration = session.output().id(shown.state.migration);
                 session
                     .output()
@@ -148,90 +94,14 @@ impl Status {
     }
 }
 
-/// The condition of a migration; of an unfinished one also its progress and its commands.
-async fn shown(
-    session: &Session,
-    service: &MigrationService,
-    state: MigrationState,
-    reversed_by: Option<MigrationId>,
-) -> Result<Shown> {
-    let now = session.environment().clock.now();
-    let (state, mut condition, progress) = if is_unfinished(&state) && state.damage.is_none() {
-        let watched = service.observe(state.migration).await?;
-        let condition = Condition::of(&watched, now);
-        let progress = published(&watched, &condition);
-        (watched.state, condition, progress)
-    } else {
-        let condition = Condition::of_state(&state);
-        (state, condition, None)
-    };
-    condition.reversed_by = reversed_by;
-    let age = |progress: &Progress| now.duration_since(progress.at).unsigned_abs();
-    Ok(Shown {
-        state,
-        condition,
-        progress_age: progress.as_ref().map(age),
-        progress,
-    })
-}
-
-/// What the process of a migration published. Of one that has ended without recording its end in the
-/// journal it is the last that is known, without an estimate.
-fn published(watched: &WatchedMigration, condition: &Condition) -> Option<Progress> {
-    let mut progress = watched.progress.clone()?;
-    if condition.is_current() && watched.is_at_work() {
-        return Some(progress);
-    }
-    let recorded = matches!(
-        condition.condition,
-        Kind::Failed | Kind::Stopped | Kind::Ended
-    );
-    progress.eta = None;
-    (!recorded && watched.state.updated_at < Some(progress.at)).then_some(progress)
-}
-
-fn is_none(number: &u64) -> bool {
-    *number == 0
-}
-
-fn is_unfinished(state: &MigrationState) -> bool {
-    state.damage.is_some() || state.plan.is_some() && !state.status.is_terminal()
-}
-
 async fn show(
     session: &Session,
     service: &MigrationService,
     migration: MigrationId,
 ) -> Result<Exit> {
-    let state = service.status(migration).await?;
-    let mut damage = None;
-    let accepted = if state.damage.is_none() {
-        match service.accepted_unchanged(migration).await {
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone) => {
-                damage = Some(error.to_string());
-                BTreeMap::new()
-            }
-            counted => counted?,
-        }
-    } else {
-        BTreeMap::new()
-    };
-    let accepted = accepted.into_iter();
-    let (reversed, unknown) = if state.status == MigrationStatus::Completed {
-        let newest = service.newest(NEWEST).await?.migrations;
-        let reversed = reversed_by(&newest).get(&migration).copied();
-        // a damaged journal may be that of its rollback
-        let damaged = newest.into_iter().find_map(|state| state.damage);
-        (reversed, damaged.filter(|_| reversed.is_none()))
-    } else {
-        (None, None)
-    };
-    let one = OneMigration {
-        shown: shown(session, service, state, reversed).await?,
-        accepted_unchanged: accepted.map(|(s, n)| (s.to_string(), n)).collect(),
-        accepted_unchanged_damage: damage,
-    };
-    let now = session.environment().clock.now();
+    let clock = &*session.environment().clock;
+    let (one, unknown) = OneMigration::load(service, clock, migration, NEWEST).await?;
+    let now = clock.now();
     session
         .output()
         .result(&InSeconds(&one), |InSeconds(one), form| {
@@ -264,7 +134,7 @@ fn table(migrations: &[Shown], form: Form) -> Table {
         let objects = objects_done(shown);
         table.row([
             short_id(state.migration, form),
-            shown.condition.name(status(shown)),
+            shown.condition.name(shown.status()),
             state
                 .plan
                 .as_ref()
@@ -273,7 +143,7 @@ fn table(migrations: &[Shown], form: Form) -> Table {
             done(shown).unwrap_or_default(),
             objects.map(|o| count(o.migrated)).unwrap_or_default(),
             objects.map(|o| count(o.failed)).unwrap_or_default(),
-            last_change(shown).map(to_the_second).unwrap_or_default(),
+            shown.last_change().map(to_the_second).unwrap_or_default(),
         ]);
     }
     table
@@ -304,27 +174,13 @@ fn done(shown: &Shown) -> Option<String> {
     Some(format!("{percent} %"))
 }
 
-/// When it was last seen to change: by its journal or by its published progress.
-fn last_change(shown: &Shown) -> Option<Timestamp> {
-    let published = shown.progress.as_ref().map(|progress| progress.at);
-    shown.state.updated_at.max(published)
-}
-
-/// The status by the running process, which knows more than the journal.
-fn status(shown: &Shown) -> MigrationStatus {
-    match &shown.progress {
-        Some(progress) if progress.status != MigrationStatus::Pending => progress.status,
-        _ => shown.state.status,
-    }
-}
-
 fn facts(one: &OneMigration, now: Timestamp, form: Form) -> Facts {
     let (shown, state) = (&one.shown, &one.shown.state);
     let reverses = state.plan.as_ref().and_then(|p| p.reverses.as_ref());
     let mut facts = Facts::new();
     facts
         .add("migration", short_id(state.migration, form))
-        .add("state", shown.condition.name(status(shown)))
+        .add("state", shown.condition.name(shown.status()))
         .add_some("waits for", shown.condition.needs())
         .add_some("damaged", state.damage.as_ref())
         .add_some("scope", state.plan.as_ref().map(|p| &p.scope))
@@ -338,8 +194,8 @@ fn facts(one: &OneMigration, now: Timestamp, form: Form) -> Facts {
         )
         .add_some("holder", state.holder.as_ref())
         .add_some("started", state.started_at.map(to_the_second))
-        .add_some("last change", last_change(shown).map(to_the_second));
-    let failures = failures(shown);
+        .add_some("last change", shown.last_change().map(to_the_second));
+    let failures = shown.failures();
     if let Some((step, reason)) = &state.stopped {
         // where a failure below says why, this does not
         let recorded = state.statistics.iter().flat_map(|s| &s.failures);
@@ -402,11 +258,4 @@ fn add_statistics(facts: &mut Facts, statistics: &Statistics) {
         .add("already up to date", count(statistics.up_to_date))
         .add("failed", count(statistics.failed))
         .add("events", events);
-}
-
-/// The failures of objects; none while a process works on the migration and tries them again.
-fn failures(shown: &Shown) -> Vec<String> {
-    let recorded = (shown.state.statistics.as_ref()).filter(|_| shown.progress.is_none());
-    let failures = recorded.map(object_failures).unwrap_or_default();
-    failures.iter().map(ToString::to_string).collect()
 }

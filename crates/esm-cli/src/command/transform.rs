@@ -11,7 +11,6 @@ use esm_format::ndjson::{LineWriter, Packing};
 use futures::TryStreamExt as _;
 
 use crate::args::{self, Global};
-use crate::diff::sample_text;
 use crate::events::{OpenedObject, line, open_all};
 use crate::exit::Exit;
 use crate::import::EachEvent;
@@ -20,6 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::migration::Program;
 use crate::output::{Output, count, counted};
 use crate::progress::{Progress, Unit};
+use crate::sample::sample_text;
 use crate::selection::Selection;
 use crate::session::{Access, Session};
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use esm_core::migration::{MigrationStatus, Progress, WatchedMigration};
 use esm_core::store::HolderState;
 use esm_core::{Error, Result};
+use esm_view::migration::Watched;
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::args::Span;
 use crate::exit::Exit;
@@ -74,7 +74,7 @@ impl Watch {
             if session.output().is_json() {
                 session
                     .output()
-                    .json_line(&InSeconds(Watched::of(&watched, now)))?;
+                    .json_line(&InSeconds(Watched::of(watched.clone(), now)))?;
             } else {
                 let parts = parts(&watched, now);
                 if parts != last {
@@ -132,24 +132,6 @@ impl Display {
                 rewritten.end();
                 session.output().text(last.join("; "))
             }
-        }
-    }
-}
-
-/// An observed migration as JSON.
-#[derive(Debug, Serialize)]
-struct Watched<'a> {
-    #[serde(flatten)]
-    watched: &'a WatchedMigration,
-    #[serde(flatten)]
-    condition: Condition,
-}
-
-impl<'a> Watched<'a> {
-    fn of(watched: &'a WatchedMigration, now: Timestamp) -> Self {
-        Self {
-            watched,
-            condition: Condition::of(watched, now),
         }
     }
 }

@@ -1,14 +1,12 @@
 //! Commands to a migration that runs in another process.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use esm_core::id::MigrationId;
-use esm_core::migration::{
-    CommandReceipt, MigrationService, MigrationState, MigrationStatus, Reply,
-};
+use esm_core::migration::{CommandReceipt, MigrationService, MigrationStatus, Reply};
 use esm_core::protocol::control::{Answer, Command, ControlAction};
 use esm_core::{Error, ErrorKind, Result};
+use esm_view::migration::reversed_by;
 use futures::TryStreamExt as _;
 use serde::Serialize;
 
@@ -85,16 +83,6 @@ pub(crate) async fn the_only_reversible(service: &MigrationService) -> Result<Mi
             Err(Error::invalid(message).with_hint("name one of them"))
         }
     }
-}
-
-/// The migrations that reverse others, by the reversed one. One that was undone reverses nothing.
-pub(crate) fn reversed_by(states: &[MigrationState]) -> BTreeMap<MigrationId, MigrationId> {
-    let reverses = |state: &MigrationState| {
-        let undone = state.status.is_terminal() && state.status != MigrationStatus::Completed;
-        let plan = state.plan.as_ref().filter(|_| !undone)?;
-        Some((plan.reverses.as_ref()?.migration, state.migration))
-    };
-    states.iter().filter_map(reverses).collect()
 }
 
 /// Refuses to say that there is no unfinished migration if there is one with a damaged journal.

@@ -4,20 +4,16 @@
 //! - `program`: a jq program, from a file or from a plan;
 //! - `places`: other stores of a migration; rebuilding a migration from a plan, saved or journaled;
 //! - `find`: what an abbreviated id means;
-//! - `holder`: whether the process that runs a migration is alive;
-//! - `condition`: what a migration does now, and what it waits for;
 //! - `control`: commands to a migration that runs in another process;
-//! - `failures`: failures in reports, equal ones as one;
+//! - `failures`: the events that a transformation fails on;
 //! - `run_progress`: the progress of a run in figures and words;
 //! - `report`, `show_plan`: output for runs and plans;
 //! - `compare`: verification of a completed migration.
 
 mod compare;
-mod condition;
 mod control;
 mod failures;
 mod find;
-mod holder;
 mod places;
 mod program;
 mod report;
@@ -25,15 +21,14 @@ mod run_progress;
 mod service;
 mod show_plan;
 
+pub(crate) use esm_view::migration::{Condition, Kind, sign_of_life, waits_for};
+
 pub(crate) use compare::{Compared, Mappers, compare};
-pub(crate) use condition::{Condition, Kind};
 pub(crate) use control::{
-    DAMAGED, refuse_damaged, report_answer, reversed_by, send, the_only_one, the_only_reversible,
+    DAMAGED, refuse_damaged, report_answer, send, the_only_one, the_only_reversible,
     until_answered, within,
 };
-pub(crate) use failures::object_failures;
 pub(crate) use find::IdPart;
-pub(crate) use holder::{sign_of_life, waits_for};
 pub(crate) use places::{Places, as_planned, resumed, service_of};
 pub(crate) use program::{Program, Role, transformation};
 pub(crate) use report::{Expected, finish, next_step};

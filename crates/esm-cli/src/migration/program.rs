@@ -9,6 +9,7 @@ use esm_core::migration::MigrationBuilder;
 use esm_core::transform::{EventTransformer, Identity};
 use esm_core::{Error, Result};
 use esm_jq::JqTransformer;
+use esm_view::migration::{DOWN, TRANSFORM};
 
 use crate::exit;
 
@@ -32,8 +33,8 @@ impl Role {
     /// Keys of the annotations with the program's name and text. Journals and saved plans hold them.
     fn keys(self) -> [&'static str; 2] {
         match self {
-            Self::Transform => ["esm.transform.name", "esm.transform.jq"],
-            Self::Down => ["esm.down.name", "esm.down.jq"],
+            Self::Transform => TRANSFORM,
+            Self::Down => DOWN,
         }
     }
 }

@@ -8,9 +8,10 @@ use esm_core::migration::{
 };
 use esm_core::transform::Ledger;
 use esm_core::{ErrorKind, Result};
+use esm_view::migration::{FailedObjects, object_failures};
 use serde::Serialize;
 
-use super::failures::{FailedObjects, object_failures, value_of};
+use super::failures::value_of;
 use super::places::Places;
 use crate::exit::Exit;
 use crate::output::{

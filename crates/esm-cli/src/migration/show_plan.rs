@@ -5,9 +5,9 @@ use esm_core::transform::{EventSample, SampleOutcome};
 
 use super::failures::failing_events;
 use super::report::add_ledger;
-use crate::diff::sample_text;
 use crate::exit::Exit;
 use crate::output::{Facts, Form, Table, Text, bytes, count, counted};
+use crate::sample::sample_text;
 
 /// Blocked objects that are listed; the count is complete.
 const LISTED: usize = 20;

@@ -4,10 +4,10 @@ use esm_core::event::{Revision, Schema};
 use esm_core::id::{EventId, ObjectId};
 use esm_core::transform::Failure;
 use esm_core::{Error, ErrorKind};
+use esm_view::InSeconds;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::seconds::InSeconds;
 use super::text::Text;
 use crate::exit::{self, Exit};
 

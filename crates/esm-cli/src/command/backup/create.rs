@@ -3,10 +3,11 @@
 use esm_core::Result;
 use esm_core::backup::BackupOptions;
 use esm_core::id::BackupId;
+use esm_view::backup::ShownBackup;
 
 use super::super::backup_args::BackupContent;
 use super::place::BackupPlace;
-use super::report::ShownBackup;
+use super::report::backup_text;
 use crate::args::Span;
 use crate::backup;
 use crate::exit::Exit;
@@ -55,7 +56,7 @@ impl Create {
             .await;
         progress.end();
         let shown = ShownBackup::from(written?);
-        session.output().result(&shown, ShownBackup::text)?;
+        session.output().result(&shown, backup_text)?;
         Ok(Exit::Success)
     }
 

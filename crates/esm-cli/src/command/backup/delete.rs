@@ -1,10 +1,11 @@
 //! `esm backup delete`
 
 use esm_core::{Error, ErrorKind, Result};
+use esm_view::backup::ShownBackup;
 use serde::Serialize;
 
 use super::place::BackupPlace;
-use super::report::ShownBackup;
+use super::report::backup_text;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
 use crate::migration::IdPart;
@@ -72,7 +73,7 @@ impl Delete {
             if let Some(backup) = &found {
                 session
                     .output()
-                    .note(backup.text(session.output().note_form()));
+                    .note(backup_text(backup, session.output().note_form()));
             }
             if !confirmed(session.output(), session.interrupt(), "delete this backup?").await? {
                 session.output().note("nothing was deleted");

@@ -2,9 +2,10 @@
 
 use esm_core::Result;
 use esm_core::backup::split_damaged;
+use esm_view::backup::ShownBackups;
 
 use super::place::BackupPlace;
-use super::report::{ShownBackups, report_damaged};
+use super::report::{backups_text, report_damaged};
 use crate::exit::Exit;
 use crate::session::{Access, Session};
 
@@ -27,7 +28,7 @@ impl List {
         let (manifests, mut damaged) = split_damaged(backups.list()).await?;
         damaged.sort_by_key(ToString::to_string);
         let shown = ShownBackups::new(manifests, &damaged);
-        session.output().result(&shown, ShownBackups::text)?;
+        session.output().result(&shown, backups_text)?;
         Ok(report_damaged(session, &damaged))
     }
 }

@@ -2,9 +2,10 @@
 
 use esm_core::Result;
 use esm_core::backup::{PrunePolicy, Pruned};
+use esm_view::backup::ShownBackups;
 
 use super::place::BackupPlace;
-use super::report::{ShownBackups, report_damaged};
+use super::report::{backups_text, report_damaged};
 use crate::backup;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
@@ -60,14 +61,14 @@ impl Prune {
                     if over.backups.is_empty() {
                         "nothing to prune".into()
                     } else {
-                        over.text(form)
+                        backups_text(over, form)
                     }
                 })?;
                 return Ok(ended(session, &found));
             }
             session
                 .output()
-                .note(over.text(session.output().note_form()));
+                .note(backups_text(&over, session.output().note_form()));
             if !confirmed(
                 session.output(),
                 session.interrupt(),

@@ -1,9 +1,10 @@
 //! `esm backup show`
 
 use esm_core::Result;
+use esm_view::backup::ShownBackup;
 
 use super::place::BackupPlace;
-use super::report::ShownBackup;
+use super::report::backup_text;
 use crate::exit::Exit;
 use crate::migration::IdPart;
 use crate::session::{Access, Session};
@@ -25,7 +26,7 @@ impl Show {
         let backups = self.place.open(session, Access::Read).await?;
         let id = self.id.backup(&*backups).await?;
         let shown = ShownBackup::from(backups.manifest(&id).await?);
-        session.output().result(&shown, ShownBackup::text)?;
+        session.output().result(&shown, backup_text)?;
         Ok(Exit::Success)
     }
 }

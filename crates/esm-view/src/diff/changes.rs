@@ -6,27 +6,43 @@ use super::fields::Fields;
 
 /// A difference between the fields of two events.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Change {
+pub enum Change {
     /// The field is no longer there.
-    Removed { path: String, value: String },
+    Removed {
+        /// The path of the field.
+        path: String,
+        /// The value that it had.
+        value: String,
+    },
     /// The field is new.
-    Added { path: String, value: String },
+    Added {
+        /// The path of the field.
+        path: String,
+        /// Its value.
+        value: String,
+    },
     /// The field has another value.
     Changed {
+        /// The path of the field.
         path: String,
+        /// The value before.
         from: String,
+        /// The value after.
         to: String,
     },
     /// The value is at another path.
     Moved {
+        /// The path before.
         from: String,
+        /// The path after.
         to: String,
+        /// The value.
         value: String,
     },
 }
 
 /// Returns the differences: of the attributes, then of the data, each in the order of the paths.
-pub(super) fn changes(before: &Fields, after: &Fields) -> Vec<Change> {
+pub fn changes(before: &Fields, after: &Fields) -> Vec<Change> {
     let only = |these: &Fields, those: &Fields| -> Fields {
         let these = these.iter().filter(|(path, _)| !those.contains_key(*path));
         these.map(|(p, v)| (p.clone(), v.clone())).collect()

@@ -12,7 +12,7 @@ const OPTIONAL: [&str; 1] = ["eta"];
 /// A report whose durations are also numbers of seconds: beside `"elapsed": {"secs": 1, "nanos":
 /// 500000000}`, which programs may read, there is `"elapsed_seconds": 1.5`.
 #[derive(Debug)]
-pub(crate) struct InSeconds<T>(pub(crate) T);
+pub struct InSeconds<T>(pub T);
 
 impl<T: Serialize> Serialize for InSeconds<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// command it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Its journal cannot be read.
     Damaged,
     /// A process works on it.
@@ -37,18 +37,18 @@ pub(crate) enum Kind {
 
 /// The condition of a migration, and what it needs.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Condition {
+pub struct Condition {
     /// What it does.
-    pub(crate) condition: Kind,
+    pub condition: Kind,
     /// What it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) waits_for: Option<String>,
+    pub waits_for: Option<String>,
     /// The command that continues it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) continued_by: Option<&'static str>,
+    pub continued_by: Option<&'static str>,
     /// The migration that reverses it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reversed_by: Option<MigrationId>,
+    pub reversed_by: Option<MigrationId>,
 }
 
 const RESUME: &str = "esm resume";
@@ -57,7 +57,7 @@ const CUTOVER: &str = "esm cutover";
 impl Condition {
     /// The condition of a migration by its journal and its lock alone: one that has ended, or that is
     /// damaged.
-    pub(crate) fn of_state(state: &MigrationState) -> Self {
+    pub fn of_state(state: &MigrationState) -> Self {
         let kind = if state.damage.is_some() {
             Kind::Damaged
         } else if state.status.is_terminal() {
@@ -69,7 +69,7 @@ impl Condition {
     }
 
     /// The condition of a migration.
-    pub(crate) fn of(watched: &WatchedMigration, now: Timestamp) -> Self {
+    pub fn of(watched: &WatchedMigration, now: Timestamp) -> Self {
         let state = &watched.state;
         if state.status.is_terminal() || state.damage.is_some() {
             return Self::of_state(state);
@@ -121,7 +121,7 @@ impl Condition {
     }
 
     /// Whether a process works on it, or waits, so that what it published is what is.
-    pub(crate) fn is_current(&self) -> bool {
+    pub fn is_current(&self) -> bool {
         matches!(
             self.condition,
             Kind::Running | Kind::Ready | Kind::Waiting | Kind::Paused
@@ -129,7 +129,7 @@ impl Condition {
     }
 
     /// In a word or two; of a migration that has ended, how.
-    pub(crate) fn name(&self, status: MigrationStatus) -> String {
+    pub fn name(&self, status: MigrationStatus) -> String {
         match self.condition {
             Kind::Damaged => "damaged".to_owned(),
             Kind::Running => status.to_string(),
@@ -146,7 +146,7 @@ impl Condition {
     }
 
     /// What it waits for and which command continues it.
-    pub(crate) fn needs(&self) -> Option<String> {
+    pub fn needs(&self) -> Option<String> {
         match (&self.waits_for, self.continued_by) {
             (Some(what), Some(command)) => Some(format!("{what} (`{command}`)")),
             (Some(what), None) => Some(what.clone()),

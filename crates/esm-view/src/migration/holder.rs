@@ -5,10 +5,10 @@ use std::time::Duration;
 use esm_core::store::{HolderState, LockInfo};
 use jiff::Timestamp;
 
-use crate::output::duration;
+use crate::units::duration;
 
 /// What is known of the holder's life: when it renewed the lock, or that its process has ended.
-pub(crate) fn sign_of_life(lock: &LockInfo, now: Timestamp) -> Option<String> {
+pub fn sign_of_life(lock: &LockInfo, now: Timestamp) -> Option<String> {
     let state = lock.holder_state(now);
     if state == HolderState::Dead {
         return Some("its process has ended".to_owned());
@@ -21,7 +21,7 @@ pub(crate) fn sign_of_life(lock: &LockInfo, now: Timestamp) -> Option<String> {
 }
 
 /// Names what a command waits for, and how long at most.
-pub(crate) fn waits_for(lock: &LockInfo, now: Timestamp, at_most: Duration) -> String {
+pub fn waits_for(lock: &LockInfo, now: Timestamp, at_most: Duration) -> String {
     let life = sign_of_life(lock, now).map_or(String::new(), |life| format!(" ({life})"));
     format!(
         "waiting for {}, which holds the lock `{}`{life}: until it answers or its lease has \

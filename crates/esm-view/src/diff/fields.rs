@@ -6,17 +6,17 @@ use esm_core::transform::SampledEvent;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::output::bytes;
+use crate::units::bytes;
 
 /// Nested objects and arrays that are taken apart. A deeper one is a field.
 const DEEPEST: usize = 32;
 
 /// The fields of an event: a path such as `.data.items[0].price`, and its value as JSON, exactly as
 /// it is written.
-pub(super) type Fields = BTreeMap<String, String>;
+pub type Fields = BTreeMap<String, String>;
 
 /// Returns the fields of an event.
-pub(super) fn fields(event: &SampledEvent) -> Fields {
+pub fn fields(event: &SampledEvent) -> Fields {
     let mut fields = Fields::new();
     let mut add = |path: &str, value: String| fields.insert(path.to_owned(), value);
     add(".id", json(&event.id.as_str()));

@@ -1,9 +1,8 @@
 //! An event and what becomes of it as text.
 
 use esm_core::transform::{EventSample, SampleOutcome, SampledEvent};
+use esm_view::diff::{Change, Fields, changes, fields};
 
-use super::changes::{Change, changes};
-use super::fields::{Fields, fields};
 use crate::output::{Style, Text, bytes, count, counted, shortened};
 
 /// Differences that are shown of an output.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// `1234567` as `1,234,567`.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -18,13 +18,13 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// A number of things: `1 object`, `1,234 objects`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
+pub fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", count(number))
 }
 
 /// A size: `812 B`, `1.4 MiB`.
-pub(crate) fn bytes(number: u64) -> String {
+pub fn bytes(number: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if number < 1024 {
         return format!("{number} B");
@@ -39,7 +39,7 @@ pub(crate) fn bytes(number: u64) -> String {
 }
 
 /// A duration: `0.3 s`, `12.0 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration(time: Duration) -> String {
+pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..60 => format!("{:.1} s", time.as_secs_f64()),
@@ -50,7 +50,7 @@ pub(crate) fn duration(time: Duration) -> String {
 }
 
 /// The estimated rest of a work: `about 21 s left`.
-pub(crate) fn remaining(time: Duration) -> String {
+pub fn remaining(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     if seconds < 60 {
         format!("about {seconds} s left")
@@ -60,12 +60,12 @@ pub(crate) fn remaining(time: Duration) -> String {
 }
 
 /// A time without fractions of a second: `2026-01-02T03:04:05Z`.
-pub(crate) fn to_the_second(time: Timestamp) -> String {
+pub fn to_the_second(time: Timestamp) -> String {
     format!("{time:.0}")
 }
 
 /// The start of a text, with an ellipsis if it is cut.
-pub(crate) fn shortened(text: &str, characters: usize) -> String {
+pub fn shortened(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         None => text.to_owned(),
         Some((at, _)) => format!("{}…", &text[..at]),
