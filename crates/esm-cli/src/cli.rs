@@ -6,6 +6,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use esm_core::{Error, Result};
 
 use crate::args::Global;
+#[cfg(feature = "console")]
+use crate::command::Console;
 use crate::command::{
     Archive, Backup, Cancel, Completions, ConfigCommand, Cutover, Export, Finish, Import,
     LayoutCommand, List, Lock, Man, Migrate, Pause, Plan, Read, Resume, Rollback, Set, Show,
@@ -69,6 +71,8 @@ enum Command {
     Transform(Transform),
     Migrate(Box<Migrate>),
     Watch(Watch),
+    #[cfg(feature = "console")]
+    Console(Console),
     Pause(Pause),
     Resume(Resume),
     Cutover(Cutover),
@@ -174,6 +178,8 @@ impl Arguments {
                     .await
             }
             Command::Watch(command) => command.run(&open(Access::Read).await?).await,
+            #[cfg(feature = "console")]
+            Command::Console(command) => command.run(global, output, interrupt).await,
             Command::Pause(command) => command.run(&open(Access::Write).await?).await,
             Command::Cutover(command) => command.run(&open(Access::Write).await?).await,
             Command::Set(command) => command.run(&open(Access::Write).await?).await,

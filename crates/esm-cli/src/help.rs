@@ -21,7 +21,9 @@ const GROUPS: [Group; 5] = [
     },
     Group {
         heading: "Watch and steer a migration",
-        commands: &["status", "watch", "pause", "cutover", "set", "cancel"],
+        commands: &[
+            "status", "watch", "console", "pause", "cutover", "set", "cancel",
+        ],
     },
     Group {
         heading: "Look after objects",
@@ -93,8 +95,10 @@ fn grouped(command: &Command) -> String {
     for Group { heading, commands } in GROUPS {
         let _ = writeln!(list, "{heading}:");
         for name in commands {
-            let about = command.find_subcommand(name).and_then(Command::get_about);
-            let _ = writeln!(list, "  {name:width$}  {}", text(about));
+            // one of a feature that this program is built without is absent
+            if let Some(found) = command.find_subcommand(name) {
+                let _ = writeln!(list, "  {name:width$}  {}", text(found.get_about()));
+            }
         }
         list.push('\n');
     }

@@ -13,6 +13,10 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-format", &["esm-core"]),
     ("esm-jq", &["esm-core", "esm-format"]),
     ("esm-view", &["esm-core"]),
+    (
+        "esm-console",
+        &["esm-core", "esm-format", "esm-jq", "esm-view"],
+    ),
     ("esm-cells", &["esm-core", "esm-format"]),
     ("esm-azure", &["esm-cells", "esm-core", "esm-format"]),
     ("esm-objectstore", &["esm-cells", "esm-core", "esm-format"]),
@@ -29,6 +33,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
         "esm-cli",
         &[
             "esm-azure",
+            "esm-console",
             "esm-core",
             "esm-format",
             "esm-jq",

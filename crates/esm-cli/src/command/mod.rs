@@ -9,6 +9,8 @@ mod backup;
 mod backup_args;
 mod completions;
 mod config;
+#[cfg(feature = "console")]
+mod console;
 mod export;
 mod finish;
 mod import;
@@ -37,6 +39,8 @@ pub(crate) use archive::Archive;
 pub(crate) use backup::Backup;
 pub(crate) use completions::Completions;
 pub(crate) use config::ConfigCommand;
+#[cfg(feature = "console")]
+pub(crate) use console::Console;
 pub(crate) use export::Export;
 pub(crate) use finish::Finish;
 pub(crate) use import::Import;

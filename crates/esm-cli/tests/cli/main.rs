@@ -7,6 +7,7 @@ mod compatibility;
 mod completing;
 mod condition;
 mod config;
+mod console;
 mod esm;
 mod export;
 mod extremes;

@@ -1,0 +1,313 @@
+//! `esm console`
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, OnceLock};
+
+use esm_console::{ConsoleOptions, Source};
+use esm_core::migration::MigrationPlan;
+use esm_core::{Error, ErrorKind, Result};
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use crate::args::Global;
+use crate::exit::{self, Exit};
+use crate::interrupt::Interrupt;
+use crate::migration::{Program, author};
+use crate::output::{Output, Text};
+use crate::session::{Access, Session, address};
+
+/// Show migrations in a browser, and steer them.
+///
+/// Shows live what migrations do, what they wait for, and what they do to events. Prints a link that
+/// works once. The console reads the store and changes nothing, unless
+/// --allow-control permits the browser to give commands. It runs until Ctrl-C, and migrations do not
+/// need it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  esm console --open
+  esm console --allow-control                  # pause, cut over, cancel … from the browser
+  esm plan --all --transform v2.jq --save plan.json && esm console --plan plan.json
+  esm console shop s3://events/prod            # several stores at once
+  ssh -L 7717:127.0.0.1:7717 server            # a console on another machine")]
+pub(crate) struct Console {
+    /// Stores to show, as URLs or names of a configuration file; defaults to --store.
+    #[arg(value_name = "STORE")]
+    stores: Vec<String>,
+    /// Loopback address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7717")]
+    listen: SocketAddr,
+    /// Name and port under which the console is reached too, for example through a tunnel. Repeatable.
+    #[arg(long = "host", value_name = "NAME:PORT")]
+    hosts: Vec<String>,
+    /// Permit signed-in browsers to pause, resume, cut over, cancel and roll back migrations.
+    #[arg(long)]
+    allow_control: bool,
+    /// Author of these commands, recorded with them; defaults to user@host.
+    #[arg(long, value_name = "NAME", requires = "allow_control")]
+    author: Option<String>,
+    /// Open the link in the browser.
+    #[arg(long)]
+    open: bool,
+    /// Show a plan that `esm plan --save` has saved. Repeatable.
+    #[arg(long = "plan", value_name = "FILE")]
+    plans: Vec<PathBuf>,
+    /// URL of a place of backups to show too.
+    #[arg(long, value_name = "URL")]
+    backup: Option<String>,
+    /// Do not show what events contain.
+    #[arg(long)]
+    hide_payloads: bool,
+    /// Show events as this jq program returns them, for example without names.
+    #[arg(long, value_name = "FILE")]
+    mask: Option<PathBuf>,
+    /// Token with which a monitoring system reads /metrics, as a bearer.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "ESM_METRICS_TOKEN",
+        hide_env_values = true
+    )]
+    metrics_token: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Started {
+    address: String,
+    link: String,
+    stores: Vec<String>,
+    control: bool,
+}
+
+impl Console {
+    pub(crate) async fn run(
+        &self,
+        global: Global,
+        output: Output,
+        interrupt: Interrupt,
+    ) -> Result<Exit> {
+        ensure_loopback(self.listen.ip())?;
+        let options = self.options().await?;
+        let sessions = self.sessions(&global, &output, &interrupt).await?;
+        let mut sources = Vec::new();
+        for session in &sessions {
+            sources.push(self.source(session).await?);
+        }
+        let listener = listen(self.listen).await?;
+        let bound = listener
+            .local_addr()
+            .map_err(|e| exit::io("listening", e))?;
+        let own: Arc<OnceLock<esm_console::Console>> = Arc::default();
+        let (known, to) = (Arc::clone(&own), output.clone());
+        let options = options.port(bound.port()).on_sign_in(move || {
+            if let Some(console) = known.get() {
+                let link = link(bound, console);
+                to.note(format!("signed in; for another browser: {link}"));
+            }
+        });
+        let console = esm_console::Console::new(sources, options)?;
+        // nothing else sets it
+        let _ = own.set(console.clone());
+        let started = Started {
+            address: format!("http://{bound}/"),
+            link: link(bound, &console),
+            stores: sessions.iter().map(|s| s.location().to_owned()).collect(),
+            control: self.allow_control,
+        };
+        output.result(&started, |started, _| text(started))?;
+        if self.open {
+            open_browser(&started.link, &output);
+        }
+        let stop = interrupt.token().clone();
+        esm_console::serve(listener, console.into_service(), stop).await;
+        Ok(Exit::Success)
+    }
+
+    async fn sessions(
+        &self,
+        global: &Global,
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Session>> {
+        let access = if self.allow_control {
+            Access::Write
+        } else {
+            Access::Read
+        };
+        let stores = if self.stores.is_empty() {
+            vec![address(global)?.to_owned()]
+        } else {
+            self.stores.clone()
+        };
+        let mut sessions = Vec::new();
+        for store in stores {
+            let global = Global {
+                store: Some(store),
+                ..global.clone()
+            };
+            let session = Session::open(global, output.clone(), interrupt.clone(), access).await?;
+            sessions.push(session);
+        }
+        Ok(sessions)
+    }
+
+    async fn source(&self, session: &Session) -> Result<Source> {
+        let (records, locks) = (Arc::clone(session.records()), Arc::clone(session.locks()));
+        let source = Source::new(session.location(), session.stores().clone(), records, locks)
+            .with_environment(session.environment().clone())
+            .with_backups(session.location(), session.backups());
+        match &self.backup {
+            None => Ok(source),
+            Some(address) => {
+                let backups = session.backups_at(Some(address), Access::Read).await?;
+                Ok(source.with_backups(without_secrets(address), backups))
+            }
+        }
+    }
+
+    async fn options(&self) -> Result<ConsoleOptions> {
+        let mut options = ConsoleOptions::new();
+        for host in &self.hosts {
+            options = options.host(host);
+        }
+        if self.allow_control {
+            options = options.allow_control(self.author.clone().unwrap_or_else(author));
+        }
+        if self.hide_payloads {
+            options = options.hide_payloads();
+        }
+        if let Some(path) = &self.mask {
+            options = options.mask(Program::read(path).await?.compile()?);
+        }
+        if let Some(token) = &self.metrics_token {
+            options = options.metrics_token(token);
+        }
+        for path in &self.plans {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            options = options.plan(name.to_string_lossy(), read_plan(path).await?);
+        }
+        Ok(options)
+    }
+}
+
+fn link(bound: SocketAddr, console: &esm_console::Console) -> String {
+    format!("http://{bound}/#code={}", console.code())
+}
+
+fn text(started: &Started) -> Text {
+    let control = if started.control {
+        "commands are allowed"
+    } else {
+        "read-only"
+    };
+    Text::line(format_args!(
+        "console of {}, {control}",
+        started.stores.join(", ")
+    ))
+    .and(format!("open once:  {}", started.link))
+    .and("stop:       Ctrl-C")
+}
+
+/// # Errors
+/// `Unsupported` for an address that other machines reach.
+fn ensure_loopback(address: IpAddr) -> Result<()> {
+    if address.is_loopback() {
+        return Ok(());
+    }
+    let message = format!("the console listens on loopback addresses alone: {address}");
+    Err(Error::unsupported(message)
+        .with_hint("from another machine use a tunnel: ssh -L 7717:127.0.0.1:7717 SERVER"))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let (kind, hint) = if error.kind() == std::io::ErrorKind::AddrInUse {
+            let hint = "another program, perhaps another console, has the port; \
+                        --listen 127.0.0.1:0 takes a free one";
+            (ErrorKind::AlreadyExists, hint)
+        } else {
+            (ErrorKind::Invalid, "choose another address with --listen")
+        };
+        Error::new(kind, format!("cannot listen on {address}: {error}"))
+            .with_source(error)
+            .with_hint(hint)
+    })
+}
+
+async fn read_plan(path: &Path) -> Result<MigrationPlan> {
+    let shown = path.display();
+    let bytes = tokio::fs::read(path).await;
+    let bytes = bytes.map_err(|e| exit::io(format_args!("reading {shown}"), e))?;
+    let plan: MigrationPlan = serde_json::from_slice(&bytes).map_err(|e| {
+        Error::invalid(format!("not a saved plan: {shown}: {e}"))
+            .with_hint("save one with `esm plan --save FILE`")
+    })?;
+    if plan.format > MigrationPlan::FORMAT {
+        let message = format!("the plan has format {}: {shown}", plan.format);
+        return Err(Error::new(ErrorKind::Invalid, message).with_hint("use a newer version of esm"));
+    }
+    Ok(plan)
+}
+
+/// An address without what may be a secret: what is before an `@`, and parameters.
+fn without_secrets(address: &str) -> String {
+    let address = address.split('?').next().unwrap_or_default();
+    match (address.split_once("://"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => address.to_owned(),
+    }
+}
+
+/// Opens a link in the browser of the desktop. The link was printed, so a failure is only a note.
+fn open_browser(link: &str, output: &Output) {
+    let (program, before): (_, &[&str]) = if cfg!(target_os = "macos") {
+        ("open", &[])
+    } else if cfg!(windows) {
+        ("rundll32", &["url.dll,FileProtocolHandler"])
+    } else {
+        ("xdg-open", &[])
+    };
+    let started = std::process::Command::new(program)
+        .args(before)
+        .arg(link)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if let Err(error) = started {
+        output.note(format!("no browser was opened: {program}: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_addresses_are_listened_on() {
+        for (address, is_allowed) in [
+            ("127.0.0.1", true),
+            ("127.8.9.1", true),
+            ("::1", true),
+            ("0.0.0.0", false),
+            ("192.168.0.2", false),
+            ("::", false),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(ensure_loopback(address).is_ok(), is_allowed, "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_secrets() {
+        for (address, shown) in [
+            ("file:///backups", "file:///backups"),
+            ("az://c/p?sig=x", "az://c/p"),
+            ("postgres://u:p@h/d?schema=s", "postgres://h/d"),
+        ] {
+            assert_eq!(without_secrets(address), shown);
+        }
+    }
+}

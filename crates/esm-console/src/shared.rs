@@ -1,0 +1,143 @@
+//! What all requests share: the stores, what was read of them, and the options.
+
+use std::sync::Arc;
+
+use esm_core::clock::Environment;
+use esm_core::id::{MigrationId, ObjectId, StreamId};
+use esm_core::migration::PlannedMigration;
+use esm_core::{Error, Result};
+use esm_view::lock::Locks;
+use esm_view::object::ShownObject;
+
+use crate::cache::{Cache, Seen};
+use crate::model::{
+    BackupPlace, BackupsLoad, Board, BoardLoad, EventPage, EventPageLoad, EventQuery, LocksLoad,
+    MigrationLoad, MigrationView, ObjectList, ObjectListLoad, ObjectLoad, ObjectQuery, Preview,
+    PreviewLoad,
+};
+use crate::options::ConsoleOptions;
+use crate::source::Source;
+
+/// A value that was read, or why not.
+pub(crate) type Read<V> = Result<Seen<V>, Arc<Error>>;
+
+/// The place of a store among the stores.
+pub(crate) type Store = usize;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: ConsoleOptions,
+    pub(crate) environment: Environment,
+    pub(crate) sources: Vec<Arc<Source>>,
+    boards: Cache<Store, BoardLoad>,
+    migrations: Cache<(Store, MigrationId), MigrationLoad>,
+    previews: Cache<(Store, MigrationId), PreviewLoad>,
+    objects: Cache<(Store, ObjectId), ObjectLoad>,
+    events: Cache<(Store, ObjectId, StreamId, EventQuery), EventPageLoad>,
+    lists: Cache<(Store, ObjectQuery), ObjectListLoad>,
+    locks: Cache<Store, LocksLoad>,
+    backups: Cache<Store, BackupsLoad>,
+}
+
+impl Shared {
+    pub(crate) fn new(sources: Vec<Source>, options: ConsoleOptions) -> Self {
+        let environment = sources
+            .first()
+            .map_or_else(Environment::system, |source| source.environment().clone());
+        let most = sources.len();
+        Self {
+            options,
+            sources: sources.into_iter().map(Arc::new).collect(),
+            boards: Cache::new(environment.clone(), most),
+            migrations: Cache::new(environment.clone(), 64),
+            previews: Cache::new(environment.clone(), 32),
+            objects: Cache::new(environment.clone(), 64),
+            events: Cache::new(environment.clone(), 32),
+            lists: Cache::new(environment.clone(), 32),
+            locks: Cache::new(environment.clone(), most),
+            backups: Cache::new(environment.clone(), most),
+            environment,
+        }
+    }
+
+    /// The store with this place in addresses.
+    pub(crate) fn find(&self, slug: &str) -> Result<Store, Arc<Error>> {
+        let found = self.sources.iter().position(|source| source.slug() == slug);
+        found.ok_or_else(|| {
+            Arc::new(
+                Error::not_found(format!("the console does not show a store {slug}"))
+                    .with_hint("start `esm console` with that store"),
+            )
+        })
+    }
+
+    pub(crate) fn source(&self, store: Store) -> &Arc<Source> {
+        &self.sources[store]
+    }
+
+    pub(crate) async fn board(&self, store: Store) -> Read<Board> {
+        let load = || BoardLoad::new(Arc::clone(self.source(store)));
+        self.boards.get(store, load).await
+    }
+
+    pub(crate) async fn migration(
+        &self,
+        store: Store,
+        migration: MigrationId,
+    ) -> Read<MigrationView> {
+        let load = || MigrationLoad::new(Arc::clone(self.source(store)), migration);
+        self.migrations.get((store, migration), load).await
+    }
+
+    pub(crate) async fn preview(&self, store: Store, planned: &PlannedMigration) -> Read<Preview> {
+        let load = || PreviewLoad {
+            source: Arc::clone(self.source(store)),
+            planned: Arc::new(planned.clone()),
+        };
+        self.previews.get((store, planned.migration), load).await
+    }
+
+    pub(crate) async fn object(&self, store: Store, object: &ObjectId) -> Read<ShownObject> {
+        let load = || ObjectLoad {
+            source: Arc::clone(self.source(store)),
+            object: object.clone(),
+        };
+        self.objects.get((store, object.clone()), load).await
+    }
+
+    pub(crate) async fn events(
+        &self,
+        store: Store,
+        object: &ObjectId,
+        stream: &StreamId,
+        query: EventQuery,
+    ) -> Read<EventPage> {
+        let key = (store, object.clone(), stream.clone(), query.clone());
+        let load = || EventPageLoad {
+            source: Arc::clone(self.source(store)),
+            object: object.clone(),
+            stream: stream.clone(),
+            query,
+        };
+        self.events.get(key, load).await
+    }
+
+    pub(crate) async fn list(&self, store: Store, query: ObjectQuery) -> Read<ObjectList> {
+        let load = || ObjectListLoad {
+            source: Arc::clone(self.source(store)),
+            query: query.clone(),
+        };
+        self.lists.get((store, query.clone()), load).await
+    }
+
+    pub(crate) async fn locks(&self, store: Store) -> Read<Locks> {
+        let load = || LocksLoad(Arc::clone(self.source(store)));
+        self.locks.get(store, load).await
+    }
+
+    pub(crate) async fn backups(&self, store: Store) -> Read<Vec<BackupPlace>> {
+        let load = || BackupsLoad(Arc::clone(self.source(store)));
+        self.backups.get(store, load).await
+    }
+}
