@@ -4,6 +4,7 @@
 //! build, what is built serves `cargo xtask test` too, and with a few hundred orders the disk
 //! decides how long the migration takes, not the processor.
 
+mod console;
 mod directory;
 mod esm;
 mod tally;
@@ -16,6 +17,8 @@ use crate::{command, live, project, sample};
 use directory::Directory;
 use esm::Esm;
 use tally::Tally;
+
+pub(crate) use console::{Options as ConsoleOptions, run as run_console};
 
 /// Options of `cargo xtask demo`.
 #[derive(Debug, clap::Args)]
@@ -112,6 +115,8 @@ esm read {ORDER} --output json                # events as CloudEvents
 esm migrate --all --transform examples/orders.jq   # again: there is nothing to do
 esm export --all > migrated.ndjson                 # take everything out
 esm backup list --backup {backups}
+esm console --open --backup {backups}
+                                                   # the same in a browser
 esm --help",
         backups = directory.url("backups"),
     );

@@ -36,6 +36,8 @@ struct Arguments {
 enum Task {
     /// Builds `esm` and migrates a sample of orders on a local directory, step by step
     Demo(demo::Options),
+    /// Starts a console on a store in which a slow migration runs while orders come in
+    Console(demo::ConsoleOptions),
     /// Runs all tests, and names what could not be tested
     Test(test::Options),
     /// Runs the tests that take a night: whole sweeps, pairs of crashes, many random cases
@@ -76,6 +78,7 @@ fn names() -> Vec<String> {
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Demo(options) => demo::run(&options),
+        Task::Console(options) => demo::run_console(&options),
         Task::Test(options) => test::run(&options),
         Task::Nightly(options) => nightly::run(&options),
         Task::Mutants(options) => mutants::run(&options),

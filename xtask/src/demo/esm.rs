@@ -46,7 +46,8 @@ impl Esm {
         ]
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command, not run yet.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command::new(&self.program);
         // options that the user has set for a store of their own are not meant for this one
         for (name, _) in std::env::vars_os() {
