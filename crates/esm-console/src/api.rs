@@ -15,8 +15,9 @@ use esm_view::migration::{Migrations, Shown};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::control::status;
+use crate::failure::failure;
 use crate::model::{EventQuery, ObjectQuery};
+use crate::page::{SEEN, STALE};
 use crate::shared::{Read, Shared};
 
 type Answer = Result<Response, Arc<Error>>;
@@ -37,12 +38,6 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/plans/{number}", get(plan))
 }
 
-/// The answer to a request that failed.
-pub(crate) fn failure(error: &Error) -> Response {
-    let body = json!({"error": {"message": error.to_string(), "hint": error.hint()}});
-    (status(error), Json(body)).into_response()
-}
-
 fn answered(answer: Answer) -> Response {
     answer.unwrap_or_else(|error| failure(&error))
 }
@@ -52,11 +47,11 @@ fn document<V>(read: Read<V>, value: impl FnOnce(&V) -> Response) -> Answer {
     let seen = read?;
     let mut response = value(&seen.value);
     if let Ok(at) = seen.at.to_string().parse() {
-        response.headers_mut().insert(crate::live::SEEN, at);
+        response.headers_mut().insert(SEEN, at);
     }
     if seen.stale.is_some() {
         let stale = axum::http::HeaderValue::from_static("1");
-        response.headers_mut().insert(crate::live::STALE, stale);
+        response.headers_mut().insert(STALE, stale);
     }
     Ok(response)
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
@@ -13,11 +12,11 @@ use axum::{Json, Router};
 use esm_core::id::MigrationId;
 use esm_core::migration::{CutoverMode, Limit, Reply, SettingsChange, WatchedMigration};
 use esm_core::protocol::control::{Answer, ControlAction, Situation, judge};
-use esm_core::{Error, ErrorKind, Result};
+use esm_core::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::failure;
+use crate::failure::failure;
 use crate::shared::Shared;
 use crate::source::short;
 
@@ -68,8 +67,8 @@ impl Act {
             Self::Pause => "Pause",
             Self::Resume => "Resume",
             Self::Set => "Change limits",
-            Self::Cancel => "Cancel",
-            Self::Rollback => "Roll back",
+            Self::Cancel => "Cancel the migration",
+            Self::Rollback => "Roll the migration back",
         }
     }
 
@@ -80,12 +79,12 @@ impl Act {
                 "The migration closes the sources as soon as the targets are verified. From then on \
                  it can only be completed, or migrated back."
             }
-            Self::Withdraw => "The migration goes on copying, and does not cut over yet.",
+            Self::Withdraw => "The migration continues to copy, and does not cut over yet.",
             Self::Pause => {
                 "The migration stops at its next safe point. It keeps its lock and its progress; \
                  applications notice nothing."
             }
-            Self::Resume => "The migration goes on where it was paused.",
+            Self::Resume => "The migration continues where it was paused.",
             Self::Set => "The migration works with the new limits from now on.",
             Self::Cancel => {
                 "The migration is undone: targets are discarded, the sources stay as they are. \
@@ -266,16 +265,4 @@ fn check(act: Act, migration: MigrationId, asked: &Asked) -> Result<()> {
         asked.change.check()?;
     }
     Ok(())
-}
-
-/// The status of an error's answer.
-pub(crate) fn status(error: &Error) -> StatusCode {
-    match error.kind() {
-        ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
-        ErrorKind::AlreadyExists | ErrorKind::Conflict { .. } => StatusCode::CONFLICT,
-        ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
-        ErrorKind::Unavailable | ErrorKind::PermissionDenied => StatusCode::BAD_GATEWAY,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    }
 }

@@ -31,6 +31,7 @@ mod assets;
 mod cache;
 mod console;
 mod control;
+mod failure;
 mod live;
 mod metrics;
 mod model;

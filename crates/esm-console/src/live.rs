@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
-use crate::page::Fragment;
+use crate::page::{Fragment, SEEN, STALE};
 use crate::shared::Shared;
 
 /// Interval between two renderings.
@@ -29,10 +29,6 @@ const EVERY: Duration = Duration::from_secs(2);
 const TABS: usize = 256;
 /// Bytes of a page, at most.
 const PAGE: usize = 8 << 20;
-/// When a page was read, from the page to here.
-pub(crate) const SEEN: &str = "x-esm-seen";
-/// Whether a page shows what could not be read again.
-pub(crate) const STALE: &str = "x-esm-stale";
 
 pub(crate) fn routes(pages: Router) -> Router<Arc<Shared>> {
     Router::new()
@@ -92,7 +88,7 @@ fn watch(watching: Watching) -> impl Stream<Item = Result<Event, Infallible>> {
 }
 
 impl Watching {
-    /// What a tab is told in a round: when its page was read, and the page if it has changed.
+    /// The events of a round: when the page was read, and the page if it has changed.
     async fn round(&mut self) -> Vec<Event> {
         let Ok(mut request) = Request::get(&self.path).body(Body::empty()) else {
             return Vec::new();

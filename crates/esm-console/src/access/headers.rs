@@ -1,4 +1,4 @@
-//! What a browser is told about every answer.
+//! The headers of every answer, for the browser.
 
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};

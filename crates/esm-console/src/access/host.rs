@@ -34,7 +34,7 @@ impl Hosts {
     }
 }
 
-/// Refuses requests to other names, before anything else looks at them.
+/// Refuses requests to other names, before anything else reads them.
 pub(crate) async fn check_host(
     State(hosts): State<std::sync::Arc<Hosts>>,
     request: Request,

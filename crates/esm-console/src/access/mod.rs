@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `host` | only requests to the console's own names are answered |
 //! | `session` | one-time codes, and the cookies that they are exchanged for |
-//! | `headers` | what a browser is told about every answer |
+//! | `headers` | the headers of every answer, for the browser |
 
 mod headers;
 mod host;

@@ -18,7 +18,7 @@ use crate::source::Source;
 const STREAMS: usize = 8;
 /// Events of a page.
 const PAGE: usize = 25;
-/// Events that a page with a filter looks at.
+/// Events that a page with a filter reads.
 const LOOKED_AT: u64 = 500;
 
 /// Loads an object with its newest streams.

@@ -1,6 +1,6 @@
 //! Objects by name and the beginning of their key.
 //!
-//! A search looks at a bounded number of names and says how far it looked. An object that is named in
+//! A search reads a bounded number of names and says how many. An object that is named in
 //! full is found with one request.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::cache::Load;
 use crate::source::Source;
 
-/// Names that a search looks at.
+/// Names that a search reads.
 const LOOKED_AT: u64 = 20_000;
 /// Objects that it finds.
 pub(crate) const FOUND: usize = 100;
@@ -32,7 +32,7 @@ pub(crate) struct ObjectQuery {
 pub(crate) struct ObjectList {
     /// Sorted.
     pub(crate) objects: Vec<ObjectId>,
-    /// Number of names that the search looked at.
+    /// Number of names that the search has read.
     pub(crate) looked_at: u64,
     /// Whether there are more names.
     pub(crate) is_cut: bool,

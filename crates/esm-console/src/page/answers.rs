@@ -100,7 +100,7 @@ fn health(view: &MigrationView) -> Markup {
             Kind::Running | Kind::Ready | Kind::Waiting => {
                 @if failed > 0 { (counted(failed, "object")) " failed before; it tries them again. " }
                 "Yes: a process works on it"
-                @if let Some(at) = now { ", heard of " (time(at)) }
+                @if let Some(at) = now { "; last sign of life " (time(at)) }
                 @else if let Some(life) = life { ", " (life) }
                 "."
             }
@@ -147,7 +147,7 @@ fn waits(view: &MigrationView) -> Markup {
             (None, Kind::Stopped | Kind::Failed | Kind::Dead | Kind::ProbablyDead) => {
                 "For somebody to resume it or to roll it back."
             }
-            (None, Kind::Damaged) => "For nothing: it cannot go on. Migrate the same objects again.",
+            (None, Kind::Damaged) => "For nothing: it cannot continue. Migrate the same objects again.",
             (None, _) => "Nothing."
         }
     }

@@ -1,5 +1,5 @@
 //! An event before and after its transformation: what was renamed, moved, changed, dropped and added,
-//! told apart.
+//! distinguished.
 
 use esm_core::transform::{EventSample, SampleOutcome, SampledEvent};
 use esm_view::diff::{Change, Fields, changes, fields};
@@ -51,7 +51,7 @@ impl Row {
         }
     }
 
-    /// A sign that is told apart without colour.
+    /// A sign that is distinguished without colour.
     fn sign(&self) -> &'static str {
         match self {
             Self::Same(_) => "=",

@@ -10,8 +10,9 @@ use esm_view::lock::{Held, Locks};
 use esm_view::units::{bytes, count, duration};
 use maud::{Markup, html};
 
+use super::content::Page;
 use super::parts::{Tone, breakable, chip, command, term, time};
-use super::viewer::{Page, Viewer};
+use super::viewer::Viewer;
 use crate::model::BackupPlace;
 use crate::shared::Shared;
 use crate::source::{Source, quoted, short};

@@ -2,8 +2,8 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use super::content::Page;
 use super::parts::time;
-use super::viewer::{Page, Viewer};
 use crate::shared::Shared;
 
 /// The part of a page that changes.
@@ -22,12 +22,12 @@ pub(super) fn fragment(page: &Page) -> Markup {
 }
 
 /// A whole page.
-pub(super) fn whole(shared: &Shared, viewer: &Viewer, page: &Page) -> Markup {
+pub(super) fn whole(shared: &Shared, path: &str, page: &Page) -> Markup {
     let body = html! {
         a.skip href="#main" { "Skip to content" }
         header.top {
             a.brand href="/" { "esm" }
-            (navigation(shared, viewer, page))
+            (navigation(shared, path, page))
             form.search role="search" action="/search" {
                 @if let Some(store) = page.store {
                     input type="hidden" name="store" value=(shared.source(store).slug());
@@ -54,13 +54,13 @@ pub(super) fn whole(shared: &Shared, viewer: &Viewer, page: &Page) -> Markup {
     document(&page.title, &body)
 }
 
-fn navigation(shared: &Shared, viewer: &Viewer, page: &Page) -> Markup {
+fn navigation(shared: &Shared, path: &str, page: &Page) -> Markup {
     let store = page.store.or((shared.sources.len() == 1).then_some(0));
-    let current = |path: &str, exact: bool| {
+    let current = |of: &str, exact: bool| {
         let is_here = if exact {
-            viewer.path == path
+            path == of
         } else {
-            viewer.path.starts_with(path)
+            path.starts_with(of)
         };
         is_here.then_some("page")
     };

@@ -14,9 +14,10 @@ use maud::{Markup, html};
 
 use super::answers::answers;
 use super::chart::charts;
+use super::content::Page;
 use super::parts::{Facts, Tone, bar, breakable, chip, object_address, state, term, time};
 use super::steering::steering;
-use super::viewer::{Page, Viewer};
+use super::viewer::Viewer;
 use crate::model::MigrationView;
 use crate::shared::{Shared, Store};
 use crate::source::short;
@@ -134,7 +135,7 @@ fn hero(view: &MigrationView) -> Markup {
 fn coarse(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 600..3600 => format!("{} min", seconds / 60),
+        seconds @ 60..3600 => format!("{} min", seconds.div_ceil(60)),
         _ => duration(time),
     }
 }

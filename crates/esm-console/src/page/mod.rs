@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `content` | a page: its content, and the age of what it shows |
 //! | `viewer` | what is known of a request for a page, and the answer to it |
 //! | `layout` | what is around every page |
 //! | `parts` | pieces that pages share: states, terms, numbers with their age |
@@ -13,6 +14,7 @@
 
 mod answers;
 mod chart;
+mod content;
 mod difference;
 mod events;
 mod kept;
@@ -34,7 +36,7 @@ use axum::routing::get;
 use crate::shared::Shared;
 
 pub(crate) use layout::sign_in_page;
-pub(crate) use viewer::{Fragment, not_found};
+pub(crate) use viewer::{Fragment, SEEN, STALE, not_found};
 
 /// The routes of the pages. No request to one of them changes anything.
 pub(crate) fn routes() -> Router<Arc<Shared>> {

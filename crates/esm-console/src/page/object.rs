@@ -10,9 +10,10 @@ use esm_view::object::{ShownObject, ShownStream};
 use esm_view::units::{count, counted};
 use maud::{Markup, html};
 
+use super::content::Page;
 use super::events::events;
 use super::parts::{Facts, Tone, breakable, chip, command, time};
-use super::viewer::{Page, Viewer};
+use super::viewer::Viewer;
 use crate::model::EventQuery;
 use crate::shared::{Shared, Store};
 use crate::source::{Source, encoded, quoted, short};
@@ -124,7 +125,7 @@ fn link(source: &Source, shown: &ShownObject, stream: &ShownStream) -> Markup {
                     span aria-hidden="true" { "→ " }
                     "closed by "
                     a href={ "/s/" (source.slug()) "/migrations/" (migration) } { (short(migration)) }
-                    @if let Some(at) = stream.continues_at { ", goes on at revision " (at) }
+                    @if let Some(at) = stream.continues_at { ", continues at revision " (at) }
                 }
             }
         }

@@ -9,8 +9,9 @@ use esm_view::units::{count, counted};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::content::Page;
 use super::parts::{breakable, command, object_address};
-use super::viewer::{Page, Viewer};
+use super::viewer::Viewer;
 use crate::model::{ObjectList, ObjectQuery};
 use crate::shared::{Read, Shared, Store};
 use crate::source::encoded;
@@ -85,7 +86,7 @@ fn looked(list: &ObjectList) -> String {
     if list.is_cut {
         format!("{found} found among the first {looked}; there are more. Name it more precisely.")
     } else {
-        format!("{found} found; looked at all {looked}.")
+        format!("{found} found; read all {looked}.")
     }
 }
 

@@ -10,8 +10,9 @@ use esm_view::units::{count, counted, remaining};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::content::Page;
 use super::parts::{Tone, bar, breakable, command, state, time};
-use super::viewer::{Page, Viewer};
+use super::viewer::Viewer;
 use crate::model::Board;
 use crate::shared::{Read, Shared, Store};
 use crate::source::short;

@@ -24,7 +24,7 @@ pub(super) enum Tone {
     Wrong,
     /// It works.
     Working,
-    /// It rests, and goes on by itself.
+    /// It rests, and continues by itself.
     Resting,
     /// It has ended well.
     Done,
@@ -58,7 +58,7 @@ impl Tone {
         }
     }
 
-    /// A shape that is told apart without colour.
+    /// A shape that is distinguished without colour.
     fn shape(self) -> &'static str {
         match self {
             Self::Person => "M8 1 15 8 8 15 1 8Z",

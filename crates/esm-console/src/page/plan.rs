@@ -13,10 +13,11 @@ use esm_view::migration::TRANSFORM;
 use esm_view::units::{bytes, count, counted};
 use maud::{Markup, html};
 
+use super::content::Page;
 use super::difference::sample;
 use super::migration::place;
 use super::parts::{Facts, breakable, command, term};
-use super::viewer::{Page, Viewer};
+use super::viewer::Viewer;
 use crate::model::{Preview, SchemaTally};
 use crate::shared::{Read, Shared, Store};
 use crate::source::short;
@@ -40,7 +41,7 @@ pub(super) async fn page(
     };
     let Some(planned) = seen.value.shown.state.plan.clone() else {
         let error = Error::not_found("the migration has no plan yet");
-        return viewer.fail(&shared, &error.with_hint("look again in a moment"));
+        return viewer.fail(&shared, &error.with_hint("load the page again"));
     };
     let preview = shared.preview(store, &planned).await;
     let title = format!("Plan of {}", short(migration));
@@ -87,7 +88,7 @@ fn previewed(
             Ok(seen) => {
                 @let preview = &seen.value;
                 p.note {
-                    "Looked at " strong { (counted(preview.ledger.source, "event")) } ", the first of "
+                    "Read " strong { (counted(preview.ledger.source, "event")) } ", the first of "
                     (counted(preview.objects as u64, "object")) ". A whole plan reads all: "
                     (command(&source.command("plan --all --transform PROGRAM.jq --save plan.json")))
                 }
@@ -316,7 +317,7 @@ fn samples(shared: &Shared, store: Option<Store>, all: &[EventSample]) -> Markup
         section {
             h2 { "Events before and after " span.count { (all.len()) } }
             @if all.is_empty() {
-                p.empty { "No event that was looked at is changed, split, dropped or fails." }
+                p.empty { "No event that was read is changed, split, dropped or fails." }
             }
             div.samples { @for one in all { (sample(shared, store, one)) } }
         }

@@ -51,7 +51,7 @@ fn dialog(source: &Source, watched: &WatchedMigration, act: Act) -> Markup {
                 }
                 @if act.is_final() {
                     label {
-                        "Type " code { (id) } " to confirm"
+                        span { "Type " code { (id) } " to confirm" }
                         input type="text" name="confirm" required autocomplete="off" spellcheck="false" data-expected=(id);
                     }
                 }

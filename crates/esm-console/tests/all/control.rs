@@ -66,7 +66,7 @@ async fn two_operators_approve_at_once_and_one_of_them_is_refused() -> Result<()
         "Approve the cutover",
         "For a person",
         "esm cutover",
-        "Roll back",
+        "Roll the migration back",
         "data-expected",
     ] {
         assert!(page.contains(part), "{part}: {page}");

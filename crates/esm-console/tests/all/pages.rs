@@ -143,7 +143,7 @@ async fn an_object_has_its_streams_and_its_events_in_pages() -> Result<()> {
     let slug = shop.slug();
     let objects = browser.page(&format!("/s/{slug}/objects?q=order/1")).await;
     let address = format!("/s/{slug}/objects/order/1%20%3F%23%25");
-    has(&objects, &[&address, "looked at all 1 name"]);
+    has(&objects, &[&address, "read all 1 name"]);
     let page = browser.page(&address).await;
     has(
         &page,

@@ -1,0 +1,87 @@
+//! A page: its content, and the age of what it shows.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use esm_core::{Error, ErrorKind};
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use crate::shared::Read;
+
+/// A page.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) title: String,
+    /// The store that the page is of.
+    pub(super) store: Option<usize>,
+    /// The address of its twin in JSON.
+    pub(super) twin: Option<String>,
+    pub(super) body: Markup,
+    /// When what it shows was read; the oldest of several.
+    pub(super) at: Option<Timestamp>,
+    /// Why it could not be read again since.
+    pub(super) stale: Option<Arc<Error>>,
+    pub(super) status: StatusCode,
+}
+
+impl Page {
+    pub(super) fn new(title: impl Into<String>, body: Markup) -> Self {
+        Self {
+            title: title.into(),
+            store: None,
+            twin: None,
+            body,
+            at: None,
+            stale: None,
+            status: StatusCode::OK,
+        }
+    }
+
+    pub(super) fn of_store(mut self, store: usize) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    pub(super) fn with_twin(mut self, twin: String) -> Self {
+        self.twin = Some(twin);
+        self
+    }
+
+    /// Adds the age of something that the page shows.
+    pub(super) fn reading<V>(mut self, read: &Read<V>) -> Self {
+        if let Ok(seen) = read {
+            self.at = Some(self.at.map_or(seen.at, |at| at.min(seen.at)));
+            self.stale = self.stale.or_else(|| seen.stale.clone());
+        }
+        self
+    }
+
+    /// The page of an error.
+    pub(super) fn of_error(error: &Error) -> Self {
+        let (status, title) = match error.kind() {
+            ErrorKind::NotFound => (StatusCode::NOT_FOUND, "Not found"),
+            ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "This address cannot be read"),
+            ErrorKind::Deleted => (StatusCode::GONE, "Deleted"),
+            ErrorKind::Corrupt | ErrorKind::Gone => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "Damaged data")
+            }
+            ErrorKind::PermissionDenied => (StatusCode::BAD_GATEWAY, "The store denies access"),
+            ErrorKind::Unavailable => (StatusCode::BAD_GATEWAY, "The store does not answer"),
+            ErrorKind::Unsupported => (StatusCode::NOT_IMPLEMENTED, "Not offered"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
+        };
+        let body = html! {
+            section.card.problem {
+                h1 { (title) }
+                p { (error) }
+                @if let Some(hint) = error.hint() { p.hint { (hint) } }
+                p { a href="/" { "All migrations" } }
+            }
+        };
+        Self {
+            status,
+            ..Self::new(title, body)
+        }
+    }
+}
