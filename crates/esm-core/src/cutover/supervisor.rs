@@ -12,9 +12,11 @@ use crate::protocol::status::{MigrationStatus, Step};
 
 /// A number of source events, and their uncompressed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Amount {
-    pub(crate) events: u64,
-    pub(crate) bytes: u64,
+pub struct Amount {
+    /// The events.
+    pub events: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// Limits of a target cell.

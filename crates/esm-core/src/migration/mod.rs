@@ -37,6 +37,7 @@ mod service;
 pub(crate) mod step;
 
 pub use crate::cutover::meter::StageTimes;
+pub use crate::cutover::supervisor::Amount;
 pub use crate::cutover::verify::checks::{ComparedStreams, VerificationCheck};
 pub use crate::protocol::control::{Limit, SettingsChange};
 pub use crate::protocol::gate::{CutoverMode, CutoverOptions};
@@ -48,14 +49,15 @@ pub use crate::protocol::statistics::{
 };
 pub use crate::protocol::status::{MigrationStatus, Step};
 pub use control::{
-    CommandReceipt, ControlOptions, MigrationControl, MigrationObserver, Reply, WatchedMigration,
+    CommandReceipt, ControlLog, ControlOptions, MigrationControl, MigrationObserver, Reply,
+    WatchedMigration,
 };
 pub use describe::builder::MigrationBuilder;
 pub use describe::options::BookClosingOptions;
 pub use describe::resume::ResumeBuilder;
 pub use describe::rollback::{RollBackBuilder, RollBackPlan};
 pub use limits::hooks::{HookEvent, HookPoint, Hooks};
-pub use limits::throttle::{ThrottleOptions, ThrottleReason};
+pub use limits::throttle::{Throttle, ThrottleOptions, ThrottleReason, Wait};
 pub use lock::held_lock::{HeldLock, LockDemand};
 pub use lock::options::LockOptions;
 pub use plan::migration_plan::{Estimates, MigrationPlan, PlanDepth, SchemaFindings, SchemaReport};

@@ -13,8 +13,11 @@ use crate::store::{Record, RecordKey, Records, RecordsExt as _, decode};
 const TRIES: usize = 64;
 
 /// The control log of a migration, as far as this process has read it.
+///
+/// A [`MigrationService`](crate::migration::MigrationService) uses it by itself. It is public for
+/// providers that carry out a strategy on their own.
 #[derive(Debug, Clone)]
-pub(crate) struct ControlLog {
+pub struct ControlLog {
     records: Arc<dyn Records>,
     key: RecordKey,
     state: ControlState,
@@ -22,7 +25,7 @@ pub(crate) struct ControlLog {
 
 impl ControlLog {
     /// Returns the log, unread so far.
-    pub(crate) fn new(records: Arc<dyn Records>, migration: MigrationId) -> Self {
+    pub fn new(records: Arc<dyn Records>, migration: MigrationId) -> Self {
         Self {
             records,
             key: RecordKey::Control(migration),
@@ -30,7 +33,8 @@ impl ControlLog {
         }
     }
 
-    pub(crate) fn state(&self) -> &ControlState {
+    /// Returns what the records that were read come to.
+    pub fn state(&self) -> &ControlState {
         &self.state
     }
 
@@ -56,7 +60,7 @@ impl ControlLog {
     ///
     /// # Errors
     /// `Corrupt` for a newer format; those of the records.
-    pub(crate) async fn catch_up(&mut self) -> Result<()> {
+    pub async fn catch_up(&mut self) -> Result<()> {
         while let Some(record) = self.next().await? {
             let Some(record) = record else { continue };
             let number = record.number;
@@ -86,7 +90,7 @@ impl ControlLog {
     ///
     /// # Errors
     /// `Conflict` when a concurrent append won every time; `Ambiguous`; `Unavailable`; `Corrupt`.
-    pub(crate) async fn append(
+    pub async fn append(
         &mut self,
         entry: &ControlEntry,
         mut wanted: impl FnMut(&ControlState) -> bool + Send,

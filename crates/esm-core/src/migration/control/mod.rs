@@ -18,5 +18,6 @@ pub(crate) mod steering;
 mod watch;
 
 pub use handle::{CommandReceipt, MigrationControl, Reply};
+pub use log::ControlLog;
 pub use steering::ControlOptions;
 pub use watch::{MigrationObserver, WatchedMigration};

@@ -94,7 +94,7 @@ const LONGEST_LATENCY_WAIT: Duration = Duration::from_secs(1);
 
 /// Rate and latency limits of a run, over all its objects.
 #[derive(Debug)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     options: ThrottleOptions,
     pace: Mutex<Pace>,
 }
@@ -110,13 +110,16 @@ struct Pace {
 
 /// A wait: its end on the monotonic clock, and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wait {
-    pub(crate) until: Duration,
-    pub(crate) reason: ThrottleReason,
+pub struct Wait {
+    /// When it ends, on the monotonic clock.
+    pub until: Duration,
+    /// What it is for.
+    pub reason: ThrottleReason,
 }
 
 impl Throttle {
-    pub(crate) fn new(options: ThrottleOptions) -> Self {
+    /// Returns limits that nothing has used yet.
+    pub fn new(options: ThrottleOptions) -> Self {
         Self {
             options,
             pace: Mutex::default(),
@@ -135,12 +138,7 @@ impl Throttle {
     }
 
     /// Counts events and bytes; returns the wait that the limits require, if any.
-    pub(crate) fn reserve(
-        &self,
-        now: Duration,
-        settings: &Settings,
-        amount: Amount,
-    ) -> Option<Wait> {
+    pub fn reserve(&self, now: Duration, settings: &Settings, amount: Amount) -> Option<Wait> {
         let mut pace = self.lock();
         let events = due(
             &mut pace.events_at,
@@ -173,7 +171,7 @@ impl Throttle {
     }
 
     /// Resets the reservations, after a change of the rates.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         let mut pace = self.lock();
         (pace.events_at, pace.bytes_at) = (Duration::ZERO, Duration::ZERO);
     }

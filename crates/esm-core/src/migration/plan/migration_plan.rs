@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Schema};
 use crate::id::MigrationId;
 use crate::migration::plan::way_back::WayBackFindings;
-use crate::protocol::plan::PlannedMigration;
+use crate::protocol::plan::{MigrationStrategy, PlannedMigration};
 use crate::protocol::statistics::ObjectFailure;
 use crate::transform::EventSample;
 use crate::transform::{Failure, Fate, Ledger, Mapped};
@@ -200,6 +200,16 @@ impl MigrationPlan {
         self.ledger.failed.is_empty() && self.blocked == 0
     }
 
+    /// Checks that a plan made now, of the same description, has the same options, transformation and
+    /// sources. In place, where both plans read all events, it finds every event that was changed.
+    ///
+    /// # Errors
+    /// `PlanOutdated`, naming the difference; `Invalid` for a plan with failures.
+    pub fn ensure_same(&self, now: &Self) -> Result<()> {
+        self.ensure_fits(&now.planned)?;
+        self.ensure_current(now)
+    }
+
     /// Checks the plan against the present description.
     ///
     /// # Errors
@@ -238,7 +248,9 @@ impl MigrationPlan {
             "transformation"
         } else if comparable(planned) != comparable(now) {
             "options"
-        } else if let (None, Some(schema)) = (now.on_retired, self.ledger.reused.first()) {
+        } else if let (MigrationStrategy::CopyAndTransform, None, Some(schema)) =
+            (now.strategy, now.on_retired, self.ledger.reused.first())
+        {
             return Err(missing_policy(schema));
         } else {
             return Ok(());

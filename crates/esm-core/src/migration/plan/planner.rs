@@ -144,6 +144,11 @@ impl Planner {
             histories.add(found.moved_last);
             plan.events += found.events;
             totals.add(found.events);
+            let content = found.scanned.content;
+            sources
+                .iter_mut()
+                .zip(content)
+                .for_each(|(sum, byte)| *sum ^= byte);
             total.merge(found.scanned);
         }
         drop(findings);

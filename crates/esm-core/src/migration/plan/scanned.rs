@@ -33,6 +33,8 @@ pub(super) struct Scanned {
     pub(super) latest: Option<(Timestamp, String)>,
     /// Events with an output that has another `source` or `subject`.
     pub(super) renamed: u64,
+    /// In place: a digest of the events, which do not become others by being appended to.
+    pub(super) content: [u8; 32],
     /// The first output that the `down` fails on.
     pub(super) down_failure: Option<Failure>,
 }
@@ -135,6 +137,27 @@ impl PageScan {
     }
 }
 
+/// Returns a digest of an event and its place.
+fn digest(object: &ObjectId, revision: Revision, event: &Event) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    let mut field = |bytes: &[u8]| {
+        hash.update(&(bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    field(object.to_string().as_bytes());
+    field(&revision.0.to_le_bytes());
+    field(event.id.as_str().as_bytes());
+    field(event.event_type.as_str().as_bytes());
+    field(&event.schema_version.0.to_le_bytes());
+    field(event.time.as_deref().unwrap_or_default().as_bytes());
+    field(&event.payload);
+    for (name, value) in event.metadata.iter() {
+        field(name.as_bytes());
+        field(format!("{value:?}").as_bytes());
+    }
+    *hash.finalize().as_bytes()
+}
+
 impl Scanned {
     /// Returns the counts of events that are copied unchanged and not read.
     pub(super) fn originals(number: u64) -> Self {
@@ -163,6 +186,9 @@ impl Scanned {
         self.events += 1;
         let schema = event.schema();
         let mapped = scan.map(revision, event);
+        if scan.in_place {
+            self.add_content(digest(&scan.object, revision, event));
+        }
         let found = self.schemas.entry(schema.clone()).or_default();
         found.record(bytes, &mapped);
         self.samples.record(&scan.object, revision, event, &mapped);
@@ -178,6 +204,12 @@ impl Scanned {
             Err(failure) => self.analysis.record_failure(bytes, failure),
         }
         self.add_time(event.time.as_deref());
+    }
+
+    /// Independent of the order.
+    fn add_content(&mut self, digest: [u8; 32]) {
+        let bytes = self.content.iter_mut().zip(digest);
+        bytes.for_each(|(sum, byte)| *sum ^= byte);
     }
 
     fn add_time(&mut self, text: Option<&str>) {
@@ -205,6 +237,7 @@ impl Scanned {
 
     pub(super) fn merge(&mut self, other: Self) {
         self.events += other.events;
+        self.add_content(other.content);
         self.analysis.merge(other.analysis);
         self.cells += other.cells;
         self.renamed += other.renamed;

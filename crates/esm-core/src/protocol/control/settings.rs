@@ -91,6 +91,10 @@ pub struct Settings {
     /// Copying slows down while the appends of applications, where they are observed, take longer
     /// than this, in milliseconds.
     pub observed_latency_ms: Limit,
+    /// Rewriting in place waits while a replica or a slot is behind by more than this, in bytes of the
+    /// write-ahead log.
+    #[serde(skip_serializing_if = "is_unlimited")]
+    pub replication_lag_bytes: Limit,
     /// Most events in a target cell.
     pub cell_events: usize,
     /// Most bytes in a target cell, uncompressed.
@@ -109,6 +113,7 @@ impl Default for Settings {
             requests_in_flight: Limit::Unlimited,
             target_latency_ms: Limit::Unlimited,
             observed_latency_ms: Limit::Unlimited,
+            replication_lag_bytes: Limit::Unlimited,
             cell_events: copy.cell_events,
             cell_bytes: copy.cell_bytes,
             concurrency: bulk.concurrency,
@@ -126,6 +131,10 @@ impl Settings {
     pub fn observed_latency(&self) -> Option<Duration> {
         self.observed_latency_ms.get().map(Duration::from_millis)
     }
+}
+
+fn is_unlimited(limit: &Limit) -> bool {
+    *limit == Limit::Unlimited
 }
 
 /// What is to be changed of the [`Settings`]; what is absent stays.
@@ -147,6 +156,9 @@ pub struct SettingsChange {
     /// See [`Settings::observed_latency_ms`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_latency_ms: Option<Limit>,
+    /// See [`Settings::replication_lag_bytes`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replication_lag_bytes: Option<Limit>,
     /// See [`Settings::cell_events`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cell_events: Option<usize>,
@@ -170,6 +182,8 @@ impl SettingsChange {
                 .unwrap_or(settings.requests_in_flight),
             target_latency_ms: self.target_latency_ms.unwrap_or(settings.target_latency_ms),
             observed_latency_ms: (self.observed_latency_ms).unwrap_or(settings.observed_latency_ms),
+            replication_lag_bytes: (self.replication_lag_bytes)
+                .unwrap_or(settings.replication_lag_bytes),
             cell_events: self.cell_events.unwrap_or(settings.cell_events),
             cell_bytes: self.cell_bytes.unwrap_or(settings.cell_bytes),
             concurrency: self.concurrency.unwrap_or(settings.concurrency),

@@ -80,6 +80,7 @@ fn merged(before: SettingsChange, change: SettingsChange) -> SettingsChange {
         requests_in_flight: change.requests_in_flight.or(before.requests_in_flight),
         target_latency_ms: change.target_latency_ms.or(before.target_latency_ms),
         observed_latency_ms: change.observed_latency_ms.or(before.observed_latency_ms),
+        replication_lag_bytes: (change.replication_lag_bytes).or(before.replication_lag_bytes),
         cell_events: change.cell_events.or(before.cell_events),
         cell_bytes: change.cell_bytes.or(before.cell_bytes),
         concurrency: change.concurrency.or(before.concurrency),

@@ -172,7 +172,7 @@ impl PlannedMigration {
     }
 
     /// The settings that the migration begins with.
-    pub(crate) fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Settings {
         self.throttle.applied_to(Settings {
             cell_events: self.copy.cell_events,
             cell_bytes: self.copy.cell_bytes,
