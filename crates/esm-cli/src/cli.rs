@@ -180,10 +180,10 @@ impl Arguments {
             Command::Watch(command) => command.run(&open(Access::Read).await?).await,
             #[cfg(feature = "console")]
             Command::Console(command) => command.run(global, output, interrupt).await,
-            Command::Pause(command) => command.run(&open(Access::Write).await?).await,
+            Command::Pause(command) => command.run(&open(of_streams(Access::Write)).await?).await,
             Command::Cutover(command) => command.run(&open(Access::Write).await?).await,
-            Command::Set(command) => command.run(&open(Access::Write).await?).await,
-            Command::Cancel(command) => command.run(&open(Access::Write).await?).await,
+            Command::Set(command) => command.run(&open(of_streams(Access::Write)).await?).await,
+            Command::Cancel(command) => command.run(&open(of_streams(Access::Write)).await?).await,
             Command::Resume(command) => command.run(&open(of_streams(Access::Write)).await?).await,
             Command::Finish(command) => command.run(&open(Access::Read).await?).await,
             Command::Archive(command) => command.run(&open(Access::Read).await?).await,

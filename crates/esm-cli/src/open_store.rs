@@ -218,7 +218,7 @@ pub(crate) fn options(global: &Global, environment: &Environment) -> OpenOptions
 pub(crate) fn not_on_layouts() -> Error {
     Error::unsupported("the command does not work on the tables of another library").with_hint(
         "list, show, read, export, verify, backup create --backup URL, plan, migrate, status, \
-         resume, finish, rollback and archive do; for all others, import an export into a store of \
+         pause, set, cancel, resume, finish, rollback and archive do; for all others, import an export into a store of \
          esm's",
     )
 }

@@ -77,6 +77,23 @@ pub struct Events {
     /// Columns named above that a table may lack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub optional: Vec<String>,
+    /// The SQLSTATE of a refused append. It must not be one that applications take for a conflict, and
+    /// retry. Defaults to [`REFUSAL`](Self::REFUSAL).
+    #[serde(default = "refusal", skip_serializing_if = "is_refusal")]
+    pub refusal: String,
+}
+
+impl Events {
+    /// The SQLSTATE of a refused append, where a layout names no other.
+    pub const REFUSAL: &str = "ES001";
+}
+
+fn refusal() -> String {
+    Events::REFUSAL.to_owned()
+}
+
+fn is_refusal(code: &str) -> bool {
+    code == Events::REFUSAL
 }
 
 /// The table of streams and its columns.
@@ -172,6 +189,7 @@ impl Layout {
                 "layout names no metadata column: events.version_in_metadata needs it",
             ));
         }
+        self.check_refusal()?;
         self.check_object()?;
         match &self.streams {
             Some(streams) if streams.key.len() != key.len() => Err(Error::invalid(
@@ -180,6 +198,22 @@ impl Layout {
             Some(_) => Ok(()),
             None => self.check_identity(),
         }
+    }
+
+    /// The code of success, of a warning and of a conflict would hide the refusal.
+    fn check_refusal(&self) -> Result<()> {
+        let code = &self.events.refusal;
+        let is_code = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+        let is_error = !["00", "01", "02"]
+            .iter()
+            .any(|class| code.starts_with(class));
+        if code.len() == 5 && code.bytes().all(is_code) && is_error && code != "23505" {
+            return Ok(());
+        }
+        let message =
+            format!("layout names no SQLSTATE of an error of its own: events.refusal {code:?}");
+        Err(Error::invalid(message)
+            .with_hint("leave it out, or use five digits and capital letters"))
     }
 
     fn check_object(&self) -> Result<()> {
@@ -293,6 +327,12 @@ default_name = \"order\"
                 "version_in_metadata = \"v\"\ntype =",
                 "no metadata",
             ),
+            (
+                "type =",
+                "refusal = \"23505\"\ntype =",
+                "events.refusal \"23505\"",
+            ),
+            ("type =", "refusal = \"es001\"\ntype =", "events.refusal"),
             (
                 "[object]",
                 "[streams]\ntable = \"s\"\nkey = []\n[object]",

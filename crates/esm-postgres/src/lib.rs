@@ -27,8 +27,8 @@ mod own;
 pub use connection::{Database, Query, Settings, SslMode};
 pub use esm_cells::{OpenOptions, Store, Unmarked};
 pub use in_place::{
-    Archive, Description, InPlace, InPlaceOptions, Pass, Rewrite, RewriteStatus, Running, Settled,
-    Undone,
+    Archive, Behind, Description, InPlace, InPlaceOptions, Pass, Rewrite, RewriteStatus, Running,
+    Settled, Surroundings, Undone,
 };
 pub use layout::{GlobalEvent, LayoutStore, LayoutTables, describe_table, layout_named};
 pub use own::{is_store_address, open_or_create_store, open_store, open_unmarked_store};

@@ -5,7 +5,7 @@ use esm_core::migration::{CutoverMode, CutoverOptions, MigrationBuilder, Publish
 use esm_core::{Error, Result};
 use jiff::Timestamp;
 
-use super::limit_args::LimitArgs;
+use super::limit_args::{LimitArgs, refuse_lag};
 use crate::args::{self, Span};
 use crate::migration::Places;
 use crate::session::{Access, Session};
@@ -107,6 +107,9 @@ impl LiveArgs {
         access: Access,
     ) -> Result<MigrationBuilder> {
         let cutover = self.cutover.options()?;
+        if session.layout().is_none() {
+            refuse_lag(&self.limits.change())?;
+        }
         let builder = builder
             .cutover(cutover)
             .phases(self.phases.into())

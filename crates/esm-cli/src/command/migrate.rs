@@ -120,15 +120,34 @@ impl Migrate {
 impl Migrate {
     /// Rewrites the tables of another library.
     async fn in_place(&self, session: &Session, service: &MigrationService) -> Result<Exit> {
-        if self.plan.is_some() || self.amend.is_wanted() {
-            let message = "--plan and --amend do not work on the tables of another library";
-            return Err(Error::unsupported(message).with_hint(
-                "give the options of the plan; or `esm rollback`, then migrate with another program",
-            ));
+        if self.amend.is_wanted() {
+            let message = "--amend does not work on the tables of another library";
+            return Err(Error::unsupported(message)
+                .with_hint("esm rollback, then migrate with the other program"));
         }
         let arguments = &self.migration;
-        let builder = arguments.builder(session, service, Access::Read).await?;
-        in_place::migrate(session, builder, arguments.in_place(), self.yes).await
+        let plan = match &self.plan {
+            Some(path) => Some(read_plan(path).await?),
+            None => None,
+        };
+        let builder = match &plan {
+            Some(plan) => {
+                let builder = as_planned(session, service, &plan.planned, Access::Read).await?;
+                let transformer = migration::transformation(&plan.planned.annotations)?;
+                builder.transform(in_place::fitted(session, transformer))
+            }
+            None => arguments.builder(session, service, Access::Read).await?,
+        };
+        let given = in_place::Given {
+            args: arguments.in_place(),
+            says_on_retired: arguments.says_on_retired()
+                || plan
+                    .as_ref()
+                    .is_some_and(|plan| plan.planned.on_retired.is_some()),
+            plan: plan.as_ref(),
+            is_confirmed: self.yes,
+        };
+        in_place::migrate(session, builder, given).await
     }
 
     /// Undoes an unfinished migration, and begins another with a mended program.

@@ -37,7 +37,8 @@ pub(crate) struct MigrationArgs {
     again: bool,
     /// How to handle appends of retired schemas after the cutover: events of a schema that the
     /// migration changes or drops, from an application that has not registered the transformation.
-    /// Required if changed events keep their type and schema version. Defaults to refuse.
+    /// Required if changed events keep their type and schema version. Defaults to refuse, and to sweep
+    /// for the tables of another library.
     #[arg(long, value_name = "POLICY", value_enum)]
     on_retired: Option<RetiredPolicy>,
 
@@ -93,9 +94,10 @@ struct TuningArgs {
 /// How appends of retired schemas are handled.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum RetiredPolicy {
-    /// Rewrite them too, for the tables of another library. The default there.
+    /// Rewrite them too, for the tables of another library.
     Sweep,
-    /// Refuse them, with an error that names the schema and the migration.
+    /// Refuse them, with an error that names the schema and the migration. The tables of another
+    /// library get a trigger, until `esm finish`.
     Refuse,
     /// Store them unchanged.
     AcceptUnchanged,
@@ -110,15 +112,11 @@ impl RetiredPolicy {
         match (self, session.layout()) {
             (Self::Sweep, Some(_)) => Ok(None),
             (Self::AcceptUnchanged, _) => Ok(Some(OnRetired::AcceptUnchanged)),
-            (Self::Refuse, None) => Ok(Some(OnRetired::Refuse)),
+            (Self::Refuse, _) => Ok(Some(OnRetired::Refuse)),
             (Self::Sweep, None) => Err(Error::unsupported(
                 "--on-retired sweep is for the tables of another library",
             )
             .with_hint("choose refuse or accept-unchanged")),
-            (Self::Refuse, Some(_)) => Err(Error::unsupported(
-                "old code cannot be refused in the tables of another library",
-            )
-            .with_hint("choose sweep or accept-unchanged")),
         }
     }
 }
@@ -127,6 +125,11 @@ impl MigrationArgs {
     /// The options of the tables of another library.
     pub(crate) fn in_place(&self) -> &InPlaceArgs {
         &self.in_place
+    }
+
+    /// Whether a policy for appends of retired schemas is given.
+    pub(crate) fn says_on_retired(&self) -> bool {
+        self.on_retired.is_some()
     }
 
     /// The migration that the arguments describe. Other stores are opened as `access` allows.

@@ -54,7 +54,8 @@ struct Nothing {
 impl Resume {
     pub(crate) async fn run(&self, session: &Session) -> Result<Exit> {
         if session.layout().is_some() {
-            return in_place::resume(session, self.migration.as_ref()).await;
+            let (named, wait) = (self.migration.as_ref(), self.patience.wait());
+            return in_place::resume(session, named, self.stay_paused, wait).await;
         }
         let service = service(session)?;
         let migrations = match &self.migration {
@@ -128,7 +129,7 @@ impl Resume {
             if held.is_some() {
                 let reply = until_answered(session, &receipt, self.patience.wait()).await?;
                 if reply != Reply::NoProcess {
-                    return report_answer(session, migration, &receipt, &reply);
+                    return report_answer(session, migration, &receipt.command, &reply);
                 }
             }
         }

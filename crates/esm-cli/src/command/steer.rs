@@ -6,9 +6,10 @@ use std::time::Duration;
 use esm_core::Result;
 use esm_core::protocol::control::ControlAction;
 
-use super::limit_args::LimitArgs;
+use super::limit_args::{LimitArgs, refuse_lag};
 use crate::args::Span;
 use crate::exit::Exit;
+use crate::in_place::{Sent, steer};
 use crate::migration::{
     IdPart, report_answer, send, service, the_only_one, until_answered, within,
 };
@@ -164,6 +165,19 @@ impl Set {
 
 impl Addressee {
     async fn send(&self, session: &Session, action: ControlAction) -> Result<Exit> {
+        if session.layout().is_some() {
+            let sent = Sent {
+                migration: self.migration.as_ref(),
+                action,
+                author: self.author.as_deref(),
+                wait: self.patience.wait(),
+                may_begin: self.patience.given().is_some(),
+            };
+            return steer(session, sent).await;
+        }
+        if let ControlAction::Set(change) = &action {
+            refuse_lag(change)?;
+        }
         let service = service(session)?;
         let migration = match &self.migration {
             Some(migration) => migration.migration(session).await?,
@@ -174,6 +188,6 @@ impl Addressee {
             Some(wait) => within(session, &receipt, wait).await?,
             None => until_answered(session, &receipt, self.patience.wait()).await?,
         };
-        report_answer(session, migration, &receipt, &reply)
+        report_answer(session, migration, &receipt.command, &reply)
     }
 }

@@ -1,16 +1,19 @@
 //! `esm migrate` and `esm plan` on the tables of another library.
 
+use esm_core::id::MigrationId;
 use esm_core::migration::{
-    MigrationBuilder, MigrationPlan, OnFailure, PlanDepth, PlannedMigration, SettingsChange,
+    MigrationBuilder, MigrationPlan, OnFailure, PlanDepth, PlannedMigration,
 };
+use esm_core::protocol::control::{Answer, Undo};
 use esm_core::protocol::gate::CutoverOptions;
 use esm_core::store::OnRetired;
 use esm_core::{Error, ErrorKind, Result};
-use esm_postgres::{Description, InPlace, Running};
+use esm_postgres::{Description, InPlace, Pass, Running};
 use serde::Serialize;
 
 use super::place::of_layout;
 use super::report::{Ran, ran};
+use super::roll_back::{conclude_undo, down_of};
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
 use crate::migration::{plan_exit, plan_text, transformation};
@@ -58,10 +61,10 @@ pub(crate) async fn plan_risks(
     args: &InPlaceArgs,
     plan: &mut MigrationPlan,
 ) -> Result<()> {
-    let Some(in_place) = of_layout(session, None, 1, args.allow_triggers) else {
+    let Some(in_place) = of_layout(session, None, args.allow_triggers) else {
         return Ok(());
     };
-    match in_place.check().await {
+    match in_place.check(&Description::from(plan.clone())).await {
         Ok(warnings) => plan.risks.extend(warnings),
         Err(e)
             if matches!(
@@ -78,6 +81,17 @@ pub(crate) async fn plan_risks(
     Ok(())
 }
 
+/// What a user gave besides the description of a migration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) args: &'a InPlaceArgs,
+    /// Whether a policy for appends of retired schemas is given.
+    pub(crate) says_on_retired: bool,
+    /// The plan that was made before, which must still be that of these rows.
+    pub(crate) plan: Option<&'a MigrationPlan>,
+    pub(crate) is_confirmed: bool,
+}
+
 /// Rewrites events in place.
 ///
 /// # Errors
@@ -85,21 +99,23 @@ pub(crate) async fn plan_risks(
 pub(crate) async fn migrate(
     session: &Session,
     builder: MigrationBuilder,
-    args: &InPlaceArgs,
-    is_confirmed: bool,
+    given: Given<'_>,
 ) -> Result<Exit> {
     let plan = planned(session, builder).await?;
+    if let Some(saved) = given.plan {
+        ensure_all_read(saved)?;
+        saved.ensure_same(&plan)?;
+    }
+    let plan = given.plan.cloned().unwrap_or(plan);
     refuse_options(&plan.planned)?;
-    let concurrency = plan.planned.bulk.concurrency;
+    if !given.says_on_retired {
+        refuse_same_schemas(&plan)?;
+    }
     let progress = session.progress("migrate", Unit::Events, Some(plan.events));
-    let in_place = of_layout(
-        session,
-        Some(progress.clone()),
-        concurrency,
-        args.allow_triggers,
-    );
+    let in_place = of_layout(session, Some(progress.clone()), given.args.allow_triggers);
     let in_place = in_place.ok_or_else(|| Error::unsupported("the store has no layout"))?;
-    let warnings = in_place.check().await?;
+    let description = Description::from(plan.clone());
+    let warnings = in_place.check(&description).await?;
     if !plan.is_executable() {
         progress.end();
         session
@@ -115,7 +131,7 @@ pub(crate) async fn migrate(
         })?;
         return Ok(Exit::Success);
     }
-    if !is_confirmed && !is_wanted(session, &plan, &warnings).await? {
+    if !given.is_confirmed && !is_wanted(session, &plan, &warnings).await? {
         session.output().note("nothing was changed");
         return Ok(Exit::Success);
     }
@@ -123,23 +139,42 @@ pub(crate) async fn migrate(
         session.output().note(warning);
     }
     let transformer = in_place.transformer(transformation(&plan.planned.annotations)?);
-    let sweeps = plan.planned.on_retired != Some(OnRetired::AcceptUnchanged);
-    let description = Description {
-        before: plan.schemas.iter().map(|s| s.schema.clone()).collect(),
-        introduced: plan.way_back.needs_down.clone(),
-        planned: plan.planned,
-    };
+    let on_retired = plan.planned.on_retired;
     let running = in_place.begin(description, transformer).await?;
-    let ended = run(&in_place, running, if sweeps { SWEEPS } else { 0 }).await;
+    let ended = run(&in_place, running, Course::of(on_retired, SWEEPS)).await;
     progress.end();
     ran(session, ended)
+}
+
+/// What follows the rewrite of the history.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Course {
+    /// Sweeps of what old code wrote, at most.
+    pub(super) sweeps: u32,
+    /// Whether the migration may end: old code is refused until `esm finish`.
+    pub(super) may_end: bool,
+}
+
+impl Course {
+    /// The course of a migration that was not told to end.
+    pub(super) fn of(on_retired: Option<OnRetired>, sweeps: u32) -> Self {
+        Self {
+            // what old code writes is accepted as it is
+            sweeps: match on_retired {
+                Some(OnRetired::AcceptUnchanged) => 0,
+                _ => sweeps,
+            },
+            may_end: on_retired != Some(OnRetired::Refuse),
+        }
+    }
 }
 
 /// Rewrites what is left, sweeps this many times, and ends the migration.
 ///
 /// # Errors
 /// Those of [`Running::rewrite`], with the migration.
-pub(super) async fn run(in_place: &InPlace, running: Running, sweeps: u32) -> Result<Ran> {
+pub(super) async fn run(in_place: &InPlace, running: Running, course: Course) -> Result<Ran> {
+    let sweeps = course.sweeps;
     let migration = running.migration();
     let work = async {
         let pass = running.rewrite().await?;
@@ -149,12 +184,26 @@ pub(super) async fn run(in_place: &InPlace, running: Running, sweeps: u32) -> Re
     let (pass, settled) = match work.await {
         Ok(done) => done,
         Err(error) => {
+            let undo = running.undo_asked();
             running.leave().await;
-            return Err(still_open(migration, error));
+            return match undo {
+                Some(undo) => undone(in_place, migration, &undo).await,
+                None => Err(still_open(migration, error)),
+            };
         }
     };
-    // without sweeps, what old code writes is accepted as it is
-    running.end(settled.is_done || sweeps == 0).await?;
+    let is_settled = settled.is_done || sweeps == 0;
+    let ended = running.end(course.may_end && is_settled).await;
+    if ended
+        .map_err(|error| still_open(migration, error))?
+        .is_terminal()
+    {
+        let reason = "the migration ended first; `esm rollback` undoes it".to_owned();
+        let late = Answer::Refused { reason };
+        in_place
+            .conclude(migration, &late, Some(&Answer::Done))
+            .await?;
+    }
     Ok(Ran {
         known: in_place.migration(migration).await?,
         pass,
@@ -162,7 +211,33 @@ pub(super) async fn run(in_place: &InPlace, running: Running, sweeps: u32) -> Re
     })
 }
 
-fn still_open(migration: esm_core::id::MigrationId, error: Error) -> Error {
+/// Undoes a migration that a command cancelled.
+async fn undone(in_place: &InPlace, migration: MigrationId, undo: &Undo) -> Result<Ran> {
+    let known = in_place.migration(migration).await?;
+    let down = down_of(in_place, &known, None).await?;
+    match in_place.roll_back(&known, &undo.reason, down).await {
+        Ok(done) => {
+            let known = in_place.migration(migration).await?;
+            conclude_undo(in_place, &known).await?;
+            Ok(Ran {
+                known,
+                pass: Pass {
+                    rewritten: done.restored,
+                    ..Pass::default()
+                },
+                settled: None,
+            })
+        }
+        Err(error) => {
+            let reason = error.to_string();
+            let refused = Answer::Refused { reason };
+            in_place.conclude(migration, &refused, None).await?;
+            Err(still_open(migration, error))
+        }
+    }
+}
+
+fn still_open(migration: MigrationId, error: Error) -> Error {
     let next = format!("`esm resume {migration}` continues, `esm rollback {migration}` undoes");
     let hint = match error.hint() {
         Some(hint) => format!("{hint}; {next}"),
@@ -182,6 +257,33 @@ async fn planned(session: &Session, builder: MigrationBuilder) -> Result<Migrati
             Err(Error::new(ErrorKind::Cancelled, "stopped on request"))
         }
     }
+}
+
+/// A plan of a part of the events does not say which rows there were.
+fn ensure_all_read(saved: &MigrationPlan) -> Result<()> {
+    if saved.depth == PlanDepth::All {
+        return Ok(());
+    }
+    Err(
+        Error::invalid("the plan has read only a part of the events")
+            .with_hint("make it without --sample"),
+    )
+}
+
+/// Refuses to sweep what may have been written by new code, unless that is asked for.
+fn refuse_same_schemas(plan: &MigrationPlan) -> Result<()> {
+    if plan.ledger.reused.is_empty() {
+        return Ok(());
+    }
+    let schemas: Vec<_> = plan.ledger.reused.iter().map(ToString::to_string).collect();
+    Err(Error::invalid(format!(
+        "events of old code and of new code are alike, because changed events keep their schema: {}",
+        schemas.join(", ")
+    ))
+    .with_hint(
+        "let the transformation give them another schema version; or choose --on-retired sweep, which \
+         transforms later events of both, or accept-unchanged",
+    ))
 }
 
 /// Asks where there is a terminal.
@@ -238,9 +340,14 @@ fn refuse_options(planned: &PlannedMigration) -> Result<()> {
             "there is no cutover; leave the options of the cutover out",
         ),
         (
-            "--events-per-second",
-            planned.throttle != SettingsChange::default(),
-            "leave the limits out; --concurrency 1 is the slowest",
+            "--requests-in-flight",
+            planned.throttle.requests_in_flight.is_some(),
+            "leave it out; --concurrency limits the streams at the same time",
+        ),
+        (
+            "--target-latency-ms",
+            planned.throttle.target_latency_ms.is_some(),
+            "leave it out; --events-per-second limits the rate",
         ),
     ];
     match given.into_iter().find(|(_, is_given, _)| *is_given) {

@@ -12,9 +12,6 @@ use crate::processes::LocalProcesses;
 use crate::progress::Progress;
 use crate::session::Session;
 
-/// Streams that are rewritten at the same time, at most.
-const MOST_CONCURRENT: usize = 8;
-
 /// Returns whether the store of the global options is the tables of another library.
 pub(crate) fn is_layout(global: &Global) -> bool {
     let address = global.store.as_deref().unwrap_or_default();
@@ -24,15 +21,13 @@ pub(crate) fn is_layout(global: &Global) -> bool {
 
 /// Returns migrations in place, if the store is the tables of another library.
 pub(crate) fn in_place(session: &Session) -> Option<InPlace> {
-    of_layout(session, None, usize::MAX, false)
+    of_layout(session, None, false)
 }
 
-/// As [`in_place`], with a progress display, this many streams at the same time, and whether
-/// triggers may run.
+/// As [`in_place`], with a progress display, and whether triggers may run.
 pub(crate) fn of_layout(
     session: &Session,
     progress: Option<Progress>,
-    concurrency: usize,
     allow_triggers: bool,
 ) -> Option<InPlace> {
     let store = session.layout()?;
@@ -40,7 +35,6 @@ pub(crate) fn of_layout(
     let holder = format!("{}:{}:{}", author(), std::process::id(), &nonce[..8]);
     let environment = session.environment().clone();
     let mut options = InPlaceOptions::new(environment, holder, Arc::new(LocalProcesses));
-    options.concurrency = concurrency.clamp(1, MOST_CONCURRENT);
     options.allow_triggers = allow_triggers;
     let interrupt = session.interrupt().clone();
     options.should_stop = Arc::new(move || interrupt.requested());

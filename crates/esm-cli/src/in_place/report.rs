@@ -27,6 +27,16 @@ pub(super) fn ran(session: &Session, ended: Result<Ran>) -> Result<Exit> {
     let ran = ended?;
     let output = session.output();
     output.result(&ran, text)?;
+    if ran.known.status == RewriteStatus::RolledBack {
+        return Ok(Exit::Interrupted);
+    }
+    if ran.known.status == RewriteStatus::RollingBack {
+        let id = ran.known.migration;
+        output.note(format!(
+            "new code still writes; once it has ended: esm rollback {id}"
+        ));
+        return Ok(Exit::Interrupted);
+    }
     if ran.known.status == RewriteStatus::Rewritten {
         output.note(unsettled(&ran));
     } else {
@@ -42,9 +52,10 @@ pub(super) fn ran(session: &Session, ended: Result<Ran>) -> Result<Exit> {
 fn unsettled(ran: &Ran) -> Text {
     let settled = ran.settled.clone().unwrap_or_default();
     let id = ran.known.migration;
-    let why = match settled.waits_for {
-        Some(older) => format!("rewritten; older transactions have not ended: {older}"),
-        None => format!(
+    let why = match (settled.waits_for, &ran.known.refuses_by) {
+        (Some(older), _) => format!("rewritten; older transactions have not ended: {older}"),
+        (None, Some(trigger)) => format!("rewritten; old code is refused by the {trigger}"),
+        (None, None) => format!(
             "rewritten; old code still writes, {} so far",
             count(settled.swept)
         ),
@@ -54,6 +65,12 @@ fn unsettled(ran: &Ran) -> Text {
 
 fn text(ran: &Ran, form: Form) -> Text {
     let mut facts = facts_of(&ran.known, form);
+    if matches!(
+        ran.known.status,
+        RewriteStatus::RolledBack | RewriteStatus::RollingBack
+    ) {
+        return facts.to_text(form);
+    }
     facts
         .add("objects", count(ran.pass.objects))
         .add("events read", count(ran.pass.events))
@@ -76,6 +93,11 @@ pub(super) fn facts_of(known: &Rewrite, form: Form) -> Facts {
     if known.restored > 0 {
         facts.add("events restored", count(known.restored));
     }
+    facts.add_some(
+        "waits for",
+        known.waits_for.as_ref().filter(|_| known.is_at_work),
+    );
+    facts.add_some("old code refused by", known.refuses_by.as_ref());
     facts.add_some("archive dropped", known.archive_dropped_at.as_ref());
     facts
 }

@@ -1,12 +1,14 @@
 //! `esm resume` and `esm finish` on the tables of another library.
 
-use esm_core::store::OnRetired;
+use std::time::Duration;
+
 use esm_core::{Error, Result};
 use esm_postgres::{InPlace, Rewrite, RewriteStatus};
 
-use super::migrate::run;
-use super::place::{found, of_layout};
+use super::migrate::{Course, run};
+use super::place::{found, in_place, of_layout};
 use super::report::ran;
+use super::steer::end_pause;
 use crate::exit::Exit;
 use crate::migration::{IdPart, transformation};
 use crate::progress::Unit;
@@ -19,8 +21,20 @@ const SWEEPS: u32 = 6;
 ///
 /// # Errors
 /// `NotFound`; those of [`esm_postgres::Running::rewrite`].
-pub(crate) async fn resume(session: &Session, named: Option<&IdPart>) -> Result<Exit> {
-    continued(session, named, "to resume", false).await
+pub(crate) async fn resume(
+    session: &Session,
+    named: Option<&IdPart>,
+    stay_paused: bool,
+    wait: Duration,
+) -> Result<Exit> {
+    let in_place = in_place(session).ok_or_else(no_layout)?;
+    let is_open = |known: &Rewrite| !known.status.is_terminal();
+    let known = found(&in_place, named, "to resume", is_open).await?;
+    if !stay_paused && let Some(exit) = end_pause(session, &in_place, &known, wait).await? {
+        return Ok(exit);
+    }
+    let open = |known: &Rewrite| Course::of(known.planned.on_retired, SWEEPS);
+    continued(session, named, "to resume", open).await
 }
 
 /// Ends a migration once old code has ended; `accepts` leaves what old code still writes.
@@ -32,18 +46,25 @@ pub(crate) async fn finish(
     named: Option<&IdPart>,
     accepts: bool,
 ) -> Result<Exit> {
-    continued(session, named, "to finish", accepts).await
+    let ends = |known: &Rewrite| {
+        let sweeps = Course::of(known.planned.on_retired, SWEEPS).sweeps;
+        Course {
+            sweeps: if accepts { 0 } else { sweeps },
+            may_end: true,
+        }
+    };
+    continued(session, named, "to finish", ends).await
 }
 
 async fn continued(
     session: &Session,
     named: Option<&IdPart>,
     what: &str,
-    accepts: bool,
+    course: impl Fn(&Rewrite) -> Course,
 ) -> Result<Exit> {
     let progress = session.progress("migrate", Unit::Events, None);
     // a table with triggers was allowed when the migration began
-    let in_place = of_layout(session, Some(progress.clone()), 4, true);
+    let in_place = of_layout(session, Some(progress.clone()), true);
     let in_place = in_place.ok_or_else(no_layout)?;
     let is_open = |known: &Rewrite| !known.status.is_terminal();
     let known = found(&in_place, named, what, is_open).await?;
@@ -52,17 +73,16 @@ async fn continued(
         return Err(Error::invalid(message)
             .with_hint(format!("esm rollback {} continues", known.migration)));
     }
-    let accepts = accepts || known.planned.on_retired == Some(OnRetired::AcceptUnchanged);
-    let ended = again(&in_place, &known, if accepts { 0 } else { SWEEPS }).await;
+    let ended = again(&in_place, &known, course(&known)).await;
     progress.end();
     ran(session, ended)
 }
 
-async fn again(in_place: &InPlace, known: &Rewrite, sweeps: u32) -> Result<super::report::Ran> {
+async fn again(in_place: &InPlace, known: &Rewrite, course: Course) -> Result<super::report::Ran> {
     let transformer = transformation(&known.planned.annotations)?;
     let transformer = in_place.transformer(transformer);
     let running = in_place.resume(known, transformer).await?;
-    run(in_place, running, sweeps).await
+    run(in_place, running, course).await
 }
 
 /// The error of a command for the tables of another library.

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use esm_core::Result;
+use esm_core::protocol::control::Answer;
 use esm_core::transform::EventTransformer;
-use esm_postgres::{Rewrite, RewriteStatus, Undone};
+use esm_postgres::{InPlace, Rewrite, RewriteStatus, Undone};
 use serde::Serialize;
 
 use super::place::{found, of_layout};
@@ -42,16 +43,11 @@ struct RolledBack {
 /// Those of [`esm_postgres::InPlace::roll_back`].
 pub(crate) async fn roll_back(session: &Session, wanted: RollBack<'_>) -> Result<Exit> {
     let progress = session.progress("roll back", Unit::Events, None);
-    let in_place = of_layout(session, Some(progress.clone()), 4, true);
+    let in_place = of_layout(session, Some(progress.clone()), true);
     let in_place = in_place.ok_or_else(no_layout)?;
     let is_meant = |known: &Rewrite| known.status != RewriteStatus::RolledBack;
     let known = found(&in_place, wanted.migration, "to roll back", is_meant).await?;
-    let program = match wanted.down {
-        Some(path) => Some(Program::read(path).await?),
-        None => Program::of_plan(&known.planned.annotations, Role::Down),
-    };
-    let down = program.map(|program| program.compile()).transpose()?;
-    let down: Option<Arc<dyn EventTransformer>> = down.map(|down| in_place.transformer(down));
+    let down = down_of(&in_place, &known, wanted.down).await?;
     let asks = !wanted.yes && can_ask(session.output());
     if wanted.dry_run || asks {
         let undone = in_place.outlook(&known, down.clone()).await?;
@@ -72,13 +68,49 @@ pub(crate) async fn roll_back(session: &Session, wanted: RollBack<'_>) -> Result
     }
     let undone = in_place.roll_back(&known, wanted.reason, down).await;
     progress.end();
+    let undone = undone?;
+    let known = in_place.migration(known.migration).await?;
+    conclude_undo(&in_place, &known).await?;
     let done = RolledBack {
-        undone: undone?,
-        known: in_place.migration(known.migration).await?,
+        undone,
+        known,
         dry_run: false,
     };
     session.output().result(&done, text)?;
     Ok(outcome(session, &done))
+}
+
+/// The program for events that came since: this one, or that of the plan.
+///
+/// # Errors
+/// Those of reading and compiling it.
+pub(super) async fn down_of(
+    in_place: &InPlace,
+    known: &Rewrite,
+    given: Option<&Path>,
+) -> Result<Option<Arc<dyn EventTransformer>>> {
+    let program = match given {
+        Some(path) => Some(Program::read(path).await?),
+        None => Program::of_plan(&known.planned.annotations, Role::Down),
+    };
+    let down = program.map(|program| program.compile()).transpose()?;
+    Ok(down.map(|down| in_place.transformer(down)))
+}
+
+/// Answers the commands to a migration that was undone.
+///
+/// # Errors
+/// Those of the server.
+pub(super) async fn conclude_undo(in_place: &InPlace, known: &Rewrite) -> Result<()> {
+    if known.status != RewriteStatus::RolledBack {
+        return Ok(());
+    }
+    let reason = "the migration was undone".to_owned();
+    let others = Answer::Refused { reason };
+    let migration = known.migration;
+    in_place
+        .conclude(migration, &Answer::Done, Some(&others))
+        .await
 }
 
 fn outcome(session: &Session, done: &RolledBack) -> Exit {

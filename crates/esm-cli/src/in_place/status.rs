@@ -1,7 +1,7 @@
 //! `esm status` on the tables of another library.
 
 use esm_core::Result;
-use esm_postgres::{InPlace, Rewrite, RewriteStatus};
+use esm_postgres::{Behind, InPlace, Rewrite, RewriteStatus, Surroundings};
 use serde::Serialize;
 
 use super::place::found;
@@ -16,6 +16,28 @@ struct Migrations {
     migrations: Vec<Rewrite>,
 }
 
+/// A migration, and what it costs the server while it is open.
+#[derive(Debug, Serialize)]
+struct Seen<'a> {
+    #[serde(flatten)]
+    known: &'a Rewrite,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    surroundings: Option<Surroundings>,
+}
+
+fn dead(surroundings: &Surroundings) -> String {
+    let rows = count(surroundings.dead_rows);
+    if surroundings.is_vacuumed {
+        format!("{rows}, vacuum is at work")
+    } else {
+        rows
+    }
+}
+
+fn lag(behind: &Behind) -> String {
+    format!("{} is {} bytes behind", behind.what, count(behind.bytes))
+}
+
 /// Shows the unfinished migrations of the table, all, or one.
 ///
 /// # Errors
@@ -28,8 +50,24 @@ pub(crate) async fn status(
 ) -> Result<Exit> {
     if named.is_some() {
         let known = found(in_place, named, "of this id", |_| true).await?;
-        session.output().result(&known, |known, form| {
+        let surroundings = if known.status.is_terminal() {
+            None
+        } else {
+            Some(in_place.surroundings().await?)
+        };
+        let seen = Seen {
+            known: &known,
+            surroundings,
+        };
+        session.output().result(&seen, |seen, form| {
+            let known = seen.known;
             let mut facts = facts_of(known, form);
+            if let Some(surroundings) = &seen.surroundings {
+                facts.add("dead rows", dead(surroundings));
+                for behind in &surroundings.behind {
+                    facts.add("replication", lag(behind));
+                }
+            }
             facts
                 .add("holder", &known.holder)
                 .add("started", &known.began_at)

@@ -147,7 +147,11 @@ pub(crate) async fn within(
     unless_stopped(session, reply).await
 }
 
-async fn unless_stopped(
+/// Waits for a reply, unless a stop is requested.
+///
+/// # Errors
+/// `Cancelled`; those of the reply.
+pub(crate) async fn unless_stopped(
     session: &Session,
     reply: impl Future<Output = Result<Reply>>,
 ) -> Result<Reply> {
@@ -167,7 +171,7 @@ async fn unless_stopped(
 pub(crate) fn report_answer(
     session: &Session,
     migration: MigrationId,
-    receipt: &CommandReceipt,
+    command: &Command,
     reply: &Reply,
 ) -> Result<Exit> {
     let answer = match reply {
@@ -176,10 +180,10 @@ pub(crate) fn report_answer(
     };
     let answered = Answered {
         migration,
-        command: &receipt.command,
+        command,
         answer,
     };
-    let action = &receipt.command.action;
+    let action = &command.action;
     session.output().result(&answered, |_, _| match reply {
         Reply::Answer(answer) => format!("{action}: {answer}"),
         Reply::NoProcess => format!("{action}: no process runs the migration"),

@@ -26,7 +26,7 @@ pub(crate) use esm_view::migration::{Condition, Kind, sign_of_life, waits_for};
 pub(crate) use compare::{Compared, Mappers, compare};
 pub(crate) use control::{
     DAMAGED, refuse_damaged, report_answer, send, the_only_one, the_only_reversible,
-    until_answered, within,
+    unless_stopped, until_answered, within,
 };
 pub(crate) use find::IdPart;
 pub(crate) use places::{Places, as_planned, resumed, service_of};

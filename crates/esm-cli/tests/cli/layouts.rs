@@ -1,6 +1,6 @@
 //! The tables of other libraries in PostgreSQL, from the command line.
 
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use esm_postgres::{Database, Settings};
 use esm_testkit::containers::{self, PostgresVersion};
@@ -47,6 +47,24 @@ impl Shop {
             .expect("a connection");
         let client = database.open().await.expect("a connection");
         client.batch_execute(sql).await.expect("the statements run");
+    }
+
+    /// The first value of a query.
+    pub(crate) async fn value(&self, query: &str) -> Option<String> {
+        let settings = Settings::new(&self.address, |name| {
+            (name == "PGPASSWORD").then(|| self.password.to_owned())
+        });
+        let database = Database::connect(settings.expect("an address"));
+        let client = database.await.expect("a connection").open().await;
+        let found = client.expect("a connection").query_opt(query, &[]).await;
+        found.ok()??.get(0)
+    }
+
+    /// Starts the program, and does not wait for it.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("esm runs")
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -135,7 +153,7 @@ async fn nothing_but_a_rewrite_in_place_writes_to_the_tables_of_another_library(
     for shop in shops(CQRS_ES).await {
         for arguments in [
             &["import"][..],
-            &["pause", "0192d3a0-7c1e-7aaa-8bbb-0123456789ab"],
+            &["cutover", "0192d3a0-7c1e-7aaa-8bbb-0123456789ab"],
             &["watch", "0192d3a0-7c1e-7aaa-8bbb-0123456789ab"],
             &["store", "init"],
             &["backup", "create", "--all"],

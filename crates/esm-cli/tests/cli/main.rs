@@ -15,6 +15,7 @@ mod hostile;
 mod import;
 mod importing;
 mod in_place;
+mod in_place_steered;
 mod interrupted;
 mod kept_addresses;
 mod layouts;

@@ -10,10 +10,10 @@ use super::wire::Wire;
 /// The table with its partitions: kind, what is found, and its name. `{table}` and `{columns}` are
 /// replaced by the table and by the names of the columns that are rewritten.
 const FINDINGS: &str = "
-WITH named AS (SELECT {table}::regclass::oid AS oid),
+WITH RECURSIVE named AS (SELECT {table}::regclass::oid AS oid),
 tree AS (
     SELECT oid FROM named
-    UNION SELECT t.relid FROM named, pg_partition_tree(named.oid) t),
+    UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid),
 rels AS (
     SELECT c.*, format('%I.%I', n.nspname, c.relname) AS full_name
     FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace),
@@ -23,6 +23,9 @@ columns AS (
 SELECT 'standby', 'the server' WHERE pg_is_in_recovery()
 UNION ALL
 SELECT 'foreign', full_name FROM rels WHERE relkind = 'f'
+UNION ALL
+SELECT 'inherits', full_name FROM rels JOIN pg_inherits i ON i.inhrelid = rels.oid
+WHERE NOT relispartition AND i.inhparent IN (SELECT oid FROM tree)
 UNION ALL
 SELECT 'access method', full_name || ' (' || m.amname || ')'
 FROM rels JOIN pg_am m ON m.oid = rels.relam WHERE rels.relkind = 'r' AND m.amname <> 'heap'

@@ -7,7 +7,7 @@ use super::schema;
 use super::shared::Shared;
 
 /// What is refused, why, and what to do about it.
-const REFUSED: [(&str, &str, &str); 8] = [
+const REFUSED: [(&str, &str, &str); 9] = [
     (
         "standby",
         "a standby cannot be written to",
@@ -15,8 +15,13 @@ const REFUSED: [(&str, &str, &str); 8] = [
     ),
     (
         "foreign",
-        "a partition is a table of another server",
-        "migrate the events in the database that the partition is in, or detach it",
+        "a part of it is a table of another server",
+        "migrate the events in the database that the part is in, or detach it",
+    ),
+    (
+        "inherits",
+        "tables inherit from it, and no index is unique in all of them",
+        "end the inheritance (ALTER TABLE … NO INHERIT), or use partitions",
     ),
     (
         "access method",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use esm_core::event::Schema;
 use esm_core::id::{Fingerprint, MigrationId};
+use esm_core::migration::MigrationPlan;
 use esm_core::protocol::plan::PlannedMigration;
 use esm_core::store::HolderProcess;
 use esm_core::{Error, Result};
@@ -67,6 +68,22 @@ pub struct Description {
     pub before: BTreeSet<Schema>,
     /// The schemas that it introduces.
     pub introduced: BTreeSet<Schema>,
+    /// The schemas that it changes: old code writes them.
+    pub retired: BTreeSet<Schema>,
+    /// The schemas that changed events keep: old code and new code write them.
+    pub reused: BTreeSet<Schema>,
+}
+
+impl From<MigrationPlan> for Description {
+    fn from(plan: MigrationPlan) -> Self {
+        Self {
+            before: plan.schemas.into_iter().map(|s| s.schema).collect(),
+            introduced: plan.way_back.needs_down,
+            retired: plan.ledger.retired,
+            reused: plan.ledger.reused,
+            planned: plan.planned,
+        }
+    }
 }
 
 /// The schemas of a migration, as its record holds them.
@@ -74,6 +91,17 @@ pub struct Description {
 pub(super) struct Schemas {
     pub(super) before: BTreeSet<Schema>,
     pub(super) introduced: BTreeSet<Schema>,
+    pub(super) retired: BTreeSet<Schema>,
+}
+
+impl From<&Description> for Schemas {
+    fn from(description: &Description) -> Self {
+        Self {
+            before: description.before.clone(),
+            introduced: description.introduced.clone(),
+            retired: description.retired.clone(),
+        }
+    }
 }
 
 /// A migration in place.
@@ -100,8 +128,14 @@ pub struct Rewrite {
     pub rewritten: u64,
     /// Number of events that were restored.
     pub restored: u64,
-    /// Whether a process runs it now, as far as the database knows.
+    /// Whether a process runs it now, as far as the database and this machine know.
     pub is_at_work: bool,
+    /// What the process that runs it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    /// The trigger that refuses old code, and its table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refuses_by: Option<String>,
     /// When its archive was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive_dropped_at: Option<String>,
@@ -124,7 +158,10 @@ const SELECT: &str = "SELECT m.id, m.relation, m.status, m.plan, m.schemas, m.ho
      (SELECT count(*) FROM esm_in_place.archive a WHERE a.migration = m.id AND a.kind = 'swap' \
       AND a.undone_at IS NULL), \
      (SELECT count(*) FROM esm_in_place.archive a WHERE a.migration = m.id AND a.kind = 'swap' \
-      AND a.undone_at IS NOT NULL) \
+      AND a.undone_at IS NOT NULL), \
+     (SELECT min(format('trigger %s on %s', t.tgname, t.tgrelid::regclass)) FROM pg_trigger t \
+      WHERE t.tgname = 'esm_refuse_' || replace(m.id::text, '-', '') AND t.tgparentid = 0), \
+     m.waits_for \
      FROM esm_in_place.migration m";
 
 impl Rewrite {
@@ -161,6 +198,8 @@ impl Rewrite {
             archive_dropped_at: text(11),
             rewritten: number(12)?,
             restored: number(13)?,
+            refuses_by: text(14),
+            waits_for: text(15),
         })
     }
 }
@@ -172,15 +211,7 @@ pub(super) fn insert(
     holder: &str,
     process: Option<&HolderProcess>,
 ) -> Result<String> {
-    let Description {
-        planned,
-        before,
-        introduced,
-    } = description;
-    let schemas = Schemas {
-        before: before.clone(),
-        introduced: introduced.clone(),
-    };
+    let (planned, schemas) = (&description.planned, Schemas::from(description));
     Ok(format!(
         "INSERT INTO esm_in_place.migration (id, relation, status, fingerprint, plan, schemas, \
          holder, process, seen_at) VALUES ('{}', {}, 'rewriting', {}, {}, {}, {}, {}, \

@@ -14,6 +14,9 @@
 //! - **The archive** holds what each swap read and wrote, in the same transaction. It says which rows
 //!   are done, so a migration continues after a crash at any point, and it is what an undo restores.
 //!
+//! - **Refusing old code**, where it is asked for, is the only thing that is installed in the table:
+//!   a trigger on inserts of the schemas that the migration retires.
+//!
 //! Claims, migrations and the archive are tables of the schema `esm_in_place`, for all tables of the
 //! database.
 
@@ -22,20 +25,28 @@ mod catalogue;
 mod change;
 mod checks;
 mod claim;
+mod control;
+mod lag;
 mod migration;
+mod older;
+mod pass;
 mod place;
+mod refuse;
 mod run;
 mod schema;
 mod shared;
 mod statements;
+mod steering;
 mod swap;
 mod transformer;
 mod undo;
 mod wire;
 
 pub use archive::Archive;
+pub use lag::{Behind, Surroundings};
 pub use migration::{Description, Rewrite, RewriteStatus};
+pub use pass::Pass;
 pub use place::InPlace;
-pub use run::{Pass, Running, Settled};
+pub use run::{Running, Settled};
 pub use shared::InPlaceOptions;
 pub use undo::Undone;

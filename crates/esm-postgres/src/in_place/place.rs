@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use esm_core::event::Schema;
 use esm_core::id::{Fingerprint, MigrationId};
+use esm_core::protocol::control::Limit;
+use esm_core::store::OnRetired;
 use esm_core::transform::EventTransformer;
 use esm_core::{Error, ErrorKind, Result};
 
@@ -17,7 +19,7 @@ use super::shared::{InPlaceOptions, Shared};
 use super::statements::Statements;
 use super::transformer::{InPlaceTransformer, Shape};
 use super::wire::Wire;
-use super::{checks, schema};
+use super::{checks, lag, refuse, schema};
 use crate::layout::LayoutStore;
 
 /// Migrations in place on the table of a layout.
@@ -66,13 +68,21 @@ impl InPlace {
         })
     }
 
-    /// Checks that the table can be rewritten, and returns what to know before. Writes nothing.
+    /// Checks that the table can be rewritten in this way, and returns what to know before. Writes
+    /// nothing.
     ///
     /// # Errors
-    /// `Unsupported` with the reason and what to change; `PermissionDenied` with the `GRANT` that is
-    /// missing; those of the server.
-    pub async fn check(&self) -> Result<Vec<String>> {
-        checks::check(&self.0).await
+    /// `Unsupported` and `Invalid` with the reason and what to change; `PermissionDenied` with the
+    /// `GRANT` that is missing; those of the server.
+    pub async fn check(&self, description: &Description) -> Result<Vec<String>> {
+        let warnings = checks::check(&self.0).await?;
+        if description.planned.on_retired == Some(OnRetired::Refuse) {
+            refuse::check(&self.0, description).await?;
+        }
+        if description.planned.settings().replication_lag_bytes != Limit::Unlimited {
+            lag::check(&self.0).await?;
+        }
+        Ok(warnings)
     }
 
     /// Returns the migrations of the table, the newest first.
@@ -83,7 +93,12 @@ impl InPlace {
         if !schema::exists(&self.0.wire).await? {
             return Ok(Vec::new());
         }
-        Rewrite::all(&self.0.wire, self.0.relation()).await
+        let mut all = Rewrite::all(&self.0.wire, self.0.relation()).await?;
+        let has_ended = |process| self.0.options.processes.has_ended(process);
+        for known in &mut all {
+            known.is_at_work &= !known.process.as_ref().is_some_and(has_ended);
+        }
+        Ok(all)
     }
 
     /// Returns a migration.
@@ -109,7 +124,7 @@ impl InPlace {
         description: Description,
         transformer: Arc<dyn EventTransformer>,
     ) -> Result<Running> {
-        self.check().await?;
+        self.check(&description).await?;
         let planned = &description.planned;
         let migration = planned.migration;
         self.ensure_first(migration, &planned.fingerprint, planned.again)
@@ -121,16 +136,11 @@ impl InPlace {
         let relation = shared.relation();
         let record = migration::insert(&description, relation, holder, process.as_ref())?;
         let claim = Claim::acquire(&shared.wire, relation, migration, &record).await?;
-        let schemas = Schemas {
-            before: description.before,
-            introduced: description.introduced,
-        };
-        let scope = description.planned.scope;
         Ok(Running::new(
             Arc::clone(shared),
             claim,
-            scope,
-            schemas,
+            planned,
+            Schemas::from(&description),
             transformer,
         ))
     }
@@ -194,7 +204,7 @@ impl InPlace {
         Ok(Running::new(
             Arc::clone(&self.0),
             claim,
-            known.planned.scope.clone(),
+            &known.planned,
             known.schemas.clone(),
             transformer,
         ))
@@ -214,9 +224,7 @@ impl InPlace {
     }
 
     fn ensure_not_held(&self, known: &Rewrite) -> Result<()> {
-        let has_ended = |process| self.0.options.processes.has_ended(process);
-        let is_gone = known.process.as_ref().is_some_and(has_ended);
-        if !known.is_at_work || is_gone || known.holder == self.0.options.holder {
+        if !known.is_at_work || known.holder == self.0.options.holder {
             return Ok(());
         }
         let message = format!("another process runs the migration: {}", known.holder);

@@ -42,7 +42,13 @@ CREATE TABLE IF NOT EXISTS esm_in_place.migration (
     began_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     seen_at timestamptz,
+    waits_for text,
     archive_dropped_at timestamptz);
+CREATE TABLE IF NOT EXISTS esm_in_place.control (
+    migration uuid NOT NULL,
+    number bigint NOT NULL,
+    body text NOT NULL,
+    PRIMARY KEY (migration, number));
 CREATE TABLE IF NOT EXISTS esm_in_place.archive (
     migration uuid NOT NULL,
     key text[] COLLATE \"C\" NOT NULL,

@@ -22,8 +22,6 @@ pub struct InPlaceOptions {
     pub holder: String,
     /// The processes of this machine.
     pub processes: Arc<dyn Processes>,
-    /// Streams that are rewritten at the same time.
-    pub concurrency: usize,
     /// Whether a table with triggers on UPDATE is rewritten.
     pub allow_triggers: bool,
     /// Returns whether to stop at the next safe point.
@@ -33,7 +31,7 @@ pub struct InPlaceOptions {
 }
 
 impl InPlaceOptions {
-    /// Options for a process of this name: four streams at the same time, no triggers, and nothing
+    /// Options for a process of this name: no triggers, and nothing
     /// that stops it.
     pub fn new(
         environment: Environment,
@@ -44,7 +42,6 @@ impl InPlaceOptions {
             environment,
             holder: holder.into(),
             processes,
-            concurrency: 4,
             allow_triggers: false,
             should_stop: Arc::new(|| false),
             on_progress: Arc::new(|_| {}),
@@ -56,7 +53,6 @@ impl fmt::Debug for InPlaceOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InPlaceOptions")
             .field("holder", &self.holder)
-            .field("concurrency", &self.concurrency)
             .field("allow_triggers", &self.allow_triggers)
             .finish_non_exhaustive()
     }

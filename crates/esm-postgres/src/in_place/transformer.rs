@@ -14,6 +14,13 @@ use serde_json::value::RawValue;
 /// The rule by which an event fails that the table cannot hold.
 pub(super) const RULE: &str = "in place";
 
+/// Why an event is not dropped, and what to do instead.
+fn dropped() -> TransformError {
+    let message = "no output, and an event keeps its number in place; make a placeholder of it, such as: \
+                   .type = \"Erased\" | .data = {}";
+    TransformError::new(RULE, message)
+}
+
 /// What a table of events can hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -62,6 +69,8 @@ impl EventTransformer for InPlaceTransformer {
                 let failed = |message: String| TransformError::new(RULE, message);
                 Ok(Transformed::Events(fitted.map_err(failed)?))
             }
+            Transformed::Events(outputs) if outputs.is_empty() => Err(dropped()),
+            Transformed::Dropped { .. } => Err(dropped()),
             other => Ok(other),
         }
     }

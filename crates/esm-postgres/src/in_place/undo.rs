@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use esm_core::event::Schema;
+use esm_core::store::OnRetired;
 use esm_core::transform::{EventTransformer, Identity};
 use esm_core::{Error, ErrorKind, Result};
 use esm_layout::literal;
 use serde::Serialize;
 
 use super::migration::{Rewrite, RewriteStatus, ensure_whole};
+use super::pass::Selected;
 use super::place::{InPlace, only_introduced};
-use super::run::{Running, Selected};
+use super::refuse::Refusal;
+use super::run::Running;
 use super::statements::PAGE_ROWS;
 use super::swap::{AGAIN, Batch, longest};
 use super::wire::{Failure, Row};
@@ -74,18 +77,26 @@ impl InPlace {
         down: Option<Arc<dyn EventTransformer>>,
     ) -> Result<Undone> {
         self.outlook(known, down.clone()).await?;
-        let status = format!(
+        let mut status = format!(
             "UPDATE esm_in_place.migration SET status = 'rolling_back', reason = {}, \
              changed_at = clock_timestamp() WHERE id = '{}' AND status <> 'rolled_back'",
             literal(reason),
             known.migration
         );
+        if known.planned.on_retired == Some(OnRetired::Refuse) {
+            // from the first moment of the undo, and until its end, everything passes
+            let refusal = Refusal {
+                shared: &self.0,
+                migration: known.migration,
+            };
+            status = format!("{status}; {}", refusal.open());
+        }
         let claim = self.take(known, Some(&status)).await?;
         let has_down = down.is_some();
         let running = Running::new(
             Arc::clone(&self.0),
             claim,
-            known.planned.scope.clone(),
+            &known.planned,
             known.schemas.clone(),
             down.unwrap_or_else(|| Arc::new(Identity)),
         );
@@ -133,7 +144,7 @@ impl InPlace {
         Running::new(
             Arc::clone(&self.0),
             claim,
-            known.planned.scope.clone(),
+            &known.planned,
             known.schemas.clone(),
             down.unwrap_or_else(|| Arc::new(Identity)),
         )

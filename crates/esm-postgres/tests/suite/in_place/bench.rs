@@ -7,6 +7,7 @@ use esm_core::clock::Environment;
 use esm_core::event::{Event, Schema};
 use esm_core::id::{EventType, Fingerprint};
 use esm_core::migration::{MigrationPlan, MigrationService, MigrationStrategy};
+use esm_core::protocol::plan::PlannedMigration;
 use esm_core::store::{HolderProcess, Processes, Stores};
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_postgres::{
@@ -104,13 +105,18 @@ impl Bench {
     }
 
     pub(crate) async fn begin(&self) -> Result<Running> {
-        let plan = self.plan().await?;
-        let description = Description {
-            before: plan.schemas.iter().map(|r| r.schema.clone()).collect(),
-            introduced: plan.way_back.needs_down.clone(),
-            planned: plan.planned,
-        };
+        self.begin_with(|_| {}).await
+    }
+
+    /// Begins with some options.
+    pub(crate) async fn begin_with(&self, set: fn(&mut PlannedMigration)) -> Result<Running> {
+        let mut description = self.describe().await?;
+        set(&mut description.planned);
         self.in_place.begin(description, Arc::clone(&self.by)).await
+    }
+
+    pub(crate) async fn describe(&self) -> Result<Description> {
+        self.plan().await.map(Description::from)
     }
 
     /// Migrates until it has ended.

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use esm_core::Result;
-use esm_postgres::RewriteStatus;
+use esm_core::protocol::plan::PlannedMigration;
+use esm_core::store::OnRetired;
+use esm_postgres::{RewriteStatus, Running};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -18,6 +20,7 @@ use crate::server::{Place, places, tables_of};
 const BY: By = By {
     name: "counted",
     change: |event| {
+        event.schema_version.0 += 1;
         let text = String::from_utf8(event.payload.to_vec()).unwrap();
         event.payload = format!("{{\"again\": {text}}}").into();
     },
@@ -182,29 +185,38 @@ async fn begin_again(place: &Place) {
     place.run(tables_of("cqrs-es")).await;
 }
 
-/// Completes a migration that a process left as it is.
+/// Begins a migration that refuses old code, so that its trigger is created and dropped too.
+async fn begin(bench: &Bench) -> Result<Running> {
+    let refuses = |planned: &mut PlannedMigration| planned.on_retired = Some(OnRetired::Refuse);
+    bench.begin_with(refuses).await
+}
+
+async fn migrate(bench: &Bench) -> Result<()> {
+    let running = begin(bench).await?;
+    running.rewrite().await?;
+    assert!(running.settle(9).await?.is_done);
+    running.end(true).await.map(drop)
+}
+
+/// Completes a migration that a process left as it is. A sweep would find nothing more.
 async fn complete(place: &Place) {
     let bench = Bench::with(place, BY, options("cut")).await;
-    let Some(known) = bench
-        .in_place
-        .migrations()
-        .await
-        .unwrap()
-        .into_iter()
-        .next()
-    else {
-        bench.migrate().await.unwrap();
-        return;
+    let known = bench.in_place.migrations().await.unwrap();
+    let running = match known.first() {
+        None => begin(&bench).await.unwrap(),
+        Some(known) if known.status == RewriteStatus::Finished => return,
+        Some(known) => {
+            let by = Arc::clone(&bench.by);
+            bench.in_place.resume(known, by).await.unwrap()
+        }
     };
-    if known.status == RewriteStatus::Finished {
-        return;
-    }
-    let by = Arc::clone(&bench.by);
-    let running = bench.in_place.resume(&known, by).await.unwrap();
     running.rewrite().await.unwrap();
-    assert!(running.settle(9).await.unwrap().is_done);
     running.end(true).await.unwrap();
 }
+
+/// What is installed in the database: nothing, after the end and after an undo.
+const INSTALLED: &str = "SELECT tgname FROM pg_trigger WHERE tgname LIKE 'esm_%'
+    UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE 'refuse_%'";
 
 /// Writes that no run has as many of.
 const MOST: usize = 50;
@@ -233,8 +245,7 @@ async fn a_migration_that_ends_at_any_write_is_resumed_exactly() {
             )
             .await;
             let was_cut = until_cut(&cutter, async {
-                let bench = place.through(&cutter).await?;
-                bench.migrate().await.map(drop)
+                migrate(&place.through(&cutter).await?).await
             })
             .await;
             drop(cutter);
@@ -247,6 +258,10 @@ async fn a_migration_that_ends_at_any_write_is_resumed_exactly() {
             assert_eq!(
                 texts(&place, archived).await,
                 kept,
+                "{message} {is_answered}"
+            );
+            assert!(
+                texts(&place, INSTALLED).await.is_empty(),
                 "{message} {is_answered}"
             );
             if !was_cut {
@@ -267,7 +282,11 @@ async fn a_rollback_that_ends_at_any_write_is_continued_exactly() {
     for is_answered in [false, true] {
         for message in 0..MOST {
             begin_again(&place).await;
-            complete(&place).await;
+            let bench = Bench::with(&place, BY, options("cut")).await;
+            let running = begin(&bench).await.unwrap();
+            running.rewrite().await.unwrap();
+            running.settle(1).await.unwrap();
+            running.end(false).await.unwrap();
             let cutter = Cutter::before(
                 &place,
                 Cut {
@@ -285,7 +304,6 @@ async fn a_rollback_that_ends_at_any_write_is_continued_exactly() {
             })
             .await;
             drop(cutter);
-            let bench = Bench::with(&place, BY, options("cut")).await;
             let known = bench.newest().await;
             if known.status != RewriteStatus::RolledBack {
                 let undone = bench.in_place.roll_back(&known, "test", None).await;
@@ -294,6 +312,10 @@ async fn a_rollback_that_ends_at_any_write_is_continued_exactly() {
             assert_eq!(
                 rows(&place, "events").await,
                 before,
+                "{message} {is_answered}"
+            );
+            assert!(
+                texts(&place, INSTALLED).await.is_empty(),
                 "{message} {is_answered}"
             );
             if !was_cut {

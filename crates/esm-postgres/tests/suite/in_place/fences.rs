@@ -5,6 +5,7 @@ use std::sync::Arc;
 use esm_core::ErrorKind;
 use tokio_postgres::Client;
 
+use super::refusing::hasty;
 use super::{Bench, By, options, rename, rows, texts};
 use crate::server::{Place, places, tables_of};
 
@@ -119,7 +120,7 @@ async fn one_migration_works_on_a_table_and_another_process_keeps_off() {
 async fn a_row_that_another_transaction_holds_is_not_waited_for() {
     for place in places().await {
         place.run(tables_of("cqrs-es")).await;
-        let bench = Bench::new(&place, BY).await;
+        let bench = Bench::with(&place, BY, hasty()).await;
         let running = bench.begin().await.unwrap();
         let holder = client(&place).await;
         let hold = "BEGIN; SELECT FROM events WHERE aggregate_id = '2/b' FOR UPDATE";

@@ -5,6 +5,9 @@ mod cuts;
 mod fences;
 mod layouts;
 mod refusals;
+mod refusing;
+mod steered;
+mod surroundings;
 mod writers;
 
 pub(crate) use bench::*;

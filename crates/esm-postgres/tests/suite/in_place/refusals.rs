@@ -81,7 +81,8 @@ async fn what_does_not_touch_the_rewritten_columns_is_allowed_and_named() {
             )
             .await;
         let bench = Bench::new(&place, BY).await;
-        let warnings = bench.in_place.check().await.unwrap();
+        let described = bench.describe().await.unwrap();
+        let warnings = bench.in_place.check(&described).await.unwrap();
         assert!(warnings[0].contains("everything"), "{warnings:?}");
         assert_eq!(bench.migrate().await.unwrap().rewritten, 2);
     }
@@ -99,12 +100,14 @@ async fn a_right_that_is_missing_is_named_with_the_grant() {
                  GRANT EXECUTE ON FUNCTION pg_control_system() TO {role}"
             ))
             .await;
+        let described = Bench::new(&place, BY).await.describe().await.unwrap();
         let address = place.address.replace("postgres@", &format!("{role}@"));
         let check = async || {
             let settings = place.settings_of(&address, "r").unwrap();
             let database = esm_postgres::Database::connect(settings).await.unwrap();
             let store = LayoutStore::open(database).await.unwrap();
-            InPlace::new(&store, options("reader")).check().await
+            let in_place = InPlace::new(&store, options("reader"));
+            in_place.check(&described).await
         };
         let error = check().await.unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::PermissionDenied, "{error:?}");

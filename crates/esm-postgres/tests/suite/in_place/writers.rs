@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use esm_postgres::RewriteStatus;
 use tokio_postgres::error::SqlState;
 
+use super::refusing::hasty;
 use super::{Bench, By, rename, texts};
 use crate::server::{Place, places, tables_of};
 
@@ -133,7 +134,7 @@ async fn a_migration_has_not_ended_before_older_transactions_have() {
     };
     for place in places().await {
         place.run(tables_of("cqrs-es")).await;
-        let bench = Bench::new(&place, by.clone()).await;
+        let bench = Bench::with(&place, by.clone(), hasty()).await;
         let running = bench.begin().await.unwrap();
         // old code has written, and has not committed
         let old = place.connect().await.unwrap().open().await.unwrap();

@@ -1,0 +1,335 @@
+//! Old code that is refused by a trigger.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use esm_core::ErrorKind;
+use esm_core::clock::{Clock, Environment};
+use esm_core::store::OnRetired;
+use esm_postgres::{InPlaceOptions, RewriteStatus, Running};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use super::{Bench, By, options, rename, rows, texts};
+use crate::server::{Place, places, tables_of};
+
+const BY: By = By {
+    name: "rename",
+    change: |event| rename(event, "Placed", "OrderPlaced"),
+};
+
+/// Appends of the old type, of another old type, and of the new one to the table of cqrs-es.
+const OLD: &str = "INSERT INTO events SELECT 'order', '1', max(sequence) + 1, 'Placed', '1.0',
+    '{\"Placed\": {}}', '{}' FROM events WHERE aggregate_type = 'order' AND aggregate_id = '1'";
+const KEPT: &str = "INSERT INTO events SELECT 'order', '1', max(sequence) + 1, 'Paid', '1.0',
+    '{\"Paid\": {}}', '{}' FROM events WHERE aggregate_type = 'order' AND aggregate_id = '1'";
+const NEW: &str = "INSERT INTO events SELECT 'order', '1', max(sequence) + 1, 'OrderPlaced', '1.0',
+    '{\"OrderPlaced\": {}}', '{}' FROM events WHERE aggregate_type = 'order' AND aggregate_id = '1'";
+
+async fn client(place: &Place) -> Client {
+    place.connect().await.unwrap().open().await.unwrap()
+}
+
+async fn begin(bench: &Bench) -> Running {
+    let refuses = |planned: &mut esm_core::protocol::plan::PlannedMigration| {
+        planned.on_retired = Some(OnRetired::Refuse);
+    };
+    bench.begin_with(refuses).await.unwrap()
+}
+
+pub(super) async fn ensure_refused(client: &Client, append: &str, code: &str) {
+    let error = client.batch_execute(append).await.unwrap_err();
+    let reported = error.as_db_error().unwrap();
+    assert_eq!(*reported.code(), SqlState::from_code(code), "{error:?}");
+    assert!(reported.message().contains("retired it"), "{error:?}");
+}
+
+async fn installed(place: &Place) -> String {
+    let query = "SELECT (SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'esm_refuse%')
+        || ' ' || (SELECT count(*) FROM pg_proc WHERE proname LIKE 'refuse_%')";
+    texts(place, query).await.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_code_is_refused_from_the_rewrite_until_the_end() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        let bench = Bench::new(&place, BY).await;
+        let running = begin(&bench).await;
+        let migration = running.migration();
+        // a writer with a prepared statement, and without rights on anything of esm's
+        let role = format!("writer_{}", std::process::id());
+        place
+            .run(&format!(
+                "CREATE ROLE {role}; GRANT SELECT, INSERT ON events TO {role}"
+            ))
+            .await;
+        let old = client(&place).await;
+        let prepare = format!("SET ROLE {role}; PREPARE old AS {OLD}; EXECUTE old");
+        old.batch_execute(&prepare).await.unwrap();
+        assert_eq!(running.rewrite().await.unwrap().rewritten, 3);
+        // it is written after its stream was rewritten, and swept
+        old.batch_execute("EXECUTE old").await.unwrap();
+        let settled = running.settle(9).await.unwrap();
+        assert!(settled.is_done && settled.swept == 1, "{settled:?}");
+        ensure_refused(&old, "EXECUTE old", "ES001").await;
+        assert_eq!(running.end(false).await.unwrap(), RewriteStatus::Rewritten);
+        ensure_refused(&old, "EXECUTE old", "ES001").await;
+        ensure_refused(&old, OLD, "ES001").await;
+        old.batch_execute(KEPT).await.unwrap();
+        old.batch_execute(NEW).await.unwrap();
+        let known = bench.in_place.migration(migration).await.unwrap();
+        let by = known.refuses_by.clone().unwrap();
+        assert!(
+            by.starts_with("trigger esm_refuse_") && by.ends_with(" on events"),
+            "{by}"
+        );
+
+        let running = bench
+            .in_place
+            .resume(&known, Arc::clone(&bench.by))
+            .await
+            .unwrap();
+        let settled = running.settle(9).await.unwrap();
+        assert!(settled.is_done && settled.swept == 0, "{settled:?}");
+        ensure_refused(&old, "EXECUTE old", "ES001").await;
+        running.end(true).await.unwrap();
+        old.batch_execute("EXECUTE old").await.unwrap();
+        assert_eq!(installed(&place).await, "0 0");
+        assert_eq!(bench.newest().await.refuses_by, None);
+        place
+            .run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_layout_refuses_with_a_code_that_is_no_conflict() {
+    for (library, table, old, code, from) in [
+        (
+            "emmett",
+            "emt_messages",
+            "INSERT INTO emt_messages (stream_position, transaction_id, stream_id,
+                 message_schema_version, message_id, message_type, message_data, message_metadata)
+             VALUES (3, '103', 'cart-1', '1', 'm9', 'Added', '{}', '{}')",
+            "ES001",
+            "Added",
+        ),
+        (
+            "eventuous",
+            "eventuous.messages",
+            "INSERT INTO eventuous.messages (message_id, message_type, stream_id, stream_position,
+                 json_data, created)
+             VALUES (gen_random_uuid(), 'V1.Booked', 1, 2, '{}', now())",
+            "ES001",
+            "V1.Booked",
+        ),
+        (
+            "marten",
+            "mt_events",
+            "INSERT INTO mt_events (seq_id, stream_id, version, data, type)
+             VALUES (9, '1', 4, '{}', 'placed')",
+            "MT001",
+            "placed",
+        ),
+        (
+            "message-db",
+            "message_store.messages",
+            "INSERT INTO message_store.messages (position, stream_name, type, data)
+             VALUES (2, 'account-1', 'Opened', '{}')",
+            "ES001",
+            "Opened",
+        ),
+    ] {
+        for place in places().await {
+            place.run(tables_of(library)).await;
+            let by = By {
+                name: "all",
+                change: |event| {
+                    for old in ["Added", "V1.Booked", "placed", "Opened"] {
+                        rename(event, old, "New");
+                    }
+                },
+            };
+            let bench = Bench::new(&place, by).await;
+            let before = rows(&place, table).await;
+            let running = begin(&bench).await;
+            running.rewrite().await.unwrap();
+            assert!(running.settle(9).await.unwrap().is_done, "{library}");
+            running.end(false).await.unwrap();
+            let writer = client(&place).await;
+            ensure_refused(&writer, old, code).await;
+            let new = old.replace(&format!("'{from}'"), "'Other'");
+            writer.batch_execute(&new).await.unwrap();
+
+            // the undo restores rows of the type that was refused, and refuses nothing
+            let known = bench.newest().await;
+            bench
+                .in_place
+                .roll_back(&known, "test", None)
+                .await
+                .unwrap();
+            let after = rows(&place, table).await;
+            assert!(
+                before.iter().all(|row| after.contains(row)),
+                "{library}: {after:?}"
+            );
+            assert_eq!(installed(&place).await, "0 0", "{library}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_transaction_is_waited_for_and_swept_before_it_counts_as_refused() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        let bench = Bench::new(&place, BY).await;
+        let running = begin(&bench).await;
+        running.rewrite().await.unwrap();
+        let old = client(&place).await;
+        old.batch_execute(&format!("BEGIN; {OLD}")).await.unwrap();
+        let commits = async {
+            // an attempt waits for the writer, and gives up soon: others are not held up
+            let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+            while texts(&place, waiting).await == ["0"] {
+                tokio::task::yield_now().await;
+            }
+            client(&place)
+                .await
+                .batch_execute(KEPT.replace("'1'", "'2/b'").as_str())
+                .await
+                .unwrap();
+            old.batch_execute("COMMIT").await.unwrap();
+        };
+        let (settled, ()) = tokio::join!(running.settle(9), commits);
+        let settled = settled.unwrap();
+        assert!(settled.is_done && settled.swept == 1, "{settled:?}");
+        ensure_refused(&old, OLD, "ES001").await;
+        running.end(true).await.unwrap();
+    }
+}
+
+/// Options of a process that does not wait between attempts.
+pub(super) fn hasty() -> InPlaceOptions {
+    let mut hasty = options("hasty");
+    hasty.environment.clock = Arc::new(Hasty(Environment::system()));
+    hasty
+}
+
+/// A clock that does not wait.
+#[derive(Debug)]
+struct Hasty(Environment);
+
+#[async_trait]
+impl Clock for Hasty {
+    fn now(&self) -> jiff::Timestamp {
+        self.0.clock.now()
+    }
+
+    fn monotonic(&self) -> std::time::Duration {
+        self.0.clock.monotonic()
+    }
+
+    async fn sleep(&self, _: std::time::Duration) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_others_hold_is_an_error_that_names_them_and_can_be_repeated() {
+    let Some(place) = places().await.pop() else {
+        return;
+    };
+    place.run(tables_of("cqrs-es")).await;
+    let bench = Bench::with(&place, BY, hasty()).await;
+    let running = begin(&bench).await;
+    running.rewrite().await.unwrap();
+    let old = client(&place).await;
+    let pid = "SELECT pg_backend_pid()";
+    let pid: i32 = old.query_one(pid, &[]).await.unwrap().get(0);
+    old.batch_execute(&format!("BEGIN; {OLD}")).await.unwrap();
+    let error = running.settle(9).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(
+        error.to_string().contains(&format!("process {pid}")),
+        "{error:?}"
+    );
+    assert_eq!(installed(&place).await, "0 0");
+    old.batch_execute("COMMIT").await.unwrap();
+    assert!(running.settle(9).await.unwrap().is_done);
+
+    // a reader keeps the trigger from being dropped: the end is not recorded, and it still refuses
+    old.batch_execute("BEGIN; SELECT FROM events")
+        .await
+        .unwrap();
+    let error = running.end(true).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert_eq!(bench.newest().await.status, RewriteStatus::Rewriting);
+    let writer = client(&place).await;
+    ensure_refused(&writer, OLD, "ES001").await;
+    // nor does it delay an undo: everything passes from its first moment on
+    let known = bench.newest().await;
+    let undone = bench.in_place.roll_back(&known, "test", None).await;
+    assert_eq!(*undone.unwrap_err().kind(), ErrorKind::Unavailable);
+    let left = "SELECT count(*) FROM events WHERE event_type = 'OrderPlaced'";
+    assert_eq!(texts(&place, left).await, ["0"]);
+    writer.batch_execute(OLD).await.unwrap();
+    assert_eq!(bench.newest().await.status, RewriteStatus::RollingBack);
+    old.batch_execute("COMMIT").await.unwrap();
+    let known = bench.newest().await;
+    bench
+        .in_place
+        .roll_back(&known, "test", None)
+        .await
+        .unwrap();
+    assert_eq!(installed(&place).await, "0 0");
+    assert_eq!(bench.newest().await.status, RewriteStatus::RolledBack);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migrator_that_wakes_up_after_the_undo_installs_nothing() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        let bench = Bench::with(&place, BY, options("frozen")).await;
+        let running = begin(&bench).await;
+        running.rewrite().await.unwrap();
+        running.leave().await;
+        let other = Bench::with(&place, BY, options("other")).await;
+        let known = other.newest().await;
+        other
+            .in_place
+            .roll_back(&known, "test", None)
+            .await
+            .unwrap();
+        let error = running.settle(9).await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::LockLost, "{error:?}");
+        assert_eq!(installed(&place).await, "0 0");
+        client(&place).await.batch_execute(OLD).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_refused_is_said_before_anything_is_written() {
+    let same = By {
+        name: "same",
+        change: |event| event.payload = "{}".into(),
+    };
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        let refuses = |planned: &mut esm_core::protocol::plan::PlannedMigration| {
+            planned.on_retired = Some(OnRetired::Refuse);
+        };
+        let bench = Bench::new(&place, same.clone()).await;
+        let error = bench.begin_with(refuses).await.unwrap_err();
+        assert!(error.to_string().contains("keep their schema"), "{error:?}");
+        let bench = Bench::new(&place, BY).await;
+        let some = |planned: &mut esm_core::protocol::plan::PlannedMigration| {
+            planned.on_retired = Some(OnRetired::Refuse);
+            planned.scope = esm_core::protocol::plan::Scope::Name("order".parse().unwrap());
+        };
+        let error = bench.begin_with(some).await.unwrap_err();
+        assert!(error.hint().unwrap().contains("--all"), "{error:?}");
+        let schema = "SELECT count(*) FROM pg_namespace WHERE nspname = 'esm_in_place'";
+        assert_eq!(texts(&place, schema).await, ["0"]);
+    }
+}
