@@ -13,7 +13,7 @@ pub struct EventTable {
     /// The name of the table for people: `schema.table`.
     pub full_name: String,
     /// What a query selects from the table `e` to read an event: number, id, type, version, payload,
-    /// metadata, time.
+    /// metadata, time, class.
     pub selected: String,
     /// The columns of the key.
     pub key: Vec<TypedColumn>,
@@ -23,6 +23,8 @@ pub struct EventTable {
     pub id: Option<String>,
     /// The column of the type.
     pub event_type: TypedColumn,
+    /// The column with the name of the class that reads the payload.
+    pub class: Option<TypedColumn>,
     /// The column of the schema version.
     pub version: Option<TypedColumn>,
     /// The column of the payload.
@@ -60,7 +62,7 @@ impl EventTable {
                 name: name.clone(),
                 quoted: quoted(name),
                 kind: match column.type_name.as_str() {
-                    "character varying" => "text".to_owned(),
+                    "character varying" | "character" => "text".to_owned(),
                     kind => kind.to_owned(),
                 },
                 not_null: column.not_null,
@@ -82,6 +84,7 @@ impl EventTable {
             number: quoted(&named.number),
             id: named.id.as_ref().and_then(typed).map(|id| id.quoted),
             event_type: required(&named.event_type),
+            class: named.class.as_ref().and_then(typed),
             version: named.version.as_ref().and_then(typed),
             payload: required(&named.payload),
             metadata: named.metadata.as_ref().and_then(typed),
@@ -96,9 +99,13 @@ impl EventTable {
         described
     }
 
-    /// Returns the columns that a rewrite changes: type, version, payload, metadata.
+    /// Returns the columns that a rewrite changes: type, class, version, payload, metadata.
     pub fn rewritten(&self) -> impl Iterator<Item = &TypedColumn> {
-        let optional = [self.version.as_ref(), self.metadata.as_ref()];
+        let optional = [
+            self.class.as_ref(),
+            self.version.as_ref(),
+            self.metadata.as_ref(),
+        ];
         [&self.event_type, &self.payload]
             .into_iter()
             .chain(optional.into_iter().flatten())

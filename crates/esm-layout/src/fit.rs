@@ -140,6 +140,7 @@ impl Check {
         self.column("events.payload", &events.payload, table, PAYLOADS);
         for (role, column, types) in [
             ("events.id", &events.id, IDS),
+            ("events.class", &events.class, TEXTS),
             ("events.version", &events.version, VERSIONS),
             ("events.metadata", &events.metadata, METADATA),
             ("events.time", &events.time, TIMES),

@@ -49,6 +49,9 @@ pub struct Events {
     /// The column of the event's type.
     #[serde(rename = "type")]
     pub event_type: String,
+    /// The column with the name of the class that reads the payload. It changes with the type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// The column of the payload's schema version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -27,7 +27,7 @@ impl Tables<'_> {
         conditions.join(" AND ")
     }
 
-    /// number, id, type, version, payload, metadata, time.
+    /// number, id, type, version, payload, metadata, time, class.
     pub(crate) fn event_columns(&self) -> String {
         let events = &self.layout.events;
         let there = |column: &Option<String>| {
@@ -46,13 +46,14 @@ impl Tables<'_> {
             _ => format!("e.{payload}::text"),
         };
         format!(
-            "e.{}::bigint, {}, e.{}::text, {}, {payload}, {}, {}",
+            "e.{}::bigint, {}, e.{}::text, {}, {payload}, {}, {}, {}",
             quoted(&events.number),
             text(&events.id),
             quoted(&events.event_type),
             text(&events.version),
             text(&events.metadata),
-            self.time()
+            self.time(),
+            text(&events.class)
         )
     }
 

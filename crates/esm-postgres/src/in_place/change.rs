@@ -41,6 +41,7 @@ pub(super) enum Kept {
 pub(super) struct Change {
     pub(super) row: ReadRow,
     pub(super) event_type: Kept,
+    pub(super) class: Kept,
     pub(super) version: Kept,
     pub(super) payload: Kept,
     pub(super) metadata: Kept,
@@ -67,6 +68,7 @@ impl Columns {
             payload,
             metadata,
             time,
+            class,
             text,
             written,
             last,
@@ -92,6 +94,7 @@ impl Columns {
                 payload: payload.as_deref().map(|p| self.bytes(p)).transpose()?,
                 metadata: metadata.clone(),
                 time: time.clone(),
+                class: class.clone(),
             },
             text: required(text)?,
             written: written.clone(),
@@ -140,6 +143,7 @@ impl Columns {
             } else {
                 Kept::New(Some(meant.event_type.as_str().to_owned()))
             },
+            class: self.class(before, meant),
             version: self.version(&row.columns, before, meant),
             payload: self.payload(before, meant)?,
             metadata: self.metadata(&row.columns, before, meant)?,
@@ -147,6 +151,7 @@ impl Columns {
         };
         let values = [
             &change.event_type,
+            &change.class,
             &change.version,
             &change.payload,
             &change.metadata,
@@ -172,6 +177,9 @@ impl Columns {
         if let Kept::New(Some(event_type)) = &change.event_type {
             columns.event_type.clone_from(event_type);
         }
+        if let Kept::New(class) = &change.class {
+            columns.class.clone_from(class);
+        }
         if let Kept::New(version) = &change.version {
             columns.version.clone_from(version);
         }
@@ -182,6 +190,27 @@ impl Columns {
             columns.metadata.clone_from(metadata);
         }
         Ok(columns)
+    }
+
+    /// The name of the class: the attribute of the column's name, or none.
+    fn class(&self, before: &Event, meant: &Event) -> Kept {
+        let Some(column) = self.class_column() else {
+            return Kept::Same;
+        };
+        let own = |event: &Event| event.metadata.get(column).cloned();
+        if own(before) == own(meant) {
+            return Kept::Same;
+        }
+        Kept::New(match own(meant) {
+            Some(MetadataValue::Text(class)) => Some(class),
+            _ => None,
+        })
+    }
+
+    fn class_column(&self) -> Option<&str> {
+        self.rows
+            .class_column()
+            .filter(|_| self.table.class.is_some())
     }
 
     /// The text of the version column. Its form stays: `1.0` becomes `2.0`.
@@ -226,7 +255,7 @@ impl Columns {
     }
 
     fn metadata(&self, columns: &EventColumns, before: &Event, meant: &Event) -> Result<Kept> {
-        let own = |event: &Event| self.without_version(&event.metadata);
+        let own = |event: &Event| self.without_columns(&event.metadata);
         let meant = own(meant);
         if own(before) == meant {
             return Ok(Kept::Same);
@@ -237,7 +266,12 @@ impl Columns {
         let old = columns.metadata.as_deref().unwrap_or("{}");
         let members: Value = serde_json::from_str(old)
             .map_err(|e| Error::corrupt("metadata is not JSON").with_source(e))?;
-        for hidden in self.rows.version_column().into_iter().chain([ESM]) {
+        let columns = self
+            .rows
+            .version_column()
+            .into_iter()
+            .chain(self.class_column());
+        for hidden in columns.chain([ESM]) {
             if members.get(hidden).is_some() {
                 let reason = format!("its metadata has a member {hidden}, which would be lost");
                 return Err(unholdable(&reason));
@@ -246,10 +280,13 @@ impl Columns {
         Ok(Kept::New(Some(text_of(&meant)?)))
     }
 
-    /// The metadata without the text of the version column.
-    fn without_version(&self, metadata: &Metadata) -> Metadata {
+    /// The metadata without what columns of their own say.
+    fn without_columns(&self, metadata: &Metadata) -> Metadata {
         let mut metadata = metadata.clone();
         if let Some(column) = self.rows.version_column() {
+            metadata.remove(column);
+        }
+        if let Some(column) = self.class_column() {
             metadata.remove(column);
         }
         metadata

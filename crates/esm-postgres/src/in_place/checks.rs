@@ -85,7 +85,7 @@ pub(super) async fn check(shared: &Shared) -> Result<Vec<String>> {
         return Err(refused(relation, reason, triggers)
             .with_hint("disable them while the migration runs, or add --allow-triggers"));
     }
-    Ok(warnings(&found, &shared.streams.layout.name))
+    Ok(warnings(&found))
 }
 
 /// A layout of one's own may use a column for two things.
@@ -117,7 +117,7 @@ fn refused(relation: &str, reason: &str, named: &[String]) -> Error {
     Error::unsupported(format!("{relation} cannot be rewritten, {reason}: {named}"))
 }
 
-fn warnings(found: &Findings, layout: &str) -> Vec<String> {
+fn warnings(found: &Findings) -> Vec<String> {
     let mut warnings = Vec::new();
     for (kind, about) in [
         ("trigger", "triggers run for every event that is rewritten"),
@@ -142,13 +142,6 @@ fn warnings(found: &Findings, layout: &str) -> Vec<String> {
             "a published table without a replica identity refuses updates: {}",
             named.join(", ")
         ));
-    }
-    if layout == "marten" {
-        warnings.push(
-            "the column mt_dotnet_type is not rewritten: Marten must find the new types by their \
-             names"
-                .to_owned(),
-        );
     }
     warnings
 }

@@ -41,6 +41,10 @@ impl InPlace {
         let table = store.event_table().clone();
         let rows = store.rows().clone();
         let shape = Shape {
+            class_column: rows
+                .class_column()
+                .filter(|_| table.class.is_some())
+                .map(str::to_owned),
             version_column: rows
                 .version_column()
                 .filter(|_| table.version.is_some())

@@ -108,7 +108,7 @@ impl Statements {
         let id = self.id();
         format!(
             "WITH fence AS MATERIALIZED ({}),
-             given (number, old_row, set_type, type, set_version, version, set_payload, payload,
+             given (number, old_row, set_type, type, set_class, class, set_version, version, set_payload, payload,
                     set_metadata, metadata) AS (VALUES {}),
              locked AS MATERIALIZED (
                  SELECT {number}::bigint AS number, e::text AS old_row, {others} AS others,
@@ -121,15 +121,15 @@ impl Statements {
                  UPDATE {table} e SET {set}
                  FROM given g JOIN locked l ON l.number = g.number AND l.old_row = g.old_row
                  WHERE {range} AND {number} = g.number AND e::text = g.old_row
-                 RETURNING l.number, l.id, l.old_type, l.old_version, l.old_payload, l.old_metadata,
+                 RETURNING l.number, l.id, l.old_type, l.old_class, l.old_version, l.old_payload, l.old_metadata,
                            {new}, {others} = l.others AND {meant} AS meant),
              kept AS (
                  INSERT INTO esm_in_place.archive (migration, key, kind, number, id,
-                     old_type, old_version, old_payload, old_metadata,
-                     new_type, new_version, new_payload, new_metadata)
+                     old_type, old_class, old_version, old_payload, old_metadata,
+                     new_type, new_class, new_version, new_payload, new_metadata)
                  SELECT '{migration}', {key}, '{kind}', number, id,
-                     old_type, old_version, old_payload, old_metadata,
-                     new_type, new_version, new_payload, new_metadata
+                     old_type, old_class, old_version, old_payload, old_metadata,
+                     new_type, new_class, new_version, new_payload, new_metadata
                  FROM changed RETURNING 1),
              noted AS (
                  INSERT INTO esm_in_place.swap (migration, kind, key, first, last, rows)
@@ -172,9 +172,9 @@ impl Statements {
                  ORDER BY {number} FOR NO KEY UPDATE OF e NOWAIT),
              same AS MATERIALIZED (
                  SELECT k.*, l.others FROM kept k JOIN locked l ON l.number = k.number
-                     AND ROW(l.id, l.now_type, l.now_version, l.now_payload, l.now_metadata)
+                     AND ROW(l.id, l.now_type, l.now_class, l.now_version, l.now_payload, l.now_metadata)
                          IS NOT DISTINCT FROM
-                         ROW(k.id, k.new_type, k.new_version, k.new_payload, k.new_metadata)),
+                         ROW(k.id, k.new_type, k.new_class, k.new_version, k.new_payload, k.new_metadata)),
              changed AS (
                  UPDATE {table} e SET {back} FROM same k
                  WHERE {range} AND {number} = k.number
@@ -210,9 +210,10 @@ impl Statements {
     }
 
     /// The columns in the order of the archive, each with its role.
-    fn roles(&self) -> [(&'static str, Option<&TypedColumn>); 4] {
+    fn roles(&self) -> [(&'static str, Option<&TypedColumn>); 5] {
         [
             ("type", Some(&self.table.event_type)),
+            ("class", self.table.class.as_ref()),
             ("version", self.table.version.as_ref()),
             ("payload", Some(&self.table.payload)),
             ("metadata", self.table.metadata.as_ref()),
@@ -271,6 +272,7 @@ impl Statements {
     fn given(&self, change: &Change) -> String {
         let values = [
             &change.event_type,
+            &change.class,
             &change.version,
             &change.payload,
             &change.metadata,

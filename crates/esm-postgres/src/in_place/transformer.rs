@@ -24,6 +24,8 @@ fn dropped() -> TransformError {
 /// What a table of events can hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape {
+    /// The column with the name of the class, where there is one.
+    pub(super) class_column: Option<String>,
     /// The column of the schema version, where there is one.
     pub(super) version_column: Option<String>,
     /// The member of the metadata with the schema version, where there is one.
@@ -90,6 +92,7 @@ impl Shape {
         if let Some((what, _)) = stays.iter().find(|(_, is_same)| !is_same) {
             return Err(format!("the {what} of an event stays as it is in place"));
         }
+        self.check_class(before, &meant)?;
         self.settle_version(before, &mut meant)?;
         if self.type_is_tag && before.event_type != meant.event_type {
             settle_tag(before, &mut meant)?;
@@ -106,12 +109,30 @@ impl Shape {
     fn differs_in_metadata(&self, before: &Event, meant: &Event) -> bool {
         let own = |event: &Event| {
             let mut metadata = event.metadata.clone();
-            if let Some(column) = &self.version_column {
+            for column in self.version_column.iter().chain(&self.class_column) {
                 metadata.remove(column);
             }
             metadata
         };
         own(before) != own(meant)
+    }
+
+    /// A type of another name is read by another class: both change together.
+    fn check_class(&self, before: &Event, meant: &Event) -> Result<(), String> {
+        let Some(column) = &self.class_column else {
+            return Ok(());
+        };
+        let (old, new) = (before.metadata.get(column), meant.metadata.get(column));
+        if !matches!(new, None | Some(MetadataValue::Text(_))) {
+            return Err(format!("{column} is not a text"));
+        }
+        if before.event_type == meant.event_type || old.is_none() || old != new {
+            return Ok(());
+        }
+        Err(format!(
+            "the type changes and {column} does not: set .{column} to the name of the new class, or \
+             delete it, del(.{column}), where the type alone says it"
+        ))
     }
 
     /// The text of a version that a number does not say is an attribute of the event: it follows the
@@ -302,6 +323,7 @@ mod tests {
     #[test]
     fn what_a_table_cannot_hold_is_refused_with_the_reason() {
         let shape = Shape {
+            class_column: Some("class".to_owned()),
             version_column: None,
             version_member: None,
             has_metadata: false,
@@ -329,6 +351,16 @@ mod tests {
             (
                 |e| drop(e.metadata.insert("user", "7").unwrap()),
                 "no column of metadata",
+            ),
+            (
+                |e| {
+                    drop(
+                        e.metadata
+                            .insert("class", MetadataValue::Boolean(true))
+                            .unwrap(),
+                    )
+                },
+                "class is not a text",
             ),
         ] {
             let reason = with(change).unwrap_err();

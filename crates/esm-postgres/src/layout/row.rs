@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 /// Columns of an event in every query that returns events.
-pub(super) const EVENT_COLUMNS: usize = 7;
+pub(super) const EVENT_COLUMNS: usize = 8;
 
 /// An event and its number in the layout's counting.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub(crate) struct EventColumns {
     pub(crate) payload: Option<Bytes>,
     pub(crate) metadata: Option<String>,
     pub(crate) time: Option<String>,
+    pub(crate) class: Option<String>,
 }
 
 /// Reads rows of one layout.
@@ -37,6 +38,7 @@ pub(crate) struct EventColumns {
 pub(crate) struct Rows {
     version_column: Option<String>,
     version_in_metadata: Option<String>,
+    class_column: Option<String>,
     content_type: String,
     payload_is_bytes: bool,
 }
@@ -58,6 +60,7 @@ impl Rows {
         Self {
             version_column: events.version.clone(),
             version_in_metadata: events.version_in_metadata.clone(),
+            class_column: events.class.clone(),
             content_type: own.unwrap_or_else(|| content_type.to_owned()),
             payload_is_bytes: queries.payload_is_bytes,
         }
@@ -90,6 +93,11 @@ impl Rows {
         self.version_in_metadata.as_deref()
     }
 
+    /// The column whose text is an attribute of the event: the name of the class.
+    pub(crate) fn class_column(&self) -> Option<&str> {
+        self.class_column.as_deref()
+    }
+
     fn columns(&self, row: &Row, number: i64) -> Result<EventColumns> {
         Ok(EventColumns {
             number,
@@ -103,6 +111,7 @@ impl Rows {
             },
             metadata: value(row, 5)?,
             time: value(row, 6)?,
+            class: value(row, 7)?,
         })
     }
 
@@ -123,6 +132,9 @@ impl Rows {
         let mut event = envelope.open(id)?.event;
         event.content_type = Some(self.content_type.clone());
         event.time = columns.time;
+        if let (Some(column), Some(class)) = (self.class_column.as_deref(), columns.class) {
+            event.metadata.insert(column, class.as_str())?;
+        }
         if let Some((version, text)) = version {
             event.schema_version = SchemaVersion(version);
             // what the number does not say stays visible

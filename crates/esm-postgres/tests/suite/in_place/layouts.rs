@@ -123,6 +123,53 @@ async fn the_events_of_each_layout_are_rewritten_and_restored_to_the_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_class_of_marten_changes_with_the_type() {
+    let classes = "SELECT type || ' ' || coalesce(mt_dotnet_type, 'none') FROM mt_events
+                   ORDER BY seq_id";
+    for place in places().await {
+        place.run(tables_of("marten")).await;
+        place
+            .run("UPDATE mt_events SET mt_dotnet_type = 'Shop.Placed, Shop' WHERE type = 'placed'")
+            .await;
+        let before = rows(&place, "mt_events").await;
+        let forgets = By {
+            name: "forgets",
+            change: |event| rename(event, "placed", "order_placed"),
+        };
+        let plan = Bench::new(&place, forgets).await.plan().await.unwrap();
+        let failure = &plan.ledger.failures[0];
+        assert!(
+            failure.message.contains("set .mt_dotnet_type"),
+            "{failure:?}"
+        );
+        let by = By {
+            name: "class",
+            change: |event| {
+                let class = match event.event_type.as_str() {
+                    "placed" => "Shop.OrderPlaced, Shop",
+                    "paid" => "Shop.Paid, Shop",
+                    _ => return,
+                };
+                event.metadata.insert("mt_dotnet_type", class).unwrap();
+                rename(event, "placed", "order_placed");
+            },
+        };
+        let bench = Bench::new(&place, by).await;
+        assert_eq!(bench.migrate().await.unwrap().rewritten, 3);
+        let placed = "order_placed Shop.OrderPlaced, Shop";
+        let expected = [placed, placed, "paid Shop.Paid, Shop", "begun none"];
+        assert_eq!(texts(&place, classes).await, expected);
+        let known = bench.newest().await;
+        bench
+            .in_place
+            .roll_back(&known, "test", None)
+            .await
+            .unwrap();
+        assert_eq!(rows(&place, "mt_events").await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_does_not_change_is_not_written() {
     for place in places().await {
         place.run(tables_of("cqrs-es")).await;
