@@ -31,6 +31,8 @@ pub struct EventTable {
     pub payload: TypedColumn,
     /// The column of the metadata.
     pub metadata: Option<TypedColumn>,
+    /// All columns, in order.
+    pub all: Vec<TypedColumn>,
     /// All other columns, which a rewrite must not change.
     pub others: Vec<String>,
 }
@@ -88,6 +90,9 @@ impl EventTable {
             version: named.version.as_ref().and_then(typed),
             payload: required(&named.payload),
             metadata: named.metadata.as_ref().and_then(typed),
+            all: (events.columns.iter())
+                .filter_map(|column| typed(&column.name))
+                .collect(),
             others: Vec::new(),
         };
         let rewritten: Vec<&str> = described.rewritten().map(|c| c.name.as_str()).collect();

@@ -46,6 +46,9 @@ impl Fit {
             let name = full_name(named.schema.as_deref(), &named.table);
             if let Some(table) = check.table("streams.table", &name, streams) {
                 check.streams(layout, &named.key, table);
+                if let Some(counter) = &named.counter {
+                    check.column("streams.counter", counter, table, NUMBERS);
+                }
             }
         }
         Self {

@@ -110,6 +110,10 @@ pub struct Streams {
     pub schema: Option<String>,
     /// The columns that [`Events::key`] names, in the same order.
     pub key: Vec<String>,
+    /// The column with the last number of the stream, which appends compare and count up. With
+    /// [`holes`](Events::holes), rows in the middle of a stream may be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counter: Option<String>,
 }
 
 /// How the object of a stream is named. The columns are those of the table of streams, or of the

@@ -75,6 +75,12 @@ fn text(ran: &Ran, form: Form) -> Text {
         .add("objects", count(ran.pass.objects))
         .add("events read", count(ran.pass.events))
         .add("rewritten now", count(ran.pass.rewritten));
+    if ran.pass.dropped > 0 {
+        facts.add("removed of these", count(ran.pass.dropped));
+    }
+    if ran.pass.left > 0 {
+        facts.add("to be dropped, but last", count(ran.pass.left));
+    }
     if let Some(settled) = &ran.settled {
         facts.add("of old code", count(settled.swept));
     }

@@ -36,6 +36,24 @@ SELECT 'trigger', format('%s on %s', t.tgname, full_name)
 FROM rels JOIN pg_trigger t ON t.tgrelid = rels.oid
 WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 16 <> 0 AND t.tgparentid = 0
 UNION ALL
+SELECT 'drops', format('trigger %s on %s', t.tgname, full_name)
+FROM rels JOIN pg_trigger t ON t.tgrelid = rels.oid
+WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 12 <> 0 AND t.tgparentid = 0
+UNION ALL
+SELECT 'drops', format('rule %s on %s', r.rulename, full_name)
+FROM rels JOIN pg_rewrite r ON r.ev_class = rels.oid
+WHERE r.ev_type IN ('3', '4') AND r.ev_enabled <> 'D'
+UNION ALL
+SELECT 'drops', format('foreign key %s of %s', k.conname, k.conrelid::regclass)
+FROM rels JOIN pg_constraint k ON k.confrelid = rels.oid AND k.contype = 'f' AND k.conparentid = 0
+UNION ALL
+SELECT DISTINCT 'drops', format('generated column %s of %s', g.attname, full_name)
+FROM rels JOIN pg_attribute g ON g.attrelid = rels.oid AND g.attgenerated <> '' AND NOT g.attisdropped
+UNION ALL
+SELECT 'grant to drop', format('GRANT INSERT, DELETE ON %s TO %I', full_name, current_user)
+FROM rels JOIN named ON named.oid = rels.oid
+WHERE NOT has_table_privilege(rels.oid, 'INSERT') OR NOT has_table_privilege(rels.oid, 'DELETE')
+UNION ALL
 SELECT 'rule', format('%s on %s', r.rulename, full_name)
 FROM rels JOIN pg_rewrite r ON r.ev_class = rels.oid
 WHERE r.ev_type = '2' AND r.ev_enabled <> 'D'

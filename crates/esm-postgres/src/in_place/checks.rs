@@ -3,8 +3,8 @@
 use esm_core::{Error, ErrorKind, Result};
 
 use super::catalogue::{Findings, findings};
-use super::schema;
 use super::shared::Shared;
+use super::{drops, schema};
 
 /// What is refused, why, and what to do about it.
 const REFUSED: [(&str, &str, &str); 9] = [
@@ -57,7 +57,7 @@ const REFUSED: [(&str, &str, &str); 9] = [
 
 /// # Errors
 /// `Unsupported` with the first reason; `PermissionDenied` with the `GRANT` that is missing.
-pub(super) async fn check(shared: &Shared) -> Result<Vec<String>> {
+pub(super) async fn check(shared: &Shared, drops: bool) -> Result<Vec<String>> {
     let table = shared.statements.table();
     ensure_columns_apart(shared)?;
     let mut found = findings(&shared.wire, table).await?;
@@ -77,6 +77,9 @@ pub(super) async fn check(shared: &Shared) -> Result<Vec<String>> {
             return Err(refused(relation, reason, &named).with_hint(advice));
         }
     }
+    if drops {
+        check_drops(relation, &found)?;
+    }
     if let Some(triggers) = found
         .get("trigger")
         .filter(|_| !shared.options.allow_triggers)
@@ -86,6 +89,18 @@ pub(super) async fn check(shared: &Shared) -> Result<Vec<String>> {
             .with_hint("disable them while the migration runs, or add --allow-triggers"));
     }
     Ok(warnings(&found))
+}
+
+/// Checks that rows can be removed, and put back by an undo.
+fn check_drops(relation: &str, found: &Findings) -> Result<()> {
+    if let Some(grants) = found.get("grant to drop") {
+        let message = format!("no right to remove events: {relation}");
+        return Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(grants.join("; ")));
+    }
+    match found.get("drops") {
+        Some(named) => Err(drops::refused(relation, &named.join(", "))),
+        None => Ok(()),
+    }
 }
 
 /// A layout of one's own may use a column for two things.

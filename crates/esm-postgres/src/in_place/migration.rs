@@ -72,14 +72,18 @@ pub struct Description {
     pub retired: BTreeSet<Schema>,
     /// The schemas that changed events keep: old code and new code write them.
     pub reused: BTreeSet<Schema>,
+    /// Number of events that it drops.
+    pub dropped: u64,
 }
 
 impl From<MigrationPlan> for Description {
     fn from(plan: MigrationPlan) -> Self {
+        let dropped = plan.ledger.dropped();
         Self {
             before: plan.schemas.into_iter().map(|s| s.schema).collect(),
             introduced: plan.way_back.needs_down,
             retired: plan.ledger.retired,
+            dropped,
             reused: plan.ledger.reused,
             planned: plan.planned,
         }
@@ -155,9 +159,9 @@ const SELECT: &str = "SELECT m.id, m.relation, m.status, m.plan, m.schemas, m.ho
      to_char(m.changed_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
      coalesce(clock_timestamp() - m.seen_at < interval '15 s', false), \
      to_char(m.archive_dropped_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
-     (SELECT count(*) FROM esm_in_place.archive a WHERE a.migration = m.id AND a.kind = 'swap' \
+     (SELECT count(*) FROM esm_in_place.archive a WHERE a.migration = m.id AND a.kind <> 'down' \
       AND a.undone_at IS NULL), \
-     (SELECT count(*) FROM esm_in_place.archive a WHERE a.migration = m.id AND a.kind = 'swap' \
+     (SELECT count(*) FROM esm_in_place.archive a WHERE a.migration = m.id AND a.kind <> 'down' \
       AND a.undone_at IS NOT NULL), \
      (SELECT min(format('trigger %s on %s', t.tgname, t.tgrelid::regclass)) FROM pg_trigger t \
       WHERE t.tgname = 'esm_refuse_' || replace(m.id::text, '-', '') AND t.tgparentid = 0), \

@@ -26,6 +26,7 @@ mod change;
 mod checks;
 mod claim;
 mod control;
+mod drops;
 mod lag;
 mod migration;
 mod older;

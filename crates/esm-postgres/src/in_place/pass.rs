@@ -15,6 +15,7 @@ use futures::stream::{self, BoxStream, FuturesUnordered, StreamExt as _, TryStre
 use serde::Serialize;
 
 use super::change::{Change, ReadRow};
+use super::drops::Changes;
 use super::migration::{self, Schemas};
 use super::run::Running;
 use super::statements::{Key, Kind};
@@ -31,8 +32,12 @@ pub struct Pass {
     pub objects: u64,
     /// Number of events that were read.
     pub events: u64,
-    /// Number of events that were rewritten.
+    /// Number of events that were rewritten, or removed.
     pub rewritten: u64,
+    /// Of these, events that were removed.
+    pub dropped: u64,
+    /// Number of events to be dropped that stay, because they are the last of their streams.
+    pub left: u64,
 }
 
 /// Which rows of a stream are transformed, and why.
@@ -82,6 +87,8 @@ impl Running {
             total.objects += 1;
             total.events += one.events;
             total.rewritten += one.rewritten;
+            total.dropped += one.dropped;
+            total.left += one.left;
         }
     }
 
@@ -161,8 +168,15 @@ impl Running {
             let changes = self.changes(object, Revision(pass.events), rows, selected)?;
             if !trial {
                 self.note_schemas(selected, &changes).await?;
-                let (done, again) = self.swap_all(&key, &changes, selected.kind()).await?;
+                let (done, mut again) = self
+                    .swap_all(&key, &changes.rewritten, selected.kind())
+                    .await?;
                 pass.rewritten += done;
+                if again.is_none() {
+                    let (done, failed) = self.remove_all(&key, &changes.dropped).await?;
+                    (pass.rewritten, pass.dropped) = (pass.rewritten + done, pass.dropped + done);
+                    again = failed;
+                }
                 if let Some(error) = again {
                     if !back_off.pause(&self.shared.options.environment).await {
                         return Err(error);
@@ -170,9 +184,10 @@ impl Running {
                     continue;
                 }
             } else {
-                pass.rewritten += changes.len() as u64;
+                pass.rewritten += changes.rewritten.len() as u64;
             }
             back_off = AGAIN;
+            pass.left += changes.left;
             pass.events += read;
             let all = self.read.fetch_add(read, Ordering::Relaxed) + read;
             (self.shared.options.on_progress)(all);
@@ -203,6 +218,20 @@ impl Running {
         Ok((changes.len() as u64, None))
     }
 
+    /// As [`swap_all`](Self::swap_all), for rows that are removed.
+    async fn remove_all(&self, key: &Key, rows: &[ReadRow]) -> Result<(u64, Option<Error>)> {
+        let mut left = rows;
+        while !left.is_empty() {
+            let (now, later) = left.split_at(self.batch.rows().min(left.len()));
+            let removed = self.shared.remove(&self.claim, key, now, &self.batch);
+            if let Swapped::Again(error) = removed.await? {
+                return Ok(((rows.len() - left.len()) as u64, Some(error)));
+            }
+            left = later;
+        }
+        Ok((rows.len() as u64, None))
+    }
+
     /// Transforms rows, and returns those that change.
     fn changes(
         &self,
@@ -210,8 +239,8 @@ impl Running {
         first: Revision,
         rows: Vec<ReadRow>,
         selected: &Selected,
-    ) -> Result<Vec<Change>> {
-        let mut changes = Vec::new();
+    ) -> Result<Changes> {
+        let mut changes = Changes::default();
         for (index, row) in rows.into_iter().enumerate() {
             if row.written.is_some() {
                 continue;
@@ -231,6 +260,14 @@ impl Running {
                 message,
                 count: 1,
             };
+            if mapped.outputs.is_empty() && matches!(selected, Selected::Unwritten) {
+                if row.columns.number < row.last {
+                    changes.dropped.push(row);
+                } else {
+                    changes.left += 1;
+                }
+                continue;
+            }
             let [meant] = mapped.outputs.as_slice() else {
                 let outputs = mapped.outputs.len();
                 let message = format!("{outputs} outputs, and an event keeps its number in place");
@@ -241,20 +278,25 @@ impl Running {
                 ErrorKind::Unsupported => failure(e.to_string()).into(),
                 _ => e,
             })?;
-            changes.extend(change);
+            changes.rewritten.extend(change);
         }
         Ok(changes)
     }
 
     /// Records schemas that the plan did not see, before the first event of them is written.
-    async fn note_schemas(&self, selected: &Selected, changes: &[Change]) -> Result<()> {
+    async fn note_schemas(&self, selected: &Selected, changes: &Changes) -> Result<()> {
         if matches!(selected, Selected::Schemas(_)) {
             return Ok(());
         }
         let mut schemas = self.schemas();
         let known = schemas.clone();
         let columns = &self.shared.columns;
-        for change in changes {
+        for row in &changes.dropped {
+            schemas
+                .retired
+                .insert(columns.event(&row.columns)?.schema());
+        }
+        for change in &changes.rewritten {
             let before = columns.event(&change.row.columns)?.schema();
             let after = columns.event(&columns.after(change)?)?.schema();
             if !schemas.before.contains(&after) {

@@ -51,6 +51,12 @@ impl InPlace {
                 .map(str::to_owned),
             version_member: rows.version_in_metadata().map(str::to_owned),
             has_metadata: table.metadata.is_some(),
+            can_drop: store.layout().events.holes
+                && store
+                    .layout()
+                    .streams
+                    .as_ref()
+                    .is_some_and(|s| s.counter.is_some()),
             payload: table.payload.kind.clone(),
             type_is_tag: store.layout().events.type_is_tag,
         };
@@ -79,7 +85,7 @@ impl InPlace {
     /// `Unsupported` and `Invalid` with the reason and what to change; `PermissionDenied` with the
     /// `GRANT` that is missing; those of the server.
     pub async fn check(&self, description: &Description) -> Result<Vec<String>> {
-        let warnings = checks::check(&self.0).await?;
+        let warnings = checks::check(&self.0, description.dropped > 0).await?;
         if description.planned.on_retired == Some(OnRetired::Refuse) {
             refuse::check(&self.0, description).await?;
         }

@@ -46,7 +46,7 @@ impl Statements {
     }
 
     /// The event `e` is in the stream. The text is compared too: `07` is not the stream `7`.
-    fn in_stream(&self, key: &Key) -> String {
+    pub(super) fn in_stream(&self, key: &Key) -> String {
         let columns = self.table.key.iter().zip(key);
         let conditions = columns.map(|(column, value)| {
             let (name, value) = (&column.quoted, literal(value));
@@ -59,7 +59,7 @@ impl Statements {
         conditions.collect::<Vec<_>>().join(" AND ")
     }
 
-    fn number(&self) -> String {
+    pub(super) fn number(&self) -> String {
         format!("e.{}", self.table.number)
     }
 
@@ -195,7 +195,7 @@ impl Statements {
         )
     }
 
-    fn id(&self) -> String {
+    pub(super) fn id(&self) -> String {
         match &self.table.id {
             Some(id) => format!("e.{id}::text"),
             None => "NULL::text".to_owned(),
@@ -220,7 +220,7 @@ impl Statements {
         ]
     }
 
-    fn columns_as(&self, prefix: &str) -> String {
+    pub(super) fn columns_as(&self, prefix: &str) -> String {
         let columns = self.roles().map(|(role, column)| match column {
             Some(column) => format!("e.{}::text AS {prefix}_{role}", column.quoted),
             None => format!("NULL::text AS {prefix}_{role}"),

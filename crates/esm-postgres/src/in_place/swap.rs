@@ -10,7 +10,7 @@ use super::change::{Change, ReadRow};
 use super::claim::Claim;
 use super::shared::Shared;
 use super::statements::{Key, Kind, PAGE_ROWS};
-use super::wire::Failure;
+use super::wire::{Failure, Row};
 
 /// How long a transaction of several rows may take: readers of the global order wait for the oldest
 /// one that is running. One that takes longer is rolled back, and tried again with fewer rows.
@@ -87,6 +87,22 @@ impl Shared {
     ) -> Result<Swapped> {
         let statement = self.statements.swap(claim, kind, key, changes);
         let written = self.wire.write(&statement, longest(changes.len())).await;
+        let rows: Vec<_> = changes.iter().map(|change| change.row.clone()).collect();
+        self.settled(claim, key, &rows, written, batch).await
+    }
+
+    /// Returns what became of rows that a transaction was to write.
+    ///
+    /// # Errors
+    /// As [`swap`](Self::swap).
+    pub(super) async fn settled(
+        &self,
+        claim: &Claim,
+        key: &Key,
+        rows: &[ReadRow],
+        written: Result<Vec<Row>, Failure>,
+        batch: &Batch,
+    ) -> Result<Swapped> {
         let failure = match written {
             Ok(_) => {
                 batch.grow();
@@ -102,33 +118,30 @@ impl Shared {
         }
         claim.ensure_held(&self.wire).await?;
         let error = failure.into_error();
-        if self.are_as_read(claim, key, changes).await? {
-            Err(self.refused(key, changes, error))
+        if self.are_as_read(claim, key, rows).await? {
+            Err(self.refused(key, rows, error))
         } else {
             Ok(Swapped::Again(error))
         }
     }
 
-    async fn are_as_read(&self, claim: &Claim, key: &Key, changes: &[Change]) -> Result<bool> {
-        let Some(first) = changes.first() else {
+    async fn are_as_read(&self, claim: &Claim, key: &Key, rows: &[ReadRow]) -> Result<bool> {
+        let Some(first) = rows.first() else {
             return Ok(true);
         };
-        let mut now = self.page(claim, key, first.row.columns.number).await?;
+        let mut now = self.page(claim, key, first.columns.number).await?;
         now.retain(|row| {
             let number = row.columns.number;
-            changes
-                .iter()
-                .any(|change| change.row.columns.number == number)
+            rows.iter().any(|row| row.columns.number == number)
         });
-        let is_same = |(now, change): (&ReadRow, &Change)| {
-            now.columns == change.row.columns && now.text == change.row.text
-        };
-        Ok(now.len() == changes.len() && now.iter().zip(changes).all(is_same))
+        let is_same =
+            |(now, row): (&ReadRow, &ReadRow)| now.columns == row.columns && now.text == row.text;
+        Ok(now.len() == rows.len() && now.iter().zip(rows).all(is_same))
     }
 
-    fn refused(&self, key: &Key, changes: &[Change], error: Error) -> Error {
-        let number = |change: Option<&Change>| change.map_or(0, |c| c.row.columns.number);
-        let (first, last) = (number(changes.first()), number(changes.last()));
+    fn refused(&self, key: &Key, rows: &[ReadRow], error: Error) -> Error {
+        let number = |row: Option<&ReadRow>| row.map_or(0, |row| row.columns.number);
+        let (first, last) = (number(rows.first()), number(rows.last()));
         let kind = match error.kind() {
             ErrorKind::PermissionDenied | ErrorKind::StorageFull => error.kind().clone(),
             _ => ErrorKind::VerificationFailed,

@@ -31,6 +31,8 @@ pub(super) struct Shape {
     /// The member of the metadata with the schema version, where there is one.
     pub(super) version_member: Option<String>,
     pub(super) has_metadata: bool,
+    /// Whether rows in the middle of a stream may be removed.
+    pub(super) can_drop: bool,
     /// The type of the payload's column.
     pub(super) payload: String,
     /// Whether the payload is an enum with the type as its tag.
@@ -71,8 +73,10 @@ impl EventTransformer for InPlaceTransformer {
                 let failed = |message: String| TransformError::new(RULE, message);
                 Ok(Transformed::Events(fitted.map_err(failed)?))
             }
-            Transformed::Events(outputs) if outputs.is_empty() => Err(dropped()),
-            Transformed::Dropped { .. } => Err(dropped()),
+            Transformed::Events(outputs) if outputs.is_empty() && !self.shape.can_drop => {
+                Err(dropped())
+            }
+            Transformed::Dropped { .. } if !self.shape.can_drop => Err(dropped()),
             other => Ok(other),
         }
     }
@@ -327,6 +331,7 @@ mod tests {
             version_column: None,
             version_member: None,
             has_metadata: false,
+            can_drop: false,
             payload: "jsonb".to_owned(),
             type_is_tag: false,
         };

@@ -221,17 +221,23 @@ impl Running {
             };
             let batch = self.batch.rows().min(numbers.len());
             let (first, last) = (numbers[0], numbers[batch - 1]);
-            let statement = self
-                .shared
-                .statements
-                .restore(&self.claim, &keys, first, last);
-            match self.shared.wire.write(&statement, longest(batch)).await {
-                Ok(rows) => {
-                    let restored = rows
-                        .iter()
-                        .find_map(|r| r.first()?.as_deref()?.parse().ok());
-                    let restored: u64 = restored.unwrap_or(0);
-                    undone.restored += restored;
+            let statements = &self.shared.statements;
+            let (claim, shared) = (&self.claim, &self.shared);
+            // one transaction after the other: each is complete in itself
+            let put_back = statements.put_back(claim, &keys, first, last);
+            let restore = statements.restore(claim, &keys, first, last);
+            let written = async {
+                let put_back = if shared.shape.can_drop {
+                    shared.wire.write(&put_back, longest(batch)).await?
+                } else {
+                    Vec::new()
+                };
+                let restored = shared.wire.write(&restore, longest(batch)).await?;
+                Ok::<_, Failure>((counted(&put_back), counted(&restored)))
+            };
+            match written.await {
+                Ok((put_back, restored)) => {
+                    undone.restored += put_back + restored;
                     self.name_left(&mut undone, &key, first, last).await?;
                     (self.shared.options.on_progress)(undone.restored);
                     after = Some((key, last));
@@ -268,11 +274,11 @@ impl Running {
         format!(
             "WITH next AS (
                  SELECT key FROM esm_in_place.archive
-                 WHERE migration = '{migration}' AND kind = 'swap' AND undone_at IS NULL{place}
+                 WHERE migration = '{migration}' AND kind <> 'down' AND undone_at IS NULL{place}
                  ORDER BY key, number LIMIT 1)
              SELECT a.key, array_to_json(a.key), a.number FROM esm_in_place.archive a
              JOIN next ON a.key = next.key
-             WHERE a.migration = '{migration}' AND a.kind = 'swap' AND a.undone_at IS NULL{}
+             WHERE a.migration = '{migration}' AND a.kind <> 'down' AND a.undone_at IS NULL{}
              ORDER BY a.number LIMIT {PAGE_ROWS}",
             place.replace("(key, number)", "(a.key, a.number)")
         )
@@ -281,7 +287,7 @@ impl Running {
     /// Counts and names the rows of a range that were not restored.
     async fn name_left(&self, undone: &mut Undone, key: &str, first: i64, last: i64) -> Result<()> {
         let query = format!(
-            "SELECT number FROM esm_in_place.archive WHERE migration = '{}' AND kind = 'swap'
+            "SELECT number FROM esm_in_place.archive WHERE migration = '{}' AND kind <> 'down'
              AND key = {}::text[] AND number BETWEEN {first} AND {last} AND undone_at IS NULL
              ORDER BY number",
             self.claim.migration,
@@ -295,6 +301,14 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// The number that a statement returns; none is 0.
+fn counted(rows: &[Row]) -> u64 {
+    let mut numbers = rows
+        .iter()
+        .filter_map(|row| row.first()?.as_deref()?.parse().ok());
+    numbers.next().unwrap_or(0)
 }
 
 /// Rows of one stream in the archive.

@@ -16,7 +16,7 @@ use crate::transform::{EventCounts, Failure, Ledger, Mapped, Mapper, SchemaAnaly
 
 /// The rule by which an event fails whose outputs the target does not accept.
 const TOO_LARGE: &str = "size limit";
-/// The rule by which an event fails that does not become exactly one event in place.
+/// The rule by which an event fails that becomes several in place.
 const IN_PLACE: &str = "in place";
 /// How many times its approximate size an event has at most as it is stored: text may consist of
 /// characters that are escaped.
@@ -50,7 +50,7 @@ pub(super) struct PageScan {
     pub(super) from: Revision,
     /// Maximum number of events to read.
     pub(super) room: u64,
-    /// Whether each event keeps its number, and so must become exactly one.
+    /// Whether each event keeps its number, and so cannot become several.
     pub(super) in_place: bool,
 }
 
@@ -97,7 +97,7 @@ impl PageScan {
             message,
             count: 1,
         };
-        if self.in_place && mapped.outputs.len() != 1 {
+        if self.in_place && mapped.outputs.len() > 1 {
             let outputs = mapped.outputs.len();
             let message = format!("{outputs} outputs, and an event keeps its number in place");
             return Err(failure(IN_PLACE, message));

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cuts;
+mod drops;
 mod fences;
 mod layouts;
 mod refusals;
