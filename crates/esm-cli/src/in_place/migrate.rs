@@ -156,7 +156,7 @@ pub(super) struct Course {
 }
 
 impl Course {
-    /// The course of a migration that was not told to end.
+    /// The course of a migration that is not to be ended.
     pub(super) fn of(on_retired: Option<OnRetired>, sweeps: u32) -> Self {
         Self {
             // what old code writes is accepted as it is

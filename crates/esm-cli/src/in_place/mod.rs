@@ -14,8 +14,8 @@ mod status;
 mod steer;
 
 pub(crate) use migrate::{Given, InPlaceArgs, migrate, plan_risks};
-pub(crate) use place::{fitted, found, in_place, is_layout};
-pub(crate) use resume::{finish, no_layout, resume};
+pub(crate) use place::{fitted, found, in_place, is_layout, no_layout};
+pub(crate) use resume::{finish, resume};
 pub(crate) use roll_back::{RollBack, roll_back};
 pub(crate) use status::status;
 pub(crate) use steer::{Sent, steer};

@@ -79,3 +79,10 @@ pub(crate) async fn found(
             .with_hint("list the migrations of this table with `esm status --all`")
     })
 }
+
+/// The error of a command for the tables of another library.
+pub(crate) fn no_layout() -> Error {
+    Error::unsupported("the command is for the tables of another library").with_hint(
+        "the store is one of esm's own: `esm status` shows its migrations, `esm backup` its backups",
+    )
+}

@@ -6,7 +6,7 @@ use esm_core::{Error, Result};
 use esm_postgres::{InPlace, Rewrite, RewriteStatus};
 
 use super::migrate::{Course, run};
-use super::place::{found, in_place, of_layout};
+use super::place::{found, no_layout, of_layout};
 use super::report::ran;
 use super::steer::end_pause;
 use crate::exit::Exit;
@@ -16,6 +16,8 @@ use crate::session::Session;
 
 /// Sweeps of what old code wrote.
 const SWEEPS: u32 = 6;
+/// How long the process that runs a paused migration has to respond.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Continues a migration that was stopped.
 ///
@@ -27,14 +29,9 @@ pub(crate) async fn resume(
     stay_paused: bool,
     wait: Duration,
 ) -> Result<Exit> {
-    let in_place = in_place(session).ok_or_else(no_layout)?;
-    let is_open = |known: &Rewrite| !known.status.is_terminal();
-    let known = found(&in_place, named, "to resume", is_open).await?;
-    if !stay_paused && let Some(exit) = end_pause(session, &in_place, &known, wait).await? {
-        return Ok(exit);
-    }
     let open = |known: &Rewrite| Course::of(known.planned.on_retired, SWEEPS);
-    continued(session, named, "to resume", open).await
+    let ends_pause = (!stay_paused).then_some(wait);
+    continued(session, named, ends_pause, open).await
 }
 
 /// Ends a migration once old code has ended; `accepts` leaves what old code still writes.
@@ -53,13 +50,14 @@ pub(crate) async fn finish(
             may_end: true,
         }
     };
-    continued(session, named, "to finish", ends).await
+    continued(session, named, Some(PATIENCE), ends).await
 }
 
+/// Continues a migration, and ends its pause: a process that runs it has this long to respond.
 async fn continued(
     session: &Session,
     named: Option<&IdPart>,
-    what: &str,
+    ends_pause: Option<Duration>,
     course: impl Fn(&Rewrite) -> Course,
 ) -> Result<Exit> {
     let progress = session.progress("migrate", Unit::Events, None);
@@ -67,11 +65,17 @@ async fn continued(
     let in_place = of_layout(session, Some(progress.clone()), true);
     let in_place = in_place.ok_or_else(no_layout)?;
     let is_open = |known: &Rewrite| !known.status.is_terminal();
-    let known = found(&in_place, named, what, is_open).await?;
+    let known = found(&in_place, named, "that is unfinished", is_open).await?;
     if known.status == RewriteStatus::RollingBack {
         let message = format!("migration is being rolled back: {}", known.migration);
         return Err(Error::invalid(message)
             .with_hint(format!("esm rollback {} continues", known.migration)));
+    }
+    if let Some(wait) = ends_pause
+        && let Some(exit) = end_pause(session, &in_place, &known, wait).await?
+    {
+        progress.end();
+        return Ok(exit);
     }
     let ended = again(&in_place, &known, course(&known)).await;
     progress.end();
@@ -83,11 +87,4 @@ async fn again(in_place: &InPlace, known: &Rewrite, course: Course) -> Result<su
     let transformer = in_place.transformer(transformer);
     let running = in_place.resume(known, transformer).await?;
     run(in_place, running, course).await
-}
-
-/// The error of a command for the tables of another library.
-pub(crate) fn no_layout() -> Error {
-    Error::unsupported("the command is for the tables of another library").with_hint(
-        "the store is one of esm's own: `esm status` shows its migrations, `esm backup` its backups",
-    )
 }

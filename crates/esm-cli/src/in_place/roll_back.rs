@@ -9,9 +9,8 @@ use esm_core::transform::EventTransformer;
 use esm_postgres::{InPlace, Rewrite, RewriteStatus, Undone};
 use serde::Serialize;
 
-use super::place::{found, of_layout};
+use super::place::{found, no_layout, of_layout};
 use super::report::facts_of;
-use super::resume::no_layout;
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
 use crate::migration::{IdPart, Program, Role};
@@ -97,7 +96,7 @@ pub(super) async fn down_of(
     Ok(down.map(|down| in_place.transformer(down)))
 }
 
-/// Answers the commands to a migration that was undone.
+/// Settles the commands to a migration that was undone.
 ///
 /// # Errors
 /// Those of the server.

@@ -7,8 +7,7 @@ use esm_core::migration::Reply;
 use esm_core::protocol::control::ControlAction;
 use esm_postgres::{InPlace, Rewrite};
 
-use super::place::{found, in_place};
-use super::resume::no_layout;
+use super::place::{found, in_place, no_layout};
 use crate::exit::Exit;
 use crate::migration::{IdPart, author, report_answer, unless_stopped};
 use crate::session::Session;

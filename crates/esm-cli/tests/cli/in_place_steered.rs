@@ -217,7 +217,7 @@ async fn old_code_is_refused_until_finish_where_that_is_asked_for() {
             &["changed events keep their schema", "--on-retired sweep"],
         );
         shop.run(&[&migrate[..], &["--on-retired", "refuse"]].concat())
-            .failed(2, &["cannot be told from new code"]);
+            .failed(2, &["cannot be distinguished from new code"]);
         shop.run(&[&migrate[..], &["--on-retired", "sweep"]].concat())
             .succeeded();
     }

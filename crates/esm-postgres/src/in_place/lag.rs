@@ -1,18 +1,16 @@
-//! How far replicas and slots are behind, and what vacuum does.
+//! How far replicas and slots are behind.
 
 use std::time::Duration;
 
 use esm_core::{Error, ErrorKind, Result};
-use esm_layout::literal;
 use futures::lock::Mutex;
 use serde::Serialize;
 
-use super::place::InPlace;
 use super::shared::Shared;
 
 /// How long an observation counts.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the lag may stay as large as it was before it is given up.
+/// How long the lag may not shrink before giving up.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Replicas that replay, and slots that keep the write-ahead log, the furthest behind first.
@@ -36,18 +34,7 @@ pub struct Behind {
     pub bytes: u64,
 }
 
-/// What a rewrite costs the server and its replicas.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Surroundings {
-    /// Replicas and slots, the furthest behind first. Those that the user may not see are left out.
-    pub behind: Vec<Behind>,
-    /// Number of dead rows of the table, as the server estimates it.
-    pub dead_rows: u64,
-    /// Whether a vacuum works on the table.
-    pub is_vacuumed: bool,
-}
-
-async fn behind(shared: &Shared) -> Result<Vec<Behind>> {
+pub(super) async fn behind(shared: &Shared) -> Result<Vec<Behind>> {
     let rows = shared.wire.read(BEHIND).await?;
     let behind = rows.into_iter().filter_map(|row| match row.as_slice() {
         [Some(what), Some(bytes)] => Some(Behind {
@@ -119,33 +106,5 @@ pub(super) async fn check(shared: &Shared) -> Result<()> {
                 .with_hint(format!("GRANT pg_read_all_stats TO {user}")))
         }
         _ => Ok(()),
-    }
-}
-
-impl InPlace {
-    /// Returns what a rewrite costs the server and its replicas.
-    ///
-    /// # Errors
-    /// Those of the server.
-    pub async fn surroundings(&self) -> Result<Surroundings> {
-        let table = literal(&self.0.statements.table().qualified);
-        let query = format!(
-            "WITH tree AS (SELECT {table}::regclass::oid AS oid
-                 UNION SELECT relid FROM pg_partition_tree({table}::regclass))
-             SELECT (SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_all_tables
-                     WHERE relid IN (SELECT oid FROM tree)),
-                    EXISTS (SELECT FROM pg_stat_progress_vacuum
-                            WHERE relid IN (SELECT oid FROM tree))"
-        );
-        let rows = self.0.wire.read(&query).await?;
-        let text = |column: usize| {
-            let row = rows.first()?;
-            row.get(column)?.as_deref()
-        };
-        Ok(Surroundings {
-            behind: behind(&self.0).await?,
-            dead_rows: text(0).and_then(|dead| dead.parse().ok()).unwrap_or(0),
-            is_vacuumed: text(1) == Some("t"),
-        })
     }
 }

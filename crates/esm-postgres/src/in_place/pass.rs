@@ -1,10 +1,9 @@
 //! A pass over all streams: reads, transforms and rewrites what is selected.
 
-use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use esm_core::event::{Revision, Schema};
+use esm_core::event::Revision;
 use esm_core::id::ObjectId;
 use esm_core::migration::Amount;
 use esm_core::protocol::plan::Scope;
@@ -12,58 +11,18 @@ use esm_core::transform::Failure;
 use esm_core::{Error, ErrorKind, Result};
 use esm_layout::literal;
 use futures::stream::{self, BoxStream, FuturesUnordered, StreamExt as _, TryStreamExt as _};
-use serde::Serialize;
 
 use super::change::{Change, ReadRow};
 use super::drops::Changes;
 use super::migration::{self, Schemas};
 use super::run::Running;
+use super::selected::{Pass, Selected};
 use super::statements::{Key, Kind};
 use super::swap::{AGAIN, Swapped};
 use super::transformer::RULE;
 
 /// Streams that are rewritten at the same time, at most.
 const MOST_CONCURRENT: usize = 8;
-
-/// What one pass over all streams did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Pass {
-    /// Number of streams that were read.
-    pub objects: u64,
-    /// Number of events that were read.
-    pub events: u64,
-    /// Number of events that were rewritten, or removed.
-    pub rewritten: u64,
-    /// Of these, events that were removed.
-    pub dropped: u64,
-    /// Number of events to be dropped that stay, because they are the last of their streams.
-    pub left: u64,
-}
-
-/// Which rows of a stream are transformed, and why.
-#[derive(Debug, Clone)]
-pub(super) enum Selected {
-    /// Those that this migration did not write.
-    Unwritten,
-    /// Those that this migration did not write, of these schemas.
-    Schemas(BTreeSet<Schema>),
-}
-
-impl Selected {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Unwritten => Kind::Swap,
-            Self::Schemas(_) => Kind::Down,
-        }
-    }
-
-    fn includes(&self, schema: &Schema) -> bool {
-        match self {
-            Self::Unwritten => true,
-            Self::Schemas(schemas) => schemas.contains(schema),
-        }
-    }
-}
 
 impl Running {
     /// One pass over all streams. A trial transforms and counts, and writes nothing.

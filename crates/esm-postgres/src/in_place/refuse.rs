@@ -196,7 +196,7 @@ pub(super) async fn check(shared: &Shared, description: &Description) -> Result<
     if !description.reused.is_empty() {
         let reused: Vec<_> = description.reused.iter().map(ToString::to_string).collect();
         return Err(Error::invalid(format!(
-            "old code cannot be told from new code, changed events keep their schema: {}",
+            "old code cannot be distinguished from new code, changed events keep their schema: {}",
             reused.join(", ")
         ))
         .with_hint(format!("give them another schema version, or {other}")));

@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use super::claim::Claim;
 use super::migration::{RewriteStatus, Schemas};
-use super::pass::{Pass, Selected};
 use super::refuse::Refusal;
+use super::selected::{Pass, Selected};
 use super::shared::Shared;
 use super::steering::Steering;
 use super::swap::Batch;

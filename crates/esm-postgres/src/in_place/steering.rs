@@ -1,4 +1,4 @@
-//! What a running migration is told, and where it waits.
+//! The commands to a running migration, and where it waits.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

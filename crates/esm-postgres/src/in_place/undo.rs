@@ -11,10 +11,10 @@ use esm_layout::literal;
 use serde::Serialize;
 
 use super::migration::{Rewrite, RewriteStatus, ensure_whole};
-use super::pass::Selected;
 use super::place::{InPlace, only_introduced};
 use super::refuse::Refusal;
 use super::run::Running;
+use super::selected::Selected;
 use super::statements::PAGE_ROWS;
 use super::swap::{AGAIN, Batch, longest};
 use super::wire::{Failure, Row};
@@ -84,7 +84,7 @@ impl InPlace {
             known.migration
         );
         if known.planned.on_retired == Some(OnRetired::Refuse) {
-            // from the first moment of the undo, and until its end, everything passes
+            // from the beginning of the undo to its end, everything passes
             let refusal = Refusal {
                 shared: &self.0,
                 migration: known.migration,

@@ -267,7 +267,7 @@ async fn a_table_that_others_hold_is_an_error_that_names_them_and_can_be_repeate
     assert_eq!(bench.newest().await.status, RewriteStatus::Rewriting);
     let writer = client(&place).await;
     ensure_refused(&writer, OLD, "ES001").await;
-    // nor does it delay an undo: everything passes from its first moment on
+    // nor does it delay an undo: everything passes from its beginning
     let known = bench.newest().await;
     let undone = bench.in_place.roll_back(&known, "test", None).await;
     assert_eq!(*undone.unwrap_err().kind(), ErrorKind::Unavailable);
