@@ -22,13 +22,15 @@ const listening = new Promise((ended) => {
 
 // Executes a command, again while another process is faster, and says what became of it.
 async function execute(library, command, number, account, isNew) {
+  const begun = process.hrtime.bigint();
   const cents = ((number * 7919) % 20011) - 9000;
   for (let attempt = 0; attempt < 1000; attempt++) {
     try {
       const { events, version } = await library.read(account);
       const state = events.reduce(evolve, nothing);
       if (await library.append(account, pay(state, command, cents, isNew), version)) {
-        return say(`done ${account} ${command} ${cents}`);
+        const microseconds = (process.hrtime.bigint() - begun) / 1000n;
+        return say(`done ${account} ${command} ${cents} ${microseconds}`);
       }
       say("conflict");
     } catch (error) {

@@ -16,6 +16,8 @@ pub(super) struct Done {
     pub(super) account: String,
     pub(super) command: String,
     pub(super) cents: i64,
+    /// How long it took, with the attempts that were in conflict.
+    pub(super) microseconds: u64,
 }
 
 /// What an account is after its events.
@@ -44,14 +46,17 @@ impl Said {
     fn hear(&mut self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
         let understood = match words[..] {
-            ["done", account, command, cents] => cents.parse().ok().map(|cents| {
-                let (account, command) = (account.to_owned(), command.to_owned());
-                self.done.push(Done {
-                    account,
-                    command,
-                    cents,
-                });
-            }),
+            ["done", account, command, cents, microseconds] => {
+                let numbers = cents.parse().ok().zip(microseconds.parse().ok());
+                numbers.map(|(cents, microseconds)| {
+                    self.done.push(Done {
+                        account: account.to_owned(),
+                        command: command.to_owned(),
+                        cents,
+                        microseconds,
+                    });
+                })
+            }
             ["conflict"] => {
                 self.conflicts += 1;
                 Some(())

@@ -167,6 +167,7 @@ mod tests {
             account: "a".into(),
             command: command.into(),
             cents,
+            microseconds: 1,
         }
     }
 

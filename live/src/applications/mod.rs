@@ -1,6 +1,7 @@
 //! `cargo xtask applications`: programs of other libraries that write while `esm` migrates their
 //! events in place. They know nothing of esm.
 
+mod blocking;
 mod crew;
 mod history;
 mod kind;
@@ -10,8 +11,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail, ensure};
 use esm_testkit::containers::{self, PostgresVersion};
+use hdrhistogram::Histogram;
 
 use crate::process::Warden;
+use blocking::{Sampler, Samples};
 use crew::{Crew, Done, State};
 use history::Row;
 pub(crate) use kind::Kind;
@@ -80,10 +83,28 @@ async fn one(options: &Options, place: &Place, migrates: bool) -> Result<()> {
     let (crew, migrated) = if migrates {
         migrate(options, place, crew).await?
     } else {
-        (crew, Migrated::default())
+        let here = crew.done();
+        let nothing = Migrated {
+            begin: here,
+            end: here,
+            ..Migrated::default()
+        };
+        (crew, nothing)
     };
     crew.work(options.phase).await?;
     let said = crew.stop().await?;
+
+    let phases = [
+        ("before", &said.done[..migrated.begin]),
+        ("meanwhile", &said.done[migrated.begin..migrated.end]),
+        ("afterwards", &said.done[migrated.end..]),
+    ];
+    let latencies: Result<Vec<_>> = phases
+        .into_iter()
+        .filter(|(_, done)| !done.is_empty())
+        .map(|(phase, done)| latency(phase, done))
+        .collect();
+    let latencies = latencies?.join("; ");
 
     let done: Vec<Done> = prepared.done.into_iter().chain(said.done).collect();
     let rows: Result<Vec<_>> = place.rows().await?.iter().map(Row::of).collect();
@@ -106,15 +127,39 @@ async fn one(options: &Options, place: &Place, migrates: bool) -> Result<()> {
         rows.len(),
         states.len(),
     );
+    println!("  {latencies}");
+    if migrates {
+        let Samples { taken, blocked, .. } = migrated.samples;
+        println!(
+            "  writers waited for esm in {blocked} of {taken} samples, for no more than a statement"
+        );
+    }
     Ok(())
+}
+
+/// How long commands took.
+fn latency(phase: &str, done: &[Done]) -> Result<String> {
+    let mut histogram = Histogram::<u64>::new(3)?;
+    for done in done {
+        histogram.record(done.microseconds)?;
+    }
+    let milliseconds = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+    Ok(format!(
+        "{phase}: {} commands, p50 {:.1} ms, p99 {:.1} ms",
+        histogram.len(),
+        milliseconds(0.5),
+        milliseconds(0.99)
+    ))
 }
 
 /// What the migration did.
 #[derive(Debug, Default)]
 struct Migrated {
     rewritten: u64,
-    /// Commands that were acknowledged between its begin and its end.
-    meanwhile: usize,
+    /// How many commands were acknowledged when it began, and when it had ended.
+    begin: usize,
+    end: usize,
+    samples: Samples,
 }
 
 impl std::fmt::Display for Migrated {
@@ -124,7 +169,7 @@ impl std::fmt::Display for Migrated {
             rewritten => write!(
                 f,
                 "{rewritten} events rewritten beside {} commands",
-                self.meanwhile
+                self.end - self.begin
             ),
         }
     }
@@ -132,7 +177,8 @@ impl std::fmt::Display for Migrated {
 
 /// Migrates: rewrites, lets the applications write the new schema, and finishes.
 async fn migrate(options: &Options, place: &Place, mut crew: Crew) -> Result<(Crew, Migrated)> {
-    let before = crew.done();
+    let begin = crew.done();
+    let sampler = Sampler::start(place.connect().await?);
     let program = place.kind.transformation();
     let program = program.to_string_lossy();
     let migration = ["--all", "--transform", &program];
@@ -145,7 +191,9 @@ async fn migrate(options: &Options, place: &Place, mut crew: Crew) -> Result<(Cr
         if known["status"] == "finished" {
             let migrated = Migrated {
                 rewritten: known["rewritten"].as_u64().unwrap_or_default(),
-                meanwhile: crew.done() - before,
+                begin,
+                end: crew.done(),
+                samples: sampler.stop().await?,
             };
             ensure!(migrated.rewritten > 0, "nothing was rewritten: {known}");
             return Ok((crew, migrated));

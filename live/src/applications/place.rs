@@ -32,7 +32,8 @@ impl Place {
         Ok(client.query(self.kind.rows(), &[]).await?)
     }
 
-    async fn connect(&self) -> Result<Client> {
+    /// A connection of somebody who looks on.
+    pub(super) async fn connect(&self) -> Result<Client> {
         let (client, connection) = tokio_postgres::connect(&self.url(), NoTls).await?;
         tokio::spawn(connection);
         Ok(client)

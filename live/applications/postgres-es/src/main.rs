@@ -6,6 +6,7 @@ mod account;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use account::{Account, Pay, Writes};
 use cqrs_es::persist::PersistedEventStore;
@@ -125,6 +126,7 @@ impl Bank {
         let command = format!("{}-{number}", self.name);
         let cents = (number as i64 * 7919) % 20_011 - 9_000;
         let account = format!("a{account}");
+        let begun = Instant::now();
         for _ in 0..1000 {
             let pay = Pay {
                 command: command.clone(),
@@ -132,7 +134,10 @@ impl Bank {
                 writes,
             };
             match self.cqrs.execute(&account, pay).await {
-                Ok(()) => return println!("done {account} {command} {cents}"),
+                Ok(()) => {
+                    let microseconds = begun.elapsed().as_micros();
+                    return println!("done {account} {command} {cents} {microseconds}");
+                }
                 Err(AggregateError::AggregateConflict) => println!("conflict"),
                 Err(e) => return println!("failed {account} {command} {e}"),
             }
