@@ -4,6 +4,7 @@
 //! machine changes from minute to minute while ratios hardly do. Requests are counted, not measured.
 
 mod baseline;
+mod in_place;
 mod latency;
 mod long_stream;
 mod many_streams;
@@ -36,7 +37,7 @@ struct Options {
     /// How often each comparison is repeated
     #[arg(long, default_value_t = 5)]
     runs: u32,
-    /// Events of the long stream
+    /// Events of the long stream, and of the table that is rewritten in place
     #[arg(long, default_value_t = 200_000)]
     events: u64,
     /// Number of small streams
@@ -60,6 +61,7 @@ enum Comparison {
     LongStream,
     ManyStreams,
     SqliteFile,
+    InPlace,
     Requests,
 }
 
@@ -103,6 +105,9 @@ async fn compare(options: &Options) -> Result<()> {
     }
     if options.wants(Comparison::SqliteFile) {
         sqlite_file::run(options, &mut report).await?;
+    }
+    if options.wants(Comparison::InPlace) {
+        in_place::run(options, &mut report).await?;
     }
     if options.wants(Comparison::Requests) {
         requests::run(options, &mut report).await?;

@@ -19,13 +19,18 @@ pub(crate) struct Options {
 /// Builds the benchmark program as users' builds are and runs it. In virtual time nothing takes
 /// longer in a debug build, which other tasks have built.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let mut cargo = command::cargo();
-    cargo.args(["run", "--quiet", "--package=esm-bench"]);
-    if options
+    let is_latency = options
         .arguments
         .first()
-        .is_none_or(|first| first != "latency")
-    {
+        .is_some_and(|first| first == "latency");
+    if !is_latency {
+        // which is run as a process
+        let packages = ["--package=esm-cli", "--package=esm-bench"];
+        command::run(command::cargo().args(["build", "--release"]).args(packages))?;
+    }
+    let mut cargo = command::cargo();
+    cargo.args(["run", "--quiet", "--package=esm-bench"]);
+    if !is_latency {
         cargo.arg("--release");
     }
     command::run(cargo.arg("--").args(&options.arguments))
