@@ -11,6 +11,7 @@ mod command;
 mod demo;
 mod dist;
 mod git;
+mod install;
 mod layering;
 mod live;
 mod mutants;
@@ -58,6 +59,8 @@ enum Task {
     Attack(attack::Options),
     /// Packs the program: a static binary, licences, manual pages, completions, checksums, a bill of materials
     Dist(dist::Options),
+    /// Installs `esm` from the packaged crates alone, as `cargo install esm-cli` does, and tries it out
+    Install(install::Options),
     /// Checks what neither the compiler nor clippy does: file sizes, names, links, lints, numbering, words
     Tidy(tidy::Options),
     /// Checks which crate and module depends on which, and that esm-core knows no network
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Task::Applications(options) => applications::run(&options),
         Task::Attack(options) => attack::run(&options),
         Task::Dist(options) => dist::run(&options),
+        Task::Install(options) => install::run(&options),
         Task::Tidy(options) => tidy::run(&options, &names()),
         Task::Layering(options) => layering::run(&options),
         Task::Sample => sample::run(),

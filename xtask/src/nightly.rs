@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{attack, command, dist, project};
+use crate::{attack, command, dist, install, project};
 
 /// Options of `cargo xtask nightly`.
 #[derive(Debug, clap::Args)]
@@ -22,8 +22,8 @@ pub(crate) struct Options {
 }
 
 /// Runs all tests as the profile `nightly` has them: the sweeps whole and in pairs, the model within
-/// its larger bounds. Without arguments, then packs the program and examines the package, runs the
-/// fuzzer's targets, and attacks the binary for an hour.
+/// its larger bounds. Without arguments, then packs the program and examines the package, installs
+/// the program from the packaged crates, runs the fuzzer's targets, and attacks the binary for an hour.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if !command::answers("cargo-nextest", &["nextest", "--version"]) {
         bail!("cargo-nextest is not installed: `cargo install --locked cargo-nextest`");
@@ -38,6 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         tests.args(["--workspace", "--all-features"]);
         command::run(&mut tests)?;
         dist::run(&dist::Options::default())?;
+        install::run(&install::Options::default())?;
         fuzz()?;
         attack::at_length()
     } else {

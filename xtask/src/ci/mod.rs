@@ -120,7 +120,7 @@ fn downstream() -> Result<()> {
 
 /// Whether every crate that can be published could be. What it is built from is what the stages
 /// before have built, so it is not built a second time.
-fn package() -> Result<()> {
+pub(crate) fn package() -> Result<()> {
     let mut cargo = command::cargo();
     cargo.args(["package", "--workspace", "--no-verify", "--quiet"]);
     if !project::in_ci() {
