@@ -1,15 +1,18 @@
 //! The global options, and the types of argument values.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, ValueEnum};
 use esm_core::id::ObjectId;
+use esm_core::transform::MaskingKey;
 use esm_core::{Error, Result};
 
 use crate::config::{Config, Finder, Settings, choice, chosen, parsed};
+use crate::exit;
 use crate::output::OutputFormat;
 use crate::progress::ProgressMode;
 
@@ -42,6 +45,11 @@ pub(crate) struct Global {
     #[arg(long, short, global = true, env = "ESM_OUTPUT", value_name = "FORMAT")]
     #[arg(value_enum, default_value_t = OutputFormat::Text)]
     pub(crate) output: OutputFormat,
+
+    /// File with the secret from which `pseudonym` makes pseudonyms: at least 16 bytes; white space
+    /// around it does not count.
+    #[arg(long, global = true, env = "ESM_MASKING_KEY", value_name = "FILE")]
+    pub(crate) masking_key: Option<PathBuf>,
 
     /// Print tables without their heading.
     #[arg(long, global = true)]
@@ -78,6 +86,22 @@ pub(crate) struct Global {
 }
 
 impl Global {
+    /// The key of pseudonyms, if a file has one.
+    ///
+    /// # Errors
+    /// Those of reading the file; `Invalid` for a secret that is too short.
+    pub(crate) async fn masking_key(&self) -> Result<Option<MaskingKey>> {
+        let Some(path) = &self.masking_key else {
+            return Ok(None);
+        };
+        let shown = path.display();
+        let secret = tokio::fs::read(path).await;
+        let secret =
+            secret.map_err(|e| exit::io(format_args!("reading the masking key {shown}"), e))?;
+        let key = MaskingKey::new(&secret).map_err(|e| e.context(shown.to_string()))?;
+        Ok(Some(key))
+    }
+
     /// Takes values that the command line and the environment do not give from the configuration
     /// files, and replaces names of stores by their addresses.
     ///

@@ -11,6 +11,7 @@ use esm_core::router::{ObjectClient, ObjectReader};
 use esm_core::store::{
     BackupProvider, EventStore, LockProvider, PageLimit, ProcessAwareLocks, Records, Stores,
 };
+use esm_core::transform::MaskingKey;
 use esm_core::{Error, ErrorKind, Result};
 use esm_postgres::{GlobalEvent, LayoutStore};
 use futures::stream::BoxStream;
@@ -39,6 +40,7 @@ pub(crate) struct Session {
     output: Output,
     interrupt: Interrupt,
     environment: Environment,
+    masking_key: Option<MaskingKey>,
     store: OpenStore,
     stores: Stores,
     /// Those of the stores that are opened when they are needed.
@@ -61,6 +63,7 @@ impl Session {
         access: Access,
     ) -> Result<Self> {
         let environment = Environment::system();
+        let masking_key = global.masking_key().await?;
         let store = OpenStore::open(&global, address(&global)?, access, &environment).await?;
         if let Some(note) = store.note() {
             output.note(note);
@@ -83,12 +86,18 @@ impl Session {
             documents: Documents::new(Arc::clone(&records)),
             locks: Arc::new(ProcessAwareLocks::new(store.locks(), LocalProcesses)),
             records,
+            masking_key,
             store,
             environment,
             global,
             output,
             interrupt,
         })
+    }
+
+    /// The key of pseudonyms, if one was given.
+    pub(crate) fn masking_key(&self) -> Option<&MaskingKey> {
+        self.masking_key.as_ref()
     }
 
     /// The backups at a URL; without one, those in the store itself.

@@ -271,6 +271,24 @@ impl Fingerprint {
         }
         self == other || text(self).is_some_and(|own| Some(own) == text(other))
     }
+
+    /// The id of the [`MaskingKey`](crate::transform::MaskingKey) that a jq program makes pseudonyms
+    /// with, if it makes any.
+    pub fn masking_key(&self) -> Option<&str> {
+        let (_, key) = self.as_str().split_once(":key:")?;
+        key.split(':').next()
+    }
+
+    /// What to do where a transformation is not the one that was planned.
+    pub fn hint_for(&self, given: &Self) -> String {
+        match self.masking_key() {
+            Some(key) if given.masking_key().is_some_and(|given| given != key) => {
+                format!("the masking key is another one: give the key with the id {key}")
+            }
+            _ => "resume with the original transformation, or roll back and begin a new migration"
+                .to_owned(),
+        }
+    }
 }
 
 macro_rules! random_id {
@@ -396,6 +414,21 @@ mod tests {
             assert!(!one.is_of_same_program(&other), "{other}");
             assert!(other.is_of_same_program(&other));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn another_key_is_told_from_another_program() -> Result<()> {
+        let print = |text| Fingerprint::new(text);
+        let planned = print("jq:v2:ab:key:0123:only:cd")?;
+        assert_eq!(planned.masking_key(), Some("0123"));
+        assert_eq!(print("jq:v2:ab")?.masking_key(), None);
+        assert!(
+            planned
+                .hint_for(&print("jq:v2:ab:key:4567")?)
+                .contains("0123")
+        );
+        assert!(planned.hint_for(&print("jq:v2:ac")?).contains("original"));
         Ok(())
     }
 

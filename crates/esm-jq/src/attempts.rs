@@ -3,6 +3,7 @@
 use std::fmt;
 use std::thread;
 
+use esm_core::transform::MaskingKey;
 use esm_core::{Error, ErrorKind, Result};
 
 use crate::budget::{Limits, MAX_INTEGER_BITS, Stop};
@@ -98,13 +99,14 @@ impl Allowance {
     }
 }
 
-/// Compiles a program. A byte order mark at its start is skipped.
+/// Compiles a program, with the key of its pseudonyms if there is one. A byte order mark at its start
+/// is skipped.
 ///
 /// # Errors
 /// `Invalid`, showing each fault with its line, its column and the text there.
-pub(crate) fn compile(name: &str, program: &str) -> Result<Program> {
+pub(crate) fn compile(name: &str, program: &str, key: Option<&MaskingKey>) -> Result<Program> {
     // The compiler recurses, and the caller's stack may be small.
-    on_a_large_stack(|| Program::compile(name, without_mark(program))).map_err(|what| {
+    on_a_large_stack(|| Program::compile(name, without_mark(program), key)).map_err(|what| {
         let message = format!("{name}: the program cannot be compiled: {what}");
         match what {
             Unfinished::NoThread(_) => Error::new(ErrorKind::Unavailable, message)

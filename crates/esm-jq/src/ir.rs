@@ -1,5 +1,6 @@
 //! A program in the form that the machine runs.
 
+use esm_core::transform::MaskingKey;
 use jaq_core::ops::Cmp;
 
 use crate::natives::{Format, Native};
@@ -14,6 +15,8 @@ pub(crate) struct Code {
     /// What functions do, by the number that calls name them by.
     pub(crate) bodies: Vec<Id>,
     pub(crate) main: Id,
+    /// Whether it makes pseudonyms.
+    pub(crate) masks: bool,
 }
 
 pub(crate) struct Node {
@@ -59,6 +62,7 @@ pub(crate) enum Op {
     Argument(usize),
     Call(Call),
     Native(&'static Native, Vec<Id>),
+    Pseudonym(MaskingKey),
     Control(Control, Vec<Id>),
 }
 

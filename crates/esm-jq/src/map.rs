@@ -44,7 +44,7 @@ impl JqMap {
     pub fn compile(name: &str, program: &str) -> Result<Self> {
         Ok(Self {
             name: name.to_owned(),
-            program: attempts::compile(name, program)?,
+            program: attempts::compile(name, program, None)?,
         })
     }
 

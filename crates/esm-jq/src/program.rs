@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use esm_core::transform::MaskingKey;
 use esm_core::{Error, Result};
 use jaq_core::load::lex::{Expect, Lexer, Tok, Token};
 use jaq_core::load::parse::{Parser, Term};
@@ -42,6 +43,8 @@ pub(crate) enum Failure {
 pub(crate) struct Program {
     text: String,
     code: Code,
+    /// The id of the key that it makes pseudonyms with, if it makes any.
+    pub(crate) key_id: Option<String>,
     /// The version of what it means.
     pub(crate) meaning: u32,
     /// The types besides which it leaves every event as it is; `None` if they are unknown.
@@ -55,9 +58,9 @@ impl Program {
     ///
     /// # Errors
     /// `Invalid`, showing each fault with its line and column.
-    pub(crate) fn compile(name: &str, code: &str) -> Result<Self> {
+    pub(crate) fn compile(name: &str, code: &str, key: Option<&MaskingKey>) -> Result<Self> {
         check_size(name, code)?;
-        compile(code).map_err(|faults| diagnostic::error(name, code, &faults))
+        compile(code, key).map_err(|faults| diagnostic::error(name, code, &faults))
     }
 
     /// Runs the program on a value and gives all its outputs.
@@ -136,11 +139,13 @@ fn check_size(name: &str, code: &str) -> Result<()> {
     Ok(())
 }
 
-fn compile(code: &str) -> Result<Program, Vec<Fault<'_>>> {
+fn compile<'s>(code: &'s str, key: Option<&MaskingKey>) -> Result<Program, Vec<Fault<'s>>> {
     let body = parse(code)?;
+    let lowered = lower(code, &body, key)?;
     Ok(Program {
         text: code.to_owned(),
-        code: lower(code, &body)?,
+        key_id: key.filter(|_| lowered.masks).map(|key| key.id().to_owned()),
+        code: lowered,
         meaning: meaning::version(&body),
         types: reach::types(&body),
         retired: retired::schemas(&body),

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use esm_core::Result;
 use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::{EventType, Fingerprint};
-use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+use esm_core::transform::{
+    EventTransformer, MaskingKey, TransformContext, TransformError, Transformed,
+};
 
 use crate::attempts::{self, Allowance};
 use crate::budget::Limits;
@@ -70,7 +72,22 @@ impl JqTransformer {
     /// # Errors
     /// `Invalid`, showing each fault with its line, its column and the text there.
     pub fn compile(name: &str, program: &str) -> Result<Self> {
-        let compiled = attempts::compile(name, program)?;
+        Self::build(name, program, None)
+    }
+
+    /// Compiles a program that may call `pseudonym`, which makes the key's
+    /// [pseudonym](MaskingKey::pseudonym) of a text.
+    ///
+    /// The key's id is part of the fingerprint of a program that calls it, the key never.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile).
+    pub fn compile_with_key(name: &str, program: &str, key: &MaskingKey) -> Result<Self> {
+        Self::build(name, program, Some(key))
+    }
+
+    fn build(name: &str, program: &str, key: Option<&MaskingKey>) -> Result<Self> {
+        let compiled = attempts::compile(name, program, key)?;
         let text = attempts::without_mark(program);
         Ok(Self {
             rule: rule(name),
@@ -154,13 +171,17 @@ impl JqTransformer {
 }
 
 impl EventTransformer for JqTransformer {
-    /// `jq:v{semantics}:{BLAKE3 of the program's text}`, and a hash of the types that it is limited
-    /// to, if it is.
+    /// `jq:v{semantics}:{BLAKE3 of the program's text}`, the id of the key if it makes pseudonyms, and
+    /// a hash of the types that it is limited to, if it is.
     ///
     /// Every character of the text counts, comments too. The semantics are a number that is raised
     /// when an upgrade of the jq engine changes any output.
     fn fingerprint(&self) -> Fingerprint {
         let mut text = format!("jq:v{}:{}", self.program.meaning, self.text_hash.to_hex());
+        if let Some(key) = &self.program.key_id {
+            text.push_str(":key:");
+            text.push_str(key);
+        }
         if let Some(types) = &self.only_types {
             let mut hash = blake3::Hasher::new_derive_key("esm jq only types v1");
             for name in types {

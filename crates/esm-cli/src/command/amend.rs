@@ -63,7 +63,7 @@ impl Amend {
             return Err(Error::invalid("no program to amend with"));
         };
         let program = Program::read(path).await?;
-        let transformer = program.compile()?;
+        let transformer = program.compile(session.masking_key())?;
         let migration = match &self.of {
             Some(given) => given.migration(session).await?,
             None => the_only_one(service).await?,

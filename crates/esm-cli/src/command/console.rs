@@ -89,7 +89,7 @@ impl Console {
         interrupt: Interrupt,
     ) -> Result<Exit> {
         ensure_loopback(self.listen.ip())?;
-        let options = self.options().await?;
+        let options = self.options(&global).await?;
         let sessions = self.sessions(&global, &output, &interrupt).await?;
         let mut sources = Vec::new();
         for session in &sessions {
@@ -167,7 +167,7 @@ impl Console {
         }
     }
 
-    async fn options(&self) -> Result<ConsoleOptions> {
+    async fn options(&self, global: &Global) -> Result<ConsoleOptions> {
         let mut options = ConsoleOptions::new();
         for host in &self.hosts {
             options = options.host(host);
@@ -179,7 +179,11 @@ impl Console {
             options = options.hide_payloads();
         }
         if let Some(path) = &self.mask {
-            options = options.mask(Program::read(path).await?.compile()?);
+            options = options.mask(
+                Program::read(path)
+                    .await?
+                    .compile(global.masking_key().await?.as_ref())?,
+            );
         }
         if let Some(token) = &self.metrics_token {
             options = options.metrics_token(token);

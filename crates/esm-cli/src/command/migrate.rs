@@ -133,7 +133,8 @@ impl Migrate {
         let builder = match &plan {
             Some(plan) => {
                 let builder = as_planned(session, service, &plan.planned, Access::Read).await?;
-                let transformer = migration::transformation(&plan.planned.annotations)?;
+                let transformer =
+                    migration::transformation(&plan.planned.annotations, session.masking_key())?;
                 builder.transform(in_place::fitted(session, transformer))
             }
             None => arguments.builder(session, service, Access::Read).await?,

@@ -167,7 +167,7 @@ impl MigrationArgs {
             builder = builder.on_retired(policy);
         }
         builder = self.backup.apply(builder, session, access).await?;
-        builder = self.failure.apply(builder).await?;
+        builder = self.failure.apply(builder, session).await?;
         self.live
             .apply(self.tuning.apply(builder), session, access)
             .await
@@ -180,19 +180,23 @@ async fn transformed(
     path: &Path,
 ) -> Result<MigrationBuilder> {
     let program = Program::read(path).await?;
-    let transformer = fitted(session, program.compile()?);
+    let transformer = fitted(session, program.compile(session.masking_key())?);
     Ok(program
         .annotate(Role::Transform, builder)
         .transform(transformer))
 }
 
 impl FailureArgs {
-    async fn apply(&self, mut builder: MigrationBuilder) -> Result<MigrationBuilder> {
+    async fn apply(
+        &self,
+        mut builder: MigrationBuilder,
+        session: &Session,
+    ) -> Result<MigrationBuilder> {
         if let Some(path) = &self.reversible_with {
             let program = Program::read(path).await?;
             builder = program
                 .annotate(Role::Down, builder)
-                .reversible_with(program.compile()?);
+                .reversible_with(program.compile(session.masking_key())?);
         }
         if let Some(window) = self.reversible_for {
             builder = builder.reversible_for(window.0);

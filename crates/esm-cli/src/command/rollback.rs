@@ -144,7 +144,7 @@ impl Rollback {
             builder = builder.on_failure(OnFailure::Continue);
         }
         if let Some(program) = program {
-            builder = builder.down(program.compile()?);
+            builder = builder.down(program.compile(session.masking_key())?);
             // it is the transformation of the migration that reverses
             for (key, value) in program.annotations(Role::Transform) {
                 builder = builder.annotate(key, value);

@@ -72,7 +72,8 @@ impl Transform {
         interrupt: Interrupt,
     ) -> Result<Exit> {
         let program = Program::read(&self.program).await?;
-        let mapper = Mapper::new(program.compile()?).checking_determinism();
+        let mapper = Mapper::new(program.compile(global.masking_key().await?.as_ref())?)
+            .checking_determinism();
         let printer = if self.diff {
             Printer::Differences(output.clone())
         } else {

@@ -65,7 +65,7 @@ impl Verify {
         if self.selection.is_all() {
             session.check_storage().await?;
         }
-        let mappers = Mappers::new(service(session)?);
+        let mappers = Mappers::new(service(session)?, session.masking_key());
         let migration = match &self.migration {
             Some(given) => Some(given.migration(session).await?),
             None => None,

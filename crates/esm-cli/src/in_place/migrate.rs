@@ -138,10 +138,13 @@ pub(crate) async fn migrate(
     for warning in warnings {
         session.output().note(warning);
     }
-    let transformer = in_place.transformer(transformation(&plan.planned.annotations)?);
+    let transformer = in_place.transformer(transformation(
+        &plan.planned.annotations,
+        session.masking_key(),
+    )?);
     let on_retired = plan.planned.on_retired;
     let running = in_place.begin(description, transformer).await?;
-    let ended = run(&in_place, running, Course::of(on_retired, SWEEPS)).await;
+    let ended = run(session, &in_place, running, Course::of(on_retired, SWEEPS)).await;
     progress.end();
     ran(session, ended)
 }
@@ -173,7 +176,12 @@ impl Course {
 ///
 /// # Errors
 /// Those of [`Running::rewrite`], with the migration.
-pub(super) async fn run(in_place: &InPlace, running: Running, course: Course) -> Result<Ran> {
+pub(super) async fn run(
+    session: &Session,
+    in_place: &InPlace,
+    running: Running,
+    course: Course,
+) -> Result<Ran> {
     let sweeps = course.sweeps;
     let migration = running.migration();
     let work = async {
@@ -187,7 +195,7 @@ pub(super) async fn run(in_place: &InPlace, running: Running, course: Course) ->
             let undo = running.undo_asked();
             running.leave().await;
             return match undo {
-                Some(undo) => undone(in_place, migration, &undo).await,
+                Some(undo) => undone(session, in_place, migration, &undo).await,
                 None => Err(still_open(migration, error)),
             };
         }
@@ -212,9 +220,14 @@ pub(super) async fn run(in_place: &InPlace, running: Running, course: Course) ->
 }
 
 /// Undoes a migration that a command cancelled.
-async fn undone(in_place: &InPlace, migration: MigrationId, undo: &Undo) -> Result<Ran> {
+async fn undone(
+    session: &Session,
+    in_place: &InPlace,
+    migration: MigrationId,
+    undo: &Undo,
+) -> Result<Ran> {
     let known = in_place.migration(migration).await?;
-    let down = down_of(in_place, &known, None).await?;
+    let down = down_of(session, in_place, &known, None).await?;
     match in_place.roll_back(&known, &undo.reason, down).await {
         Ok(done) => {
             let known = in_place.migration(migration).await?;

@@ -77,14 +77,19 @@ async fn continued(
         progress.end();
         return Ok(exit);
     }
-    let ended = again(&in_place, &known, course(&known)).await;
+    let ended = again(session, &in_place, &known, course(&known)).await;
     progress.end();
     ran(session, ended)
 }
 
-async fn again(in_place: &InPlace, known: &Rewrite, course: Course) -> Result<super::report::Ran> {
-    let transformer = transformation(&known.planned.annotations)?;
+async fn again(
+    session: &Session,
+    in_place: &InPlace,
+    known: &Rewrite,
+    course: Course,
+) -> Result<super::report::Ran> {
+    let transformer = transformation(&known.planned.annotations, session.masking_key())?;
     let transformer = in_place.transformer(transformer);
     let running = in_place.resume(known, transformer).await?;
-    run(in_place, running, course).await
+    run(session, in_place, running, course).await
 }

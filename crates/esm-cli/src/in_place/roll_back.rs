@@ -46,7 +46,7 @@ pub(crate) async fn roll_back(session: &Session, wanted: RollBack<'_>) -> Result
     let in_place = in_place.ok_or_else(no_layout)?;
     let is_meant = |known: &Rewrite| known.status != RewriteStatus::RolledBack;
     let known = found(&in_place, wanted.migration, "to roll back", is_meant).await?;
-    let down = down_of(&in_place, &known, wanted.down).await?;
+    let down = down_of(session, &in_place, &known, wanted.down).await?;
     let asks = !wanted.yes && can_ask(session.output());
     if wanted.dry_run || asks {
         let undone = in_place.outlook(&known, down.clone()).await?;
@@ -84,6 +84,7 @@ pub(crate) async fn roll_back(session: &Session, wanted: RollBack<'_>) -> Result
 /// # Errors
 /// Those of reading and compiling it.
 pub(super) async fn down_of(
+    session: &Session,
     in_place: &InPlace,
     known: &Rewrite,
     given: Option<&Path>,
@@ -92,7 +93,9 @@ pub(super) async fn down_of(
         Some(path) => Some(Program::read(path).await?),
         None => Program::of_plan(&known.planned.annotations, Role::Down),
     };
-    let down = program.map(|program| program.compile()).transpose()?;
+    let down = program
+        .map(|program| program.compile(session.masking_key()))
+        .transpose()?;
     Ok(down.map(|down| in_place.transformer(down)))
 }
 

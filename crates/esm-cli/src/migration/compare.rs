@@ -8,7 +8,7 @@ use esm_core::id::{MigrationId, ObjectId, StreamRef};
 use esm_core::migration::MigrationService;
 use esm_core::object::{ObjectDocument, TerminatedStream, TerminationReason, chain};
 use esm_core::router::{ObjectReader, ReadPosition, RecordedEvent};
-use esm_core::transform::Mapper;
+use esm_core::transform::{Mapper, MaskingKey};
 use esm_core::{Error, ErrorKind, Result};
 use esm_core::{RollingHash, difference};
 use futures::stream::BoxStream;
@@ -36,6 +36,7 @@ pub(crate) struct Compared {
 #[derive(Debug)]
 pub(crate) struct Mappers {
     service: MigrationService,
+    masking_key: Option<MaskingKey>,
     known: Mutex<HashMap<MigrationId, Transformation>>,
 }
 
@@ -49,9 +50,10 @@ struct Transformation {
 
 impl Mappers {
     /// Reads the transformations from the service's journals.
-    pub(crate) fn new(service: MigrationService) -> Self {
+    pub(crate) fn new(service: MigrationService, masking_key: Option<&MaskingKey>) -> Self {
         Self {
             service,
+            masking_key: masking_key.cloned(),
             known: Mutex::default(),
         }
     }
@@ -75,7 +77,7 @@ impl Mappers {
         let plan = state
             .plan
             .ok_or_else(|| Error::corrupt(format!("journal has no plan, migration {migration}")))?;
-        let transformer = transformation(&plan.annotations)?;
+        let transformer = transformation(&plan.annotations, self.masking_key.as_ref())?;
         let reverses = plan.reverses.as_ref();
         let planned = reverses.map_or(&plan.fingerprint, |reverses| &reverses.down);
         if transformer.fingerprint() != *planned {

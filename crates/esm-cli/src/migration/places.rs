@@ -84,10 +84,10 @@ pub(crate) async fn as_planned(
 ) -> Result<MigrationBuilder> {
     let mut builder = service.migrate_as_planned(plan);
     if let Some(program) = Program::of_plan(&plan.annotations, Role::Transform) {
-        builder = builder.transform(program.compile()?);
+        builder = builder.transform(program.compile(session.masking_key())?);
     }
     if let Some(down) = Program::of_plan(&plan.annotations, Role::Down) {
-        builder = builder.reversible_with(down.compile()?);
+        builder = builder.reversible_with(down.compile(session.masking_key())?);
     }
     let places = Places::of_plan(plan);
     if let Some(url) = places.get(TARGET) {
@@ -116,7 +116,7 @@ pub(crate) async fn resumed(
     plan: &PlannedMigration,
     builder: ResumeBuilder,
 ) -> Result<ResumeBuilder> {
-    let mut builder = builder.transform(transformation(&plan.annotations)?);
+    let mut builder = builder.transform(transformation(&plan.annotations, session.masking_key())?);
     let places = Places::of_plan(plan);
     if let Some(url) = places.get(TARGET) {
         builder = builder.to_store(session.target_at(url, Access::Write).await?.0);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use esm_core::migration::MigrationBuilder;
-use esm_core::transform::{EventTransformer, Identity};
+use esm_core::transform::{EventTransformer, Identity, MaskingKey};
 use esm_core::{Error, Result};
 use esm_jq::JqTransformer;
 use esm_view::migration::{DOWN, TRANSFORM};
@@ -83,12 +83,16 @@ impl Program {
         })
     }
 
-    /// Compiles the program.
+    /// Compiles the program, with the key of its pseudonyms if one is given.
     ///
     /// # Errors
     /// `Invalid`, with line and column.
-    pub(crate) fn compile(&self) -> Result<Arc<dyn EventTransformer>> {
-        Ok(Arc::new(JqTransformer::compile(&self.name, &self.text)?))
+    pub(crate) fn compile(&self, key: Option<&MaskingKey>) -> Result<Arc<dyn EventTransformer>> {
+        let (name, text) = (&self.name, &self.text);
+        Ok(Arc::new(match key {
+            Some(key) => JqTransformer::compile_with_key(name, text, key)?,
+            None => JqTransformer::compile(name, text)?,
+        }))
     }
 }
 
@@ -98,9 +102,10 @@ impl Program {
 /// Those of [`Program::compile`].
 pub(crate) fn transformation(
     annotations: &BTreeMap<String, String>,
+    key: Option<&MaskingKey>,
 ) -> Result<Arc<dyn EventTransformer>> {
     match Program::of_plan(annotations, Role::Transform) {
-        Some(program) => program.compile(),
+        Some(program) => program.compile(key),
         None => Ok(Arc::new(Identity)),
     }
 }

@@ -24,6 +24,7 @@ mod looking;
 mod lost;
 mod machine;
 mod maps;
+mod masking;
 mod migrate;
 mod orders;
 mod outputs;

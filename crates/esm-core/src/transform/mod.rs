@@ -2,7 +2,8 @@
 //!
 //! An [`EventTransformer`] is selected by (type, schema version) and turns one event into none, one
 //! or several. Most are a [`FunctionTransformer`]; a [`CompositeTransformer`] picks one of several
-//! by schema and chains upcasters; a [`TransformationPipeline`] applies stages in sequence.
+//! by schema and chains upcasters; a [`TransformationPipeline`] applies stages in sequence; a
+//! [`Masking`] masks personal data.
 //! Whatever the transformer, the [`Mapper`] is the one place that applies it: it settles ids, drops
 //! and failures, and the [`Ledger`] counts the outcomes.
 //!
@@ -13,6 +14,7 @@ mod counts;
 #[cfg(test)]
 mod fixtures;
 mod mapper;
+mod masking;
 mod samples;
 mod transformer;
 mod transformers;
@@ -20,6 +22,7 @@ mod transformers;
 pub(crate) use counts::SchemaAnalysis;
 pub use counts::{EventCounts, Ledger};
 pub use mapper::{Failure, Fate, Mapped, Mapper};
+pub use masking::{DateUnit, Masking, MaskingKey};
 pub(crate) use samples::Samples;
 pub use samples::{EventSample, SampleOutcome, SampledEvent};
 pub use transformer::{EventTransformer, Identity, TransformContext, TransformError, Transformed};

@@ -4,14 +4,14 @@ use jaq_core::load::parse::{Def, Term};
 
 use super::lowerer::Lowerer;
 use super::scope::{Meaning, Name, Scope};
-use crate::diagnostic;
+use crate::diagnostic::{self, Fault};
 use crate::ir::{Binding, CONTROLS, Call, Control, Id, Op, Pattern};
 use crate::natives;
 use crate::prelude;
 use crate::syntax;
 use crate::value::{Map, Val};
 
-impl<'s> Lowerer<'s> {
+impl<'s> Lowerer<'s, '_> {
     pub(super) fn variable(&mut self, name: &'s str, scope: &Scope<'s>) -> Id {
         if let Some(outwards) = scope.variable(name) {
             return self.add(Op::Var(outwards), true);
@@ -114,6 +114,7 @@ impl<'s> Lowerer<'s> {
             ("true", 0) => return self.constant(true.into()),
             ("false", 0) => return self.constant(false.into()),
             ("null", 0) => return self.constant(Val::Null),
+            ("pseudonym", 0) => return self.pseudonym(name),
             _ => {}
         }
         if let Some((_, _, control)) = CONTROLS.iter().find(|(n, a, _)| *n == name && *a == arity) {
@@ -131,6 +132,18 @@ impl<'s> Lowerer<'s> {
             return self.apply(number, frames, lowered);
         }
         self.undefined(name, format!("undefined function: {name}/{arity}"))
+    }
+
+    /// The function that makes pseudonyms, which needs a key.
+    fn pseudonym(&mut self, name: &'s str) -> Id {
+        let Some(key) = self.key.cloned() else {
+            let fault = Fault::new(name, "`pseudonym` needs a masking key, and none is given")
+                .with_hint("name the file with the key: `--masking-key FILE`");
+            self.faults.push(fault);
+            return self.add(Op::Identity, true);
+        };
+        self.masks = true;
+        self.add(Op::Pseudonym(key), true)
     }
 
     /// A regular expression that the program spells out is compiled with the program.

@@ -2,14 +2,20 @@
 
 use std::collections::HashMap;
 
+use esm_core::transform::MaskingKey;
+
 use crate::diagnostic::Fault;
 use crate::ir::{Id, Node, Op};
 use crate::prelude;
 use crate::value::Val;
 
 /// A program that is being compiled.
-pub(super) struct Lowerer<'s> {
+pub(super) struct Lowerer<'s, 'k> {
     pub(super) code: &'s str,
+    /// What pseudonyms are made with.
+    pub(super) key: Option<&'k MaskingKey>,
+    /// Whether pseudonyms are made.
+    pub(super) masks: bool,
     pub(super) nodes: Vec<Node>,
     pub(super) bodies: Vec<Id>,
     /// Whether the body of a function is known.
@@ -21,10 +27,12 @@ pub(super) struct Lowerer<'s> {
     pub(super) faults: Vec<Fault<'s>>,
 }
 
-impl<'s> Lowerer<'s> {
-    pub(super) fn new(code: &'s str) -> Self {
+impl<'s, 'k> Lowerer<'s, 'k> {
+    pub(super) fn new(code: &'s str, key: Option<&'k MaskingKey>) -> Self {
         Self {
             code,
+            key,
+            masks: false,
             nodes: Vec::new(),
             bodies: Vec::new(),
             done: Vec::new(),

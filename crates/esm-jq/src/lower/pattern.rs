@@ -7,7 +7,7 @@ use super::scope::{Name, Scope};
 use crate::ir::{Binding, Pattern};
 use crate::syntax;
 
-impl<'s> Lowerer<'s> {
+impl<'s> Lowerer<'s, '_> {
     /// Variables that are bound to what a source gives; they are in the scope afterwards.
     pub(super) fn binding(
         &mut self,

@@ -1,5 +1,6 @@
 //! Terms: what each construct of the language becomes.
 
+use esm_core::transform::MaskingKey;
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern as Tree, Term};
 use jaq_core::ops::Math as Operator;
@@ -14,25 +15,30 @@ use crate::natives::Format;
 use crate::syntax;
 use crate::value::{Map, Math, Val, read_number};
 
-/// Compiles a syntax tree.
+/// Compiles a syntax tree, with the key of its pseudonyms if there is one.
 ///
 /// # Errors
 /// Names that mean nothing, and what the program says that cannot be run.
-pub(crate) fn lower<'s>(code: &'s str, body: &Term<&'s str>) -> Result<Code, Vec<Fault<'s>>> {
-    let mut lowerer = Lowerer::new(code);
+pub(crate) fn lower<'s>(
+    code: &'s str,
+    body: &Term<&'s str>,
+    key: Option<&MaskingKey>,
+) -> Result<Code, Vec<Fault<'s>>> {
+    let mut lowerer = Lowerer::new(code, key);
     let main = lowerer.term(body, &mut Scope::default());
     if lowerer.faults.is_empty() {
         Ok(Code {
             nodes: lowerer.nodes,
             bodies: lowerer.bodies,
             main,
+            masks: lowerer.masks,
         })
     } else {
         Err(lowerer.faults)
     }
 }
 
-impl<'s> Lowerer<'s> {
+impl<'s> Lowerer<'s, '_> {
     pub(super) fn term(&mut self, term: &Term<&'s str>, scope: &mut Scope<'s>) -> Id {
         let length = scope.names.len();
         let id = self.op(term, scope);

@@ -5,7 +5,7 @@ use jaq_core::ops::Cmp;
 use super::{Bound, Env, Flow, Item, Machine};
 use crate::fail::{Exit, Fail};
 use crate::ir::{Id, Op, Piece};
-use crate::natives::{Format, Native};
+use crate::natives::{Format, Native, pseudonym};
 use crate::value::{Map, Text, Val, bounds, calculate, get, negate, not_too_deep};
 
 impl Machine<'_> {
@@ -64,6 +64,7 @@ impl Machine<'_> {
                 self.one(*chosen, env, input)
             }
             Op::Native(native, arguments) => self.native_one(native, arguments, env, input),
+            Op::Pseudonym(key) => Ok(pseudonym(key, &input)?),
             Op::Call(call) => {
                 let env = self.called(call, env)?;
                 self.one(self.code.bodies[call.function], &env, input)

@@ -2,6 +2,7 @@
 
 mod collection;
 mod format;
+mod masking;
 mod math;
 mod regex;
 mod text;
@@ -12,6 +13,7 @@ use crate::fail::Exit;
 use crate::value::Val;
 
 pub(crate) use format::Format;
+pub(crate) use masking::pseudonym;
 pub(crate) use regex::{check as check_regex, matches as regex_matches};
 
 /// What a function makes of its input and its arguments.
@@ -33,6 +35,7 @@ pub(crate) fn find(name: &str, arity: usize) -> Option<&'static Native> {
     let all = [
         collection::ALL,
         format::ALL,
+        masking::ALL,
         math::ALL,
         regex::ALL,
         text::ALL,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use esm_core::event::{Event, MetadataValue, Revision, SchemaVersion};
 use esm_core::id::{EventId, EventType, ObjectId};
-use esm_core::transform::{EventTransformer, TransformContext, Transformed};
+use esm_core::transform::{EventTransformer, MaskingKey, TransformContext, Transformed};
 use esm_jq::JqTransformer;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -73,7 +73,8 @@ fn written(object: &ObjectId, event: &Event) -> String {
 }
 
 fn outcome(program: &str, object: &ObjectId, event: &Event) -> (&'static str, String) {
-    let transformer = match JqTransformer::compile("example.jq", program) {
+    let key = MaskingKey::new(b"the key of this page").unwrap();
+    let transformer = match JqTransformer::compile_with_key("example.jq", program, &key) {
         Ok(transformer) => transformer,
         Err(error) => return ("text refused", format!("{error}\n")),
     };
@@ -110,5 +111,5 @@ fn the_examples_do_what_the_page_says() {
             other => panic!("a block that is not checked: {other}"),
         }
     }
-    assert_eq!(checked, 7);
+    assert_eq!(checked, 8);
 }

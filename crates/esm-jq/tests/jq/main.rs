@@ -11,4 +11,5 @@ mod language;
 mod limits;
 mod loan;
 mod map;
+mod masking;
 mod outputs;

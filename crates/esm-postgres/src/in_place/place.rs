@@ -208,7 +208,8 @@ impl InPlace {
         }
         if transformer.fingerprint() != known.fingerprint {
             let message = format!("not the transformation of migration {}", known.migration);
-            return Err(Error::invalid(message));
+            let hint = known.fingerprint.hint_for(&transformer.fingerprint());
+            return Err(Error::invalid(message).with_hint(hint));
         }
         let claim = self.take(known, None).await?;
         Ok(Running::new(

@@ -198,9 +198,8 @@ impl MigrationService {
              {given}",
             plan.fingerprint
         );
-        Err(Error::new(ErrorKind::PlanOutdated, message).with_hint(
-            "resume with the original transformation, or roll back and begin a new migration",
-        ))
+        let hint = plan.fingerprint.hint_for(&given);
+        Err(Error::new(ErrorKind::PlanOutdated, message).with_hint(hint))
     }
 
     /// Refuses to begin while a migration of the same scope is unfinished.
