@@ -95,7 +95,7 @@ fn is_zone(zone: &[u8]) -> Option<()> {
     }
 }
 
-/// Whether a text has this form, in which `d` stands for a digit.
+/// Whether a text has this form, in which `d` means a digit.
 fn check(text: &[u8], form: &[u8]) -> Option<()> {
     let fits = |(byte, form): (&u8, &u8)| match form {
         b'd' => byte.is_ascii_digit(),

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// The most names that a path has.
 const MAX_NAMES: usize = 64;
 
-/// The way to a field: the names of the fields around it and its own, each after a `/`. `*` stands
+/// The way to a field: the names of the fields around it and its own, each after a `/`. `*` means
 /// for every element of an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FieldPath(Vec<String>);
@@ -93,7 +93,7 @@ fn in_object(
     let mut members = Vec::with_capacity(fields.len());
     let mut same = true;
     for (key, value) in fields {
-        // A key that stands there twice is changed twice: whichever a reader takes is masked.
+        // A repeated key is changed everywhere: whichever a reader takes is masked.
         let edit = if key == name {
             edited(value, rest, change)?
         } else {
@@ -134,7 +134,7 @@ fn whole(same: bool, open: char, members: &[String], close: char) -> Edit {
     }
 }
 
-/// The fields of an object, in their order, with those that stand there twice.
+/// The fields of an object, in their order, with those that are repeated.
 struct Fields<'j>(Vec<(Cow<'j, str>, &'j RawValue)>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {

@@ -15,7 +15,7 @@ const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 ///    another key they have others.
 /// 2. A pseudonym has 26 characters of `a`–`z` and `2`–`7`: 128 bits of a keyed BLAKE3 hash. Without
 ///    the key it cannot be computed from the text, nor the text from it.
-/// 3. The [`id`](Self::id) tells keys apart and may be shown; the secret is never shown, not by
+/// 3. The [`id`](Self::id) identifies the key and may be shown; the secret is never shown, not by
 ///    `Debug` either.
 ///
 /// Whoever has the key can find out whose pseudonym it is, by computing those of all people they
@@ -52,7 +52,7 @@ impl MaskingKey {
         })
     }
 
-    /// Tells keys apart: 16 hexadecimal digits, from which the key cannot be computed.
+    /// Identifies the key: 16 hexadecimal digits, from which the key cannot be computed.
     pub fn id(&self) -> &str {
         &self.id
     }

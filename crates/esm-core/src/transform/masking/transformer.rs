@@ -14,7 +14,7 @@ use crate::transform::{EventTransformer, TransformContext, TransformError, Trans
 
 /// Masks fields of JSON payloads.
 ///
-/// A field is named by the way to it, each name after a `/`; `*` stands for every element of an
+/// A field is named by the way to it, each name after a `/`; `*` means every element of an
 /// array: `/customer/email`, `/passengers/*/name`. The fields are masked in the order in which they
 /// were named.
 ///
@@ -24,7 +24,7 @@ use crate::transform::{EventTransformer, TransformContext, TransformError, Trans
 ///    metadata stay.
 /// 2. A field that is absent, or `null` where a text is needed, stays so. One of another kind fails
 ///    the event, and with it the migration: a field that is not masked is never passed over.
-/// 3. Where a name stands in an object twice, both fields are masked.
+/// 3. Where an object has a name twice, both fields are masked.
 /// 4. The [`fingerprint`](EventTransformer::fingerprint) covers the types, the fields, what is done
 ///    to them, and the id of the key: never the key.
 ///
