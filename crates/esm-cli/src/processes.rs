@@ -61,10 +61,16 @@ fn current() -> Option<HolderProcess> {
     })
 }
 
+/// "No such process": reading a file of `/proc` whose process has ended meanwhile.
+#[cfg(target_os = "linux")]
+const ESRCH: i32 = 3;
+
 #[cfg(target_os = "linux")]
 fn has_ended(process: &HolderProcess) -> bool {
     match std::fs::read_to_string(format!("/proc/{}/stat", process.pid)) {
         Ok(text) => Stat::parse(&text).is_some_and(|stat| !stat.is_running(process.started)),
+        // a process of this id ended before its state was read; whichever it was, the holder is gone
+        Err(error) if error.raw_os_error() == Some(ESRCH) => true,
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }

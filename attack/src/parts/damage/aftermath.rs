@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::change::Change;
+use super::change::{Change, What};
 use super::fixture::{Fixture, OBJECTS};
 use super::judge::{Files, forgets_events};
 use crate::files;
@@ -125,10 +125,13 @@ impl Aftermath {
             return Ok(Some(("bad end", format!("esm {line}: {complaint}"))));
         }
         let place = Place::of(&change.path);
-        let only_informs = matches!(
-            place.kind,
-            Kind::Progress | Kind::Control | Kind::Heartbeat | Kind::Acquisition
-        );
+        let only_informs = match place.kind {
+            Kind::Progress | Kind::Control | Kind::Heartbeat => true,
+            // a copy is an acquisition that nobody has released: it holds until it is broken or its
+            // lease has expired
+            Kind::Acquisition => !matches!(change.what, What::CopyTo(_)),
+            _ => false,
+        };
         if !outcome.succeeded() && only_informs {
             return Ok(Some(("blocked", format!("esm {line}: {outcome}"))));
         }

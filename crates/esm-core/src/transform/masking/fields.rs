@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 const MAX_NAMES: usize = 64;
 
 /// The way to a field: the names of the fields around it and its own, each after a `/`. `*` means
-/// for every element of an array.
+/// every element of an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FieldPath(Vec<String>);
 
