@@ -45,8 +45,9 @@ fn install(options: &Options, folder: &Path) -> Result<()> {
     };
     // the packaged lock file names a registry for these crates; everything else in it stays
     command::output(&mut cargo(&["metadata", "--quiet", "--format-version=1"]))?;
-    let mut install = cargo(&["install", "--locked", "--path=.", "--root"]);
+    let mut install = cargo(&["install", "--locked", "--path=."]);
     install
+        .arg("--root")
         .arg(folder)
         .env("CARGO_TARGET_DIR", project::target());
     if options.debug {
