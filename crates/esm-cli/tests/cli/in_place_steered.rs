@@ -218,6 +218,22 @@ async fn old_code_is_refused_until_finish_where_that_is_asked_for() {
         );
         shop.run(&[&migrate[..], &["--on-retired", "refuse"]].concat())
             .failed(2, &["cannot be distinguished from new code"]);
+        // new code writes what some events become or stay
+        let chained = shop.esm.file(
+            "chained.jq",
+            r#"if .type == "ItemAdded" then .type = "Paid" | .data = {Paid: 1}
+               elif .type == "Paid" then .type = "Settled" | .data = {Settled: 1} else . end"#,
+        );
+        shop.run(&["migrate", "--all", "--transform", &chained])
+            .failed(2, &["rewritten itself", "Paid", "in two steps"]);
+        let partial = shop.esm.file(
+            "partial.jq",
+            r#"if .type == "ItemAdded" and (.sequence | tonumber) % 2 == 0
+               then .type = "Renamed" | .data = {Renamed: 1} else . end"#,
+        );
+        let migrate_partly = ["migrate", "--all", "--transform", &partial];
+        shop.run(&[&migrate_partly[..], &["--on-retired", "refuse"]].concat())
+            .failed(2, &["some events stay as they are", "ItemAdded"]);
         shop.run(&[&migrate[..], &["--on-retired", "sweep"]].concat())
             .succeeded();
     }

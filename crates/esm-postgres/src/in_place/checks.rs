@@ -92,6 +92,15 @@ pub(super) async fn check(shared: &Shared, drops: bool) -> Result<Vec<String>> {
 }
 
 /// Checks that rows can be removed, and put back by an undo.
+///
+/// # Errors
+/// `PermissionDenied` and `Unsupported`, with the reason; those of the server.
+pub(super) async fn check_removals(shared: &Shared) -> Result<()> {
+    let table = shared.statements.table();
+    check_drops(&table.full_name, &findings(&shared.wire, table).await?)
+}
+
+/// Checks that rows can be removed, and put back by an undo.
 fn check_drops(relation: &str, found: &Findings) -> Result<()> {
     if let Some(grants) = found.get("grant to drop") {
         let message = format!("no right to remove events: {relation}");

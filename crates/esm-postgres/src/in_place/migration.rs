@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use esm_core::event::Schema;
 use esm_core::id::{Fingerprint, MigrationId};
-use esm_core::migration::MigrationPlan;
+use esm_core::migration::{MigrationPlan, SchemaReport};
 use esm_core::protocol::plan::PlannedMigration;
 use esm_core::store::HolderProcess;
 use esm_core::{Error, Result};
@@ -72,6 +72,10 @@ pub struct Description {
     pub retired: BTreeSet<Schema>,
     /// The schemas that changed events keep: old code and new code write them.
     pub reused: BTreeSet<Schema>,
+    /// The schemas that it changes and that other events become: new code writes them.
+    pub chained: BTreeSet<Schema>,
+    /// The schemas of which it changes some events and leaves others: new code may write them.
+    pub partial: BTreeSet<Schema>,
     /// Number of events that it drops.
     pub dropped: u64,
 }
@@ -79,7 +83,27 @@ pub struct Description {
 impl From<MigrationPlan> for Description {
     fn from(plan: MigrationPlan) -> Self {
         let dropped = plan.ledger.dropped();
+        let retired = &plan.ledger.retired;
+        let others = |s: &SchemaReport| {
+            s.findings
+                .becomes
+                .iter()
+                .filter(|b| **b != s.schema)
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let made: BTreeSet<Schema> = plan.schemas.iter().flat_map(others).collect();
+        // of those that changed events keep, the policy was chosen knowingly
+        let distinct: BTreeSet<Schema> = retired.difference(&plan.ledger.reused).cloned().collect();
+        let is_partial = |s: &&SchemaReport| {
+            let found = &s.findings;
+            retired.contains(&s.schema)
+                && found.events > found.changed + found.dropped + found.failed
+        };
+        let partial = plan.schemas.iter().filter(is_partial);
         Self {
+            chained: made.intersection(&distinct).cloned().collect(),
+            partial: partial.map(|s| s.schema.clone()).collect(),
             before: plan.schemas.into_iter().map(|s| s.schema).collect(),
             introduced: plan.way_back.needs_down,
             retired: plan.ledger.retired,

@@ -13,6 +13,7 @@ use esm_layout::literal;
 use futures::stream::{self, BoxStream, FuturesUnordered, StreamExt as _, TryStreamExt as _};
 
 use super::change::{Change, ReadRow};
+use super::checks;
 use super::drops::Changes;
 use super::migration::{self, Schemas};
 use super::run::Running;
@@ -180,6 +181,11 @@ impl Running {
     /// As [`swap_all`](Self::swap_all), for rows that are removed.
     async fn remove_all(&self, key: &Key, rows: &[ReadRow]) -> Result<(u64, Option<Error>)> {
         let mut left = rows;
+        if !rows.is_empty() {
+            // the plan may have seen none of them
+            let check = || checks::check_removals(&self.shared);
+            self.removable.get_or_try_init(check).await?;
+        }
         while !left.is_empty() {
             let (now, later) = left.split_at(self.batch.rows().min(left.len()));
             let removed = self.shared.remove(&self.claim, key, now, &self.batch);
@@ -247,6 +253,8 @@ impl Running {
         if matches!(selected, Selected::Schemas(_)) {
             return Ok(());
         }
+        // several streams note at the same time: each adds to what the others have noted
+        let _noting = self.noting.lock().await;
         let mut schemas = self.schemas();
         let known = schemas.clone();
         let columns = &self.shared.columns;

@@ -85,6 +85,7 @@ impl InPlace {
     /// `Unsupported` and `Invalid` with the reason and what to change; `PermissionDenied` with the
     /// `GRANT` that is missing; those of the server.
     pub async fn check(&self, description: &Description) -> Result<Vec<String>> {
+        ensure_unchained(description)?;
         let warnings = checks::check(&self.0, description.dropped > 0).await?;
         if description.planned.on_retired == Some(OnRetired::Refuse) {
             refuse::check(&self.0, description).await?;
@@ -231,7 +232,35 @@ impl InPlace {
         if let Some(status) = status {
             record = format!("{record}; {status}");
         }
-        Claim::acquire(&self.0.wire, &known.table, known.migration, &record).await
+        // it may have been ended, undone or robbed of its archive since it was read
+        let unchanged = format!(
+            "SELECT 1 / count(*) FROM esm_in_place.migration WHERE id = '{}' AND status = '{}' \
+             AND archive_dropped_at IS NULL; {record}",
+            known.migration,
+            known.status.name()
+        );
+        let claimed = Claim::acquire(&self.0.wire, &known.table, known.migration, &unchanged).await;
+        match claimed {
+            Err(error) => Err(self.changed_since(known).await?.unwrap_or(error)),
+            claim => claim,
+        }
+    }
+
+    /// The error of a migration that is not as it was read.
+    async fn changed_since(&self, known: &Rewrite) -> Result<Option<Error>> {
+        let now = self.migration(known.migration).await?;
+        if now.status == known.status && now.archive_dropped_at.is_none() {
+            return Ok(None);
+        }
+        let message = format!(
+            "migration has changed meanwhile, it is {} now: {}",
+            now.status.name(),
+            known.migration
+        );
+        let error = Error::new(ErrorKind::Fenced, message);
+        Ok(Some(error.with_hint(
+            "see `esm status --all`, and repeat the command if it still applies",
+        )))
     }
 
     fn ensure_not_held(&self, known: &Rewrite) -> Result<()> {
@@ -242,6 +271,25 @@ impl InPlace {
         Err(Error::new(ErrorKind::Fenced, message)
             .with_hint("wait until it ends; 15 s after its last sign of life it can be resumed"))
     }
+}
+
+/// Refuses sweeps that would rewrite what new code appends: events become a schema that is rewritten
+/// itself.
+fn ensure_unchained(description: &Description) -> Result<()> {
+    let accepted = description.planned.on_retired == Some(OnRetired::AcceptUnchanged);
+    if accepted || description.chained.is_empty() {
+        return Ok(());
+    }
+    let chained: Vec<_> = description
+        .chained
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    Err(Error::invalid(format!(
+        "events become a schema that is rewritten itself, so that new events of it would be, too: {}",
+        chained.join(", ")
+    ))
+    .with_hint("migrate in two steps, that schema first, or choose --on-retired accept-unchanged"))
 }
 
 /// Returns the schemas of events that came since a migration and only it can have made.

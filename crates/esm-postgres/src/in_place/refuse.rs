@@ -201,6 +201,18 @@ pub(super) async fn check(shared: &Shared, description: &Description) -> Result<
         ))
         .with_hint(format!("give them another schema version, or {other}")));
     }
+    if !description.partial.is_empty() {
+        let partial: Vec<_> = description
+            .partial
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        return Err(Error::invalid(format!(
+            "old code cannot be distinguished from new code, some events stay as they are: {}",
+            partial.join(", ")
+        ))
+        .with_hint(other));
+    }
     let table = shared.statements.table();
     let is_json = |kind: &str| matches!(kind, "json" | "jsonb");
     if shared.shape.version_member.is_some()

@@ -13,6 +13,7 @@ use esm_core::transform::{EventTransformer, Mapper};
 use esm_core::{ErrorKind, Result};
 use esm_layout::literal;
 use serde::Serialize;
+use tokio::sync::OnceCell;
 
 use super::claim::Claim;
 use super::migration::{RewriteStatus, Schemas};
@@ -48,6 +49,10 @@ pub struct Running {
     /// Whether old code is refused once its history is rewritten.
     refuses: bool,
     pub(super) schemas: Mutex<Schemas>,
+    /// Held while schemas are noted.
+    pub(super) noting: tokio::sync::Mutex<()>,
+    /// Whether it was checked that rows can be removed.
+    pub(super) removable: OnceCell<()>,
     pub(super) mapper: Mapper,
     pub(super) batch: Batch,
     pub(super) read: AtomicU64,
@@ -78,6 +83,8 @@ impl Running {
             scope: planned.scope.clone(),
             refuses: planned.on_retired == Some(OnRetired::Refuse),
             schemas: Mutex::new(schemas),
+            noting: tokio::sync::Mutex::default(),
+            removable: OnceCell::new(),
             mapper: Mapper::new(transformer).checking_determinism(),
             batch: Batch::default(),
             read: AtomicU64::new(0),

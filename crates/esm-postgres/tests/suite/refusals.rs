@@ -163,7 +163,8 @@ async fn a_key_that_is_no_value_of_its_column_names_no_object() {
                  CREATE TABLE mt_events (seq_id bigint PRIMARY KEY, id uuid NOT NULL,
                      stream_id uuid NOT NULL, version bigint NOT NULL, data jsonb NOT NULL,
                      type varchar NOT NULL, timestamp timestamptz NOT NULL DEFAULT now(),
-                     tenant_id varchar NOT NULL DEFAULT '*DEFAULT*', UNIQUE (stream_id, version));
+                     tenant_id varchar NOT NULL DEFAULT '*DEFAULT*', mt_dotnet_type varchar,
+                     UNIQUE (stream_id, version));
                  INSERT INTO mt_streams VALUES ('00000000-0000-0000-0000-0000000000ab', 'order');
                  INSERT INTO mt_events VALUES (1, gen_random_uuid(),
                      '00000000-0000-0000-0000-0000000000ab', 1, '{}', 't')",

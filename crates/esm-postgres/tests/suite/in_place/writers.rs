@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use esm_core::ErrorKind;
 use esm_postgres::RewriteStatus;
 use tokio_postgres::error::SqlState;
 
@@ -157,7 +158,10 @@ async fn a_migration_has_not_ended_before_older_transactions_have() {
         let settled = running.settle(9).await.unwrap();
         assert!(settled.is_done && settled.swept == 1, "{settled:?}");
         running.end(true).await.unwrap();
-        // what a sweep rewrote is restored too
+        // what was read before the end is refused; what a sweep rewrote is restored too
+        let stale = bench.in_place.roll_back(&known, "test", None).await;
+        assert_eq!(*stale.unwrap_err().kind(), ErrorKind::Fenced);
+        let known = bench.in_place.migration(migration).await.unwrap();
         let undone = bench.in_place.roll_back(&known, "test", None).await;
         assert_eq!(undone.unwrap().restored, 2);
         let paid = "SELECT count(*) FROM events WHERE event_type = 'Paid'";
