@@ -76,6 +76,8 @@ impl LocalServer {
                 "listen_addresses=127.0.0.1",
                 "-c",
                 "unix_socket_directories=",
+                "-c",
+                "jit=off",
             ];
             let mut child = server
                 .arg("-D")

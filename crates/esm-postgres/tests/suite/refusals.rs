@@ -159,7 +159,7 @@ async fn a_key_that_is_no_value_of_its_column_names_no_object() {
         place
             .run(
                 "CREATE TABLE mt_streams (id uuid PRIMARY KEY, type varchar,
-                     tenant_id varchar NOT NULL DEFAULT '*DEFAULT*');
+                     tenant_id varchar NOT NULL DEFAULT '*DEFAULT*', version bigint);
                  CREATE TABLE mt_events (seq_id bigint PRIMARY KEY, id uuid NOT NULL,
                      stream_id uuid NOT NULL, version bigint NOT NULL, data jsonb NOT NULL,
                      type varchar NOT NULL, timestamp timestamptz NOT NULL DEFAULT now(),

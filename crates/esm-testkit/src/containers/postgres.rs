@@ -19,10 +19,13 @@ const PASSWORD: &str = "postgres";
 
 const PORT: u16 = 5432;
 
-/// Options of every server: what is stored does not outlive the tests.
-const OPTIONS: [&str; 6] = [
+/// Options of every server: what is stored does not outlive the tests, and the compiler of queries is
+/// a package of its own, which may be missing.
+const OPTIONS: [&str; 8] = [
     "-c",
     "fsync=off",
+    "-c",
+    "jit=off",
     "-c",
     "max_connections=300",
     "-c",

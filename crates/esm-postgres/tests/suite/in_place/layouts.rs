@@ -31,12 +31,13 @@ const CASES: [(&str, &str, By, &str, &[&str]); 5] = [
         By {
             name: "emmett",
             change: |event| {
-                event.schema_version.0 += 1;
+                // none becomes a version that there is already
+                event.schema_version.0 += 10;
                 event.payload = "{\"x\": 1}".into();
             },
         },
         "SELECT DISTINCT message_schema_version || message_data FROM emt_messages ORDER BY 1",
-        &[r#"2{"x": 1}"#, r#"3{"x": 1}"#],
+        &[r#"11{"x": 1}"#, r#"12{"x": 1}"#],
     ),
     (
         "eventuous",
