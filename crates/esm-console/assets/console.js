@@ -184,7 +184,10 @@
       setTimeout(() => { button.textContent = "Copy"; }, 1500);
     } else if (button.dataset.dialog) {
       const dialog = document.getElementById(`dialog-${button.dataset.dialog}`);
-      if (dialog) dialog.showModal();
+      if (!dialog) return;
+      // what was typed before must not confirm anything now
+      dialog.querySelectorAll("form").forEach((form) => form.reset());
+      dialog.showModal();
     } else if (button.hasAttribute("data-close")) {
       button.closest("dialog").close();
     }

@@ -131,7 +131,7 @@ impl BoardLoad {
             }
             Err(error) => return Err(error),
         };
-        let shown = Shown::of(watched, self.source.environment().clock.now());
+        let shown = Shown::of(watched, self.source.environment().clock.now()).only_current();
         if !is_unfinished(&shown.state) {
             self.observers.remove(&migration);
         }

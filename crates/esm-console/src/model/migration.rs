@@ -50,7 +50,7 @@ impl Load for MigrationLoad {
         let history = self.history.load(&self.service, self.migration).await?;
         let now = self.source.environment().clock.now();
         Ok(MigrationView {
-            shown: Shown::of(watched.clone(), now),
+            shown: Shown::of(watched.clone(), now).only_current(),
             watched: Watched::of(watched, now),
             history,
         })

@@ -163,6 +163,16 @@ impl Shown {
         }
     }
 
+    /// Without what was published by a process that works on it no more.
+    #[must_use]
+    pub fn only_current(mut self) -> Self {
+        if !self.condition.is_current() {
+            self.progress = None;
+            self.progress_age = None;
+        }
+        self
+    }
+
     /// The status by the running process, which knows more than the journal.
     pub fn status(&self) -> MigrationStatus {
         match &self.progress {
