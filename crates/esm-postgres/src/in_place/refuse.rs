@@ -46,9 +46,10 @@ impl Refusal<'_> {
 
     fn replace_function(&self, body: &str) -> String {
         format!(
-            "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS $esm$\
-             BEGIN {body} END$esm$",
-            self.function()
+            "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS {}",
+            self.function(),
+            // quoted as a whole: the name of a column can hold anything
+            literal(&format!("BEGIN {body} END"))
         )
     }
 
