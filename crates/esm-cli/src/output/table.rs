@@ -14,6 +14,9 @@ const GAP: usize = 2;
 /// The width that no column of a table gets less than, if its words are wider.
 const LEAST: usize = 12;
 
+/// Headings of columns of ids: the end of one can consist of digits alone, and is no number.
+const IDS: [&str; 3] = ["migration", "backup", "closed by"];
+
 /// The width that the values of facts are given at least.
 const VALUES: usize = 20;
 
@@ -115,7 +118,8 @@ impl Table {
     /// Whether a column has numbers only.
     fn is_numeric(&self, column: usize) -> bool {
         let is_number = |c: char| c.is_ascii_digit() || c == ',';
-        self.cells(column).all(|cell| cell.chars().all(is_number))
+        !IDS.contains(&self.heading[column])
+            && self.cells(column).all(|cell| cell.chars().all(is_number))
             && self.cells(column).any(|cell| !cell.is_empty())
     }
 }
@@ -255,6 +259,14 @@ mod tests {
         table.row(["order/10".to_owned(), "1,200".to_owned()]);
         let [with, _] = on_a_terminal(&table);
         assert_eq!(with, "object    events\norder/1        3\norder/10   1,200");
+    }
+
+    #[test]
+    fn ids_of_digits_alone_are_aligned_as_ids() {
+        let mut table = Table::new(["migration", "done"]);
+        table.row(["12345678".to_owned(), "3".to_owned()]);
+        let [with, _] = on_a_terminal(&table);
+        assert_eq!(with, "migration  done\n12345678      3");
     }
 
     #[test]
