@@ -12,7 +12,7 @@ use esm_core::clock::Environment;
 use esm_core::{Error, Result};
 use futures::future::{Either, select};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, choose_cryptography};
 use crate::failure::Failure;
 
 /// Attempts of one request.
@@ -58,6 +58,7 @@ impl Container {
             },
             ..BlobContainerClientOptions::default()
         };
+        choose_cryptography();
         let url = connection.container_url(container)?;
         let client = BlobContainerClient::new(url, connection.token(), Some(options))
             .map_err(|e| Failure::from(e).explain("cannot configure the client", &location))?;

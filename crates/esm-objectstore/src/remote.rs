@@ -23,8 +23,16 @@ pub(crate) fn once() -> RetryConfig {
     }
 }
 
+/// Chooses the cryptography of TLS for the process, unless the application has chosen it before.
+#[cfg(feature = "https")]
+fn choose_cryptography() {
+    // an error says that it was chosen before
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 #[cfg(feature = "aws")]
 pub(crate) fn s3(url: &Url, retry: RetryConfig) -> Result<Arc<dyn ObjectStore>> {
+    choose_cryptography();
     let client = object_store::aws::AmazonS3Builder::from_env()
         .with_url(url.as_str())
         .with_retry(retry)
@@ -34,6 +42,7 @@ pub(crate) fn s3(url: &Url, retry: RetryConfig) -> Result<Arc<dyn ObjectStore>> 
 
 #[cfg(feature = "gcp")]
 pub(crate) fn gcs(url: &Url, retry: RetryConfig) -> Result<Arc<dyn ObjectStore>> {
+    choose_cryptography();
     let client = object_store::gcp::GoogleCloudStorageBuilder::from_env()
         .with_url(url.as_str())
         .with_retry(retry)
@@ -43,6 +52,7 @@ pub(crate) fn gcs(url: &Url, retry: RetryConfig) -> Result<Arc<dyn ObjectStore>>
 
 #[cfg(feature = "azure")]
 pub(crate) fn azure(url: &Url, retry: RetryConfig) -> Result<Arc<dyn ObjectStore>> {
+    choose_cryptography();
     let client = object_store::azure::MicrosoftAzureBuilder::from_env()
         .with_url(url.as_str())
         .with_retry(retry)

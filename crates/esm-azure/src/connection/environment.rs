@@ -9,7 +9,10 @@ use azure_identity::{
 };
 use esm_core::{Error, Result};
 
-use super::{Clear, Connection, Credentials, connection_string, has_signature, parse_endpoint};
+use super::{
+    Clear, Connection, Credentials, choose_cryptography, connection_string, has_signature,
+    parse_endpoint,
+};
 
 /// Gives the value of a variable.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -68,6 +71,7 @@ pub(super) fn connection(lookup: Lookup<'_>) -> Result<Connection> {
         let signature = Credentials::Signature(Secret::new(signature));
         return Ok(Connection::new(endpoint, signature));
     }
+    choose_cryptography();
     let credential = entra(&get).map_err(|e| {
         Error::invalid("environment describes no Entra ID identity")
             .with_source(std::io::Error::other(e.to_string()))

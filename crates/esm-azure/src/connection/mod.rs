@@ -36,6 +36,13 @@ enum Credentials {
     Key(AccountKey),
 }
 
+/// Chooses the cryptography of TLS for the process, unless the application has chosen it before.
+/// Clients and the credentials of the environment cannot be made before.
+pub(crate) fn choose_cryptography() {
+    // an error says that it was chosen before
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl Connection {
     /// An endpoint such as `https://account.blob.core.windows.net`, with Entra ID.
     ///

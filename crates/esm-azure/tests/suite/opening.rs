@@ -57,6 +57,7 @@ async fn a_store_of_the_common_layout_is_opened_as_such() {
         return;
     };
     let azurite = &place.azurite;
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = object_store::azure::MicrosoftAzureBuilder::new()
         .with_account(azurite.account())
         .with_access_key(azurite.key())
@@ -92,6 +93,7 @@ async fn a_store_that_was_made_here_is_refused_by_who_knows_no_leases() {
     };
     place.store().await;
     let azurite = &place.azurite;
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = object_store::azure::MicrosoftAzureBuilder::new()
         .with_account(azurite.account())
         .with_access_key(azurite.key())

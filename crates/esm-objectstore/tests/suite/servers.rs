@@ -31,6 +31,11 @@ impl Place for Bucket {
     }
 }
 
+/// Of TLS, which a client needs before it is built; another test may have chosen it already.
+fn choose_cryptography() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 fn no_retries() -> RetryConfig {
     RetryConfig {
         max_retries: 0,
@@ -135,6 +140,7 @@ pub(crate) mod s3 {
 
     /// A client of this server, at an address that leads to it.
     pub(crate) fn client_at(url: &str, s3: &S3) -> Arc<dyn ObjectStore> {
+        super::choose_cryptography();
         let client = object_store::aws::AmazonS3Builder::new()
             .with_endpoint(url)
             .with_allow_http(true)
@@ -182,6 +188,7 @@ mod azure {
     use object_store::ObjectStore;
 
     fn client(azurite: &Azurite) -> Arc<dyn ObjectStore> {
+        super::choose_cryptography();
         let client = object_store::azure::MicrosoftAzureBuilder::new()
             .with_account(azurite.account())
             .with_access_key(azurite.key())
