@@ -16,6 +16,7 @@ mod layering;
 mod live;
 mod mutants;
 mod nightly;
+mod pictures;
 mod project;
 mod sample;
 mod test;
@@ -67,6 +68,8 @@ enum Task {
     Layering(layering::Options),
     /// Writes the demo's sample, `examples/orders.ndjson`, anew
     Sample,
+    /// Draws `docs/terminal/`, what a terminal shows, from the tests' snapshots
+    Pictures,
 }
 
 /// Returns the names of all tasks.
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Task::Tidy(options) => tidy::run(&options, &names()),
         Task::Layering(options) => layering::run(&options),
         Task::Sample => sample::run(),
+        Task::Pictures => pictures::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

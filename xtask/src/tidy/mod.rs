@@ -16,6 +16,7 @@ mod words;
 
 use anyhow::{Result, bail};
 
+use crate::pictures;
 use source::Source;
 
 /// A check of all text files: returns what is wrong, a line each.
@@ -50,6 +51,7 @@ pub(crate) fn run(options: &Options, tasks: &[String]) -> Result<()> {
     }
     let mut wrong: Vec<String> = CHECKS.iter().flat_map(|check| check(&sources)).collect();
     wrong.extend(readme::check(&sources, tasks));
+    wrong.extend(pictures::outdated()?);
     if !wrong.is_empty() {
         bail!("untidy:\n  {}", wrong.join("\n  "));
     }

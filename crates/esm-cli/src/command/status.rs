@@ -3,14 +3,16 @@
 use esm_core::id::MigrationId;
 use esm_core::migration::{MigrationService, Statistics};
 use esm_core::{Error, Result};
-use esm_view::migration::{Migrations, OneMigration, Shown, is_unfinished};
+use esm_view::migration::{Migrations, OneMigration, Shown, is_unfinished, transformation_fails};
 use jiff::Timestamp;
 
 use crate::exit::Exit;
 use crate::in_place;
-use crate::migration::{DAMAGED, IdPart, next_step, run_figures, service, sign_of_life};
+use crate::migration::{
+    Condition, DAMAGED, IdPart, mend_the_program, next_step, run_figures, service, sign_of_life,
+};
 use crate::output::{
-    Facts, Form, InSeconds, Table, count, duration, remaining, short_id, to_the_second,
+    Facts, Form, InSeconds, Table, Text, count, duration, remaining, short_id, to_the_second,
 };
 use crate::progress::Unit;
 use crate::session::Session;
@@ -111,12 +113,36 @@ async fn show(
     if state.damage.is_some() {
         session.output().note(DAMAGED);
     } else if !state.status.is_terminal() {
-        session.output().note(next_step(session, migration));
+        session.output().note(next(session, &one.shown));
     }
     Ok(unknown.map_or(Exit::Success, |damage| {
         let what = format!("whether {migration} was rolled back is unknown: {damage}");
         session.output().fail(&Error::corrupt(what))
     }))
+}
+
+/// Suggests commands for a migration that has not ended.
+fn next(session: &Session, shown: &Shown) -> Text {
+    let state = &shown.state;
+    match (&state.plan, &state.statistics) {
+        (Some(plan), Some(statistics)) if transformation_fails(state) => {
+            mend_the_program(session, plan, statistics)
+        }
+        _ if shown.condition.is_current() => steer(session, &shown.condition, state.migration),
+        _ => next_step(session, state.migration),
+    }
+}
+
+/// Suggests commands for the process that works on a migration.
+fn steer(session: &Session, condition: &Condition, migration: MigrationId) -> Text {
+    let (store, migration) = (session.store_argument(), session.output().id(migration));
+    let (what, command) = match condition.continued_by {
+        Some(command) => ("continue:", command),
+        None => ("follow:  ", "esm watch"),
+    };
+    Text::whole(format_args!("{what}  {command} {migration}{store}")).and(Text::whole(
+        format_args!("undo:      esm cancel {migration}{store}"),
+    ))
 }
 
 fn table(migrations: &[Shown], form: Form) -> Table {

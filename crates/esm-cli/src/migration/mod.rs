@@ -31,7 +31,7 @@ pub(crate) use control::{
 pub(crate) use find::IdPart;
 pub(crate) use places::{Places, as_planned, resumed, service_of};
 pub(crate) use program::{Program, Role, transformation};
-pub(crate) use report::{Expected, finish, next_step};
+pub(crate) use report::{Expected, finish, mend_the_program, next_step};
 pub(crate) use run_progress::run_figures;
 pub(crate) use service::{author, service, watched};
 pub(crate) use show_plan::{plan_exit, plan_text};

@@ -82,7 +82,7 @@ pub(crate) async fn finish(
     if !result.status.is_terminal() {
         output.note(match &result.error {
             Some(error) if *error.kind() == ErrorKind::TransformFailed => {
-                mend_the_program(session, result)
+                mend_the_program(session, &result.plan, &result.statistics)
             }
             _ => next_step(session, result.migration),
         });
@@ -135,21 +135,25 @@ pub(crate) fn next_step(session: &Session, migration: MigrationId) -> Text {
 }
 
 /// Suggests commands for a migration whose program fails: to resume it would fail again.
-fn mend_the_program(session: &Session, result: &MigrationResult) -> Text {
+pub(crate) fn mend_the_program(
+    session: &Session,
+    plan: &PlannedMigration,
+    statistics: &Statistics,
+) -> Text {
     let store = session.store_argument();
-    let migration = session.output().id(result.migration);
+    let migration = session.output().id(plan.migration);
     let undo = Text::whole(format_args!("undo:      esm rollback {migration}{store}"));
-    if result.plan.reverses.is_some() {
+    if plan.reverses.is_some() {
         return undo.and("then:      roll back again, with a --down that handles the event");
     }
-    if result.statistics.migrated == 0 {
+    if statistics.migrated == 0 {
         return Text::line("mend the program, then undo this migration and begin another:")
             .and(Text::whole(format_args!(
                 "both:      esm migrate --amend FILE.jq{store}"
             )))
             .and(undo);
     }
-    let moved = counted(result.statistics.migrated, "object");
+    let moved = counted(statistics.migrated, "object");
     Text::line(format_args!(
         "{moved} already cut over, which another migration would transform again. To start over:"
     ))

@@ -8,6 +8,7 @@ use esm_view::InSeconds;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::style::Style;
 use super::text::Text;
 use crate::exit::{self, Exit};
 
@@ -123,15 +124,12 @@ impl ErrorReport {
     /// Lines of text: the error, its causes, and the hint.
     pub(crate) fn to_text(&self) -> Text {
         // a stop on request is no failure
-        let message = if self.kind == exit::kind_name(&ErrorKind::Cancelled) {
-            self.message.clone()
+        let mut text = if self.kind == exit::kind_name(&ErrorKind::Cancelled) {
+            Text::line(&self.message)
+        } else if self.has_excerpt {
+            Text::lines(&format!("error: {}", self.message))
         } else {
-            format!("error: {}", self.message)
-        };
-        let mut text = if self.has_excerpt {
-            Text::lines(&message)
-        } else {
-            Text::line(message)
+            Text::styled(Style::Failure, format_args!("error: {}", self.message))
         };
         for cause in &self.causes {
             text.push(format!("  caused by: {cause}"));

@@ -213,7 +213,8 @@ pub(crate) fn to_stderr(lines: &str) {
 
 /// Writes text to standard error, fitted into its terminal.
 pub(crate) fn text_to_stderr(text: &Text) {
-    to_stderr(&text.shown(stderr_width(), false));
+    let colors = io::stderr().is_terminal() && style::allowed();
+    to_stderr(&text.shown(stderr_width(), colors));
 }
 
 fn print(lines: &str) -> Result<()> {

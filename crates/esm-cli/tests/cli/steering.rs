@@ -14,7 +14,7 @@ fn order(events: usize) -> String {
 }
 
 /// A store with that order, and a migration of it that has begun.
-fn begun(events: usize, options: &[&str]) -> (Esm, Child) {
+pub(crate) fn begun(events: usize, options: &[&str]) -> (Esm, Child) {
     let esm = Esm::new();
     esm.import(&order(events));
     let migrate = [&["migrate", "--all", "--progress", "off"], options].concat();
@@ -35,7 +35,7 @@ fn look(esm: &Esm) -> Option<Value> {
 }
 
 /// Looks until it is as wanted; the test's own time limit ends a wait for what never comes.
-fn watch(esm: &Esm, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn watch(esm: &Esm, wanted: impl Fn(&Value) -> bool) -> Value {
     loop {
         if let Some(seen) = look(esm).filter(&wanted) {
             return seen;
@@ -61,7 +61,7 @@ fn waits_for_its_command(esm: &Esm, object: &str, child: &mut Child) -> String {
     }
 }
 
-fn ended(child: Child) -> Ran {
+pub(crate) fn ended(child: Child) -> Ran {
     Ran::new(child.wait_with_output().expect("esm ends"))
 }
 

@@ -12,6 +12,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use crate::esm::Esm;
 use crate::migrate::PROGRAM;
 use crate::orders;
+use crate::steering::{begun, ended, watch};
 
 /// The result of a run on a terminal.
 pub(crate) struct Shown {
@@ -106,21 +107,29 @@ fn a_plan_with_events_that_fail() {
 fn steady(shown: &Shown, migration: &str) -> String {
     let short = &migration[migration.len() - 8..];
     let picture = picture(shown).replace(short, "89abcdef");
-    let lines = picture.lines().map(|line| {
-        let line = if line.starts_with("holder ") {
-            "holder              [holder]"
-        } else {
-            line
+    let mut lines = Vec::new();
+    let mut below_the_lock = false;
+    for line in picture.lines() {
+        // how it is broken depends on the length of the holder
+        below_the_lock &= line.starts_with(' ');
+        if below_the_lock {
+            continue;
+        }
+        below_the_lock = line.starts_with("lock  ");
+        let line = match line.split("  ").next() {
+            Some("holder") => "holder              [holder]",
+            Some("lock") => "lock                [lock]",
+            _ => line,
         };
         let words = line.split(' ').map(steady_word);
-        words.collect::<Vec<_>>().join(" ")
-    });
-    lines.collect::<Vec<_>>().join("\n")
+        lines.push(words.collect::<Vec<_>>().join(" "));
+    }
+    lines.join("\n")
 }
 
 /// A time keeps its form, and so does the number of a duration.
 fn steady_word(word: &str) -> String {
-    let end = word.trim_end_matches([':', ';']).len();
+    let end = word.trim_end_matches([':', ';', ',']).len();
     let (number, rest) = word.split_at(end);
     let is_duration =
         number.parse::<f64>().is_ok() && number.contains('.') && !number.ends_with('.');
@@ -187,6 +196,27 @@ fn a_migration_that_fails_and_its_status() {
             insta::assert_snapshot!(format!("{name}_{columns}"), picture);
         }
     }
+}
+
+#[test]
+fn a_migration_that_waits_for_its_cutover_and_what_is_seen_of_it() {
+    let (esm, child) = begun(20, &["--cutover", "manual"]);
+    watch(&esm, |seen| {
+        seen["progress"]["waiting_for"] == "the command to cut over"
+    });
+    let migration = newest(&esm);
+    for columns in [80, 200] {
+        for (name, arguments) in [
+            ("watch_ready", &["watch", "--once"][..]),
+            ("status_ready", &["status"]),
+            ("status_of_one_ready", &["status", &migration]),
+        ] {
+            let picture = steady(&shown(&esm, columns, arguments, ""), &migration);
+            insta::assert_snapshot!(format!("{name}_{columns}"), picture);
+        }
+    }
+    esm.run(&["cutover"]).succeeded();
+    ended(child).succeeded();
 }
 
 #[test]

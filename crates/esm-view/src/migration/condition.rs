@@ -52,6 +52,8 @@ pub struct Condition {
 }
 
 const RESUME: &str = "esm resume";
+const AMEND: &str = "esm migrate --amend";
+const ROLLBACK: &str = "esm rollback";
 const CUTOVER: &str = "esm cutover";
 
 impl Condition {
@@ -63,9 +65,36 @@ impl Condition {
         } else if state.status.is_terminal() {
             Kind::Ended
         } else {
-            at_rest(state)
+            return Self::at_rest(state);
         };
         Self::new(kind, None)
+    }
+
+    /// The condition of a migration that no process works on.
+    fn at_rest(state: &MigrationState) -> Self {
+        match state.status {
+            MigrationStatus::Paused => Self::new(Kind::Stopped, None),
+            MigrationStatus::Failed if transformation_fails(state) => Self::of_failing(state),
+            MigrationStatus::Failed => Self::new(Kind::Failed, None),
+            // its process died, and the lock has expired or was released
+            _ => Self::new(Kind::Dead, None),
+        }
+    }
+
+    /// Resumed, it would fail on the same event again.
+    fn of_failing(state: &MigrationState) -> Self {
+        let waits_for = "a transformation that handles the event".to_owned();
+        let reverses = (state.plan.as_ref()).is_some_and(|plan| plan.reverses.is_some());
+        let migrated = state.statistics.as_ref().map_or(0, |s| s.migrated);
+        let continued_by = if reverses || migrated > 0 {
+            ROLLBACK
+        } else {
+            AMEND
+        };
+        Self {
+            continued_by: Some(continued_by),
+            ..Self::new(Kind::Failed, Some(waits_for))
+        }
     }
 
     /// The condition of a migration.
@@ -86,7 +115,7 @@ impl Condition {
             return Self::new(Kind::Paused, Some(format!("being resumed; paused by {by}")));
         }
         if held.is_none() {
-            return Self::new(at_rest(state), None);
+            return Self::at_rest(state);
         }
         Self::of_running(watched)
     }
@@ -156,14 +185,10 @@ impl Condition {
     }
 }
 
-/// The condition of a migration that no process works on.
-fn at_rest(state: &MigrationState) -> Kind {
-    match state.status {
-        MigrationStatus::Paused => Kind::Stopped,
-        MigrationStatus::Failed => Kind::Failed,
-        // its process died, and the lock has expired or was released
-        _ => Kind::Dead,
-    }
+/// Whether an object failed because the transformation fails on one of its events.
+pub fn transformation_fails(state: &MigrationState) -> bool {
+    let statistics = state.statistics.as_ref();
+    statistics.is_some_and(|s| s.failures.iter().any(|object| object.failure.is_some()))
 }
 
 fn waits_for(progress: Option<&Progress>) -> Option<String> {

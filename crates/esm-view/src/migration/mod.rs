@@ -13,7 +13,7 @@ mod holder;
 mod status;
 
 pub use annotations::{DOWN, TRANSFORM};
-pub use condition::{Condition, Kind};
+pub use condition::{Condition, Kind, transformation_fails};
 pub use failures::{FailedObjects, object_failures};
 pub use holder::{sign_of_life, waits_for};
 pub use status::{Migrations, OneMigration, Shown, Watched, is_unfinished, reversed_by};

@@ -124,6 +124,9 @@ impl ProgressRecord {
                 let percent = (100.0 * estimate.done).floor() as u8;
                 p.percent = p.percent.max(Some(percent.min(99)));
             }
+            if rests(p) {
+                p.percent = p.percent.max(read_percent(p));
+            }
             p.eta = estimate.filter(|_| !rests(p)).map(|estimate| estimate.left);
             // a reason that is already named takes precedence
             if matches!(
@@ -250,6 +253,15 @@ impl RateSample {
             bytes_per_second: smoothed(self.bytes_per_second, rate(self.bytes, bytes)),
         }
     }
+}
+
+/// The part of the events that is copied and verified, in percent. The time that a few events take
+/// says nothing of a run that waits for its only cutover.
+fn read_percent(progress: &Progress) -> Option<u8> {
+    let total = progress.events_total.filter(|total| *total > 0)?;
+    let read = progress.events_copied + progress.events_verified;
+    let percent = u128::from(read) * 100 / (2 * u128::from(total));
+    Some(percent.min(99) as u8)
 }
 
 /// Whether a run works on nothing: it is paused, or waits.
