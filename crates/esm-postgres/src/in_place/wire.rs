@@ -10,9 +10,23 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use crate::connection::{Database, explain};
 
 /// The settings under which rows are compared as text. A row is read and rewritten under the same.
-const PINNED: &str = "SET LOCAL \"DateStyle\" = 'ISO, MDY'; SET LOCAL \"TimeZone\" = 'UTC'; \
-     SET LOCAL \"IntervalStyle\" = 'postgres'; SET LOCAL extra_float_digits = 1; \
-     SET LOCAL bytea_output = 'hex'; SET LOCAL row_security = off; ";
+const PINNED: [(&str, &str); 6] = [
+    ("DateStyle", "ISO, MDY"),
+    ("TimeZone", "UTC"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "hex"),
+    ("row_security", "off"),
+];
+
+/// What only a transaction that writes needs.
+const WRITING: [(&str, &str); 2] = [
+    ("idle_in_transaction_session_timeout", "1s"),
+    ("synchronous_commit", "on"),
+];
+
+/// Results of a message before those of its statement: of `BEGIN` and of the settings.
+const PREPARATIONS: usize = 2;
 
 /// How long a statement waits for a lock that is not requested with NOWAIT.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
@@ -82,7 +96,8 @@ impl Wire {
     /// Those of the server.
     pub(super) async fn read(&self, query: &str) -> Result<Vec<Row>> {
         let message = format!(
-            "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY; {PINNED}{query}; COMMIT"
+            "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY; {}; {query}; COMMIT",
+            set(&PINNED)
         );
         let used = self.take();
         let was_used = used.is_some();
@@ -100,13 +115,18 @@ impl Wire {
         statement: &str,
         longest: Duration,
     ) -> Result<Vec<Row>, Failure> {
+        let (lock, statement_timeout) = (
+            LOCK_TIMEOUT.as_millis().to_string(),
+            longest.as_millis().to_string(),
+        );
+        let timeouts = [
+            ("lock_timeout", lock.as_str()),
+            ("statement_timeout", &statement_timeout),
+        ];
+        let settings = [&timeouts[..], &WRITING, &PINNED].concat();
         let message = format!(
-            "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE; \
-             SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; \
-             SET LOCAL idle_in_transaction_session_timeout = '1s'; \
-             SET LOCAL synchronous_commit = on; {PINNED}{statement}; COMMIT",
-            LOCK_TIMEOUT.as_millis(),
-            longest.as_millis()
+            "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE; {}; {statement}; COMMIT",
+            set(&settings)
         );
         self.send(self.take(), &message).await.map_err(failure)
     }
@@ -144,9 +164,23 @@ impl Wire {
     }
 }
 
+/// The statement that makes settings for the rest of the transaction.
+fn set(settings: &[(&str, &str)]) -> String {
+    let set = settings
+        .iter()
+        .map(|(name, value)| format!("set_config('{name}', '{value}', true)"));
+    format!("SELECT {}", set.collect::<Vec<_>>().join(", "))
+}
+
+/// The rows of all statements behind the preparations.
 fn rows(messages: Vec<SimpleQueryMessage>) -> Vec<Row> {
+    let mut completed = 0;
     let rows = messages.into_iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => {
+        SimpleQueryMessage::CommandComplete(_) => {
+            completed += 1;
+            None
+        }
+        SimpleQueryMessage::Row(row) if completed >= PREPARATIONS => {
             let values = (0..row.len()).map(|column| row.get(column).map(str::to_owned));
             Some(values.collect())
         }
