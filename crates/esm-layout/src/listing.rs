@@ -28,6 +28,8 @@ pub(crate) struct Listing {
     /// where all objects have one.
     base: Option<String>,
     qualifiers: Vec<String>,
+    /// For each column of the key, in order, its place in the order.
+    pub(crate) key: Vec<usize>,
 }
 
 /// A column of the order.
@@ -50,13 +52,17 @@ impl Listing {
             Some(separator) => Some(split(separator)),
             None => name.map(|name| format!("{name}::text")),
         };
-        let order = order(tables).into_iter().map(|column| Ordered {
+        let order = order(tables);
+        let place = |column: &String| order.iter().position(|c| c == column);
+        let key_places = key_of(tables).iter().filter_map(place).collect();
+        let order = order.into_iter().map(|column| Ordered {
             kind: tables.type_of(naming, &column).to_owned(),
             not_null: naming.column(&column).is_some_and(|c| c.not_null),
             column: format!("t.{}", quoted(&column)),
         });
         let identity = rule.columns().into_iter();
         Self {
+            key: key_places,
             table: table(naming),
             identity: identity.map(|c| format!("t.{}", quoted(c))).collect(),
             order: order.collect(),
@@ -129,10 +135,10 @@ impl Listing {
 /// The columns of a stream's key in the order of the index that makes them unique, so that a page
 /// is a piece of that index.
 fn order(tables: &Tables<'_>) -> Vec<String> {
-    let events = &tables.layout.events;
-    let (key, also) = match &tables.layout.streams {
-        Some(streams) => (&streams.key, None),
-        None => (&events.key, Some(&events.number)),
+    let (events, key) = (&tables.layout.events, key_of(tables));
+    let also = match &tables.layout.streams {
+        Some(_) => None,
+        None => Some(&events.number),
     };
     let columns: Vec<&str> = key.iter().chain(also).map(String::as_str).collect();
     let with: Vec<&str> = events.unique_with.iter().map(String::as_str).collect();
@@ -144,4 +150,12 @@ fn order(tables: &Tables<'_>) -> Vec<String> {
     let missing: Vec<_> = key.iter().filter(|c| !order.contains(c)).cloned().collect();
     order.extend(missing);
     order
+}
+
+/// The columns of a stream's key in the table that names the streams.
+fn key_of<'a>(tables: &Tables<'a>) -> &'a [String] {
+    match &tables.layout.streams {
+        Some(streams) => &streams.key,
+        None => &tables.layout.events.key,
+    }
 }

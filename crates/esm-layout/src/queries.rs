@@ -101,4 +101,10 @@ impl Queries {
     ) -> ListedPage {
         self.listing.page(&self.rule, name, after, most)
     }
+
+    /// Returns, for each column of the key, in order, its place among the values of a row of
+    /// [`list`](Self::list) that the next page begins after.
+    pub fn key_of_listed(&self) -> &[usize] {
+        &self.listing.key
+    }
 }

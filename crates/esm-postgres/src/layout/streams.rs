@@ -1,7 +1,7 @@
 //! The streams of a layout: their objects, keys and documents.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use esm_core::id::{ObjectId, ObjectName};
 use esm_core::{Error, ErrorKind, Result};
@@ -74,15 +74,29 @@ impl LayoutStreams {
         };
         let key: Option<Vec<String>> = texts(&row, 0..row.len())?.into_iter().collect();
         if let Some(key) = &key {
-            let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-            keys.put(object.clone(), key.clone());
+            self.keys().put(object.clone(), key.clone());
         }
         Ok(key)
     }
 
+    /// Remembers the key that a listing says, where it would have to be looked up.
+    fn remember(&self, object: &ObjectId, order: &[Option<String>]) {
+        if self.queries.resolve.is_none() {
+            return;
+        }
+        let places = self.queries.key_of_listed().iter();
+        let key: Option<Vec<String>> = places.map(|place| order.get(*place)?.clone()).collect();
+        if let Some(key) = key {
+            self.keys().put(object.clone(), key);
+        }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, LruCache<ObjectId, Vec<String>>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remembered(&self, object: &ObjectId) -> Option<Vec<String>> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.get(object).cloned()
+        self.keys().get(object).cloned()
     }
 
     /// Returns the time of the first event of an object, if its layout has times; `None` for an
@@ -124,9 +138,13 @@ impl LayoutStreams {
         for row in &rows {
             let object = self.layout.object.object(&texts(row, 0..named)?);
             let is_other = |object: &ObjectId| name.is_some_and(|name| object.name() != name);
-            if !object.as_ref().is_ok_and(is_other) {
-                objects.push(object);
+            if object.as_ref().is_ok_and(is_other) {
+                continue;
             }
+            if let Ok(object) = &object {
+                self.remember(object, &texts(row, named..row.len())?);
+            }
+            objects.push(object);
         }
         let Some(last) = rows.last().filter(|_| rows.len() == PAGE) else {
             return Ok((objects, None));
