@@ -7,10 +7,9 @@ use esm_layout::{EventTable, literal};
 
 use super::wire::Wire;
 
-/// The table with its partitions: kind, what is found, and its name. `{table}` and `{columns}` are
-/// replaced by the table and by the names of the columns that are rewritten.
+/// The table with its partitions: kind, what is found, and its name. `named` is the table and the names
+/// of the columns that are rewritten.
 const FINDINGS: &str = "
-WITH RECURSIVE named AS (SELECT {table}::regclass::oid AS oid),
 tree AS (
     SELECT oid FROM named
     UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid),
@@ -18,8 +17,8 @@ rels AS (
     SELECT c.*, format('%I.%I', n.nspname, c.relname) AS full_name
     FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace),
 columns AS (
-    SELECT a.* FROM rels JOIN pg_attribute a ON a.attrelid = rels.oid
-    WHERE a.attname = ANY ({columns}) AND NOT a.attisdropped)
+    SELECT a.* FROM named, rels JOIN pg_attribute a ON a.attrelid = rels.oid
+    WHERE a.attname = ANY (named.rewritten) AND NOT a.attisdropped)
 SELECT 'standby', 'the server' WHERE pg_is_in_recovery()
 UNION ALL
 SELECT 'foreign', full_name FROM rels WHERE relkind = 'f'
@@ -39,6 +38,7 @@ UNION ALL
 SELECT 'drops', format('trigger %s on %s', t.tgname, full_name)
 FROM rels JOIN pg_trigger t ON t.tgrelid = rels.oid
 WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 12 <> 0 AND t.tgparentid = 0
+    AND t.tgname !~ '^esm_refuse_[0-9a-f]{32}$'
 UNION ALL
 SELECT 'drops', format('rule %s on %s', r.rulename, full_name)
 FROM rels JOIN pg_rewrite r ON r.ev_class = rels.oid
@@ -103,12 +103,12 @@ pub(super) type Findings = BTreeMap<String, Vec<String>>;
 /// Those of the server.
 pub(super) async fn findings(wire: &Wire, table: &EventTable) -> Result<Findings> {
     let rewritten: Vec<_> = table.rewritten().map(|c| literal(&c.name)).collect();
-    let query = FINDINGS
-        .replace("{table}", &literal(&table.qualified))
-        .replace(
-            "{columns}",
-            &format!("ARRAY[{}]::name[]", rewritten.join(", ")),
-        );
+    let query = format!(
+        "WITH RECURSIVE named AS (
+             SELECT {}::regclass::oid AS oid, ARRAY[{}]::name[] AS rewritten), {FINDINGS}",
+        literal(&table.qualified),
+        rewritten.join(", ")
+    );
     let mut findings = Findings::new();
     for row in wire.read(&query).await? {
         let mut values = row.into_iter().map(Option::unwrap_or_default);
