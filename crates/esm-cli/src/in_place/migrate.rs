@@ -8,12 +8,12 @@ use esm_core::protocol::control::{Answer, Undo};
 use esm_core::protocol::gate::CutoverOptions;
 use esm_core::store::OnRetired;
 use esm_core::{Error, ErrorKind, Result};
-use esm_postgres::{Description, InPlace, Pass, Running};
+use esm_postgres::{Description, InPlace, RewriteStatus, Running};
 use serde::Serialize;
 
 use super::place::of_layout;
-use super::report::{Ran, ran};
-use super::roll_back::{conclude_undo, down_of};
+use super::report::{Ended, Ran, hinted, ran};
+use super::roll_back::{RolledBack, carried_out, down_of};
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
 use crate::migration::{plan_exit, plan_text, transformation};
@@ -69,7 +69,7 @@ pub(crate) async fn plan_risks(
         Err(e)
             if matches!(
                 e.kind(),
-                ErrorKind::Unsupported | ErrorKind::PermissionDenied
+                ErrorKind::Unsupported | ErrorKind::PermissionDenied | ErrorKind::Invalid
             ) =>
         {
             let hint = e.hint().map_or(String::new(), |hint| format!("; {hint}"));
@@ -101,12 +101,13 @@ pub(crate) async fn migrate(
     builder: MigrationBuilder,
     given: Given<'_>,
 ) -> Result<Exit> {
-    let plan = planned(session, builder).await?;
+    let mut plan = planned(session, builder).await?;
     if let Some(saved) = given.plan {
         ensure_all_read(saved)?;
         saved.ensure_same(&plan)?;
+        // what it says of schemas and events was found again: a file can be edited
+        plan.planned = saved.planned.clone();
     }
-    let plan = given.plan.cloned().unwrap_or(plan);
     refuse_options(&plan.planned)?;
     if !given.says_on_retired {
         refuse_same_schemas(&plan)?;
@@ -181,7 +182,7 @@ pub(super) async fn run(
     in_place: &InPlace,
     running: Running,
     course: Course,
-) -> Result<Ran> {
+) -> Result<Ended> {
     let sweeps = course.sweeps;
     let migration = running.migration();
     let work = async {
@@ -195,7 +196,10 @@ pub(super) async fn run(
             let undo = running.undo_asked();
             running.leave().await;
             return match undo {
-                Some(undo) => undone(session, in_place, migration, &undo).await,
+                Some(undo) => {
+                    let undone = undone(session, in_place, migration, &undo).await;
+                    undone.map(Ended::Undone)
+                }
                 None => Err(still_open(migration, error)),
             };
         }
@@ -212,11 +216,11 @@ pub(super) async fn run(
             .conclude(migration, &late, Some(&Answer::Done))
             .await?;
     }
-    Ok(Ran {
+    Ok(Ended::Ran(Ran {
         known: in_place.migration(migration).await?,
         pass,
         settled: (sweeps > 0).then_some(settled),
-    })
+    }))
 }
 
 /// Undoes a migration that a command cancelled.
@@ -225,38 +229,38 @@ async fn undone(
     in_place: &InPlace,
     migration: MigrationId,
     undo: &Undo,
-) -> Result<Ran> {
+) -> Result<RolledBack> {
     let known = in_place.migration(migration).await?;
-    let down = down_of(session, in_place, &known, None).await?;
-    match in_place.roll_back(&known, &undo.reason, down).await {
-        Ok(done) => {
-            let known = in_place.migration(migration).await?;
-            conclude_undo(in_place, &known).await?;
-            Ok(Ran {
-                known,
-                pass: Pass {
-                    rewritten: done.restored,
-                    ..Pass::default()
-                },
-                settled: None,
-            })
-        }
-        Err(error) => {
-            let reason = error.to_string();
-            let refused = Answer::Refused { reason };
-            in_place.conclude(migration, &refused, None).await?;
-            Err(still_open(migration, error))
-        }
+    let undoing = async {
+        let down = down_of(session, in_place, &known, None).await?;
+        carried_out(in_place, &known, &undo.reason, down).await
+    };
+    let error = match undoing.await {
+        Ok(done) => return Ok(done),
+        Err(error) => error,
+    };
+    let known = in_place.migration(migration).await?;
+    let may_come_true = matches!(
+        error.kind(),
+        ErrorKind::Unavailable | ErrorKind::Ambiguous | ErrorKind::Cancelled
+    );
+    // the command stays accepted: whoever continues carries it out
+    if known.status == RewriteStatus::RollingBack {
+        return Err(error);
     }
+    if may_come_true {
+        let next = format!("the undo has not begun: `esm rollback {migration}` undoes");
+        return Err(hinted(error, next));
+    }
+    let reason = error.to_string();
+    let refused = Answer::Refused { reason };
+    in_place.conclude(migration, &refused, None).await?;
+    Err(still_open(migration, error))
 }
 
 fn still_open(migration: MigrationId, error: Error) -> Error {
     let next = format!("`esm resume {migration}` continues, `esm rollback {migration}` undoes");
-    let hint = match error.hint() {
-        Some(hint) => format!("{hint}; {next}"),
-        None => next,
-    };
-    error.with_hint(hint)
+    hinted(error, next)
 }
 
 async fn planned(session: &Session, builder: MigrationBuilder) -> Result<MigrationPlan> {

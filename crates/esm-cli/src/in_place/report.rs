@@ -1,9 +1,10 @@
 //! Reports of migrations in place.
 
-use esm_core::Result;
+use esm_core::{Error, Result};
 use esm_postgres::{Pass, Rewrite, RewriteStatus, Settled};
 use serde::Serialize;
 
+use super::roll_back::{RolledBack, rolled_back};
 use crate::exit::Exit;
 use crate::output::{Facts, Form, Text, count, short_id};
 use crate::session::Session;
@@ -19,24 +20,28 @@ pub(crate) struct Ran {
     pub(crate) settled: Option<Settled>,
 }
 
+/// How a run ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Ran(Ran),
+    /// A command cancelled it.
+    Undone(RolledBack),
+}
+
 /// Reports a run.
 ///
 /// # Errors
 /// Those of the run.
-pub(super) fn ran(session: &Session, ended: Result<Ran>) -> Result<Exit> {
-    let ran = ended?;
+pub(super) fn ran(session: &Session, ended: Result<Ended>) -> Result<Exit> {
     let output = session.output();
+    let ran = match ended? {
+        Ended::Ran(ran) => ran,
+        Ended::Undone(done) => {
+            rolled_back(session, &done)?;
+            return Ok(Exit::Interrupted);
+        }
+    };
     output.result(&ran, text)?;
-    if ran.known.status == RewriteStatus::RolledBack {
-        return Ok(Exit::Interrupted);
-    }
-    if ran.known.status == RewriteStatus::RollingBack {
-        let id = ran.known.migration;
-        output.note(format!(
-            "new code still writes; once it has ended: esm rollback {id}"
-        ));
-        return Ok(Exit::Interrupted);
-    }
     if ran.known.status == RewriteStatus::Rewritten {
         output.note(unsettled(&ran));
     } else {
@@ -65,12 +70,6 @@ fn unsettled(ran: &Ran) -> Text {
 
 fn text(ran: &Ran, form: Form) -> Text {
     let mut facts = facts_of(&ran.known, form);
-    if matches!(
-        ran.known.status,
-        RewriteStatus::RolledBack | RewriteStatus::RollingBack
-    ) {
-        return facts.to_text(form);
-    }
     facts
         .add("objects", count(ran.pass.objects))
         .add("events read", count(ran.pass.events))
@@ -85,6 +84,15 @@ fn text(ran: &Ran, form: Form) -> Text {
         facts.add("of old code", count(settled.swept));
     }
     facts.to_text(form)
+}
+
+/// An error with one more hint.
+pub(super) fn hinted(error: Error, next: String) -> Error {
+    let hint = match error.hint() {
+        Some(hint) => format!("{hint}; {next}"),
+        None => next,
+    };
+    error.with_hint(hint)
 }
 
 /// The facts of a migration.
@@ -104,6 +112,7 @@ pub(super) fn facts_of(known: &Rewrite, form: Form) -> Facts {
         known.waits_for.as_ref().filter(|_| known.is_at_work),
     );
     facts.add_some("old code refused by", known.refuses_by.as_ref());
+    facts.add_some("lets all pass", known.passes_by.as_ref());
     facts.add_some("archive dropped", known.archive_dropped_at.as_ref());
     facts
 }

@@ -87,7 +87,7 @@ async fn again(
     in_place: &InPlace,
     known: &Rewrite,
     course: Course,
-) -> Result<super::report::Ran> {
+) -> Result<super::report::Ended> {
     let transformer = transformation(&known.planned.annotations, session.masking_key())?;
     let transformer = in_place.transformer(transformer);
     let running = in_place.resume(known, transformer).await?;

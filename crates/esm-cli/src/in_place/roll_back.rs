@@ -10,7 +10,7 @@ use esm_postgres::{InPlace, Rewrite, RewriteStatus, Undone};
 use serde::Serialize;
 
 use super::place::{found, no_layout, of_layout};
-use super::report::facts_of;
+use super::report::{facts_of, hinted};
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
 use crate::migration::{IdPart, Program, Role};
@@ -28,8 +28,9 @@ pub(crate) struct RollBack<'a> {
     pub(crate) dry_run: bool,
 }
 
+/// What an undo did, or would do.
 #[derive(Debug, Serialize)]
-struct RolledBack {
+pub(super) struct RolledBack {
     #[serde(flatten)]
     known: Rewrite,
     undone: Undone,
@@ -65,18 +66,43 @@ pub(crate) async fn roll_back(session: &Session, wanted: RollBack<'_>) -> Result
             return Ok(Exit::Success);
         }
     }
-    let undone = in_place.roll_back(&known, wanted.reason, down).await;
+    let done = carried_out(&in_place, &known, wanted.reason, down).await;
     progress.end();
-    let undone = undone?;
-    let known = in_place.migration(known.migration).await?;
-    conclude_undo(&in_place, &known).await?;
-    let done = RolledBack {
-        undone,
-        known,
-        dry_run: false,
-    };
-    session.output().result(&done, text)?;
-    Ok(outcome(session, &done))
+    rolled_back(session, &done?)
+}
+
+/// Undoes a migration, and settles the commands to it.
+///
+/// # Errors
+/// Those of [`esm_postgres::InPlace::roll_back`], with what continues an undo that has begun.
+pub(super) async fn carried_out(
+    in_place: &InPlace,
+    known: &Rewrite,
+    reason: &str,
+    down: Option<Arc<dyn EventTransformer>>,
+) -> Result<RolledBack> {
+    let migration = known.migration;
+    match in_place.roll_back(known, reason, down).await {
+        Ok(undone) => {
+            let known = in_place.migration(migration).await?;
+            conclude_undo(in_place, &known).await?;
+            Ok(RolledBack {
+                undone,
+                known,
+                dry_run: false,
+            })
+        }
+        Err(error) => {
+            let now = in_place.migration(migration).await;
+            let begun = match now.map(|now| now.status) {
+                Ok(RewriteStatus::RollingBack) => "the undo has begun",
+                Ok(_) => return Err(error),
+                Err(_) => "if the undo has begun",
+            };
+            let next = format!("{begun}: `esm rollback {migration}` continues it");
+            Err(hinted(error, next))
+        }
+    }
 }
 
 /// The program for events that came since: this one, or that of the plan.
@@ -103,7 +129,7 @@ pub(super) async fn down_of(
 ///
 /// # Errors
 /// Those of the server.
-pub(super) async fn conclude_undo(in_place: &InPlace, known: &Rewrite) -> Result<()> {
+async fn conclude_undo(in_place: &InPlace, known: &Rewrite) -> Result<()> {
     if known.status != RewriteStatus::RolledBack {
         return Ok(());
     }
@@ -115,8 +141,13 @@ pub(super) async fn conclude_undo(in_place: &InPlace, known: &Rewrite) -> Result
         .await
 }
 
-fn outcome(session: &Session, done: &RolledBack) -> Exit {
+/// Reports an undo, and what it left.
+///
+/// # Errors
+/// Those of the output.
+pub(super) fn rolled_back(session: &Session, done: &RolledBack) -> Result<Exit> {
     let (output, undone) = (session.output(), &done.undone);
+    output.result(done, text)?;
     if undone.left > 0 {
         let left = counted(undone.left, "event");
         output.note(format!(
@@ -129,9 +160,9 @@ fn outcome(session: &Session, done: &RolledBack) -> Exit {
         output.note(format!(
             "new code still writes; once it has ended, with --down: esm rollback {id}"
         ));
-        return Exit::Conflict;
+        return Ok(Exit::Conflict);
     }
-    Exit::Success
+    Ok(Exit::Success)
 }
 
 fn text(done: &RolledBack, form: Form) -> Text {
@@ -144,6 +175,16 @@ fn text(done: &RolledBack, form: Form) -> Text {
     facts
         .add(restored, count(done.undone.restored))
         .add(back, count(done.undone.transformed_back));
+    if done.undone.left > 0 {
+        facts.add("left as they are", count(done.undone.left));
+    }
+    if !done.undone.columns_gone.is_empty() {
+        let gone = done.undone.columns_gone.join(", ");
+        facts.add(
+            "columns gone",
+            format!("{gone}; what was in them stays in the archive"),
+        );
+    }
     let text = facts.to_text(form);
     if done.dry_run {
         text.and_section("nothing was written")

@@ -238,3 +238,75 @@ async fn old_code_is_refused_until_finish_where_that_is_asked_for() {
             .succeeded();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cancel_could_not_restore_is_said() {
+    for shop in carts().await {
+        let child = half_migrated(&shop, 30).await;
+        // an application changes an event that is rewritten
+        shop.change(
+            "UPDATE events SET payload = '{\"ItemAdded\": 0}' WHERE (aggregate_id, sequence) IN (
+                 SELECT aggregate_id, sequence FROM events WHERE event_type = 'ItemAdded' LIMIT 1)",
+        )
+        .await;
+        shop.run(&["cancel"]).succeeded();
+        let ran = Ran::new(child.wait_with_output().unwrap());
+        ran.failed(130, &["1 event changed or removed since", "{cart,"]);
+        ran.printed("left as they are").printed("rolled back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_undo_of_a_cancel_that_stops_says_what_continues_it() {
+    for shop in carts().await {
+        let before = rows(&shop).await;
+        let child = half_migrated(&shop, 30).await;
+        // the originals cannot be stored any more
+        shop.change("ALTER TABLE events ADD CONSTRAINT c CHECK (event_type <> 'Added') NOT VALID")
+            .await;
+        shop.run(&["cancel"]).succeeded();
+        let ran = Ran::new(child.wait_with_output().unwrap());
+        assert!(!ran.stderr.contains("esm resume"), "{ran:?}");
+        assert!(
+            ran.stderr.contains("the undo has begun: `esm rollback"),
+            "{ran:?}"
+        );
+        shop.run(&["status"]).succeeded().printed("rolling back");
+        shop.change("ALTER TABLE events DROP CONSTRAINT c").await;
+        shop.run(&["rollback"]).succeeded().printed("rolled back");
+        assert_eq!(rows(&shop).await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_plan_that_was_edited_is_refused_as_the_events_are() {
+    for shop in carts().await {
+        let program = shop.esm.file(
+            "chained.jq",
+            r#"if .type == "Added" then .type = "Paid" | .schemaversion = 2 | .data = {Paid: 1}
+               elif .type == "Paid" then .type = "Settled" | .data = {Settled: 1} else . end"#,
+        );
+        let path = shop.esm.path("plan.json").to_str().unwrap().to_owned();
+        let plan = ["plan", "--all", "--transform", &program, "--save", &path];
+        let planned = shop.run(&plan);
+        planned
+            .succeeded()
+            .printed("`esm migrate` refuses it: events become");
+        let mut plan: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let schemas = plan["schemas"].as_array_mut().unwrap();
+        assert!(
+            schemas
+                .iter()
+                .any(|schema| schema.to_string().contains("Settled"))
+        );
+        for schema in schemas {
+            schema["becomes"] = serde_json::json!([]);
+        }
+        std::fs::write(&path, plan.to_string()).unwrap();
+        let before = rows(&shop).await;
+        shop.run(&["migrate", "--plan", &path])
+            .failed(2, &["rewritten itself", "Paid"]);
+        assert_eq!(rows(&shop).await, before);
+    }
+}

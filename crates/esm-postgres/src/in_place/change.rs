@@ -23,8 +23,8 @@ pub(super) struct ReadRow {
     pub(super) columns: EventColumns,
     /// The whole row, as the server writes it.
     pub(super) text: String,
-    /// Why this migration wrote it, if it did.
-    pub(super) written: Option<String>,
+    /// How many rows of the page are before it.
+    pub(super) place: u64,
     /// The last number of the stream when it was read.
     pub(super) last: i64,
 }
@@ -55,12 +55,14 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Reads a row: the columns of an event, its text, and why it was written.
+    /// Reads a row of a page: its place, the columns of an event, and its text; `last` is the last number
+    /// of the stream.
     ///
     /// # Errors
     /// `Corrupt` for values that are none of an event.
-    pub(super) fn row(&self, row: &[Option<String>]) -> Result<ReadRow> {
+    pub(super) fn row(&self, row: &[Option<String>], last: i64) -> Result<ReadRow> {
         let [
+            place,
             number,
             id,
             event_type,
@@ -70,8 +72,6 @@ impl Columns {
             time,
             class,
             text,
-            written,
-            last,
         ] = row
         else {
             return Err(Error::corrupt("a row has an unexpected number of columns"));
@@ -97,8 +97,8 @@ impl Columns {
                 class: class.clone(),
             },
             text: required(text)?,
-            written: written.clone(),
-            last: integer(last)?,
+            place: integer(place)?.unsigned_abs(),
+            last,
         })
     }
 

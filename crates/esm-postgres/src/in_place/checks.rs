@@ -57,21 +57,13 @@ const REFUSED: [(&str, &str, &str); 9] = [
 
 /// # Errors
 /// `Unsupported` with the first reason; `PermissionDenied` with the `GRANT` that is missing.
-pub(super) async fn check(shared: &Shared, drops: bool) -> Result<Vec<String>> {
+pub(super) async fn check(shared: &Shared, drops: bool, refuses: bool) -> Result<Vec<String>> {
     let table = shared.statements.table();
     ensure_columns_apart(shared)?;
     let mut found = findings(&shared.wire, table).await?;
     let relation = &table.full_name;
-    if let Some(grants) = found.remove("grant") {
-        let message = format!("no right to rewrite events: {relation}");
-        return Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(grants.join("; ")));
-    }
-    if !schema::exists(&shared.wire).await?
-        && let Some(grant) = schema::missing_grant(&shared.wire).await?
-    {
-        let message = format!("no right to create the schema {}", schema::SCHEMA);
-        return Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(grant));
-    }
+    ensure_granted(relation, &found)?;
+    schema::ensure_rights(&shared.wire, refuses).await?;
     for (kind, reason, advice) in REFUSED {
         if let Some(named) = found.remove(kind) {
             return Err(refused(relation, reason, &named).with_hint(advice));
@@ -89,6 +81,26 @@ pub(super) async fn check(shared: &Shared, drops: bool) -> Result<Vec<String>> {
             .with_hint("disable them while the migration runs, or add --allow-triggers"));
     }
     Ok(warnings(&found))
+}
+
+/// Checks the rights that every rewrite and every undo needs.
+///
+/// # Errors
+/// `PermissionDenied` with the `GRANT` that is missing; those of the server.
+pub(super) async fn check_rights(shared: &Shared) -> Result<()> {
+    let table = shared.statements.table();
+    ensure_granted(&table.full_name, &findings(&shared.wire, table).await?)?;
+    schema::ensure_rights(&shared.wire, false).await
+}
+
+fn ensure_granted(relation: &str, found: &Findings) -> Result<()> {
+    match found.get("grant") {
+        Some(grants) => {
+            let message = format!("no right to rewrite events: {relation}");
+            Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(grants.join("; ")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Checks that rows can be removed, and put back by an undo.

@@ -86,27 +86,17 @@ impl Claim {
     /// # Errors
     /// `LockLost` if another process continues the migration; those of the server.
     pub(super) async fn write(&self, wire: &Wire, statements: &str) -> Result<()> {
-        match self.attempt(wire, statements, LONGEST).await {
-            Ok(()) => Ok(()),
+        let fenced = format!(
+            "SELECT 1 / count(*) FROM ({}) held; {statements}",
+            self.fence()
+        );
+        match wire.write(&fenced, LONGEST).await {
+            Ok(_) => Ok(()),
             Err(failure) => {
                 self.ensure_held(wire).await?;
                 Err(failure.into_error())
             }
         }
-    }
-
-    /// As [`write`](Self::write), at most this long. A failure says nothing about the claim.
-    pub(super) async fn attempt(
-        &self,
-        wire: &Wire,
-        statements: &str,
-        longest: Duration,
-    ) -> Result<(), Failure> {
-        let fenced = format!(
-            "SELECT 1 / count(*) FROM ({}) held; {statements}",
-            self.fence()
-        );
-        wire.write(&fenced, longest).await.map(drop)
     }
 
     /// # Errors

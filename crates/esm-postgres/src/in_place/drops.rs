@@ -4,6 +4,9 @@
 //! appends: then a stale expectation fails, whatever rows there are. The last event of a stream is never
 //! removed.
 
+use std::collections::BTreeSet;
+
+use esm_core::event::Schema;
 use esm_core::{Error, Result};
 use esm_layout::literal;
 
@@ -20,19 +23,11 @@ pub(super) struct Changes {
     pub(super) dropped: Vec<ReadRow>,
     /// Rows to be dropped that are the last of their stream.
     pub(super) left: u64,
+    /// The schemas of rows that change, and what they become; none where they are dropped.
+    pub(super) schemas: BTreeSet<(Schema, Option<Schema>)>,
 }
 
 impl Statements {
-    /// A whole row `e`: each column's text, by its name.
-    fn whole(&self) -> String {
-        let columns = self.table().all.iter();
-        let columns = columns.map(|c| format!("{}, e.{}::text", literal(&c.name), c.quoted));
-        format!(
-            "jsonb_build_object({})",
-            columns.collect::<Vec<_>>().join(", ")
-        )
-    }
-
     /// Removes rows that still are as they were read, and archives them. Fails unless each is there and
     /// is not the last of its stream. A row that is locked by another transaction is not waited for.
     fn remove(&self, claim: &Claim, key: &Key, rows: &[ReadRow]) -> String {
@@ -48,7 +43,9 @@ impl Statements {
             .map(|row| format!("({}::bigint, {})", row.columns.number, literal(&row.text)));
         let given = given.collect::<Vec<_>>().join(", ");
         let (migration, key, count) = (claim.migration, array(key), rows.len());
-        let (old, id, whole) = (self.columns_as("old"), self.id(), self.whole());
+        let (old, id) = (self.columns_as("old"), self.id());
+        let columns = self.table().all.iter();
+        let whole = whole(columns.map(|c| (c.name.as_str(), c.quoted.as_str())));
         format!(
             "WITH fence AS MATERIALIZED ({}),
              given (number, old_row) AS (VALUES {given}),
@@ -86,46 +83,6 @@ impl Statements {
             claim.fence()
         )
     }
-
-    /// Puts back the rows of a range that are still absent, in a stream that still exists, and returns
-    /// how many.
-    pub(super) fn put_back(&self, claim: &Claim, key: &Key, first: i64, last: i64) -> String {
-        let (table, number, stream) = (&self.table().qualified, self.number(), self.in_stream(key));
-        let columns: Vec<_> = self.table().all.iter().map(|c| c.quoted.clone()).collect();
-        let values = self
-            .table()
-            .all
-            .iter()
-            .map(|c| format!("CAST(k.whole ->> {} AS {})", literal(&c.name), c.kind));
-        let values = values.collect::<Vec<_>>().join(", ");
-        let (migration, key, whole) = (claim.migration, array(key), self.whole());
-        format!(
-            "WITH fence AS MATERIALIZED ({}),
-             kept AS MATERIALIZED (
-                 SELECT a.* FROM esm_in_place.archive a
-                 WHERE a.migration = '{migration}' AND a.key = {key} AND a.kind = 'drop'
-                     AND a.number BETWEEN {first} AND {last} AND a.undone_at IS NULL
-                     AND EXISTS (SELECT FROM {table} e WHERE {stream})
-                     AND NOT EXISTS (SELECT FROM {table} e WHERE {stream} AND {number} = a.number)),
-             put AS (
-                 INSERT INTO {table} AS e ({}) OVERRIDING SYSTEM VALUE
-                 SELECT {values} FROM kept k WHERE EXISTS (SELECT FROM fence)
-                 RETURNING {number}::bigint AS number, {whole} AS whole),
-             marked AS (
-                 UPDATE esm_in_place.archive a SET undone_at = clock_timestamp() FROM put
-                 WHERE a.migration = '{migration}' AND a.key = {key} AND a.number = put.number
-                     AND put.whole @> a.whole
-                 RETURNING 1)
-             SELECT CASE WHEN (SELECT count(*) FROM fence) = 1
-                          AND (SELECT count(*) FROM marked) = (SELECT count(*) FROM kept)
-                    THEN (SELECT count(*) FROM kept)
-                    ELSE CAST(format('of %s rows, %s would be stored as they were',
-                                     (SELECT count(*) FROM kept),
-                                     (SELECT count(*) FROM marked)) AS int) END",
-            claim.fence(),
-            columns.join(", ")
-        )
-    }
 }
 
 impl Shared {
@@ -150,4 +107,17 @@ impl Shared {
 pub(super) fn refused(relation: &str, reason: &str) -> Error {
     Error::unsupported(format!("events of {relation} cannot be removed: {reason}"))
         .with_hint("make a placeholder of them instead, such as: .type = \"Erased\" | .data = {}")
+}
+
+/// A row `e`: the text of each of these columns, by its name. A call of a function has at most 100
+/// arguments, so the columns are in arrays.
+pub(super) fn whole<'a>(columns: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let (names, values): (Vec<_>, Vec<_>) = columns
+        .map(|(name, quoted)| (literal(name), format!("e.{quoted}::text")))
+        .unzip();
+    format!(
+        "jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[])",
+        names.join(", "),
+        values.join(", ")
+    )
 }

@@ -62,12 +62,16 @@ impl Lag {
     /// Returns what is behind by more than this, for people.
     ///
     /// # Errors
-    /// `Unavailable` where it does not catch up for a long time; those of the server.
+    /// `Unavailable` where it does not catch up for a long time; those of [`check`], and of the server.
     pub(super) async fn exceeds(&self, shared: &Shared, most: u64) -> Result<Option<String>> {
         let mut seen = self.0.lock().await;
         let now = shared.options.environment.clock.monotonic();
         if seen.at.is_some_and(|at| now.saturating_sub(at) < LOOK) {
             return Ok(seen.reason.clone());
+        }
+        if seen.at.is_none() {
+            // what cannot be seen would seem not to be behind
+            check(shared).await?;
         }
         let furthest = behind(shared).await?.into_iter().next();
         seen.at = Some(now);
@@ -102,8 +106,9 @@ pub(super) async fn check(shared: &Shared) -> Result<()> {
     match rows.first().map(Vec::as_slice) {
         Some([Some(sees), Some(user)]) if sees != "t" => {
             let message = "no right to see how far replicas are behind";
-            Err(Error::new(ErrorKind::PermissionDenied, message)
-                .with_hint(format!("GRANT pg_read_all_stats TO {user}")))
+            let hint =
+                format!("GRANT pg_read_all_stats TO {user}, or do without --max-replication-lag");
+            Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(hint))
         }
         _ => Ok(()),
     }

@@ -164,6 +164,10 @@ pub struct Rewrite {
     /// The trigger that refuses old code, and its table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses_by: Option<String>,
+    /// The trigger that refused old code before the undo, and its table: it lets everything pass, and
+    /// is removed at the end of the undo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passes_by: Option<String>,
     /// When its archive was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive_dropped_at: Option<String>,
@@ -210,10 +214,21 @@ impl Rewrite {
         let unreadable = |e: serde_json::Error| damaged().with_source(e);
         let planned: PlannedMigration = serde_json::from_str(&required(3)?).map_err(unreadable)?;
         let process = text(6).map(|text| serde_json::from_str(&text));
+        let status = RewriteStatus::parse(&required(2)?).ok_or_else(damaged)?;
+        // an undo opens it first
+        let is_undone = matches!(
+            status,
+            RewriteStatus::RollingBack | RewriteStatus::RolledBack
+        );
+        let (refuses_by, passes_by) = if is_undone {
+            (None, text(14))
+        } else {
+            (text(14), None)
+        };
         Ok(Self {
             migration: required(0)?.parse()?,
             table: required(1)?,
-            status: RewriteStatus::parse(&required(2)?).ok_or_else(damaged)?,
+            status,
             fingerprint: planned.fingerprint.clone(),
             schemas: serde_json::from_str(&required(4)?).map_err(unreadable)?,
             planned: Box::new(planned),
@@ -226,7 +241,8 @@ impl Rewrite {
             archive_dropped_at: text(11),
             rewritten: number(12)?,
             restored: number(13)?,
-            refuses_by: text(14),
+            refuses_by,
+            passes_by,
             waits_for: text(15),
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use esm_core::{Error, Result};
 use esm_layout::literal;
 
-use super::shared::Shared;
+use super::run::Running;
 
 /// How often, and how many times, it is checked whether older transactions have ended.
 const POLL: Duration = Duration::from_millis(200);
@@ -21,11 +21,14 @@ const OF_OTHERS: &str = "
         OR EXISTS (SELECT FROM pg_prepared_xacts p
                    WHERE p.transaction = t.short AND p.database <> current_database())";
 
-impl Shared {
+impl Running {
     /// Waits for the transactions that are running now; returns those that do not end.
+    ///
+    /// # Errors
+    /// `Cancelled` if a stop or an undo was asked for; those of the server.
     pub(super) async fn older_transactions(&self) -> Result<Option<String>> {
         let now = "SELECT pg_snapshot_xmax(pg_current_snapshot()), clock_timestamp()";
-        let rows = self.wire.read(now).await?;
+        let rows = self.shared.wire.read(now).await?;
         let Some([Some(transaction), Some(time)]) = rows.first().map(Vec::as_slice) else {
             return Err(Error::corrupt("the server has no snapshot"));
         };
@@ -43,17 +46,19 @@ impl Shared {
         );
         let mut waits_for = None;
         for _ in 0..POLLS {
-            self.check_stop()?;
-            let rows = self.wire.read(&older).await?;
+            self.steering.safe_point(&self.shared).await?;
+            let rows = self.shared.wire.read(&older).await?;
             let Some([transactions, processes]) = rows.first().map(Vec::as_slice) else {
                 return Err(Error::corrupt("the server has no snapshot"));
             };
             waits_for = processes.clone().or_else(|| transactions.clone());
+            self.steering.say(waits_for.clone());
             if waits_for.is_none() {
                 return Ok(None);
             }
-            self.options.environment.clock.sleep(POLL).await;
+            self.shared.options.environment.clock.sleep(POLL).await;
         }
+        self.steering.say(None);
         Ok(waits_for)
     }
 }

@@ -1,5 +1,6 @@
 //! A pass over all streams: reads, transforms and rewrites what is selected.
 
+use std::collections::HashSet;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -17,31 +18,46 @@ use super::checks;
 use super::drops::Changes;
 use super::migration::{self, Schemas};
 use super::run::Running;
-use super::selected::{Pass, Selected};
+use super::selected::{Pass, Selected, Walk};
 use super::statements::{Key, Kind};
 use super::swap::{AGAIN, Swapped};
 use super::transformer::RULE;
 
 /// Streams that are rewritten at the same time, at most.
 const MOST_CONCURRENT: usize = 8;
+/// Streams that are asked about at the same time.
+const ASKED: usize = 1_000;
 
 impl Running {
-    /// One pass over all streams. A trial transforms and counts, and writes nothing.
-    pub(super) async fn pass(&self, selected: &Selected, trial: bool) -> Result<Pass> {
+    /// One pass over all streams.
+    pub(super) async fn pass(&self, walk: Walk<'_>) -> Result<Pass> {
         let mut total = Pass::default();
-        let mut objects = self.objects();
+        let mut objects = self.walked(walk);
         let mut under_way = FuturesUnordered::new();
         let mut has_more = true;
         loop {
-            // the number may change at any time
-            let most = self.steering.settings().concurrency.min(MOST_CONCURRENT);
-            while has_more && under_way.len() < most.max(1) {
+            if under_way.is_empty() {
+                self.steering.safe_point(&self.shared).await?;
+            }
+            // the number may change at any time, and a run that is paused begins nothing
+            while has_more && under_way.len() < self.lanes() && self.steering.paused_by().is_none()
+            {
                 match objects.try_next().await? {
-                    Some(object) => under_way.push(self.one(object, selected, trial)),
+                    Some(object) => {
+                        let driven = self.steering.driven();
+                        under_way.push(self.one(object, walk, driven));
+                    }
                     None => has_more = false,
                 }
             }
-            let Some(one) = under_way.try_next().await? else {
+            // what is under way counts by itself
+            let rests = self.steering.resting();
+            let one = under_way.try_next().await?;
+            drop(rests);
+            let Some(one) = one else {
+                if has_more {
+                    continue;
+                }
                 return Ok(total);
             };
             total.objects += 1;
@@ -52,16 +68,24 @@ impl Running {
         }
     }
 
-    async fn one(&self, object: ObjectId, selected: &Selected, trial: bool) -> Result<Pass> {
-        self.shared.check_stop()?;
-        let _driven = self.steering.driven();
-        let pass = self.stream(&object, selected, trial).await;
+    /// Streams that are worked on at the same time.
+    pub(super) fn lanes(&self) -> usize {
+        let wanted = self.steering.settings().concurrency;
+        wanted.clamp(1, MOST_CONCURRENT)
+    }
+
+    async fn one(&self, object: ObjectId, walk: Walk<'_>, _driven: impl Drop) -> Result<Pass> {
+        let pass = self.stream(&object, walk).await;
         pass.map_err(|e| e.context(&object))
     }
 
     /// Counts the events that are selected. Writes nothing.
     pub(super) async fn count(&self, selected: &Selected) -> Result<u64> {
-        let mut objects = self.objects();
+        let mut objects = self.walked(Walk {
+            selected,
+            writes: false,
+            asks: true,
+        });
         let mut count = 0;
         while let Some(object) = objects.try_next().await? {
             let Some(key) = self.shared.streams.key(&object).await? else {
@@ -70,17 +94,66 @@ impl Running {
             let mut from = Some(i64::MIN);
             while let Some(number) = from {
                 self.shared.check_stop()?;
-                let rows = self.shared.page(&self.claim, &key, number).await?;
-                for row in rows.iter().filter(|row| row.written.is_none()) {
+                let page = self
+                    .shared
+                    .page(&self.claim, selected, &key, number)
+                    .await?;
+                for row in &page.rows {
                     let event = self.shared.columns.event(&row.columns)?;
                     count += u64::from(selected.includes(&event.schema()));
                 }
-                from = rows
-                    .last()
-                    .and_then(|row| row.columns.number.checked_add(1));
+                from = page.end.and_then(|end| end.checked_add(1));
             }
         }
         Ok(count)
+    }
+
+    /// The objects of a pass.
+    fn walked<'a>(&'a self, walk: Walk<'a>) -> BoxStream<'a, Result<ObjectId>> {
+        let all = self.objects();
+        if !walk.asks {
+            return all;
+        }
+        all.chunks(ASKED)
+            .then(move |objects| self.open_of(objects, walk.selected))
+            .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
+    }
+
+    /// Those of some objects whose streams have rows that are selected, by one statement.
+    async fn open_of(
+        &self,
+        objects: Vec<Result<ObjectId>>,
+        selected: &Selected,
+    ) -> Result<Vec<ObjectId>> {
+        // not a point to rest at: the streams under way would not be polled
+        self.shared.check_stop()?;
+        let (mut found, mut keys) = (Vec::new(), Vec::new());
+        for object in objects {
+            let object = object?;
+            if let Some(key) = self.shared.streams.key(&object).await? {
+                found.push(object);
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            return Ok(found);
+        }
+        let query = self
+            .shared
+            .statements
+            .open_streams(&self.claim, selected, &keys);
+        let rows = self.shared.wire.read(&query).await?;
+        let open = rows.iter().map(|row| {
+            let key = row.first().and_then(Option::as_deref).unwrap_or_default();
+            serde_json::from_str::<Vec<String>>(key)
+                .map_err(|e| Error::corrupt("the key of a stream cannot be read").with_source(e))
+        });
+        let open: HashSet<Vec<String>> = open.collect::<Result<_>>()?;
+        let both = found.into_iter().zip(keys);
+        let both = both.filter(|(_, key)| open.contains(key));
+        Ok(both.map(|(object, _)| object).collect())
     }
 
     fn objects(&self) -> BoxStream<'_, Result<ObjectId>> {
@@ -92,7 +165,8 @@ impl Running {
         }
     }
 
-    async fn stream(&self, object: &ObjectId, selected: &Selected, trial: bool) -> Result<Pass> {
+    async fn stream(&self, object: &ObjectId, walk: Walk<'_>) -> Result<Pass> {
+        let (selected, trial) = (walk.selected, !walk.writes);
         let mut pass = Pass::default();
         let Some(key) = self.shared.streams.key(object).await? else {
             return Ok(pass);
@@ -101,8 +175,8 @@ impl Running {
         // what is appended meanwhile is for a sweep: a pass must end
         let mut end = None;
         loop {
-            self.shared.check_stop()?;
-            let rows = match self.shared.page(&self.claim, &key, from).await {
+            self.steering.safe_point(&self.shared).await?;
+            let page = match self.shared.page(&self.claim, selected, &key, from).await {
                 // a server that is restarted is back by then
                 Err(error)
                     if *error.kind() == ErrorKind::Unavailable
@@ -110,22 +184,20 @@ impl Running {
                 {
                     continue;
                 }
-                rows => rows?,
+                page => page?,
             };
-            let Some(last) = rows.last().map(|row| row.columns.number) else {
+            let Some(last) = page.end else {
                 return Ok(pass);
             };
-            let end = *end.get_or_insert_with(|| rows.first().map_or(last, |row| row.last));
-            let read = rows.len() as u64;
-            if !trial {
-                let bytes = rows.iter().map(|row| row.text.len() as u64).sum();
+            let (read, end) = (page.read, *end.get_or_insert(page.last));
+            if !trial && !page.rows.is_empty() {
                 let amount = Amount {
-                    events: read,
-                    bytes,
+                    events: page.rows.len() as u64,
+                    bytes: page.rows.iter().map(|row| row.text.len() as u64).sum(),
                 };
                 self.steering.wait(&self.shared, amount).await?;
             }
-            let changes = self.changes(object, Revision(pass.events), rows, selected)?;
+            let changes = self.changes(object, Revision(pass.events), page.rows, selected)?;
             if !trial {
                 self.note_schemas(selected, &changes).await?;
                 let (done, mut again) = self
@@ -206,15 +278,12 @@ impl Running {
         selected: &Selected,
     ) -> Result<Changes> {
         let mut changes = Changes::default();
-        for (index, row) in rows.into_iter().enumerate() {
-            if row.written.is_some() {
-                continue;
-            }
+        for row in rows {
             let before = self.shared.columns.event(&row.columns)?;
             if !selected.includes(&before.schema()) {
                 continue;
             }
-            let revision = first.plus(index as u64);
+            let revision = first.plus(row.place);
             let mapped = self.mapper.map(object, revision, &before)?;
             let failure = |message: String| Failure {
                 object: Some(Box::new(object.clone())),
@@ -227,6 +296,7 @@ impl Running {
             };
             if mapped.outputs.is_empty() && matches!(selected, Selected::Unwritten) {
                 if row.columns.number < row.last {
+                    changes.schemas.insert((before.schema(), None));
                     changes.dropped.push(row);
                 } else {
                     changes.left += 1;
@@ -243,7 +313,11 @@ impl Running {
                 ErrorKind::Unsupported => failure(e.to_string()).into(),
                 _ => e,
             })?;
-            changes.rewritten.extend(change);
+            if let Some(change) = change {
+                let schemas = (before.schema(), Some(meant.schema()));
+                changes.schemas.insert(schemas);
+                changes.rewritten.push(change);
+            }
         }
         Ok(changes)
     }
@@ -257,20 +331,15 @@ impl Running {
         let _noting = self.noting.lock().await;
         let mut schemas = self.schemas();
         let known = schemas.clone();
-        let columns = &self.shared.columns;
-        for row in &changes.dropped {
-            schemas
-                .retired
-                .insert(columns.event(&row.columns)?.schema());
-        }
-        for change in &changes.rewritten {
-            let before = columns.event(&change.row.columns)?.schema();
-            let after = columns.event(&columns.after(change)?)?.schema();
-            if !schemas.before.contains(&after) {
+        for (before, after) in &changes.schemas {
+            if let Some(after) = after
+                .as_ref()
+                .filter(|after| !schemas.before.contains(after))
+            {
                 schemas.introduced.insert(after.clone());
             }
-            if before != after {
-                schemas.retired.insert(before);
+            if after.as_ref() != Some(before) {
+                schemas.retired.insert(before.clone());
             }
         }
         if schemas == known {

@@ -14,6 +14,7 @@ use esm_core::{Error, ErrorKind, Result};
 use super::change::Columns;
 use super::claim::{self, Claim, at_work};
 use super::migration::{self, Description, Rewrite, RewriteStatus, Schemas};
+use super::refuse::Refusal;
 use super::run::Running;
 use super::shared::{InPlaceOptions, Shared};
 use super::statements::Statements;
@@ -86,8 +87,9 @@ impl InPlace {
     /// `GRANT` that is missing; those of the server.
     pub async fn check(&self, description: &Description) -> Result<Vec<String>> {
         ensure_unchained(description)?;
-        let warnings = checks::check(&self.0, description.dropped > 0).await?;
-        if description.planned.on_retired == Some(OnRetired::Refuse) {
+        let refuses = description.planned.on_retired == Some(OnRetired::Refuse);
+        let warnings = checks::check(&self.0, description.dropped > 0, refuses).await?;
+        if refuses {
             refuse::check(&self.0, description).await?;
         }
         if description.planned.settings().replication_lag_bytes != Limit::Unlimited {
@@ -189,8 +191,8 @@ impl InPlace {
     /// Continues a migration: another process that ran it commits nothing from now on.
     ///
     /// # Errors
-    /// `LockHeld` while another process runs it; `Invalid` for one that has ended or is being undone;
-    /// `Corrupt` where its archive is incomplete.
+    /// `Fenced` while another process runs it; `Invalid` for one that has ended or is being undone;
+    /// `PermissionDenied` with the `GRANT` that is missing; `Corrupt` where its archive is incomplete.
     pub async fn resume(
         &self,
         known: &Rewrite,
@@ -212,6 +214,12 @@ impl InPlace {
             let hint = known.fingerprint.hint_for(&transformer.fingerprint());
             return Err(Error::invalid(message).with_hint(hint));
         }
+        checks::check_rights(&self.0).await?;
+        self.ensure_lag_is_seen(known).await?;
+        if let Some(refusal) = self.refusal_of(known) {
+            schema::ensure_rights(&self.0.wire, true).await?;
+            refusal.check_rights(true).await?;
+        }
         let claim = self.take(known, None).await?;
         Ok(Running::new(
             Arc::clone(&self.0),
@@ -220,6 +228,25 @@ impl InPlace {
             known.schemas.clone(),
             transformer,
         ))
+    }
+
+    /// The trigger of a migration that refuses old code.
+    pub(super) fn refusal_of(&self, known: &Rewrite) -> Option<Refusal<'_>> {
+        let refuses = known.planned.on_retired == Some(OnRetired::Refuse);
+        refuses.then(|| Refusal {
+            shared: &self.0,
+            migration: known.migration,
+        })
+    }
+
+    /// Checks that lag can be seen where it is limited, by the plan or a command.
+    pub(super) async fn ensure_lag_is_seen(&self, known: &Rewrite) -> Result<()> {
+        let commands = self.commands(known.migration).await?;
+        let settings = commands.desired.settings(known.planned.settings());
+        if settings.replication_lag_bytes != Limit::Unlimited {
+            lag::check(&self.0).await?;
+        }
+        Ok(())
     }
 
     /// Makes this process the holder of a migration, with a new epoch and perhaps another status.

@@ -4,6 +4,9 @@
 //!   that reads the claim. The catalogue says whether it is there, so nothing is to be kept in step.
 //! - **Short attempts.** Creating and dropping a trigger need locks that conflict with those of
 //!   writers, who queue behind an attempt. Each attempt waits for [`WAIT`] at most.
+//! - **Maintenance first.** Autovacuum lets go of a table only for who has waited for
+//!   `deadlock_timeout`, 1 s. So an attempt first waits for a lock that conflicts with vacuum and with
+//!   no writer.
 //! - **An undo opens it first.** The transaction that claims a migration for its undo also replaces
 //!   the function of the trigger by one that lets everything pass. That needs no lock of the table, so
 //!   no reader can delay an undo; the trigger is dropped at its end.
@@ -21,13 +24,20 @@ use esm_layout::literal;
 use super::claim::Claim;
 use super::migration::Description;
 use super::shared::Shared;
+use super::steering::Steering;
 
-/// How long an attempt waits for each lock.
+/// How long an attempt waits for each lock that writers queue behind.
 const WAIT: Duration = Duration::from_millis(50);
 /// How long an attempt may take, with the locks of all partitions.
 const LONGEST: Duration = Duration::from_secs(1);
-/// Attempts to create or drop the trigger.
-const ATTEMPTS: BackOff = BackOff::new(40, Duration::from_millis(20), Duration::from_millis(500));
+/// How long it is attempted to create or drop the trigger.
+const PATIENCE: Duration = Duration::from_secs(30);
+const ATTEMPTS: BackOff = BackOff::unlimited(Duration::from_millis(20), Duration::from_millis(500));
+
+/// Settings for waiting longer than autovacuum holds a table against others.
+const MAINTENANCE: &str = "SELECT set_config('statement_timeout', '12s', true), \
+     set_config('lock_timeout', least(setting::int + 500, 10000)::text, true) \
+     FROM pg_settings WHERE name = 'deadlock_timeout'";
 
 /// The trigger of a migration.
 pub(super) struct Refusal<'a> {
@@ -109,19 +119,69 @@ impl Refusal<'_> {
         )
     }
 
-    /// The statement that lets everything pass. It waits for no lock of the table.
+    /// The statement that lets everything pass, if there is a trigger. It waits for no lock of the
+    /// table. The claim is held, so nobody creates the function meanwhile.
     pub(super) fn open(&self) -> String {
-        self.replace_function("RETURN NEW;")
+        let opened = self.replace_function("RETURN NEW;");
+        let exists = format!(
+            "SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+             WHERE format('%s.%s', n.nspname, p.proname) = {}",
+            literal(&self.function())
+        );
+        if_exists(&exists, &opened)
     }
 
-    /// The statements that remove trigger and function.
+    /// The statements that remove trigger and function. They need a lock of the table only if there is
+    /// a trigger.
     pub(super) fn remove(&self) -> String {
+        let table = &self.shared.statements.table().qualified;
+        let exists = format!(
+            "SELECT FROM pg_trigger WHERE tgname = {} AND tgrelid = {}::regclass",
+            literal(&self.trigger()),
+            literal(table)
+        );
+        let dropped = format!("DROP TRIGGER {} ON {table}", self.trigger());
         format!(
-            "DROP TRIGGER IF EXISTS {} ON {}; DROP FUNCTION IF EXISTS {}()",
-            self.trigger(),
-            self.shared.statements.table().qualified,
+            "{}; DROP FUNCTION IF EXISTS {}()",
+            if_exists(&exists, &dropped),
             self.function()
         )
+    }
+
+    /// Checks the rights to remove what is installed, and to install it.
+    ///
+    /// # Errors
+    /// `PermissionDenied` with the `GRANT` that is missing; those of the server.
+    pub(super) async fn check_rights(&self, installs: bool) -> Result<()> {
+        let query = format!(
+            "SELECT format('GRANT %I TO %I', pg_get_userbyid(c.relowner), current_user)
+             FROM pg_class c
+             WHERE c.oid = {table}::regclass AND NOT pg_has_role(c.relowner, 'USAGE')
+                 AND ({installs} OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
+                     AND t.tgname = {trigger}))
+             UNION ALL
+             SELECT format('GRANT %I TO %I', pg_get_userbyid(p.proowner), current_user)
+             FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+             WHERE format('%s.%s', n.nspname, p.proname) = {function}
+                 AND NOT pg_has_role(p.proowner, 'USAGE')
+             UNION ALL
+             SELECT format('GRANT USAGE ON LANGUAGE plpgsql TO %I', current_user)
+             FROM pg_language WHERE lanname = 'plpgsql'
+                 AND {installs} AND NOT has_language_privilege(oid, 'USAGE')",
+            table = literal(&self.shared.statements.table().qualified),
+            trigger = literal(&self.trigger()),
+            function = literal(&self.function())
+        );
+        let rows = self.shared.wire.read(&query).await?.into_iter();
+        let grants: Vec<_> = rows.filter_map(|row| row.into_iter().next()?).collect();
+        if grants.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "no right to create and to remove the trigger that refuses old code on {}",
+            self.shared.relation()
+        );
+        Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(grants.join("; ")))
     }
 
     /// Creates the trigger. What old code wrote before is committed then, and what it writes later is
@@ -129,35 +189,66 @@ impl Refusal<'_> {
     ///
     /// # Errors
     /// As [`attempt`](Self::attempt).
-    pub(super) async fn ensure(&self, claim: &Claim, retired: &BTreeSet<Schema>) -> Result<()> {
-        self.attempt(claim, &self.install(retired)).await
+    pub(super) async fn ensure(
+        &self,
+        claim: &Claim,
+        retired: &BTreeSet<Schema>,
+        steering: &Steering,
+    ) -> Result<()> {
+        let install = self.install(retired);
+        self.attempt(claim, &install, Some(steering)).await
     }
 
     /// Runs statements that need a lock of the table, in short attempts.
     ///
     /// # Errors
     /// `LockLost` if another process continues the migration; `Unavailable`, naming who holds the
-    /// table; those of the server.
-    pub(super) async fn attempt(&self, claim: &Claim, statements: &str) -> Result<()> {
-        let wire = &self.shared.wire;
-        let statements = format!(
-            "SET LOCAL lock_timeout = {}; {statements}",
-            WAIT.as_millis()
-        );
+    /// table; `Cancelled`; those of the server.
+    pub(super) async fn attempt(
+        &self,
+        claim: &Claim,
+        statements: &str,
+        steering: Option<&Steering>,
+    ) -> Result<()> {
+        let (shared, wire) = (self.shared, &self.shared.wire);
+        let clock = &shared.options.environment.clock;
+        let message = self.after_maintenance(claim, statements);
         let mut back_off = ATTEMPTS;
+        let mut until = clock.monotonic() + PATIENCE;
         loop {
-            let Err(failure) = claim.attempt(wire, &statements, LONGEST).await else {
+            let rested = match steering {
+                Some(steering) => steering.safe_point(shared).await?,
+                None => shared.check_stop().map(|()| false)?,
+            };
+            if rested {
+                until = clock.monotonic() + PATIENCE;
+            }
+            let Err(failure) = wire.write(&message, LONGEST).await else {
                 return Ok(());
             };
             claim.ensure_held(wire).await?;
             if !failure.is_transient() {
                 return Err(failure.into_error());
             }
-            self.shared.check_stop()?;
-            if !back_off.pause(&self.shared.options.environment).await {
+            if clock.monotonic() >= until {
                 return Err(self.held(failure.into_error()).await);
             }
+            back_off.pause(&shared.options.environment).await;
         }
+    }
+
+    /// An attempt: what holds the table without writing to it is waited for first, while the
+    /// transaction has no number yet and nobody queues behind it.
+    fn after_maintenance(&self, claim: &Claim, statements: &str) -> String {
+        format!(
+            "{MAINTENANCE}; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; \
+             SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; \
+             SELECT 1 / count(*) FROM ({}) held; {statements}",
+            self.shared.statements.table().qualified,
+            WAIT.as_millis(),
+            LONGEST.as_millis(),
+            claim.fence()
+        )
     }
 
     /// The error about a table that others do not let go of.
@@ -182,6 +273,15 @@ impl Refusal<'_> {
             .with_source(error)
             .with_hint("repeat the command once they have ended")
     }
+}
+
+/// Runs a statement if a query finds something.
+fn if_exists(query: &str, statement: &str) -> String {
+    let body = format!(
+        "BEGIN IF EXISTS ({query}) THEN EXECUTE {}; END IF; END",
+        literal(statement)
+    );
+    format!("DO {}", literal(&body))
 }
 
 /// Checks that old code can be refused.
@@ -222,18 +322,12 @@ pub(super) async fn check(shared: &Shared, description: &Description) -> Result<
         let message = "the schema version is in metadata that are not JSON to the server";
         return Err(Error::unsupported(message).with_hint(other));
     }
-    let owner = format!(
-        "SELECT pg_has_role(relowner, 'USAGE'), quote_ident(pg_get_userbyid(relowner)), \
-         quote_ident(current_user) FROM pg_class WHERE oid = {}::regclass",
-        literal(&table.qualified)
-    );
-    let rows = shared.wire.read(&owner).await?;
-    match rows.first().map(Vec::as_slice) {
-        Some([Some(owns), Some(owner), Some(user)]) if owns != "t" => {
-            let message = format!("only its owner creates a trigger on {}", table.full_name);
-            Err(Error::new(ErrorKind::PermissionDenied, message)
-                .with_hint(format!("GRANT {owner} TO {user}; or {other}")))
-        }
-        _ => Ok(()),
-    }
+    let refusal = Refusal {
+        shared,
+        migration: description.planned.migration,
+    };
+    refusal.check_rights(true).await.map_err(|error| {
+        let grant = error.hint().unwrap_or_default().to_owned();
+        error.with_hint(format!("{grant}; or {other}"))
+    })
 }

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use super::claim::Claim;
 use super::migration::{RewriteStatus, Schemas};
 use super::refuse::Refusal;
-use super::selected::{Pass, Selected};
+use super::selected::{Pass, Selected, Walk};
 use super::shared::Shared;
 use super::steering::Steering;
 use super::swap::Batch;
@@ -91,6 +91,14 @@ impl Running {
         }
     }
 
+    /// The same for an undo.
+    pub(super) fn of_undo(self) -> Self {
+        Self {
+            steering: self.steering.of_undo(),
+            ..self
+        }
+    }
+
     /// Returns the migration.
     pub fn migration(&self) -> MigrationId {
         self.claim.migration
@@ -104,7 +112,7 @@ impl Running {
     /// where rows stay locked; `Cancelled`. What is rewritten stays, and the migration can be
     /// resumed or rolled back.
     pub async fn rewrite(&self) -> Result<Pass> {
-        self.steered(self.pass(&Selected::Unwritten, false)).await
+        self.steered(self.pass(unwritten(false))).await
     }
 
     /// Returns the undo that a command asked for: the run ended as `Cancelled`.
@@ -125,16 +133,26 @@ impl Running {
     }
 
     async fn settle_in(&self, most: u32) -> Result<Settled> {
+        let settled = self.sweep(most).await?;
+        // what was asked for since the last stream is not left to another process
+        self.steering.safe_point(&self.shared).await?;
+        Ok(settled)
+    }
+
+    async fn sweep(&self, most: u32) -> Result<Settled> {
         let mut settled = Settled::default();
         let mut found_nothing = false;
         let mut refused = BTreeSet::new();
         for _ in 0..most {
             let retired = self.schemas().retired;
             if self.refuses && refused != retired {
-                self.refusal().ensure(&self.claim, &retired).await?;
+                let refusal = self.refusal();
+                refusal
+                    .ensure(&self.claim, &retired, &self.steering)
+                    .await?;
                 refused = retired;
             }
-            let pass = self.pass(&Selected::Unwritten, false).await?;
+            let pass = self.pass(unwritten(true)).await?;
             settled.swept += pass.rewritten;
             if pass.rewritten > 0 {
                 found_nothing = false;
@@ -144,7 +162,7 @@ impl Running {
                 settled.is_done = true;
                 return Ok(settled);
             }
-            settled.waits_for = self.shared.older_transactions().await?;
+            settled.waits_for = self.older_transactions().await?;
             if settled.waits_for.is_some() {
                 return Ok(settled);
             }
@@ -188,7 +206,9 @@ impl Running {
         }
         let recorded = if status.is_terminal() && self.refuses {
             let statements = format!("{}; {statements}", self.refusal().remove());
-            self.refusal().attempt(claim, &statements).await
+            let refusal = self.refusal();
+            let removed = refusal.attempt(claim, &statements, None);
+            self.alive(removed).await
         } else {
             claim.write(&self.shared.wire, &statements).await
         };
@@ -221,7 +241,8 @@ impl Running {
     }
 
     /// Does something, says meanwhile that this process runs the migration, and does what commands say.
-    async fn steered<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn steered<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let _driven = self.steering.driven();
         let work = async {
             self.steering.poll(&self.shared).await?;
             work.await
@@ -230,7 +251,7 @@ impl Running {
     }
 
     /// Does something, and says meanwhile that this process runs the migration.
-    pub(super) async fn alive<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn alive<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.watched(work, false).await
     }
 
@@ -282,5 +303,14 @@ impl Running {
             self.claim.migration
         );
         self.claim.write(&self.shared.wire, &seen).await
+    }
+}
+
+/// A pass over what the migration did not write.
+fn unwritten(asks: bool) -> Walk<'static> {
+    Walk {
+        selected: &Selected::Unwritten,
+        writes: true,
+        asks,
     }
 }

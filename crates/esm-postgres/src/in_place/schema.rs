@@ -16,10 +16,29 @@ const FORMAT: &str = "1";
 /// How long creating the tables may take.
 const LONGEST: Duration = Duration::from_secs(10);
 
-const EXISTS: &str = "SELECT to_regclass('esm_in_place.format') IS NOT NULL, \
-     to_regnamespace('esm_in_place') IS NOT NULL, \
-     has_database_privilege(current_database(), 'CREATE'), quote_ident(current_database()), \
-     quote_ident(current_user)";
+/// Whether the tables are there, which needs no right on them.
+const EXISTS: &str = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n \
+     ON n.oid = c.relnamespace WHERE n.nspname = 'esm_in_place' AND c.relname = 'format')";
+
+/// The statements that would grant the rights that are missing. `{creates}` is whether something is
+/// created in the schema.
+const MISSING: &str = "
+WITH own AS (SELECT oid FROM pg_namespace WHERE nspname = 'esm_in_place')
+SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user)
+WHERE NOT EXISTS (SELECT FROM own) AND NOT has_database_privilege(current_database(), 'CREATE')
+UNION ALL
+SELECT format('GRANT USAGE%s ON SCHEMA esm_in_place TO %I',
+              CASE WHEN {creates} THEN ', CREATE' END, current_user)
+FROM own WHERE NOT has_schema_privilege(oid, 'USAGE')
+    OR {creates} AND NOT has_schema_privilege(oid, 'CREATE')
+UNION ALL
+SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA esm_in_place TO %I',
+              current_user)
+FROM own WHERE EXISTS (
+    SELECT FROM pg_class c,
+        unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS needed (privilege)
+    WHERE c.relnamespace = own.oid AND c.relkind = 'r'
+        AND NOT has_table_privilege(c.oid, needed.privilege))";
 
 /// One statement after another in one transaction; concurrent callers wait for each other.
 const CREATE: &str = "SELECT pg_advisory_xact_lock(hashtextextended('esm_in_place', 0));
@@ -108,28 +127,23 @@ pub(super) async fn create(wire: &Wire) -> Result<()> {
     if exists(wire).await? {
         return Ok(());
     }
-    if let Some(grant) = missing_grant(wire).await? {
-        let message = format!("no right to create the schema {SCHEMA}");
-        return Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(grant));
-    }
     let created = wire.write(CREATE, LONGEST).await;
     created.map(drop).map_err(Failure::into_error)
 }
 
-/// Returns the statement that would grant the right to create the schema, if it is missing.
+/// Checks the rights on the schema, or to create it; `creates` adds the right to create in it.
 ///
 /// # Errors
-/// Those of the server.
-pub(super) async fn missing_grant(wire: &Wire) -> Result<Option<String>> {
-    let found = wire.read(EXISTS).await?;
-    if is_true(&found, 1) || is_true(&found, 2) {
-        return Ok(None);
+/// `PermissionDenied` with the `GRANT` that is missing; those of the server.
+pub(super) async fn ensure_rights(wire: &Wire, creates: bool) -> Result<()> {
+    let missing = MISSING.replace("{creates}", &creates.to_string());
+    let rows = wire.read(&missing).await?.into_iter();
+    let grants: Vec<_> = rows.filter_map(|row| row.into_iter().next()?).collect();
+    if grants.is_empty() {
+        return Ok(());
     }
-    let text = |column: usize| text(&found, column);
-    let (database, user) = (text(3), text(4));
-    Ok(Some(format!(
-        "GRANT CREATE ON DATABASE {database} TO {user}"
-    )))
+    let message = format!("no right to use or to create the schema {SCHEMA}");
+    Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(grants.join("; ")))
 }
 
 /// Adds the rights on the schema to an error about missing ones.

@@ -22,6 +22,17 @@ pub struct Pass {
     pub left: u64,
 }
 
+/// How a pass goes over the streams.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk<'a> {
+    /// The rows that it transforms.
+    pub(super) selected: &'a Selected,
+    /// Whether it writes; else it only counts.
+    pub(super) writes: bool,
+    /// Whether it first asks which streams have such rows: where most have none.
+    pub(super) asks: bool,
+}
+
 /// Which rows of a stream are transformed, and why.
 #[derive(Debug, Clone)]
 pub(super) enum Selected {

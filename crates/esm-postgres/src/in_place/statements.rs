@@ -4,6 +4,7 @@ use esm_layout::{EventTable, TypedColumn, literal};
 
 use super::change::{Change, Kept, ReadRow};
 use super::claim::Claim;
+use super::selected::Selected;
 
 /// The rows of a page at most, and the bytes of payload as they are stored after which it ends.
 pub(super) const PAGE_ROWS: usize = 512;
@@ -63,27 +64,81 @@ impl Statements {
         format!("e.{}", self.table.number)
     }
 
-    /// The rows of a stream from a number on: the columns of an event, the whole row as text, why this
-    /// migration wrote it, if it did, and the last number of the stream.
-    pub(super) fn page(&self, claim: &Claim, key: &Key, from: i64) -> String {
+    /// A page of a stream from a number on: how many rows it has, their last number, and that of the
+    /// stream; then each row that is selected: its place in the page, the columns of an event, and the
+    /// whole row as text. There is one row without these where none is.
+    pub(super) fn page(&self, claim: &Claim, selected: &Selected, key: &Key, from: i64) -> String {
         let (table, number, stream) = (&self.table.qualified, self.number(), self.in_stream(key));
         let payload = format!("e.{}", self.table.payload.quoted);
+        let (event, of_type) = (&self.table.selected, self.of_type(selected));
         format!(
-            "SELECT {}, e::text, a.kind,
-                 (SELECT max({number}) FROM {table} e WHERE {stream}) FROM (
-                 SELECT n, sum(bytes) OVER (ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING
-                                            AND 1 PRECEDING) AS before
-                 FROM (SELECT {number} AS n, coalesce(pg_column_size({payload}), 0) + 100 AS bytes
-                       FROM {table} e WHERE {stream} AND {number} >= {from}
-                       ORDER BY {number} LIMIT {PAGE_ROWS}) s) b
-             JOIN {table} e ON {stream} AND {number} >= {from} AND {number} = b.n
-             LEFT JOIN esm_in_place.archive a ON a.migration = '{}' AND a.key = {}
-                 AND a.number = {number} AND a.undone_at IS NULL
-             WHERE b.before IS NULL OR b.before < {PAGE_BYTES}
-             ORDER BY {number}",
-            self.table.selected,
+            "WITH page AS MATERIALIZED (
+                 SELECT n, is_open, row_number() OVER (ORDER BY n) - 1 AS place FROM (
+                     SELECT n, is_open, sum(CASE WHEN is_open THEN bytes + 100 ELSE 0 END)
+                         OVER (ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+                     FROM (SELECT r.n, r.bytes, r.of_type AND a.number IS NULL AS is_open
+                           FROM (SELECT {number} AS n, {of_type} AS of_type,
+                                        coalesce(pg_column_size({payload}), 0) AS bytes
+                                 FROM {table} e WHERE {stream} AND {number} >= {from}
+                                 ORDER BY {number} LIMIT {PAGE_ROWS}) r
+                           LEFT JOIN esm_in_place.archive a ON a.migration = '{}' AND a.key = {}
+                               AND a.number >= {from} AND a.number = r.n AND a.undone_at IS NULL) s) b
+                 WHERE before IS NULL OR before < {PAGE_BYTES}),
+             about AS (SELECT count(*) AS rows, max(n) AS last FROM page)
+             SELECT about.rows, about.last, (SELECT max({number}) FROM {table} e WHERE {stream}), o.*
+             FROM about LEFT JOIN (
+                 SELECT page.place, {event}, e::text
+                 FROM page JOIN {table} e ON {stream} AND {number} >= {from} AND {number} = page.n
+                 WHERE page.is_open) o (place, number, id, type, version, payload, metadata, time, class,
+                                        whole) ON true
+             ORDER BY o.place",
             claim.migration,
             array(key)
+        )
+    }
+
+    /// The event `e` is of a type that is selected.
+    fn of_type(&self, selected: &Selected) -> String {
+        let Selected::Schemas(schemas) = selected else {
+            return "true".to_owned();
+        };
+        let types = schemas.iter().map(|s| literal(s.event_type.as_str()));
+        let types = types.collect::<Vec<_>>().join(", ");
+        let event_type = &self.table.event_type.quoted;
+        format!("e.{event_type}::text = ANY (ARRAY[{types}]::text[])")
+    }
+
+    /// Which of these streams have rows that are selected: their keys as JSON.
+    pub(super) fn open_streams(
+        &self,
+        claim: &Claim,
+        selected: &Selected,
+        keys: &[Vec<String>],
+    ) -> String {
+        let (table, number) = (&self.table.qualified, self.number());
+        let columns = self.table.key.iter().enumerate();
+        let values = columns.clone().map(|(n, column)| {
+            let values: Vec<_> = keys.iter().map(|key| literal(&key[n])).collect();
+            format!("ARRAY[{}]::{}[]", values.join(", "), column.kind)
+        });
+        let values = values.collect::<Vec<_>>().join(", ");
+        let named: Vec<_> = columns.clone().map(|(n, _)| format!("k{n}")).collect();
+        let texts: Vec<_> = named.iter().map(|name| format!("{name}::text")).collect();
+        let same = columns.map(|(n, column)| format!("e.{} = k{n}", column.quoted));
+        let same = same.collect::<Vec<_>>().join(" AND ");
+        let (named, key) = (
+            named.join(", "),
+            format!("ARRAY[{}]::text[]", texts.join(", ")),
+        );
+        // a stream after the other, each as far as its first such row
+        format!(
+            "SELECT array_to_json({key})::text FROM unnest({values}) k ({named}), LATERAL (
+                 SELECT FROM {table} e WHERE {same} AND {} AND NOT EXISTS (
+                     SELECT FROM esm_in_place.archive a WHERE a.migration = '{}' AND a.key = {key}
+                         AND a.number = {number} AND a.undone_at IS NULL)
+                 LIMIT 1) open",
+            self.of_type(selected),
+            claim.migration
         )
     }
 
@@ -151,7 +206,7 @@ impl Statements {
 
     /// Restores the rows of a range that still are as a swap wrote them, and returns how many.
     /// Numbers are those of the archive.
-    pub(super) fn restore(&self, claim: &Claim, key: &Key, first: i64, last: i64) -> String {
+    pub(super) fn restore(&self, claim: &Claim, key: &Key, (first, last): (i64, i64)) -> String {
         let (table, number, stream) = (&self.table.qualified, self.number(), self.in_stream(key));
         let range = format!("{stream} AND {number} BETWEEN {first} AND {last}");
         let (migration, key, id) = (claim.migration, array(key), self.id());

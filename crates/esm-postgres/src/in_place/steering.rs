@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use esm_core::migration::{Amount, ControlLog, Throttle, ThrottleOptions};
+use esm_core::migration::{Amount, ControlLog, Throttle, ThrottleOptions, Wait};
 use esm_core::protocol::control::{
-    Answer, ControlAction, ControlEntry, Desired, Settings, Situation, Undo, judge,
+    Answer, ControlAction, ControlEntry, Desired, Limit, Settings, Situation, Undo, judge,
 };
 use esm_core::{Error, ErrorKind, Result};
 use futures::lock::Mutex as AsyncMutex;
 
 use super::claim::Claim;
 use super::control::{ControlRecords, without_meaning};
-use super::lag::Lag;
+use super::lag::{self, Lag};
 use super::shared::Shared;
 
 /// How often a migration that waits looks whether it may continue.
@@ -26,7 +26,9 @@ pub(super) struct Steering {
     planned: Settings,
     throttle: Throttle,
     lag: Lag,
-    /// Streams under way, and those of them that rest.
+    /// Whether it is undone: nothing pauses or cancels it.
+    is_undo: bool,
+    /// What is under way, the run itself and its streams, and how much of it rests.
     driven: AtomicUsize,
     resting: AtomicUsize,
     /// Why it waits, for people.
@@ -63,9 +65,18 @@ impl Steering {
             planned,
             throttle: Throttle::new(ThrottleOptions::default()),
             lag: Lag::default(),
+            is_undo: false,
             driven: AtomicUsize::new(0),
             resting: AtomicUsize::new(0),
             waits_for: Mutex::default(),
+        }
+    }
+
+    /// The same for an undo.
+    pub(super) fn of_undo(self) -> Self {
+        Self {
+            is_undo: true,
+            ..self
         }
     }
 
@@ -84,6 +95,10 @@ impl Steering {
         locked(&self.waits_for).clone()
     }
 
+    pub(super) fn say(&self, waits_for: Option<String>) {
+        *locked(&self.waits_for) = waits_for;
+    }
+
     /// Reads new commands and answers them.
     ///
     /// # Errors
@@ -93,17 +108,8 @@ impl Steering {
         log.catch_up().await?;
         let open: Vec<_> = log.state().open().cloned().collect();
         for command in open {
-            let answer = match &command.action {
-                ControlAction::CutOver | ControlAction::WithdrawCutOver => Answer::Refused {
-                    reason: "there is no cutover in place".to_owned(),
-                },
-                ControlAction::Set(change) if without_meaning(change).is_some() => {
-                    Answer::Refused {
-                        reason: "a setting has no meaning for events in place".to_owned(),
-                    }
-                }
-                action => judge(&log.state().desired, Situation::default(), action),
-            };
+            let answer = self.answer(shared, &log.state().desired, &command.action);
+            let answer = answer.await?;
             answer_to(&mut log, shared, command.id, answer).await?;
         }
         self.settle_pauses(&mut log, shared).await?;
@@ -116,11 +122,47 @@ impl Steering {
         Ok(())
     }
 
-    /// A pause is done when every stream under way rests.
+    async fn answer(
+        &self,
+        shared: &Shared,
+        desired: &Desired,
+        action: &ControlAction,
+    ) -> Result<Answer> {
+        let refused = |reason: String| Ok(Answer::Refused { reason });
+        match action {
+            ControlAction::CutOver | ControlAction::WithdrawCutOver => {
+                refused("there is no cutover in place".to_owned())
+            }
+            ControlAction::Set(change) if without_meaning(change).is_some() => {
+                refused("a setting has no meaning for events in place".to_owned())
+            }
+            ControlAction::Set(change)
+                if matches!(change.replication_lag_bytes, Some(Limit::At(_))) =>
+            {
+                match lag::check(shared).await {
+                    Err(error) if *error.kind() == ErrorKind::PermissionDenied => {
+                        let grant = error.hint().unwrap_or_default();
+                        refused(format!("{error}: {grant}"))
+                    }
+                    seen => seen.map(|()| judge(desired, Situation::default(), action)),
+                }
+            }
+            // what is asked for is being done
+            ControlAction::Cancel { .. } | ControlAction::RollBack { .. } if self.is_undo => {
+                Ok(Answer::Accepted)
+            }
+            action => {
+                let mut situation = Situation::default();
+                situation.undoing = self.is_undo;
+                Ok(judge(desired, situation, action))
+            }
+        }
+    }
+
+    /// A pause is done when all that is under way rests.
     async fn settle_pauses(&self, log: &mut ControlLog, shared: &Shared) -> Result<()> {
-        let is_known = locked(&self.desired).paused_by.is_some();
         let driven = self.driven.load(Ordering::Acquire);
-        if !is_known || self.resting.load(Ordering::Acquire) < driven {
+        if self.paused_by().is_none() || self.resting.load(Ordering::Acquire) < driven {
             return Ok(());
         }
         let accepted = log.state().accepted();
@@ -134,9 +176,41 @@ impl Steering {
         Ok(())
     }
 
-    /// Counts a stream as under way until the result is dropped.
+    /// Who paused it.
+    pub(super) fn paused_by(&self) -> Option<String> {
+        let paused_by = locked(&self.desired).paused_by.clone();
+        paused_by.filter(|_| !self.is_undo)
+    }
+
+    /// Counts something as under way until the result is dropped.
     pub(super) fn driven(&self) -> impl Drop + '_ {
         Counted::new(&self.driven)
+    }
+
+    /// Counts something that is under way as resting until the result is dropped.
+    pub(super) fn resting(&self) -> impl Drop + '_ {
+        Counted::new(&self.resting)
+    }
+
+    /// A point where the run can stop: rests while it is paused, and returns whether it did.
+    ///
+    /// # Errors
+    /// `Cancelled` if a stop or an undo was asked for.
+    pub(super) async fn safe_point(&self, shared: &Shared) -> Result<bool> {
+        let mut resting = None;
+        loop {
+            shared.check_stop()?;
+            self.check_undo()?;
+            let Some(by) = self.paused_by() else {
+                if resting.is_some() {
+                    self.say(None);
+                }
+                return Ok(resting.is_some());
+            };
+            self.say(Some(format!("paused by {by}")));
+            resting.get_or_insert_with(|| self.resting());
+            shared.options.environment.clock.sleep(LOOK).await;
+        }
     }
 
     /// Waits before this much is read or written: while it is paused, while replication lags, and for
@@ -149,33 +223,19 @@ impl Steering {
         let clock = &shared.options.environment.clock;
         let settings = self.settings();
         let rates = self.throttle.reserve(clock.monotonic(), &settings, amount);
-        let mut resting = None;
         loop {
-            shared.check_stop()?;
-            self.check_undo()?;
+            self.safe_point(shared).await?;
             let reason = self.reason(shared, rates.as_ref()).await?;
-            locked(&self.waits_for).clone_from(&reason);
-            if reason.is_none() {
+            let waits = reason.is_some();
+            self.say(reason);
+            if !waits {
                 return Ok(());
-            }
-            let is_paused = locked(&self.desired).paused_by.is_some();
-            if is_paused && resting.is_none() {
-                resting = Some(Counted::new(&self.resting));
-            } else if !is_paused {
-                resting = None;
             }
             clock.sleep(LOOK).await;
         }
     }
 
-    async fn reason(
-        &self,
-        shared: &Shared,
-        rates: Option<&esm_core::migration::Wait>,
-    ) -> Result<Option<String>> {
-        if let Some(by) = locked(&self.desired).paused_by.clone() {
-            return Ok(Some(format!("paused by {by}")));
-        }
+    async fn reason(&self, shared: &Shared, rates: Option<&Wait>) -> Result<Option<String>> {
         let now = shared.options.environment.clock.monotonic();
         if let Some(wait) = rates.filter(|wait| wait.until > now) {
             return Ok(Some(wait.reason.to_string()));
@@ -187,7 +247,7 @@ impl Steering {
     }
 
     fn check_undo(&self) -> Result<()> {
-        match self.undo() {
+        match self.undo().filter(|_| !self.is_undo) {
             Some(undo) => Err(Error::new(ErrorKind::Cancelled, undo.reason)),
             None => Ok(()),
         }

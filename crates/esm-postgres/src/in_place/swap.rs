@@ -8,6 +8,7 @@ use esm_core::{Error, ErrorKind, Result};
 
 use super::change::{Change, ReadRow};
 use super::claim::Claim;
+use super::selected::Selected;
 use super::shared::Shared;
 use super::statements::{Key, Kind, PAGE_ROWS};
 use super::wire::{Failure, Row};
@@ -53,6 +54,19 @@ impl Batch {
     }
 }
 
+/// Rows of a stream from a number on.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    /// Those that are selected, in order.
+    pub(super) rows: Vec<ReadRow>,
+    /// How many there are, with those that are not.
+    pub(super) read: u64,
+    /// The number of the last of these; none after the end of the stream.
+    pub(super) end: Option<i64>,
+    /// The last number of the stream.
+    pub(super) last: i64,
+}
+
 /// What became of some rows.
 #[derive(Debug)]
 pub(super) enum Swapped {
@@ -64,12 +78,30 @@ pub(super) enum Swapped {
 
 impl Shared {
     /// Returns rows of a stream from a number on, in order.
-    pub(super) async fn page(&self, claim: &Claim, key: &Key, from: i64) -> Result<Vec<ReadRow>> {
-        let rows = self
-            .wire
-            .read(&self.statements.page(claim, key, from))
-            .await?;
-        rows.iter().map(|row| self.columns.row(row)).collect()
+    pub(super) async fn page(
+        &self,
+        claim: &Claim,
+        selected: &Selected,
+        key: &Key,
+        from: i64,
+    ) -> Result<Page> {
+        let query = self.statements.page(claim, selected, key, from);
+        let rows = self.wire.read(&query).await?;
+        let mut page = Page::default();
+        for row in &rows {
+            let [read, end, last, row @ ..] = row.as_slice() else {
+                return Err(Error::corrupt("a row has an unexpected number of columns"));
+            };
+            let number = |text: &Option<String>| text.as_deref()?.parse::<i64>().ok();
+            page.read = number(read).unwrap_or_default().unsigned_abs();
+            page.end = number(end);
+            page.last = number(last).unwrap_or_default();
+            // none of the page is selected
+            if row.first().is_some_and(Option::is_some) {
+                page.rows.push(self.columns.row(row, page.last)?);
+            }
+        }
+        Ok(page)
     }
 
     /// Rewrites rows in one transaction.
@@ -129,13 +161,17 @@ impl Shared {
         let Some(first) = rows.first() else {
             return Ok(true);
         };
-        let mut now = self.page(claim, key, first.columns.number).await?;
+        let from = first.columns.number;
+        let page = self.page(claim, &Selected::Unwritten, key, from).await?;
+        let mut now = page.rows;
         now.retain(|row| {
             let number = row.columns.number;
             rows.iter().any(|row| row.columns.number == number)
         });
-        let is_same =
-            |(now, row): (&ReadRow, &ReadRow)| now.columns == row.columns && now.text == row.text;
+        // an application that removed the last row made another one the last
+        let is_same = |(now, row): (&ReadRow, &ReadRow)| {
+            now.columns == row.columns && now.text == row.text && now.last >= row.last
+        };
         Ok(now.len() == rows.len() && now.iter().zip(rows).all(is_same))
     }
 

@@ -4,23 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use esm_core::event::Schema;
-use esm_core::store::OnRetired;
 use esm_core::transform::{EventTransformer, Identity};
 use esm_core::{Error, ErrorKind, Result};
 use esm_layout::literal;
 use serde::Serialize;
 
+use super::checks;
 use super::migration::{Rewrite, RewriteStatus, ensure_whole};
 use super::place::{InPlace, only_introduced};
-use super::refuse::Refusal;
+use super::put_back;
 use super::run::Running;
-use super::selected::Selected;
-use super::statements::PAGE_ROWS;
-use super::swap::{AGAIN, Batch, longest};
-use super::wire::{Failure, Row};
+use super::selected::{Selected, Walk};
 
-/// Rows that a report names.
-const NAMED: usize = 10;
 /// Passes for what new code writes meanwhile.
 const SWEEPS: u32 = 4;
 
@@ -36,6 +31,10 @@ pub struct Undone {
     /// The first of these: the key of the stream, and the number.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_events: Vec<String>,
+    /// The columns that dropped events had and that the table has no more: what was in them stays in
+    /// the archive.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns_gone: Vec<String>,
     /// Whether new code still wrote events that had to be transformed back: the undo is to be
     /// repeated once it has ended.
     pub new_code_writes: bool,
@@ -53,11 +52,14 @@ impl InPlace {
     ) -> Result<Undone> {
         self.ensure_reversible(known).await?;
         ensure_whole(&self.0.wire, known).await?;
+        self.ensure_rights_to_undo(known).await?;
+        let columns_gone = put_back::check(&self.0, known).await?;
         let running = self.watching(known, down.clone());
         let transformed_back = running.to_transform_back(known, down.is_some()).await?;
         Ok(Undone {
             restored: known.rewritten,
             transformed_back,
+            columns_gone,
             ..Undone::default()
         })
     }
@@ -67,30 +69,28 @@ impl InPlace {
     ///
     /// # Errors
     /// Before anything is changed: `Invalid` if a newer migration is to be undone first, and if
-    /// events came since that need a `down`; `Unsupported` if the archive was dropped; `Corrupt` if
-    /// it is incomplete; `Fenced` while another process runs it. Later as
-    /// [`Running::rewrite`]; the same call continues it.
+    /// events came since that need a `down`; `Unsupported` if the archive was dropped, or if the table
+    /// was altered so that dropped events cannot be put back; `PermissionDenied` with the `GRANT` that
+    /// is missing; `Corrupt` if the archive is incomplete; `Fenced` while another process runs it. Later
+    /// as [`Running::rewrite`]; the same call continues it.
     pub async fn roll_back(
         &self,
         known: &Rewrite,
         reason: &str,
         down: Option<Arc<dyn EventTransformer>>,
     ) -> Result<Undone> {
-        self.outlook(known, down.clone()).await?;
-        let mut status = format!(
+        let outlook = self.outlook(known, down.clone()).await?;
+        let status = format!(
             "UPDATE esm_in_place.migration SET status = 'rolling_back', reason = {}, \
              changed_at = clock_timestamp() WHERE id = '{}' AND status <> 'rolled_back'",
             literal(reason),
             known.migration
         );
-        if known.planned.on_retired == Some(OnRetired::Refuse) {
-            // from the beginning of the undo to its end, everything passes
-            let refusal = Refusal {
-                shared: &self.0,
-                migration: known.migration,
-            };
-            status = format!("{status}; {}", refusal.open());
-        }
+        // from the beginning of the undo to its end, everything passes
+        let status = match self.refusal_of(known) {
+            Some(refusal) => format!("{status}; {}", refusal.open()),
+            None => status,
+        };
         let claim = self.take(known, Some(&status)).await?;
         let has_down = down.is_some();
         let running = Running::new(
@@ -99,8 +99,13 @@ impl InPlace {
             &known.planned,
             known.schemas.clone(),
             down.unwrap_or_else(|| Arc::new(Identity)),
-        );
-        let undone = running.alive(running.undo(known, has_down)).await;
+        )
+        .of_undo();
+        let undone = running.steered(running.undo(known, has_down)).await;
+        let undone = undone.map(|undone| Undone {
+            columns_gone: outlook.columns_gone,
+            ..undone
+        });
         match &undone {
             Ok(undone) if !undone.new_code_writes => {
                 running.record(RewriteStatus::RolledBack).await?;
@@ -108,6 +113,15 @@ impl InPlace {
             _ => running.leave().await,
         }
         undone
+    }
+
+    async fn ensure_rights_to_undo(&self, known: &Rewrite) -> Result<()> {
+        checks::check_rights(&self.0).await?;
+        self.ensure_lag_is_seen(known).await?;
+        match self.refusal_of(known) {
+            Some(refusal) => refusal.check_rights(false).await,
+            None => Ok(()),
+        }
     }
 
     async fn ensure_reversible(&self, known: &Rewrite) -> Result<()> {
@@ -160,7 +174,7 @@ impl Running {
         }
         if has_down {
             let selected = Selected::Schemas(introduced);
-            return Ok(self.pass(&selected, true).await?.rewritten);
+            return Ok(self.pass(came(&selected, false)).await?.rewritten);
         }
         let came = self.came_since(&introduced).await?;
         if came == 0 {
@@ -194,7 +208,7 @@ impl Running {
         }
         let selected = Selected::Schemas(introduced);
         for _ in 0..SWEEPS {
-            let pass = self.pass(&selected, false).await?;
+            let pass = self.pass(came(&selected, true)).await?;
             undone.transformed_back += pass.rewritten;
             undone.new_code_writes = pass.rewritten > 0;
             if pass.rewritten == 0 {
@@ -203,139 +217,13 @@ impl Running {
         }
         Ok(undone)
     }
-
-    /// Restores the rows of the archive, a stream after another.
-    async fn restore(&self) -> Result<Undone> {
-        let mut undone = Undone::default();
-        let mut after: Option<(String, i64)> = None;
-        let mut back_off = AGAIN;
-        loop {
-            self.shared.check_stop()?;
-            let rows = self
-                .shared
-                .wire
-                .read(&self.archived(after.as_ref()))
-                .await?;
-            let Some(Archived { key, keys, numbers }) = Archived::of(&rows)? else {
-                return Ok(undone);
-            };
-            let batch = self.batch.rows().min(numbers.len());
-            let (first, last) = (numbers[0], numbers[batch - 1]);
-            let statements = &self.shared.statements;
-            let (claim, shared) = (&self.claim, &self.shared);
-            // one transaction after the other: each is complete in itself
-            let put_back = statements.put_back(claim, &keys, first, last);
-            let restore = statements.restore(claim, &keys, first, last);
-            let written = async {
-                let put_back = if shared.shape.can_drop {
-                    shared.wire.write(&put_back, longest(batch)).await?
-                } else {
-                    Vec::new()
-                };
-                let restored = shared.wire.write(&restore, longest(batch)).await?;
-                Ok::<_, Failure>((counted(&put_back), counted(&restored)))
-            };
-            match written.await {
-                Ok((put_back, restored)) => {
-                    undone.restored += put_back + restored;
-                    self.name_left(&mut undone, &key, first, last).await?;
-                    (self.shared.options.on_progress)(undone.restored);
-                    after = Some((key, last));
-                    back_off = AGAIN;
-                }
-                Err(failure) => self.again(failure, &mut back_off).await?,
-            }
-        }
-    }
-
-    async fn again(
-        &self,
-        failure: Failure,
-        back_off: &mut esm_core::backoff::BackOff,
-    ) -> Result<()> {
-        if matches!(failure, Failure::TooLong(_)) {
-            Batch::halve(&self.batch);
-        }
-        let is_transient = failure.is_transient();
-        let error = failure.into_error();
-        self.claim.ensure_held(&self.shared.wire).await?;
-        if is_transient && back_off.pause(&self.shared.options.environment).await {
-            return Ok(());
-        }
-        Err(error)
-    }
-
-    /// The rows of one stream in the archive that are not restored, after a place.
-    fn archived(&self, after: Option<&(String, i64)>) -> String {
-        let migration = self.claim.migration;
-        let place = after.map_or(String::new(), |(key, number)| {
-            format!(" AND (key, number) > ({}::text[], {number})", literal(key))
-        });
-        format!(
-            "WITH next AS (
-                 SELECT key FROM esm_in_place.archive
-                 WHERE migration = '{migration}' AND kind <> 'down' AND undone_at IS NULL{place}
-                 ORDER BY key, number LIMIT 1)
-             SELECT a.key, array_to_json(a.key), a.number FROM esm_in_place.archive a
-             JOIN next ON a.key = next.key
-             WHERE a.migration = '{migration}' AND a.kind <> 'down' AND a.undone_at IS NULL{}
-             ORDER BY a.number LIMIT {PAGE_ROWS}",
-            place.replace("(key, number)", "(a.key, a.number)")
-        )
-    }
-
-    /// Counts and names the rows of a range that were not restored.
-    async fn name_left(&self, undone: &mut Undone, key: &str, first: i64, last: i64) -> Result<()> {
-        let query = format!(
-            "SELECT number FROM esm_in_place.archive WHERE migration = '{}' AND kind <> 'down'
-             AND key = {}::text[] AND number BETWEEN {first} AND {last} AND undone_at IS NULL
-             ORDER BY number",
-            self.claim.migration,
-            literal(key)
-        );
-        for row in self.shared.wire.read(&query).await? {
-            undone.left += 1;
-            if let (Some(Some(number)), true) = (row.first(), undone.left_events.len() < NAMED) {
-                undone.left_events.push(format!("{key} {number}"));
-            }
-        }
-        Ok(())
-    }
 }
 
-/// The number that a statement returns; none is 0.
-fn counted(rows: &[Row]) -> u64 {
-    let mut numbers = rows
-        .iter()
-        .filter_map(|row| row.first()?.as_deref()?.parse().ok());
-    numbers.next().unwrap_or(0)
-}
-
-/// Rows of one stream in the archive.
-struct Archived {
-    /// The key as the server writes an array.
-    key: String,
-    keys: Vec<String>,
-    numbers: Vec<i64>,
-}
-
-impl Archived {
-    fn of(rows: &[Row]) -> Result<Option<Self>> {
-        let damaged = || Error::corrupt("a row of the archive cannot be read");
-        let Some([Some(key), Some(keys), _]) = rows.first().map(Vec::as_slice) else {
-            return Ok(None);
-        };
-        let keys = serde_json::from_str(keys).map_err(|e| damaged().with_source(e))?;
-        let numbers = rows.iter().map(|row| {
-            let number = row
-                .get(2)
-                .and_then(|number| number.as_deref()?.parse().ok());
-            number.ok_or_else(damaged)
-        });
-        Ok(Some(Self {
-            key: key.clone(),
-            keys,
-            numbers: numbers.collect::<Result<_>>()?,
-        }))
+/// A pass over what came since in schemas that only the migration can have made.
+fn came(selected: &Selected, writes: bool) -> Walk<'_> {
+    Walk {
+        selected,
+        writes,
+        asks: true,
     }
 }

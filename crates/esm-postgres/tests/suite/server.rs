@@ -71,3 +71,30 @@ impl Place {
         LayoutStore::open(database).await
     }
 }
+
+/// The password of every role of a test.
+const ROLE_PASSWORD: &str = "r";
+
+impl Place {
+    /// Creates a role that can read stores, and returns the same database as that role, and its name.
+    pub(crate) async fn as_role(&self) -> (Place, String) {
+        let environment = esm_core::clock::Environment::system();
+        let role = format!("role_{}", environment.uuid_v4().simple());
+        self.run(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD '{ROLE_PASSWORD}';
+             GRANT EXECUTE ON FUNCTION pg_control_system() TO {role}"
+        ))
+        .await;
+        let place = Place {
+            address: self.address.replace("postgres@", &format!("{role}@")),
+            password: ROLE_PASSWORD,
+        };
+        (place, role)
+    }
+
+    /// Removes a role and what it owns.
+    pub(crate) async fn drop_role(&self, role: &str) {
+        self.run(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))
+            .await;
+    }
+}

@@ -247,3 +247,198 @@ async fn where_rows_cannot_be_removed_it_is_said_with_the_way_that_is_open() {
         bench.migrate().await.unwrap();
     }
 }
+
+/// Streams whose events were dropped, in a table with one more column, and what was altered since.
+async fn dropped(place: &Place, alter: &str) -> Vec<String> {
+    let (library, _, prepare, ..) = CASES[0];
+    place.run(tables_of(library)).await;
+    place
+        .run("ALTER TABLE mt_events ADD extra varchar(9) DEFAULT 'kept'")
+        .await;
+    place.run(prepare).await;
+    let before = texts(place, COMMON).await;
+    bench(place).await.migrate().await.unwrap();
+    place.run(alter).await;
+    before
+}
+
+/// The columns that no case alters.
+const COMMON: &str = "SELECT ROW(seq_id, id, stream_id, version, data, type, timestamp, tenant_id,
+    headers, mt_dotnet_type, is_archived)::text FROM mt_events ORDER BY seq_id";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_events_are_put_back_into_a_table_that_was_altered_since() {
+    for (alter, gone, column, held) in [
+        (
+            "ALTER TABLE mt_events ADD note text",
+            &[][..],
+            "note",
+            "null",
+        ),
+        (
+            "ALTER TABLE mt_events ADD note text NOT NULL DEFAULT 'none'",
+            &[],
+            "note",
+            "none",
+        ),
+        (
+            "ALTER TABLE mt_events ADD twice bigint NOT NULL GENERATED ALWAYS AS (version * 2) STORED",
+            &[],
+            "twice",
+            "2",
+        ),
+        (
+            "ALTER TABLE mt_events DROP extra",
+            &["extra"],
+            "version",
+            "1",
+        ),
+        (
+            "ALTER TABLE mt_events RENAME extra TO other",
+            &["extra"],
+            "other",
+            "kept",
+        ),
+    ] {
+        for place in places().await {
+            let before = dropped(&place, alter).await;
+            let bench = bench(&place).await;
+            let known = bench.newest().await;
+            let outlook = bench.in_place.outlook(&known, None).await.unwrap();
+            assert_eq!(outlook.columns_gone, gone, "{alter}");
+            let undone = bench.in_place.roll_back(&known, "test", None).await;
+            let undone = undone.unwrap();
+            assert_eq!(
+                (undone.left, &*undone.columns_gone),
+                (0, &*outlook.columns_gone)
+            );
+            assert_eq!(texts(&place, COMMON).await, before, "{alter}");
+            let first = format!(
+                "SELECT {column}::text FROM mt_events WHERE stream_id = '7' AND version = 1"
+            );
+            assert_eq!(texts(&place, &first).await, [held], "{alter}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_altered_table_cannot_get_back_is_refused_before_anything_is_touched() {
+    for (alter, said, hint, mend) in [
+        (
+            "ALTER TABLE mt_events ADD note text NOT NULL DEFAULT 'none';
+             ALTER TABLE mt_events ALTER note DROP DEFAULT",
+            "note of public.mt_events was added since, and cannot be null",
+            "ALTER COLUMN note SET DEFAULT",
+            "ALTER TABLE mt_events ALTER COLUMN note SET DEFAULT 'late'",
+        ),
+        (
+            "ALTER TABLE mt_events ALTER extra DROP DEFAULT, ALTER extra TYPE int USING 1",
+            "extra of public.mt_events is integer now",
+            "its former type",
+            "ALTER TABLE mt_events ALTER extra TYPE text",
+        ),
+        (
+            "ALTER TABLE mt_events ALTER extra TYPE varchar(2) USING 'k'",
+            "extra of public.mt_events is character varying(2) now",
+            "its former type",
+            "ALTER TABLE mt_events ALTER extra TYPE text",
+        ),
+    ] {
+        for place in places().await {
+            let before = dropped(&place, alter).await;
+            let altered = rows(&place, "mt_events").await;
+            let bench = bench(&place).await;
+            let known = bench.newest().await;
+            let error = bench.in_place.roll_back(&known, "test", None).await;
+            let error = error.unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::Unsupported, "{error:?}");
+            assert!(error.to_string().contains(said), "{error:?}");
+            assert!(error.hint().unwrap().contains(hint), "{error:?}");
+            assert_eq!(bench.newest().await.status, RewriteStatus::Finished);
+            assert_eq!(rows(&place, "mt_events").await, altered);
+            place.run(mend).await;
+            let undone = bench.in_place.roll_back(&known, "test", None).await;
+            assert_eq!(undone.unwrap().left, 0);
+            assert_eq!(texts(&place, COMMON).await, before, "{alter}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_table_with_many_columns_are_dropped_and_put_back() {
+    for place in places().await {
+        let (library, table, prepare, ..) = CASES[0];
+        place.run(tables_of(library)).await;
+        let columns = (0..90).map(|n| format!("ADD more_{n} text DEFAULT '{n}'"));
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        place.run(&format!("ALTER TABLE {table} {columns}")).await;
+        place.run(prepare).await;
+        let before = rows(&place, table).await;
+        let bench = bench(&place).await;
+        assert!(bench.migrate().await.unwrap().dropped >= 3);
+        let known = bench.newest().await;
+        let undone = bench.in_place.roll_back(&known, "test", None).await;
+        assert_eq!(undone.unwrap().left, 0);
+        assert_eq!(rows(&place, table).await, before);
+    }
+}
+
+/// Drops as [`Drops`] does; before the first event an application does something.
+struct Meanwhile {
+    place: Arc<Place>,
+    once: std::sync::Once,
+    does: &'static str,
+}
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meanwhile").finish_non_exhaustive()
+    }
+}
+
+impl EventTransformer for Meanwhile {
+    fn fingerprint(&self) -> Fingerprint {
+        Drops.fingerprint()
+    }
+
+    fn handles(&self, schema: &Schema) -> bool {
+        Drops.handles(schema)
+    }
+
+    fn transform(
+        &self,
+        event: &Event,
+        context: &TransformContext<'_>,
+    ) -> Result<Transformed, TransformError> {
+        // the rows are read, and not yet removed
+        self.once.call_once(|| {
+            let does = self.place.run(self.does);
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(does));
+        });
+        Drops.transform(event, context)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_event_that_an_application_removes_meanwhile_leaves_the_one_before_it() {
+    for place in places().await {
+        let (library, _, _, numbers, _) = CASES[0];
+        place.run(tables_of(library)).await;
+        place
+            .run("DELETE FROM mt_events; DELETE FROM mt_streams")
+            .await;
+        place.run(CASES[0].2).await;
+        let place = Arc::new(place);
+        let mut bench = bench(&place).await;
+        let description = bench.describe().await.unwrap();
+        bench.by = bench.in_place.transformer(Arc::new(Meanwhile {
+            place: Arc::clone(&place),
+            once: std::sync::Once::new(),
+            does: "DELETE FROM mt_events WHERE version = 4",
+        }));
+        let begun = bench.in_place.begin(description, Arc::clone(&bench.by));
+        let pass = begun.await.unwrap().rewrite().await.unwrap();
+        assert_eq!((pass.dropped, pass.left), (2, 1), "{pass:?}");
+        assert_eq!(texts(&place, numbers).await, ["3"]);
+    }
+}

@@ -228,3 +228,34 @@ async fn a_row_that_was_changed_since_is_left_by_an_undo_and_named() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_and_keys_that_look_like_parts_of_a_statement_are_only_names() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        place
+            .run(
+                r#"CREATE SCHEMA "{columns}"; ALTER TABLE events SET SCHEMA "{columns}";
+                   UPDATE "{columns}".events SET aggregate_id = '(key, number)'
+                       WHERE aggregate_id = '2/b'"#,
+            )
+            .await;
+        let store = place.layout("?search_path=%7Bcolumns%7D").await.unwrap();
+        let in_place = InPlace::new(&store, options("test"));
+        let by = in_place.transformer(Arc::new(BY));
+        let bench = Bench {
+            store,
+            in_place,
+            by,
+        };
+        assert_eq!(bench.migrate().await.unwrap().rewritten, 2);
+        let changed =
+            r#"UPDATE "{columns}".events SET payload = '{}' WHERE aggregate_id LIKE '(%'"#;
+        place.run(changed).await;
+        let known = bench.newest().await;
+        let undone = bench.in_place.roll_back(&known, "test", None).await;
+        let undone = undone.unwrap();
+        assert_eq!((undone.restored, undone.left), (1, 1), "{undone:?}");
+        assert_eq!(undone.left_events, [r#"{order,"(key, number)"} 1"#]);
+    }
+}

@@ -1,15 +1,19 @@
 //! Old code that is refused by a trigger.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use esm_core::ErrorKind;
 use esm_core::clock::{Clock, Environment};
+use esm_core::protocol::control::{Answer, ControlAction};
 use esm_core::store::OnRetired;
 use esm_postgres::{InPlaceOptions, RewriteStatus, Running};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use super::steered::{send, until, until_done};
 use super::{Bench, By, options, rename, rows, texts};
 use crate::server::{Place, places, tables_of};
 
@@ -212,25 +216,34 @@ async fn an_old_transaction_is_waited_for_and_swept_before_it_counts_as_refused(
 /// Options of a process that does not wait between attempts.
 pub(super) fn hasty() -> InPlaceOptions {
     let mut hasty = options("hasty");
-    hasty.environment.clock = Arc::new(Hasty(Environment::system()));
+    hasty.environment.clock = Arc::new(Hasty {
+        environment: Environment::system(),
+        slept: AtomicU64::new(0),
+    });
     hasty
 }
 
-/// A clock that does not wait.
+/// A clock that does not wait, and goes on as if it had.
 #[derive(Debug)]
-struct Hasty(Environment);
+struct Hasty {
+    environment: Environment,
+    slept: AtomicU64,
+}
 
 #[async_trait]
 impl Clock for Hasty {
     fn now(&self) -> jiff::Timestamp {
-        self.0.clock.now()
+        self.environment.clock.now()
     }
 
-    fn monotonic(&self) -> std::time::Duration {
-        self.0.clock.monotonic()
+    fn monotonic(&self) -> Duration {
+        let slept = Duration::from_millis(self.slept.load(Ordering::Relaxed));
+        self.environment.clock.monotonic() + slept
     }
 
-    async fn sleep(&self, _: std::time::Duration) {
+    async fn sleep(&self, duration: Duration) {
+        let slept = duration.as_millis() as u64;
+        self.slept.fetch_add(slept, Ordering::Relaxed);
         tokio::task::yield_now().await;
     }
 }
@@ -274,7 +287,11 @@ async fn a_table_that_others_hold_is_an_error_that_names_them_and_can_be_repeate
     let left = "SELECT count(*) FROM events WHERE event_type = 'OrderPlaced'";
     assert_eq!(texts(&place, left).await, ["0"]);
     writer.batch_execute(OLD).await.unwrap();
-    assert_eq!(bench.newest().await.status, RewriteStatus::RollingBack);
+    let open = bench.newest().await;
+    assert_eq!(open.status, RewriteStatus::RollingBack);
+    // it is there, and refuses nothing
+    assert_eq!(open.refuses_by, None);
+    assert!(open.passes_by.unwrap().starts_with("trigger esm_refuse_"));
     old.batch_execute("COMMIT").await.unwrap();
     let known = bench.newest().await;
     bench
@@ -284,6 +301,188 @@ async fn a_table_that_others_hold_is_an_error_that_names_them_and_can_be_repeate
         .unwrap();
     assert_eq!(installed(&place).await, "0 0");
     assert_eq!(bench.newest().await.status, RewriteStatus::RolledBack);
+}
+
+/// Dead rows on which a vacuum by itself would work for minutes.
+const DEAD: &str = "ALTER TABLE events SET (autovacuum_vacuum_threshold = 0,
+        autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100,
+        autovacuum_vacuum_cost_limit = 1);
+    INSERT INTO events SELECT 'bulk', '1', n, 'Other', '1.0',
+        json_build_object('Other', repeat('x', 2000)), '{}' FROM generate_series(1, 3000) n;
+    UPDATE events SET metadata = '{\"a\": 1}' WHERE aggregate_type = 'bulk'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn autovacuum_gives_way_while_writers_are_not_held_up() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        let bench = Bench::new(&place, BY).await;
+        let running = begin(&bench).await;
+        running.rewrite().await.unwrap();
+        place.run(DEAD).await;
+        place
+            .run("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+            .await;
+        place.run("SELECT pg_reload_conf()").await;
+        let vacuums = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+            WHERE a.backend_type = 'autovacuum worker' AND l.relation = 'events'::regclass
+                AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while texts(&place, vacuums).await == ["0"] {
+            tokio::task::yield_now().await;
+        }
+        let old = client(&place).await;
+        let appends = async {
+            // a writer beside an attempt that waits for the vacuum
+            let waiting = "SELECT count(*) FROM pg_locks
+                WHERE NOT granted AND mode = 'ShareUpdateExclusiveLock'";
+            while texts(&place, waiting).await == ["0"] {
+                tokio::task::yield_now().await;
+            }
+            let hasty = format!("SET lock_timeout = 1; {KEPT}");
+            old.batch_execute(&hasty).await.unwrap();
+        };
+        let (settled, ()) = tokio::join!(running.settle(9), appends);
+        let settled = settled.unwrap();
+        assert!(settled.is_done, "{settled:?}");
+        place.run("ALTER SYSTEM RESET autovacuum_naptime").await;
+        place.run("SELECT pg_reload_conf()").await;
+        ensure_refused(&old, OLD, "ES001").await;
+        running.end(true).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_is_carried_out_while_the_table_is_waited_for() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        let before = rows(&place, "events").await;
+        let bench = Bench::new(&place, BY).await;
+        let running = begin(&bench).await;
+        running.rewrite().await.unwrap();
+        let old = client(&place).await;
+        old.batch_execute(&format!("BEGIN; {KEPT}")).await.unwrap();
+        let known = bench.newest().await;
+        let reason = "wrong".to_owned();
+        let cancels = send(&bench, &known, ControlAction::Cancel { reason });
+        let (settled, answer) = tokio::join!(running.settle(9), cancels);
+        assert_eq!(answer, Answer::Accepted);
+        let error = settled.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Cancelled, "{error:?}");
+        running.leave().await;
+        assert_eq!(installed(&place).await, "0 0");
+        // nothing is installed, so nothing is waited for
+        let known = bench.newest().await;
+        let undone = bench.in_place.roll_back(&known, "wrong", None).await;
+        assert_eq!(undone.unwrap().restored, 2);
+        old.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(rows(&place, "events").await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_is_paused_before_its_sweeps_installs_nothing() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        let bench = Bench::new(&place, BY).await;
+        let running = begin(&bench).await;
+        running.rewrite().await.unwrap();
+        let old = client(&place).await;
+        old.batch_execute(&format!("BEGIN; {KEPT}")).await.unwrap();
+        let steers = async {
+            let known = bench.newest().await;
+            let pause = bench.in_place.send(&known, ControlAction::Pause, "eva");
+            let pause = pause.await.unwrap();
+            until_done(&bench, &known, &pause).await;
+            old.batch_execute("COMMIT").await.unwrap();
+            // it says that it rests, and so it does
+            until(&bench, |known| {
+                known.waits_for.as_deref() == Some("paused by eva")
+            })
+            .await;
+            assert_eq!(installed(&place).await, "0 0");
+            let resumed = send(&bench, &known, ControlAction::Resume).await;
+            assert_eq!(resumed, Answer::Done);
+        };
+        let (settled, ()) = tokio::join!(running.settle(9), steers);
+        assert!(settled.unwrap().is_done);
+        assert_eq!(installed(&place).await, "1 1");
+        running.end(true).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_that_refusing_needs_are_checked_before_anything_is_touched() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        // others have used the schema before
+        let first = Bench::new(&place, BY).await;
+        first.migrate().await.unwrap();
+        let known = first.newest().await;
+        first
+            .in_place
+            .roll_back(&known, "test", None)
+            .await
+            .unwrap();
+        let (theirs, role) = place.as_role().await;
+        place
+            .run(&format!("ALTER TABLE events OWNER TO {role}"))
+            .await;
+        let bench = Bench::new(&theirs, BY).await;
+        let mut described = bench.describe().await.unwrap();
+        described.planned.on_retired = Some(OnRetired::Refuse);
+        for (grant, missing) in [
+            ("", "GRANT USAGE, CREATE ON SCHEMA esm_in_place"),
+            (
+                "GRANT USAGE ON SCHEMA esm_in_place TO",
+                "GRANT SELECT, INSERT, UPDATE, DELETE",
+            ),
+            (
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA esm_in_place TO",
+                "GRANT USAGE, CREATE ON SCHEMA esm_in_place",
+            ),
+        ] {
+            if !grant.is_empty() {
+                place.run(&format!("{grant} {role}")).await;
+            }
+            let error = bench.in_place.check(&described).await.unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+            assert!(error.hint().unwrap().contains(missing), "{error:?}");
+        }
+        // what refuses nothing needs no more
+        described.planned.on_retired = None;
+        bench.in_place.check(&described).await.unwrap();
+
+        // an undo removes nothing that is not there
+        let running = begin(&first).await;
+        running.rewrite().await.unwrap();
+        running.leave().await;
+        let known = bench.newest().await;
+        let undone = bench.in_place.roll_back(&known, "test", None).await;
+        assert_eq!(undone.unwrap().restored, 2);
+
+        // and what is there must be its own
+        let running = begin(&first).await;
+        running.rewrite().await.unwrap();
+        running.settle(9).await.unwrap();
+        running.end(false).await.unwrap();
+        let known = bench.newest().await;
+        let refused = rows(&place, "events").await;
+        let undone = bench.in_place.roll_back(&known, "test", None).await;
+        let resumed = bench.in_place.resume(&known, Arc::clone(&bench.by)).await;
+        for error in [undone.unwrap_err(), resumed.unwrap_err()] {
+            assert_eq!(*error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+        }
+        let undone = bench.in_place.roll_back(&known, "test", None).await;
+        let grant = format!("GRANT postgres TO {role}");
+        assert_eq!(undone.unwrap_err().hint(), Some(&*grant));
+        assert_eq!(bench.newest().await.status, RewriteStatus::Rewritten);
+        assert_eq!(rows(&place, "events").await, refused);
+        first
+            .in_place
+            .roll_back(&known, "test", None)
+            .await
+            .unwrap();
+        place.drop_role(&role).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

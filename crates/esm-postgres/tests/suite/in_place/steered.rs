@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use esm_core::ErrorKind;
 use esm_core::migration::Reply;
-use esm_core::protocol::control::{Answer, ControlAction, Limit, SettingsChange};
+use esm_core::protocol::control::{Answer, Command, ControlAction, Limit, SettingsChange};
+use esm_core::protocol::plan::PlannedMigration;
 use esm_postgres::{Rewrite, RewriteStatus};
 
 use super::{Bench, By, options, rename, texts};
@@ -30,7 +31,7 @@ fn slow(events: u64) -> SettingsChange {
     }
 }
 
-async fn send(bench: &Bench, known: &Rewrite, action: ControlAction) -> Answer {
+pub(super) async fn send(bench: &Bench, known: &Rewrite, action: ControlAction) -> Answer {
     let command = bench.in_place.send(known, action, "eva").await.unwrap();
     match bench
         .in_place
@@ -43,11 +44,23 @@ async fn send(bench: &Bench, known: &Rewrite, action: ControlAction) -> Answer {
     }
 }
 
-async fn until(bench: &Bench, what: impl Fn(&Rewrite) -> bool) -> Rewrite {
+pub(super) async fn until(bench: &Bench, what: impl Fn(&Rewrite) -> bool) -> Rewrite {
     loop {
         let known = bench.newest().await;
         if what(&known) {
             return known;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+pub(super) async fn until_done(bench: &Bench, known: &Rewrite, command: &Command) {
+    let done = |answer: &Answer| *answer == Answer::Done;
+    loop {
+        let state = bench.in_place.commands(known.migration).await.unwrap();
+        let found = state.find(command.id);
+        if found.and_then(|c| c.answer.as_ref()).is_some_and(done) {
+            return;
         }
         tokio::task::yield_now().await;
     }
@@ -70,18 +83,7 @@ async fn a_migration_is_paused_continued_and_set_by_others() {
             assert!(matches!(cutover, Answer::Refused { .. }), "{cutover:?}");
             let pause = other.in_place.send(&known, ControlAction::Pause, "eva");
             let pause = pause.await.unwrap();
-            let done = |answer: &Answer| *answer == Answer::Done;
-            loop {
-                let state = other.in_place.commands(known.migration).await.unwrap();
-                if state
-                    .find(pause.id)
-                    .and_then(|c| c.answer.as_ref())
-                    .is_some_and(done)
-                {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
+            until_done(&other, &known, &pause).await;
             let waits = until(&other, |known| known.waits_for.is_some()).await;
             // what rests writes nothing
             let paused = texts(&place, REWRITTEN).await;
@@ -228,5 +230,162 @@ async fn a_slot_that_is_behind_holds_a_migration_and_is_named() {
         let (pass, ()) = tokio::join!(running.rewrite(), looks);
         assert_eq!(pass.unwrap().rewritten, 200);
         running.end(true).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_is_carried_out_while_older_transactions_are_waited_for() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        place.run(STREAMS).await;
+        let bench = Bench::new(&place, BY).await;
+        let running = bench.begin().await.unwrap();
+        running.rewrite().await.unwrap();
+        let old = place.connect().await.unwrap().open().await.unwrap();
+        old.batch_execute("BEGIN; SELECT txid_current()")
+            .await
+            .unwrap();
+        let known = bench.newest().await;
+        let reason = "wrong".to_owned();
+        let cancels = async {
+            until(&bench, |known| {
+                known
+                    .waits_for
+                    .as_ref()
+                    .is_some_and(|w| w.contains("process"))
+            })
+            .await;
+            send(&bench, &known, ControlAction::Cancel { reason }).await
+        };
+        let (settled, answer) = tokio::join!(running.settle(9), cancels);
+        assert_eq!(answer, Answer::Accepted);
+        let error = settled.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Cancelled, "{error:?}");
+        assert!(running.undo_asked().is_some());
+    }
+}
+
+/// More of the write-ahead log than [`LAG`].
+const BALLAST: &str =
+    "CREATE TABLE ballast AS SELECT repeat('x', 1000) FROM generate_series(1, 2000)";
+const LAG: u64 = 1_000_000;
+
+fn lag(limit: Limit) -> SettingsChange {
+    SettingsChange {
+        replication_lag_bytes: Some(limit),
+        ..SettingsChange::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_is_held_by_a_slot_that_is_behind_until_the_limit_is_set() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        place.run(STREAMS).await;
+        let before = super::rows(&place, "events").await;
+        let bench = Bench::new(&place, BY).await;
+        let running = bench
+            .begin_with(|planned| planned.throttle = lag(Limit::At(LAG)))
+            .await
+            .unwrap();
+        running.rewrite().await.unwrap();
+        running.leave().await;
+        let name = format!("undone_{}", std::process::id());
+        let slot = format!("SELECT pg_create_physical_replication_slot('{name}', true)");
+        place.run(&slot).await;
+        place.run(BALLAST).await;
+        let known = bench.newest().await;
+        let other = Bench::with(&place, BY, options("other")).await;
+        let sets = async {
+            let waits = until(&other, |known| known.waits_for.is_some()).await;
+            let reason = waits.waits_for.unwrap();
+            assert!(reason.contains(&format!("slot {name} is ")), "{reason}");
+            assert_eq!(texts(&place, REWRITTEN).await, ["200"]);
+            let pause = send(&other, &known, ControlAction::Pause).await;
+            assert!(matches!(pause, Answer::Refused { .. }), "{pause:?}");
+            let set = ControlAction::Set(lag(Limit::Unlimited));
+            assert_eq!(send(&other, &known, set).await, Answer::Done);
+        };
+        let undoes = bench.in_place.roll_back(&known, "test", None);
+        let (undone, ()) = tokio::join!(undoes, sets);
+        assert_eq!(undone.unwrap().restored, 200);
+        assert_eq!(super::rows(&place, "events").await, before);
+        place
+            .run(&format!("SELECT pg_drop_replication_slot('{name}')"))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lag_that_the_process_may_not_see_is_no_limit_and_refused() {
+    for place in places().await {
+        place.run(tables_of("cqrs-es")).await;
+        place.run(STREAMS).await;
+        let (theirs, role) = place.as_role().await;
+        place
+            .run(&format!(
+                "GRANT SELECT, UPDATE ON events TO {role};
+                 DO $$BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {role}', current_database()); END$$"
+            ))
+            .await;
+        let bench = Bench::new(&theirs, BY).await;
+        let grant = format!("GRANT pg_read_all_stats TO {role}");
+        let begun = bench
+            .begin_with(|planned| planned.throttle = lag(Limit::At(LAG)))
+            .await;
+        let error = begun.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+        assert!(error.hint().unwrap().contains(&grant), "{error:?}");
+
+        let running = bench
+            .begin_with(|planned| planned.throttle = slow(20))
+            .await
+            .unwrap();
+        let other = Bench::with(&place, BY, options("other")).await;
+        let sets = async {
+            let known = until(&other, |known| known.rewritten > 0).await;
+            let set = ControlAction::Set(lag(Limit::At(LAG)));
+            match send(&other, &known, set).await {
+                Answer::Refused { reason } => assert!(reason.contains(&grant), "{reason}"),
+                other => panic!("{other:?}"),
+            }
+            let set = ControlAction::Set(slow_no_more());
+            assert_eq!(send(&other, &known, set).await, Answer::Done);
+        };
+        let (pass, ()) = tokio::join!(running.rewrite(), sets);
+        assert_eq!(pass.unwrap().rewritten, 200);
+        running.end(true).await.unwrap();
+
+        // one that a process could see is refused to another that continues
+        place.run("TRUNCATE events").await;
+        place.run(STREAMS).await;
+        let known = other.newest().await;
+        other.in_place.drop_archive(&known).await.unwrap();
+        let again = |planned: &mut PlannedMigration| {
+            planned.throttle = lag(Limit::At(LAG));
+            planned.again = true;
+        };
+        let running = other.begin_with(again).await.unwrap();
+        running.leave().await;
+        place
+            .run(&format!(
+                "GRANT ALL ON ALL TABLES IN SCHEMA esm_in_place TO {role}"
+            ))
+            .await;
+        let known = other.newest().await;
+        let resumed = bench.in_place.resume(&known, Arc::clone(&bench.by)).await;
+        let undone = bench.in_place.roll_back(&known, "test", None).await;
+        for error in [resumed.unwrap_err(), undone.unwrap_err()] {
+            assert_eq!(*error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+            assert!(error.hint().unwrap().contains(&grant), "{error:?}");
+        }
+        assert_eq!(other.newest().await.status, RewriteStatus::Rewriting);
+    }
+}
+
+fn slow_no_more() -> SettingsChange {
+    SettingsChange {
+        events_per_second: Some(Limit::Unlimited),
+        ..SettingsChange::default()
     }
 }
