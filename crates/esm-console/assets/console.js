@@ -73,7 +73,11 @@
     decorate(main);
   }
 
-  // ---- ages ----
+  // ---- ages: by the server's clock, which may differ from this one ----
+  let ahead = 0; // the server's clock is so many milliseconds ahead
+  function now() {
+    return Date.now() + ahead;
+  }
   function ago(seconds) {
     if (seconds < 0) return "just now";
     if (seconds < 90) return `${seconds} s ago`;
@@ -82,10 +86,10 @@
     return `${Math.round(seconds / 86400)} days ago`;
   }
   function ages() {
-    const now = Math.floor(Date.now() / 1000);
+    const seconds = Math.floor(now() / 1000);
     for (const time of main.querySelectorAll("time[data-seconds]")) {
       if (!time.dataset.text) time.dataset.text = time.textContent;
-      const text = ago(now - Number(time.dataset.seconds));
+      const text = ago(seconds - Number(time.dataset.seconds));
       if (time.textContent !== text) time.textContent = text;
       time.title = time.dataset.text;
     }
@@ -93,31 +97,33 @@
   }
 
   // ---- live ----
-  let seen = 0; // when the newest answer came, by this clock
-  let readAt = ""; // when the server read it
-  let stale = false;
+  let heardAt = 0; // when the newest answer came, by this clock
+  let times = null; // when the server had read it, its time then, and whether the store answers
   let source = null;
   let failures = 0;
   let polling = null;
   let signedOut = false;
 
   function connection() {
-    if (!live || !seen) return;
-    const age = Math.floor((Date.now() - seen) / 1000);
-    const old = age > STALE_AFTER || stale;
-    const how = polling ? "polling" : "live";
-    let text = old ? `stale: as of ${ago(age)}` : `${how}, ${ago(age)}`;
-    if (stale && readAt) text = `stale: as of ${readAt}`;
-    if (signedOut) text = "signed out: open the new link of the console";
+    if (!live || !times) return;
+    // without numbers of a store there is only the connection
+    const age = times.read === null ? 0 : Math.floor((now() - times.read) / 1000);
+    const isCut = Date.now() - heardAt > STALE_AFTER * 1000;
+    let [state, text] = ["on", polling ? "polling" : "live"];
+    if (times.read !== null) text += `, ${ago(age)}`;
+    if (age > STALE_AFTER) [state, text] = ["old", `as of ${ago(age)}`];
+    if (times.stale) [state, text] = ["off", `the store does not answer: as of ${ago(age)}`];
+    if (isCut) [state, text] = ["off", `not connected: as of ${ago(age)}`];
+    if (signedOut) [state, text] = ["off", "signed out: open the new link of the console"];
     if (live.textContent !== text) live.textContent = text;
-    live.className = `live ${old || signedOut ? "off" : "on"}`;
+    live.className = `live ${state}`;
   }
-  function heard(at, isStale) {
-    stale = isStale;
-    readAt = at.replace("T", " ").replace(/\..*|Z/, " UTC");
-    seen = Date.now();
+  function heard(text) {
+    times = JSON.parse(text);
+    ahead = times.now - Date.now();
+    heardAt = Date.now();
     failures = 0;
-    connection();
+    ages();
   }
   function here() {
     return location.pathname + location.search;
@@ -125,8 +131,7 @@
   function listen() {
     if (source || document.hidden) return;
     source = new EventSource(`/events?path=${encodeURIComponent(here())}`);
-    source.addEventListener("seen", (event) => { stopPolling(); heard(event.data, false); });
-    source.addEventListener("stale", (event) => { stopPolling(); heard(event.data, true); });
+    source.addEventListener("seen", (event) => { stopPolling(); heard(event.data); });
     source.addEventListener("page", (event) => show(event.data));
     source.onerror = () => {
       failures += 1;
@@ -157,7 +162,7 @@
         if (!fresh) return;
         children(main, fresh);
         decorate(main);
-        heard(response.headers.get("x-esm-seen") || "", response.headers.has("x-esm-stale"));
+        heard(fresh.dataset.live);
         if (!source) listen();
       } catch {
         connection();
@@ -259,16 +264,19 @@
   });
 
   // ---- begins ----
+  function code() {
+    return new URLSearchParams(location.hash.slice(1)).get("code");
+  }
+  // a new link differs from the address only behind the #, which loads nothing by itself
+  window.addEventListener("hashchange", () => { if (code()) location.reload(); });
   const signIn = document.getElementById("sign-in");
-  if (signIn) {
-    const code = new URLSearchParams(location.hash.slice(1)).get("code");
-    if (code) {
-      history.replaceState(null, "", here());
-      signIn.elements.code.value = code;
-      signIn.submit();
-    }
+  const given = code();
+  if (given) history.replaceState(null, "", here());
+  if (signIn && given) {
+    signIn.elements.code.value = given;
+    signIn.submit();
   } else if (main && main.hasAttribute("data-live")) {
-    seen = Date.now();
+    heard(main.dataset.live);
     decorate(main);
     listen();
     setInterval(ages, 1000);

@@ -12,7 +12,7 @@ use esm_core::{Error, Result};
 use esm_format::cloudevent::{self, Attributes};
 use esm_view::InSeconds;
 use esm_view::migration::{Migrations, Shown};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::failure::failure;
@@ -29,6 +29,10 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route(
             "/api/v1/stores/{store}/migrations/{migration}",
             get(migration),
+        )
+        .route(
+            "/api/v1/stores/{store}/migrations/{migration}/objects",
+            get(under_way),
         )
         .route("/api/v1/stores/{store}/objects", get(objects))
         .route("/api/v1/stores/{store}/objects/{*object}", get(object))
@@ -78,6 +82,7 @@ async fn migrations(State(shared): State<Arc<Shared>>, Path(slug): Path<String>)
             let oldest_first = board.migrations.iter().rev();
             in_seconds(Migrations {
                 migrations: oldest_first.map(|m| Shown::clone(m)).collect(),
+                unreadable: board.unreadable.clone(),
                 not_read: board.unread(),
             })
         })
@@ -95,6 +100,27 @@ async fn migration(
         document(shared.migration(store, migration).await, |view| {
             in_seconds(&view.watched)
         })
+    };
+    answered(load.await)
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize)]
+struct Paging {
+    #[serde(default)]
+    page: usize,
+}
+
+async fn under_way(
+    State(shared): State<Arc<Shared>>,
+    Path((slug, migration)): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Response {
+    let load = async {
+        let store = shared.find(&slug)?;
+        let migration = migration.parse().map_err(Arc::new)?;
+        let read = shared.under_way(store, migration, paging.page).await;
+        document(read, |found| Json(found).into_response())
     };
     answered(load.await)
 }
@@ -143,14 +169,14 @@ async fn events(
 ) -> Response {
     let load = async {
         let (store, object) = (shared.find(&slug)?, parsed(&object)?);
-        if shared.options.hides_payloads || shared.options.mask.is_some() {
+        if !shared.payloads.are_whole() {
             let hint = "start `esm console` without --hide-payloads and --mask";
             return Err(Arc::new(
                 Error::unsupported("events are not shown in full").with_hint(hint),
             ));
         }
         let shown = shared.object(store, &object).await?;
-        let stream = &shown.value.document.active.stream;
+        let stream = &shown.value.current_stream().stream;
         let page = shared.events(store, &object, stream, query).await;
         document(page, |page| {
             let mut lines = Vec::new();
@@ -197,9 +223,9 @@ async fn plan(State(shared): State<Arc<Shared>>, Path(number): Path<usize>) -> R
         .checked_sub(1)
         .and_then(|at| shared.options.plans.get(at));
     match found {
-        Some(_) if shared.options.hides_payloads || shared.options.mask.is_some() => failure(
-            &Error::unsupported("plans contain events, which are hidden"),
-        ),
+        Some(_) if !shared.payloads.are_whole() => failure(&Error::unsupported(
+            "plans contain events, which are hidden",
+        )),
         Some((_, plan)) => Json(&**plan).into_response(),
         None => failure(&Error::not_found("no plan of this number")),
     }

@@ -7,7 +7,8 @@
 use std::fmt;
 use std::hash::Hash;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use esm_core::clock::Environment;
@@ -25,6 +26,11 @@ pub(crate) trait Load: Send + 'static {
 
     /// How long a value is shared before it is loaded again. Defaults to about two seconds.
     const FRESH: Duration = Duration::from_millis(1_900);
+
+    /// How many bytes a value holds, where that can be many.
+    fn bytes(_: &Self::Value) -> u64 {
+        0
+    }
 
     /// Loads the value as it is now.
     fn load(&mut self) -> impl Future<Output = Result<Self::Value>> + Send;
@@ -49,13 +55,20 @@ impl<V> Clone for Seen<V> {
     }
 }
 
+/// Bytes that the values of a kind hold together, at most; one that is larger is kept alone.
+const BYTES: u64 = 32 << 20;
+
 /// The newest values of a kind, by key. The least recently used are forgotten.
 pub(crate) struct Cache<K, L: Load> {
     environment: Environment,
     slots: Mutex<LruCache<K, Arc<Slot<L>>>>,
 }
 
-struct Slot<L: Load>(tokio::sync::Mutex<Loaded<L>>);
+struct Slot<L: Load> {
+    loaded: tokio::sync::Mutex<Loaded<L>>,
+    /// What its value holds.
+    bytes: AtomicU64,
+}
 
 struct Loaded<L: Load> {
     loader: L,
@@ -70,7 +83,7 @@ impl<K, L: Load> fmt::Debug for Cache<K, L> {
     }
 }
 
-impl<K: Hash + Eq, L: Load> Cache<K, L> {
+impl<K: Hash + Eq + Clone, L: Load> Cache<K, L> {
     /// Keeps at most this many values.
     pub(crate) fn new(environment: Environment, most: usize) -> Self {
         let most = NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN);
@@ -93,11 +106,15 @@ impl<K: Hash + Eq, L: Load> Cache<K, L> {
         loader: impl FnOnce() -> L,
     ) -> Result<Seen<L::Value>, Arc<Error>> {
         let slot = self.slot(key, loader);
-        let mut loaded = slot.0.lock().await;
+        let mut loaded = slot.loaded.lock().await;
         let now = self.environment.clock.monotonic();
         let is_fresh = |at: Duration| now.saturating_sub(at) < L::FRESH;
         if !loaded.tried_at.is_some_and(is_fresh) {
             self.reload(&mut loaded).await;
+            let value = loaded.value.as_ref();
+            let bytes = value.map_or(0, |(value, _)| L::bytes(value));
+            slot.bytes.store(bytes, Ordering::Relaxed);
+            self.forget_beyond(BYTES);
         }
         match (&loaded.value, &loaded.error) {
             (Some((value, at)), stale) => Ok(Seen {
@@ -129,15 +146,36 @@ impl<K: Hash + Eq, L: Load> Cache<K, L> {
         loaded.tried_at = Some(self.environment.clock.monotonic());
     }
 
+    /// Forgets those that were not used for longest, until the others hold no more than this.
+    fn forget_beyond(&self, most: u64) {
+        let mut slots = self.slots();
+        let of = |slot: &Arc<Slot<L>>| slot.bytes.load(Ordering::Relaxed);
+        let mut held: u64 = slots.iter().map(|(_, slot)| of(slot)).sum();
+        while held > most && slots.len() > 1 {
+            let Some((_, slot)) = slots.pop_lru() else {
+                return;
+            };
+            held -= of(&slot);
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, LruCache<K, Arc<Slot<L>>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn slot(&self, key: K, loader: impl FnOnce() -> L) -> Arc<Slot<L>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots();
         let slot = slots.get_or_insert(key, || {
-            Arc::new(Slot(tokio::sync::Mutex::new(Loaded {
+            let loaded = Loaded {
                 loader: loader(),
                 tried_at: None,
                 value: None,
                 error: None,
-            })))
+            };
+            Arc::new(Slot {
+                loaded: tokio::sync::Mutex::new(loaded),
+                bytes: AtomicU64::new(0),
+            })
         });
         Arc::clone(slot)
     }
@@ -154,8 +192,6 @@ fn unanswered() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use super::*;
 
     struct Counting(Arc<AtomicU64>);
@@ -188,10 +224,55 @@ mod tests {
         }
     }
 
+    struct Large(u64);
+
+    impl Load for Large {
+        type Value = u64;
+
+        fn bytes(value: &u64) -> u64 {
+            *value
+        }
+
+        async fn load(&mut self) -> Result<u64> {
+            Ok(self.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn values_are_kept_by_their_bytes_not_only_by_their_number() {
+        let cache = Cache::new(Environment::system(), 100);
+        let kept = |cache: &Cache<u64, Large>| {
+            cache
+                .slots()
+                .iter()
+                .map(|(key, _)| *key)
+                .collect::<Vec<_>>()
+        };
+        let get = async |cache: &Cache<u64, Large>, key, bytes| {
+            let seen = cache.get(key, || Large(bytes)).await;
+            assert_eq!(*seen.unwrap().value, bytes);
+        };
+        for key in 1..=3 {
+            get(&cache, key, BYTES / 3).await;
+        }
+        assert_eq!(kept(&cache), [3, 2, 1]);
+        get(&cache, 1, BYTES / 3).await;
+        get(&cache, 4, BYTES / 3).await;
+        assert_eq!(
+            kept(&cache),
+            [4, 1, 3],
+            "the least recently used is forgotten"
+        );
+        get(&cache, 5, 2 * BYTES).await;
+        assert_eq!(kept(&cache), [5], "a large one is kept alone");
+        get(&cache, 6, 1).await;
+        assert_eq!(kept(&cache), [6]);
+    }
+
     impl Cache<&'static str, Counting> {
         async fn forget_age(&self) {
             let slot = self.slot("key", || unreachable!("there is one"));
-            slot.0.lock().await.tried_at = None;
+            slot.loaded.lock().await.tried_at = None;
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::source::Source;
 use crate::{api, assets, control, live, metrics, page};
 
 /// Bytes of a request's body, at most: what is posted is a code, or a command.
-const BODY: usize = 16 << 10;
+pub(crate) const BODY: usize = 16 << 10;
 /// How long a request may take until the answer begins.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -41,18 +41,22 @@ impl Console {
             return Err(Error::invalid("the console has no store to show"));
         }
         Source::ensure_apart(&sources)?;
-        let loopback = options.port.into_iter().flat_map(|port| {
-            ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}"))
+        let listening = options.listening;
+        let own = listening.into_iter().flat_map(|address| {
+            // a tunnel leads to it under each of them
+            let loopback = ["127.0.0.1", "localhost", "[::1]"];
+            let loopback = loopback.map(|name| format!("{name}:{}", address.port()));
+            loopback.into_iter().chain([address.to_string()])
         });
-        let names: Vec<_> = loopback.chain(options.hosts.iter().cloned()).collect();
+        let names: Vec<_> = own.chain(options.hosts.iter().cloned()).collect();
         if names.is_empty() {
             return Err(
                 Error::invalid("the console has no name under which it is reached")
-                    .with_hint("give the port, or a host with its port"),
+                    .with_hint("give the address, or a host with its port"),
             );
         }
-        let cookie = match options.port {
-            Some(port) => format!("esm_console_{port}"),
+        let cookie = match listening {
+            Some(address) => format!("esm_console_{}", address.port()),
             None => "esm_console".to_owned(),
         };
         let signed_in = options.signed_in.clone();

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use esm_core::id::MigrationId;
-use esm_core::migration::{CutoverMode, Limit, Reply, SettingsChange, WatchedMigration};
+use esm_core::migration::{Limit, Reply, SettingsChange, WatchedMigration};
 use esm_core::protocol::control::{Answer, ControlAction, Situation, judge};
 use esm_core::{Error, Result};
 use serde::Deserialize;
@@ -120,7 +120,7 @@ impl Act {
     }
 
     fn action(self, asked: &Asked) -> ControlAction {
-        let reason = asked.reason.clone();
+        let reason = asked.reason.trim().to_owned();
         match self {
             Self::Cutover => ControlAction::CutOver,
             Self::Withdraw => ControlAction::WithdrawCutOver,
@@ -134,16 +134,12 @@ impl Act {
 }
 
 /// What the migrator would not refuse now, as far as it is known here: its own answer decides.
-pub(crate) fn legal(watched: &WatchedMigration) -> Vec<Act> {
+pub(crate) fn legal(watched: &WatchedMigration, situation: Situation) -> Vec<Act> {
     let state = &watched.state;
-    if state.status.is_terminal() || state.damage.is_some() || state.plan.is_none() {
+    let is_readable = state.damage.is_none() && watched.commands_damage.is_none();
+    if state.status.is_terminal() || !is_readable || state.plan.is_none() {
         return Vec::new();
     }
-    let mut situation = Situation::default();
-    situation.waits_for_cutover = state
-        .plan
-        .as_ref()
-        .is_some_and(|plan| !matches!(plan.cutover.mode, CutoverMode::Automatic));
     let sample = Asked {
         change: SettingsChange {
             events_per_second: Some(Limit::Unlimited),
@@ -203,13 +199,11 @@ async fn command(
     check(act, migration, &asked)?;
     let control = shared.options.control.as_ref();
     let control = control.ok_or_else(|| Error::unsupported("control is not allowed"))?;
-    // the reason of a command that has no place for one is kept with its author
-    let author = match act {
-        Act::Cancel | Act::Rollback => control.author.clone(),
-        _ => format!("{} ({})", control.author, asked.reason.trim()),
-    };
     let service = shared.source(store).service();
-    let sender = service.control(migration).author(author);
+    let sender = service
+        .control(migration)
+        .author(&control.author)
+        .reason(asked.reason.trim());
     let receipt = sender.send(act.action(&asked)).await?;
     let reply = receipt.reply(PATIENCE).await?;
     let (answer, text) = match &reply {

@@ -10,11 +10,11 @@
 //!
 //! let world = MemoryWorld::new(esm_testkit::environment(1));
 //! let source = Source::new("memory:", world.event_store(), world.records(), world.locks());
-//! let console = Console::new(vec![source], ConsoleOptions::new().port(8080))?;
+//! let console = Console::new(vec![source], ConsoleOptions::new().listening("127.0.0.1:8080".parse()?))?;
 //! let link = format!("http://127.0.0.1:8080/#code={}", console.code());
 //! let service: axum::Router = console.into_service(); // mount it, or give it to `serve`
 //! # drop((link, service));
-//! # Ok::<(), esm_core::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Guarantees
@@ -38,6 +38,7 @@ mod model;
 mod options;
 mod page;
 mod payload;
+mod places;
 mod serve;
 mod shared;
 mod source;

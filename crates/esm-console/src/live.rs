@@ -16,11 +16,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use futures::stream::{self, Stream};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
-use crate::page::{Fragment, SEEN, STALE};
+use crate::page::{Fragment, SEEN, STALE, Times};
 use crate::shared::Shared;
 
 /// Interval between two renderings.
@@ -97,14 +98,11 @@ impl Watching {
         let Ok(response) = self.pages.clone().oneshot(request).await;
         let headers = response.headers();
         let seen = headers.get(SEEN).and_then(|value| value.to_str().ok());
-        let seen = seen.unwrap_or_default().to_owned();
-        let is_stale = headers.contains_key(STALE);
+        let seen: Option<Timestamp> = seen.and_then(|text| text.parse().ok());
+        let now = self.shared.environment.clock.now();
+        let times = Times::of(seen, now, headers.contains_key(STALE));
         let is_page = !response.status().is_redirection();
-        let mut events = vec![
-            Event::default()
-                .event(if is_stale { "stale" } else { "seen" })
-                .data(seen),
-        ];
+        let mut events = vec![Event::default().event("seen").data(times.to_string())];
         let body = axum::body::to_bytes(response.into_body(), PAGE).await;
         let Some(html) = body.ok().filter(|_| is_page) else {
             return events;

@@ -31,7 +31,7 @@ const CONDITIONS: [(Kind, &str); 10] = [
 /// A metric of a migration that has not ended: name, explanation, value.
 type OfMigration = (&'static str, &'static str, fn(&Shown) -> Option<f64>);
 
-const OF_MIGRATION: [OfMigration; 12] = [
+const OF_MIGRATION: [OfMigration; 13] = [
     (
         "esm_migration_done_ratio",
         "Part of the work that is done, from 0 to 1, weighted by time.",
@@ -90,6 +90,11 @@ const OF_MIGRATION: [OfMigration; 12] = [
         "esm_migration_objects_total",
         "Number of objects, if it is known.",
         |s| Some(s.progress.as_ref()?.objects_total? as f64),
+    ),
+    (
+        "esm_migration_read_timestamp_seconds",
+        "When the numbers of the migration were read.",
+        |s| Some(s.observed_at.as_millisecond() as f64 / 1e3),
     ),
     (
         "esm_migration_last_change_timestamp_seconds",
@@ -169,6 +174,9 @@ async fn metrics(shared: &Shared) -> Response {
             let labels = format!("{},condition=\"{name}\"", store_labels(shared, *store));
             line(&mut text, "esm_migrations", &labels, number as f64);
         }
+        let labels = format!("{},condition=\"unreadable\"", store_labels(shared, *store));
+        let number = seen.value.unreadable.len();
+        line(&mut text, "esm_migrations", &labels, number as f64);
     }
     for (name, help, value) in OF_MIGRATION {
         head(&mut text, name, help);

@@ -1,6 +1,7 @@
 //! Options of a console.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use esm_core::migration::MigrationPlan;
@@ -10,7 +11,7 @@ use esm_core::transform::EventTransformer;
 #[derive(Clone, Default)]
 pub struct ConsoleOptions {
     pub(crate) hosts: Vec<String>,
-    pub(crate) port: Option<u16>,
+    pub(crate) listening: Option<SocketAddr>,
     pub(crate) control: Option<Control>,
     pub(crate) hides_payloads: bool,
     pub(crate) mask: Option<Arc<dyn EventTransformer>>,
@@ -40,11 +41,11 @@ impl ConsoleOptions {
         Self::default()
     }
 
-    /// The port of a loopback address, under whose names the console is reached. It is part of the
-    /// name of the cookie, so that consoles on several ports do not sign each other out.
+    /// The loopback address under which the console is reached, and under `localhost`. Its port is part
+    /// of the name of the cookie, so that consoles on several ports do not sign each other out.
     #[must_use]
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = Some(port);
+    pub fn listening(mut self, address: SocketAddr) -> Self {
+        self.listening = Some(address);
         self
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use esm_core::clock::Environment;
 use esm_core::id::{MigrationId, ObjectId, StreamId};
-use esm_core::migration::PlannedMigration;
+use esm_core::migration::{MigrationPlan, PlannedMigration};
 use esm_core::{Error, Result};
 use esm_view::lock::Locks;
 use esm_view::object::ShownObject;
@@ -13,9 +13,10 @@ use crate::cache::{Cache, Seen};
 use crate::model::{
     BackupPlace, BackupsLoad, Board, BoardLoad, EventPage, EventPageLoad, EventQuery, LocksLoad,
     MigrationLoad, MigrationView, ObjectList, ObjectListLoad, ObjectLoad, ObjectQuery, Preview,
-    PreviewLoad,
+    PreviewLoad, SavedPlanLoad, UnderWay, UnderWayLoad,
 };
 use crate::options::ConsoleOptions;
+use crate::payload::{Payloads, VisibleSample};
 use crate::source::Source;
 
 /// A value that was read, or why not.
@@ -28,13 +29,16 @@ pub(crate) type Store = usize;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: ConsoleOptions,
+    pub(crate) payloads: Payloads,
     pub(crate) environment: Environment,
     pub(crate) sources: Vec<Arc<Source>>,
     boards: Cache<Store, BoardLoad>,
     migrations: Cache<(Store, MigrationId), MigrationLoad>,
+    under_way: Cache<(Store, MigrationId, usize), UnderWayLoad>,
     previews: Cache<(Store, MigrationId), PreviewLoad>,
     objects: Cache<(Store, ObjectId), ObjectLoad>,
     events: Cache<(Store, ObjectId, StreamId, EventQuery), EventPageLoad>,
+    plans: Cache<usize, SavedPlanLoad>,
     lists: Cache<(Store, ObjectQuery), ObjectListLoad>,
     locks: Cache<Store, LocksLoad>,
     backups: Cache<Store, BackupsLoad>,
@@ -47,13 +51,16 @@ impl Shared {
             .map_or_else(Environment::system, |source| source.environment().clone());
         let most = sources.len();
         Self {
+            payloads: Payloads::new(&options),
             options,
             sources: sources.into_iter().map(Arc::new).collect(),
             boards: Cache::new(environment.clone(), most),
             migrations: Cache::new(environment.clone(), 64),
+            under_way: Cache::new(environment.clone(), 32),
             previews: Cache::new(environment.clone(), 32),
             objects: Cache::new(environment.clone(), 64),
             events: Cache::new(environment.clone(), 32),
+            plans: Cache::new(environment.clone(), 32),
             lists: Cache::new(environment.clone(), 32),
             locks: Cache::new(environment.clone(), most),
             backups: Cache::new(environment.clone(), most),
@@ -90,12 +97,41 @@ impl Shared {
         self.migrations.get((store, migration), load).await
     }
 
+    /// A page of the objects that a migration works on.
+    pub(crate) async fn under_way(
+        &self,
+        store: Store,
+        migration: MigrationId,
+        page: usize,
+    ) -> Read<UnderWay> {
+        let load = || UnderWayLoad {
+            source: Arc::clone(self.source(store)),
+            migration,
+            page,
+        };
+        self.under_way.get((store, migration, page), load).await
+    }
+
     pub(crate) async fn preview(&self, store: Store, planned: &PlannedMigration) -> Read<Preview> {
         let load = || PreviewLoad {
             source: Arc::clone(self.source(store)),
+            payloads: self.payloads.clone(),
             planned: Arc::new(planned.clone()),
         };
         self.previews.get((store, planned.migration), load).await
+    }
+
+    /// The samples of a saved plan, by its place among the plans.
+    pub(crate) async fn plan_samples(
+        &self,
+        at: usize,
+        plan: &Arc<MigrationPlan>,
+    ) -> Read<Vec<VisibleSample>> {
+        let load = || SavedPlanLoad {
+            payloads: self.payloads.clone(),
+            plan: Arc::clone(plan),
+        };
+        self.plans.get(at, load).await
     }
 
     pub(crate) async fn object(&self, store: Store, object: &ObjectId) -> Read<ShownObject> {
@@ -116,6 +152,7 @@ impl Shared {
         let key = (store, object.clone(), stream.clone(), query.clone());
         let load = || EventPageLoad {
             source: Arc::clone(self.source(store)),
+            payloads: self.payloads.clone(),
             object: object.clone(),
             stream: stream.clone(),
             query,

@@ -104,6 +104,12 @@ impl ShownObject {
         })
     }
 
+    /// The stream at the end of its chain, which its revisions are of. The document may be behind it.
+    pub fn current_stream(&self) -> &StreamRef {
+        let newest = self.streams.last().map(|shown| &shown.stream);
+        newest.unwrap_or(&self.document.active)
+    }
+
     /// Whether its document or one of its streams is damaged.
     pub fn is_damaged(&self) -> bool {
         self.document_damage.is_some() || self.streams.iter().any(|stream| stream.damage.is_some())

@@ -1,14 +1,16 @@
 //! `esm console`
 
+use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use esm_console::{ConsoleOptions, Source};
 use esm_core::migration::MigrationPlan;
 use esm_core::{Error, ErrorKind, Result};
 use serde::Serialize;
+use tempfile::TempPath;
 use tokio::net::TcpListener;
 
 use crate::args::Global;
@@ -101,7 +103,10 @@ impl Console {
             .map_err(|e| exit::io("listening", e))?;
         let own: Arc<OnceLock<esm_console::Console>> = Arc::default();
         let (known, to) = (Arc::clone(&own), output.clone());
-        let options = options.port(bound.port()).on_sign_in(move || {
+        let page = OpenedPage::default();
+        let opened = page.clone();
+        let options = options.listening(bound).on_sign_in(move || {
+            opened.remove();
             if let Some(console) = known.get() {
                 let link = link(bound, console);
                 to.note(format!("signed in; for another browser: {link}"));
@@ -118,7 +123,7 @@ impl Console {
         };
         output.result(&started, |started, _| text(started))?;
         if self.open {
-            open_browser(&started.link, &output);
+            page.open(&started.link, &output);
         }
         let stop = interrupt.token().clone();
         esm_console::serve(listener, console.into_service(), stop).await;
@@ -264,8 +269,51 @@ fn without_secrets(address: &str) -> String {
     }
 }
 
-/// Opens a link in the browser of the desktop. The link was printed, so a failure is only a note.
-fn open_browser(link: &str, output: &Output) {
+/// A page that leads the browser of the desktop to the link. Arguments of programs can be read by other
+/// users of the machine; the file can be read by this user alone, and is removed once it was used.
+#[derive(Debug, Clone, Default)]
+struct OpenedPage(Arc<Mutex<Option<TempPath>>>);
+
+impl OpenedPage {
+    /// Opens the link. It was printed, so a failure is only a note.
+    fn open(&self, link: &str, output: &Output) {
+        let opened = leading_to(link).and_then(|page| {
+            start_browser(&page)?;
+            Ok(page)
+        });
+        match opened {
+            Ok(page) => *self.place() = Some(page),
+            Err(error) => output.note(format!("no browser was opened: {error}")),
+        }
+    }
+
+    fn remove(&self) {
+        // one that cannot be removed holds a code that is used up
+        drop(self.place().take());
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<TempPath>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes a page for this user alone that leads to a link.
+fn leading_to(link: &str) -> std::io::Result<TempPath> {
+    let mut page = tempfile::Builder::new()
+        .prefix("esm-console-")
+        .suffix(".html")
+        .tempfile()?;
+    writeln!(
+        page,
+        "<!doctype html><meta charset=\"utf-8\"><title>esm console</title>\
+         <meta http-equiv=\"refresh\" content=\"0;url={link}\">\
+         <a href=\"{link}\">To the console</a>"
+    )?;
+    page.flush()?;
+    Ok(page.into_temp_path())
+}
+
+fn start_browser(page: &Path) -> std::io::Result<()> {
     let (program, before): (_, &[&str]) = if cfg!(target_os = "macos") {
         ("open", &[])
     } else if cfg!(windows) {
@@ -273,16 +321,15 @@ fn open_browser(link: &str, output: &Output) {
     } else {
         ("xdg-open", &[])
     };
-    let started = std::process::Command::new(program)
+    std::process::Command::new(program)
         .args(before)
-        .arg(link)
+        .arg(page)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn();
-    if let Err(error) = started {
-        output.note(format!("no browser was opened: {program}: {error}"));
-    }
+        .spawn()
+        .map(drop)
+        .map_err(|error| std::io::Error::new(error.kind(), format!("{program}: {error}")))
 }
 
 #[cfg(test)]
@@ -302,6 +349,28 @@ mod tests {
             let address = address.parse().expect("an address");
             assert_eq!(ensure_loopback(address).is_ok(), is_allowed, "{address}");
         }
+    }
+
+    #[test]
+    fn the_page_that_leads_to_the_link_is_for_this_user_alone_and_goes_once_it_was_used() {
+        let link = "http://127.0.0.1:7717/#code=secret";
+        let page = leading_to(link).expect("a page");
+        let text = std::fs::read_to_string(&page).expect("text");
+        assert!(
+            text.contains(&format!("content=\"0;url={link}\"")),
+            "{text}"
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::metadata(&page).expect("metadata").permissions();
+            assert_eq!(mode.mode() & 0o777, 0o600);
+        }
+        let path = page.to_path_buf();
+        let opened = OpenedPage::default();
+        *opened.place() = Some(page);
+        opened.clone().remove();
+        assert!(!path.exists());
     }
 
     #[test]

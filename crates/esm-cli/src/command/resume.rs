@@ -117,6 +117,10 @@ impl Resume {
         migration: MigrationId,
     ) -> Result<Exit> {
         let seen = service.observe(migration).await?;
+        if let Some(damage) = seen.commands_damage {
+            // it may be paused, or to be undone
+            return Err(Error::corrupt(damage));
+        }
         let held = seen.state.lock.as_ref().filter(|lock| lock.held);
         if let Some(lock) = held {
             let at_most = self.patience.wait().max(lock.lease);

@@ -62,12 +62,19 @@ impl Status {
         session
             .output()
             .result(&InSeconds(&migrations), |InSeconds(all), form| {
-                if all.migrations.is_empty() {
+                if all.migrations.is_empty() && all.unreadable.is_empty() {
                     none.into()
                 } else {
                     table(&all.migrations, form).to_text(form)
                 }
             })?;
+        for unreadable in &migrations.unreadable {
+            let migration = session.output().id(unreadable.migration);
+            let hint = unreadable.hint.as_ref();
+            let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
+            let note = format!("{migration} cannot be read: {}{hint}", unreadable.reason);
+            session.output().note(note);
+        }
         if migrations.not_read > 0 {
             let older = count(migrations.not_read);
             let note = format!("older migrations not read: {older}; add --all to read them");
@@ -209,6 +216,7 @@ fn facts(one: &OneMigration, now: Timestamp, form: Form) -> Facts {
         .add("state", shown.condition.name(shown.status()))
         .add_some("waits for", shown.condition.needs())
         .add_some("damaged", state.damage.as_ref())
+        .add_some("commands damaged", shown.commands_damage.as_ref())
         .add_some("scope", state.plan.as_ref().map(|p| &p.scope))
         .add_some(
             "rolls back",

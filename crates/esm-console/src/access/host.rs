@@ -19,7 +19,7 @@ pub(crate) struct Hosts(BTreeSet<String>);
 impl Hosts {
     /// These names. Letters count in any case.
     pub(crate) fn new(names: impl IntoIterator<Item = String>) -> Self {
-        Self(names.into_iter().map(|n| n.to_ascii_lowercase()).collect())
+        Self(names.into_iter().map(|name| plain(&name)).collect())
     }
 
     fn has(&self, request: &Request) -> bool {
@@ -27,10 +27,20 @@ impl Hosts {
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
             return false;
         };
-        let host = host.to_str().unwrap_or_default().to_ascii_lowercase();
+        let host = plain(host.to_str().unwrap_or_default());
         let target = request.uri().authority();
-        let fits_target = target.is_none_or(|t| t.as_str().eq_ignore_ascii_case(&host));
+        let fits_target = target.is_none_or(|target| plain(target.as_str()) == host);
         fits_target && self.0.contains(&host)
+    }
+}
+
+/// A name in one form: in lower case, and without the port of HTTP, which browsers leave out.
+fn plain(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    match name.strip_suffix(":80") {
+        // an address of IPv6 is in brackets
+        Some(bare) if !bare.contains(':') || bare.ends_with(']') => bare.to_owned(),
+        _ => name,
     }
 }
 
@@ -45,5 +55,32 @@ pub(crate) async fn check_host(
     } else {
         let text = "421: this is not a name of the console; start it with --host NAME:PORT\n";
         (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_without_the_port_of_http() {
+        let of = |names: &[&str], host: &str| {
+            let request = Request::builder().header(HOST, host);
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            Hosts::new(names.iter().map(|name| (*name).to_owned())).has(&request)
+        };
+        for (name, host, is_own) in [
+            ("127.8.9.1:80", "127.8.9.1", true),
+            ("127.8.9.1:80", "127.8.9.1:80", true),
+            ("[::1]:80", "[::1]", true),
+            ("[::80]:80", "[::80]", true),
+            ("Console.Example", "console.example:80", true),
+            ("127.0.0.1:8080", "127.0.0.1", false),
+            ("127.0.0.1:8080", "127.0.0.1:80", false),
+            ("127.0.0.1:80", "127.0.0.1:8080", false),
+            ("127.0.0.1:80", "", false),
+        ] {
+            assert_eq!(of(&[name], host), is_own, "{name} {host}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use esm_core::id::MigrationId;
 use esm_core::migration::{MigrationObserver, MigrationService, MigrationState};
 use esm_core::store::{RecordCollection, RecordKey};
 use esm_core::{ErrorKind, Result};
-use esm_view::migration::{Shown, is_unfinished, reversed_by};
+use esm_view::migration::{Shown, Unreadable, is_unfinished, reversed_by};
 use futures::TryStreamExt as _;
 
 use crate::cache::Load;
@@ -29,6 +29,8 @@ const OTHERS: usize = 4;
 pub(crate) struct Board {
     /// Newest first.
     pub(crate) migrations: Vec<Arc<Shown>>,
+    /// Those that cannot be read, newest first.
+    pub(crate) unreadable: Vec<Unreadable>,
     /// Number of all.
     pub(crate) total: u64,
 }
@@ -36,7 +38,8 @@ pub(crate) struct Board {
 impl Board {
     /// Number of migrations that are not read yet, or too old to be listed.
     pub(crate) fn unread(&self) -> u64 {
-        self.total.saturating_sub(self.migrations.len() as u64)
+        let read = self.migrations.len() + self.unreadable.len();
+        self.total.saturating_sub(read as u64)
     }
 }
 
@@ -46,6 +49,7 @@ pub(crate) struct BoardLoad {
     source: Arc<Source>,
     service: MigrationService,
     known: BTreeMap<MigrationId, Arc<Shown>>,
+    unreadable: BTreeMap<MigrationId, Unreadable>,
     observers: BTreeMap<MigrationId, MigrationObserver>,
     /// In the order of their last observation.
     rotation: BTreeMap<MigrationId, u64>,
@@ -58,6 +62,7 @@ impl BoardLoad {
             service: source.service(),
             source,
             known: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
             observers: BTreeMap::new(),
             rotation: BTreeMap::new(),
             round: 0,
@@ -86,8 +91,12 @@ impl BoardLoad {
         let mut at_work: BTreeSet<_> = held.iter().filter_map(|lock| lock.migration).collect();
         match self.source.routing().index().await {
             Ok(index) => at_work.extend(index.migrations.into_keys()),
-            // the index only informs
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone) => {}
+            // the index only informs: one that is damaged, or of a newer version, names nothing
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Corrupt | ErrorKind::Gone | ErrorKind::Unsupported
+                ) => {}
             Err(error) => return Err(error),
         }
         Ok(at_work)
@@ -129,8 +138,15 @@ impl BoardLoad {
                 self.forget(migration);
                 return Ok(());
             }
-            Err(error) => return Err(error),
+            // one that cannot be read does not hide the others
+            Err(error) => {
+                let unreadable = Unreadable::of(migration, error)?;
+                self.known.remove(&migration);
+                self.unreadable.insert(migration, unreadable);
+                return Ok(());
+            }
         };
+        self.unreadable.remove(&migration);
         let shown = Shown::of(watched, self.source.environment().clock.now()).only_current();
         if !is_unfinished(&shown.state) {
             self.observers.remove(&migration);
@@ -141,6 +157,7 @@ impl BoardLoad {
 
     fn forget(&mut self, migration: MigrationId) {
         self.known.remove(&migration);
+        self.unreadable.remove(&migration);
         self.observers.remove(&migration);
         self.rotation.remove(&migration);
     }
@@ -166,6 +183,7 @@ impl BoardLoad {
         });
         Board {
             migrations: migrations.collect(),
+            unreadable: self.unreadable.values().rev().cloned().collect(),
             total,
         }
     }

@@ -6,8 +6,10 @@
 //! |---|---|
 //! | `board` | the migrations of a store |
 //! | `migration` | one migration, with its history |
+//! | `under_way` | the objects that it works on, with their phases and lags |
 //! | `history` | the versions of its published progress, thinned out |
 //! | `preview` | what its transformation does to the first events of a few objects |
+//! | `saved` | the samples of a saved plan |
 //! | `object` | an object, and a page of its events |
 //! | `objects` | objects by name and the beginning of their key |
 //! | `locks`, `backups` | held locks; backups and archives, by place |
@@ -20,6 +22,8 @@ mod migration;
 mod object;
 mod objects;
 mod preview;
+mod saved;
+mod under_way;
 
 pub(crate) use backups::{BackupPlace, BackupsLoad};
 pub(crate) use board::{Board, BoardLoad};
@@ -29,3 +33,5 @@ pub(crate) use migration::{MigrationLoad, MigrationView};
 pub(crate) use object::{EventPage, EventPageLoad, EventQuery, ObjectLoad, ShownEvent};
 pub(crate) use objects::{ObjectList, ObjectListLoad, ObjectQuery};
 pub(crate) use preview::{Preview, PreviewLoad, SchemaTally};
+pub(crate) use saved::SavedPlanLoad;
+pub(crate) use under_way::{PAGE as OBJECTS_OF_PAGE, UnderWay, UnderWayLoad};

@@ -20,6 +20,7 @@ use esm_view::migration::TRANSFORM;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::cache::Load;
+use crate::payload::{Payloads, VisibleSample};
 use crate::source::Source;
 
 /// Objects whose events are transformed.
@@ -59,13 +60,14 @@ pub(crate) struct Preview {
     /// The same by schema.
     pub(crate) schemas: BTreeMap<Schema, SchemaTally>,
     /// The first of each kind of outcome of each schema.
-    pub(crate) samples: Vec<EventSample>,
+    pub(crate) samples: Vec<VisibleSample>,
 }
 
 /// Loads a preview.
 #[derive(Debug)]
 pub(crate) struct PreviewLoad {
     pub(crate) source: Arc<Source>,
+    pub(crate) payloads: Payloads,
     pub(crate) planned: Arc<PlannedMigration>,
 }
 
@@ -156,37 +158,37 @@ impl Load for PreviewLoad {
                 break;
             }
         }
-        // a program may take its time
-        let transformed = tokio::task::spawn_blocking(move || transform(&mapper, found)).await;
-        transformed.map_err(|error| {
-            Error::new(ErrorKind::TransformFailed, "the preview was not completed")
-                .with_source(error)
-        })
+        let transformed = (self.payloads)
+            .on_a_thread(move |payloads| transform(&mapper, payloads, found))
+            .await;
+        transformed.map_err(|error| error.context("the preview was not completed"))
     }
 }
 
-fn transform(mapper: &Mapper, found: Vec<(ObjectId, Vec<(Revision, Event)>)>) -> Preview {
+fn transform(
+    mapper: &Mapper,
+    payloads: &Payloads,
+    found: Vec<(ObjectId, Vec<(Revision, Event)>)>,
+) -> Preview {
     let mut preview = Preview {
         objects: found.len(),
         ..Preview::default()
     };
+    let mut samples = Samples::default();
     for (object, events) in found {
         for (revision, event) in events {
             let mapped = mapper.map(&object, revision, &event);
-            preview.record(&object, revision, &event, &mapped);
+            preview.record(&event, &mapped);
+            samples.add(&object, revision, &event, &mapped);
         }
     }
+    let samples = samples.0.into_iter();
+    preview.samples = samples.map(|sample| payloads.sample(sample)).collect();
     preview
 }
 
 impl Preview {
-    fn record(
-        &mut self,
-        object: &ObjectId,
-        revision: Revision,
-        event: &Event,
-        mapped: &Result<Mapped, Failure>,
-    ) {
+    fn record(&mut self, event: &Event, mapped: &Result<Mapped, Failure>) {
         let tally = self.schemas.entry(event.schema()).or_default();
         tally.events += 1;
         match mapped {
@@ -204,8 +206,23 @@ impl Preview {
                 tally.failed += 1;
             }
         }
+    }
+}
+
+/// The first events of each kind of outcome of each schema.
+#[derive(Debug, Default)]
+struct Samples(Vec<EventSample>);
+
+impl Samples {
+    fn add(
+        &mut self,
+        object: &ObjectId,
+        revision: Revision,
+        event: &Event,
+        mapped: &Result<Mapped, Failure>,
+    ) {
         if let Some(sample) = self.sample(object, revision, event, mapped) {
-            self.samples.push(sample);
+            self.0.push(sample);
         }
     }
 
@@ -219,7 +236,7 @@ impl Preview {
     ) -> Option<EventSample> {
         let sample = EventSample::whole(object, revision, event, mapped)?;
         let schema = event.schema();
-        let same_schema = || self.samples.iter().filter(|s| s.before.schema == schema);
+        let same_schema = || self.0.iter().filter(|s| s.before.schema == schema);
         let kind = std::mem::discriminant(&sample.outcome);
         let is_known = same_schema().any(|s| std::mem::discriminant(&s.outcome) == kind);
         if is_known || same_schema().count() >= SAMPLES {

@@ -147,7 +147,7 @@ fn waits(view: &MigrationView) -> Markup {
             (None, Kind::Stopped | Kind::Failed | Kind::Dead | Kind::ProbablyDead) => {
                 "For somebody to resume it or to roll it back."
             }
-            (None, Kind::Damaged) => "For nothing: it cannot continue. Migrate the same objects again.",
+            (None, Kind::Damaged) => "For nothing: its journal cannot be read.",
             (None, _) => "Nothing."
         }
     }
@@ -169,7 +169,9 @@ fn next(source: &Source, view: &MigrationView) -> Markup {
                 "If it was a mistake, migrate back: " (line("rollback"))
             }
             Kind::Ended => "Nothing needs to be done.",
-            Kind::Damaged => "Migrate the same objects again; that takes over from the streams."
+            Kind::Damaged => {
+                (sentence_case(view.shown.state.damage_hint.as_deref().unwrap_or("migrate the same objects again"))) "."
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use esm_core::{Error, ErrorKind};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::shared::Read;
+use crate::shared::{Read, Store};
 
 /// A page.
 #[derive(Debug)]
@@ -55,6 +55,15 @@ impl Page {
             self.stale = self.stale.or_else(|| seen.stale.clone());
         }
         self
+    }
+
+    /// The page of something that was read of a store, or of the error that it could not be.
+    pub(super) fn of_read<V>(store: Store, read: &Read<V>, page: impl FnOnce(&V) -> Self) -> Self {
+        let page = match read {
+            Ok(seen) => page(&seen.value),
+            Err(error) => Self::of_error(error),
+        };
+        page.of_store(store).reading(read)
     }
 
     /// The page of an error.

@@ -1,13 +1,13 @@
 //! An event before and after its transformation: what was renamed, moved, changed, dropped and added,
 //! distinguished.
 
-use esm_core::transform::{EventSample, SampleOutcome, SampledEvent};
+use esm_core::transform::{EventSample, SampleOutcome};
 use esm_view::diff::{Change, Fields, changes, fields};
 use esm_view::units::{bytes, count, counted, shortened};
 use maud::{Markup, html};
 
 use super::parts::{Tone, chip, object_address};
-use crate::payload::Visible;
+use crate::payload::{Visible, VisibleSample};
 use crate::shared::{Shared, Store};
 
 /// Characters of a value that are shown.
@@ -126,7 +126,8 @@ fn parent(path: &str) -> &str {
 }
 
 /// A sample as a card.
-pub(super) fn sample(shared: &Shared, store: Option<Store>, sample: &EventSample) -> Markup {
+pub(super) fn sample(shared: &Shared, store: Option<Store>, visible: &VisibleSample) -> Markup {
+    let sample = &visible.sample;
     let (tone, word) = match &sample.outcome {
         SampleOutcome::Changed => (Tone::Working, "changed".to_owned()),
         SampleOutcome::Split => {
@@ -154,7 +155,7 @@ pub(super) fn sample(shared: &Shared, store: Option<Store>, sample: &EventSample
                     ", id " code { (sample.before.id) }
                 }
             }
-            (content(shared, sample))
+            (content(visible))
         }
     }
 }
@@ -173,22 +174,18 @@ fn schemas(sample: &EventSample) -> Markup {
     }
 }
 
-fn content(shared: &Shared, sample: &EventSample) -> Markup {
-    let visible = |event: &SampledEvent| {
-        shared
-            .options
-            .visible(&sample.object, sample.revision, event)
-    };
-    let before = match visible(&sample.before) {
+fn content(visible: &VisibleSample) -> Markup {
+    let sample = &visible.sample;
+    let before = match &visible.before {
         Visible::Event(event) => event,
         Visible::Hidden(why) => return html! { p.empty { (why) } },
     };
-    let all = fields(&before);
+    let all = fields(before);
     // of a split or dropped event the headings have these
     let unnamed = without_names(all.clone());
-    let outputs = sample.after.iter().map(|output| match visible(output) {
-        Visible::Event(output) => Ok(fields(&output)),
-        Visible::Hidden(why) => Err(why),
+    let outputs = visible.after.iter().map(|output| match output {
+        Visible::Event(output) => Ok(fields(output)),
+        Visible::Hidden(why) => Err(*why),
     });
     let outputs: Vec<_> = outputs.collect();
     html! {

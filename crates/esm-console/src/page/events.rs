@@ -1,6 +1,5 @@
 //! A page of events of an object's active stream.
 
-use esm_core::id::ObjectId;
 use esm_core::transform::SampledEvent;
 use esm_view::diff::fields;
 use esm_view::units::{bytes, shortened};
@@ -8,19 +7,14 @@ use maud::{Markup, html};
 
 use crate::model::{EventPage, EventQuery, ShownEvent};
 use crate::payload::Visible;
-use crate::shared::{Read, Shared};
+use crate::shared::Read;
 
 /// Characters of a payload in the table.
 const SHOWN: usize = 100;
 /// Fields of an event that are shown.
 const FIELDS: usize = 200;
 
-pub(super) fn events(
-    shared: &Shared,
-    object: &ObjectId,
-    query: &EventQuery,
-    read: &Read<EventPage>,
-) -> Markup {
+pub(super) fn events(query: &EventQuery, read: &Read<EventPage>) -> Markup {
     html! {
         section #events {
             h2 { "Events" }
@@ -42,7 +36,7 @@ pub(super) fn events(
                         }
                     }
                     ol.events {
-                        @for event in &page.events { (line(shared, object, event)) }
+                        @for event in &page.events { (line(event)) }
                     }
                     (pager(query, page))
                 }
@@ -51,21 +45,21 @@ pub(super) fn events(
     }
 }
 
-fn line(shared: &Shared, object: &ObjectId, shown: &ShownEvent) -> Markup {
-    let visible = shared.options.visible(object, shown.revision, &shown.event);
+fn line(shown: &ShownEvent) -> Markup {
+    let visible = &shown.visible;
     html! {
         li data-key=(shown.revision) {
             details {
                 summary {
                     span.revision { (shown.revision) }
-                    strong { (shown.event.schema) }
-                    @if let Some(at) = &shown.event.time { span.small { (at) } }
-                    @match &visible {
+                    strong { (shown.schema) }
+                    @if let Some(at) = &shown.time { span.small { (at) } }
+                    @match visible {
                         Visible::Event(event) => code.beginning { (beginning(event)) },
                         Visible::Hidden(why) => span.empty { (why) }
                     }
                 }
-                @if let Visible::Event(event) = &visible { (inside(event)) }
+                @if let Visible::Event(event) = visible { (inside(event)) }
             }
         }
     }

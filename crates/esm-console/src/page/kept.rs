@@ -23,19 +23,15 @@ pub(super) async fn locks(
     viewer: Viewer,
     Path(slug): Path<String>,
 ) -> Response {
-    let store = match shared.find(&slug) {
-        Ok(store) => store,
-        Err(error) => return viewer.fail(&shared, &error),
+    let load = async {
+        let store = shared.find(&slug)?;
+        let read = shared.locks(store).await;
+        Ok(Page::of_read(store, &read, |locks| {
+            Page::new("Locks", lock_table(shared.source(store), locks))
+                .with_twin(format!("/api/v1/stores/{slug}/locks"))
+        }))
     };
-    let read = shared.locks(store).await;
-    let page = match &read {
-        Err(error) => Page::of_error(error).of_store(store),
-        Ok(seen) => Page::new("Locks", lock_table(shared.source(store), &seen.value))
-            .of_store(store)
-            .with_twin(format!("/api/v1/stores/{slug}/locks"))
-            .reading(&read),
-    };
-    viewer.show(&shared, page)
+    viewer.answer(&shared, load.await)
 }
 
 fn lock_table(source: &Source, locks: &Locks) -> Markup {
@@ -96,19 +92,15 @@ pub(super) async fn backups(
     viewer: Viewer,
     Path(slug): Path<String>,
 ) -> Response {
-    let store = match shared.find(&slug) {
-        Ok(store) => store,
-        Err(error) => return viewer.fail(&shared, &error),
+    let load = async {
+        let store = shared.find(&slug)?;
+        let read = shared.backups(store).await;
+        Ok(Page::of_read(store, &read, |backups| {
+            Page::new("Backups", places(shared.source(store), backups))
+                .with_twin(format!("/api/v1/stores/{slug}/backups"))
+        }))
     };
-    let read = shared.backups(store).await;
-    let page = match &read {
-        Err(error) => Page::of_error(error).of_store(store),
-        Ok(seen) => Page::new("Backups", places(shared.source(store), &seen.value))
-            .of_store(store)
-            .with_twin(format!("/api/v1/stores/{slug}/backups"))
-            .reading(&read),
-    };
-    viewer.show(&shared, page)
+    viewer.answer(&shared, load.await)
 }
 
 fn places(source: &Source, places: &[BackupPlace]) -> Markup {

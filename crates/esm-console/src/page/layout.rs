@@ -1,9 +1,11 @@
 //! What is around every page.
 
+use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use super::content::Page;
 use super::parts::time;
+use super::viewer::Times;
 use crate::shared::Shared;
 
 /// The part of a page that changes.
@@ -22,7 +24,8 @@ pub(super) fn fragment(page: &Page) -> Markup {
 }
 
 /// A whole page.
-pub(super) fn whole(shared: &Shared, path: &str, page: &Page) -> Markup {
+pub(super) fn whole(shared: &Shared, path: &str, page: &Page, now: Timestamp) -> Markup {
+    let times = Times::of(page.at, now, page.stale.is_some());
     let body = html! {
         a.skip href="#main" { "Skip to content" }
         header.top {
@@ -40,7 +43,7 @@ pub(super) fn whole(shared: &Shared, path: &str, page: &Page) -> Markup {
                 @if let Some(at) = page.at { "as of " (time(at)) }
             }
         }
-        main #main tabindex="-1" data-live { (fragment(page)) }
+        main #main tabindex="-1" data-live=(times) { (fragment(page)) }
         footer.bottom {
             @if shared.options.control.is_some() {
                 span { "Control is allowed" }

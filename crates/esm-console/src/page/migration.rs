@@ -6,9 +6,8 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use esm_core::Error;
-use esm_core::id::MigrationId;
-use esm_core::migration::{CutoverMode, PlannedMigration, Progress, Statistics};
-use esm_core::protocol::control::{Answer, ControlAction, TrackedCommand};
+use esm_core::migration::{CutoverMode, PlannedMigration, Progress, Statistics, WatchedMigration};
+use esm_core::protocol::control::{Answer, ControlAction};
 use esm_view::units::{bytes, count, counted, duration};
 use maud::{Markup, html};
 
@@ -19,7 +18,7 @@ use super::parts::{Facts, Tone, bar, breakable, chip, object_address, state, ter
 use super::steering::steering;
 use super::viewer::Viewer;
 use crate::model::MigrationView;
-use crate::shared::{Shared, Store};
+use crate::shared::{Read, Shared, Store};
 use crate::source::short;
 
 /// `/s/{store}/migrations/{migration}`
@@ -28,39 +27,34 @@ pub(super) async fn page(
     viewer: Viewer,
     Path((slug, migration)): Path<(String, String)>,
 ) -> Response {
-    let (store, migration) = match place(&shared, &slug, &migration) {
-        Ok(place) => place,
-        Err(error) => return viewer.fail(&shared, &error),
+    let load = async {
+        let (store, read) = load(&shared, &slug, &migration).await?;
+        Ok(Page::of_read(store, &read, |view| {
+            let migration = view.shown.state.migration;
+            Page::new(
+                format!("Migration {}", short(migration)),
+                body(&shared, store, view),
+            )
+            .with_twin(format!("/api/v1/stores/{slug}/migrations/{migration}"))
+        }))
     };
-    let read = shared.migration(store, migration).await;
-    match &read {
-        Err(error) => viewer.fail(&shared, error),
-        Ok(seen) => {
-            let title = format!("Migration {}", short(migration));
-            let body = body(&shared, store, &seen.value);
-            let page = Page::new(title, body)
-                .of_store(store)
-                .with_twin(format!("/api/v1/stores/{slug}/migrations/{migration}"))
-                .reading(&read);
-            viewer.show(&shared, page)
-        }
-    }
+    viewer.answer(&shared, load.await)
 }
 
-/// The store and the migration of an address.
+/// The store of an address, and its migration as it is now.
 ///
 /// # Errors
 /// `NotFound` for a store that is not shown; `Invalid` for what is no id.
-pub(super) fn place(
+pub(super) async fn load(
     shared: &Shared,
     slug: &str,
     migration: &str,
-) -> Result<(Store, MigrationId), Arc<Error>> {
+) -> Result<(Store, Read<MigrationView>), Arc<Error>> {
     let store = shared.find(slug)?;
     let migration = migration
         .parse()
         .map_err(|error: Error| error.context("not the id of a migration"))?;
-    Ok((store, migration))
+    Ok((store, shared.migration(store, migration).await))
 }
 
 fn body(shared: &Shared, store: Store, view: &MigrationView) -> Markup {
@@ -71,21 +65,21 @@ fn body(shared: &Shared, store: Store, view: &MigrationView) -> Markup {
     html! {
         header.head {
             h1 {
-                @match plan { Some(plan) => (plan.scope), None => "Not planned yet" }
+                @match plan { Some(plan) => { "Migration of " (plan.scope) } None => "Migration, not planned yet" }
             }
             p.small { (breakable(source.location())) " · " code { (migration) } }
         }
         (hero(view))
         (answers(source, view))
         (steering(shared, store, view))
-        @if let Some(progress) = &view.watched.watched.progress { (work(view, progress)) }
+        @if let Some(progress) = &view.watched.watched.progress { (work(source.slug(), view, progress)) }
         (charts(&view.history))
         @if let Some(statistics) = &shown.state.statistics {
             // while it works these are as of its last batch
             @if shown.progress.is_none() { (outcome(statistics)) }
             (failures(source.slug(), view, statistics))
         }
-        (audit(&view.watched.watched.commands))
+        (audit(&view.watched.watched))
         @if let Some(plan) = plan { (planned(source.slug(), plan)) }
         (journal(view))
     }
@@ -140,7 +134,7 @@ fn coarse(time: Duration) -> String {
     }
 }
 
-fn work(view: &MigrationView, progress: &Progress) -> Markup {
+fn work(slug: String, view: &MigrationView, progress: &Progress) -> Markup {
     let is_current = view.shown.progress.is_some();
     let of_total = |done: u64| match progress.events_total {
         Some(total) if progress.events_total_at_least => {
@@ -196,7 +190,11 @@ fn work(view: &MigrationView, progress: &Progress) -> Markup {
             div.card {
                 h2 { "The work" @if !is_current { " of the last run" } }
                 (facts)
-                @if !is_current {
+                @if is_current {
+                    p { a href={ "/s/" (slug) "/migrations/" (view.shown.state.migration) "/objects" } {
+                        "Phase and lag of each large object"
+                    } }
+                } @else {
                     p.small { "As its process last published it, " (time(progress.at)) ". Nobody works on it now." }
                 }
             }
@@ -313,22 +311,30 @@ fn failures(slug: String, view: &MigrationView, statistics: &Statistics) -> Mark
     }
 }
 
-fn audit(commands: &[TrackedCommand]) -> Markup {
+fn audit(watched: &WatchedMigration) -> Markup {
+    let commands = &watched.commands;
     html! {
         section.card {
             h2 { "Commands" }
+            @if let Some(damage) = &watched.commands_damage {
+                p.problem { "They cannot be read to their end: " (damage) ". What they come to is not known, so none is offered." }
+            }
             @if commands.is_empty() {
                 p.empty { "Nobody has given a command to this migration." }
             } @else {
                 div.scroll tabindex="0" role="region" aria-label="Commands" {
                     table {
-                        thead { tr { th { "when" } th { "who" } th { "command" } th { "answer" } } }
+                        thead { tr { th { "when" } th { "who" } th { "command" } th { "reason" } th { "answer" } } }
                         tbody {
                             @for tracked in commands.iter().rev() {
                                 tr data-key=(tracked.command.id) {
                                     td { (time(tracked.command.at)) }
                                     td { (tracked.command.author) }
                                     td { (tracked.command.action) (details(&tracked.command.action)) }
+                                    td { @match tracked.command.reason() {
+                                        "" => span.unknown { "none given" },
+                                        reason => q { (reason) },
+                                    } }
                                     td { (answer(tracked.answer.as_ref())) }
                                 }
                             }
@@ -343,8 +349,6 @@ fn audit(commands: &[TrackedCommand]) -> Markup {
 fn details(action: &ControlAction) -> Markup {
     html! {
         @match action {
-            ControlAction::Cancel { reason } | ControlAction::RollBack { reason }
-                if !reason.is_empty() => { ": " (reason) }
             ControlAction::Set(change) => {
                 ": " (serde_json::to_string(change).unwrap_or_default())
             }
@@ -386,12 +390,12 @@ fn planned(slug: String, plan: &PlannedMigration) -> Markup {
                 html! { a href={ "/s/" (slug) "/migrations/" (reverses.migration) } { (short(reverses.migration)) } }
             }),
         )
-        .add("planned", time(plan.created_at))
-        .add("fingerprint", breakable(plan.fingerprint.as_str()));
+        .add("planned", time(plan.created_at));
     html! {
         section.card {
             h2 { "The plan" }
             (facts)
+            p.small { (term("fingerprint")) " " code { (breakable(plan.fingerprint.as_str())) } }
             p { a.button href={ "/s/" (slug) "/migrations/" (plan.migration) "/plan" } { "See what it does to events" } }
         }
     }

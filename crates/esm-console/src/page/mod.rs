@@ -8,6 +8,7 @@
 //! | `parts` | pieces that pages share: states, terms, numbers with their age |
 //! | `overview` | the migrations of all stores |
 //! | `migration`, `answers`, `chart`, `steering` | one migration |
+//! | `under_way` | the objects that it works on |
 //! | `plan`, `difference` | what a migration will do, with events before and after |
 //! | `object`, `events` | an object, its streams and its events |
 //! | `objects`, `kept` | search; locks and backups |
@@ -26,6 +27,7 @@ mod overview;
 mod parts;
 mod plan;
 mod steering;
+mod under_way;
 mod viewer;
 
 use std::sync::Arc;
@@ -36,7 +38,7 @@ use axum::routing::get;
 use crate::shared::Shared;
 
 pub(crate) use layout::sign_in_page;
-pub(crate) use viewer::{Fragment, SEEN, STALE, not_found};
+pub(crate) use viewer::{Fragment, SEEN, STALE, Times, not_found};
 
 /// The routes of the pages. No request to one of them changes anything.
 pub(crate) fn routes() -> Router<Arc<Shared>> {
@@ -45,6 +47,10 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/s/{store}", get(overview::of_store))
         .route("/s/{store}/migrations/{migration}", get(migration::page))
         .route("/s/{store}/migrations/{migration}/plan", get(plan::page))
+        .route(
+            "/s/{store}/migrations/{migration}/objects",
+            get(under_way::page),
+        )
         .route("/plans/{number}", get(plan::saved))
         .route("/s/{store}/objects", get(objects::page))
         .route("/s/{store}/objects/{*object}", get(object::page))

@@ -25,10 +25,8 @@ pub(super) async fn page(
     Path((slug, object)): Path<(String, String)>,
     Query(query): Query<EventQuery>,
 ) -> Response {
-    match load(&shared, &slug, &object, query).await {
-        Ok(page) => viewer.show(&shared, page),
-        Err(error) => viewer.fail(&shared, &error),
-    }
+    let page = load(&shared, &slug, &object, query).await;
+    viewer.answer(&shared, page)
 }
 
 async fn load(
@@ -41,12 +39,12 @@ async fn load(
     let object: ObjectId = object.parse().map_err(Arc::new)?;
     let read = shared.object(store, &object).await;
     let seen = read.as_ref().map_err(Arc::clone)?;
-    let stream = &seen.value.document.active.stream;
+    let stream = &seen.value.current_stream().stream;
     let page = shared.events(store, &object, stream, query.clone()).await;
     let body = html! {
         (head(shared, store, &seen.value))
         (chain(shared.source(store), &seen.value))
-        (events(shared, &object, &query, &page))
+        (events(&query, &page))
         (documents(&seen.value))
     };
     Ok(Page::new(object.to_string(), body)

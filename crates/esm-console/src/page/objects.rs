@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::content::Page;
 use super::parts::{breakable, command, object_address};
 use super::viewer::Viewer;
-use crate::model::{ObjectList, ObjectQuery};
+use crate::model::{Board, ObjectList, ObjectQuery};
 use crate::shared::{Read, Shared, Store};
 use crate::source::encoded;
 
@@ -23,22 +23,15 @@ pub(super) async fn page(
     Path(slug): Path<String>,
     Query(query): Query<ObjectQuery>,
 ) -> Response {
-    let store = match shared.find(&slug) {
-        Ok(store) => store,
-        Err(error) => return viewer.fail(&shared, &error),
+    let load = async {
+        let store = shared.find(&slug)?;
+        let read = shared.list(store, query.clone()).await;
+        Ok(Page::of_read(store, &read, |list| {
+            let twin = format!("/api/v1/stores/{slug}/objects?q={}", encoded(&query.q));
+            Page::new("Objects", body(&shared, store, &query, list)).with_twin(twin)
+        }))
     };
-    let read = shared.list(store, query.clone()).await;
-    let page = match &read {
-        Err(error) => Page::of_error(error).of_store(store),
-        Ok(seen) => Page::new("Objects", body(&shared, store, &query, &seen.value))
-            .of_store(store)
-            .with_twin(format!(
-                "/api/v1/stores/{slug}/objects?q={}",
-                encoded(&query.q)
-            ))
-            .reading(&read),
-    };
-    viewer.show(&shared, page)
+    viewer.answer(&shared, load.await)
 }
 
 fn body(shared: &Shared, store: Store, query: &ObjectQuery, list: &ObjectList) -> Markup {
@@ -120,7 +113,11 @@ pub(super) async fn search(
         let hint = "type an object, the beginning of one, or the id of a migration";
         return viewer.fail(&shared, &error.with_hint(hint));
     }
-    let migrations = migrations(&shared, &stores, text).await;
+    let mut boards = Vec::new();
+    for store in stores.iter().copied().filter(|_| text.len() >= SHORTEST) {
+        boards.push((store, shared.board(store).await));
+    }
+    let migrations = migrations(&shared, &boards, text);
     if let [(only, _)] = migrations.as_slice() {
         return Redirect::to(only).into_response();
     }
@@ -130,21 +127,31 @@ pub(super) async fn search(
         found.push((store, shared.list(store, query.clone()).await));
     }
     let title = format!("Search: {text}");
-    viewer.show(
-        &shared,
-        Page::new(title, results(&shared, text, &migrations, &found)),
-    )
+    let mut page = Page::new(title, results(&shared, text, &migrations, &found));
+    for (_, read) in &boards {
+        page = page.reading(read);
+    }
+    for (_, read) in &found {
+        page = page.reading(read);
+    }
+    viewer.show(&shared, page)
 }
 
+/// Characters of an id from which it is searched.
+const SHORTEST: usize = 4;
+
 /// Addresses of the migrations whose id begins or ends like this, with their scopes.
-async fn migrations(shared: &Shared, stores: &[Store], text: &str) -> Vec<(String, String)> {
-    const SHORTEST: usize = 4;
+fn migrations(
+    shared: &Shared,
+    boards: &[(Store, Read<Board>)],
+    text: &str,
+) -> Vec<(String, String)> {
     let part = text.to_ascii_lowercase();
     let mut found = Vec::new();
-    for store in stores.iter().copied().filter(|_| part.len() >= SHORTEST) {
-        let slug = shared.source(store).slug();
+    for (store, board) in boards {
+        let slug = shared.source(*store).slug();
         let address = |migration: &str| format!("/s/{slug}/migrations/{migration}");
-        if let Ok(board) = shared.board(store).await {
+        if let Ok(board) = board {
             for shown in &board.value.migrations {
                 let id = shown.state.migration.to_string();
                 if id.starts_with(&part) || id.ends_with(&part) {

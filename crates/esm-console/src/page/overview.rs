@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use esm_core::migration::Progress;
-use esm_view::migration::{Kind, Shown};
+use esm_view::migration::{Kind, Shown, Unreadable};
 use esm_view::units::{count, counted, remaining};
+use jiff::SignedDuration;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::content::Page;
-use super::parts::{Tone, bar, breakable, command, state, time};
+use super::parts::{Tone, bar, breakable, chip, command, state, time};
 use super::viewer::Viewer;
 use crate::model::Board;
 use crate::shared::{Read, Shared, Store};
@@ -20,11 +21,11 @@ use crate::source::short;
 /// Ended migrations on a page.
 const PAGE: usize = 25;
 
-/// Which page of the ended migrations is shown.
+/// Which page of a list is shown, from 0.
 #[derive(Debug, Deserialize)]
 pub(super) struct Paging {
     #[serde(default)]
-    page: usize,
+    pub(super) page: usize,
 }
 
 /// `/`
@@ -76,6 +77,11 @@ fn body(shared: &Shared, boards: &[(Store, &Read<Board>)], paging: &Paging) -> M
         .filter_map(|(store, board)| Some((*store, &board.as_ref().ok()?.value)))
         .flat_map(|(store, board)| board.migrations.iter().map(move |m| (store, Arc::clone(m))))
         .collect();
+    let unreadable: Vec<_> = boards
+        .iter()
+        .filter_map(|(store, board)| Some((*store, &board.as_ref().ok()?.value)))
+        .flat_map(|(store, board)| board.unreadable.iter().map(move |one| (store, one)))
+        .collect();
     let (mut waiting, mut running, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         match Tone::of(&row.1) {
@@ -89,17 +95,20 @@ fn body(shared: &Shared, boards: &[(Store, &Read<Board>)], paging: &Paging) -> M
     html! {
         h1.hidden { "Migrations" }
         @for (store, board) in boards { (place(shared, *store, board)) }
-        @if !waiting.is_empty() {
+        @if !waiting.is_empty() || !unreadable.is_empty() {
             section {
-                h2 { "Waiting for a person " span.count { (waiting.len()) } }
-                div.cards { @for row in &waiting { (card(shared, row)) } }
+                h2 { "Waiting for a person " span.count { (waiting.len() + unreadable.len()) } }
+                div.cards {
+                    @for row in &waiting { (card(shared, row)) }
+                    @for (store, unreadable) in &unreadable { (unreadable_card(shared, *store, unreadable)) }
+                }
             }
         }
         section {
             h2 { "At work " span.count { (running.len()) } }
             @if running.is_empty() {
                 p.empty {
-                    @if waiting.is_empty() { "No process works on a migration now." }
+                    @if waiting.is_empty() && unreadable.is_empty() { "No process works on a migration now." }
                     @else { "None besides those above." }
                 }
             } @else {
@@ -172,13 +181,45 @@ fn card(shared: &Shared, row: &Row) -> Markup {
                 @let line = format!("{next} {}", short(shown.state.migration));
                 p { (command(&source.command(&line))) }
             }
+            @if let Some(damage) = &shown.commands_damage {
+                p.problem { "Its commands cannot be read: " (damage) }
+            }
             p.small {
                 @if shared.sources.len() > 1 { (breakable(source.location())) " · " }
+                @if is_old(shared, shown) { "read " (time(shown.observed_at)) " · " }
                 @if let Some(at) = shown.last_change() { "last change " (time(at)) }
                 @if matches!(shown.condition.condition, Kind::Dead | Kind::ProbablyDead) {
                     " · nobody works on it"
                 }
             }
+        }
+    }
+}
+
+/// Age from which a row says how old it is: with many unfinished migrations not all are read at once.
+const OLD: SignedDuration = SignedDuration::from_secs(10);
+
+fn is_old(shared: &Shared, shown: &Shown) -> bool {
+    shared
+        .environment
+        .clock
+        .now()
+        .duration_since(shown.observed_at)
+        > OLD
+}
+
+fn unreadable_card(shared: &Shared, store: Store, unreadable: &Unreadable) -> Markup {
+    let source = shared.source(store);
+    let address = format!("/s/{}/migrations/{}", source.slug(), unreadable.migration);
+    html! {
+        article.card.migration.wrong data-key=(unreadable.migration) {
+            header {
+                (chip(Tone::Wrong, "cannot be read"))
+                h3 { a href=(address) { "Migration " (short(unreadable.migration)) } }
+            }
+            p.problem { (unreadable.reason) }
+            @if let Some(hint) = &unreadable.hint { p.hint { (hint) } }
+            @if shared.sources.len() > 1 { p.small { (breakable(source.location())) } }
         }
     }
 }
@@ -217,7 +258,7 @@ fn ended_section(shared: &Shared, ended: &[Row], paging: &Paging) -> Markup {
                         tbody { @for row in shown { (ended_row(shared, row)) } }
                     }
                 }
-                (pager(page, pages))
+                (pager(page, pages, "Newer", "Older"))
             }
         }
     }
@@ -240,13 +281,14 @@ fn ended_row(shared: &Shared, row: &Row) -> Markup {
     }
 }
 
-fn pager(page: usize, pages: usize) -> Markup {
+/// Links to the pages beside this one.
+pub(super) fn pager(page: usize, pages: usize, before: &str, after: &str) -> Markup {
     html! {
         @if pages > 1 {
-            nav.pager aria-label="Pages of ended migrations" {
-                @if page > 0 { a href={ "?page=" (page - 1) } rel="prev" { "Newer" } }
+            nav.pager aria-label="Pages" {
+                @if page > 0 { a href={ "?page=" (page - 1) } rel="prev" { (before) } }
                 span { "page " (page + 1) " of " (pages) }
-                @if page + 1 < pages { a href={ "?page=" (page + 1) } rel="next" { "Older" } }
+                @if page + 1 < pages { a href={ "?page=" (page + 1) } rel="next" { (after) } }
             }
         }
     }

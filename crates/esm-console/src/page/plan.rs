@@ -8,17 +8,18 @@ use axum::response::Response;
 use esm_core::Error;
 use esm_core::event::Schema;
 use esm_core::migration::{MigrationPlan, PlanDepth, PlannedMigration};
-use esm_core::transform::{EventSample, Ledger, SampleOutcome};
+use esm_core::transform::{Ledger, SampleOutcome};
 use esm_view::migration::TRANSFORM;
 use esm_view::units::{bytes, count, counted};
 use maud::{Markup, html};
 
 use super::content::Page;
 use super::difference::sample;
-use super::migration::place;
-use super::parts::{Facts, breakable, command, term};
+use super::migration::load;
+use super::parts::{Facts, breakable, command, term, time};
 use super::viewer::Viewer;
 use crate::model::{Preview, SchemaTally};
+use crate::payload::VisibleSample;
 use crate::shared::{Read, Shared, Store};
 use crate::source::short;
 
@@ -31,23 +32,20 @@ pub(super) async fn page(
     viewer: Viewer,
     Path((slug, migration)): Path<(String, String)>,
 ) -> Response {
-    let (store, migration) = match place(&shared, &slug, &migration) {
-        Ok(place) => place,
-        Err(error) => return viewer.fail(&shared, &error),
+    let load = async {
+        let (store, read) = load(&shared, &slug, &migration).await?;
+        let view = &read.as_ref().map_err(Arc::clone)?.value;
+        let planned = view.shown.state.plan.as_ref().ok_or_else(|| {
+            let error = Error::not_found("the migration has no plan yet");
+            Arc::new(error.with_hint("load the page again"))
+        })?;
+        let preview = shared.preview(store, planned).await;
+        let title = format!("Plan of {}", short(planned.migration));
+        let body = previewed(&shared, store, planned, &preview);
+        let page = Page::new(title, body).of_store(store);
+        Ok(page.reading(&read).reading(&preview))
     };
-    let seen = match shared.migration(store, migration).await {
-        Ok(seen) => seen,
-        Err(error) => return viewer.fail(&shared, &error),
-    };
-    let Some(planned) = seen.value.shown.state.plan.clone() else {
-        let error = Error::not_found("the migration has no plan yet");
-        return viewer.fail(&shared, &error.with_hint("load the page again"));
-    };
-    let preview = shared.preview(store, &planned).await;
-    let title = format!("Plan of {}", short(migration));
-    let body = previewed(&shared, store, &planned, &preview);
-    let page = Page::new(title, body).of_store(store).reading(&preview);
-    viewer.show(&shared, page)
+    viewer.answer(&shared, load.await)
 }
 
 /// `/plans/{number}`
@@ -57,13 +55,19 @@ pub(super) async fn saved(
     Path(number): Path<usize>,
 ) -> Response {
     let plans = &shared.options.plans;
-    match number.checked_sub(1).and_then(|at| plans.get(at)) {
-        Some((name, plan)) => {
-            let page = Page::new(format!("Plan {name}"), whole(&shared, name, plan))
-                .with_twin(format!("/api/v1/plans/{number}"));
-            viewer.show(&shared, page)
+    let found = number
+        .checked_sub(1)
+        .and_then(|at| Some((at, plans.get(at)?)));
+    let Some((at, (name, plan))) = found else {
+        return viewer.fail(&shared, &Error::not_found("no plan of this number"));
+    };
+    match shared.plan_samples(at, plan).await {
+        Ok(seen) => {
+            let body = whole(&shared, name, plan, &seen.value);
+            let page = Page::new(format!("Plan {name}"), body);
+            viewer.show(&shared, page.with_twin(format!("/api/v1/plans/{number}")))
         }
-        None => viewer.fail(&shared, &Error::not_found("no plan of this number")),
+        Err(error) => viewer.fail(&shared, &error),
     }
 }
 
@@ -101,7 +105,7 @@ fn previewed(
     }
 }
 
-fn whole(shared: &Shared, name: &str, plan: &MigrationPlan) -> Markup {
+fn whole(shared: &Shared, name: &str, plan: &MigrationPlan, visible: &[VisibleSample]) -> Markup {
     let store = shared
         .sources
         .iter()
@@ -109,7 +113,7 @@ fn whole(shared: &Shared, name: &str, plan: &MigrationPlan) -> Markup {
     html! {
         header.head {
             h1 { "What happens to the events of " (plan.planned.scope) }
-            p.small { "Saved plan " (name) }
+            p.small { "Saved plan " (name) ", made " (time(plan.planned.created_at)) ". Events that came since are not in it." }
         }
         @if plan.is_empty() {
             p.note { "Nothing to do: " (counted(plan.up_to_date, "object")) " already transformed." }
@@ -120,14 +124,14 @@ fn whole(shared: &Shared, name: &str, plan: &MigrationPlan) -> Markup {
         }
         (balance(&plan.ledger))
         (schemas(&reports(plan)))
-        (samples(shared, store, &plan.samples))
+        (samples(shared, store, visible))
         @if plan.samples_omitted > 0 {
             p.small { (counted(plan.samples_omitted, "more sample")) " had no place in the plan." }
         }
         (blockers(plan))
         section.split {
             div.card { h2 { "Size and cost" } (cost(plan)) }
-            div.card { h2 { (term("reversibility")) } p { (plan.reversibility) } }
+            div.card { h2 { (term("reversibility")) } p.sentence { (plan.reversibility) } }
         }
         section.split {
             (list("Risks", &plan.risks, "None is known."))
@@ -187,7 +191,7 @@ fn list(title: &str, items: &[String], none: &str) -> Markup {
         div.card {
             h2 { (title) }
             @if items.is_empty() { p.empty { (none) } }
-            ul { @for item in items { li { (item) } } }
+            ul.sentences { @for item in items { li { (item) } } }
         }
     }
 }
@@ -239,6 +243,7 @@ fn tallies(preview: &Preview) -> Tallies {
         let of_schema = preview
             .samples
             .iter()
+            .map(|visible| &visible.sample)
             .filter(|s| s.before.schema == *schema);
         let after = of_schema.flat_map(|s| s.after.iter().map(|event| event.schema.to_string()));
         let mut after: Vec<_> = after.collect();
@@ -301,7 +306,7 @@ fn schemas(tallies: &Tallies) -> Markup {
 }
 
 /// Samples: those that fail first.
-fn samples(shared: &Shared, store: Option<Store>, all: &[EventSample]) -> Markup {
+fn samples(shared: &Shared, store: Option<Store>, all: &[VisibleSample]) -> Markup {
     let order = |outcome: &SampleOutcome| match outcome {
         SampleOutcome::Failed { .. } => 0,
         SampleOutcome::Changed => 1,
@@ -310,7 +315,7 @@ fn samples(shared: &Shared, store: Option<Store>, all: &[EventSample]) -> Markup
     };
     let mut all: Vec<_> = all.iter().collect();
     all.sort_by(|a, b| {
-        let key = |s: &EventSample| (order(&s.outcome), s.before.schema.clone());
+        let key = |s: &VisibleSample| (order(&s.sample.outcome), s.sample.before.schema.clone());
         key(a).cmp(&key(b))
     });
     html! {

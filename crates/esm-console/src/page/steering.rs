@@ -13,7 +13,7 @@ use crate::source::{Source, short};
 /// The buttons, where control is allowed and the migration has not ended.
 pub(super) fn steering(shared: &Shared, store: Store, view: &MigrationView) -> Markup {
     let watched = &view.watched.watched;
-    let acts = legal(watched);
+    let acts = legal(watched, view.situation);
     if shared.options.control.is_none() || acts.is_empty() {
         return html! {};
     }

@@ -1,10 +1,15 @@
 //! What is known of a request for a page, and the answer to it.
 
+use std::fmt;
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use esm_core::Error;
+use jiff::Timestamp;
+use serde::Serialize;
 
 use super::content::Page;
 use super::layout;
@@ -14,6 +19,35 @@ use crate::shared::Shared;
 pub(crate) const SEEN: &str = "x-esm-seen";
 /// Header that is there if it could not be read again since.
 pub(crate) const STALE: &str = "x-esm-stale";
+
+/// The times of a page, for the script: ages are by the server's clock, from the time of the reading
+/// and not from that of the arrival.
+#[derive(Debug, Serialize)]
+pub(crate) struct Times {
+    /// When what it shows was read, in milliseconds since 1970; the oldest of several.
+    read: Option<i64>,
+    /// The server's time.
+    now: i64,
+    /// Whether it could not be read again since.
+    stale: bool,
+}
+
+impl Times {
+    pub(crate) fn of(read: Option<Timestamp>, now: Timestamp, stale: bool) -> Self {
+        Self {
+            read: read.map(Timestamp::as_millisecond),
+            now: now.as_millisecond(),
+            stale,
+        }
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&json)
+    }
+}
 
 /// Marks a request of the live stream: only the part of the page that changes is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +79,8 @@ impl Viewer {
         let html = if self.is_fragment {
             layout::fragment(&page)
         } else {
-            layout::whole(shared, &self.path, &page)
+            let now = shared.environment.clock.now();
+            layout::whole(shared, &self.path, &page, now)
         };
         let mut response = (status, html).into_response();
         let headers = response.headers_mut();
@@ -57,6 +92,14 @@ impl Viewer {
             headers.insert(STALE, HeaderValue::from_static("1"));
         }
         response
+    }
+
+    /// The answer with a page, or with that of an error.
+    pub(super) fn answer(&self, shared: &Shared, page: Result<Page, Arc<Error>>) -> Response {
+        match page {
+            Ok(page) => self.show(shared, page),
+            Err(error) => self.fail(shared, &error),
+        }
     }
 
     pub(super) fn fail(&self, shared: &Shared, error: &Error) -> Response {

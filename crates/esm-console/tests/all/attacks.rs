@@ -8,7 +8,7 @@ use esm_core::Result;
 use esm_core::id::ObjectId;
 use serde_json::json;
 
-use crate::world::{Browser, NAME, Shop, event};
+use crate::world::{Browser, LISTENING, NAME, Shop, event};
 
 /// An address of each kind.
 fn paths(slug: &str) -> Vec<String> {
@@ -83,11 +83,32 @@ async fn a_foreign_name_gets_nothing_from_any_route() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn it_is_reached_under_the_address_that_it_listens_on() -> Result<()> {
+    let shop = Shop::new().await?;
+    for (address, host) in [
+        ("127.8.9.1:7717", "127.8.9.1:7717"),
+        ("127.8.9.1:80", "127.8.9.1"),
+        ("[::1]:80", "[::1]"),
+        ("127.0.0.1:80", "localhost"),
+    ] {
+        let options = ConsoleOptions::new().listening(address.parse().unwrap());
+        let service = Console::new(vec![shop.source()], options)?.into_service();
+        let request = axum::http::Request::get("/healthz").header(HOST, host);
+        let request = request.body(Body::empty()).unwrap();
+        let response = tower::ServiceExt::oneshot(service, request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{host} of {address}");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_origin_posts_nothing() -> Result<()> {
     let shop = Shop::new().await?;
     let console = Console::new(
         vec![shop.source()],
-        ConsoleOptions::new().port(7717).allow_control("eve"),
+        ConsoleOptions::new()
+            .listening(LISTENING)
+            .allow_control("eve"),
     )?;
     let code = console.code();
     let browser = Browser::signed_in(console).await;
@@ -123,7 +144,10 @@ async fn another_origin_posts_nothing() -> Result<()> {
 #[tokio::test(start_paused = true)]
 async fn strangers_forged_cookies_and_used_codes_get_nothing() -> Result<()> {
     let shop = Shop::new().await?;
-    let console = Console::new(vec![shop.source()], ConsoleOptions::new().port(7717))?;
+    let console = Console::new(
+        vec![shop.source()],
+        ConsoleOptions::new().listening(LISTENING),
+    )?;
     let code = console.code();
     let stranger = Browser::signed_in(console).await.stranger();
     assert_eq!(stranger.sign_in(&code).await.status, StatusCode::SEE_OTHER);

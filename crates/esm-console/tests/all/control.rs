@@ -5,7 +5,10 @@ use std::time::Duration;
 use esm_console::ConsoleOptions;
 use esm_core::Result;
 use esm_core::id::MigrationId;
-use esm_core::migration::{CutoverOptions, MigrationResult, MigrationStatus};
+use esm_core::migration::{
+    CutoverOptions, HookPoint, Hooks, MigrationBuilder, MigrationResult, MigrationStatus,
+    PublishPhases,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -18,6 +21,14 @@ async fn waiting(shop: &Shop) -> (MigrationId, JoinHandle<Result<MigrationResult
         .migrate(shop.order.clone())
         .transform(transformer())
         .cutover(CutoverOptions::default().manual());
+    begin(shop, migrating).await
+}
+
+/// Begins a migration, and waits until it waits.
+async fn begin(
+    shop: &Shop,
+    migrating: MigrationBuilder,
+) -> (MigrationId, JoinHandle<Result<MigrationResult>>) {
     let running = tokio::spawn(migrating.execute());
     let service = shop.service();
     loop {
@@ -85,7 +96,12 @@ async fn two_operators_approve_at_once_and_one_of_them_is_refused() -> Result<()
         .sleep(Duration::from_secs(3))
         .await;
     let page = browser.page(&address).await;
-    for part in ["eve (the window is open)", "refused", "completed"] {
+    for part in [
+        "<td>eve</td>",
+        "<q>the window is open</q>",
+        "refused",
+        "completed",
+    ] {
         assert!(page.contains(part), "{part}: {page}");
     }
     let (status, json) = give(&browser, &shop, migration, "pause", because()).await;
@@ -123,6 +139,142 @@ async fn a_migration_is_paused_resumed_changed_and_cancelled() -> Result<()> {
     assert_eq!(status, 200, "{json}");
     let result = running.await.unwrap()?;
     assert_eq!(result.status, MigrationStatus::Cancelled);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_objects_under_way_have_a_phase_and_a_lag() -> Result<()> {
+    let shop = Shop::new().await?;
+    let migrating = shop
+        .service()
+        .migrate(shop.order.clone())
+        .transform(transformer())
+        .phases(PublishPhases::Always)
+        .cutover(CutoverOptions::default().manual());
+    let (migration, running) = begin(&shop, migrating).await;
+    let browser = shop.browser(ConsoleOptions::new()).await;
+    let path = format!("/s/{}/migrations/{migration}/objects", shop.slug());
+    let page = browser.page(&path).await;
+    for part in ["order/1 ?#%", "<td>dual read</td>", "1 object in all"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let json = browser
+        .get(&path.replacen("/s/", "/api/v1/stores/", 1))
+        .await;
+    let json = json.json();
+    assert_eq!(json["objects"][0]["events"], 4, "{json}");
+    assert_eq!(json["objects"][0]["lag"], 0, "{json}");
+    assert_eq!(json["total"], 1);
+    running.abort();
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reason_cannot_imitate_an_author() -> Result<()> {
+    let shop = Shop::new().await?;
+    let (migration, running) = waiting(&shop).await;
+    let browser = shop
+        .browser(ConsoleOptions::new().allow_control("eve"))
+        .await;
+    let lie = json!({"reason": "all is well (approved by ann@ops)"});
+    let (status, json) = give(&browser, &shop, migration, "pause", lie).await;
+    assert_eq!(status, 200, "{json}");
+    assert_eq!(json["command"]["author"], "eve");
+    let desired = shop.service().observe(migration).await?.desired;
+    assert_eq!(desired.paused_by.as_deref(), Some("eve"));
+    let page = browser
+        .page(&format!("/s/{}/migrations/{migration}", shop.slug()))
+        .await;
+    assert!(page.contains("<td>eve</td>"), "{page}");
+    assert!(
+        page.contains("<q>all is well (approved by ann@ops)</q>"),
+        "{page}"
+    );
+    running.abort();
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_dies_while_it_is_paused_is_not_shown_as_resting() -> Result<()> {
+    let shop = Shop::new().await?;
+    let (migration, running) = waiting(&shop).await;
+    let browser = shop
+        .browser(ConsoleOptions::new().allow_control("eve"))
+        .await;
+    give(&browser, &shop, migration, "pause", because()).await;
+    let address = format!("/s/{}/migrations/{migration}", shop.slug());
+    let clock = &shop.world.environment.clock;
+    clock.sleep(Duration::from_secs(3)).await;
+    let page = browser.page(&address).await;
+    assert!(page.contains("it rests on request"), "{page}");
+    running.abort();
+    clock.sleep(Duration::from_secs(3_600)).await;
+    let page = browser.page(&address).await;
+    for part in [
+        "its process has ended",
+        "being resumed; paused by eve",
+        "esm resume",
+    ] {
+        assert!(page.to_lowercase().contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("it rests on request"), "{page}");
+    let all = browser.page("/").await;
+    assert!(all.contains("nobody works on it"), "{all}");
+    Ok(())
+}
+
+/// What the page of a migration offers.
+async fn offered(browser: &Browser, shop: &Shop, migration: MigrationId) -> Vec<&'static str> {
+    let clock = &shop.world.environment.clock;
+    clock.sleep(Duration::from_secs(3)).await;
+    let page = browser
+        .page(&format!("/s/{}/migrations/{migration}", shop.slug()))
+        .await;
+    let all = [
+        "cutover", "withdraw", "pause", "resume", "set", "cancel", "rollback",
+    ];
+    let is_offered = |act: &&str| page.contains(&format!("data-dialog=\"{act}\""));
+    all.into_iter().filter(is_offered).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_possible_is_offered() -> Result<()> {
+    let shop = Shop::new().await?;
+    let (migration, running) = waiting(&shop).await;
+    let browser = shop
+        .browser(ConsoleOptions::new().allow_control("eve"))
+        .await;
+    let ready = ["cutover", "pause", "set", "cancel", "rollback"];
+    assert_eq!(offered(&browser, &shop, migration).await, ready);
+    give(&browser, &shop, migration, "pause", because()).await;
+    let paused = ["cutover", "resume", "set", "cancel", "rollback"];
+    assert_eq!(offered(&browser, &shop, migration).await, paused);
+    running.abort();
+
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_cut_over_cannot_be_cancelled_any_more() -> Result<()> {
+    let shop = Shop::new().await?;
+    let (closed, is_closed) = tokio::sync::mpsc::unbounded_channel();
+    let hooks = Hooks::default().timeout(Duration::MAX);
+    let hooks = hooks.on(HookPoint::AfterCutover, "never returns", move |event| {
+        let closed = closed.clone();
+        async move {
+            let _ = closed.send(event.migration);
+            std::future::pending().await
+        }
+    });
+    let migrating = shop.service().migrate(shop.order.clone());
+    let running = tokio::spawn(migrating.transform(transformer()).hooks(hooks).execute());
+    let mut is_closed = is_closed;
+    let migration = is_closed.recv().await.unwrap();
+    let browser = shop
+        .browser(ConsoleOptions::new().allow_control("eve"))
+        .await;
+    assert_eq!(offered(&browser, &shop, migration).await, ["pause", "set"]);
+    running.abort();
     Ok(())
 }
 

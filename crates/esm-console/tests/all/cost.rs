@@ -10,7 +10,7 @@ use esm_core::store::{RecordKey, RecordsExt as _};
 use esm_testkit::record::Recorder;
 use esm_testkit::tap::{OperationLog, TappedBackups, TappedEventStore, TappedLocks, TappedRecords};
 
-use crate::world::{Browser, Shop};
+use crate::world::{Browser, LISTENING, Shop};
 
 /// Requests of a page, at most.
 const MOST: u64 = 50;
@@ -33,7 +33,7 @@ async fn counted(shop: &Shop) -> (Browser, OperationLog) {
         "memory:",
         Arc::new(TappedBackups::new(world.backups(), tap())),
     );
-    let console = Console::new(vec![source], ConsoleOptions::new().port(7717)).unwrap();
+    let console = Console::new(vec![source], ConsoleOptions::new().listening(LISTENING)).unwrap();
     (Browser::signed_in(console).await, log)
 }
 
@@ -76,6 +76,7 @@ async fn a_page_of_a_large_store_costs_few_requests() -> Result<()> {
         format!("/s/{slug}"),
         format!("/s/{slug}/migrations/{migration}"),
         format!("/s/{slug}/migrations/{migration}/plan"),
+        format!("/s/{slug}/migrations/{migration}/objects"),
         format!("/s/{slug}/objects"),
         format!("/s/{slug}/objects?q=item/0999"),
         format!("/s/{slug}/objects/order/1%20%3F%23%25"),

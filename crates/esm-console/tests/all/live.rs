@@ -36,7 +36,11 @@ async fn a_page_is_sent_when_it_has_changed_and_its_age_every_time() -> Result<(
     let shop = Shop::new().await?;
     let browser = shop.browser(ConsoleOptions::new()).await;
     let mut tab = Tab::open(&browser, "/").await;
-    assert!(tab.next().await.starts_with("event: seen\ndata: 2024-"));
+    let seen = tab.next().await;
+    assert!(
+        seen.starts_with("event: seen\ndata: {\"read\":17"),
+        "{seen}"
+    );
     let page = tab.next().await;
     assert!(page.starts_with("event: page\ndata: "), "{page}");
     assert!(

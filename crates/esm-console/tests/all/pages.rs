@@ -3,6 +3,12 @@
 use axum::http::StatusCode;
 use esm_console::ConsoleOptions;
 use esm_core::Result;
+use esm_core::event::{Event, Schema};
+use esm_core::id::Fingerprint;
+use esm_core::store::{RecordKey, RecordsExt as _};
+use esm_core::transform::{
+    EventTransformer, Identity, TransformContext, TransformError, Transformed,
+};
 
 use crate::world::{Shop, transformer};
 
@@ -115,6 +121,7 @@ async fn a_saved_plan_is_shown_with_its_risks() -> Result<()> {
         &page,
         &[
             "Saved plan plan.json",
+            "made <time",
             "Risks",
             "Assumptions",
             "renamed",
@@ -170,6 +177,85 @@ async fn an_object_has_its_streams_and_its_events_in_pages() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn revisions_are_those_of_the_current_stream_also_while_the_document_is_behind() -> Result<()>
+{
+    let shop = Shop::new().await?;
+    let before = shop.world.document(&shop.order).await?;
+    shop.migrate().await?;
+    // as if the process had ended between the Close and the document
+    let records = shop.world.records();
+    let key = RecordKey::Document(shop.order.clone());
+    let next = records.latest(&key).await?.unwrap().number + 1;
+    records.put_as(&key, next, &before).await?;
+    let browser = shop.browser(ConsoleOptions::new()).await;
+    let address = format!("/s/{}/objects/order/1%20%3F%23%25", shop.slug());
+    let page = browser.page(&address).await;
+    has(&page, &["The document is behind", "Packed", "Sent"]);
+    assert!(!page.contains("Note"), "{page}");
+    assert_eq!(page.matches("<span class=\"revision\">").count(), 4);
+    has(
+        &browser.page(&format!("{address}?from=2")).await,
+        &["<span class=\"revision\">2</span><strong>Sent"],
+    );
+    let json = address.replacen("/s/", "/api/v1/stores/", 1);
+    let lines = browser
+        .get(&json.replacen("/objects/", "/events/", 1))
+        .await;
+    assert!(!lines.text().contains("\"Note\""), "{}", lines.text());
+    Ok(())
+}
+
+/// Notes on which thread it runs.
+#[derive(Debug, Default)]
+struct Threads(std::sync::Mutex<Vec<std::thread::ThreadId>>);
+
+impl EventTransformer for Threads {
+    fn fingerprint(&self) -> Fingerprint {
+        Identity.fingerprint()
+    }
+
+    fn handles(&self, _: &Schema) -> bool {
+        true
+    }
+
+    fn transform(
+        &self,
+        _: &Event,
+        _: &TransformContext<'_>,
+    ) -> Result<Transformed, TransformError> {
+        self.0.lock().unwrap().push(std::thread::current().id());
+        Ok(Transformed::Unchanged)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mask_never_runs_on_the_threads_that_answer() -> Result<()> {
+    let shop = Shop::new().await?;
+    let migration = shop.migrate().await?;
+    let plan = shop
+        .service()
+        .migrate(shop.order.clone())
+        .transform(esm_jq::JqTransformer::compile("v3.jq", ".type += \"3\"")?);
+    let plan = plan.dry_run().await?;
+    let mask = std::sync::Arc::new(Threads::default());
+    let options = ConsoleOptions::new().mask(mask.clone()).plan("v3", plan);
+    let browser = shop.browser(options).await;
+    let slug = shop.slug();
+    for path in [
+        format!("/s/{slug}/migrations/{migration}/plan"),
+        format!("/s/{slug}/objects/order/1%20%3F%23%25"),
+        "/plans/1".to_owned(),
+    ] {
+        browser.page(&path).await;
+        let threads = std::mem::take(&mut *mask.0.lock().unwrap());
+        assert!(!threads.is_empty(), "{path}");
+        // all of this test runs on one
+        assert!(!threads.contains(&std::thread::current().id()), "{path}");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_search_finds_migrations_and_objects() -> Result<()> {
     let shop = Shop::new().await?;
     let migration = shop.migrate().await?;
@@ -179,7 +265,9 @@ async fn the_search_finds_migrations_and_objects() -> Result<()> {
     assert_eq!(found.status, StatusCode::SEE_OTHER);
     let to = found.headers["location"].to_str().unwrap();
     assert!(to.ends_with(&migration.to_string()), "{to}");
-    has(&browser.page("/search?q=1").await, &["/objects/order/1%20"]);
+    let search = browser.get("/search?q=1").await;
+    assert!(search.headers.contains_key("x-esm-seen"));
+    has(&search.text(), &["/objects/order/1%20"]);
     assert_eq!(
         browser.get("/search?q=").await.status,
         StatusCode::BAD_REQUEST

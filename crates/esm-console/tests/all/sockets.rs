@@ -17,7 +17,7 @@ async fn server() -> Result<(SocketAddr, CancellationToken)> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let source = shop.source().with_environment(Environment::system());
-    let console = Console::new(vec![source], ConsoleOptions::new().port(address.port()))?;
+    let console = Console::new(vec![source], ConsoleOptions::new().listening(address))?;
     let stop = CancellationToken::new();
     tokio::spawn(serve(listener, console.into_service(), stop.clone()));
     Ok((address, stop))

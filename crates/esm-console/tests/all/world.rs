@@ -1,5 +1,7 @@
 //! A store in memory with a migrated order, and a browser without a screen.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderMap, SET_COOKIE};
@@ -15,6 +17,8 @@ use tower::ServiceExt as _;
 
 /// The name under which the console is reached.
 pub(crate) const NAME: &str = "127.0.0.1:7717";
+/// The same as an address.
+pub(crate) const LISTENING: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7717);
 
 /// The program of all migrations here.
 pub(crate) const PROGRAM: &str = r#"
@@ -203,7 +207,7 @@ impl Shop {
     }
 
     pub(crate) async fn browser(&self, options: ConsoleOptions) -> Browser {
-        let console = Console::new(vec![self.source()], options.port(7717)).unwrap();
+        let console = Console::new(vec![self.source()], options.listening(LISTENING)).unwrap();
         Browser::signed_in(console).await
     }
 }

@@ -63,6 +63,9 @@ pub struct MigrationState {
     /// that; such a migration can be neither resumed nor rolled back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
+    /// What helps where the journal is damaged: a newer version of esm, or another migration.
+    #[serde(skip)]
+    pub damage_hint: Option<String>,
 }
 
 impl MigrationService {
@@ -139,6 +142,7 @@ impl MigrationService {
         let lock = lock.filter(|info| info.migration == Some(migration));
         let now = self.environment.clock.now();
         let mut described = describe(migration, state, lock, now);
+        described.damage_hint = damage.as_ref().and_then(|d| d.hint().map(str::to_owned));
         described.damage = damage.map(|damage| damage.to_string());
         Ok(described)
     }
@@ -215,5 +219,6 @@ fn describe(
         holder_state: lock.as_ref().map(|lock| lock.holder_state(now)),
         lock,
         damage: None,
+        damage_hint: None,
     }
 }

@@ -50,6 +50,7 @@ impl InPlace {
             id: CommandId::from_uuid(environment.uuid_v4()),
             author: author.into(),
             at: environment.clock.now(),
+            reason: String::new(),
             action,
         };
         let mut log = self.control_log(migration);

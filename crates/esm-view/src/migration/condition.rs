@@ -21,7 +21,7 @@ pub enum Kind {
     Ready,
     /// A process waits, for example for its window.
     Waiting,
-    /// Paused by a command.
+    /// Paused by a command; its process waits.
     Paused,
     /// Stopped on request; no process works on it.
     Stopped,
@@ -104,18 +104,25 @@ impl Condition {
             return Self::of_state(state);
         }
         let held = state.lock.as_ref().filter(|lock| lock.held);
+        // a pause outlives the process that obeyed it
+        let paused = watched.desired.paused_by.as_ref();
+        let paused = paused.map(|by| format!("being resumed; paused by {by}"));
         match state.lock.as_ref().map(|lock| lock.holder_state(now)) {
-            Some(HolderState::Dead) => return Self::new(Kind::Dead, None),
+            Some(HolderState::Dead) => return Self::new(Kind::Dead, paused),
             Some(HolderState::ProbablyDead) if held.is_some() => {
-                return Self::new(Kind::ProbablyDead, None);
+                return Self::new(Kind::ProbablyDead, paused);
             }
             _ => {}
         }
-        if let Some(by) = &watched.desired.paused_by {
-            return Self::new(Kind::Paused, Some(format!("being resumed; paused by {by}")));
-        }
         if held.is_none() {
-            return Self::at_rest(state);
+            let at_rest = Self::at_rest(state);
+            return Self {
+                waits_for: at_rest.waits_for.clone().or(paused),
+                ..at_rest
+            };
+        }
+        if paused.is_some() {
+            return Self::new(Kind::Paused, paused);
         }
         Self::of_running(watched)
     }

@@ -16,4 +16,6 @@ pub use annotations::{DOWN, TRANSFORM};
 pub use condition::{Condition, Kind, transformation_fails};
 pub use failures::{FailedObjects, object_failures};
 pub use holder::{sign_of_life, waits_for};
-pub use status::{Migrations, OneMigration, Shown, Watched, is_unfinished, reversed_by};
+pub use status::{
+    Migrations, OneMigration, Shown, Unreadable, Watched, is_unfinished, reversed_by,
+};

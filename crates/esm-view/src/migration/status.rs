@@ -8,7 +8,7 @@ use esm_core::id::MigrationId;
 use esm_core::migration::{
     MigrationService, MigrationState, MigrationStatus, Progress, WatchedMigration,
 };
-use esm_core::{ErrorKind, Result};
+use esm_core::{Error, ErrorKind, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -20,9 +20,42 @@ use super::failures::object_failures;
 pub struct Migrations {
     /// The migrations, by id, which is in the order of planning.
     pub migrations: Vec<Shown>,
+    /// Migrations that cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<Unreadable>,
     /// Number of older migrations that were not read.
     #[serde(skip_serializing_if = "is_none")]
     pub not_read: u64,
+}
+
+/// A migration that cannot be read, and why: its records are damaged, or of a newer version.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unreadable {
+    /// The migration.
+    pub migration: MigrationId,
+    /// Why.
+    pub reason: String,
+    /// What helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Unreadable {
+    /// A migration that could not be read for this reason.
+    ///
+    /// # Errors
+    /// The error itself, unless it is about the records of this migration alone.
+    pub fn of(migration: MigrationId, error: Error) -> Result<Self> {
+        use ErrorKind::{Corrupt, Gone, Invalid, Unsupported};
+        match error.kind() {
+            Corrupt | Gone | Invalid | Unsupported => Ok(Self {
+                migration,
+                reason: error.to_string(),
+                hint: error.hint().map(str::to_owned),
+            }),
+            _ => Err(error),
+        }
+    }
 }
 
 /// A migration, and what it does now.
@@ -40,6 +73,11 @@ pub struct Shown {
     /// How long ago it was published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress_age: Option<Duration>,
+    /// Why its commands cannot be read to their end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands_damage: Option<String>,
+    /// When this was so, by the clock of the reader.
+    pub observed_at: Timestamp,
 }
 
 /// A migration in detail.
@@ -110,15 +148,20 @@ impl Migrations {
     ) -> Result<Self> {
         let found = service.newest(most).await?;
         let reversed = reversed_by(&found.migrations);
-        let mut migrations = Vec::new();
+        let (mut migrations, mut unreadable) = (Vec::new(), Vec::new());
         for state in found.migrations {
             if all || is_unfinished(&state) {
-                let by = reversed.get(&state.migration).copied();
-                migrations.push(Shown::load(service, clock, state, by).await?);
+                let migration = state.migration;
+                let by = reversed.get(&migration).copied();
+                match Shown::load(service, clock, state, by).await {
+                    Ok(shown) => migrations.push(shown),
+                    Err(error) => unreadable.push(Unreadable::of(migration, error)?),
+                }
             }
         }
         Ok(Self {
             migrations,
+            unreadable,
             not_read: found.not_read,
         })
     }
@@ -144,6 +187,8 @@ impl Shown {
                 state,
                 progress: None,
                 progress_age: None,
+                commands_damage: None,
+                observed_at: clock.now(),
             }
         };
         shown.condition.reversed_by = reversed_by;
@@ -159,6 +204,8 @@ impl Shown {
             condition,
             progress_age: progress.as_ref().map(age),
             progress,
+            commands_damage: watched.commands_damage,
+            observed_at: now,
             state: watched.state,
         }
     }

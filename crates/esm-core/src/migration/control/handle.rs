@@ -22,6 +22,7 @@ pub struct MigrationControl {
     service: MigrationService,
     migration: MigrationId,
     author: String,
+    reason: String,
 }
 
 /// A command that was sent.
@@ -54,6 +55,7 @@ impl MigrationControl {
             service,
             migration,
             author,
+            reason: String::new(),
         }
     }
 
@@ -61,6 +63,14 @@ impl MigrationControl {
     #[must_use]
     pub fn author(mut self, author: impl Into<String>) -> Self {
         self.author = author.into();
+        self
+    }
+
+    /// Sets the reason of the commands, in the author's words; defaults to none. An undo is given its
+    /// own.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
         self
     }
 
@@ -135,6 +145,7 @@ impl MigrationControl {
             id: CommandId::from_uuid(environment.uuid_v4()),
             author: self.author.clone(),
             at: environment.clock.now(),
+            reason: self.reason.clone(),
             action,
         };
         let mut log = self.log();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use tracing::warn;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -63,7 +64,7 @@ impl ControlLog {
     pub async fn catch_up(&mut self) -> Result<()> {
         while let Some(record) = self.next().await? {
             let Some(record) = record else { continue };
-            let number = record.number;
+            check_format(&self.key, &record)?;
             let record: ControlRecord = match decode(&self.key, &record) {
                 Ok(record) => record,
                 Err(damage) => {
@@ -71,15 +72,6 @@ impl ControlLog {
                     continue;
                 }
             };
-            if record.format > ControlRecord::FORMAT {
-                let message = format!(
-                    "record {number} of the {} has format {}, known is {}",
-                    self.key,
-                    record.format,
-                    ControlRecord::FORMAT
-                );
-                return Err(Error::corrupt(message).with_hint("use a newer version of esm"));
-            }
             self.state.apply(&record.entry);
         }
         Ok(())
@@ -120,5 +112,27 @@ impl ControlLog {
             }
         }
         Err(last.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "control log not written")))
+    }
+}
+
+/// Refuses a record of a newer format, which may have any form.
+///
+/// # Errors
+/// `Corrupt`.
+fn check_format(key: &RecordKey, record: &Record) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let known = ControlRecord::FORMAT;
+    match serde_json::from_slice(&record.body) {
+        Ok(Format { format }) if format > known => {
+            let number = record.number;
+            let message =
+                format!("record {number} of the {key} has format {format}, known is {known}");
+            Err(Error::corrupt(message).with_hint("use a newer version of esm"))
+        }
+        // what is damaged is reported by the decoder
+        _ => Ok(()),
     }
 }

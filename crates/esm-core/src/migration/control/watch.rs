@@ -34,6 +34,10 @@ pub struct WatchedMigration {
     /// [`ControlState::pauses`]: crate::protocol::control::ControlState::pauses
     #[serde(skip)]
     pub pauses: bool,
+    /// Why the commands cannot be read to their end, for example because a newer version gave one.
+    /// What they come to is then unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands_damage: Option<String>,
 }
 
 impl WatchedMigration {
@@ -77,7 +81,10 @@ impl MigrationObserver {
             }
             published => published?.map(|(_, progress)| progress),
         };
-        self.control.catch_up().await?;
+        let commands_damage = match self.control.catch_up().await {
+            Err(damage) if *damage.kind() == ErrorKind::Corrupt => Some(with_hint(&damage)),
+            read => read.map(|()| None)?,
+        };
         let control = self.control.state();
         Ok(WatchedMigration {
             pauses: control.pauses(),
@@ -85,6 +92,7 @@ impl MigrationObserver {
             progress,
             desired: control.desired.clone(),
             commands: control.commands.clone(),
+            commands_damage,
         })
     }
 
@@ -96,6 +104,14 @@ impl MigrationObserver {
         let (journal, damage) = self.service.journal_damaged(self.migration).await?;
         self.journal = Some(journal);
         Ok(damage)
+    }
+}
+
+/// An error with its hint, in words.
+fn with_hint(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error.to_string(),
     }
 }
 

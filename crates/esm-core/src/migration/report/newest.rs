@@ -69,7 +69,13 @@ impl MigrationService {
         let mut named: BTreeSet<_> = held.iter().filter_map(|lock| lock.migration).collect();
         match RoutingTable::new(self.records.clone()).index().await {
             Ok(index) => named.extend(index.migrations.into_keys()),
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone) => {
+            // damaged, or of a newer version
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Corrupt | ErrorKind::Gone | ErrorKind::Unsupported
+                ) =>
+            {
                 warn!(%error, "the index names no migrations");
             }
             Err(error) => return Err(error),

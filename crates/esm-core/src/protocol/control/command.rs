@@ -50,8 +50,21 @@ pub struct Command {
     pub author: String,
     /// When, by the author's clock.
     pub at: Timestamp,
+    /// Why, in the author's words; may be empty. An undo has its reason in the action.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// What is to be done.
     pub action: ControlAction,
+}
+
+impl Command {
+    /// Why, in the author's words; may be empty.
+    pub fn reason(&self) -> &str {
+        match &self.action {
+            ControlAction::Cancel { reason } | ControlAction::RollBack { reason } => reason,
+            _ => &self.reason,
+        }
+    }
 }
 
 /// The commands to a migration.

@@ -67,7 +67,8 @@ impl Desired {
         let reason = if reason.is_empty() {
             format!("asked for by {author}")
         } else {
-            format!("{reason}, asked for by {author}")
+            // the author comes first: what follows is the author's text, whatever it says
+            format!("asked for by {author}: {reason}")
         };
         self.undo = Some(Undo { cancels, reason });
     }

@@ -13,6 +13,7 @@ fn command(number: u128, action: ControlAction) -> ControlEntry {
         id: id(number),
         author: format!("author {number}"),
         at: Timestamp::UNIX_EPOCH,
+        reason: String::new(),
         action,
     })
 }
@@ -123,7 +124,7 @@ fn accepted_commands_come_to_what_is_desired() {
     );
     assert_eq!(
         desired(&[Pause, roll_back()]).undo,
-        undo(false, "wrong, asked for by author 2")
+        undo(false, "asked for by author 2: wrong")
     );
     let cells = SettingsChange {
         cell_events: Some(9),

@@ -140,7 +140,7 @@ async fn a_cancelled_migration_ends_and_is_undone_from_its_archive() {
         let error = pass.unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::Cancelled, "{error:?}");
         let undo = running.undo_asked().unwrap();
-        assert_eq!(undo.reason, "wrong, asked for by eva");
+        assert_eq!(undo.reason, "asked for by eva: wrong");
         running.leave().await;
         let known = bench.newest().await;
         bench
