@@ -270,8 +270,9 @@ impl Planner {
     async fn stretch(&self, document: &ObjectDocument, tail: &Tail) -> Result<Option<Stretch>> {
         let stream = document.active.clone();
         let Some(reverses) = &self.planned.reverses else {
-            let (stores, planned) = (&self.stores, &self.planned);
-            let done = !planned.again && is_up_to_date(stores, planned, document, &stream).await?;
+            let planned = &self.planned;
+            let done = !planned.again
+                && is_up_to_date(&self.stores, &self.documents, planned, document).await?;
             return Ok((!done).then(|| Stretch {
                 stream,
                 from: Revision::START,

@@ -6,7 +6,7 @@ use crate::migration::context::Context;
 use crate::migration::step::standing as reverse;
 use crate::migration::step::standing::Standing;
 use crate::migration::step::undo::discard_superseded;
-use crate::object::{ObjectDocument, TerminatedStream, chain};
+use crate::object::{Documents, ObjectDocument, TerminatedStream, chain};
 use crate::protocol::plan::PlannedMigration;
 use crate::store::{EventStoreExt as _, Stores, Tail};
 
@@ -82,31 +82,49 @@ pub(crate) async fn needs_nothing(
             let standing = reverse::standing(stores, documents, reverses, document, tail).await?;
             Ok(!matches!(standing, Standing::Restore(_)))
         }
-        None => Ok(!plan.again && is_up_to_date(stores, plan, document, &document.active).await?),
+        None if plan.again => Ok(false),
+        None => is_up_to_date(stores, &context.services.documents, plan, document).await,
     }
 }
 
 /// Whether the active stream is the result of this transformation, in the planned store. Read from
-/// the document, or, if another process updated it, from the first cell of the stream.
+/// the documents, or, if another process updated one, from the first cell of the stream.
+///
+/// A stream that restores another stands for that one: a rollback that was rolled back has brought
+/// the results of the transformation back.
 pub(crate) async fn is_up_to_date(
     stores: &Stores,
+    documents: &Documents,
     plan: &PlannedMigration,
     document: &ObjectDocument,
-    active: &StreamRef,
 ) -> Result<bool> {
-    if plan.target_store.is_some_and(|store| store != active.store) {
+    let elsewhere = |store| store != document.active.store;
+    if plan.target_store.is_some_and(elsewhere) {
         return Ok(false);
     }
-    let Some(entry) = document.continued_by(active) else {
-        return Ok(false);
-    };
-    let went_through = match &entry.fingerprint {
-        Some(fingerprint) => Some(fingerprint.clone()),
-        None => {
-            let origin = stores.of(active)?.origin(&active.stream).await?;
-            origin.map(|origin| origin.fingerprint)
+    let is_done = |program: &Fingerprint| program.is_of_same_program(&plan.fingerprint);
+    let mut stream = document.active.clone();
+    // a restored stream names an older one, so this ends
+    for _ in 0..=document.generation() {
+        let leads_to_it = |entry: &TerminatedStream| entry.continuation == stream;
+        let Some(entry) = documents.find_terminated(document, leads_to_it).await? else {
+            return Ok(false);
+        };
+        match &entry.fingerprint {
+            Some(program) if is_done(program) => return Ok(true),
+            Some(_) if document.generation() < RESULTS_AGAIN => return Ok(false),
+            _ => {}
         }
-    };
-    let is_done = |program: Fingerprint| program.is_of_same_program(&plan.fingerprint);
-    Ok(went_through.is_some_and(is_done))
+        let Some(origin) = stores.of(&stream)?.origin(&stream.stream).await? else {
+            return Ok(false);
+        };
+        match origin.restores {
+            None => return Ok(is_done(&origin.fingerprint)),
+            Some(restores) => stream = restores.originals,
+        }
+    }
+    Ok(false)
 }
+
+/// The Closes of a migration, of its rollback, and of the rollback of that.
+const RESULTS_AGAIN: usize = 3;

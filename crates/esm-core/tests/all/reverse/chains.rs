@@ -81,6 +81,31 @@ async fn a_rollback_is_rolled_back_and_that_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn results_that_a_rollback_of_a_rollback_brought_back_are_not_transformed_again() {
+    let w = World::watched(&[("order/1", &["Old", "Noise"])]).await;
+    let mut newest = w.migrated("order/1").await;
+    for _ in 0..3 {
+        newest = w.succeeded(w.back(newest).execute().await).migration;
+        newest = w.succeeded(w.back(newest).execute().await).migration;
+        let result = w.migrate("order/1").transform(up()).execute().await;
+        assert!(w.succeeded(result).was_up_to_date());
+        assert_eq!(w.lines("order/1").await, ["Old v2 order/1-0"]);
+        let other = w
+            .migrate("order/1")
+            .transform(Identity)
+            .dry_run()
+            .await
+            .unwrap();
+        assert_eq!(other.up_to_date, 0, "another transformation");
+    }
+    // nor is anything taken for done that was brought back before it
+    newest = w.succeeded(w.back(newest).execute().await).migration;
+    w.migrated("order/1").await;
+    assert_eq!(w.lines("order/1").await, ["Old v2 order/1-0"]);
+    assert!(w.back(newest).execute().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_migration_again_after_a_rollback() {
     let w = World::watched(&[("order/1", &["Old"])]).await;
     let first = w.migrated("order/1").await;
