@@ -9,6 +9,7 @@ use super::migration_args::MigrationArgs;
 use crate::exit::{self, Exit};
 use crate::in_place;
 use crate::migration::{plan_exit, plan_text, service};
+use crate::output::Text;
 use crate::session::{Access, Session};
 
 /// Show what a migration would do, without writing.
@@ -73,6 +74,13 @@ impl Plan {
         session
             .output()
             .result(&plan, |plan, form| plan_text(plan, self.samples.show, form))?;
+        if let Some(path) = &self.save {
+            let file = path.display();
+            let store = session.store_argument();
+            let run = Text::whole(format_args!("run it:  esm migrate --plan {file}{store}"));
+            let note = Text::line(format_args!("the plan was saved to {file}")).and(run);
+            session.output().note(note);
+        }
         Ok(plan_exit(&plan))
     }
 }

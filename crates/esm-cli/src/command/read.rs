@@ -10,12 +10,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::args;
 use crate::events::line;
 use crate::exit::Exit;
-use crate::output::{Output, Table, shortened};
+use crate::output::{Output, Table, shortened, to_the_second};
 use crate::session::Session;
 
 /// Read an object's events.
 ///
-/// Prints a table with the start of each payload; with --output json, prints each event in full as a
+/// Prints a table with the start of each payload, as much as fits the terminal; with --output json, prints each event in full as a
 /// line of CloudEvents JSON.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -35,8 +35,10 @@ pub(crate) struct Read {
     limit: Option<u64>,
 }
 
-/// Characters of a payload shown in a table.
-const SHOWN: usize = 60;
+/// The width of the other columns without the type: revision, version, a time to the second, gaps.
+const OTHERS: usize = 43;
+/// Characters of data that are shown at least.
+const LEAST: usize = 16;
 /// Maximum events printed at once.
 const ROWS: usize = 1_000;
 
@@ -78,16 +80,41 @@ impl Read {
             }
             return writer.finish().await;
         }
+        let shown = output.width().map(|width| room_for_data(width, page));
         let mut table = Table::new(["revision", "type", "version", "time", "data"]);
         for (revision, event) in events {
+            let data = String::from_utf8_lossy(&event.payload);
+            let time = event.time.clone().unwrap_or_default();
+            let (time, data) = match shown {
+                Some(room) => (without_fraction(time), shortened(&data, room)),
+                None => (time, data.into_owned()),
+            };
             table.row([
                 revision.to_string(),
                 event.event_type.to_string(),
                 event.schema_version.to_string(),
-                event.time.clone().unwrap_or_default(),
-                shortened(&String::from_utf8_lossy(&event.payload), SHOWN),
+                time,
+                data,
             ]);
         }
         output.table(&table, first.0 == self.from)
+    }
+}
+
+/// The characters of data that fit beside the types of these events.
+fn room_for_data(width: usize, page: &[Event]) -> usize {
+    let types = page
+        .iter()
+        .map(|event| event.event_type.as_str().chars().count());
+    // one for the ellipsis
+    let others = OTHERS + types.max().unwrap_or(0) + 1;
+    width.saturating_sub(others).max(LEAST)
+}
+
+/// A time to the second, where it is one.
+fn without_fraction(time: String) -> String {
+    match time.parse() {
+        Ok(parsed) => to_the_second(parsed),
+        Err(_) => time,
     }
 }

@@ -317,7 +317,8 @@ fn out_of_order(object: &str, found: u64, first: u64, next: u64) -> Error {
         return Error::invalid(format!(
             "gap in the events of {object}: sequence {next} must come next, found {found}"
         ))
-        .with_hint("if nothing is missing, number the events anew with --renumber");
+        .with_hint("sort each object's events by sequence, and find out whether one is missing; streams that have \
+             gaps where they come from are numbered anew with --renumber");
     }
     if found < first {
         return Error::invalid(format!(

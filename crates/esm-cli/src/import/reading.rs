@@ -166,7 +166,10 @@ fn refuse_json_of_many_lines(line: &[u8]) -> Result<()> {
         b"{" => ("the begin of an event on several lines", "."),
         _ => return Ok(()),
     };
-    let hint = format!("import one event a line: jq -c '{program}' FILE | esm import -");
+    let hint = format!(
+        "of CloudEvents, import one a line: jq -c '{program}' FILE | esm import -; anything else needs \
+         --map, which reads this as it is"
+    );
     Err(Error::invalid(format!("line is {what}, not an event")).with_hint(hint))
 }
 

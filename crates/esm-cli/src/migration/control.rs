@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use esm_core::id::MigrationId;
-use esm_core::migration::{CommandReceipt, MigrationService, MigrationStatus, Reply};
+use esm_core::migration::{
+    CommandReceipt, MigrationService, MigrationState, MigrationStatus, Reply,
+};
 use esm_core::protocol::control::{Answer, Command, ControlAction};
 use esm_core::{Error, ErrorKind, Result};
 use esm_view::migration::reversed_by;
@@ -12,6 +14,7 @@ use serde::Serialize;
 
 use super::service::author;
 use crate::exit::Exit;
+use crate::output::Text;
 use crate::session::Session;
 
 #[derive(Debug, Serialize)]
@@ -62,6 +65,7 @@ pub(crate) async fn the_only_reversible(service: &MigrationService) -> Result<Mi
             unfinished.push(state.migration);
         } else if state.status == MigrationStatus::Completed
             && plan.reverses.is_none()
+            && moved_objects(&state)
             && !reversed.contains_key(&state.migration)
         {
             completed.push(state.migration);
@@ -83,6 +87,12 @@ pub(crate) async fn the_only_reversible(service: &MigrationService) -> Result<Mi
             Err(Error::invalid(message).with_hint("name one of them"))
         }
     }
+}
+
+/// Whether a migration that has ended moved anything: if all was up to date, nothing can be reversed.
+fn moved_objects(state: &MigrationState) -> bool {
+    let statistics = state.statistics.as_ref();
+    statistics.is_none_or(|statistics| statistics.migrated > 0)
 }
 
 /// Refuses to say that there is no unfinished migration if there is one with a damaged journal.
@@ -164,6 +174,20 @@ pub(crate) async fn unless_stopped(
     }
 }
 
+/// What becomes of a command that no process has answered.
+fn stored(session: &Session, migration: MigrationId, command: &Command) -> Text {
+    let (store, migration) = (session.store_argument(), session.output().id(migration));
+    let text = Text::line(
+        "the command is stored; the process that runs or resumes the migration will receive it",
+    );
+    match command.action {
+        ControlAction::Cancel { .. } => text.and(Text::whole(format_args!(
+            "or undo now:  esm rollback {migration}{store}"
+        ))),
+        _ => text,
+    }
+}
+
 /// Prints the reply to a command.
 ///
 /// # Errors
@@ -193,10 +217,7 @@ pub(crate) fn report_answer(
         Some(Answer::Refused { .. }) => Exit::Conflict,
         Some(_) => Exit::Success,
         None => {
-            session.output().note(
-                "the command is stored; the process that runs or resumes the migration will \
-                 receive it",
-            );
+            session.output().note(stored(session, migration, command));
             Exit::Storage
         }
     })

@@ -182,7 +182,7 @@ fn text(result: &MigrationResult, form: Form) -> Text {
         )
         .into();
     }
-    let mut text = Text::line(headline(result)).and(facts(result, form).to_text(form));
+    let mut text = Text::line(headline(result, form)).and(facts(result, form).to_text(form));
     // the error below names the failure that it is
     for failure in object_failures(statistics) {
         if !failure.is(result.error.as_ref()) {
@@ -192,7 +192,7 @@ fn text(result: &MigrationResult, form: Form) -> Text {
     text
 }
 
-fn headline(result: &MigrationResult) -> String {
+fn headline(result: &MigrationResult, form: Form) -> String {
     let statistics = &result.statistics;
     let time = duration(result.elapsed);
     let mut text = match result.status {
@@ -201,7 +201,7 @@ fn headline(result: &MigrationResult) -> String {
             format!("abandoned after {time}: the store cannot fence a source, so targets remain")
         }
         MigrationStatus::Completed if result.plan.reverses.is_some() => format!(
-            "rolled back {} in {time}: the originals are restored",
+            "rolled back {} in {time}: the events from before it are restored",
             counted(statistics.migrated, "object")
         ),
         MigrationStatus::Completed => {
@@ -221,15 +221,16 @@ fn headline(result: &MigrationResult) -> String {
     };
     let undone = is_undone(result.status);
     let cut_over = statistics.migrated * u64::from(undone);
+    let remain = format!(
+        "already cut over and remain migrated; to reverse them: esm rollback {}",
+        short_id(result.migration, form)
+    );
     let up_to_date = match result.plan.reverses {
         Some(_) => "already rolled back, or not moved by the migration",
         None => "already up to date",
     };
     for (number, what) in [
-        (
-            cut_over,
-            "already cut over and remain migrated; roll back again to reverse them",
-        ),
+        (cut_over, &*remain),
         (statistics.up_to_date, up_to_date),
         (statistics.failed, "FAILED"),
         (statistics.rolled_back, "rolled back"),

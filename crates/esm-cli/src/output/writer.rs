@@ -145,6 +145,11 @@ impl Output {
         }
     }
 
+    /// The width of the terminal, if standard output is one.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.form.width.filter(|_| self.form.terminal)
+    }
+
     /// Prints text to standard output.
     ///
     /// # Errors

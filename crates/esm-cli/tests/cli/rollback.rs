@@ -116,7 +116,7 @@ fn originals_come_back_byte_for_byte_and_what_came_since_goes_through_the_progra
     m.esm
         .run(&redo)
         .succeeded()
-        .printed("the originals are restored");
+        .printed("the events from before it are restored");
     assert!(m.esm.export().contains("Invoiced"));
 }
 

@@ -107,7 +107,8 @@ impl LineReader {
             LineError::TooLong(number) => Error::new(
                 ErrorKind::TooLarge,
                 format!("line {number}: longer than {} bytes", self.max_line_bytes),
-            ),
+            )
+            .with_hint("raise the limit of an event's size"),
             LineError::Io(number, error) => {
                 let error = self.explainer.explain(error);
                 error.context(format_args!("after line {number}"))

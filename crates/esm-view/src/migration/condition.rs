@@ -106,7 +106,9 @@ impl Condition {
         let held = state.lock.as_ref().filter(|lock| lock.held);
         // a pause outlives the process that obeyed it
         let paused = watched.desired.paused_by.as_ref();
-        let paused = paused.map(|by| format!("being resumed; paused by {by}"));
+        let cutover = watched.desired.cutover_by.as_ref();
+        let then = cutover.map_or(String::new(), |by| format!("; then cuts over, by {by}"));
+        let paused = paused.map(|by| format!("being resumed; paused by {by}{then}"));
         match state.lock.as_ref().map(|lock| lock.holder_state(now)) {
             Some(HolderState::Dead) => return Self::new(Kind::Dead, paused),
             Some(HolderState::ProbablyDead) if held.is_some() => {
@@ -115,16 +117,29 @@ impl Condition {
             _ => {}
         }
         if held.is_none() {
-            let at_rest = Self::at_rest(state);
-            return Self {
-                waits_for: at_rest.waits_for.clone().or(paused),
-                ..at_rest
-            };
+            return Self::commanded(watched, paused);
         }
         if paused.is_some() {
             return Self::new(Kind::Paused, paused);
         }
         Self::of_running(watched)
+    }
+
+    /// The condition of a migration that no process works on, but for which commands are stored.
+    fn commanded(watched: &WatchedMigration, paused: Option<String>) -> Self {
+        let at_rest = Self::at_rest(&watched.state);
+        if let Some(undo) = &watched.desired.undo {
+            // a process that resumes it would undo it too
+            return Self {
+                waits_for: Some(format!("being undone: {}", undo.reason)),
+                continued_by: Some(ROLLBACK),
+                ..at_rest
+            };
+        }
+        Self {
+            waits_for: at_rest.waits_for.clone().or(paused),
+            ..at_rest
+        }
     }
 
     fn of_running(watched: &WatchedMigration) -> Self {

@@ -1,6 +1,6 @@
 //! The database of the global options.
 
-use esm_core::Result;
+use esm_core::{Error, Result};
 use esm_postgres::{Database, Settings};
 
 use crate::args::Global;
@@ -11,5 +11,13 @@ use crate::session::address;
 /// # Errors
 /// `Invalid` if none is given, or the address is none of a database; those of the server.
 pub(super) async fn connect(global: &Global) -> Result<Database> {
-    Database::connect(Settings::from_environment(address(global)?)?).await
+    let address = address(global)?;
+    let is_database = ["postgres://", "postgresql://"].map(|scheme| address.starts_with(scheme));
+    if is_database == [false, false] {
+        return Err(
+            Error::invalid("a layout is of the tables of a PostgreSQL database")
+                .with_hint("give --store postgres://USER@HOST/DATABASE"),
+        );
+    }
+    Database::connect(Settings::from_environment(address)?).await
 }
