@@ -24,7 +24,7 @@ const DIGITS: usize = 20;
 /// The name of the object that has the newest versions of a record.
 pub(crate) const LATEST: &str = "latest";
 /// The name of the object of a lock, in layouts where one object has its acquisitions.
-const LEASE: &str = "lease";
+pub(crate) const LEASE: &str = "lease";
 /// The folders of a store, below its root.
 const FOLDERS: [&str; 10] = [
     "backups",

@@ -27,6 +27,7 @@ mod backend;
 mod backup;
 mod buffered;
 mod event_store;
+mod inventory;
 mod key;
 mod known;
 mod layout;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use esm_core::id::{HolderId, LockName, StoreId};
 use esm_core::store::{
-    BackupProvider, EventStore, LockAttempt, LockProvider, LockRequest, Records,
+    BackupProvider, EventStore, Inventory, LockAttempt, LockProvider, LockRequest, Records,
 };
 use esm_core::{Error, ErrorKind, Result};
 
 use crate::backend::Backend;
 use crate::backup::ObjectBackups;
 use crate::event_store::ObjectEventStore;
+use crate::inventory::ObjectInventory;
 use crate::layout::LAYOUT;
 use crate::lock::ObjectLocks;
 use crate::marker::Marker;
@@ -34,6 +35,7 @@ pub struct Store {
     records: Arc<dyn Records>,
     locks: Arc<dyn LockProvider>,
     backups: Arc<dyn BackupProvider>,
+    inventory: Arc<dyn Inventory>,
 }
 
 impl Store {
@@ -64,6 +66,7 @@ impl Store {
             records: Arc::new(ObjectRecords::new(Arc::clone(&backend))),
             locks: Arc::new(ObjectLocks::new(Arc::clone(&backend))),
             backups: Arc::new(ObjectBackups::new(Arc::clone(&backend))),
+            inventory: Arc::new(ObjectInventory::new(Arc::clone(&backend))),
             marker: Arc::new(marker),
             backend,
         }
@@ -185,6 +188,11 @@ impl Store {
     /// Returns the backups and archives.
     pub fn backups(&self) -> Arc<dyn BackupProvider> {
         Arc::clone(&self.backups)
+    }
+
+    /// Returns the list of what the store holds, whether or not anything names it.
+    pub fn inventory(&self) -> Arc<dyn Inventory> {
+        Arc::clone(&self.inventory)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::args::Global;
 #[cfg(feature = "console")]
 use crate::command::Console;
 use crate::command::{
-    Archive, Backup, Cancel, Completions, ConfigCommand, Cutover, Export, Finish, Import,
+    Archive, Backup, Cancel, Completions, ConfigCommand, Cutover, Doctor, Export, Finish, Import,
     LayoutCommand, List, Lock, Man, Migrate, Pause, Plan, Read, Resume, Rollback, Set, Show,
     Status, StoreCommand, Transform, Verify, Watch,
 };
@@ -89,6 +89,7 @@ enum Command {
     Archive(Archive),
     #[command(subcommand)]
     Backup(Backup),
+    Doctor(Doctor),
     #[command(subcommand)]
     Lock(Lock),
     #[command(subcommand)]
@@ -194,6 +195,7 @@ impl Arguments {
             }
             Command::Status(command) => command.run(&open(Access::Read).await?).await,
             Command::Verify(command) => command.run(&open(Access::Read).await?).await,
+            Command::Doctor(command) => command.run(&open(Access::Read).await?).await,
             Command::List(command) => command.run(&open(Access::Read).await?).await,
             Command::Show(command) => command.run(&open(Access::Read).await?).await,
             Command::Read(command) => command.run(&open(Access::Read).await?).await,

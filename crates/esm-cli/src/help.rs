@@ -27,7 +27,9 @@ const GROUPS: [Group; 5] = [
     },
     Group {
         heading: "Look after objects",
-        commands: &["list", "show", "read", "backup", "archive", "lock"],
+        commands: &[
+            "list", "show", "read", "doctor", "backup", "archive", "lock",
+        ],
     },
     Group {
         heading: "Stores and set-up",

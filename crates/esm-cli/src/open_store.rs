@@ -5,7 +5,7 @@ use std::sync::Arc;
 use esm_core::clock::Environment;
 use esm_core::id::StoreId;
 use esm_core::migration::MigrationStrategy;
-use esm_core::store::{BackupProvider, EventStore, LockProvider, Records, StoreLimits};
+use esm_core::store::{BackupProvider, EventStore, Inventory, LockProvider, Records, StoreLimits};
 use esm_core::{Error, Result};
 use esm_objectstore::{OpenOptions, Store};
 use esm_postgres::{Database, GlobalEvent, LayoutStore, Settings};
@@ -151,6 +151,14 @@ impl OpenStore {
         match self {
             Self::Own(store) => store.backups(),
             Self::Layout(store) => store.backups(),
+        }
+    }
+
+    /// The list of what the store holds; none for the tables of another library.
+    pub(crate) fn inventory(&self) -> Option<Arc<dyn Inventory>> {
+        match self {
+            Self::Own(store) => Some(store.inventory()),
+            Self::Layout(_) => None,
         }
     }
 

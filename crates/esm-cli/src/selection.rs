@@ -1,7 +1,7 @@
 //! The objects that a command works on.
 
 use esm_core::id::{ObjectId, ObjectName};
-use esm_core::migration::{MigrationBuilder, MigrationService};
+use esm_core::migration::{MigrationBuilder, MigrationService, Scope};
 use esm_core::{Error, Result};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -40,6 +40,15 @@ impl Selection {
             Some(name) => service.migrate_named(name.clone()),
             None if self.all => service.migrate_all(),
             None => service.migrate_many(self.objects.iter().cloned()),
+        }
+    }
+
+    /// The objects, for the library.
+    pub(crate) fn scope(&self) -> Scope {
+        match &self.name {
+            Some(name) => Scope::Name(name.clone()),
+            None if self.all => Scope::All,
+            None => Scope::Objects(self.objects.clone()),
         }
     }
 

@@ -9,7 +9,8 @@ use esm_core::object::{Documents, KnownStores};
 use esm_core::router::RoutingTable;
 use esm_core::router::{ObjectClient, ObjectReader};
 use esm_core::store::{
-    BackupProvider, EventStore, LockProvider, PageLimit, ProcessAwareLocks, Records, Stores,
+    BackupProvider, EventStore, Inventory, LockProvider, PageLimit, ProcessAwareLocks, Records,
+    Stores,
 };
 use esm_core::transform::MaskingKey;
 use esm_core::{Error, ErrorKind, Result};
@@ -278,6 +279,11 @@ impl Session {
     /// The store's own backups.
     pub(crate) fn backups(&self) -> Arc<dyn BackupProvider> {
         self.store.backups()
+    }
+
+    /// The list of what the store holds; none for the tables of another library.
+    pub(crate) fn inventory(&self) -> Option<Arc<dyn Inventory>> {
+        self.store.inventory()
     }
 
     /// The published phases.

@@ -120,6 +120,7 @@ pub mod backoff;
 pub mod backup;
 pub mod clock;
 mod cutover;
+pub mod doctor;
 pub mod error;
 pub mod event;
 pub mod id;

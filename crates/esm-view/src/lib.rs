@@ -9,11 +9,13 @@
 //! | [`migration`] | the state of migrations: what each does now, and what it waits for |
 //! | [`object`] | an object with its streams |
 //! | [`lock`], [`backup`] | held locks; backups and archives |
+//! | [`doctor`] | what is damaged, left behind or unfinished, and what mends it |
 //! | [`diff`] | the difference between two events, field by field |
 //! | [`units`] | numbers for people |
 
 pub mod backup;
 pub mod diff;
+pub mod doctor;
 pub mod lock;
 pub mod migration;
 pub mod object;

@@ -30,6 +30,7 @@ const LAYERS: &[(&str, Layers)] = &[(
         &["router"],
         &["backup"],
         &["migration"],
+        &["doctor"],
     ],
 )];
 

@@ -83,6 +83,13 @@ pub(crate) fn judge(
     let Some(difference) = baseline.difference(line, answer) else {
         return Verdict::Harmless;
     };
+    // a list names what is damaged in it, and lists the rest
+    let listed = baseline
+        .changed(line, answer)
+        .any(|value| names.iter().any(|name| value.contains(name)));
+    if command == "doctor" && listed {
+        return Verdict::Seen;
+    }
     if is_unnoticeable(line, change, before) {
         return Verdict::Unnoticeable;
     }
@@ -90,14 +97,16 @@ pub(crate) fn judge(
         .fields
         .get("0.document_is_behind")
         .is_some_and(|is| is == "true");
-    // a list names what is damaged in it, and lists the rest
-    let listed = baseline
-        .changed(line, answer)
-        .any(|value| names.iter().any(|name| value.contains(name)));
     if behind || ((named || listed) && !["export", "verify"].contains(&command)) {
         return Verdict::Seen;
     }
     fault("exit 0, another output", difference)
+}
+
+/// Whether a change touches only what informs: a heartbeat, or journals that are gone as a whole.
+pub(crate) fn only_informs(change: &Change) -> bool {
+    let is_journal = change.what == What::DeleteFolder && change.path.starts_with("journals");
+    is_journal || Place::of(&change.path).kind == Kind::Heartbeat
 }
 
 /// Kinds of files that a change touches, for messages.
@@ -127,7 +136,7 @@ fn is_right_kind(kind: &str, change: &Change, command: &str, before: &Files) -> 
         // version of its document no object
         "not_found" => removed && (whole || change.what == What::DeleteFolder),
         // the differences, or the damage, are its output
-        "verification_failed" | "" => ["verify", "show"].contains(&command),
+        "verification_failed" | "" => ["doctor", "verify", "show"].contains(&command),
         _ => false,
     }
 }
@@ -137,27 +146,33 @@ fn is_unnoticeable(line: &str, change: &Change, before: &Files) -> bool {
     let (command, of) = line.split_once(' ').unwrap_or((line, ""));
     let place = Place::of(&change.path);
     let newest = |place: &Place| before.is_newest(place);
+    // it counts what every other command shows
+    let is_doctor = command == "doctor";
     let folder = change.path.split('/').next().unwrap_or_default();
-    let is_about_objects = ["export", "list", "store", "verify"].contains(&command);
+    let is_about_objects = ["doctor", "export", "list", "store", "verify"].contains(&command);
     match change.what {
         What::Delete => match place.kind {
-            Kind::Journal | Kind::Control | Kind::Progress => command == "status" && newest(&place),
-            Kind::Acquisition | Kind::Heartbeat => ["lock", "status"].contains(&command),
+            Kind::Journal | Kind::Control | Kind::Progress => {
+                (is_doctor || command == "status") && newest(&place)
+            }
+            Kind::Acquisition | Kind::Heartbeat => {
+                is_doctor || ["lock", "status"].contains(&command)
+            }
             // a hint
-            Kind::Routing | Kind::Index => ["show", "status"].contains(&command),
-            Kind::Manifest => command == "backup",
+            Kind::Routing | Kind::Index => is_doctor || ["show", "status"].contains(&command),
+            Kind::Manifest => is_doctor || command == "backup",
             Kind::Cell => newest(&place) && before.appended.contains(&change.path),
             // the whole object, where there is one version; details of its book closing otherwise
             Kind::Document if place.number == Some(0) => newest(&place) && is_about_objects,
-            Kind::Document => newest(&place) && command == "show",
+            Kind::Document => newest(&place) && (is_doctor || command == "show"),
             _ => false,
         },
         What::DeleteFolder => match folder {
             "documents" => is_about_objects,
-            "locks" | "control" | "progress" => ["lock", "status"].contains(&command),
-            "routing" | "index" => ["show", "status"].contains(&command),
-            "journals" => command == "status",
-            "backups" => command == "backup",
+            "locks" | "control" | "progress" => is_doctor || ["lock", "status"].contains(&command),
+            "routing" | "index" => is_doctor || ["show", "status"].contains(&command),
+            "journals" => is_doctor || command == "status",
+            "backups" => is_doctor || command == "backup",
             "streams" => {
                 let shown = if command == "show" { of } else { "" };
                 is_never_closed(shown, change, before)

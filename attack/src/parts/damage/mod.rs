@@ -21,7 +21,7 @@ use aftermath::Aftermath;
 use change::{Change, What};
 use fixture::Fixture;
 use judge::{Files, Verdict, judge};
-use question::Baseline;
+use question::{Baseline, DOCTOR};
 
 /// How much of it.
 #[derive(Debug, Clone, clap::Args)]
@@ -134,7 +134,7 @@ impl Attack<'_> {
         tally.count(change.what.name());
         change.apply(store)?;
         let damaged = files::below(store)?;
-        let mut seen = false;
+        let (mut seen, mut diagnosed) = (None, false);
         for question in self.baseline.questions() {
             let small = matches!(change.what, What::Flip(..));
             if small && !question.concerns(&change.path) {
@@ -143,13 +143,27 @@ impl Attack<'_> {
             let answer = question.ask(&self.context.esm, store, &self.fixture.store)?;
             match judge(&self.baseline, question, &answer, change, &self.before) {
                 Verdict::Harmless | Verdict::Unnoticeable => {}
-                Verdict::Seen => seen = true,
+                Verdict::Seen if question.line == DOCTOR => diagnosed = true,
+                Verdict::Seen => seen = Some(&question.line),
                 Verdict::Fault { kind, happened } => {
                     tally.findings.push(self.finding(change, kind, happened));
                 }
             }
         }
-        tally.count(if seen { "seen" } else { "harmless" });
+        tally.count(match (seen, diagnosed) {
+            (Some(_), _) => "seen",
+            (None, true) => "seen by doctor alone",
+            (None, false) => "harmless",
+        });
+        if let Some(line) = seen.filter(|_| !diagnosed && !judge::only_informs(change)) {
+            let happened = format!("esm {line} notices it, esm {DOCTOR} does not");
+            let kind = format!(
+                "doctor: unnoticed ({} {})",
+                change.what.name(),
+                judge::subject(change)
+            );
+            tally.findings.push(self.finding(change, kind, happened));
+        }
         if files::below(store)? != damaged {
             let happened = "a command that only reads left other files".to_owned();
             let kind = format!("writes while reading ({})", judge::subject(change));

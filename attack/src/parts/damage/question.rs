@@ -14,6 +14,9 @@ use crate::program::{Esm, Outcome, pause};
 /// How long a command on so small a store may take, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// The command that must name whatever another one notices.
+pub(crate) const DOCTOR: &str = "doctor --all --deep";
+
 /// Fields that change with time alone.
 const VOLATILE: [&str; 3] = ["age_seconds", "expires_in", "held"];
 
@@ -35,6 +38,7 @@ enum Topic {
     Backups,
     Backup(String),
     Store,
+    Everything,
 }
 
 /// A response without what changes with time.
@@ -58,6 +62,7 @@ pub(crate) fn all(fixture: &Fixture) -> Vec<Question> {
         question("lock list", Topic::Locks),
         question("backup list", Topic::Backups),
         question("store show", Topic::Store),
+        question(DOCTOR, Topic::Everything),
     ];
     for object in OBJECTS {
         questions.push(question(
@@ -82,6 +87,9 @@ impl Question {
     /// Whether a change of one byte of this file may matter to it.
     pub(crate) fn concerns(&self, path: &str) -> bool {
         let place = Place::of(path);
+        if self.topic == Topic::Everything {
+            return true;
+        }
         match place.kind {
             Kind::Cell | Kind::Head | Kind::Document | Kind::Routing => match &self.topic {
                 Topic::Events | Topic::Migrations => true,

@@ -196,6 +196,13 @@ impl Heartbeat {
     }
 }
 
+/// The lock that an acquisition is of; nothing where it cannot be read.
+pub(crate) fn name_of_acquisition(bytes: &Bytes) -> Option<LockName> {
+    decode_acquisition(bytes)
+        .ok()
+        .map(|acquisition| acquisition.name)
+}
+
 pub(super) fn encode<T: Serialize>(it: &T) -> Result<Bytes> {
     let json = serde_json::to_vec(it);
     let json = json.map_err(|e| Error::invalid("lock cannot be written as JSON").with_source(e))?;

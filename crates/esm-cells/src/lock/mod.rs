@@ -4,4 +4,5 @@ mod acquisition;
 mod observed;
 mod provider;
 
+pub(crate) use acquisition::name_of_acquisition;
 pub(crate) use provider::ObjectLocks;

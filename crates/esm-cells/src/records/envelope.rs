@@ -134,6 +134,12 @@ pub fn split_first(bytes: &Bytes, key: &RecordKey) -> Result<(RecordVersion, Byt
     Ok((version, rest))
 }
 
+/// The record that an object is a version of; nothing where it cannot be read.
+pub(crate) fn key_of_version(bytes: &Bytes) -> Option<RecordKey> {
+    let (envelope, _, _) = decode_first(bytes).ok()?;
+    Some(envelope.key.into())
+}
+
 /// Reads the version that an object consists of.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ mod completions;
 mod config;
 #[cfg(feature = "console")]
 mod console;
+mod doctor;
 mod export;
 mod finish;
 mod import;
@@ -41,6 +42,7 @@ pub(crate) use completions::Completions;
 pub(crate) use config::ConfigCommand;
 #[cfg(feature = "console")]
 pub(crate) use console::Console;
+pub(crate) use doctor::Doctor;
 pub(crate) use export::Export;
 pub(crate) use finish::Finish;
 pub(crate) use import::Import;

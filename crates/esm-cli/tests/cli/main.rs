@@ -8,6 +8,7 @@ mod completing;
 mod condition;
 mod config;
 mod console;
+mod doctor;
 mod esm;
 mod export;
 mod extremes;

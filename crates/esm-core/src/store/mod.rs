@@ -8,6 +8,7 @@ mod capabilities;
 mod cell;
 mod document;
 mod event_store;
+mod inventory;
 mod layer;
 mod lock;
 mod records;
@@ -24,6 +25,7 @@ pub use document::{EarlierStreams, ObjectDocument, TerminatedStream, Termination
 pub use event_store::{
     Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,
 };
+pub use inventory::{Inventory, Numbers, StoredContent, StoredItem};
 pub(crate) use layer::{Call, Layer, Layered, ReadOnly};
 pub use lock::{
     HolderProcess, HolderState, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest,

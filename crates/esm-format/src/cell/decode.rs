@@ -71,3 +71,11 @@ pub fn decode_header_of_any(bytes: &[u8]) -> Result<CellHeader> {
 fn corrupt_event(index: usize, what: &str) -> Error {
     Error::corrupt(format!("cell's event {index} cannot be read: {what}"))
 }
+
+/// Reads which stream a cell belongs to; nothing in a cell of an older version, which does not say it.
+///
+/// # Errors
+/// As [`decode_header_of_any`].
+pub fn decode_stream(bytes: &[u8]) -> Result<Option<StreamId>> {
+    FirstLine::read(bytes).map(|(first, _)| first.stream)
+}

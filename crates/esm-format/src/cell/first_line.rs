@@ -22,7 +22,7 @@ pub(super) struct FirstLine {
     pub(super) cell: CellHeader,
     /// The stream that the cell belongs to; absent in cells of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    stream: Option<StreamId>,
+    pub(super) stream: Option<StreamId>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) sources: Vec<Run>,
     pub(super) body: BodyInfo,

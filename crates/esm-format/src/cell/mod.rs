@@ -18,7 +18,7 @@ mod encode;
 mod first_line;
 mod source_runs;
 
-pub use decode::{decode, decode_header, decode_header_of_any};
+pub use decode::{decode, decode_header, decode_header_of_any, decode_stream};
 pub use encode::{encode, encode_within, uncompressed_size};
 
 /// The format that this version writes; it reads this and all before.
