@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use esm_core::Error;
+use esm_core::backup::{KeepReason, PruneReason, Pruned};
 use esm_core::id::{BackupId, MigrationId, ObjectId};
 use esm_core::store::{BackupKind, BackupManifest, Compression};
 use jiff::Timestamp;
@@ -51,6 +52,80 @@ pub struct ShownBackups {
     /// Why the manifests of others cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<String>,
+}
+
+/// A backup, and why it goes or stays.
+#[derive(Debug, Clone, Serialize)]
+pub struct Judged {
+    /// The backup.
+    #[serde(flatten)]
+    pub backup: ShownBackup,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What was pruned, or would be, and what is kept; oldest first.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownPrune {
+    /// Those that were deleted, or would be.
+    pub backups: Vec<Judged>,
+    /// Those that are kept.
+    pub kept: Vec<Judged>,
+    /// Why the manifests of others cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
+}
+
+impl ShownPrune {
+    /// The result of pruning, or of a dry run.
+    pub fn new(pruned: &Pruned) -> Self {
+        let judged = |manifest: &BackupManifest, reason: String| Judged {
+            backup: manifest.clone().into(),
+            reason,
+        };
+        let removed = pruned.removed.iter();
+        let kept = pruned.kept.iter();
+        Self {
+            backups: removed
+                .map(|one| judged(&one.manifest, removed_because(&one.reason)))
+                .collect(),
+            kept: kept
+                .map(|one| judged(&one.manifest, kept_because(&one.reason)))
+                .collect(),
+            damaged: pruned.damaged.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn removed_because(reason: &PruneReason) -> String {
+    match reason {
+        PruneReason::Expired { keep_until } => {
+            format!("retention ended {}", to_the_second(*keep_until))
+        }
+        PruneReason::NoFiles => "its files are gone".to_owned(),
+        PruneReason::Old { created_at } => format!("older than {}", to_the_second(*created_at)),
+        PruneReason::Superseded => "no rule keeps it".to_owned(),
+        _ => "other".to_owned(),
+    }
+}
+
+fn kept_because(reason: &KeepReason) -> String {
+    match reason {
+        KeepReason::Last { number } => format!("newest, number {number}"),
+        KeepReason::Daily { day } => format!("newest of {day}"),
+        KeepReason::Monthly { month } => format!("newest of {month}"),
+        KeepReason::Tag { tag } => format!("tag {tag}"),
+        KeepReason::Newest => "the newest is always kept".to_owned(),
+        KeepReason::Retention { keep_until: None } => "retained indefinitely".to_owned(),
+        KeepReason::Retention {
+            keep_until: Some(until),
+        } => format!("retained until {}", to_the_second(*until)),
+        KeepReason::Archive => "archive".to_owned(),
+        KeepReason::Migration { migration } => format!("migration {migration} is unfinished"),
+        KeepReason::InUse { holder } => format!("being restored by {holder}"),
+        KeepReason::Changed => "changed meanwhile".to_owned(),
+        _ => "other".to_owned(),
+    }
 }
 
 impl From<BackupManifest> for ShownBackup {

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use esm_core::id::BackupId;
-use esm_core::store::{BackupDraft, BackupManifest, BackupProvider, BackupReader, BackupWriter};
+use esm_core::store::{
+    BackupDraft, BackupManifest, BackupProvider, BackupReader, BackupSection, BackupWriter,
+};
 use esm_core::{Error, ErrorKind, Result};
-use esm_format::backup::{BackupDecoder, BackupEncoder};
+use esm_format::backup::{BackupDecoder, BackupEncoder, SectionsDecoder};
 use futures::future;
-use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
-use super::files;
+use super::files::{self, FileReader};
 use super::manifest::{self, Files};
 use super::streams::{ObjectBackupReader, ObjectBackupWriter, taken};
 use crate::backend::Backend;
@@ -118,6 +120,25 @@ impl BackupProvider for ObjectBackups {
             .boxed()
     }
 
+    fn sections(&self, id: &BackupId) -> BoxStream<'_, Result<BackupSection>> {
+        let id = id.clone();
+        let opening = None::<(Key, SectionsDecoder<FileReader>)>;
+        stream::try_unfold(opening, move |opened| {
+            let id = id.clone();
+            async move {
+                let (folder, mut decoder) = match opened {
+                    Some(opened) => opened,
+                    None => self.open_sections(&id).await?,
+                };
+                let section = decoder.next().await;
+                let place = || format!("backup {}", self.backend.place(&folder));
+                let section = section.map_err(|e| e.context(place()))?;
+                Ok(section.map(|section| (section, Some((folder, decoder)))))
+            }
+        })
+        .boxed()
+    }
+
     async fn has_files(&self, id: &BackupId) -> Result<bool> {
         let (_, files, folder) = self.find(id).await?;
         files.any_exists(&self.backend, &folder).await
@@ -166,6 +187,13 @@ impl BackupProvider for ObjectBackups {
 }
 
 impl ObjectBackups {
+    async fn open_sections(&self, id: &BackupId) -> Result<(Key, SectionsDecoder<FileReader>)> {
+        let (manifest, files, folder) = self.find(id).await?;
+        let size = manifest.checksums.sections_bytes;
+        let file = files::open(&self.backend, folder.clone().join(&files.sections), size).await?;
+        Ok((folder, SectionsDecoder::new(manifest, file)?))
+    }
+
     async fn delete_named(&self, folder: &Key, files: &Files) -> Result<()> {
         self.backend.delete(files.keys(folder)).await?;
         manifest::remove(&self.backend, folder, Some(files)).await

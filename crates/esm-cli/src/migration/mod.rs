@@ -33,5 +33,5 @@ pub(crate) use places::{Places, as_planned, resumed, service_of};
 pub(crate) use program::{Program, Role, transformation};
 pub(crate) use report::{Expected, finish, mend_the_program, next_step};
 pub(crate) use run_progress::run_figures;
-pub(crate) use service::{author, service, watched};
+pub(crate) use service::{author, holder, service, watched};
 pub(crate) use show_plan::{plan_exit, plan_text};

@@ -49,7 +49,7 @@ pub(crate) fn author() -> String {
 }
 
 /// `user@host:pid:nonce`: the holder of locks.
-fn holder(session: &Session) -> Result<HolderId> {
+pub(crate) fn holder(session: &Session) -> Result<HolderId> {
     let nonce = session.environment().uuid_v4().simple().to_string();
     let text = format!("{}:{}:{}", author(), std::process::id(), &nonce[..8]);
     // user and host may contain characters that a holder's name must not

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::esm::Esm;
 use crate::orders;
 
-fn created(esm: &Esm, arguments: &[&str]) -> Value {
+pub(crate) fn created(esm: &Esm, arguments: &[&str]) -> Value {
     let mut all = vec!["backup", "create", "-o", "json"];
     all.extend_from_slice(arguments);
     esm.run(&all).succeeded().json()

@@ -1,5 +1,6 @@
 //! The real `esm` on a local directory: what it prints, how it ends, what it leaves behind.
 
+mod backup_registry;
 mod backups;
 mod bad_input;
 mod chains;

@@ -19,7 +19,8 @@
 //! | `options` | how one is made, by hand or by a migration |
 //! | `create`, `write` | objects into a backup; shared with migrations |
 //! | `checked` | reading a backup and comparing it with what it says of itself |
-//! | `prune` | which backups may go |
+//! | `registry/` | which backups there are, and whether they are sound |
+//! | `retention/` | which backups may go, and removing them |
 //! | `restore/` | a section of a backup into a stream |
 //! | `progress` | progress reports, and where they go |
 
@@ -27,15 +28,23 @@ mod checked;
 mod create;
 mod options;
 mod progress;
-mod prune;
+mod registry;
 mod restore;
+mod retention;
 mod service;
 mod write;
 
 pub use options::BackupOptions;
 pub use progress::{BackupProgress, BackupStage};
-pub use prune::{PruneFailure, PrunePolicy, PruneReason, Pruned, PrunedBackup, split_damaged};
-pub use restore::{ReplacedStream, RestoreOptions, RestoreTarget, Restored, RestoredAll};
+
+pub use registry::{BackupDamage, BackupFilter, CheckedBackups, ReadData};
+pub use restore::{
+    ReplacedStream, RestoreFailure, RestoreOptions, RestoreTarget, Restored, RestoredAll,
+};
+pub use retention::{
+    KeepReason, KeepRules, KeptBackup, PruneFailure, PrunePolicy, PruneReason, Pruned,
+    PrunedBackup, split_damaged,
+};
 pub use service::BackupService;
 
 pub(crate) use progress::Monitor;

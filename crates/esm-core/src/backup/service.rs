@@ -10,11 +10,12 @@ use crate::backup::progress::{BackupProgress, BackupStage, Watch, refuse_cancell
 use crate::backup::write::read_through;
 use crate::clock::Environment;
 use crate::error::{ErrorKind, Result};
-use crate::id::BackupId;
+use crate::id::{BackupId, LockName};
 use crate::progress::ProgressOptions;
 use crate::router::ObjectReader;
 use crate::store::{
-    BackupItem, BackupManifest, BackupProvider, BackupSection, Records, SectionSummary, Stores,
+    BackupItem, BackupManifest, BackupProvider, BackupSection, LockProvider, Records,
+    SectionSummary, Stores,
 };
 
 /// Writes, verifies, restores, deletes and prunes backups.
@@ -48,6 +49,7 @@ pub struct BackupService {
     pub(super) reader: ObjectReader,
     pub(super) provider: Arc<dyn BackupProvider>,
     pub(super) environment: Environment,
+    pub(super) locks: Option<Arc<dyn LockProvider>>,
     progress: ProgressOptions<BackupProgress>,
     cancel: CancellationToken,
 }
@@ -64,6 +66,7 @@ impl BackupService {
             reader: ObjectReader::new(records, stores),
             provider,
             environment: Environment::default(),
+            locks: None,
             progress: ProgressOptions::default(),
             cancel: CancellationToken::new(),
         }
@@ -85,6 +88,23 @@ impl BackupService {
     ) -> Self {
         self.progress = options(self.progress);
         self
+    }
+
+    /// Sets the locks that say which backups are in use: see [`lock_name`](Self::lock_name).
+    #[must_use]
+    pub fn with_locks(mut self, locks: Arc<dyn LockProvider>) -> Self {
+        self.locks = Some(locks);
+        self
+    }
+
+    /// The lock that keeps a backup from being pruned while it is held, such as by a
+    /// [`HeldLock`](crate::migration::HeldLock) of a process that restores it. Nothing rests on it: a
+    /// restore whose backup is deleted all the same fails, and leaves everything as it was.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that no lock can have.
+    pub fn lock_name(id: &BackupId) -> Result<LockName> {
+        LockName::new(format!("backup {id}"))
     }
 
     /// Stops every call at its next safe point, with `Cancelled`, when the token is cancelled.

@@ -5,7 +5,7 @@ use std::fmt;
 use async_compression::tokio::bufread::ZstdDecoder;
 use esm_core::event::{Event, Revision};
 use esm_core::id::ObjectId;
-use esm_core::store::{BackupItem, BackupManifest, SectionSummary};
+use esm_core::store::{BackupItem, BackupManifest, BackupSection, SectionSummary};
 use esm_core::{Error, Result};
 use tokio::io::{AsyncRead, BufReader};
 
@@ -148,6 +148,75 @@ where
             }
         }
         Ok(())
+    }
+}
+
+/// Reads the sections of a backup alone, without its events.
+pub struct SectionsDecoder<S> {
+    manifest: BackupManifest,
+    sections: File<S>,
+    section_count: u64,
+    event_count: u64,
+}
+
+impl<S: AsyncRead + Unpin + Send> SectionsDecoder<S> {
+    /// Begins to read the sections of the backup with this manifest.
+    ///
+    /// # Errors
+    /// `Corrupt` for a newer format.
+    pub fn new(manifest: BackupManifest, sections: S) -> Result<Self> {
+        if manifest.format > BackupManifest::FORMAT {
+            return Err(manifest::newer(manifest.format));
+        }
+        Ok(Self {
+            manifest,
+            sections: File::new(SECTIONS_FILE, sections, MAX_SECTION_LINE),
+            section_count: 0,
+            event_count: 0,
+        })
+    }
+
+    /// The next section; nothing at the end, after the size and the checksum of the file, and the
+    /// counts of the manifest, were found right.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the file, and the line where there is one; what the reader fails with.
+    pub async fn next(&mut self) -> Result<Option<BackupSection>> {
+        if !self.sections.advance().await? {
+            let sums = &self.manifest.checksums;
+            self.sections
+                .check_sums(sums.sections_bytes, &sums.sections_blake3)?;
+            return self.check_counts().map(|()| None);
+        }
+        let line: SectionLine = serde_json::from_slice(self.sections.line())
+            .map_err(|e| self.sections.corrupt_line(&e.to_string()))?;
+        self.section_count += 1;
+        self.event_count = self.event_count.saturating_add(line.summary.events);
+        Ok(Some(line.section))
+    }
+
+    fn check_counts(&self) -> Result<()> {
+        let manifest = &self.manifest;
+        for (what, found, stated) in [
+            ("sections", self.section_count, manifest.sections),
+            ("events", self.event_count, manifest.events),
+        ] {
+            if found != stated {
+                return Err(Error::corrupt(format!(
+                    "{SECTIONS_FILE} lists {found} {what} instead of {stated}, as the manifest says"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S> fmt::Debug for SectionsDecoder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SectionsDecoder")
+            .field("id", &self.manifest.id)
+            .field("sections", &self.section_count)
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,7 @@ mod encoder;
 mod manifest;
 mod section;
 
-pub use decoder::BackupDecoder;
+pub use decoder::{BackupDecoder, SectionsDecoder};
 pub use encoder::BackupEncoder;
 pub use manifest::{decode_manifest, encode_manifest};
 

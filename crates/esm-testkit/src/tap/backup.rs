@@ -79,6 +79,11 @@ impl<T: Tap> BackupProvider for TappedBackups<T> {
         tapped_stream(&self.tap, call, || self.inner.list())
     }
 
+    fn sections(&self, id: &BackupId) -> BoxStream<'_, Result<BackupSection>> {
+        let (call, id) = (Call::read("backups.sections", id), id.clone());
+        tapped_stream(&self.tap, call, move || self.inner.sections(&id))
+    }
+
     async fn has_files(&self, id: &BackupId) -> Result<bool> {
         let call = Call::read("backups.has_files", id);
         tapped!(self.tap, call, self.inner.has_files(id))

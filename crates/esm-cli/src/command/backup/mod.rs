@@ -1,7 +1,9 @@
 //! `esm backup`: a subcommand a file.
 
+mod check;
 mod create;
 mod delete;
+mod filter;
 mod list;
 mod place;
 mod prune;

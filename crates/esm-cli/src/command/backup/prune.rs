@@ -1,29 +1,53 @@
 //! `esm backup prune`
 
-use esm_core::Result;
-use esm_core::backup::{PrunePolicy, Pruned};
-use esm_view::backup::ShownBackups;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use esm_core::backup::{KeepRules, PrunePolicy, Pruned};
+use esm_core::id::MigrationId;
+use esm_core::{Error, Result};
+use esm_view::backup::ShownPrune;
+use futures::TryStreamExt as _;
 
 use super::place::BackupPlace;
-use super::report::{backups_text, report_damaged};
+use super::report::{prune_text, report_damaged};
+use crate::args::Pair;
 use crate::backup;
 use crate::confirm::confirmed;
 use crate::exit::Exit;
+use crate::migration::service;
 use crate::output::counted;
 use crate::session::{Access, Session};
 
-/// Delete backups whose retention has expired, or whose files are gone.
+/// Delete backups whose retention has expired, that no rule keeps, or whose files are gone.
 ///
-/// Backups with unlimited retention are never pruned; archives are pruned only with --archives. One
-/// whose manifest is damaged is kept and reported; then the exit code is 9.
+/// Rules (--keep-last, --keep-daily, --keep-monthly, --keep-tag) keep backups of each object, or of
+/// each group of objects; the newest is always kept. With a rule, backups with unlimited retention
+/// that no rule keeps are deleted too; without one, never. Never deleted: a backup before its
+/// retention ends, one that is being written or restored, and those of unfinished migrations. Archives
+/// are pruned only with --archives. One whose manifest is damaged is kept and reported; then the exit
+/// code is 9.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   esm backup prune --dry-run
+  esm backup prune --keep-last 7 --keep-daily 30 --keep-monthly 12 --dry-run
   esm backup prune --yes --backup file:///backups")]
 pub(crate) struct Prune {
     #[command(flatten)]
     place: BackupPlace,
+    /// Keep this many of the newest of each object.
+    #[arg(long, value_name = "NUMBER")]
+    keep_last: Option<usize>,
+    /// Keep the newest of each of this many days that have a backup (UTC).
+    #[arg(long, value_name = "DAYS")]
+    keep_daily: Option<usize>,
+    /// Keep the newest of each of this many months that have a backup (UTC).
+    #[arg(long, value_name = "MONTHS")]
+    keep_monthly: Option<usize>,
+    /// Keep those with this tag. Repeatable: with any of them.
+    #[arg(long, value_name = "KEY=VALUE")]
+    keep_tag: Vec<Pair>,
     /// Include archives of closed streams.
     #[arg(long)]
     archives: bool,
@@ -51,24 +75,20 @@ impl Prune {
             Access::Write
         };
         let backups = self.place.open(session, access).await?;
-        let service = backup::without_progress(session, &backups);
+        let service =
+            backup::without_progress(session, &backups).with_locks(Arc::clone(session.locks()));
+        let policy = self.policy(session).await?;
         let now = session.environment().clock.now();
         if self.dry_run || !self.yes {
-            let found = service.prune(now, &self.policy().dry_run()).await?;
-            let over = shown(&found);
+            let found = service.prune(now, &policy.clone().dry_run()).await?;
+            let over = ShownPrune::new(&found);
             if self.dry_run || over.backups.is_empty() {
-                session.output().result(&over, |over, form| {
-                    if over.backups.is_empty() {
-                        "nothing to prune".into()
-                    } else {
-                        backups_text(over, form)
-                    }
-                })?;
+                session.output().result(&over, prune_text)?;
                 return Ok(ended(session, &found));
             }
             session
                 .output()
-                .note(backups_text(&over, session.output().note_form()));
+                .note(prune_text(&over, session.output().note_form()));
             if !confirmed(
                 session.output(),
                 session.interrupt(),
@@ -80,24 +100,43 @@ impl Prune {
                 return Ok(Exit::Success);
             }
         }
-        let pruned = service.prune(now, &self.policy()).await?;
-        let over = shown(&pruned);
+        let pruned = service.prune(now, &policy).await?;
+        let over = ShownPrune::new(&pruned);
         session.output().result(&over, |over, _| deleted(over))?;
         Ok(ended(session, &pruned))
     }
 
-    fn policy(&self) -> PrunePolicy {
-        if self.archives {
-            PrunePolicy::new().archives()
-        } else {
-            PrunePolicy::new()
+    async fn policy(&self, session: &Session) -> Result<PrunePolicy> {
+        let rules = KeepRules::new()
+            .last(self.keep_last.unwrap_or(0))
+            .daily(self.keep_daily.unwrap_or(0))
+            .monthly(self.keep_monthly.unwrap_or(0));
+        let tags = self.keep_tag.iter();
+        let rules = tags.fold(rules, |rules, Pair(key, value)| rules.tag(key, value));
+        let is_given = self.keep_last.is_some()
+            || self.keep_daily.is_some()
+            || self.keep_monthly.is_some()
+            || !self.keep_tag.is_empty();
+        if is_given && rules.is_empty() {
+            return Err(Error::invalid("the rules keep nothing")
+                .with_hint("keep at least one, for example --keep-last 1"));
         }
+        let mut policy = PrunePolicy::new()
+            .keep(rules)
+            .superseded()
+            .keep_of_migrations(unfinished(session).await?);
+        if self.archives {
+            policy = policy.archives();
+        }
+        Ok(policy)
     }
 }
 
-fn shown(pruned: &Pruned) -> ShownBackups {
-    let removed = pruned.removed.iter().map(|one| one.manifest.clone());
-    ShownBackups::new(removed.collect(), &pruned.damaged)
+/// The migrations of the store that have not ended.
+async fn unfinished(session: &Session) -> Result<BTreeSet<MigrationId>> {
+    let service = service(session)?;
+    let active = service.active().map_ok(|state| state.migration);
+    active.try_collect().await
 }
 
 /// Reports what was kept although it should have gone, and the damaged manifests.
@@ -112,7 +151,7 @@ fn ended(session: &Session, pruned: &Pruned) -> Exit {
     }
 }
 
-fn deleted(over: &ShownBackups) -> String {
+fn deleted(over: &ShownPrune) -> String {
     if over.backups.is_empty() {
         return "nothing to prune".to_owned();
     }

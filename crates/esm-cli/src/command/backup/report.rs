@@ -1,7 +1,7 @@
 //! The report of backups.
 
 use esm_core::Error;
-use esm_view::backup::{ShownBackup, ShownBackups};
+use esm_view::backup::{ShownBackup, ShownBackups, ShownPrune};
 
 use crate::exit::Exit;
 use crate::output::{Facts, Form, Table, Text, bytes, count, short_id, to_the_second};
@@ -44,6 +44,25 @@ pub(super) fn backups_text(shown: &ShownBackups, form: Form) -> Text {
             bytes(backup.stored_bytes),
             to_the_second(backup.created_at),
             backup.retained(),
+        ]);
+    }
+    table.to_text(form)
+}
+
+/// What was pruned or would be, and why, and what is kept.
+pub(super) fn prune_text(shown: &ShownPrune, form: Form) -> Text {
+    if shown.backups.is_empty() && shown.kept.is_empty() {
+        return "nothing to prune".into();
+    }
+    let mut table = Table::new(["backup", "objects", "created", "verdict", "reason"]);
+    let removed = shown.backups.iter().map(|judged| (judged, "delete"));
+    for (judged, verdict) in removed.chain(shown.kept.iter().map(|judged| (judged, "keep"))) {
+        table.row([
+            short_id(&judged.backup.id, form),
+            judged.backup.of(),
+            to_the_second(judged.backup.created_at),
+            verdict.to_owned(),
+            judged.reason.clone(),
         ]);
     }
     table.to_text(form)

@@ -3,11 +3,11 @@
 use clap::Subcommand;
 use esm_core::Result;
 
-use super::{create, delete, list, prune, restore, show, verify};
+use super::{check, create, delete, list, prune, restore, show, verify};
 use crate::exit::Exit;
 use crate::session::{Access, Session};
 
-/// Create, verify, restore and delete backups.
+/// Create, check, restore and delete backups.
 ///
 /// Backups are in the store itself, or in another one given by --backup or ESM_BACKUP.
 #[derive(Debug, Subcommand)]
@@ -16,6 +16,7 @@ Examples:
   esm backup create --all --backup file:///backups --keep 90d
   esm backup list --backup file:///backups
   esm backup verify ID
+  esm backup check --max-age 26h
   esm backup restore ID --object order/123 --as order/123-restored
   esm backup prune --yes")]
 pub(crate) enum Backup {
@@ -23,6 +24,7 @@ pub(crate) enum Backup {
     List(list::List),
     Show(show::Show),
     Verify(verify::Verify),
+    Check(check::Check),
     Restore(restore::Restore),
     Delete(delete::Delete),
     Prune(prune::Prune),
@@ -33,7 +35,7 @@ impl Backup {
     pub(crate) fn access(&self) -> Access {
         match self {
             Self::Create(create) => create.access(),
-            Self::List(_) | Self::Show(_) | Self::Verify(_) => Access::Read,
+            Self::List(_) | Self::Show(_) | Self::Verify(_) | Self::Check(_) => Access::Read,
             Self::Restore(_) => Access::Write,
             Self::Delete(delete) => delete.access(),
             Self::Prune(prune) => prune.access(),
@@ -45,6 +47,7 @@ impl Backup {
             Self::Create(command) => command.run(session).await,
             Self::List(command) => command.run(session).await,
             Self::Show(command) => command.run(session).await,
+            Self::Check(command) => command.run(session).await,
             Self::Verify(command) => command.run(session).await,
             Self::Restore(command) => command.run(session).await,
             Self::Delete(command) => command.run(session).await,

@@ -27,4 +27,6 @@ mod run;
 mod section;
 mod supervisor;
 
-pub use request::{ReplacedStream, RestoreOptions, RestoreTarget, Restored, RestoredAll};
+pub use request::{
+    ReplacedStream, RestoreFailure, RestoreOptions, RestoreTarget, Restored, RestoredAll,
+};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::error::{Error, ErrorKind};
 use crate::id::{BackupId, ObjectId, StreamRef};
 
 /// Where the events of a backup go.
@@ -19,6 +20,7 @@ pub enum RestoreTarget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestoreOptions {
     pub(super) again: bool,
+    pub(super) keep_going: bool,
     pub(super) cell_events: usize,
     pub(super) cell_bytes: u64,
 }
@@ -27,6 +29,7 @@ impl Default for RestoreOptions {
     fn default() -> Self {
         Self {
             again: false,
+            keep_going: false,
             cell_events: 512,
             cell_bytes: 1 << 20,
         }
@@ -44,6 +47,15 @@ impl RestoreOptions {
     #[must_use]
     pub fn again(mut self) -> Self {
         self.again = true;
+        self
+    }
+
+    /// Continues with the other objects if one cannot be restored: because it exists or does not, is
+    /// deleted or too large, or another restore or a writer won. Whatever else goes wrong ends the
+    /// restore. By default the first failure does.
+    #[must_use]
+    pub fn keep_going(mut self) -> Self {
+        self.keep_going = true;
         self
     }
 
@@ -92,8 +104,18 @@ pub struct ReplacedStream {
     pub appended_meanwhile: Option<u64>,
 }
 
+/// An object that was not restored.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RestoreFailure {
+    /// The object, as the backup calls it.
+    pub object: ObjectId,
+    /// Why not.
+    pub error: Error,
+}
+
 /// What was restored of a whole backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct RestoredAll {
     /// Restored objects, including those that an earlier call had restored.
@@ -104,9 +126,23 @@ pub struct RestoredAll {
     pub events: u64,
     /// Events of closed streams that came after the backup, as far as that is known.
     pub left_behind: u64,
+    /// Objects that were not restored, where the restore [keeps going](RestoreOptions::keep_going).
+    pub failed: u64,
+    /// The first of them.
+    pub failures: Vec<RestoreFailure>,
 }
 
 impl RestoredAll {
+    /// Failures that are described; the count is complete.
+    const DESCRIBED: usize = 100;
+
+    pub(super) fn fail(&mut self, object: ObjectId, error: Error) {
+        self.failed += 1;
+        if self.failures.len() < Self::DESCRIBED {
+            self.failures.push(RestoreFailure { object, error });
+        }
+    }
+
     pub(super) fn add(&mut self, restored: &Restored) {
         self.objects += 1;
         self.already += u64::from(restored.already);
@@ -114,4 +150,19 @@ impl RestoredAll {
         let replaced = restored.replaced.as_ref();
         self.left_behind += replaced.and_then(|r| r.left_behind).unwrap_or(0);
     }
+}
+
+/// Whether an error concerns one object alone, so that others can be restored. A backup or a store that
+/// is damaged or does not respond concerns all.
+pub(super) fn concerns_one(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::AlreadyExists
+            | ErrorKind::NotFound
+            | ErrorKind::Deleted
+            | ErrorKind::UnknownStore
+            | ErrorKind::Fenced
+            | ErrorKind::Stuck
+            | ErrorKind::TooLarge
+    )
 }

@@ -5,7 +5,9 @@ use futures::FutureExt as _;
 use crate::backup::checked::CheckedReader;
 use crate::backup::progress::Watch;
 use crate::backup::restore::place::{Found, Place};
-use crate::backup::restore::request::{RestoreOptions, RestoreTarget, Restored, RestoredAll};
+use crate::backup::restore::request::{
+    RestoreOptions, RestoreTarget, Restored, RestoredAll, concerns_one,
+};
 use crate::backup::restore::section::{SectionEvents, SectionRun, undo};
 use crate::backup::restore::supervisor::Restoring;
 use crate::backup::{BackupService, BackupStage, Monitor};
@@ -81,8 +83,8 @@ impl BackupService {
     ///
     /// # Errors
     /// As [`restore`](Self::restore). Before anything is written: those of a damaged backup, of
-    /// existing new objects and of missing ones. Later the first error ends it: what was restored by
-    /// then stays, and a repetition finds it done.
+    /// existing new objects and of missing ones, unless it [keeps going](RestoreOptions::keep_going).
+    /// Later the first error ends it: what was restored by then stays, and a repetition finds it done.
     pub async fn restore_each(
         &self,
         id: &BackupId,
@@ -93,13 +95,39 @@ impl BackupService {
         let mut all = RestoredAll::default();
         let run = async {
             self.check(id, &choose, &options, &watch).await?;
-            let each = |restored: Restored| all.add(&restored);
+            let each = |object, restored: Result<Restored>| match restored {
+                Ok(restored) => {
+                    all.add(&restored);
+                    Ok(())
+                }
+                Err(error) if options.keep_going && concerns_one(&error) => {
+                    all.fail(object, error);
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
             self.restore_chosen(id, &choose, &options, &watch, each)
                 .await
         };
         let run = run.await;
         watch.end(run).await?;
         Ok(all)
+    }
+
+    /// Checks what [`restore_each`](Self::restore_each) checks before it writes, and returns the number
+    /// of chosen sections. Reads the whole backup, and writes nothing.
+    ///
+    /// # Errors
+    /// As [`restore_each`](Self::restore_each), before anything is written.
+    pub async fn check_restore(
+        &self,
+        id: &BackupId,
+        choose: impl Fn(&BackupSection) -> Option<RestoreTarget> + Send + Sync,
+        options: RestoreOptions,
+    ) -> Result<u64> {
+        let watch = self.watch(BackupStage::Verifying);
+        let checked = self.check(id, &choose, &options, &watch).await;
+        watch.end(checked).await
     }
 
     /// Undoes an unfinished restore that was begun with the same arguments: fences its stream off, so
@@ -162,7 +190,10 @@ impl BackupService {
             }
         }
         let mut one = None;
-        let each = |restored| one = Some(restored);
+        let each = |_, restored: Result<Restored>| {
+            one = Some(restored?);
+            Ok(())
+        };
         self.restore_chosen(id, choice, &options, watch, each)
             .await?;
         one.ok_or_else(|| not_in(id, object))
@@ -188,7 +219,13 @@ impl BackupService {
                     if let Some(target) = choice(&section) {
                         chosen += 1;
                         let manifest = reader.manifest();
-                        Place::find(self, manifest, &section, &target, options.again).await?;
+                        let found =
+                            Place::find(self, manifest, &section, &target, options.again).await;
+                        match found {
+                            // it is found again, and reported, when its turn comes
+                            Err(error) if options.keep_going && concerns_one(&error) => {}
+                            found => drop(found?),
+                        }
                     }
                 }
                 BackupItem::Events(events) => watch.passed(events.len() as u64),
@@ -204,7 +241,7 @@ impl BackupService {
         choice: Choice<'_>,
         options: &RestoreOptions,
         watch: &Watch,
-        mut each: impl FnMut(Restored) + Send,
+        mut each: impl FnMut(ObjectId, Result<Restored>) -> Result<()> + Send,
     ) -> Result<()> {
         let mut reader = CheckedReader::open(&*self.provider, id).await?;
         let manifest = reader.manifest().clone();
@@ -220,7 +257,14 @@ impl BackupService {
                 continue;
             };
             watch.section(&section.object);
-            let found = Place::find(self, &manifest, &section, &target, options.again).await?;
+            let found = Place::find(self, &manifest, &section, &target, options.again).await;
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    each(section.object.clone(), Err(error))?;
+                    continue;
+                }
+            };
             let run = SectionRun {
                 service: self,
                 cutover: &cutover,
@@ -230,7 +274,8 @@ impl BackupService {
             };
             let mut events = SectionEvents::new(&mut reader, watch);
             // boxed, so that the future of the whole backup stays small
-            each(run.run(found, &mut events).boxed().await?);
+            let restored = run.run(found, &mut events).boxed().await;
+            each(section.object.clone(), restored)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -223,6 +223,31 @@ pub trait BackupProvider: Send + Sync + Debug + 'static {
     /// The manifests of all finished backups, in no promised order. A damaged manifest is an error
     /// `Corrupt` that names the backup; the stream then continues with the next one.
     fn list(&self) -> BoxStream<'_, Result<BackupManifest>>;
+
+    /// The sections of a finished backup, in its order. A provider reads no events for that if it can,
+    /// so it checks only the list. Defaults to [reading](Self::open) all of it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt`, naming the backup's file.
+    fn sections(&self, id: &BackupId) -> BoxStream<'_, Result<BackupSection>> {
+        let id = id.clone();
+        stream::try_unfold(None::<Box<dyn BackupReader>>, move |reader| {
+            let id = id.clone();
+            async move {
+                let mut reader = match reader {
+                    Some(reader) => reader,
+                    None => self.open(&id).await?,
+                };
+                while let Some(item) = reader.next().await? {
+                    if let BackupItem::Section(section) = item {
+                        return Ok(Some((*section, Some(reader))));
+                    }
+                }
+                Ok(None)
+            }
+        })
+        .boxed()
+    }
 
     /// Whether a finished backup has its files. One has none if its name was deleted while it was
     /// written; such a backup can be neither read nor restored. Defaults to `true`.
