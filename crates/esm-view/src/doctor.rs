@@ -138,21 +138,17 @@ fn mended_by(remedy: &Remedy) -> (Vec<String>, String) {
             Vec::new(),
             "migrate the same objects again: the new migration takes over from the streams",
         ),
-        Remedy::BreakLock(lock) => (
-            vec![format!("esm lock break {} --yes", quoted(lock))],
-            "break the lock if its holder is dead, or wait: it expires",
+        // these decide by what only a person knows: no command to be run as it is
+        Remedy::BreakLock(_) => (
+            Vec::new(),
+            "wait: the lock expires; or, if its holder is dead, break it with `esm lock break`",
         ),
-        Remedy::DeleteBackup(backup) => (
-            vec![format!(
-                "esm backup delete {} --despite-retention --yes",
-                quoted(backup)
-            )],
-            "create another backup, then delete this one, unless it is being written now",
+        Remedy::DeleteBackup(_) => (
+            Vec::new(),
+            "wait if it is being written now; otherwise create another backup, then remove this one \
+             with `esm backup delete`",
         ),
-        Remedy::PruneBackups => (
-            vec!["esm backup prune --yes".to_owned()],
-            "prune the backups",
-        ),
+        Remedy::PruneBackups => (vec!["esm backup prune".to_owned()], "prune the backups"),
         Remedy::NameStore => (Vec::new(), "name the store with --other-store URL"),
         Remedy::Later(words) | Remedy::Nothing(words) => (Vec::new(), words),
         _ => (Vec::new(), "update esm"),

@@ -23,7 +23,7 @@ use crate::session::Session;
 Examples:
   esm doctor order/123
   esm doctor --all
-  esm doctor --all --deep --output json | jq -r '.findings[] | .commands[]'")]
+  esm doctor --all --deep --output json | jq -r '.findings[] | [.subject, .remedy] | @tsv'")]
 pub(crate) struct Doctor {
     #[command(flatten)]
     selection: Selection,

@@ -21,11 +21,11 @@ use crate::session::{Access, Session};
 
 /// Delete backups whose retention has expired, that no rule keeps, or whose files are gone.
 ///
-/// Rules (--keep-last, --keep-daily, --keep-monthly, --keep-tag) keep backups of each object, or of
-/// each group of objects; the newest is always kept. With a rule, backups with unlimited retention
-/// that no rule keeps are deleted too; without one, never. Never deleted: a backup before its
-/// retention ends, one that is being written or restored, and those of unfinished migrations. Archives
-/// are pruned only with --archives. One whose manifest is damaged is kept and reported; then the exit
+/// Rules (--keep-last, --keep-daily, --keep-monthly, --keep-tag) keep backups of each object; the newest
+/// is always kept. With a rule, backups of a single object with unlimited retention that no rule keeps
+/// are deleted too; without one, never. Backups of several objects go only when their retention has
+/// expired. Never deleted: a backup before its retention ends, one that is being written or restored,
+/// and those of unfinished migrations. Archives are pruned only with --archives. One whose manifest is damaged is kept and reported; then the exit
 /// code is 9.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -48,8 +48,10 @@ impl PrunePolicy {
         self
     }
 
-    /// Includes backups without a `keep_until` that no [rule](Self::keep) keeps. Without rules it
-    /// includes nothing.
+    /// Includes backups of one object without a `keep_until` that no [rule](Self::keep) keeps. Without
+    /// rules it includes nothing. Backups of several objects are not included, because their manifests
+    /// do not tell which ones: a newer one may hold fewer. Nor are archives, which are of different
+    /// streams, and backups of migrations.
     #[must_use]
     pub fn superseded(mut self) -> Self {
         self.superseded = true;
@@ -101,7 +103,7 @@ impl PrunePolicy {
             None if limit.is_some_and(|limit| created_at < limit) => {
                 Fate::Removed(PruneReason::Old { created_at })
             }
-            None if self.superseded && !self.rules.is_empty() => {
+            None if self.superseded && !self.rules.is_empty() && backup.can_be_superseded() => {
                 Fate::Removed(PruneReason::Superseded)
             }
             keep_until => Fate::Kept(KeepReason::Retention { keep_until }),
@@ -130,6 +132,13 @@ pub(super) struct Listed {
 }
 
 impl Listed {
+    /// Whether a newer one of its series holds what it holds: of several objects, the manifests do not
+    /// tell which ones; archives are of different streams; a migration's backup is its way back.
+    fn can_be_superseded(&self) -> bool {
+        let is_of_an_object = self.single && self.first_object.is_some();
+        is_of_an_object && self.kind == BackupKind::Backup && self.migration.is_none()
+    }
+
     pub(super) fn of(manifest: &BackupManifest) -> Self {
         Self {
             id: manifest.id.clone(),
@@ -307,6 +316,38 @@ mod tests {
         ];
         let expected = expected.map(|(id, reason)| (id.to_owned(), reason));
         assert_eq!(kept(&all, rules), expected);
+    }
+
+    #[test]
+    fn what_a_newer_one_may_not_hold_is_never_superseded() {
+        let newest = backup("newest", "2024-05-03T00:00:00Z", None);
+        let mut several = backup("several", "2024-05-01T00:00:00Z", None);
+        several.single = false;
+        let fewer = Listed {
+            id: BackupId::new("fewer").unwrap(),
+            created_at: time("2024-05-02T00:00:00Z"),
+            ..several.clone()
+        };
+        let mut unnamed = backup("unnamed", "2024-05-01T00:00:00Z", None);
+        unnamed.first_object = None;
+        let other = Listed {
+            id: BackupId::new("other").unwrap(),
+            ..unnamed.clone()
+        };
+        let mut archive = backup("archive", "2024-05-01T00:00:00Z", None);
+        archive.kind = BackupKind::Archive;
+        let later = Listed {
+            id: BackupId::new("later").unwrap(),
+            ..archive.clone()
+        };
+        let mut migrated = backup("migrated", "2024-05-01T00:00:00Z", None);
+        migrated.migration = Some(MigrationId::from_uuid(uuid::Uuid::from_u128(7)));
+        let old = backup("old", "2024-05-01T00:00:00Z", None);
+        let all = [
+            newest, several, fewer, unnamed, other, archive, later, migrated, old,
+        ];
+        let policy = keep_last(1).superseded().archives();
+        assert_eq!(chosen(&all, policy), ["old"]);
     }
 
     #[test]

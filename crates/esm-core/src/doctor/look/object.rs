@@ -252,7 +252,11 @@ impl Walk<'_> {
             let remedy = Remedy::Nothing("a restore has replaced the stream");
             return self.add(FindingKind::ReplacedStream, stream, error, remedy);
         }
-        let remedy = self.restore();
+        // to restore the object would close its active stream, which is whole
+        let remedy = match entry {
+            Some(_) => Remedy::PutBack,
+            None => self.restore(),
+        };
         self.add(kind, stream, error, remedy);
     }
 
