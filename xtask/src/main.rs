@@ -6,6 +6,7 @@
 mod applications;
 mod attack;
 mod bench;
+mod browser;
 mod ci;
 mod command;
 mod demo;
@@ -56,6 +57,8 @@ enum Task {
     Chaos(live::Options),
     /// Runs programs of other libraries while `esm` migrates their events in place, and checks the same
     Applications(applications::Options),
+    /// Tests the console in a real browser, and takes the pictures of its documentation
+    Browser(browser::Options),
     /// Attacks esm from the outside: kills, freezes, damage, random walks, hostile content
     Attack(attack::Options),
     /// Packs the program: a static binary, licences, manual pages, completions, checksums, a bill of materials
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Task::Live(options) => live::live(&options),
         Task::Chaos(options) => live::chaos(&options),
         Task::Applications(options) => applications::run(&options),
+        Task::Browser(options) => browser::run(&options),
         Task::Attack(options) => attack::run(&options),
         Task::Dist(options) => dist::run(&options),
         Task::Install(options) => install::run(&options),
