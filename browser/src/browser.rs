@@ -47,7 +47,7 @@ impl Driver {
             let (_, port) = line.split_once("started successfully on port ")?;
             Some(port.trim_end_matches('.').to_owned())
         });
-        // it may go on to write
+        // it may continue to write
         std::thread::spawn(move || lines.for_each(drop));
         let Some(port) = port else {
             let _ = program.kill();

@@ -8,7 +8,7 @@ use thirtyfour::prelude::*;
 
 /// How long a page may take to show something.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two looks at a page.
+/// Between two polls of a page.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The width of a screen, and its colours.

@@ -68,7 +68,7 @@ impl Pictures {
     async fn write(&self, page: &WebDriver, file: &Path, most: f64) -> Result<()> {
         // in two steps: paths are in links of their own, too
         ask(page, RENAME, vec![json!(self.place), json!("demo")]).await?;
-        // behind a dialog the page goes on
+        // behind a dialog the page continues
         let size = "
             const height = document.body.getBoundingClientRect().height;
             const isCovered = document.querySelector('dialog[open]');

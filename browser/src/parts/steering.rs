@@ -140,7 +140,7 @@ const MANUAL: [&str; 2] = ["--cutover", "manual"];
 /// Another migration, of the events that the first has made.
 pub(super) async fn another_waits(world: &mut World) -> Result<()> {
     let program = world.file("v3.jq");
-    std::fs::write(&program, ".data.edition = 3")?;
+    std::fs::write(&program, ".schemaversion = 3 | .data.edition = 3")?;
     world.running = world.esm.migrate(&program, &MANUAL)?;
     world.migration = begun(&world.esm, &world.known).await?;
     world.known.push(world.migration.clone());
@@ -197,7 +197,7 @@ pub(super) async fn two_operators(world: &mut World) -> Result<()> {
 
 pub(super) async fn cancelled(world: &mut World) -> Result<()> {
     let program = world.file("v4.jq");
-    std::fs::write(&program, ".data.edition = 4")?;
+    std::fs::write(&program, ".schemaversion = 4 | .data.edition = 4")?;
     let mut running = world.esm.migrate(&program, &MANUAL)?;
     let migration = begun(&world.esm, &world.known).await?;
     world.known.push(migration.clone());

@@ -30,7 +30,10 @@ pub(super) async fn text_is_text(world: &mut World) -> Result<()> {
     world.esm.run(&["import", &events.to_string_lossy()])?;
     let object = format!("order/{EVIL}");
     let program = world.file("evil.jq");
-    std::fs::write(&program, format!(".data.note = {} # {EVIL}", json!(EVIL)))?;
+    std::fs::write(
+        &program,
+        format!(".schemaversion = 2 | .data.note = {} # {EVIL}", json!(EVIL)),
+    )?;
     world.esm.run(&[
         "migrate",
         "--yes",

@@ -109,7 +109,7 @@ impl Server {
             .await
     }
 
-    /// Receives the whole request, then answers it: only that keeps the place.
+    /// Receives the whole request, then responds: only that keeps the place.
     async fn answer(self, request: hyper::Request<Incoming>) -> Response {
         let (head, body) = request.into_parts();
         let body = axum::body::to_bytes(Body::new(body), BODY);

@@ -21,7 +21,7 @@ pub(crate) struct MigrationView {
     pub(crate) watched: Watched,
     pub(crate) shown: Shown,
     pub(crate) history: History,
-    /// What the process that works on it knows of itself when it answers a command.
+    /// What the process that works on it knows of itself when it judges a command.
     pub(crate) situation: Situation,
 }
 

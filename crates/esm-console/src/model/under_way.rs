@@ -2,7 +2,7 @@
 //!
 //! The index of published phases names them. Each costs three requests: its phase, and the ends of its
 //! source and of its target. Objects that are too small for phases are not in the index; each of them
-//! takes moments.
+//! takes less than a second.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,13 +1,44 @@
 //! A page: its content, and the age of what it shows.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
 use esm_core::{Error, ErrorKind};
 use jiff::Timestamp;
 use maud::{Markup, html};
+use serde::Serialize;
 
 use crate::shared::{Read, Store};
+
+/// The times of a page, for the script: ages are by the server's clock, from the time of the reading
+/// and not from that of the arrival.
+#[derive(Debug, Serialize)]
+pub(crate) struct Times {
+    /// When what it shows was read, in milliseconds since 1970; the oldest of several.
+    read: Option<i64>,
+    /// The server's time.
+    now: i64,
+    /// Whether it could not be read again since.
+    stale: bool,
+}
+
+impl Times {
+    pub(crate) fn of(read: Option<Timestamp>, now: Timestamp, stale: bool) -> Self {
+        Self {
+            read: read.map(Timestamp::as_millisecond),
+            now: now.as_millisecond(),
+            stale,
+        }
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&json)
+    }
+}
 
 /// A page.
 #[derive(Debug)]

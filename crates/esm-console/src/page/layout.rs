@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
-use super::content::Page;
+use super::content::{Page, Times};
 use super::parts::time;
-use super::viewer::Times;
 use crate::shared::Shared;
 
 /// The part of a page that changes.

@@ -37,8 +37,9 @@ use axum::routing::get;
 
 use crate::shared::Shared;
 
+pub(crate) use content::Times;
 pub(crate) use layout::sign_in_page;
-pub(crate) use viewer::{Fragment, SEEN, STALE, Times, not_found};
+pub(crate) use viewer::{Fragment, SEEN, STALE, not_found};
 
 /// The routes of the pages. No request to one of them changes anything.
 pub(crate) fn routes() -> Router<Arc<Shared>> {

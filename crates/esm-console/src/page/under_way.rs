@@ -59,7 +59,7 @@ fn body(
         }
         p.note {
             "Large objects that the migration works on now, those that are behind the most first. "
-            "Small ones take moments each, and are not listed."
+            "Small ones are migrated at once, and are not listed."
         }
         @if found.objects.is_empty() {
             p.empty { "No large object is under way now." }

@@ -1,6 +1,5 @@
 //! What is known of a request for a page, and the answer to it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -8,8 +7,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use esm_core::Error;
-use jiff::Timestamp;
-use serde::Serialize;
 
 use super::content::Page;
 use super::layout;
@@ -19,35 +16,6 @@ use crate::shared::Shared;
 pub(crate) const SEEN: &str = "x-esm-seen";
 /// Header that is there if it could not be read again since.
 pub(crate) const STALE: &str = "x-esm-stale";
-
-/// The times of a page, for the script: ages are by the server's clock, from the time of the reading
-/// and not from that of the arrival.
-#[derive(Debug, Serialize)]
-pub(crate) struct Times {
-    /// When what it shows was read, in milliseconds since 1970; the oldest of several.
-    read: Option<i64>,
-    /// The server's time.
-    now: i64,
-    /// Whether it could not be read again since.
-    stale: bool,
-}
-
-impl Times {
-    pub(crate) fn of(read: Option<Timestamp>, now: Timestamp, stale: bool) -> Self {
-        Self {
-            read: read.map(Timestamp::as_millisecond),
-            now: now.as_millisecond(),
-            stale,
-        }
-    }
-}
-
-impl fmt::Display for Times {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let json = serde_json::to_string(self).map_err(|_| fmt::Error)?;
-        f.write_str(&json)
-    }
-}
 
 /// Marks a request of the live stream: only the part of the page that changes is wanted.
 #[derive(Debug, Clone, Copy)]
