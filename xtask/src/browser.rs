@@ -42,14 +42,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     command::run(&mut tests)
 }
 
-/// As continuous integration runs it: nothing of the documentation changes.
-pub(crate) fn in_short() -> Result<()> {
-    run(&Options {
-        pictures: PathBuf::from("target/browser/pictures"),
-        album: false,
-    })
-}
-
 /// Builds the tests, which are no member of the workspace; see its manifest.
 fn build() -> Result<()> {
     let manifest = project::root().join("browser/Cargo.toml");

@@ -58,6 +58,19 @@ const TARGETS: [&str; 8] = [
     "store",
 ];
 
+/// Unpacks what earlier runs of a target have found, unless there is a corpus of this machine.
+fn unpack(target: &str) -> Result<()> {
+    let fuzz = project::root().join("fuzz");
+    let packed = fuzz.join("corpora").join(format!("{target}.tar.gz"));
+    let corpora = fuzz.join("corpus");
+    if corpora.join(target).exists() || !packed.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&corpora)?;
+    let mut tar = command::new("tar");
+    command::run_quietly(tar.arg("-xzf").arg(packed).arg("-C").arg(corpora))
+}
+
 fn fuzz() -> Result<()> {
     if !command::answers("cargo-fuzz", &["--version"]) {
         println!("not fuzzed: cargo-fuzz is not installed: `cargo install --locked cargo-fuzz`");
@@ -65,6 +78,7 @@ fn fuzz() -> Result<()> {
     }
     for target in TARGETS {
         let [corpus, seeds] = ["corpus", "seeds"].map(|folder| format!("fuzz/{folder}/{target}"));
+        unpack(target)?;
         for folder in [&corpus, &seeds] {
             std::fs::create_dir_all(project::root().join(folder))?;
         }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{applications, attack, browser, command, layering, project, test};
+use crate::{applications, attack, command, layering, project, test};
 use stage::Stage;
 
 /// Options of `cargo xtask ci`.
@@ -32,7 +32,6 @@ const STAGES: &[Stage] = &[
     Stage::new("demo", || command::run(&mut xtask("demo"))),
     Stage::new("chaos", chaos),
     Stage::new("applications", applications::in_short),
-    Stage::new("browser", browser::in_short),
     Stage::new("attack", attack::in_short),
     Stage::new("examples", examples),
     Stage::new("doc", doc),

@@ -11,8 +11,9 @@ use esm_core::{Error, ErrorKind, Result};
 use esm_postgres::{Description, InPlace, RewriteStatus, Running};
 use serde::Serialize;
 
+use super::facts::hinted;
 use super::place::of_layout;
-use super::report::{Ended, Ran, hinted, ran};
+use super::report::{Ended, Ran, ran};
 use super::roll_back::{RolledBack, carried_out, down_of};
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;

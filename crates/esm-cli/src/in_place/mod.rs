@@ -3,8 +3,9 @@
 //! - `place`: the table of a session, and the options that make no sense there;
 //! - `migrate`, `resume`, `roll_back`, `status`: what these commands do there;
 //! - `steer`: commands to a migration that another process runs;
-//! - `report`: their output.
+//! - `report`: their output; `facts`: the parts of it.
 
+mod facts;
 mod migrate;
 mod place;
 mod report;

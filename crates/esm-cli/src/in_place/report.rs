@@ -1,12 +1,13 @@
 //! Reports of migrations in place.
 
-use esm_core::{Error, Result};
+use esm_core::Result;
 use esm_postgres::{Pass, Rewrite, RewriteStatus, Settled};
 use serde::Serialize;
 
+use super::facts::facts_of;
 use super::roll_back::{RolledBack, rolled_back};
 use crate::exit::Exit;
-use crate::output::{Facts, Form, Text, count, short_id};
+use crate::output::{Form, Text, count};
 use crate::session::Session;
 
 /// What a run did.
@@ -84,47 +85,4 @@ fn text(ran: &Ran, form: Form) -> Text {
         facts.add("of old code", count(settled.swept));
     }
     facts.to_text(form)
-}
-
-/// An error with one more hint.
-pub(super) fn hinted(error: Error, next: String) -> Error {
-    let hint = match error.hint() {
-        Some(hint) => format!("{hint}; {next}"),
-        None => next,
-    };
-    error.with_hint(hint)
-}
-
-/// The facts of a migration.
-pub(super) fn facts_of(known: &Rewrite, form: Form) -> Facts {
-    let mut facts = Facts::new();
-    facts
-        .add("migration", short_id(known.migration, form))
-        .add("table", &known.table)
-        .add("state", state(known))
-        .add("scope", &known.planned.scope)
-        .add("events rewritten", count(known.rewritten));
-    if known.restored > 0 {
-        facts.add("events restored", count(known.restored));
-    }
-    facts.add_some(
-        "waits for",
-        known.waits_for.as_ref().filter(|_| known.is_at_work),
-    );
-    facts.add_some("old code refused by", known.refuses_by.as_ref());
-    facts.add_some("lets all pass", known.passes_by.as_ref());
-    facts.add_some("archive dropped", known.archive_dropped_at.as_ref());
-    facts
-}
-
-/// The state of a migration in words.
-pub(super) fn state(known: &Rewrite) -> String {
-    let name = known.status.name().replace('_', " ");
-    match (known.status.is_terminal(), known.is_at_work) {
-        (true, _) | (false, true) => name,
-        (false, false) if known.status == RewriteStatus::Rewritten => {
-            format!("{name}, to be finished")
-        }
-        (false, false) => format!("{name}, stopped"),
-    }
 }

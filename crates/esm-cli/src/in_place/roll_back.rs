@@ -9,8 +9,8 @@ use esm_core::transform::EventTransformer;
 use esm_postgres::{InPlace, Rewrite, RewriteStatus, Undone};
 use serde::Serialize;
 
+use super::facts::{facts_of, hinted};
 use super::place::{found, no_layout, of_layout};
-use super::report::{facts_of, hinted};
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
 use crate::migration::{IdPart, Program, Role};
@@ -155,6 +155,13 @@ pub(super) fn rolled_back(session: &Session, done: &RolledBack) -> Result<Exit> 
             undone.left_events.join(", ")
         ));
     }
+    if let Some(transactions) = &undone.waits_for {
+        let id = done.known.migration;
+        output.note(format!(
+            "may still write what nobody sees yet: {transactions}; once it has ended: esm rollback {id}"
+        ));
+        return Ok(Exit::Conflict);
+    }
     if undone.new_code_writes {
         let id = done.known.migration;
         output.note(format!(
@@ -162,7 +169,11 @@ pub(super) fn rolled_back(session: &Session, done: &RolledBack) -> Result<Exit> 
         ));
         return Ok(Exit::Conflict);
     }
-    Ok(Exit::Success)
+    Ok(match undone.restored {
+        // nothing is as the migration wrote it
+        0 if undone.left > 0 => Exit::Conflict,
+        _ => Exit::Success,
+    })
 }
 
 fn text(done: &RolledBack, form: Form) -> Text {

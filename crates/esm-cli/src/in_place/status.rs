@@ -4,8 +4,8 @@ use esm_core::Result;
 use esm_postgres::{Behind, InPlace, Rewrite, RewriteStatus, Surroundings};
 use serde::Serialize;
 
+use super::facts::{facts_of, state};
 use super::place::found;
-use super::report::{facts_of, state};
 use crate::exit::Exit;
 use crate::migration::IdPart;
 use crate::output::{Form, Table, count, short_id};

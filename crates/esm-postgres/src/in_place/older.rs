@@ -27,7 +27,8 @@ impl Running {
     /// # Errors
     /// `Cancelled` if a stop or an undo was asked for; those of the server.
     pub(super) async fn older_transactions(&self) -> Result<Option<String>> {
-        let now = "SELECT pg_snapshot_xmax(pg_current_snapshot()), clock_timestamp()";
+        // an id of its own is higher than that of every transaction that runs, also of a prepared one
+        let now = "SELECT pg_current_xact_id(), clock_timestamp()";
         let rows = self.shared.wire.read(now).await?;
         let Some([Some(transaction), Some(time)]) = rows.first().map(Vec::as_slice) else {
             return Err(Error::corrupt("the server has no snapshot"));

@@ -18,8 +18,8 @@ use super::checks;
 use super::drops::Changes;
 use super::migration::{self, Schemas};
 use super::run::Running;
-use super::selected::{Pass, Selected, Walk};
-use super::statements::{Key, Kind};
+use super::selected::{Kind, Pass, Selected, Walk};
+use super::statements::Key;
 use super::swap::{AGAIN, Swapped};
 use super::transformer::RULE;
 

@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use esm_core::event::Schema;
 use serde::Serialize;
 
-use super::statements::Kind;
-
 /// What one pass over all streams did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Pass {
@@ -54,6 +52,24 @@ impl Selected {
         match self {
             Self::Unwritten => true,
             Self::Schemas(schemas) => schemas.contains(schema),
+        }
+    }
+}
+
+/// Why a row was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A migration transformed an event.
+    Swap,
+    /// An undo transformed an event that came since.
+    Down,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Swap => "swap",
+            Self::Down => "down",
         }
     }
 }

@@ -4,29 +4,11 @@ use esm_layout::{EventTable, TypedColumn, literal};
 
 use super::change::{Change, Kept, ReadRow};
 use super::claim::Claim;
-use super::selected::Selected;
+use super::selected::{Kind, Selected};
 
 /// The rows of a page at most, and the bytes of payload as they are stored after which it ends.
 pub(super) const PAGE_ROWS: usize = 512;
 const PAGE_BYTES: u64 = 512 * 1024;
-
-/// Why a row was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A migration transformed an event.
-    Swap,
-    /// An undo transformed an event that came since.
-    Down,
-}
-
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Swap => "swap",
-            Self::Down => "down",
-        }
-    }
-}
 
 /// Writes the statements about one table.
 #[derive(Debug, Clone)]

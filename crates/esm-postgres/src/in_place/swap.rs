@@ -8,9 +8,9 @@ use esm_core::{Error, ErrorKind, Result};
 
 use super::change::{Change, ReadRow};
 use super::claim::Claim;
-use super::selected::Selected;
+use super::selected::{Kind, Selected};
 use super::shared::Shared;
-use super::statements::{Key, Kind, PAGE_ROWS};
+use super::statements::{Key, PAGE_ROWS};
 use super::wire::{Failure, Row};
 
 /// How long a transaction of several rows may take: readers of the global order wait for the oldest

@@ -38,6 +38,10 @@ pub struct Undone {
     /// Whether new code still wrote events that had to be transformed back: the undo is to be
     /// repeated once it has ended.
     pub new_code_writes: bool,
+    /// Transactions that did not end, whose events nobody can see before: the undo is to be repeated
+    /// once they have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }
 
 impl InPlace {
@@ -107,7 +111,7 @@ impl InPlace {
             ..undone
         });
         match &undone {
-            Ok(undone) if !undone.new_code_writes => {
+            Ok(undone) if !undone.new_code_writes && undone.waits_for.is_none() => {
                 running.record(RewriteStatus::RolledBack).await?;
             }
             _ => running.leave().await,
@@ -202,18 +206,31 @@ impl Running {
         if introduced.is_empty() {
             return Ok(undone);
         }
-        if !has_down {
-            undone.new_code_writes = self.came_since(&introduced).await? > 0;
-            return Ok(undone);
-        }
-        let selected = Selected::Schemas(introduced);
+        let mut found_nothing = false;
+        // until two passes in a row have found nothing, new code may still write
+        undone.new_code_writes = true;
         for _ in 0..SWEEPS {
-            let pass = self.pass(came(&selected, true)).await?;
-            undone.transformed_back += pass.rewritten;
-            undone.new_code_writes = pass.rewritten > 0;
-            if pass.rewritten == 0 {
+            let came = if has_down {
+                let selected = Selected::Schemas(introduced.clone());
+                let pass = self.pass(came(&selected, true)).await?;
+                undone.transformed_back += pass.rewritten;
+                pass.rewritten
+            } else {
+                self.came_since(&introduced).await?
+            };
+            if found_nothing || (came > 0 && !has_down) {
+                undone.new_code_writes = came > 0;
                 break;
             }
+            if came > 0 {
+                continue;
+            }
+            // what these wrote is seen by nobody until they end
+            undone.waits_for = self.older_transactions().await?;
+            if undone.waits_for.is_some() {
+                break;
+            }
+            found_nothing = true;
         }
         Ok(undone)
     }

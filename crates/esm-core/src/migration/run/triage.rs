@@ -90,7 +90,7 @@ pub(crate) async fn needs_nothing(
 /// Whether the active stream is the result of this transformation, in the planned store. Read from
 /// the documents, or, if another process updated one, from the first cell of the stream.
 ///
-/// A stream that restores another stands for that one: a rollback that was rolled back has brought
+/// A stream that restores another is taken for that one: a rollback that was rolled back has brought
 /// the results of the transformation back.
 pub(crate) async fn is_up_to_date(
     stores: &Stores,

@@ -7,6 +7,7 @@ mod fences;
 mod layouts;
 mod refusals;
 mod refusing;
+mod refusing_checks;
 mod steered;
 mod surroundings;
 mod writers;
