@@ -8,7 +8,7 @@ use super::pack::Package;
 use crate::command;
 
 /// The largest size of the binary in bytes.
-const LARGEST: u64 = 21_000_000;
+const LARGEST: u64 = 20_000_000;
 
 /// Type of the program header that names a dynamic linker (`PT_INTERP`).
 const INTERPRETER: u32 = 3;
