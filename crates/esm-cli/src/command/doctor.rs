@@ -16,7 +16,7 @@ use crate::session::Session;
 ///
 /// Follows each object from its document through its chain of streams. With --all it also examines
 /// migrations, locks, records and backups, and looks for streams and files that nothing names. Each
-/// finding says what it means for readers and writers, and which command mends it. Exits with 9 if
+/// finding says what it means for readers and writers, and how it is mended. Exits with 9 if
 /// events, documents or backups are damaged or missing, with 0 otherwise.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -10,13 +10,13 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::args;
 use crate::events::line;
 use crate::exit::Exit;
-use crate::output::{Output, Table, shortened, to_the_second};
+use crate::output::{Output, Table, shortened, to_the_second, width_of};
 use crate::session::Session;
 
 /// Read an object's events.
 ///
-/// Prints a table with the start of each payload, as much as fits the terminal; with --output json, prints each event in full as a
-/// line of CloudEvents JSON.
+/// Prints a table; on a terminal with the start of each payload, as much as fits. With --output json,
+/// prints each event in full as a line of CloudEvents JSON.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -103,9 +103,7 @@ impl Read {
 
 /// The characters of data that fit beside the types of these events.
 fn room_for_data(width: usize, page: &[Event]) -> usize {
-    let types = page
-        .iter()
-        .map(|event| event.event_type.as_str().chars().count());
+    let types = page.iter().map(|event| width_of(event.event_type.as_str()));
     // one for the ellipsis
     let others = OTHERS + types.max().unwrap_or(0) + 1;
     width.saturating_sub(others).max(LEAST)

@@ -131,11 +131,14 @@ async fn show(
 /// Suggests commands for a migration that has not ended.
 fn next(session: &Session, shown: &Shown) -> Text {
     let state = &shown.state;
+    if shown.condition.is_current() {
+        // it may continue although an object has failed
+        return steer(session, &shown.condition, state.migration);
+    }
     match (&state.plan, &state.statistics) {
         (Some(plan), Some(statistics)) if transformation_fails(state) => {
             mend_the_program(session, plan, statistics)
         }
-        _ if shown.condition.is_current() => steer(session, &shown.condition, state.migration),
         _ => next_step(session, state.migration),
     }
 }

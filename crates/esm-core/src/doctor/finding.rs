@@ -42,6 +42,12 @@ impl Finding {
             remedy,
         }
     }
+
+    /// Damage of a stream that is examined without its object.
+    pub(super) fn damaged_stream(stream: &StreamRef, detail: impl fmt::Display) -> Self {
+        let subject = Subject::Stream(stream.clone());
+        Self::new(FindingKind::DamagedStream, subject, detail, Remedy::PutBack)
+    }
 }
 
 /// Identifies a finding: eight hexadecimal digits that follow from its kind and its subject.

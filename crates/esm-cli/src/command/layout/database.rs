@@ -12,8 +12,7 @@ use crate::session::address;
 /// `Invalid` if none is given, or the address is none of a database; those of the server.
 pub(super) async fn connect(global: &Global) -> Result<Database> {
     let address = address(global)?;
-    let is_database = ["postgres://", "postgresql://"].map(|scheme| address.starts_with(scheme));
-    if is_database == [false, false] {
+    if !Settings::is_address(address) {
         return Err(
             Error::invalid("a layout is of the tables of a PostgreSQL database")
                 .with_hint("give --store postgres://USER@HOST/DATABASE"),

@@ -168,21 +168,13 @@ pub(in crate::doctor) async fn gap(
 ) -> Result<Option<Finding>> {
     let home = doctor.stores.home();
     let stream = StreamRef::new(home.id(), stream.clone());
-    let finding = |detail: String| {
-        let subject = Subject::Stream(stream.clone());
-        Some(Finding::new(
-            FindingKind::DamagedStream,
-            subject,
-            detail,
-            Remedy::PutBack,
-        ))
-    };
+    let finding = |detail: String| Some(Finding::damaged_stream(&stream, detail));
     let Some(last) = cells.last else {
         return Ok(None);
     };
     let end = match home.tail(&stream.stream).await {
         Ok(tail) => tail,
-        // a stream that is named was examined by itself
+        // the object that names it reports this too
         Err(error) if is_damage(&error) => return Ok(finding(error.to_string())),
         Err(error) => return Err(error),
     };

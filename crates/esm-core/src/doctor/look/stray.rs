@@ -24,14 +24,9 @@ pub(in crate::doctor) async fn examine(
 ) -> Result<Option<Finding>> {
     let home = doctor.stores.home();
     let stream = StreamRef::new(home.id(), stream.clone());
-    let subject = Subject::Stream(stream.clone());
-    let damaged = |detail: &dyn std::fmt::Display| {
-        let kind = FindingKind::DamagedStream;
-        Some(Finding::new(kind, subject.clone(), detail, Remedy::PutBack))
-    };
     let first = match first_cell(doctor, &stream).await? {
         First::Cell(header) => *header,
-        First::Damaged(error) => return Ok(damaged(&error)),
+        First::Damaged(error) => return Ok(Some(Finding::damaged_stream(&stream, error))),
         First::Absent => return without_first(doctor, &stream, cells, place).await,
     };
     match first.origin() {
@@ -179,8 +174,7 @@ async fn original(
     let is_closed = match doctor.stores.of(stream)?.tail(&stream.stream).await {
         Ok(tail) => tail.close().is_some(),
         Err(error) if is_damage(&error) => {
-            let kind = FindingKind::DamagedStream;
-            return Ok(Some(Finding::new(kind, subject, error, Remedy::PutBack)));
+            return Ok(Some(Finding::damaged_stream(stream, error)));
         }
         Err(error) if *error.kind() == ErrorKind::UnknownStore => false,
         Err(error) => return Err(error),
