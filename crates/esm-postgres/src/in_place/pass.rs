@@ -19,8 +19,9 @@ use super::drops::Changes;
 use super::migration::{self, Schemas};
 use super::run::Running;
 use super::selected::{Kind, Pass, Selected, Walk};
+use super::shared::AGAIN;
 use super::statements::Key;
-use super::swap::{AGAIN, Swapped};
+use super::swap::Swapped;
 use super::transformer::RULE;
 
 /// Streams that are rewritten at the same time, at most.
@@ -88,7 +89,8 @@ impl Running {
         });
         let mut count = 0;
         while let Some(object) = objects.try_next().await? {
-            let Some(key) = self.shared.streams.key(&object).await? else {
+            let key = self.shared.read_again(|| self.shared.streams.key(&object));
+            let Some(key) = key.await? else {
                 continue;
             };
             let mut from = Some(i64::MIN);
@@ -132,7 +134,8 @@ impl Running {
         let (mut found, mut keys) = (Vec::new(), Vec::new());
         for object in objects {
             let object = object?;
-            if let Some(key) = self.shared.streams.key(&object).await? {
+            let key = self.shared.read_again(|| self.shared.streams.key(&object));
+            if let Some(key) = key.await? {
                 found.push(object);
                 keys.push(key);
             }
@@ -144,7 +147,8 @@ impl Running {
             .shared
             .statements
             .open_streams(&self.claim, selected, &keys);
-        let rows = self.shared.wire.read(&query).await?;
+        let rows = self.shared.read_again(|| self.shared.wire.read(&query));
+        let rows = rows.await?;
         let open = rows.iter().map(|row| {
             let key = row.first().and_then(Option::as_deref).unwrap_or_default();
             serde_json::from_str::<Vec<String>>(key)
@@ -168,7 +172,8 @@ impl Running {
     async fn stream(&self, object: &ObjectId, walk: Walk<'_>) -> Result<Pass> {
         let (selected, trial) = (walk.selected, !walk.writes);
         let mut pass = Pass::default();
-        let Some(key) = self.shared.streams.key(object).await? else {
+        let key = self.shared.read_again(|| self.shared.streams.key(object));
+        let Some(key) = key.await? else {
             return Ok(pass);
         };
         let (mut from, mut back_off) = (i64::MIN, AGAIN);
@@ -176,16 +181,8 @@ impl Running {
         let mut end = None;
         loop {
             self.steering.safe_point(&self.shared).await?;
-            let page = match self.shared.page(&self.claim, selected, &key, from).await {
-                // a server that is restarted is back by then
-                Err(error)
-                    if *error.kind() == ErrorKind::Unavailable
-                        && back_off.pause(&self.shared.options.environment).await =>
-                {
-                    continue;
-                }
-                page => page?,
-            };
+            let page = || self.shared.page(&self.claim, selected, &key, from);
+            let page = self.shared.read_again(page).await?;
             let Some(last) = page.end else {
                 return Ok(pass);
             };

@@ -4,14 +4,15 @@ use std::sync::atomic::Ordering;
 
 use esm_core::backoff::BackOff;
 use esm_core::migration::Amount;
-use esm_core::{Error, ErrorKind, Result};
+use esm_core::{Error, Result};
 use esm_layout::literal;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::put_back::{COLUMNS, Present, columns_of};
 use super::run::Running;
+use super::shared::AGAIN;
 use super::statements::{Key, PAGE_ROWS, array};
-use super::swap::{AGAIN, Batch, longest};
+use super::swap::{Batch, longest};
 use super::undo::Undone;
 use super::wire::{Failure, Row};
 
@@ -66,16 +67,8 @@ impl Running {
         let (mut from, mut back_off) = (Some(i64::MIN), AGAIN);
         while let Some(first) = from {
             self.shared.check_stop()?;
-            let rows = match self.archived(stream, first).await {
-                // a server that is restarted is back by then
-                Err(error)
-                    if *error.kind() == ErrorKind::Unavailable
-                        && back_off.pause(&self.shared.options.environment).await =>
-                {
-                    continue;
-                }
-                rows => rows?,
-            };
+            let rows = self.shared.read_again(|| self.archived(stream, first));
+            let rows = rows.await?;
             let rows = batch(&rows, self.batch.rows());
             let Some(last) = rows.last() else {
                 return Ok(undone);

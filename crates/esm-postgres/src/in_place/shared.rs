@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use esm_core::backoff::BackOff;
 use esm_core::clock::Environment;
 use esm_core::store::Processes;
 use esm_core::{Error, ErrorKind, Result};
@@ -12,6 +14,11 @@ use super::statements::Statements;
 use super::transformer::Shape;
 use super::wire::Wire;
 use crate::layout::LayoutStreams;
+
+/// Attempts to make progress in a stream: other transactions hold rows, or change them, or a server
+/// restarts.
+pub(super) const AGAIN: BackOff =
+    BackOff::new(14, Duration::from_millis(10), Duration::from_secs(2));
 
 /// How migrations in place are run.
 #[derive(Clone)]
@@ -71,6 +78,25 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn relation(&self) -> &str {
         &self.statements.table().full_name
+    }
+
+    /// Reads, again while the server is unavailable: one that is restarted is back after some time.
+    ///
+    /// # Errors
+    /// Those of the last attempt.
+    pub(super) async fn read_again<T, F>(&self, read: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut back_off = AGAIN;
+        loop {
+            match read().await {
+                Err(error)
+                    if *error.kind() == ErrorKind::Unavailable
+                        && back_off.pause(&self.options.environment).await => {}
+                done => return done,
+            }
+        }
     }
 
     /// # Errors

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use esm_core::backoff::BackOff;
 use esm_core::{Error, ErrorKind, Result};
 
 use super::change::{Change, ReadRow};
@@ -23,11 +22,6 @@ const LONGEST_OF_ONE: Duration = Duration::from_secs(5);
 pub(super) fn longest(rows: usize) -> Duration {
     if rows > 1 { LONGEST } else { LONGEST_OF_ONE }
 }
-
-/// Attempts to make progress in a stream: other transactions hold rows, or change them, or a server
-/// restarts.
-pub(super) const AGAIN: BackOff =
-    BackOff::new(14, Duration::from_millis(10), Duration::from_secs(2));
 
 /// Rows of a transaction, which adapts to what the server does in the time.
 #[derive(Debug)]

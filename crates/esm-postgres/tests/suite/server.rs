@@ -2,7 +2,7 @@
 
 use esm_core::Result;
 use esm_postgres::{Database, LayoutStore, Settings};
-use esm_testkit::containers::{self, PostgresVersion};
+use esm_testkit::containers::{self, Postgres, PostgresVersion};
 
 /// An empty database of a real server.
 pub(crate) struct Place {
@@ -15,16 +15,21 @@ pub(crate) async fn places() -> Vec<Place> {
     let mut places = Vec::new();
     for version in [PostgresVersion::V15, PostgresVersion::V18] {
         if let Some(server) = containers::postgres(version).await {
-            places.push(Place {
-                address: server.database().await,
-                password: server.password(),
-            });
+            places.push(Place::of(&server).await);
         }
     }
     places
 }
 
 impl Place {
+    /// An empty database of a server.
+    pub(crate) async fn of(server: &Postgres) -> Self {
+        Self {
+            address: server.database().await,
+            password: server.password(),
+        }
+    }
+
     /// The settings of the address with this text behind it, such as `?layout=marten`.
     pub(crate) fn settings(&self, parameters: &str) -> Result<Settings> {
         self.settings_of(&format!("{}{parameters}", self.address), self.password)

@@ -30,12 +30,14 @@
 //!   holds even when the process is killed, because a small shell script beside the server waits
 //!   for that. Nothing that it stored stays. This needs a POSIX shell, so the module exists on Unix
 //!   alone.
+//! - [`OwnPostgres`] is a server of one test alone, by the same programs, which can be killed.
 //! - There is no server for Google Cloud Storage: none implements its conditional writes properly.
 
 mod azurite;
 mod docker;
 mod keeper;
 mod nats;
+mod own_postgres;
 mod postgres;
 mod program;
 mod redis;
@@ -48,6 +50,7 @@ mod tests;
 
 pub use azurite::{Azurite, azurite};
 pub use nats::{Nats, nats};
+pub use own_postgres::OwnPostgres;
 pub use postgres::{Postgres, PostgresVersion, postgres};
 pub use redis::{Redis, redis};
 pub use s3::{S3, s3};

@@ -46,7 +46,8 @@ const POSTGRES_18: Package = Package {
     },
 };
 
-/// Creates the files of a server and starts it, as a user without rights where this one is root.
+/// Creates the files of a server, unless they are there, and starts it, as a user without rights where
+/// this one is root.
 const START: &str = r#"
 data=$1/data port=$2 bin=$3; shift 3
 PATH=$bin:$PATH
@@ -54,6 +55,7 @@ export LD_LIBRARY_PATH=$bin/../lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 as=; [ "$(id -u)" = 0 ] && as="setpriv --reuid=65534 --regid=65534 --clear-groups"
 mkdir -p "$data" && { [ -z "$as" ] || chown 65534:65534 "$data"; } && chmod 700 "$data"
 printf %s postgres > "$data.password" && chmod 644 "$data.password"
+[ -e "$data/PG_VERSION" ] ||
 $as initdb -D "$data" -U postgres --pwfile="$data.password" --auth=scram-sha-256 -E UTF8 --locale=C -N || exit 1
 exec $as postgres -D "$data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= "$@"
 "#;
@@ -117,6 +119,10 @@ pub async fn postgres(version: PostgresVersion) -> Option<Postgres> {
 }
 
 impl Postgres {
+    pub(super) fn at(address: String) -> Self {
+        Self { address }
+    }
+
     /// Returns the password of the user `postgres`.
     pub fn password(&self) -> &'static str {
         PASSWORD

@@ -4,6 +4,7 @@ mod bench;
 mod cuts;
 mod drops;
 mod fences;
+mod killed;
 mod layouts;
 mod refusals;
 mod refusing;

@@ -1,0 +1,130 @@
+//! A PostgreSQL of one test alone, which can be killed.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use super::postgres::{Kind, Postgres, PostgresVersion};
+use super::server::{Server, pause, ready};
+use super::shared::in_ci;
+
+/// Starts of a server before it is given up: processes of one that was killed may still hold what the
+/// next one needs.
+const STARTS: u32 = 100;
+
+/// A PostgreSQL of one test alone. It is killed when it is dropped.
+///
+/// ```no_run
+/// # async fn test() {
+/// use esm_testkit::containers::{OwnPostgres, PostgresVersion};
+///
+/// let Some(mut own) = OwnPostgres::start(PostgresVersion::V15).await else { return };
+/// let database = own.server().database().await;
+/// own.kill();
+/// own.start_again().await;
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct OwnPostgres {
+    version: PostgresVersion,
+    directory: PathBuf,
+    port: u16,
+    running: Option<Child>,
+}
+
+impl OwnPostgres {
+    /// Starts one, or returns nothing where the programs of the version are missing; then
+    /// [`not_tested`](crate::not_tested()) reports it.
+    ///
+    /// # Panics
+    /// If it does not start; in continuous integration, also where the programs are missing.
+    pub async fn start(version: PostgresVersion) -> Option<Self> {
+        let id = esm_core::clock::Environment::system().uuid_v4().simple();
+        let directory = std::env::temp_dir().join(format!("esm-postgres-{id}"));
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let mut own = Self {
+            version,
+            directory,
+            port: port.expect("a free port").port(),
+            running: None,
+        };
+        match own.command() {
+            Ok(_) => {}
+            Err(why) if in_ci() => panic!("a PostgreSQL that can be killed cannot be had: {why}"),
+            Err(why) => {
+                crate::not_tested("a PostgreSQL that is killed", &why);
+                return None;
+            }
+        }
+        fs::create_dir_all(&own.directory).expect("a directory");
+        own.start_again().await;
+        Some(own)
+    }
+
+    /// Returns the server, at an address that stays when it is started again.
+    pub fn server(&self) -> Postgres {
+        Postgres::at(format!("127.0.0.1:{}", self.port))
+    }
+
+    /// Kills its main process, without a warning; the others end by themselves.
+    ///
+    /// # Panics
+    /// If there is none, or it cannot be killed.
+    pub fn kill(&mut self) {
+        let mut running = self.running.take().expect("a server that runs");
+        running.kill().expect("it can be killed");
+        running.wait().expect("it has ended");
+    }
+
+    /// Starts it again, and waits until it has recovered.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_again(&mut self) {
+        let mut failure = String::new();
+        for _ in 0..STARTS {
+            let mut command = self.command().expect("its programs are there");
+            let log = File::create(self.directory.join("log")).expect("a file for its log");
+            let errors = log.try_clone().expect("a file for its log");
+            command.stdin(Stdio::null()).stdout(log).stderr(errors);
+            let mut running = command.spawn().expect("its programs run");
+            let address = format!("127.0.0.1:{}", self.port);
+            let has_ended = || match running.try_wait() {
+                Ok(None) => Ok(()),
+                _ => Err("the server has ended".to_owned()),
+            };
+            let is_ready = match self.version {
+                PostgresVersion::V15 => ready::<Kind<15>>(&address, has_ended).await,
+                PostgresVersion::V18 => ready::<Kind<18>>(&address, has_ended).await,
+            };
+            let Err(why) = is_ready else {
+                self.running = Some(running);
+                return;
+            };
+            failure = why;
+            drop(running.kill());
+            drop(running.wait());
+            pause().await;
+        }
+        let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        panic!("{failure}: {log}");
+    }
+
+    fn command(&self) -> Result<Command, String> {
+        match self.version {
+            PostgresVersion::V15 => Kind::<15>::program(self.port, &self.directory),
+            PostgresVersion::V18 => Kind::<18>::program(self.port, &self.directory),
+        }
+    }
+}
+
+impl Drop for OwnPostgres {
+    fn drop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            drop(running.kill());
+            drop(running.wait());
+        }
+        drop(fs::remove_dir_all(&self.directory));
+    }
+}
