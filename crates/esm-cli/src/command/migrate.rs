@@ -139,14 +139,14 @@ impl Migrate {
             }
             None => arguments.builder(session, service, Access::Read).await?,
         };
+        let given = arguments.given();
+        let plan = plan.as_ref();
+        let is_planned = plan.is_some_and(|plan| plan.planned.on_retired.is_some());
         let given = in_place::Given {
-            args: arguments.in_place(),
-            says_on_retired: arguments.says_on_retired()
-                || plan
-                    .as_ref()
-                    .is_some_and(|plan| plan.planned.on_retired.is_some()),
-            plan: plan.as_ref(),
+            says_on_retired: given.says_on_retired || is_planned,
+            plan,
             is_confirmed: self.yes,
+            ..given
         };
         in_place::migrate(session, builder, given).await
     }
@@ -231,12 +231,12 @@ fn reasons(plan: &MigrationPlan) -> Vec<String> {
 
 async fn show(session: &Session, builder: MigrationBuilder, given: &Migrate) -> Result<Exit> {
     let mut plan = builder.dry_run().await?;
-    in_place::plan_risks(session, given.migration.in_place(), &mut plan).await?;
+    let exit = in_place::plan_risks(session, given.migration.given(), &mut plan).await?;
     let samples = given.samples.show;
     session
         .output()
         .result(&plan, |plan, form| plan_text(plan, samples, form))?;
-    Ok(plan_exit(&plan))
+    Ok(exit)
 }
 
 async fn execute(

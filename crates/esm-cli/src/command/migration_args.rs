@@ -11,7 +11,7 @@ use esm_core::{Error, Result};
 use super::backup_args::BackupArgs;
 use super::live_args::LiveArgs;
 use crate::args::Span;
-use crate::in_place::{InPlaceArgs, fitted};
+use crate::in_place::{Given, InPlaceArgs, fitted};
 use crate::migration::{Program, Role};
 use crate::selection::Selection;
 use crate::session::{Access, Session};
@@ -122,14 +122,14 @@ impl RetiredPolicy {
 }
 
 impl MigrationArgs {
-    /// The options of the tables of another library.
-    pub(crate) fn in_place(&self) -> &InPlaceArgs {
-        &self.in_place
-    }
-
-    /// Whether a policy for appends of retired schemas is given.
-    pub(crate) fn says_on_retired(&self) -> bool {
-        self.on_retired.is_some()
+    /// What is given for the tables of another library, besides a saved plan.
+    pub(crate) fn given(&self) -> Given<'_> {
+        Given {
+            args: &self.in_place,
+            says_on_retired: self.on_retired.is_some(),
+            plan: None,
+            is_confirmed: false,
+        }
     }
 
     /// The migration that the arguments describe. Other stores are opened as `access` allows.

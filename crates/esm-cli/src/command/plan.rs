@@ -8,7 +8,7 @@ use esm_core::{Error, Result};
 use super::migration_args::MigrationArgs;
 use crate::exit::{self, Exit};
 use crate::in_place;
-use crate::migration::{plan_exit, plan_text, service};
+use crate::migration::{plan_text, service};
 use crate::output::Text;
 use crate::session::{Access, Session};
 
@@ -67,7 +67,7 @@ impl Plan {
                 return Ok(Exit::Interrupted);
             }
         };
-        in_place::plan_risks(session, arguments.in_place(), &mut plan).await?;
+        let exit = in_place::plan_risks(session, arguments.given(), &mut plan).await?;
         if let Some(path) = &self.save {
             save(&plan, path)?;
         }
@@ -76,12 +76,15 @@ impl Plan {
             .result(&plan, |plan, form| plan_text(plan, self.samples.show, form))?;
         if let Some(path) = &self.save {
             let file = path.display();
-            let store = session.store_argument();
-            let run = Text::whole(format_args!("run it:  esm migrate --plan {file}{store}"));
-            let note = Text::line(format_args!("the plan was saved to {file}")).and(run);
+            let mut note = Text::line(format_args!("the plan was saved to {file}"));
+            if exit == Exit::Success {
+                let store = session.store_argument();
+                let run = format_args!("run it:  esm migrate --plan {file}{store}");
+                note = note.and(Text::whole(run));
+            }
             session.output().note(note);
         }
-        Ok(plan_exit(&plan))
+        Ok(exit)
     }
 }
 

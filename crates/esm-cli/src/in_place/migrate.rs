@@ -52,34 +52,64 @@ impl InPlaceArgs {
     }
 }
 
-/// Adds to a plan what the table is in the way of, and what to know before. Nothing without a
-/// layout.
+/// Adds to a plan what to know before, and what `esm migrate` would refuse now: nothing without a
+/// layout. Returns the exit code of the plan.
 ///
 /// # Errors
 /// Those of the server.
 pub(crate) async fn plan_risks(
     session: &Session,
-    args: &InPlaceArgs,
+    given: Given<'_>,
     plan: &mut MigrationPlan,
-) -> Result<()> {
-    let Some(in_place) = of_layout(session, None, args.allow_triggers) else {
-        return Ok(());
+) -> Result<Exit> {
+    let Some(in_place) = of_layout(session, None, given.args.allow_triggers) else {
+        return Ok(plan_exit(plan));
     };
-    match in_place.check(&Description::from(plan.clone())).await {
-        Ok(warnings) => plan.risks.extend(warnings),
-        Err(e)
-            if matches!(
-                e.kind(),
-                ErrorKind::Unsupported | ErrorKind::PermissionDenied | ErrorKind::Invalid
-            ) =>
-        {
-            let hint = e.hint().map_or(String::new(), |hint| format!("; {hint}"));
-            plan.risks
-                .push(format!("`esm migrate` refuses it: {e}{hint}"));
+    let refusal = match refusal(&in_place, given, plan).await {
+        Ok(warnings) => {
+            plan.risks.extend(warnings);
+            return Ok(plan_exit(plan));
         }
+        Err(e) if is_refusal(e.kind()) => e,
         Err(e) => return Err(e),
+    };
+    let hint = (refusal.hint()).map_or(String::new(), |hint| format!("; {hint}"));
+    plan.risks
+        .push(format!("`esm migrate` refuses it: {refusal}{hint}"));
+    Ok(if plan.is_executable() {
+        refusal.kind().into()
+    } else {
+        plan_exit(plan)
+    })
+}
+
+/// The warnings, or as an error the first that `esm migrate` refuses.
+async fn refusal(
+    in_place: &InPlace,
+    given: Given<'_>,
+    plan: &MigrationPlan,
+) -> Result<Vec<String>> {
+    refuse_options(&plan.planned)?;
+    if !given.says_on_retired {
+        refuse_same_schemas(plan)?;
     }
-    Ok(())
+    let description = Description::from(plan.clone());
+    let warnings = in_place.check(&description).await?;
+    if plan.ledger.unchanged != plan.ledger.source {
+        in_place.ensure_first(&description).await?;
+    }
+    Ok(warnings)
+}
+
+fn is_refusal(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Unsupported
+            | ErrorKind::PermissionDenied
+            | ErrorKind::Invalid
+            | ErrorKind::AlreadyExists
+            | ErrorKind::LockHeld(_)
+    )
 }
 
 /// What a user gave besides the description of a migration.

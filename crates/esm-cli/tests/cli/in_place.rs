@@ -147,7 +147,11 @@ async fn what_cannot_be_rewritten_is_refused_before_anything_is_touched() {
             ],
         );
         let plan = shop.run(&["plan", "--all", "--transform", &transform]);
-        plan.succeeded().printed("`esm migrate` refuses it");
+        plan.failed(2, &[]).printed("`esm migrate` refuses it");
+        let kept = shop.esm.file("kept.jq", ".data.Placed.currency = \"EUR\"");
+        shop.run(&["plan", "--all", "--transform", &kept, "--allow-triggers"])
+            .failed(2, &[])
+            .printed("because changed events keep their schema");
         shop.run(&["status", "--all"])
             .succeeded()
             .printed("no migrations");

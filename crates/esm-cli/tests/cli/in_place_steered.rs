@@ -290,7 +290,7 @@ async fn a_saved_plan_that_was_edited_is_refused_as_the_events_are() {
         let plan = ["plan", "--all", "--transform", &program, "--save", &path];
         let planned = shop.run(&plan);
         planned
-            .succeeded()
+            .failed(2, &["the plan was saved"])
             .printed("`esm migrate` refuses it: events become");
         let mut plan: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use esm_core::event::Schema;
-use esm_core::id::{Fingerprint, MigrationId};
+use esm_core::id::MigrationId;
 use esm_core::protocol::control::Limit;
 use esm_core::store::OnRetired;
 use esm_core::transform::EventTransformer;
@@ -140,8 +140,7 @@ impl InPlace {
         self.check(&description).await?;
         let planned = &description.planned;
         let migration = planned.migration;
-        self.ensure_first(migration, &planned.fingerprint, planned.again)
-            .await?;
+        self.ensure_first(&description).await?;
         let shared = &self.0;
         schema::create(&shared.wire).await?;
         let process = shared.options.processes.current();
@@ -158,13 +157,14 @@ impl InPlace {
         ))
     }
 
-    /// Refuses to begin beside another migration, or to transform events a second time.
-    async fn ensure_first(
-        &self,
-        migration: MigrationId,
-        fingerprint: &Fingerprint,
-        again: bool,
-    ) -> Result<()> {
+    /// Checks that no other migration is at work on the table, and that its events were not
+    /// transformed in this way already. Writes nothing; [`begin`](Self::begin) checks it too.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, naming the other migration; those of the server.
+    pub async fn ensure_first(&self, description: &Description) -> Result<()> {
+        let planned = &description.planned;
+        let (migration, fingerprint) = (planned.migration, &planned.fingerprint);
         if !schema::exists(&self.0.wire).await? {
             return Ok(());
         }
@@ -173,10 +173,10 @@ impl InPlace {
             return Err(at_work(relation, other));
         }
         let applied = self.migrations().await?.into_iter().find(|known| {
-            known.status == RewriteStatus::Finished && known.fingerprint == *fingerprint
+            known.status == RewriteStatus::Finished && &known.fingerprint == fingerprint
         });
         match applied {
-            Some(applied) if !again && applied.migration != migration => {
+            Some(applied) if !planned.again && applied.migration != migration => {
                 let message = format!(
                     "the same transformation was applied to {relation} already: {}",
                     applied.migration
