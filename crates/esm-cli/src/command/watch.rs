@@ -1,7 +1,7 @@
 //! `esm watch`
 
 use std::io::IsTerminal as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use esm_core::migration::{MigrationStatus, Progress, WatchedMigration};
 use esm_core::store::HolderState;
@@ -22,7 +22,9 @@ use crate::session::Session;
 
 /// Watch a migration that runs in another process until it ends.
 ///
-/// Prints a line for each change; with --output json, a JSON document per line.
+/// Prints a line for each change; with --output json, a JSON document per line. Exits with 0 when the
+/// migration is completed, and with 1 when it ended otherwise or nothing works on it any more: then the
+/// last line names the command that continues it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,6 +59,7 @@ impl Watch {
         let display = Display::of(session, self.once);
         let mut status = MigrationStatus::Pending;
         let mut damage = None;
+        let mut rest = Rest::default();
         loop {
             let next = tokio::select! {
                 next = seen.next() => next,
@@ -85,6 +88,9 @@ impl Watch {
             if self.once {
                 return Ok(Exit::Success);
             }
+            if rest.is_certain(&watched, now) {
+                break;
+            }
         }
         display.end(session, &last)?;
         if let Some(damage) = damage {
@@ -94,6 +100,40 @@ impl Watch {
             MigrationStatus::Completed => Exit::Success,
             _ => Exit::Failure,
         })
+    }
+}
+
+/// Whether a migration that has not ended is at rest: nothing works on it, and nothing is about to.
+#[derive(Default)]
+struct Rest {
+    /// The last renewal of its lock, and when this process first saw that one.
+    seen: Option<(Option<Timestamp>, Instant)>,
+    looks: u32,
+}
+
+impl Rest {
+    /// A process that takes it over needs a moment until it has the lock: so two looks. A holder that is
+    /// only probably dead may be alive by another clock: so a whole lease without a renewal, by this
+    /// process' own.
+    fn is_certain(&mut self, watched: &WatchedMigration, now: Timestamp) -> bool {
+        let lock = watched.state.lock.as_ref();
+        let renewed = lock.and_then(|lock| lock.renewed_at);
+        let patience = match Condition::of(watched, now).condition {
+            Kind::Stopped | Kind::Failed | Kind::Dead => Duration::ZERO,
+            Kind::ProbablyDead => lock.map_or(Duration::ZERO, |lock| lock.lease),
+            _ => {
+                *self = Self::default();
+                return false;
+            }
+        };
+        if self.seen.is_none_or(|(last, _)| last != renewed) {
+            (self.seen, self.looks) = (Some((renewed, Instant::now())), 0);
+        }
+        self.looks += 1;
+        let waited = self
+            .seen
+            .map_or(Duration::ZERO, |(_, since)| since.elapsed());
+        self.looks > 1 && waited >= patience
     }
 }
 
@@ -183,9 +223,12 @@ fn idle(watched: &WatchedMigration, condition: &Condition) -> String {
         Some((step, reason)) => format!(": {step}: {reason}"),
         None => String::new(),
     };
-    let next = match condition.condition {
-        Kind::Dead | Kind::Stopped => "; `esm resume` continues it",
-        _ => "",
+    let next = match condition.continued_by {
+        Some(command) if condition.condition != Kind::Failed => {
+            format!("; `{command}` continues it")
+        }
+        Some(command) => format!("; next: `{command}`"),
+        None => String::new(),
     };
     format!("{}{process}{reason}{next}", condition.name(state.status))
 }

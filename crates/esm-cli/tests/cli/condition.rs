@@ -97,6 +97,9 @@ fn what_a_killed_process_published_last_is_shown_with_its_age() {
     child.kill().expect("killed");
     child.wait().expect("ended");
 
+    esm.run(&["watch", "--every", "50ms"])
+        .failed(1, &[])
+        .printed("no process runs it; `esm resume` continues it");
     let dead = status(&esm).expect("a migration");
     assert_eq!(dead["condition"], "dead", "{dead}");
     assert_eq!(dead["progress"]["events_copied"], 5, "{dead}");
