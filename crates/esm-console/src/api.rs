@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
+use axum::http::Uri;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use esm_core::id::ObjectId;
 use esm_core::{Error, Result};
@@ -40,6 +41,12 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/stores/{store}/locks", get(locks))
         .route("/api/v1/stores/{store}/backups", get(backups))
         .route("/api/v1/plans/{number}", get(plan))
+        .route("/api/{*unknown}", any(unknown))
+}
+
+async fn unknown(uri: Uri) -> Response {
+    let error = Error::not_found(format!("no document at {}", uri.path()));
+    failure(&error.with_hint("begin with /api/v1/stores"))
 }
 
 fn answered(answer: Answer) -> Response {
@@ -96,7 +103,7 @@ async fn migration(
 ) -> Response {
     let load = async {
         let store = shared.find(&slug)?;
-        let migration = migration.parse().map_err(Arc::new)?;
+        let migration = shared.migration_of(store, &migration).await?;
         document(shared.migration(store, migration).await, |view| {
             in_seconds(&view.watched)
         })
@@ -118,7 +125,7 @@ async fn under_way(
 ) -> Response {
     let load = async {
         let store = shared.find(&slug)?;
-        let migration = migration.parse().map_err(Arc::new)?;
+        let migration = shared.migration_of(store, &migration).await?;
         let read = shared.under_way(store, migration, paging.page).await;
         document(read, |found| Json(found).into_response())
     };

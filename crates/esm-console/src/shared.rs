@@ -25,6 +25,9 @@ pub(crate) type Read<V> = Result<Seen<V>, Arc<Error>>;
 /// The place of a store among the stores.
 pub(crate) type Store = usize;
 
+/// Characters of an id from which it is searched.
+pub(crate) const SHORTEST_PART: usize = 4;
+
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -86,6 +89,41 @@ impl Shared {
     pub(crate) async fn board(&self, store: Store) -> Read<Board> {
         let load = || BoardLoad::new(Arc::clone(self.source(store)));
         self.boards.get(store, load).await
+    }
+
+    /// The migration of an id, or of the beginning or end of one.
+    ///
+    /// # Errors
+    /// `Invalid` for too few characters, or if it fits several, naming some; `NotFound`; those of reading
+    /// the migrations.
+    pub(crate) async fn migration_of(
+        &self,
+        store: Store,
+        text: &str,
+    ) -> Result<MigrationId, Arc<Error>> {
+        if let Ok(whole) = text.parse() {
+            return Ok(whole);
+        }
+        if text.len() < SHORTEST_PART {
+            let error = Error::invalid(format!("not the id of a migration: {text}"));
+            return Err(Arc::new(error.with_hint(
+                "give the whole id, or at least 4 characters of its beginning or of its end",
+            )));
+        }
+        let board = self.board(store).await?;
+        let found = board.value.like(text).map(|shown| shown.state.migration);
+        match found.collect::<Vec<_>>().as_slice() {
+            [only] => Ok(*only),
+            [] => Err(Arc::new(Error::not_found(format!(
+                "unknown migration: {text}"
+            )))),
+            [first, second, ..] => Err(Arc::new(
+                Error::invalid(format!(
+                    "several migrations fit {text}: {first}, {second} …"
+                ))
+                .with_hint("give more characters"),
+            )),
+        }
     }
 
     pub(crate) async fn migration(

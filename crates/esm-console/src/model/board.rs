@@ -36,6 +36,15 @@ pub(crate) struct Board {
 }
 
 impl Board {
+    /// The migrations whose id begins or ends like this.
+    pub(crate) fn like(&self, part: &str) -> impl Iterator<Item = &Arc<Shown>> {
+        let part = part.to_ascii_lowercase();
+        self.migrations.iter().filter(move |shown| {
+            let id = shown.state.migration.to_string();
+            id.starts_with(&part) || id.ends_with(&part)
+        })
+    }
+
     /// Number of migrations that are not read yet, or too old to be listed.
     pub(crate) fn unread(&self) -> u64 {
         let read = self.migrations.len() + self.unreadable.len();

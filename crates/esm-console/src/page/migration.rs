@@ -44,16 +44,14 @@ pub(super) async fn page(
 /// The store of an address, and its migration as it is now.
 ///
 /// # Errors
-/// `NotFound` for a store that is not shown; `Invalid` for what is no id.
+/// `NotFound` for a store that is not shown; those of [`Shared::migration_of`].
 pub(super) async fn load(
     shared: &Shared,
     slug: &str,
     migration: &str,
 ) -> Result<(Store, Read<MigrationView>), Arc<Error>> {
     let store = shared.find(slug)?;
-    let migration = migration
-        .parse()
-        .map_err(|error: Error| error.context("not the id of a migration"))?;
+    let migration = shared.migration_of(store, migration).await?;
     Ok((store, shared.migration(store, migration).await))
 }
 

@@ -13,7 +13,7 @@ use super::content::Page;
 use super::parts::{breakable, command, object_address};
 use super::viewer::Viewer;
 use crate::model::{Board, ObjectList, ObjectQuery};
-use crate::shared::{Read, Shared, Store};
+use crate::shared::{Read, SHORTEST_PART, Shared, Store};
 use crate::source::encoded;
 
 /// `/s/{store}/objects`
@@ -114,7 +114,11 @@ pub(super) async fn search(
         return viewer.fail(&shared, &error.with_hint(hint));
     }
     let mut boards = Vec::new();
-    for store in stores.iter().copied().filter(|_| text.len() >= SHORTEST) {
+    for store in stores
+        .iter()
+        .copied()
+        .filter(|_| text.len() >= SHORTEST_PART)
+    {
         boards.push((store, shared.board(store).await));
     }
     let migrations = migrations(&shared, &boards, text);
@@ -137,28 +141,22 @@ pub(super) async fn search(
     viewer.show(&shared, page)
 }
 
-/// Characters of an id from which it is searched.
-const SHORTEST: usize = 4;
-
 /// Addresses of the migrations whose id begins or ends like this, with their scopes.
 fn migrations(
     shared: &Shared,
     boards: &[(Store, Read<Board>)],
     text: &str,
 ) -> Vec<(String, String)> {
-    let part = text.to_ascii_lowercase();
     let mut found = Vec::new();
     for (store, board) in boards {
         let slug = shared.source(*store).slug();
         let address = |migration: &str| format!("/s/{slug}/migrations/{migration}");
         if let Ok(board) = board {
-            for shown in &board.value.migrations {
+            for shown in board.value.like(text) {
                 let id = shown.state.migration.to_string();
-                if id.starts_with(&part) || id.ends_with(&part) {
-                    let plan = shown.state.plan.as_ref();
-                    let scope = plan.map_or_else(|| id.clone(), |plan| plan.scope.to_string());
-                    found.push((address(&id), scope));
-                }
+                let plan = shown.state.plan.as_ref();
+                let scope = plan.map_or_else(|| id.clone(), |plan| plan.scope.to_string());
+                found.push((address(&id), scope));
             }
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use esm_core::Error;
 use esm_core::id::MigrationId;
 use esm_view::units::{count, counted};
 use maud::{Markup, html};
@@ -26,9 +25,7 @@ pub(super) async fn page(
 ) -> Response {
     let load = async {
         let store = shared.find(&slug)?;
-        let migration: MigrationId = migration
-            .parse()
-            .map_err(|error: Error| error.context("not the id of a migration"))?;
+        let migration = shared.migration_of(store, &migration).await?;
         let read = shared.under_way(store, migration, paging.page).await;
         Ok(Page::of_read(store, &read, |found| {
             let twin = format!("/api/v1/stores/{slug}/migrations/{migration}/objects");

@@ -79,6 +79,34 @@ async fn a_migration_is_listed_shown_and_explained() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_address_takes_a_part_of_an_id_and_the_api_answers_in_json_always() -> Result<()> {
+    let shop = Shop::new().await?;
+    let migration = shop.migrate().await?;
+    let browser = shop.browser(ConsoleOptions::new()).await;
+    let (slug, id) = (shop.slug(), migration.to_string());
+    let (begin, end) = (&id[..8], &id[id.len() - 8..]);
+    for part in [begin, end] {
+        let document = format!("/api/v1/stores/{slug}/migrations/{part}");
+        assert_eq!(browser.get(&document).await.json()["migration"], id);
+        let page = browser.page(&format!("/s/{slug}/migrations/{part}")).await;
+        has(&page, &["completed"]);
+    }
+    let api = format!("/api/v1/stores/{slug}");
+    for (path, status) in [
+        (format!("{api}/migrations/abc"), 400),
+        (format!("{api}/migrations/zzzz"), 404),
+        (format!("{api}/nothing"), 404),
+        ("/api/v2".to_owned(), 404),
+    ] {
+        let answer = browser.get(&path).await;
+        assert_eq!(answer.status, status, "{path}");
+        let error = &answer.json()["error"];
+        assert!(error["message"].is_string(), "{path}: {error}");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_plan_tells_renamed_moved_changed_dropped_and_split_apart() -> Result<()> {
     let shop = Shop::new().await?;
     let migration = shop.migrate().await?;
