@@ -228,14 +228,21 @@ pub async fn local_directory(path: impl Into<PathBuf>) -> Result<Arc<dyn ObjectS
     Ok(open_directory(path.into(), true).await?.objects)
 }
 
+fn no_directory(path: &FilePath) -> Error {
+    Error::not_found(format!("no such directory: {}", path.display()))
+        .with_hint("check the path; `esm store init` makes a store there")
+}
+
 async fn open_directory(path: PathBuf, create: bool) -> Result<Clients> {
     let opened = tokio::task::spawn_blocking(move || {
         if create {
             create_directory(&path)
                 .map_err(|e| explain_io(e, "cannot create the directory", path.display()))?;
         }
-        let metadata = std::fs::metadata(&path)
-            .map_err(|e| explain_io(e, "cannot open the directory", path.display()))?;
+        let metadata = std::fs::metadata(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => no_directory(&path),
+            _ => explain_io(e, "cannot open the directory", path.display()),
+        })?;
         if !metadata.is_dir() {
             return Err(Error::invalid(format!(
                 "store is a file, not a directory: {}",

@@ -30,7 +30,7 @@ pub(crate) fn plan_text(plan: &MigrationPlan, samples: usize, form: Form) -> Tex
     }
     let mut text = facts(plan).to_text(form);
     if !plan.schemas.is_empty() {
-        text = text.and_section(schemas(plan).to_text(form));
+        text = add_schemas(text, plan, form);
     }
     text = add_samples(text, plan, samples);
     if !plan.ledger.failures.is_empty() {
@@ -147,13 +147,44 @@ fn add_estimates(facts: &mut Facts, plan: &MigrationPlan) {
     }
 }
 
-fn schemas(plan: &MigrationPlan) -> Table {
-    let mut table = Table::new([
-        "type", "v", "events", "changed", "split", "dropped", "failed", "becomes",
-    ]);
+/// Adds the schemas. What they become is a list of its own where the names do not fit side by side.
+fn add_schemas(text: Text, plan: &MigrationPlan, form: Form) -> Text {
+    let table = schemas(plan, Becoming::Column);
+    if table.is_whole(form) {
+        return text.and_section(table.to_text(form));
+    }
+    let text = text.and_section(schemas(plan, Becoming::List).to_text(form));
+    let changing = plan.schemas.iter();
+    let mut changing = changing
+        .filter(|report| !report.findings.becomes.is_empty())
+        .peekable();
+    if changing.peek().is_none() {
+        return text;
+    }
+    let mut becoming = Text::line("becomes:");
+    for report in changing {
+        let becomes = becomes(&report.findings);
+        becoming.push(format!("- {} -> {becomes}", report.schema));
+    }
+    text.and_section(becoming)
+}
+
+/// Where it is said what schemas become.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Becoming {
+    Column,
+    List,
+}
+
+fn schemas(plan: &MigrationPlan, becoming: Becoming) -> Table {
+    let columns = [
+        "type", "v", "events", "changed", "split", "dropped", "failed",
+    ];
+    let last = (becoming == Becoming::Column).then_some("becomes");
+    let mut table = Table::new(columns.into_iter().chain(last));
     for report in &plan.schemas {
         let found = &report.findings;
-        table.row([
+        let cells = [
             report.schema.event_type.to_string(),
             report.schema.version.to_string(),
             count(found.events),
@@ -161,8 +192,9 @@ fn schemas(plan: &MigrationPlan) -> Table {
             count(found.split),
             count(found.dropped),
             count(found.failed),
-            becomes(found),
-        ]);
+        ];
+        let last = last.map(|_| becomes(found));
+        table.row(cells.into_iter().chain(last));
     }
     table
 }

@@ -66,10 +66,22 @@ impl Table {
         Text::laid_out(heading.into_iter().chain(rows))
     }
 
-    fn drawn(&self, form: Form) -> Vec<String> {
-        let longest: Vec<_> = (0..self.heading.len())
+    /// Whether each word is shown whole in this form.
+    pub(crate) fn is_whole(&self, form: Form) -> bool {
+        let longest = self.longest_words(form);
+        let width = form.width.filter(|_| form.terminal);
+        width.is_none_or(|width| fitted(&longest, width) == longest)
+    }
+
+    /// The width of the longest word of each column.
+    fn longest_words(&self, form: Form) -> Vec<usize> {
+        (0..self.heading.len())
             .map(|column| self.longest_word(column, form.heading))
-            .collect();
+            .collect()
+    }
+
+    fn drawn(&self, form: Form) -> Vec<String> {
+        let longest = self.longest_words(form);
         let words = match form.width {
             Some(width) => fitted(&longest, width),
             None => longest,

@@ -361,6 +361,17 @@ fn a_name_that_no_object_has_is_not_found() {
 }
 
 #[test]
+fn objects_that_fail_for_one_reason_are_one_failure() {
+    let (esm, _) = with_orders(3, 4);
+    let manual = ["migrate", "--all", "--cutover", "manual"];
+    let ran = esm.run(&[&manual[..], &["--cutover-wait", "100ms"]].concat());
+    let objects = "failed: 3 objects (order/00000, order/00001, order/00002), cut over";
+    ran.failed(1, &["no cutover command arrived in time", objects]);
+    let shown = format!("{}{}", ran.stdout, ran.stderr);
+    assert_eq!(shown.matches("arrived in time").count(), 1, "{shown}");
+}
+
+#[test]
 fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
     let (esm, _) = with_orders(3, 4);
     let program = r#"if .type == "NoteTaken" then .data.text.x = 1 else . end"#;
@@ -395,6 +406,9 @@ fn failures_that_are_alike_are_one_with_a_count_and_the_first() {
     let status = esm.run(&["status", "-o", "json"]).json();
     let migration = status["migrations"][0]["migration"].as_str();
     let migration = migration.expect("an id");
+    esm.run(&["watch", migration, "--every", "50ms"])
+        .failed(1, &[])
+        .printed("; next: `esm migrate --amend`");
     esm.run(&["status", migration])
         .succeeded()
         .printed("stopped\t")

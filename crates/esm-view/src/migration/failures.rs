@@ -78,7 +78,11 @@ impl fmt::Display for FailedObjects<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.objects())?;
         match self {
-            Self::Alike(failures) => write!(f, ": {}", failures[0].message),
+            Self::Alike(failures) => match failures.as_slice() {
+                [] => Ok(()),
+                [first, _, ..] if first.failure.is_none() => write!(f, ": {}", of_all(first)),
+                [first, ..] => write!(f, ": {}", first.message),
+            },
             Self::More(_) => Ok(()),
         }
     }
@@ -86,5 +90,16 @@ impl fmt::Display for FailedObjects<'_> {
 
 fn are_alike(one: &ObjectFailure, other: &ObjectFailure) -> bool {
     let failures = one.failure.as_ref().zip(other.failure.as_ref());
-    one.step == other.step && failures.is_some_and(|(one, other)| one.is_like(other))
+    let is_same = failures.map_or_else(
+        || of_all(one) == of_all(other),
+        |(one, other)| one.is_like(other),
+    );
+    one.step == other.step && is_same
+}
+
+/// The message without the name of the object.
+fn of_all(failure: &ObjectFailure) -> String {
+    let object = &failure.object;
+    let message = failure.message.replace(&format!(": {object}"), "");
+    message.replace(&object.to_string(), "the object")
 }
