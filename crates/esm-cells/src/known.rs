@@ -69,6 +69,11 @@ impl<K: Hash + Eq + Clone> Known<K> {
         self.lock().pop(key);
     }
 
+    /// Forgets a number and returns it.
+    pub(crate) fn take(&self, key: &K) -> Option<u64> {
+        self.lock().pop(key)
+    }
+
     fn lock(&self) -> MutexGuard<'_, LruCache<K, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

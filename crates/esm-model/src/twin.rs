@@ -47,6 +47,9 @@ pub enum Twin {
     /// [R17](esm_core::protocol#r17): a run does not read the journal again before it continues
     /// with a later attempt, closes or fences.
     TakeoverUnseen,
+    /// [R24](esm_core::protocol#r24): a run reads the journal before its target has a cell, and not
+    /// again before it closes.
+    JournalReadInAdvance,
     /// The first half of X13 alone: the source is read before the target. It is no danger: a target
     /// that is live says so, and every write is conditional.
     SourceLookedAtFirst,
@@ -57,7 +60,7 @@ pub enum Twin {
 
 impl Twin {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::CloseWithoutExpectedTail,
         Self::CutoverByRoutingAlone,
         Self::DocumentBeforeClose,
@@ -77,6 +80,7 @@ impl Twin {
         Self::PositionOverRestore,
         Self::TombstoneWithoutCommit,
         Self::TakeoverUnseen,
+        Self::JournalReadInAdvance,
         Self::SourceLookedAtFirst,
         Self::LiveUnseen,
     ];

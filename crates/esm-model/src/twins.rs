@@ -36,6 +36,7 @@ pub fn case(twin: Twin) -> Option<Case> {
         Twin::DualReadBeyondHead => (dual_read(), object::DUAL_READ),
         Twin::PositionOverRestore => (restore(), object::EXPECTED),
         Twin::TakeoverUnseen => (second_attempt(), journal::OUTCOME),
+        Twin::JournalReadInAdvance => (undo(), journal::OUTCOME),
         Twin::SourceLookedAtFirst | Twin::LiveUnseen => return None,
     };
     Some(Case {

@@ -67,6 +67,7 @@ caught! {
     x17_position_translated_over_a_restore: PositionOverRestore,
     r22_tombstone_without_its_commit_id: TombstoneWithoutCommit,
     r17_takeover_not_seen_before_a_close: TakeoverUnseen,
+    r24_journal_read_in_advance: JournalReadInAdvance,
 }
 
 /// R1 has two halves, and each alone is enough: a finding that the twin with both broken rests on.

@@ -218,6 +218,13 @@ fn is_numbered(key: &RecordKey) -> bool {
 
 #[async_trait]
 impl Records for BlobRecords {
+    fn seen(&self, key: &RecordKey) -> Option<Record> {
+        if is_numbered(key) {
+            return self.numbered.seen(key);
+        }
+        self.pages.get(key).and_then(|(page, _)| page.latest())
+    }
+
     async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
         if is_numbered(key) {
             return self.numbered.latest(key).await;

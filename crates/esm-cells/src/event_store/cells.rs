@@ -34,6 +34,8 @@ pub(crate) struct ObjectEventStore {
     pub(super) seen: Seen,
     /// Where the next page of a stream begins that is being read page by page.
     pub(super) next_page: Known<StreamId>,
+    /// Bytes of the cells of a stream, uncompressed: the largest average of a page that was read.
+    pub(super) cell_bytes: Known<StreamId>,
     /// The hint of a stream's end that this process has found to be true.
     pub(super) hinted: Known<StreamId>,
 }
@@ -47,6 +49,7 @@ impl ObjectEventStore {
             known: Known::default(),
             seen: Seen::default(),
             next_page: Known::default(),
+            cell_bytes: Known::default(),
             hinted: Known::default(),
         }
     }

@@ -7,7 +7,7 @@ use futures::stream::{FuturesOrdered, StreamExt as _, TryStreamExt as _};
 
 use super::cells::ObjectEventStore;
 
-/// Most cells that are fetched at once.
+/// Most cells that are fetched at once. A lane asks for pages of fewer cells.
 const READ_AHEAD: usize = 8;
 
 impl ObjectEventStore {
@@ -24,7 +24,9 @@ impl ObjectEventStore {
         let mut requests = FuturesOrdered::new();
         let mut ahead = self.read_ahead(stream, from, limit);
         loop {
-            while asked < ahead.worth_asking(page.cells.len()) && requests.len() < ahead.width {
+            while asked < ahead.worth_asking(page.cells.len(), bytes)
+                && requests.len() < ahead.width
+            {
                 requests.push_back(self.cell(stream, from + asked as u64));
                 asked += 1;
             }
@@ -59,6 +61,9 @@ impl ObjectEventStore {
         }
         if let Some(last) = page.cells.last() {
             self.known.note(stream, last.header.seq);
+            if let Some(average) = ahead.average {
+                self.cell_bytes.note(stream, average);
+            }
             if !page.at_end {
                 self.next_page.note(stream, last.header.seq + 1);
             }
@@ -72,12 +77,20 @@ impl ObjectEventStore {
             .get(stream)
             .map_or(0, |last| last.saturating_sub(from) + 2);
         let goes_on = self.next_page.get(stream) == Some(from);
+        let average = self.cell_bytes.get(stream);
+        let width = average.map_or(2, |average| {
+            let room = room(limit.bytes, average);
+            // the absent one takes no room
+            let all = usize::try_from(known).is_ok_and(|known| room + 1 >= known);
+            (room + usize::from(all)).clamp(1, READ_AHEAD)
+        });
         ReadAhead {
             most: limit.cells.max(1),
             most_bytes: limit.bytes,
             known: usize::try_from(known).unwrap_or(usize::MAX),
             seen: if goes_on { READ_AHEAD } else { 0 },
-            width: 2,
+            average,
+            width,
         }
     }
 
@@ -135,11 +148,17 @@ fn size(cell: &Cell) -> u64 {
         .sum()
 }
 
+/// How many cells of this size fit.
+fn room(bytes: u64, average: u64) -> usize {
+    usize::try_from(bytes / average).unwrap_or(usize::MAX)
+}
+
 /// How far to read ahead.
 ///
-/// Begins with two requests, which is all that a stream of one cell takes to be seen whole. Up to
-/// the end as far as it is known, more are sent as long as what came leaves room in the page;
-/// beyond it, the more the longer the stream turns out to be.
+/// Begins with two requests, which is all that a stream of one cell takes to be seen whole, or with as
+/// many as fit by the size of the cells of earlier pages. Up to the end as far as it is known, more are
+/// sent as long as what came leaves room in the page; beyond it, the more the longer the stream turns
+/// out to be.
 struct ReadAhead {
     /// Most cells in the page.
     most: usize,
@@ -149,22 +168,34 @@ struct ReadAhead {
     known: usize,
     /// Cells of earlier pages, up to a number that makes no difference.
     seen: usize,
+    /// Bytes of a cell on average, once there was one.
+    average: Option<u64>,
     /// How many to have on their way at once.
     width: usize,
 }
 
 impl ReadAhead {
-    /// How many cells are worth asking for in all when so many came.
-    fn worth_asking(&self, came: usize) -> usize {
+    /// How many cells are worth asking for in all when so many came, of so many bytes. What is known
+    /// to be absent takes no room.
+    fn worth_asking(&self, came: usize, bytes: u64) -> usize {
         let guessed = came + (self.seen + came) / 2 + 1;
-        self.known.max(guessed).max(2).min(self.most)
+        let wanted = self.known.max(guessed).max(2).min(self.most);
+        let Some(average) = self.average else {
+            return wanted;
+        };
+        let left = room(self.most_bytes.saturating_sub(bytes), average);
+        let fit = came.saturating_add(left).max(1);
+        if fit + 1 == self.known {
+            return wanted;
+        }
+        wanted.min(fit)
     }
 
     /// Goes by the size of the cells that came.
     fn adapt(&mut self, bytes: u64, cells: usize) {
         let average = (bytes / cells as u64).max(1);
-        let room = self.most_bytes.saturating_sub(bytes) / average;
-        let room = usize::try_from(room).unwrap_or(READ_AHEAD);
+        self.average = Some(average);
+        let room = room(self.most_bytes.saturating_sub(bytes), average);
         self.width = room.clamp(1, READ_AHEAD.min(self.width * 2));
     }
 }

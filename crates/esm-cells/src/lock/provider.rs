@@ -29,6 +29,12 @@ const LEASE_OF_DAMAGED: Duration = Duration::from_secs(60);
 /// Locks that are read at once when all are listed.
 const LIST_WIDTH: usize = 8;
 
+/// What a lock has next.
+enum Next {
+    Free(u64),
+    Held(Box<LockInfo>),
+}
+
 /// Locks over an object store.
 ///
 /// The number of an acquisition is its fencing token. Acquiring, like breaking, takes the next
@@ -38,6 +44,8 @@ const LIST_WIDTH: usize = 8;
 pub(crate) struct ObjectLocks {
     backend: Arc<Backend>,
     known: Known<LockName>,
+    /// The first number of a lock that had none when this process looked.
+    free: Known<LockName>,
     observed: Observed,
 }
 
@@ -46,6 +54,7 @@ impl ObjectLocks {
         Self {
             backend,
             known: Known::default(),
+            free: Known::default(),
             observed: Observed::default(),
         }
     }
@@ -177,6 +186,19 @@ impl ObjectLocks {
         }
     }
 
+    /// The number to take, unless the lock is held.
+    async fn next(&self, name: &LockName) -> Result<Next> {
+        let Some((token, last)) = self.latest(name).await? else {
+            return Ok(Next::Free(0));
+        };
+        let info = self.look(name, token, &last).await?;
+        Ok(if info.held {
+            Next::Held(Box::new(info))
+        } else {
+            Next::Free(token + 1)
+        })
+    }
+
     /// Takes a number.
     async fn take(&self, key: &Key, acquisition: &Acquisition) -> Result<Creation> {
         let is_mine = |found: &Bytes| {
@@ -225,18 +247,17 @@ impl LockProvider for ObjectLocks {
 
     async fn try_acquire(&self, name: &LockName, request: &LockRequest) -> Result<LockAttempt> {
         self.backend.check_writable()?;
+        // who has found that it was never taken need not inspect it twice: the number has one winner
+        let mut free = self.free.take(name);
         let mut attempt = 1;
         loop {
-            let latest = self.latest(name).await?;
-            let token = match &latest {
-                None => 0,
-                Some((token, last)) => {
-                    let info = self.look(name, *token, last).await?;
-                    if info.held {
-                        return Ok(LockAttempt::Held(info));
-                    }
-                    token + 1
-                }
+            let is_guess = free.is_some();
+            let token = match free.take() {
+                Some(token) => token,
+                None => match self.next(name).await? {
+                    Next::Free(token) => token,
+                    Next::Held(info) => return Ok(LockAttempt::Held(*info)),
+                },
             };
             let nonce = self.backend.environment().uuid_v4();
             let acquisition = Acquisition::new(name, token, request, nonce);
@@ -252,6 +273,7 @@ impl LockProvider for ObjectLocks {
                         data: Bytes::new(),
                     }));
                 }
+                Creation::Taken(_) if is_guess => continue,
                 Creation::Taken(others) => self.decode(name, &key, &others),
             };
             let was_broken = matches!(&taken, Numbered::Acquisition(taken) if taken.broken);
@@ -295,7 +317,11 @@ impl LockProvider for ObjectLocks {
     async fn inspect(&self, name: &LockName) -> Result<Option<LockInfo>> {
         match self.latest(name).await? {
             Some((token, last)) => self.look(name, token, &last).await.map(Some),
-            None => Ok(None),
+            None => {
+                // a holder that has fallen silent may wake up, so only this is remembered
+                self.free.note(name, 0);
+                Ok(None)
+            }
         }
     }
 

@@ -79,6 +79,11 @@ fn check_place(envelope: &Envelope, key: &RecordKey, number: u64) -> Result<()> 
 
 #[async_trait]
 impl Records for ObjectRecords {
+    fn seen(&self, key: &RecordKey) -> Option<Record> {
+        let known = self.known.get(key)?;
+        self.recent.get(key).filter(|seen| seen.number == known)
+    }
+
     async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
         let base = self.known.get(key).unwrap_or(0);
         let later = &AtomicBool::new(false);

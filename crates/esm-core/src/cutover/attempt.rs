@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures::future;
+
+use crate::cutover::lane::Lane;
 use crate::cutover::source::originals::Originals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
@@ -38,6 +41,8 @@ pub(crate) struct Attempt {
     pub(crate) originals: Option<Arc<Originals>>,
     /// Whether positions in the source translate to the target; not over a restore (R19).
     pub(crate) continues: bool,
+    /// Bounds the requests in flight.
+    pub(crate) lane: Lane,
 }
 
 /// How far this run has compared the streams.
@@ -99,7 +104,16 @@ impl Attempt {
             accepted: BTreeSet::new(),
             originals: route.originals,
             continues: route.continues,
+            lane: Lane::default(),
         })
+    }
+
+    /// Returns the same attempt for another lane, which works on it at the same time.
+    pub(crate) fn in_another_lane(&self) -> Self {
+        Self {
+            lane: Lane::default(),
+            ..self.clone()
+        }
     }
 
     /// Reads the tails of target and source. R1: the target's tail before the source's.
@@ -128,13 +142,15 @@ impl Attempt {
     /// Reads the target's tail, and the origin that its first cell records.
     pub(crate) async fn look_at_target(&self) -> Result<(Tail, Option<Origin>)> {
         let store = &self.target_store;
-        let tail = store.tail(&self.target.stream).await?;
-        let origin = if tail.is_empty() {
-            None
-        } else {
-            store.origin(&self.target.stream).await?
-        };
-        Ok((tail, origin))
+        let stream = &self.target.stream;
+        // the first cell never changes, so it may be read at any time
+        let (tail, origin) = future::try_join(store.tail(stream), store.origin(stream)).await?;
+        Ok(match origin {
+            _ if tail.is_empty() => (tail, None),
+            // it was written since it was read
+            None => (tail, store.origin(stream).await?),
+            origin => (tail, origin),
+        })
     }
 
     /// Refuses a source that has fewer events than its target is complete for. The target's tail was

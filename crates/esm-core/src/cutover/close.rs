@@ -27,6 +27,7 @@ pub(crate) async fn close(
     attempt: &Attempt,
     sight: &Sight,
     target_events: Revision,
+    charge: Charge,
 ) -> Result<Tail> {
     cutover.supervisor.report(Report::Begins {
         status: MigrationStatus::CuttingOver,
@@ -35,7 +36,9 @@ pub(crate) async fn close(
     });
     // the last safe point: after the Close the migration can only be completed
     cutover.supervisor.check()?;
-    cutover.supervisor.ensure_in_charge().await?;
+    if charge == Charge::Unknown {
+        cutover.supervisor.ensure_in_charge().await?;
+    }
     let close = Close {
         target: Some(attempt.target.clone()),
         events: sight.source_tail.next_revision(),

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
 use crate::cutover::attempt::{Attempt, Sight};
 use crate::cutover::meter::Phase;
+use crate::cutover::source::cells::Written;
 use crate::cutover::source::retired as reverse;
 use crate::cutover::source::scan::{MappedEvent, MappedPage, SourceScan};
 use crate::cutover::source::schemas::{
@@ -28,6 +32,15 @@ pub(crate) struct Copied {
     pub(crate) seen: Option<Sight>,
 }
 
+/// The comparison that follows a copy.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    /// Receives how far the target was written.
+    pub(crate) written: watch::Sender<Written>,
+    /// Is cancelled when the comparison failed: then the copy ends after the append under way.
+    pub(crate) failed: CancellationToken,
+}
+
 /// Copies from `from` to the end of the source; [`Urgency::Paced`] respects the limits of the run.
 ///
 /// A concurrent append to the target ends the copy with its error; the target's own cursor then
@@ -43,6 +56,7 @@ pub(crate) async fn copy(
     sight: Sight,
     from: Revision,
     urgency: Urgency,
+    follower: Option<Follower>,
 ) -> Result<Copied> {
     let supervisor = cutover.supervisor;
     supervisor.report(Report::Begins {
@@ -70,7 +84,9 @@ pub(crate) async fn copy(
         }
     }
     let mut end = SourceEnd::from(&sight);
-    let mut copier = Copier::new(cutover, attempt, sight.target_tail, from);
+    let writer = TargetWriter::new(cutover, attempt, sight.target_tail, from);
+    let writer = writer.for_length(source_end);
+    let mut copier = Copier::new(cutover, attempt, writer, follower);
     let mut lap = cutover.lap(Phase::Copy);
     while let Some(page) = first.take() {
         end.pass(attempt, &page.headers);
@@ -80,6 +96,10 @@ pub(crate) async fn copy(
         if let Some(schema) = copier.newly_retired {
             let cells = copier.writer.cells();
             attempt.retired.insert(schema);
+            return Ok(Copied { cells, seen: None });
+        }
+        if copier.is_followed_in_vain() {
+            let cells = copier.writer.cells();
             return Ok(Copied { cells, seen: None });
         }
         first = scan.next().await?;
@@ -207,17 +227,48 @@ struct Copier<'a> {
     /// A retired schema that this attempt's first cell does not name, of an event appended since
     /// the analysis. The next attempt must name it (R11).
     newly_retired: Option<Schema>,
+    follower: Option<Follower>,
 }
 
 impl<'a> Copier<'a> {
-    fn new(cutover: &'a Cutover<'a>, attempt: &'a Attempt, tail: Tail, from: Revision) -> Self {
-        Self {
+    fn new(
+        cutover: &'a Cutover<'a>,
+        attempt: &'a Attempt,
+        writer: TargetWriter<'a>,
+        follower: Option<Follower>,
+    ) -> Self {
+        let copier = Self {
             cutover,
             attempt,
-            writer: TargetWriter::new(cutover, attempt, tail, from),
+            writer,
             failed: SchemaAnalysis::default(),
             newly_retired: None,
+            follower,
+        };
+        copier.tell();
+        copier
+    }
+
+    /// Reports to the comparison how far the target was written.
+    fn tell(&self) {
+        if let Some(follower) = &self.follower {
+            follower.written.send_replace(Written {
+                cells: self.writer.tail().next_seq(),
+                source_events: self.writer.recorded(),
+            });
         }
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        self.writer.flush().await?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Whether the comparison has failed, so that nothing more need be copied.
+    fn is_followed_in_vain(&self) -> bool {
+        let failed = self.follower.as_ref().map(|f| f.failed.is_cancelled());
+        failed.unwrap_or(false)
     }
 
     async fn page(&mut self, page: MappedPage) -> Result<()> {
@@ -265,7 +316,7 @@ impl<'a> Copier<'a> {
             refuse_too_large(&first.schema(), revision, outputs.len(), bytes, limits)?;
         }
         if self.writer.is_full_for(outputs.len(), bytes) {
-            self.writer.flush().await?;
+            self.flush().await?;
         }
         let events = outputs.into_iter().map(|event| CellEvent {
             event,
@@ -280,7 +331,7 @@ impl<'a> Copier<'a> {
         refuse_failures(&self.failed.counts.ledger)?;
         refuse_shorter(&self.attempt.source, source_end, self.writer.cursor())?;
         if self.writer.is_unfinished() {
-            self.writer.flush().await?;
+            self.flush().await?;
         }
         Ok((self.writer.cells(), self.writer.tail().clone()))
     }

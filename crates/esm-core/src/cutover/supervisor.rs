@@ -62,7 +62,7 @@ pub(crate) trait Supervisor: fmt::Debug + Send + Sync {
     }
 
     /// R24: reads the journal and returns an error if another holder has taken the run over. Called
-    /// right before each Close and each Fence.
+    /// before each Close, once the target has a cell, and right before each Fence.
     async fn ensure_in_charge(&self) -> Result<()>;
 
     /// Whether [`ensure_in_charge`](Self::ensure_in_charge) guarantees that a holder without a

@@ -90,7 +90,7 @@
 //! higher epoch or an undo stops the holder. An undo claims the journal first and looks for begun
 //! targets second. The two orders together keep a frozen holder from closing a source that was
 //! rolled back. One read may serve several objects, if each of their first cells was acknowledged
-//! before the read was sent. The read is never skipped.
+//! before the read was sent. The read may overlap the comparison. It is never skipped.
 //!
 //! ## Appending
 //!

@@ -76,6 +76,12 @@ pub struct Record {
 /// calls of its own while those of the stream wait.
 #[async_trait]
 pub trait Records: Send + Sync + Debug + 'static {
+    /// Returns the newest version that this process has read or put, without a request. There may be a
+    /// newer one: only for another put, which is refused then. Defaults to `None`.
+    fn seen(&self, _key: &RecordKey) -> Option<Record> {
+        None
+    }
+
     /// The newest version.
     ///
     /// # Guarantees
@@ -165,6 +171,10 @@ pub(crate) enum RecordChange<T> {
 /// `change` is called once for each attempt, with the newest version and its number. Returns the
 /// record as it is afterwards.
 ///
+/// The first attempt is made with the newest version that this process has [seen](Records::seen). It
+/// may be outdated, so it ends with a successful put or not at all: the put of the next number proves
+/// that there was no newer version.
+///
 /// # Errors
 /// Those of the change; `Corrupt`; `Unavailable`, also when concurrent changes won every time.
 pub(crate) async fn change_record<T>(
@@ -176,12 +186,20 @@ where
     T: Serialize + DeserializeOwned + Send + Sync,
 {
     const TRIES: usize = 64;
+    let seen = records.seen(key);
+    let mut seen = seen.and_then(|record| Some((record.number, decode(key, &record).ok()?)));
     for _ in 0..TRIES {
-        let newest = records.latest_as::<T>(key).await?;
+        let may_be_outdated = seen.is_some();
+        let newest = match seen.take() {
+            Some(seen) => Some(seen),
+            None => records.latest_as::<T>(key).await?,
+        };
         let number = newest.as_ref().map_or(0, |(number, _)| number + 1);
-        let next = match change(newest)? {
-            RecordChange::Keep(kept) => return Ok(kept),
-            RecordChange::Write(next) => next,
+        let next = match change(newest) {
+            Ok(RecordChange::Write(next)) => next,
+            _ if may_be_outdated => continue,
+            Ok(RecordChange::Keep(kept)) => return Ok(kept),
+            Err(error) => return Err(error),
         };
         match records.put_as(key, number, &next).await {
             Ok(()) => return Ok(next),

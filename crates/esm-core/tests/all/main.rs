@@ -15,5 +15,6 @@ mod reverse;
 mod router;
 mod routing;
 mod saga;
+mod seen;
 mod stores;
 mod world;

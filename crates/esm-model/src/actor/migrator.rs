@@ -7,7 +7,7 @@ use crate::protocol::{Protocol, reversed};
 use crate::scope::Kind;
 use crate::twin::Twin;
 use crate::world::{
-    Answer, Cell, Close, Entry, Migrator, Record, Request, Run, Slot, Step, Then, World,
+    Answer, Cell, Close, Entry, Migrator, Record, Request, Run, Sight, Slot, Step, Then, World,
 };
 
 impl Protocol {
@@ -45,6 +45,7 @@ impl Protocol {
             target: 0,
             findings: false,
             compared: None,
+            in_charge: false,
             closed: false,
             step: Step::Claim,
         });
@@ -235,6 +236,7 @@ impl Protocol {
         };
         (run.source, run.attempt, run.target) = (source, attempt, target);
         run.compared = None;
+        run.in_charge = self.is(Twin::JournalReadInAdvance);
         let then = match (run.undo, attempt > 0) {
             (true, _) => Then::LookWhetherBegun,
             (false, true) => Then::EnsureInCharge,
@@ -278,6 +280,29 @@ impl Protocol {
         }
     }
 
+    /// `ObjectRun::verify`: the journal is read at the same time as both streams ([R24](esm_core::protocol#r24)).
+    /// Here it is read before them, which is the earliest.
+    pub(super) fn ensure_in_charge_and_verify(
+        &self,
+        world: &World,
+        run: &mut Run,
+        sight: Sight,
+        to: u8,
+    ) -> Step {
+        if self.is_taken_over(world, run) {
+            return Step::End;
+        }
+        run.in_charge = true;
+        Step::Verify(sight, to)
+    }
+
+    fn is_taken_over(&self, world: &World, run: &Run) -> bool {
+        let read = usize::from(run.records);
+        let records = &world.journals[usize::from(run.migration)][read..];
+        let taken_over = records.iter().any(|record| record.epoch != run.epoch);
+        taken_over && !self.is(Twin::TakeoverUnseen)
+    }
+
     /// `Context::ensure_in_charge`: no record of another epoch came since this run read the journal.
     fn ensure_in_charge(
         &self,
@@ -286,10 +311,7 @@ impl Protocol {
         request: Option<Request>,
         then: Then,
     ) -> Step {
-        let read = usize::from(run.records);
-        let records = &world.journals[usize::from(run.migration)][read..];
-        let taken_over = records.iter().any(|record| record.epoch != run.epoch);
-        match (taken_over && !self.is(Twin::TakeoverUnseen), request) {
+        match (self.is_taken_over(world, run), request) {
             (true, _) => Step::End,
             (false, Some(request)) => Step::Sent(request, then),
             (false, None) => self.look(run),

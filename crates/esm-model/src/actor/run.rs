@@ -31,6 +31,9 @@ impl Protocol {
                 let target = look_at_target(world, run);
                 self.decide(world, run, Sight { target, source })
             }
+            Step::EnsureInChargeAndVerify(sight, to) => {
+                self.ensure_in_charge_and_verify(world, run, sight, to)
+            }
             Step::Verify(sight, to) => self.verify(world, run, sight, to),
             Step::FollowClose => self.follow_close(world, run),
             _ => Step::End,
@@ -99,7 +102,10 @@ impl Protocol {
         };
         match self.names.decide(run, &sight, to_copy, target_state) {
             Action::Copy { from } => self.copy(world, run, sight, from.0 as u8),
-            Action::Verify { to } => Step::Verify(sight, to.0 as u8),
+            Action::Verify { to } if self.is(Twin::JournalReadInAdvance) => {
+                Step::Verify(sight, to.0 as u8)
+            }
+            Action::Verify { to } => Step::EnsureInChargeAndVerify(sight, to.0 as u8),
             Action::Close { target_events, .. } => {
                 let close = close(run, &sight, target_events.0 as u8, true);
                 self.close(world, run, sight, close)
@@ -188,7 +194,7 @@ impl Protocol {
     }
 
     /// `cutover::close`: the pivot.
-    fn close(&self, world: &World, run: &Run, sight: Sight, close: Close) -> Step {
+    fn close(&self, world: &World, run: &mut Run, sight: Sight, close: Close) -> Step {
         let (stream, seq) = (run.source, sight.source.next_seq);
         let cell = Cell::Close(close);
         let request = put(stream, seq, cell);
@@ -210,6 +216,7 @@ impl Protocol {
         match self.kind(run.migration) {
             // a restore has no journal of its own
             Kind::Restore(_) => Step::Sent(request, then),
+            _ if std::mem::take(&mut run.in_charge) => Step::Sent(request, then),
             _ => Step::EnsureInCharge(Some(request), then),
         }
     }
@@ -230,7 +237,7 @@ impl Protocol {
 
     /// `backup::restore`: writes the backup into the fresh stream, then takes the place of the
     /// active one.
-    fn decide_restore(&self, world: &mut World, run: &Run, sight: &Sight, count: u8) -> Step {
+    fn decide_restore(&self, world: &mut World, run: &mut Run, sight: &Sight, count: u8) -> Step {
         let target = &sight.target;
         match sight.source.close {
             Some(close) if close.target == run.target => return Step::FollowClose,

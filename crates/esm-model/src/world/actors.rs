@@ -37,6 +37,8 @@ pub struct Run {
     pub findings: bool,
     /// Numbers of source and target events that were compared and found equal, once any were.
     pub compared: Option<(u8, u8)>,
+    /// Whether it has read the journal since the target has a cell, and not sent a Close since.
+    pub in_charge: bool,
     /// Whether this run has written the Close.
     pub closed: bool,
     /// What it does next.
@@ -58,6 +60,8 @@ pub enum Step {
     LookAtSource(TargetSight),
     /// In the twins of [R1](esm_core::protocol#r1): reads the target only now, and decides.
     LookAtTargetLast(SourceSight),
+    /// Reads the journal, to be sure that nobody has taken over, then verifies.
+    EnsureInChargeAndVerify(Sight, u8),
     /// Reads both streams up to this source event and compares them.
     Verify(Sight, u8),
     /// Reads the journal again, to be sure that nobody has taken over.

@@ -1,6 +1,7 @@
 //! The decorator of versioned records.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,7 +11,8 @@ use futures::stream::BoxStream;
 
 use super::{Call, Tap, tapped, tapped_stream};
 
-/// Versioned records whose calls go through a [`Tap`].
+/// Versioned records whose calls go through a [`Tap`]. Each remembers what was seen through it, as a
+/// process does; clones share that.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -32,12 +34,23 @@ use super::{Call, Tap, tapped, tapped_stream};
 pub struct TappedRecords<T> {
     inner: Arc<dyn Records>,
     tap: T,
+    seen: Arc<Mutex<HashMap<RecordKey, Record>>>,
 }
 
 impl<T: Tap> TappedRecords<T> {
     /// Decorates these records with this tap.
     pub fn new(inner: Arc<dyn Records>, tap: T) -> Self {
-        Self { inner, tap }
+        let seen = Arc::default();
+        Self { inner, tap, seen }
+    }
+
+    fn note(&self, key: &RecordKey, record: Option<&Record>) {
+        let Some(record) = record else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = seen.entry(key.clone()).or_insert_with(|| record.clone());
+        if newest.number < record.number {
+            newest.clone_from(record);
+        }
     }
 }
 
@@ -53,19 +66,32 @@ fn describe(key: &RecordKey) -> String {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<T: Tap> Records for TappedRecords<T> {
+    fn seen(&self, key: &RecordKey) -> Option<Record> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(key).cloned()
+    }
+
     async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
         let call = Call::read("records.latest", describe(key));
-        tapped!(self.tap, call, self.inner.latest(key))
+        let latest: Result<Option<Record>> = tapped!(self.tap, call, self.inner.latest(key));
+        self.note(key, latest.as_ref().ok().and_then(Option::as_ref));
+        latest
     }
 
     async fn get(&self, key: &RecordKey, number: u64) -> Result<Option<Record>> {
         let call = Call::read("records.get", format!("{} #{number}", describe(key)));
-        tapped!(self.tap, call, self.inner.get(key, number))
+        let found: Result<Option<Record>> = tapped!(self.tap, call, self.inner.get(key, number));
+        self.note(key, found.as_ref().ok().and_then(Option::as_ref));
+        found
     }
 
     async fn put(&self, key: &RecordKey, number: u64, body: Bytes) -> Result<()> {
         let call = Call::write("records.put", format!("{} #{number}", describe(key)));
-        tapped!(self.tap, call, self.inner.put(key, number, body.clone()))
+        let put: Result<()> = tapped!(self.tap, call, self.inner.put(key, number, body.clone()));
+        if put.is_ok() {
+            self.note(key, Some(&Record { number, body }));
+        }
+        put
     }
 
     fn list(&self, collection: RecordCollection) -> BoxStream<'_, Result<RecordKey>> {

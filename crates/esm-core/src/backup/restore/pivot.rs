@@ -7,7 +7,7 @@ use crate::backoff::BackOff;
 use crate::backup::restore::place::{Place, exists};
 use crate::cutover::Cutover;
 use crate::cutover::attempt::{Attempt, Comparison, Sight};
-use crate::cutover::close::{ClosedStream, close};
+use crate::cutover::close::{Charge, ClosedStream, close};
 use crate::cutover::target::reader::TargetReader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
@@ -109,7 +109,14 @@ impl Pivot<'_> {
             }
             Action::Close { target_events, .. } => {
                 refuse_taken(self.place, &sight)?;
-                let tail = close(self.cutover, attempt, &sight, target_events).await?;
+                let tail = close(
+                    self.cutover,
+                    attempt,
+                    &sight,
+                    target_events,
+                    Charge::Unknown,
+                )
+                .await?;
                 close_of(attempt, &tail).map(Some)
             }
             Action::FollowClose | Action::CloseBooks => {

@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::cutover::lane::Lane;
 use crate::cutover::meter::{Meter, Stage};
 use crate::error::{Error, Result};
 use crate::event::Revision;
 use crate::id::{CommitId, StreamRef};
 use crate::store::{Cell, CellHeader, EventStore, PageLimit, ReadFrom};
 
-/// Limit of one read. Memory is bounded by this limit times
-/// (1 being read + [`READ_AHEAD`] + 1 being mapped + 1 mapped ahead + 1 in use).
+/// Limit of one read: as many cells as a lane has requests in flight. Memory is bounded by this limit
+/// times (1 being read + [`READ_AHEAD`] + 1 being mapped + 1 mapped ahead + 1 in use).
 const PAGE: PageLimit = PageLimit {
-    cells: 8,
+    cells: 4,
     bytes: 1 << 20,
 };
+
+/// Most cells of the first page: of which a comparison reads one of each stream at the same time.
+const FIRST: usize = 2;
 
 /// Pages read ahead of the mapping.
 const READ_AHEAD: usize = 1;
@@ -28,22 +32,41 @@ pub(crate) struct CheckedPage {
     pub(crate) at_end: bool,
 }
 
+/// How far a stream that is being written was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Written {
+    pub(crate) cells: u64,
+    /// The source events that it is complete for.
+    pub(crate) source_events: Revision,
+}
+
+/// How the cells of a stream are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pass {
+    pub(crate) lane: Lane,
+    pub(crate) meter: Option<Arc<Meter>>,
+    /// Reads only what was written so far, and waits for more until the writer ends.
+    pub(crate) written: Option<watch::Receiver<Written>>,
+}
+
 /// Reads the cells of a stream in order and checks that each follows its predecessor.
 pub(crate) struct CellScan {
     pages: mpsc::Receiver<Result<CheckedPage>>,
+    /// What is left of a page that is taken cell by cell.
+    page: std::vec::IntoIter<Cell>,
     _reader: AbortOnDropHandle<()>,
 }
 
 impl CellScan {
     pub(crate) fn start(store: &Arc<dyn EventStore>, stream: &StreamRef, from: ReadFrom) -> Self {
-        Self::metered(store, stream, from, None)
+        Self::begin(store, stream, from, Pass::default())
     }
 
-    pub(super) fn metered(
+    pub(crate) fn begin(
         store: &Arc<dyn EventStore>,
         stream: &StreamRef,
         from: ReadFrom,
-        meter: Option<&Arc<Meter>>,
+        pass: Pass,
     ) -> Self {
         let (sender, pages) = mpsc::channel(READ_AHEAD);
         let reader = Reader {
@@ -51,12 +74,27 @@ impl CellScan {
             stream: stream.clone(),
             from,
             follows: Follows::default(),
-            meter: meter.cloned(),
+            pass,
+            most: FIRST,
         };
         let task = tokio::spawn(async move { reader.send_to(sender).await });
         Self {
             pages,
+            page: Vec::new().into_iter(),
             _reader: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// Returns the next cell, instead of the next page; `None` at the end of the stream.
+    pub(crate) async fn next_cell(&mut self) -> Result<Option<Cell>> {
+        loop {
+            if let Some(cell) = self.page.next() {
+                return Ok(Some(cell));
+            }
+            let Some(page) = self.next().await? else {
+                return Ok(None);
+            };
+            self.page = page.cells.into_iter();
         }
     }
 
@@ -71,14 +109,18 @@ struct Reader {
     stream: StreamRef,
     from: ReadFrom,
     follows: Follows,
-    meter: Option<Arc<Meter>>,
+    pass: Pass,
+    /// Most cells that are asked for at once, by the size of those that came.
+    most: usize,
 }
 
 impl Reader {
     async fn send_to(mut self, sender: mpsc::Sender<Result<CheckedPage>>) {
         loop {
             let page = self.page().await;
-            let continues = matches!(&page, Ok(Some(page)) if !page.at_end);
+            // it grows until its writer ends, which `page` notices
+            let grows = self.pass.written.is_some();
+            let continues = matches!(&page, Ok(Some(page)) if grows || !page.at_end);
             let Some(page) = page.transpose() else { return };
             if sender.send(page).await.is_err() || !continues {
                 return;
@@ -87,14 +129,26 @@ impl Reader {
     }
 
     async fn page(&mut self) -> Result<Option<CheckedPage>> {
-        let began = self.meter.as_ref().map(|meter| meter.now());
+        let Some(written) = self.wait_until_written().await else {
+            return Ok(None);
+        };
+        let most = self.most.min(written);
+        let share = self.pass.lane.share(most).await?;
+        let limit = PageLimit {
+            cells: share.requests(),
+            ..PAGE
+        };
+        let meter = self.pass.meter.as_ref();
+        let began = meter.map(|meter| meter.now());
         let page = self
             .store
-            .read(&self.stream.stream, self.from, PAGE)
+            .read(&self.stream.stream, self.from, limit)
             .await?;
-        if let (Some(meter), Some(began)) = (&self.meter, began) {
+        drop(share);
+        if let (Some(meter), Some(began)) = (meter, began) {
             meter.count(Stage::Read, began);
         }
+        self.most = cells_that_fit(&page.cells).unwrap_or(self.most);
         for cell in &page.cells {
             self.follows
                 .check(&cell.header)
@@ -109,6 +163,36 @@ impl Reader {
             at_end: page.at_end,
         }))
     }
+
+    /// Waits until there is something to read, and returns how many cells that is at most; nothing once
+    /// a stream that is being written was read up to where its writer has ended.
+    async fn wait_until_written(&mut self) -> Option<usize> {
+        let Some(written) = &mut self.pass.written else {
+            return Some(usize::MAX);
+        };
+        loop {
+            let cells = written.borrow_and_update().cells;
+            let left = match self.from {
+                ReadFrom::Seq(seq) => cells.saturating_sub(seq),
+                ReadFrom::Revision(_) => cells,
+            };
+            if left > 0 {
+                return Some(usize::try_from(left).unwrap_or(usize::MAX));
+            }
+            if written.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+}
+
+/// How many cells of this size a page holds.
+fn cells_that_fit(cells: &[Cell]) -> Option<usize> {
+    let events = cells.iter().flat_map(|cell| &cell.events);
+    let bytes: u64 = events.map(|event| event.event.approximate_size()).sum();
+    let average = bytes.checked_div(cells.len() as u64)?;
+    let fit = usize::try_from(PAGE.bytes / average.max(1)).unwrap_or(PAGE.cells);
+    Some(fit.clamp(1, PAGE.cells))
 }
 
 /// Checks that cells are contiguous: numbers, revisions, commits and the chain of control cells.

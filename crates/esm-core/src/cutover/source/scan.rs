@@ -8,8 +8,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
+use crate::cutover::lane::Lane;
 use crate::cutover::meter::{Meter, Stage};
-use crate::cutover::source::cells::{CellScan, CheckedPage};
+use crate::cutover::source::cells::{CellScan, CheckedPage, Pass};
 use crate::cutover::source::segment::{Segment, segments};
 use crate::cutover::supervisor::Amount;
 use crate::error::{Error, Result};
@@ -95,6 +96,7 @@ impl SourceScan {
                 mapper: cutover.mapper.clone(),
                 meter: Arc::clone(cutover.meter),
                 object: attempt.object.clone(),
+                lane: attempt.lane.clone(),
             },
         };
         let task = tokio::spawn(async move { mapping.send_to(sender).await });
@@ -121,6 +123,7 @@ struct SharedMapping {
     mapper: Mapper,
     meter: Arc<Meter>,
     object: ObjectId,
+    lane: Lane,
 }
 
 /// The segment being read.
@@ -133,10 +136,15 @@ struct Reading {
 }
 
 impl Reading {
-    fn start(segment: Segment, meter: &Arc<Meter>) -> Self {
+    fn start(segment: Segment, shared: &SharedMapping) -> Self {
         let (store, stream) = (&segment.store, &segment.stream);
+        let pass = Pass {
+            lane: shared.lane.clone(),
+            meter: Some(Arc::clone(&shared.meter)),
+            written: None,
+        };
         Self {
-            cells: CellScan::metered(store, stream, segment.from, Some(meter)),
+            cells: CellScan::begin(store, stream, segment.from, pass),
             mapper: None,
             end: segment.first(),
             segment: Arc::new(segment),
@@ -190,7 +198,7 @@ impl Mapping {
                 Some(reading) => reading,
                 None => match self.segments.pop_front() {
                     Some(segment) => {
-                        let reading = Reading::start(segment, &self.shared.meter);
+                        let reading = Reading::start(segment, &self.shared);
                         self.reading.insert(reading)
                     }
                     None => return Ok(None),

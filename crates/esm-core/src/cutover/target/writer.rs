@@ -7,6 +7,7 @@ use crate::cutover::attempt::Attempt;
 use crate::cutover::meter::Stage;
 use crate::error::Result;
 use crate::event::Revision;
+use crate::protocol::plan::cell_events;
 use crate::store::{Append, CellEvent, Tail};
 
 /// Consecutive source events without an output before a cell records the cursor.
@@ -25,6 +26,8 @@ pub(crate) struct TargetWriter<'a> {
     pending: Vec<CellEvent>,
     pending_bytes: u64,
     cells: u64,
+    /// Most events in a cell, which the limits of the run may lower.
+    most: u64,
 }
 
 impl<'a> TargetWriter<'a> {
@@ -44,7 +47,15 @@ impl<'a> TargetWriter<'a> {
             pending: Vec::new(),
             pending_bytes: 0,
             cells: 0,
+            most: u64::MAX,
         }
+    }
+
+    /// Chooses cells for a copy of this many source events.
+    #[must_use]
+    pub(crate) fn for_length(self, events: Revision) -> Self {
+        let most = cell_events(u64::MAX, events.0);
+        Self { most, ..self }
     }
 
     /// Returns the last known tail of the target.
@@ -74,7 +85,8 @@ impl<'a> TargetWriter<'a> {
         }
         let wanted = self.cutover.supervisor.cell_limits();
         let limits = self.attempt.target_store.limits();
-        (self.pending.len() + events) as u64 > limits.max_cell_events.min(wanted.events as u64)
+        let most = limits.max_cell_events.min(wanted.events as u64);
+        (self.pending.len() + events) as u64 > most.min(self.most)
             || self.pending_bytes + bytes > limits.max_cell_bytes.min(wanted.bytes)
     }
 
@@ -130,6 +142,7 @@ impl<'a> TargetWriter<'a> {
         let cursor = self.cursor;
         let span = debug_span!("batch", cursor = cursor.0, events = cell.events.len());
         let target = &self.attempt.target.stream;
+        let share = self.attempt.lane.share(1).await?;
         let began = self.cutover.meter.now();
         self.tail = self
             .attempt
@@ -137,6 +150,7 @@ impl<'a> TargetWriter<'a> {
             .append(target, &self.tail, cell)
             .instrument(span)
             .await?;
+        drop(share);
         let took = self.cutover.meter.count(Stage::Append, began);
         self.cutover.supervisor.appended(took);
         self.recorded = cursor;

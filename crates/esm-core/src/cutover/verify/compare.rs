@@ -1,8 +1,11 @@
 //! Step 5: an independent second pass over all events. It always runs, and the cutover requires it.
 
+use tokio::sync::watch;
+
 use crate::RollingHash;
 use crate::cutover::attempt::Attempt;
 use crate::cutover::meter::Phase;
+use crate::cutover::source::cells::Written;
 use crate::cutover::source::scan::{MappedEvent, SourceScan};
 use crate::cutover::supervisor::Report;
 use crate::cutover::target::reader::TargetReader;
@@ -26,6 +29,8 @@ const CHECKPOINT_EVERY: u64 = 250_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Progressed {
     source_seq: u64,
+    /// The cell of the target that the comparison continues in; absent after a checkpoint.
+    target_seq: Option<u64>,
     source_events: Revision,
     target_events: Revision,
     /// Over the re-transformed source.
@@ -45,6 +50,7 @@ impl Progressed {
     pub(crate) fn start() -> Self {
         Self {
             source_seq: 0,
+            target_seq: Some(0),
             source_events: Revision::START,
             target_events: Revision::START,
             source_hash: RollingHash::new(),
@@ -65,6 +71,7 @@ impl Progressed {
         };
         Self {
             source_seq: checkpoint.source_seq,
+            target_seq: None,
             source_events: checkpoint.source_events,
             target_events: checkpoint.target_events,
             source_hash: checkpoint.hash,
@@ -83,6 +90,14 @@ impl Progressed {
         match attempt.originals {
             Some(_) => ReadFrom::Revision(self.source_events),
             None => ReadFrom::Seq(self.source_seq),
+        }
+    }
+
+    /// Returns a reader of the target's events that are not compared.
+    fn target(&self, attempt: &Attempt) -> TargetReader {
+        match self.target_seq {
+            Some(seq) => TargetReader::start_in(attempt, seq, self.target_events, None),
+            None => TargetReader::start(attempt, ReadFrom::Revision(self.target_events)),
         }
     }
 
@@ -149,7 +164,7 @@ pub(crate) async fn verify(
         target_end: None,
         urgency,
     };
-    compare(cutover, attempt, progressed, extent).await?;
+    compare_to(cutover, attempt, progressed, extent).await?;
     let since = progressed
         .checked
         .map(|at| progressed.source_events.0 - at.0);
@@ -175,8 +190,33 @@ pub(crate) async fn verify_closed(
         target_end: Some(target_events),
         urgency: Urgency::Paced,
     };
-    compare(cutover, attempt, &mut progressed, extent).await?;
+    compare_to(cutover, attempt, &mut progressed, extent).await?;
     Ok(progressed)
+}
+
+/// Whether [`follow`] can continue there.
+pub(crate) fn can_follow(progressed: &Progressed) -> bool {
+    progressed.target_seq.is_some()
+}
+
+/// Compares what a copy has written while it continues, until it ends. A target's cells never change
+/// once they were acknowledged, so what is compared then need not be compared later. Both streams are
+/// read, as by [`verify`], which completes the comparison.
+///
+/// # Errors
+/// As [`verify`].
+pub(crate) async fn follow(
+    cutover: &Cutover<'_>,
+    attempt: &Attempt,
+    progressed: &mut Progressed,
+    written: watch::Receiver<Written>,
+    urgency: Urgency,
+) -> Result<()> {
+    progressed.complete = false;
+    let (seq, first) = (progressed.target_seq.unwrap_or(0), progressed.target_events);
+    let mut target = TargetReader::start_in(attempt, seq, first, Some(written.clone()));
+    let until = Until::Written(written);
+    compare(cutover, attempt, progressed, &mut target, until, urgency).await
 }
 
 /// The range of events to compare.
@@ -187,51 +227,86 @@ struct Extent {
     urgency: Urgency,
 }
 
-async fn compare(
+/// How far the source is compared.
+enum Until {
+    End(Revision),
+    /// As far as a copy under way has written the target.
+    Written(watch::Receiver<Written>),
+}
+
+impl Until {
+    /// Whether an event is to be compared. Waits until the copy has written it or ended.
+    async fn includes(&mut self, revision: Revision) -> bool {
+        let written = match self {
+            Self::End(end) => return revision < *end,
+            Self::Written(written) => written,
+        };
+        loop {
+            if revision < written.borrow_and_update().source_events {
+                return true;
+            }
+            if written.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
+}
+
+async fn compare_to(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
     progressed: &mut Progressed,
     extent: Extent,
 ) -> Result<()> {
-    let Extent {
-        source_end,
-        target_end,
-        urgency,
-    } = extent;
+    let mut target = progressed.target(attempt);
+    let (end, urgency) = (extent.source_end, extent.urgency);
+    let until = Until::End(end);
+    compare(cutover, attempt, progressed, &mut target, until, urgency).await?;
+    if progressed.source_events != end {
+        let what = format!("the source ends before its revision {end}");
+        return Err(failed(attempt, &what));
+    }
+    refuse_more(&mut target, attempt, progressed, extent.target_end).await?;
+    balance(attempt, progressed)
+}
+
+async fn compare(
+    cutover: &Cutover<'_>,
+    attempt: &Attempt,
+    progressed: &mut Progressed,
+    target: &mut TargetReader,
+    mut until: Until,
+    urgency: Urgency,
+) -> Result<()> {
     let mut source = SourceScan::start(cutover, attempt, progressed.place(attempt));
-    let mut target = TargetReader::start(attempt, ReadFrom::Revision(progressed.target_events));
     let mut lap = cutover.lap(Phase::Verify);
-    while let Some(page) = source.next().await? {
+    let mut goes_on = true;
+    while goes_on && let Some(page) = source.next().await? {
         cutover.pace(urgency, page.amount()).await?;
         let before = progressed.source_events;
-        let goes_beyond = page.events.last().is_some_and(|e| e.revision >= source_end);
-        for event in page
-            .events
-            .into_iter()
-            // events of a partly compared cell
-            .skip_while(|e| e.revision < before)
-            .take_while(|e| e.revision < source_end)
-        {
-            compare_event(attempt, progressed, event, &mut target).await?;
+        // events of a partly compared cell
+        for event in page.events.into_iter().skip_while(|e| e.revision < before) {
+            goes_on = until.includes(event.revision).await;
+            if !goes_on {
+                break;
+            }
+            compare_event(attempt, progressed, event, target).await?;
         }
-        let compared = |h: &&CellHeader| h.next_revision() <= source_end;
+        let compared = |h: &&CellHeader| h.next_revision() <= progressed.source_events;
         if let Some(last) = page.headers.iter().rfind(compared) {
             progressed.source_seq = last.seq + 1;
+        }
+        if progressed.target_seq.is_some() {
+            progressed.target_seq = Some(target.seq());
         }
         let count = progressed.source_events.0 - before.0;
         lap.done(count);
         cutover.supervisor.report(Report::Compared(count));
-        if goes_beyond {
-            break;
+        if goes_on {
+            checkpoint(cutover, attempt, progressed).await?;
         }
-        checkpoint(cutover, attempt, progressed).await?;
     }
-    if progressed.source_events != source_end {
-        let what = format!("the source ends before its revision {source_end}");
-        return Err(failed(attempt, &what));
-    }
-    refuse_more(&mut target, attempt, progressed, target_end).await?;
-    balance(attempt, progressed)
+    Ok(())
 }
 
 async fn compare_event(

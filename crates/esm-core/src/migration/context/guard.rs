@@ -18,7 +18,8 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Reads the journal and returns an error if another holder has taken this migration over. To
-    /// be called right before a Close or a Fence.
+    /// be called before a Close, at the earliest together with the comparison that precedes it, and
+    /// right before a Fence.
     ///
     /// An undo claims the journal first and then reads the targets. A target exists before this is
     /// called. So either this reads the claim, or the undo finds the target and fences its source

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::migration::control::steering::Steering;
 use crate::migration::limits::hooks::{HookEvent, Hooks};
 use crate::migration::limits::in_flight::Requests;
+use crate::migration::limits::lanes::Lanes;
 use crate::migration::limits::throttle::Throttle;
 use crate::migration::report::progress::Reporter;
 use crate::protocol::status::MigrationStatus;
@@ -19,6 +20,7 @@ pub(crate) struct Live {
     pub(crate) steering: Steering,
     pub(crate) throttle: Throttle,
     pub(crate) requests: Requests,
+    pub(crate) lanes: Lanes,
     pub(crate) meter: Arc<Meter>,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) hooks: Hooks,

@@ -1,12 +1,13 @@
 //! The state of one run, and its safe points.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cutover::Cutover;
 use crate::cutover::attempt::{Attempt, Route};
 use crate::cutover::close::ClosedStream;
+use crate::cutover::lane::Lane;
 use crate::cutover::meter::Resting;
 use crate::cutover::meter::Stage;
 use crate::cutover::source::originals::Originals;
@@ -18,11 +19,14 @@ use crate::migration::context::{Guard, Live, Services};
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
 use crate::migration::limits::throttle::LOOK;
 use crate::migration::step::standing;
-use crate::object::{ObjectDocument, TerminatedStream};
+use crate::object::{ChainEnd, ObjectDocument, TerminatedStream};
 use crate::protocol::plan::PlannedMigration;
 use crate::protocol::status::MigrationStatus;
 use crate::store::{EventStore, Tail};
 use crate::transform::Mapper;
+
+/// An object's document and the end of its chain, or why they could not be read.
+type Found = Result<(ObjectDocument, ChainEnd)>;
 
 /// The state of one run.
 #[derive(Debug)]
@@ -33,9 +37,17 @@ pub(crate) struct Context {
     pub(crate) checks: Vec<Arc<dyn VerificationCheck>>,
     pub(crate) live: Live,
     pub(crate) guard: Guard,
+    /// The single object as it was found while the run began, until that is used.
+    pub(crate) found: Mutex<Option<Found>>,
 }
 
 impl Context {
+    /// Takes what was found of the single object while the run began.
+    pub(crate) fn take_found(&self) -> Option<Found> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.take()
+    }
+
     pub(crate) fn migration(&self) -> MigrationId {
         self.plan.migration
     }
@@ -128,6 +140,7 @@ impl Context {
             accepted: BTreeSet::new(),
             originals: self.originals(document).await?,
             continues: true,
+            lane: Lane::default(),
         })
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future;
+
 use crate::backup::BackupOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{StreamId, StreamName, StreamRef};
@@ -339,9 +341,12 @@ impl MigrationBuilder {
     pub async fn execute(self) -> Result<MigrationResult> {
         let planned = self.build()?;
         let single = self.check_object(&planned).await?;
-        self.check_choice(&planned, single).await?;
         let service = self.service.clone();
-        service.run(planned, self.run_options()).await
+        let choice = self.check_choice(&planned, single);
+        let (choice, locks) = future::join(choice, service.inspect_locks(&planned.scope)).await;
+        choice?;
+        let options = self.run_options();
+        service.run_after(locks?, planned, options).await
     }
 
     /// Executes a plan that was made earlier with the same description.

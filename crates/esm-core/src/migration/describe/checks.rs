@@ -10,7 +10,7 @@ use crate::migration::describe::builder::MigrationBuilder;
 use crate::migration::plan::migration_plan::PlanDepth;
 use crate::migration::plan::planner::Planner;
 use crate::object::{ChainEnd, Documents, ObjectDocument};
-use crate::protocol::plan::{MigrationStrategy, PlannedMigration, Scope};
+use crate::protocol::plan::{CopyOptions, MigrationStrategy, PlannedMigration, Scope};
 
 /// Events of a stream that are read before a migration begins.
 const FORESEEN_EVENTS: u64 = 256;
@@ -86,8 +86,13 @@ impl MigrationBuilder {
         }
         self.run.check(&self.draft.throttle, &self.draft.cutover)?;
         let limits = self.service.stores.limits();
-        if self.draft.copy.cell_events as u64 > limits.max_cell_events
-            || self.draft.copy.cell_bytes > limits.max_cell_bytes
+        // by default cells are as large as the store accepts
+        let default = CopyOptions::default();
+        let is_chosen = self.draft.copy.cell_events != default.cell_events
+            || self.draft.copy.cell_bytes != default.cell_bytes;
+        if is_chosen
+            && (self.draft.copy.cell_events as u64 > limits.max_cell_events
+                || self.draft.copy.cell_bytes > limits.max_cell_bytes)
         {
             let message = format!(
                 "cells exceed the store's limits: {} events and {} bytes, at most {} events and {} \

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future;
 use serde::Deserialize;
 
 use crate::clock::Environment;
@@ -9,6 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Epoch, HolderId, MigrationId};
 use crate::protocol::journal::{JournalEntry, JournalRecord, JournalState};
 use crate::store::{RecordKey, Records, RecordsExt as _};
+
+/// Records that are read at once, once there are some: as many requests as a lane has in flight.
+const AHEAD: u64 = 4;
 
 /// A journal that this process reads and, after claiming it, appends to.
 #[derive(Debug)]
@@ -93,42 +97,68 @@ impl Journal {
     }
 
     /// Reads the records appended since, up to the damage of a damaged journal, which is returned.
-    /// Costs two requests if there are none.
+    /// Costs two requests, sent at once, if there are none.
     ///
     /// # Errors
     /// Those of the records.
     pub(crate) async fn read_on(&mut self) -> Result<Option<Error>> {
-        let read = match self.catch_up().await {
-            Ok(()) => self.refuse_gap().await,
-            Err(e) => Err(e),
-        };
-        match read {
+        match self.read_to_end().await {
             Ok(()) => Ok(None),
             Err(e) if *e.kind() == ErrorKind::Corrupt => Ok(Some(with_way_out(e))),
             Err(e) => Err(e),
         }
     }
 
-    /// Refuses a journal that has a record behind its end: a record between them was lost.
+    /// Reads on, several records at once, until two in a row are absent: if only one is, a record was
+    /// lost.
+    ///
+    /// # Errors
+    /// `Corrupt`, with all records before the damage read; those of the records.
+    async fn read_to_end(&mut self) -> Result<()> {
+        let mut width = 2;
+        loop {
+            let next = self.state.next_number;
+            let found = future::join_all((next..next + width).map(|number| self.read(number)));
+            let mut found = found.await.into_iter();
+            let mut is_full = true;
+            for record in found.by_ref() {
+                let Some(record) = record? else {
+                    is_full = false;
+                    break;
+                };
+                self.apply(&record)?;
+            }
+            if is_full {
+                width = AHEAD;
+                continue;
+            }
+            width = 2;
+            match found.next() {
+                // the absent one was the last that was asked for
+                None => {}
+                Some(Ok(None)) => return Ok(()),
+                Some(Err(error)) if *error.kind() != ErrorKind::Corrupt => return Err(error),
+                // sound or not, there is a record
+                Some(_) => self.refuse_gap().await?,
+            }
+        }
+    }
+
+    /// Refuses a journal that has a record behind its end: a record between them was lost, unless
+    /// a concurrent holder has written both since the first was read.
     ///
     /// # Errors
     /// `Corrupt`; those of the records.
-    async fn refuse_gap(&mut self) -> Result<()> {
-        loop {
-            let missing = self.state.next_number;
-            if self.records.get(&self.key, missing + 1).await?.is_none() {
-                return Ok(());
-            }
-            if self.records.get(&self.key, missing).await?.is_none() {
-                return Err(Error::corrupt(format!(
-                    "journal of migration {}: record {missing} is missing, though there is record {}",
-                    self.migration,
-                    missing + 1
-                )));
-            }
-            // a concurrent holder wrote both since the journal was read
-            self.catch_up().await?;
+    async fn refuse_gap(&self) -> Result<()> {
+        let missing = self.state.next_number;
+        if self.records.get(&self.key, missing).await?.is_some() {
+            return Ok(());
         }
+        Err(Error::corrupt(format!(
+            "journal of migration {}: record {missing} is missing, though there is record {}",
+            self.migration,
+            missing + 1
+        )))
     }
 
     pub(crate) fn state(&self) -> &JournalState {
@@ -237,15 +267,19 @@ impl Journal {
 
     async fn catch_up(&mut self) -> Result<()> {
         while let Some(record) = self.read(self.state.next_number).await? {
-            let number = self.state.next_number;
-            self.state.apply(&record).map_err(|illegal| {
-                Error::corrupt(format!(
-                    "journal of migration {}, record {number}: {illegal}",
-                    self.migration
-                ))
-            })?;
+            self.apply(&record)?;
         }
         Ok(())
+    }
+
+    fn apply(&mut self, record: &JournalRecord) -> Result<()> {
+        let number = self.state.next_number;
+        self.state.apply(record).map_err(|illegal| {
+            Error::corrupt(format!(
+                "journal of migration {}, record {number}: {illegal}",
+                self.migration
+            ))
+        })
     }
 
     async fn read(&self, number: u64) -> Result<Option<JournalRecord>> {

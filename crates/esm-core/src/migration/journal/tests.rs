@@ -36,7 +36,11 @@ fn plan() -> Box<PlannedMigration> {
         throttle: Default::default(),
         strategy: MigrationStrategy::CopyAndTransform,
         fingerprint: crate::id::Fingerprint::new("f").unwrap(),
-        copy: CopyOptions::default(),
+        // as it was by default when the snapshots were made
+        copy: CopyOptions {
+            cell_events: 512,
+            ..CopyOptions::default()
+        },
         bulk: BulkOptions::default(),
         backup: None,
         close_books: None,

@@ -3,4 +3,5 @@
 pub(crate) mod concurrent;
 pub(crate) mod hooks;
 pub(crate) mod in_flight;
+pub(crate) mod lanes;
 pub(crate) mod throttle;

@@ -22,7 +22,7 @@ use crate::migration::step::standing as reverse;
 use crate::migration::step::standing::Standing;
 use crate::object::chain;
 use crate::object::{ChainEnd, Documents, ObjectDocument};
-use crate::protocol::plan::{MigrationStrategy, PlannedMigration, Scope};
+use crate::protocol::plan::{MigrationStrategy, PlannedMigration, Scope, cell_events};
 use crate::protocol::statistics::{ObjectFailure, Statistics};
 use crate::protocol::status::Step;
 use crate::store::{Layered, ReadFrom, ReadOnly, Stores, Tail};
@@ -336,7 +336,8 @@ impl Planner {
         }
         let options = &self.planned.copy;
         let counts = &total.analysis.counts;
-        let by_events = counts.ledger.outputs.div_ceil(options.cell_events as u64);
+        let cell = cell_events(options.cell_events as u64, counts.ledger.source);
+        let by_events = counts.ledger.outputs.div_ceil(cell);
         let by_bytes = counts.target_bytes.div_ceil(options.cell_bytes);
         total.cells = by_events.max(by_bytes).max(1);
         Ok(total)

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future};
 use tracing::{info, warn};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -50,10 +50,15 @@ impl MigrationService {
     /// is refused because every pivot has passed, the run continues forward.
     pub(super) async fn drive(&self, context: Box<Context>) -> MigrationResult {
         let started = HookEvent::of(context.migration(), HookPoint::Started);
-        if let Err(veto) = context.call_hooks_with(started).await {
-            return self
-                .conclude_run(context, RunSummary::stopped(Step::AcquireLock, veto))
-                .await;
+        match context.call_hooks_with(started).await {
+            // time has passed
+            Ok(true) => drop(context.take_found()),
+            Ok(false) => {}
+            Err(veto) => {
+                return self
+                    .conclude_run(context, RunSummary::stopped(Step::AcquireLock, veto))
+                    .await;
+            }
         }
         loop {
             let ended = self.migrate_scope(&context).await;
@@ -241,13 +246,16 @@ impl MigrationService {
         statistics.callback_panics = faults.panics;
         statistics.callbacks_blocked = faults.blocked;
         statistics.hook_faults = context.live.hook_faults.load(Ordering::Relaxed);
-        if let Some(end) = &end {
-            context.live.steering.conclude(end).await;
-        }
-        context.live.steering.publish_last().await;
-        if let Some(lock) = context.guard.stop.lock.take() {
-            self.release(lock).await;
-        }
+        let lock = context.guard.stop.lock.take();
+        let steering = &context.live.steering;
+        let answering = async {
+            if let Some(end) = &end {
+                steering.conclude(end).await;
+            }
+            steering.publish_last().await;
+        };
+        // the end is recorded, so nobody waits for the answers
+        future::join(answering, self.release(lock)).await;
         info!(%status, migrated = statistics.migrated, failed = statistics.failed, "ended");
         MigrationResult {
             migration: context.plan.migration,

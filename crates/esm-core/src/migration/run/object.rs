@@ -1,15 +1,17 @@
 //! Drives one object from its present state to the end of its migration.
 
 mod after_close;
+mod copying;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future};
 use tracing::{Instrument as _, debug, info_span};
 
 use crate::backoff::BackOff;
 use crate::cutover::attempt::{Attempt, Comparison, Sight};
+use crate::cutover::close::Charge;
 use crate::cutover::meter::{Phase, Totals, UnderWay, is_large};
 use crate::cutover::verify::compare;
 use crate::cutover::{Cutover, close, copy, undo};
@@ -24,7 +26,6 @@ use crate::migration::step::pin as reverse;
 use crate::migration::step::readiness::Readiness;
 use crate::object::ObjectDocument;
 use crate::protocol::decisions::{self, Action, Observed, TargetState};
-use crate::protocol::phase::MigrationPhase;
 use crate::protocol::statistics::ObjectReport;
 use crate::protocol::status::Step;
 use crate::store::Tail;
@@ -56,6 +57,8 @@ pub(crate) struct ObjectRun<'a> {
     closed_at: Option<Duration>,
     /// The time from the Close to the update of the document.
     redirected: Duration,
+    /// Whether the last comparison was accompanied by a look at the journal.
+    charge: Charge,
     readiness: Readiness,
     published: PublishedPhase,
     /// Whether each phase of it is measured by events.
@@ -96,6 +99,7 @@ impl<'a> ObjectRun<'a> {
             source_events: Revision::START,
             closed_at: None,
             redirected: Duration::ZERO,
+            charge: Charge::Unknown,
             readiness: Readiness::default(),
             published: PublishedPhase::default(),
             large: false,
@@ -179,6 +183,7 @@ impl<'a> ObjectRun<'a> {
             self.attempt = Some(attempt.clone());
             self.readiness = std::mem::take(&mut self.readiness).next_attempt();
             self.published = PublishedPhase::default();
+            self.charge = Charge::Unknown;
             match self.drive_attempt(&mut attempt).await? {
                 AttemptEnd::Migrated(progressed) => {
                     return Ok(self.report(&attempt, &progressed));
@@ -289,11 +294,9 @@ impl<'a> ObjectRun<'a> {
         match decisions::next(&observed) {
             Action::Copy { from } => {
                 self.step = Step::Copy;
-                let (events, phase) = (observed.source_events, MigrationPhase::DualWrite);
-                self.published.reach(context, attempt, events, phase).await;
-                let urgency = self.readiness.urgency();
                 let known = attempt.retired.len();
-                let copied = copy::copy(&self.cutover(), attempt, sight, from, urgency).await?;
+                let copied = self.publish_and_copy(attempt, sight, from, progressed);
+                let copied = copied.await?;
                 if copied.cells == 0 && attempt.retired.len() == known {
                     return Ok(StepOutcome::Idle);
                 }
@@ -312,6 +315,9 @@ impl<'a> ObjectRun<'a> {
                 if permitted {
                     self.close(attempt, sight, target_events).await
                 } else {
+                    if self.readiness.has_waited() {
+                        self.charge = Charge::Unknown;
+                    }
                     Ok(StepOutcome::Progressed)
                 }
             }
@@ -336,11 +342,19 @@ impl<'a> ObjectRun<'a> {
         to: Revision,
     ) -> Result<StepOutcome> {
         self.step = Step::Verify;
+        self.charge = Charge::Unknown;
         let before = progressed.verified();
         // an error keeps the earlier result
         let mut next = progressed.clone();
         let urgency = self.readiness.urgency();
-        compare::verify(&self.cutover(), attempt, &mut next, to, urgency).await?;
+        let cutover = self.cutover();
+        let verifying = compare::verify(&cutover, attempt, &mut next, to, urgency);
+        // R24: the target has a cell, which is what is compared
+        let looking = self.context.guard.ensure_in_charge();
+        let (verified, in_charge) = future::join(verifying, looking).await;
+        in_charge?;
+        verified?;
+        self.charge = Charge::Ensured;
         let moved = next.verified() != before || !progressed.is_complete();
         *progressed = next;
         // after a short comparison the streams are most likely unchanged; the Close checks that
@@ -378,7 +392,9 @@ impl<'a> ObjectRun<'a> {
         sight: Sight,
         target_events: Revision,
     ) -> Result<StepOutcome> {
-        match close::close(&self.context.cutover(), attempt, &sight, target_events).await {
+        let charge = std::mem::take(&mut self.charge);
+        let cutover = self.context.cutover();
+        match close::close(&cutover, attempt, &sight, target_events, charge).await {
             Ok(source_tail) => {
                 self.closed_at = Some(self.context.live.meter.now());
                 self.seen = Some(Sight {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info_span, warn};
@@ -19,6 +19,7 @@ use crate::migration::describe::options::RunOptions;
 use crate::migration::journal::Journal;
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
 use crate::migration::limits::in_flight::Requests;
+use crate::migration::limits::lanes::Lanes;
 use crate::migration::limits::throttle::Throttle;
 use crate::migration::lock::held_lock::{HeldLock, LockDemand, held};
 use crate::migration::lock::options::LockOptions;
@@ -27,11 +28,19 @@ use crate::migration::report::estimate::OptionalPhases;
 use crate::migration::report::progress::Reporter;
 use crate::migration::report::result::MigrationResult;
 use crate::migration::service::{MigrationService, unknown};
-use crate::object::{Documents, KnownStores};
+use crate::object::{ChainEnd, Documents, KnownStores, ObjectDocument, chain};
 use crate::protocol::journal::{JournalEntry, JournalState};
-use crate::protocol::plan::PlannedMigration;
+use crate::protocol::plan::{PlannedMigration, Scope};
 use crate::store::LockInfo;
 use crate::transform::{EventTransformer, Identity, Mapper};
+
+/// The locks that a migration depends on, as they were just inspected.
+#[derive(Debug)]
+pub(crate) struct InspectedLocks {
+    own: Option<LockInfo>,
+    /// Locks of wider scopes that are held.
+    wider_held: Vec<LockName>,
+}
 
 impl MigrationService {
     /// Executes a plan that has been checked.
@@ -40,31 +49,45 @@ impl MigrationService {
         plan: PlannedMigration,
         options: RunOptions,
     ) -> Result<MigrationResult> {
+        let locks = self.inspect_locks(&plan.scope).await?;
+        self.run_after(locks, plan, options).await
+    }
+
+    /// As [`run`](Self::run), by locks that were just inspected.
+    pub(crate) async fn run_after(
+        &self,
+        locks: InspectedLocks,
+        plan: PlannedMigration,
+        options: RunOptions,
+    ) -> Result<MigrationResult> {
         let migration = plan.migration;
         async {
-            self.refuse_if_unfinished(&plan, &options).await?;
+            self.refuse_if_unfinished(locks, &plan, &options).await?;
             let hooks = &options.hooks;
             let planned = HookEvent::of(migration, HookPoint::Planned);
             let hook_faults = hooks.call(&self.environment, planned).await?;
             let reporter = Reporter::start(options.progress.clone(), &self.environment, migration);
-            let lock = self.lock(&plan, &options).await?;
-            let mut journal = self.journal(migration).await?;
-            let begun = async {
-                self.announce_target_store(&plan).await?;
-                journal.claim().await?;
-                journal
-                    .append(JournalEntry::Planned {
-                        plan: Box::new(plan.clone()),
-                    })
-                    .await
+            // neither depends on the other
+            let locked = self.lock(&plan, &options);
+            let (lock, journal) = future::join(locked, self.journal(migration)).await;
+            let lock = lock?;
+            let journal = match journal {
+                Ok(journal) => journal,
+                Err(e) => {
+                    self.release(lock).await;
+                    return Err(e);
+                }
             };
-            if let Err(e) = begun.await {
-                self.release(lock).await;
-                return Err(e);
-            }
-            let context = self
+            let mut context = self
                 .context(plan, false, &options, reporter, lock, journal)
                 .await;
+            // where the object's events are does not depend on the journal
+            let (begun, found) = future::join(self.begin(&context), find_single(&context)).await;
+            if let Err(e) = begun {
+                self.release(context.guard.stop.lock.take()).await;
+                return Err(e);
+            }
+            context.found = found.into();
             context
                 .live
                 .hook_faults
@@ -73,6 +96,14 @@ impl MigrationService {
         }
         .instrument(info_span!("migration", %migration))
         .await
+    }
+
+    /// Claims the journal and records the plan.
+    async fn begin(&self, context: &Context) -> Result<()> {
+        self.announce_target_store(&context.plan).await?;
+        context.guard.journal.lock().await.claim().await?;
+        let plan = Box::new(context.plan.clone());
+        context.guard.record(JournalEntry::Planned { plan }).await
     }
 
     /// Continues an unfinished migration.
@@ -202,22 +233,42 @@ impl MigrationService {
         Err(Error::new(ErrorKind::PlanOutdated, message).with_hint(hint))
     }
 
+    /// Inspects the locks that a migration of this scope depends on.
+    ///
+    /// # Errors
+    /// Those of the locks.
+    pub(crate) async fn inspect_locks(&self, scope: &Scope) -> Result<InspectedLocks> {
+        let (own, wider) = (lock_name(scope)?, wider_locks(scope)?);
+        let seen = future::try_join_all(wider.iter().map(|lock| self.locks.inspect(lock)));
+        let (seen, own) = future::try_join(seen, self.locks.inspect(&own)).await?;
+        let held = |info: Option<LockInfo>| info.is_some_and(|info| info.held);
+        let wider = wider.into_iter().zip(seen);
+        let wider_held = wider.filter_map(|(lock, info)| held(info).then_some(lock));
+        Ok(InspectedLocks {
+            own,
+            wider_held: wider_held.collect(),
+        })
+    }
+
     /// Refuses to begin while a migration of the same scope is unfinished.
     ///
     /// # Errors
     /// `LockHeld` or `AlreadyExists`: that migration must be resumed or rolled back first.
     async fn refuse_if_unfinished(
         &self,
+        mut locks: InspectedLocks,
         plan: &PlannedMigration,
         options: &RunOptions,
     ) -> Result<()> {
-        for wider in wider_locks(&plan.scope)? {
+        for lock in locks.wider_held {
             tokio::select! {
-                free = self.wait_until_free(&wider, &options.lock) => free?,
+                free = self.wait_until_free(&lock, &options.lock) => free?,
                 () = options.cancel.cancelled() => return Err(stopped_waiting()),
             }
+            // time has passed
+            locks.own = self.locks.inspect(&lock_name(&plan.scope)?).await?;
         }
-        let Some(info) = self.locks.inspect(&lock_name(&plan.scope)?).await? else {
+        let Some(info) = locks.own else {
             return Ok(());
         };
         let Some(earlier) = info.migration else {
@@ -373,6 +424,7 @@ impl MigrationService {
                 steering,
                 throttle: Throttle::new(options.throttle.clone()),
                 requests,
+                lanes: Lanes::default(),
                 meter,
                 reporter,
                 hooks: options.hooks.clone(),
@@ -388,6 +440,7 @@ impl MigrationService {
                 },
                 journal: Mutex::new(journal),
             },
+            found: std::sync::Mutex::default(),
         })
     }
 
@@ -398,6 +451,13 @@ impl MigrationService {
             warn!(%error, "the lock could not be released");
         }
     }
+}
+
+/// Finds a single object, which is all that is read of it before its source is copied.
+async fn find_single(context: &Context) -> Option<Result<(ObjectDocument, ChainEnd)>> {
+    let object = context.plan.scope.single()?;
+    let (stores, documents) = (&context.services.stores, &context.services.documents);
+    Some(chain::help(stores, documents, object).await)
 }
 
 fn stopped_waiting() -> Error {

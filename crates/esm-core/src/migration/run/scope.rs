@@ -401,15 +401,19 @@ impl<'a> ScopeRun<'a> {
         let stopped = for_each_concurrent(
             || context.live.steering.settings().concurrency,
             &work,
-            |(object, found)| async move {
-                let outcome = migrate_one(context, object, found.clone()).await;
-                let stops =
-                    matches!(&outcome, Err(f) if stop_at_first || context.guard.ends_the_run(&f.error));
-                let _ = sender.send(outcome);
-                if stops {
-                    return Err(Error::invalid("an object failed"));
+            |(object, found)| {
+                // taken when the object starts, and not when it is polled for the first time
+                let lane = context.live.lanes.take();
+                async move {
+                    let _lane = lane;
+                    let outcome = migrate_one(context, object, found.clone()).await;
+                    let stops = matches!(&outcome, Err(f) if stop_at_first || context.guard.ends_the_run(&f.error));
+                    let _ = sender.send(outcome);
+                    if stops {
+                        return Err(Error::invalid("an object failed"));
+                    }
+                    Ok(())
                 }
-                Ok(())
             },
         )
         .await;

@@ -38,7 +38,10 @@ pub(crate) async fn triage(
     earlier_pass: bool,
 ) -> Result<Triage> {
     let (stores, documents) = (&context.services.stores, &context.services.documents);
-    let (mut document, end) = chain::help(stores, documents, object).await?;
+    let (mut document, end) = match context.take_found() {
+        Some(found) => found?,
+        None => chain::help(stores, documents, object).await?,
+    };
     let is_resumed = context.guard.is_resumed().await;
     if is_resumed || earlier_pass {
         let is_closed = |d: &ObjectDocument| d.closed_by(context.migration()).is_some();

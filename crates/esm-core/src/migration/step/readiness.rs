@@ -23,6 +23,8 @@ pub(crate) struct Readiness {
     /// When the copy and comparison were complete for the first time.
     ready_since: Option<Duration>,
     announced: bool,
+    /// Whether hooks were called or something was waited for since the last comparison.
+    waited: bool,
     /// Hook points already called: once for each object and run, regardless of the number of
     /// attempts.
     called: [bool; 3],
@@ -35,6 +37,11 @@ impl Readiness {
             Some(_) => Urgency::Immediate,
             None => Urgency::Paced,
         }
+    }
+
+    /// Whether hooks were called or something was waited for since this was last asked.
+    pub(crate) fn has_waited(&mut self) -> bool {
+        std::mem::take(&mut self.waited)
     }
 
     /// Returns the state for the next attempt at the object.
@@ -62,6 +69,7 @@ impl Readiness {
         }
         let called = context.call_hooks(point, &attempt.object).await?;
         self.called[index] = true;
+        self.waited |= called;
         Ok(called)
     }
 
@@ -89,7 +97,7 @@ impl Readiness {
                     .await;
                 let verified = self.call(context, attempt, HookPoint::Verified).await?;
                 let ready = self.call(context, attempt, HookPoint::Ready).await?;
-                if verified || ready || published.is_begun() {
+                if verified || ready {
                     return Ok(false);
                 }
                 now
@@ -102,6 +110,7 @@ impl Readiness {
             Gate::Open => {}
             Gate::Wait(what) => {
                 let _resting = Resting::begin(&context.live.meter);
+                self.waited = true;
                 context.wait_for(what, ROUND).await?;
                 return Ok(false);
             }

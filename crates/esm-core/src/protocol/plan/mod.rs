@@ -4,6 +4,7 @@ mod options;
 mod planned;
 mod reversal;
 
+pub(crate) use options::cell_events;
 pub use options::{BulkOptions, CopyOptions, OnFailure};
 pub(crate) use planned::generation_name;
 pub use planned::{BookClosing, MigrationStrategy, PlannedMigration, Scope};

@@ -16,7 +16,8 @@ pub enum OnFailure {
 /// How events are copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CopyOptions {
-    /// Most events in a target cell. A source event's outputs stay together all the same.
+    /// Most events in a target cell; a copy has [smaller ones](cell_events) where the source is short.
+    /// A source event's outputs stay together all the same.
     pub cell_events: usize,
     /// Most bytes in a target cell, uncompressed, as far as one source event's outputs allow.
     pub cell_bytes: u64,
@@ -44,12 +45,26 @@ fn is_final_round(events: &u64) -> bool {
 impl Default for CopyOptions {
     fn default() -> Self {
         Self {
-            cell_events: 512,
+            cell_events: 4096,
             cell_bytes: 1 << 20,
             fail_fast: true,
             final_round: final_round(),
         }
     }
+}
+
+/// Events of a cell that costs little to read for one event, however short the stream.
+const SHORT_CELL: u64 = 512;
+
+/// Cells that a copy has at least, until they are as large as they may be.
+const FEW_CELLS: u64 = 8;
+
+/// Returns how many events a cell may have in a copy of a stream with this many, of at most this many.
+///
+/// Cells are written one after the other, so a long copy takes as long as it has cells. Who reads one
+/// event reads its cell. So a cell has 512 events, or an eighth of a longer stream.
+pub(crate) fn cell_events(most: u64, events: u64) -> u64 {
+    events.div_ceil(FEW_CELLS).max(SHORT_CELL).min(most)
 }
 
 /// How several objects are migrated.
@@ -70,5 +85,19 @@ impl Default for BulkOptions {
             batch_objects: 256,
             on_failure: OnFailure::Stop,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_stream_is_copied_into_larger_cells() {
+        let cases = [(0, 512), (4_096, 512), (20_992, 2_624), (1_000_000, 4_096)];
+        for (events, expected) in cases {
+            assert_eq!(cell_events(4_096, events), expected, "{events}");
+        }
+        assert_eq!(cell_events(9, 1_000_000), 9);
     }
 }

@@ -143,6 +143,10 @@ impl<L: Layer> EventStore for Layered<L, dyn EventStore> {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<L: Layer> Records for Layered<L, dyn Records> {
+    fn seen(&self, key: &RecordKey) -> Option<Record> {
+        self.inner.seen(key)
+    }
+
     async fn latest(&self, key: &RecordKey) -> Result<Option<Record>> {
         let _held = self.layer.enter(Call::Latest).await?;
         self.inner.latest(key).await

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::backup::restore::fill::UNKNOWN;
+use crate::cutover::lane::Lane;
 use crate::id::{CommitId, Fingerprint, MigrationId, StoreId, StreamId, StreamRef};
 use crate::store::{
     Append, Capabilities, CellKind, EventStore, Fence, Page, PageLimit, StoreLimits,
@@ -81,6 +82,7 @@ fn attempt() -> Attempt {
         accepted: BTreeSet::new(),
         originals: None,
         continues: false,
+        lane: Lane::default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What follows a Close of the source, this run's or another's.
 
+use futures::future;
+
 use super::{AttemptEnd, ObjectRun, StepOutcome};
 use crate::cutover::attempt::{Attempt, Sight};
 use crate::cutover::undo;
@@ -30,21 +32,27 @@ impl ObjectRun<'_> {
             self.context.live.steering.past_the_pivot();
         }
         let source = &attempt.source;
-        match self.closed_at {
-            Some(at) => {
-                (self.context.closed(self.object, source))
-                    .follow_own_close(&self.context.cutover(), close)
-                    .await?;
-                self.redirected = self.context.live.meter.now().saturating_sub(at);
-            }
-            None => {
-                (self.context.closed(self.object, source))
-                    .follow(&self.context.cutover())
-                    .await?;
-            }
+        let cutover = self.context.cutover();
+        let closed = self.context.closed(self.object, source);
+        let following = async {
+            let followed = match self.closed_at {
+                Some(_) => closed.follow_own_close(&cutover, close).await,
+                None => closed.follow(&cutover).await,
+            };
+            followed.map(|_| self.context.live.meter.now())
+        };
+        // phases are hints, and the stream is closed whatever the document says
+        let ended = phases::end(
+            self.context,
+            attempt,
+            close.events,
+            MigrationPhase::BookClosed,
+        );
+        let (followed, ()) = future::join(following, ended).await;
+        let followed = followed?;
+        if let Some(at) = self.closed_at {
+            self.redirected = followed.saturating_sub(at);
         }
-        let events = close.events;
-        phases::end(self.context, attempt, events, MigrationPhase::BookClosed).await;
         self.context
             .call_hooks(HookPoint::AfterCutover, &attempt.object)
             .await?;
