@@ -119,6 +119,12 @@ impl EventStore for LinkedStore {
         self.opened.get()?.seen_tail(stream)
     }
 
+    fn expect_cell(&self, stream: &StreamId, seq: u64) {
+        if let Some(opened) = self.opened.get() {
+            opened.expect_cell(stream, seq);
+        }
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         self.open().await?.tail(stream).await
     }

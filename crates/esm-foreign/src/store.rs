@@ -287,6 +287,8 @@ impl EventStore for ForeignEventStore {
         None
     }
 
+    fn expect_cell(&self, _stream: &StreamId, _seq: u64) {}
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         self.streams.tail(stream).await
     }

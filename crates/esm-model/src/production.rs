@@ -127,6 +127,7 @@ impl Names {
             target_events: revision(close.target_events),
             migration: self.migrations[usize::from(close.migration)],
             continues: close.continues,
+            target_last: None,
         }
     }
 

@@ -175,6 +175,13 @@ impl EventStore for ObjectEventStore {
         self.seen.get(stream)
     }
 
+    fn expect_cell(&self, stream: &StreamId, seq: u64) {
+        // more than this would be no number of a cell
+        if seq < u64::MAX / 4 {
+            self.known.note(stream, seq);
+        }
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         self.find_tail(stream).await
     }

@@ -14,7 +14,18 @@ use crate::id::{Fingerprint, MigrationId, ObjectId, StreamRef};
 use crate::object::{ChainEnd, ObjectDocument, TerminatedStream, chain};
 use crate::protocol::plan::BookClosing;
 use crate::protocol::status::{MigrationStatus, Step};
-use crate::store::{Close, Tail};
+use crate::store::{Close, LastCell, Tail};
+
+/// Whether the journal was read since the target's first cell was acknowledged, and showed no other
+/// holder (R24). Such a read serves one attempt to close.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Charge {
+    /// It was, and nothing was waited for since.
+    Ensured,
+    /// It is to be read before the Close.
+    #[default]
+    Unknown,
+}
 
 /// Closes the source at exactly the observed and verified tail, and returns the tail with the
 /// Close. Its success proves that the target holds every event of the source.
@@ -45,6 +56,7 @@ pub(crate) async fn close(
         target_events,
         migration: attempt.migration,
         continues: attempt.continues,
+        target_last: sight.target_tail.last.as_ref().map(LastCell::from),
     };
     let commit = cutover.environment.commit_id();
     let source = &attempt.source.stream;

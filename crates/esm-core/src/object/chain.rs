@@ -3,12 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures::future;
 use tracing::warn;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
 use crate::object::{Documents, KnownStream, ObjectDocument, StreamEnd, pages};
-use crate::store::{CellKind, Close, EventStore, EventStoreExt as _, Stores, Tail, other_place};
+use crate::store::{
+    CellKind, Close, EventStore, EventStoreExt as _, Origin, Stores, Tail, other_place,
+};
 
 /// A stream, followed to the end of its chain.
 #[derive(Debug, Clone)]
@@ -73,6 +76,7 @@ async fn follow(
     let mut closes = Vec::new();
     let mut met = HashSet::new();
     let mut known = KnownStream::of(document, &from);
+    let mut tail = stores.of(&from)?.tail(&from.stream).await?;
     loop {
         let stream = known.stream().clone();
         let store = stores.of(&stream)?;
@@ -81,7 +85,6 @@ async fn follow(
                 "chain of closed streams is a circle: {stream}"
             )));
         }
-        let tail = store.tail(&stream.stream).await?;
         if damage == Damage::Refused {
             known.check(&**store, (&tail).into())?;
         }
@@ -100,17 +103,39 @@ async fn follow(
             });
         };
         known = KnownStream::of(document, &target).continuing(&close);
-        match ensure_continues(stores, &stream, &close, &known).await {
+        let (continues, next) = step(stores, &stream, &close, &known).await?;
+        match continues {
             Err(e) if damage == Damage::Accepted && *e.kind() == ErrorKind::Gone => {}
-            continues => continues?,
+            continues => drop(continues?),
         }
+        tail = next?;
         closes.push((stream, close));
     }
 }
 
+/// Reads the first cell of a target and its end at the same time; the end counts only if the first cell
+/// is as it must be.
+///
+/// # Errors
+/// `UnknownStore`. What was read fails as [`ensure_continues`] and [`EventStore::tail`] do.
+pub(crate) async fn step(
+    stores: &Stores,
+    closed: &StreamRef,
+    close: &Close,
+    target: &KnownStream,
+) -> Result<(Result<Option<Origin>>, Result<Tail>)> {
+    let stream = target.stream();
+    let store = stores.of(stream)?;
+    if let Some(last) = &close.target_last {
+        store.expect_cell(&stream.stream, last.seq);
+    }
+    let continues = ensure_continues(stores, closed, close, target);
+    Ok(future::join(continues, store.tail(&stream.stream)).await)
+}
+
 /// Checks that a target's first cell names the closed stream, without which a Close is not followed
-/// ([R13](crate::protocol#r13)). The first cell of a restore's target names the stream that it
-/// replaces.
+/// ([R13](crate::protocol#r13)), and returns what it says. The first cell of a restore's target names
+/// the stream that it replaces.
 ///
 /// # Errors
 /// `Gone` when the target has no cell; `UnknownStore`.
@@ -119,19 +144,21 @@ pub(crate) async fn ensure_continues(
     closed: &StreamRef,
     close: &Close,
     target: &KnownStream,
-) -> Result<()> {
+) -> Result<Option<Origin>> {
     let store = stores.of(target.stream())?;
     let first = store.cell(&target.stream().stream, 0).await?;
     let Some(first) = first.map(|cell| cell.header) else {
-        return target.check(&**store, StreamEnd::default());
+        return target.check(&**store, StreamEnd::default()).map(|()| None);
     };
     match &first.kind {
         CellKind::Data {
             origin: Some(origin),
             ..
-        } if origin.source == *closed && origin.migration == close.migration => Ok(()),
+        } if origin.source == *closed && origin.migration == close.migration => {
+            Ok(Some(origin.clone()))
+        }
         // deleted after it was closed itself; its id alone names source and migration
-        CellKind::Tombstone => Ok(()),
+        CellKind::Tombstone => Ok(None),
         // a target begins with data (R2): a restore has closed what was left of a lost one
         CellKind::Close(_) => target
             .check(&**store, StreamEnd::after(&first))

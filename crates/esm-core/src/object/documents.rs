@@ -56,6 +56,20 @@ impl Documents {
         self.find(object).await?.ok_or_else(|| unknown(object))
     }
 
+    /// The version of an object's document after the newest that this process has seen; the newest, if
+    /// it has seen none. It may be outdated by the time that it is returned, as every version may.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) async fn newer(&self, object: &ObjectId) -> Result<Option<ObjectDocument>> {
+        let key = RecordKey::Document(object.clone());
+        let Some(seen) = self.records.seen(&key) else {
+            return Ok(self.find(object).await?.map(|found| found.document));
+        };
+        let newer = self.records.get(&key, seen.number + 1).await?;
+        newer.map(|record| decode(&key, &record)).transpose()
+    }
+
     /// Creates the document of a new object.
     ///
     /// # Errors

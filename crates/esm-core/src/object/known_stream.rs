@@ -161,6 +161,7 @@ mod tests {
             target_events: Revision(target_events),
             migration: Environment::system().migration_id(),
             continues: true,
+            target_last: None,
         }
     }
 

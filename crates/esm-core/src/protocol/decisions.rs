@@ -217,6 +217,7 @@ mod tests {
             target_events: Revision(3),
             migration: MigrationId::from_uuid(uuid::Uuid::from_u128(7)),
             continues: true,
+            target_last: None,
         }
     }
 

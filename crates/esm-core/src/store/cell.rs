@@ -203,6 +203,32 @@ pub struct Close {
     /// Whether the position (S, N) means the same as (T, M). Not so after a restore
     /// ([R19](crate::protocol#r19)).
     pub continues: bool,
+    /// The last cell that the target had at that time: where the search for its end begins. Earlier
+    /// versions do not say it, and ignore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_last: Option<LastCell>,
+}
+
+/// The last cell of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastCell {
+    /// Its number.
+    pub seq: u64,
+    /// Its commit id.
+    pub commit: CommitId,
+    /// The last control cell up to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<u64>,
+}
+
+impl From<&CellHeader> for LastCell {
+    fn from(header: &CellHeader) -> Self {
+        Self {
+            seq: header.seq,
+            commit: header.commit,
+            control: header.control_so_far(),
+        }
+    }
 }
 
 /// Forbids a migration to close the source to its target.

@@ -250,6 +250,7 @@ mod tests {
             target_events: Revision(3),
             migration: migration(number),
             continues: true,
+            target_last: None,
         }
     }
 

@@ -200,6 +200,10 @@ pub trait EventStore: Send + Sync + Debug + 'static {
         None
     }
 
+    /// Names the cell at which to begin to look for the end of a stream, as a Close says. It need not
+    /// be there. Defaults to nothing.
+    fn expect_cell(&self, _stream: &StreamId, _seq: u64) {}
+
     /// The observed end of a stream; [`Tail::is_empty`] when it has no cell.
     ///
     /// # Guarantees

@@ -20,7 +20,9 @@ pub use backup::{
     Compression, SectionSummary,
 };
 pub use capabilities::{Capabilities, Shortcoming, StoreLimits};
-pub use cell::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, OnRetired, Origin, Restores};
+pub use cell::{
+    Cell, CellEvent, CellHeader, CellKind, Close, Fence, LastCell, OnRetired, Origin, Restores,
+};
 pub use document::{EarlierStreams, ObjectDocument, TerminatedStream, TerminationReason};
 pub use event_store::{
     Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,

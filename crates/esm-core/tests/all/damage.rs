@@ -241,6 +241,7 @@ async fn a_ring_of_closed_streams_is_corrupt() {
             target_events: Revision(1),
             migration,
             continues: true,
+            target_last: None,
         };
         let commit = environment.commit_id();
         store

@@ -21,6 +21,7 @@ fn close(target: &str) -> Close {
         target_events: Revision(1),
         migration: MigrationId::from_uuid(uuid::Uuid::from_u128(2)),
         continues: true,
+        target_last: None,
     }
 }
 

@@ -203,6 +203,7 @@ async fn found(defect: Defect) -> Finding {
         target_events: tail.next_revision(),
         migration: environment.migration_id(),
         continues: true,
+        target_last: None,
     };
     let closed = store
         .close(&id, &tail, environment.commit_id(), close)

@@ -62,6 +62,7 @@ async fn write(kurrent: &Kurrent) {
         target_events: Revision(4),
         migration: migration(),
         continues: true,
+        target_last: None,
     };
     let tail = store.append(&id, &Tail::default(), origin).await.unwrap();
     let tail = store.append(&id, &tail, eventless).await.unwrap();

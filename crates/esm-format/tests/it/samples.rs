@@ -156,6 +156,7 @@ pub(crate) fn close_cell() -> Cell {
         target_events: Revision(9),
         migration: migration(),
         continues: true,
+        target_last: None,
     };
     let header = header(4, 7, 0, CellKind::Close(close));
     Cell {

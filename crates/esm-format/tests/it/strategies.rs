@@ -223,6 +223,7 @@ fn kind() -> impl Strategy<Value = CellKind> {
                 target_events,
                 migration: MigrationId::from_uuid(migration),
                 continues,
+                target_last: None,
             })
         });
     let fence = (name(), uuid()).prop_map(|(target, migration)| {

@@ -59,6 +59,7 @@ pub(crate) fn close(store: &dyn EventStore, events: Revision) -> Result<Close> {
         target_events: Revision(events.0 + 7),
         migration: migration(),
         continues: true,
+        target_last: None,
     })
 }
 

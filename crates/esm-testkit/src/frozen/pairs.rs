@@ -306,6 +306,7 @@ fn close(store: &dyn EventStore, events: Revision) -> Result<Close> {
         target_events: events,
         migration: Environment::system().migration_id(),
         continues: true,
+        target_last: None,
     })
 }
 

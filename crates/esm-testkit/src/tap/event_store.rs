@@ -79,6 +79,10 @@ impl<T: Tap> EventStore for TappedEventStore<T> {
         self.inner.seen_tail(stream)
     }
 
+    fn expect_cell(&self, stream: &StreamId, seq: u64) {
+        self.inner.expect_cell(stream, seq);
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         let call = Call::read("event_store.tail", stream);
         tapped!(self.tap, call, self.inner.tail(stream))

@@ -89,6 +89,7 @@ impl ByHand {
             target_events: Revision(target_events),
             migration: self.migration,
             continues: true,
+            target_last: None,
         };
         let commit = self.world.environment.commit_id();
         store.close(&self.source.stream, &tail, commit, close).await

@@ -95,6 +95,7 @@ impl ByHand {
             target_events: Revision(closed_to),
             migration: self.back,
             continues: true,
+            target_last: None,
         };
         let commit = self.world.environment.commit_id();
         store

@@ -174,7 +174,7 @@ impl Walk<'_> {
     ) -> Result<()> {
         let stores = &self.doctor.stores;
         match chain::ensure_continues(stores, closed, close, known).await {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(error) if is_damage(&error) || *error.kind() == ErrorKind::UnknownStore => {
                 let remedy = self.restore();
                 let kind = FindingKind::TargetContradicts;

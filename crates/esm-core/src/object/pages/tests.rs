@@ -17,6 +17,7 @@ fn close(number: usize) -> Close {
         target_events: Revision(number as u64),
         migration: MigrationId::from_uuid(uuid::Uuid::from_u128(number as u128)),
         continues: true,
+        target_last: None,
     }
 }
 
@@ -198,6 +199,7 @@ fn an_older_version_of_esm_migrates_in_between() {
             target_events: Revision(1),
             migration: MigrationId::from_uuid(uuid::Uuid::from_u128(number as u128)),
             continues: true,
+            target_last: None,
         };
         assert!(document.follow(&stream(number), &close));
     };

@@ -208,12 +208,17 @@ impl ObjectClient {
                 let appended = self.acknowledged(object, route, *written, &image, seen);
                 Ok(Tried::Appended(appended.await))
             }
-            Sent::Moved { closed } => {
-                self.counters.redirects.add(closed.into());
+            Sent::Moved {
+                closed: Some(close),
+            } => {
+                self.counters.redirects.add(1);
+                let behind = self.route_behind(attempt, &route, &close).await;
+                Ok(Tried::Moved(behind.map(Box::new)))
+            }
+            Sent::Moved { closed: None } => {
                 let seen = store.seen_tail(&route.stream.stream);
-                let seen = seen.filter(|tail| {
-                    !closed && attempt.expected.is_none() && is_behind(tail, &route.tail)
-                });
+                let seen =
+                    seen.filter(|tail| attempt.expected.is_none() && is_behind(tail, &route.tail));
                 Ok(Tried::Moved(seen.map(|tail| Box::new(route.after(tail)))))
             }
         }

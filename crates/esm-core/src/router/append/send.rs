@@ -7,14 +7,14 @@ use crate::clock::Environment;
 use crate::error::ErrorKind;
 use crate::router::append::outcome::Attempt;
 use crate::router::append::outcome::{AmbiguousAppend, AppendError, SentCell};
-use crate::store::{Append, CellHeader, EventStore, EventStoreExt as _, Settled, Tail};
+use crate::store::{Append, CellHeader, Close, EventStore, EventStoreExt as _, Settled, Tail};
 
 /// The outcome of sending a cell.
 pub(in crate::router) enum Sent {
     /// It was written.
     Written(Box<Written>),
     /// It was not and never will be: the stream has moved on, or, as the store says, was closed.
-    Moved { closed: bool },
+    Moved { closed: Option<Box<Close>> },
 }
 
 /// A cell that was written.
@@ -64,8 +64,10 @@ async fn try_once(
     put(store, cell).await.or_else(|error| {
         *unknown |= error.may_have_applied();
         match error.kind() {
-            ErrorKind::Conflict { .. } if !*unknown => Ok(Sent::Moved { closed: false }),
-            ErrorKind::Closed(_) if !*unknown => Ok(Sent::Moved { closed: true }),
+            ErrorKind::Conflict { .. } if !*unknown => Ok(Sent::Moved { closed: None }),
+            ErrorKind::Closed(close) if !*unknown => Ok(Sent::Moved {
+                closed: Some(close.clone()),
+            }),
             _ => Err(error),
         }
     })
@@ -93,7 +95,7 @@ async fn settle(store: &dyn EventStore, cell: &SentCell) -> crate::Result<Option
             header: *header,
             tail: None,
         }))),
-        Settled::Lost => Some(Sent::Moved { closed: false }),
+        Settled::Lost => Some(Sent::Moved { closed: None }),
         Settled::Absent => None,
     })
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::id::{StreamId, StreamRef};
 use crate::router::read::reader::LoadedObject;
 use crate::router::route::retired::Retired;
-use crate::store::{Stores, Tail};
+use crate::store::{ObjectDocument, Origin, Stores, Tail};
 
 /// The stream that an object's appends go to, as it was last seen.
 #[derive(Debug, Clone)]
@@ -35,6 +35,20 @@ impl Route {
             tail: loaded.tail.clone(),
             retired: retired.map(Arc::new),
         })
+    }
+
+    /// The route to the stream that a document names, whose first cell says where it comes from.
+    pub(in crate::router) fn behind(
+        document: &ObjectDocument,
+        tail: Tail,
+        origin: Option<Origin>,
+    ) -> Self {
+        Self {
+            stream: document.active.clone(),
+            generation: document.generation() as u64,
+            tail,
+            retired: Retired::by(origin).map(Arc::new),
+        }
     }
 
     /// The route after an own append.

@@ -73,11 +73,16 @@ impl Retired {
             Some(first) if first.seq == 0 => first.origin().cloned(),
             Some(_) => stores.of(stream)?.origin(&stream.stream).await?,
         };
+        Ok(Self::by(origin))
+    }
+
+    /// What a stream of this origin retires; nothing where it retires nothing.
+    pub(in crate::router) fn by(origin: Option<Origin>) -> Option<Self> {
         let retires = origin.filter(|origin| !origin.retired.is_empty());
-        Ok(retires.map(|origin| Self {
+        retires.map(|origin| Self {
             origin,
             earlier: OnceCell::new(),
-        }))
+        })
     }
 
     /// The image of an append: events of retired schemas go through the registered transformation,

@@ -97,6 +97,10 @@ impl<L: Layer> EventStore for Layered<L, dyn EventStore> {
         self.inner.seen_tail(stream)
     }
 
+    fn expect_cell(&self, stream: &StreamId, seq: u64) {
+        self.inner.expect_cell(stream, seq);
+    }
+
     async fn tail(&self, stream: &StreamId) -> Result<Tail> {
         let _held = self.layer.enter(Call::Tail).await?;
         self.inner.tail(stream).await

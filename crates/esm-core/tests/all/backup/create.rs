@@ -121,6 +121,7 @@ async fn deleted_objects_are_left_out_unless_they_are_named() {
         target_events: esm_core::event::Revision::START,
         migration: f.storage.environment.migration_id(),
         continues: true,
+        target_last: None,
     };
     let commit = f.storage.environment.commit_id();
     store.close(&stream, &tail, commit, close).await.unwrap();

@@ -183,6 +183,7 @@ impl ByHand {
                 target_events: m,
                 migration: self.migration(),
                 continues: true,
+                target_last: None,
             };
             let (commit, source) = (
                 self.world.environment.commit_id(),

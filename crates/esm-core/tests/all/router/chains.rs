@@ -352,6 +352,7 @@ async fn a_stream_that_is_met_twice_is_corruption() -> Result<()> {
             target_events: Revision::START,
             migration,
             continues: true,
+            target_last: None,
         };
         f.close(stream, close).await?;
     }
@@ -372,6 +373,7 @@ async fn a_deleted_object_says_so() -> Result<()> {
         target_events: Revision::START,
         migration: f.storage.environment.migration_id(),
         continues: false,
+        target_last: None,
     };
     f.close(&s, close).await?;
     let error = f.append_ids(&["b"]).await;

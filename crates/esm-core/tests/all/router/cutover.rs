@@ -144,6 +144,7 @@ impl World {
             target_events: Revision(cutover.target_events),
             migration,
             continues: cutover.continues,
+            target_last: None,
         };
         self.close(source, close).await?;
         if !cutover.dies {

@@ -145,6 +145,7 @@ async fn migrate(store: Arc<dyn EventStore>, f: Arc<World>, source: StreamRef) -
             target_events: target_tail.next_revision(),
             migration,
             continues: true,
+            target_last: None,
         };
         let commit = environment.commit_id();
         match store.close(&source.stream, &tail, commit, close).await {

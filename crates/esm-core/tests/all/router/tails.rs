@@ -115,6 +115,7 @@ async fn a_tail_ends_with_the_reason_at_a_restore_and_at_a_deletion() -> Result<
         target_events: esm_core::event::Revision(0),
         migration: f.storage.environment.migration_id(),
         continues: false,
+        target_last: None,
     };
     f.close(&t, nothing).await?;
     let error = deleted.try_next().await.unwrap_err();

@@ -239,6 +239,7 @@ impl Streams {
                     target_events: Revision(0),
                     migration,
                     continues: true,
+                    target_last: None,
                 };
                 at_once(store.close(&id, expected, commit, close))
             }
