@@ -16,6 +16,7 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
+use tokio::time::Instant;
 
 /// Keys in a page of a listing, as S3 and Azure return them.
 const LIST_PAGE: usize = 1_000;
@@ -45,7 +46,11 @@ impl Count {
 
 /// Everything that was asked.
 #[derive(Debug, Clone, Default)]
-pub struct Counts(Arc<Mutex<Vec<Count>>>);
+pub struct Counts {
+    all: Arc<Mutex<Vec<Count>>>,
+    /// Since when each request is printed, if that is wanted.
+    traced: Arc<Mutex<Option<Instant>>>,
+}
 
 impl Counts {
     /// Nothing was asked yet.
@@ -53,11 +58,24 @@ impl Counts {
         Self::default()
     }
 
+    /// Prints each later request: after how many milliseconds it was sent, and what it is.
+    pub fn trace(&self, begun: Instant) {
+        *self.traced.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
+    }
+
+    fn print(&self, request: &str, key: &Path) {
+        let traced = *self.traced.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(begun) = traced {
+            println!("{:>8} ms  {request:<6} {key}", begun.elapsed().as_millis());
+        }
+    }
+
     fn count(&self, request: &'static str, key: &Path) {
+        self.print(request, key);
         let folder = key.parts().next();
         let folder = folder.map_or_else(String::new, |part| part.as_ref().to_owned());
         let is_hint = key.filename() == Some("head");
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let same =
             |c: &&mut Count| c.request == request && c.folder == folder && c.is_hint == is_hint;
         match counts.iter_mut().find(same) {
@@ -73,7 +91,7 @@ impl Counts {
 
     /// What was counted since the last time.
     pub fn take(&self) -> Vec<Count> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.all.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -75,7 +75,7 @@ mod tests {
         let budget = Budget::read()?;
         let mut excess = Vec::new();
         for scenario in SCENARIOS.iter().filter(|scenario| scenario.is_quick()) {
-            let measured = measure(*scenario)?;
+            let measured = measure(*scenario, false)?;
             excess.extend(budget.excess(&scenario.to_string(), &measured));
         }
         assert!(

@@ -22,6 +22,8 @@ pub(super) struct Lab {
     counts: Counts,
     latency: Latency,
     actors: AtomicU64,
+    /// Whether each request is printed.
+    traced: bool,
 }
 
 /// What was measured, for each of what the row is about.
@@ -55,13 +57,14 @@ impl Shares {
 }
 
 impl Lab {
-    /// An empty storage. Requests take no time until [`watch`](Self::watch).
-    pub(super) fn new() -> Self {
+    /// An empty storage. Requests take no time, and are not printed, until [`watch`](Self::watch).
+    pub(super) fn new(traced: bool) -> Self {
         Self {
             storage: Arc::default(),
             counts: Counts::new(),
             latency: Latency::default(),
             actors: AtomicU64::new(0),
+            traced,
         }
     }
 
@@ -93,10 +96,11 @@ impl Lab {
     pub(super) fn watch(&self) -> Watch<'_> {
         self.latency.set(LATENCY);
         self.counts.take();
-        Watch {
-            lab: self,
-            begun: Instant::now(),
+        let begun = Instant::now();
+        if self.traced {
+            self.counts.trace(begun);
         }
+        Watch { lab: self, begun }
     }
 
     /// Lets the time of so many requests pass.

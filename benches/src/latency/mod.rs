@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::Args;
 
 use budget::Budget;
-use lab::Measured;
+use lab::{Lab, Measured};
 use scenario::{SCENARIOS, Scenario};
 
 /// Counts the dependent requests of migrations and appends, in virtual time
@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Only the rows whose names contain this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Also print each request, and when it was sent
+    #[arg(long, requires = "only")]
+    trace: bool,
     /// Write the table to docs/performance.md, and the budget
     #[arg(long, conflicts_with = "only")]
     write: bool,
@@ -43,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
         let row = Row {
             scenario: *scenario,
-            measured: measure(*scenario)?,
+            measured: measure(*scenario, options.trace)?,
         };
         println!("{}", table::line(&row));
         rows.push(row);
@@ -56,10 +59,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs a scenario on a paused clock: computing takes no time there.
-fn measure(scenario: Scenario) -> Result<Measured> {
+fn measure(scenario: Scenario, traced: bool) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()?;
-    runtime.block_on(scenario.measure())
+    runtime.block_on(scenario.measure(Lab::new(traced)))
 }

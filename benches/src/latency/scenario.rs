@@ -32,9 +32,15 @@ pub(super) enum Scenario {
     Alone,
     Many(Many),
     Long(Long),
+    /// What was stopped before the cutover.
+    Resume,
     RollBack,
     Restore,
     Status,
+    /// Of a migration of so many objects.
+    StatusOfMany(u64),
+    /// The document and the end of each of so many objects.
+    List(u64),
 }
 
 /// Many small objects.
@@ -101,9 +107,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     long(CELLS_41, true, false),
     long(200_000, false, false),
     long(200_000, false, true),
+    Scenario::Resume,
     Scenario::RollBack,
     Scenario::Restore,
     Scenario::Status,
+    Scenario::StatusOfMany(10_000),
+    Scenario::List(10_000),
 ];
 
 impl fmt::Display for Scenario {
@@ -143,9 +152,14 @@ impl fmt::Display for Scenario {
                 let events = long.events;
                 write!(f, "a stream of {events} events{transformed}{backup}")
             }
+            Self::Resume => f.write_str("resuming a migration stopped before its cutover"),
             Self::RollBack => f.write_str("rolling back each of 256 small streams, 16 lanes"),
             Self::Restore => f.write_str("restoring each of 64 small streams"),
             Self::Status => f.write_str("status of a migration"),
+            Self::StatusOfMany(objects) => {
+                write!(f, "status of a migration of {objects} objects")
+            }
+            Self::List(objects) => write!(f, "listing each of {objects} objects, 16 lanes"),
         }
     }
 }
@@ -155,7 +169,7 @@ impl Scenario {
     #[cfg(test)]
     pub(super) fn is_quick(&self) -> bool {
         match self {
-            Self::LiveAppend { .. } => false,
+            Self::LiveAppend { .. } | Self::StatusOfMany(_) | Self::List(_) => false,
             Self::Many(many) => many.objects <= 256,
             Self::Long(long) => long.events <= CELLS_41,
             _ => true,
@@ -174,15 +188,14 @@ impl Scenario {
     pub(super) fn lanes(&self) -> Option<u64> {
         match self {
             Self::Many(many) => Some(many.lanes),
-            Self::RollBack => Some(16),
+            Self::RollBack | Self::List(_) => Some(migrations::LANES),
             Self::Restore => Some(1),
             _ => None,
         }
     }
 
     /// Measures it on a new storage.
-    pub(super) async fn measure(self) -> Result<Measured> {
-        let lab = Lab::new();
+    pub(super) async fn measure(self, lab: Lab) -> Result<Measured> {
         match self {
             Self::CreateStore => opened(&lab, true).await,
             Self::OpenStore => {
@@ -199,9 +212,12 @@ impl Scenario {
             Self::Alone => migrations::alone(&lab).await,
             Self::Many(many) => migrations::many(&lab, many).await,
             Self::Long(long) => migrations::long(&lab, long).await,
+            Self::Resume => migrations::resume(&lab).await,
             Self::RollBack => migrations::roll_back(&lab).await,
             Self::Restore => migrations::restore(&lab).await,
             Self::Status => migrations::status(&lab).await,
+            Self::StatusOfMany(objects) => migrations::status_of_many(&lab, objects).await,
+            Self::List(objects) => migrations::list(&lab, objects).await,
         }
     }
 }
