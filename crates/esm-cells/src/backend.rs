@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use esm_core::backoff::BackOff;
 use esm_core::clock::Environment;
-use esm_core::store::StoreLimits;
+use esm_core::store::{Lane, StoreLimits};
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
@@ -22,7 +22,8 @@ const CREATE: BackOff = BackOff::new(6, Duration::from_millis(50), Duration::fro
 /// Attempts to read back a write with an unknown outcome.
 const READ_BACK: BackOff = BackOff::new(3, Duration::from_millis(50), Duration::from_millis(100));
 
-/// The objects of one store, with the options that it was opened with.
+/// The objects of one store, with the options that it was opened with. Each request waits for its
+/// turn in the [lane](Lane) that it belongs to, except those of a listing and of an upload.
 pub struct Backend {
     objects: Arc<dyn Objects>,
     layout: Layout,
@@ -126,12 +127,16 @@ impl Backend {
 
     /// Returns a whole object; `None` if there is none.
     pub async fn get(&self, key: &Key) -> Result<Option<Bytes>> {
+        let _turn = Lane::turn().await;
         self.objects.get(key, None).await
     }
 
     /// Returns the first bytes of an object, at most `length`; the whole of a shorter one.
     pub async fn get_start(&self, key: &Key, length: u64) -> Result<Option<Bytes>> {
-        match self.objects.get(key, Some(0..length)).await {
+        let turn = Lane::turn().await;
+        let start = self.objects.get(key, Some(0..length)).await;
+        drop(turn);
+        match start {
             // an empty object has no range: ask for what there is, and let the reader judge it
             Err(error) if *error.kind() == ErrorKind::Unavailable => self.get(key).await,
             other => other,
@@ -143,7 +148,9 @@ impl Backend {
     /// # Errors
     /// `NotFound` if it does not.
     pub async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {
+        let turn = Lane::turn().await;
         let part = self.objects.get(key, Some(range)).await?;
+        drop(turn);
         part.ok_or_else(|| {
             Error::not_found(format!("object was removed meanwhile: {}", self.place(key)))
         })
@@ -151,6 +158,7 @@ impl Backend {
 
     /// Returns the size of an object in bytes; `None` if there is none.
     pub async fn size(&self, key: &Key) -> Result<Option<u64>> {
+        let _turn = Lane::turn().await;
         self.objects.size(key).await
     }
 
@@ -197,7 +205,10 @@ impl Backend {
         let mut in_doubt = false;
         let mut back_off = CREATE;
         loop {
-            let Err(failure) = self.objects.create(key, body.clone()).await else {
+            let turn = Lane::turn().await;
+            let created = self.objects.create(key, body.clone()).await;
+            drop(turn);
+            let Err(failure) = created else {
                 return Ok(Creation::Created);
             };
             let is_refused = matches!(failure, WriteFailure::Refused(_));
@@ -266,6 +277,7 @@ impl Backend {
     /// `Ambiguous` if the write may have happened.
     pub async fn overwrite(&self, key: &Key, body: &Bytes) -> Result<()> {
         self.check_writable()?;
+        let _turn = Lane::turn().await;
         let put = self.objects.overwrite(key, body.clone()).await;
         put.map_err(|failure| match failure {
             WriteFailure::Refused(error) => error,
@@ -282,6 +294,7 @@ impl Backend {
     pub async fn delete(&self, keys: impl IntoIterator<Item = Key>) -> Result<()> {
         self.check_writable()?;
         for key in keys {
+            let _turn = Lane::turn().await;
             self.objects.delete(&key).await?;
         }
         Ok(())

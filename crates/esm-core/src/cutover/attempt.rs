@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures::future;
 
-use crate::cutover::lane::Lane;
 use crate::cutover::source::originals::Originals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Revision, Schema};
@@ -41,8 +40,6 @@ pub(crate) struct Attempt {
     pub(crate) originals: Option<Arc<Originals>>,
     /// Whether positions in the source translate to the target; not over a restore (R19).
     pub(crate) continues: bool,
-    /// Bounds the requests in flight.
-    pub(crate) lane: Lane,
 }
 
 /// How far this run has compared the streams.
@@ -104,16 +101,7 @@ impl Attempt {
             accepted: BTreeSet::new(),
             originals: route.originals,
             continues: route.continues,
-            lane: Lane::default(),
         })
-    }
-
-    /// Returns the same attempt for another lane, which works on it at the same time.
-    pub(crate) fn in_another_lane(&self) -> Self {
-        Self {
-            lane: Lane::default(),
-            ..self.clone()
-        }
     }
 
     /// Reads the tails of target and source. R1: the target's tail before the source's.

@@ -17,13 +17,11 @@
 //! | `supervisor` | the run around it: stop, pace, limits, progress |
 //! | `meter` | time spent in each stage; how much of each phase is done, and how long it took |
 //! | `engine` | what the attempts of one run share |
-//! | `lane` | the requests of one pass that are in flight |
 
 pub(crate) mod attempt;
 pub(crate) mod close;
 pub(crate) mod copy;
 mod engine;
-pub(crate) mod lane;
 pub(crate) mod meter;
 pub(crate) mod source;
 pub(crate) mod supervisor;

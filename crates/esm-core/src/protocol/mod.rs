@@ -97,7 +97,8 @@
 //! ### R7
 //!
 //! **An append is one storage write while nothing migrates.** It creates the cell after one that
-//! the client has read or written.
+//! the client has read or written. A Close names the last cell of its target. That is a hint: a
+//! search for the target's end begins there, and the end is what was read.
 //!
 //! ### R8
 //!

@@ -9,6 +9,7 @@ mod cell;
 mod document;
 mod event_store;
 mod inventory;
+mod lane;
 mod layer;
 mod lock;
 mod records;
@@ -28,6 +29,7 @@ pub use event_store::{
     Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,
 };
 pub use inventory::{Inventory, Numbers, StoredContent, StoredItem};
+pub use lane::{Lane, Turn};
 pub(crate) use layer::{Call, Layer, Layered, ReadOnly};
 pub use lock::{
     HolderProcess, HolderState, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest,

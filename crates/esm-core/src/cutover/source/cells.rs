@@ -5,17 +5,16 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::cutover::lane::Lane;
 use crate::cutover::meter::{Meter, Stage};
 use crate::error::{Error, Result};
 use crate::event::Revision;
 use crate::id::{CommitId, StreamRef};
-use crate::store::{Cell, CellHeader, EventStore, PageLimit, ReadFrom};
+use crate::store::{Cell, CellHeader, EventStore, Lane, PageLimit, ReadFrom};
 
 /// Limit of one read: as many cells as a lane has requests in flight. Memory is bounded by this limit
 /// times (1 being read + [`READ_AHEAD`] + 1 being mapped + 1 mapped ahead + 1 in use).
 const PAGE: PageLimit = PageLimit {
-    cells: 4,
+    cells: Lane::REQUESTS,
     bytes: 1 << 20,
 };
 
@@ -43,7 +42,6 @@ pub(crate) struct Written {
 /// How the cells of a stream are read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pass {
-    pub(crate) lane: Lane,
     pub(crate) meter: Option<Arc<Meter>>,
     /// Reads only what was written so far, and waits for more until the writer ends.
     pub(crate) written: Option<watch::Receiver<Written>>,
@@ -77,7 +75,7 @@ impl CellScan {
             pass,
             most: FIRST,
         };
-        let task = tokio::spawn(async move { reader.send_to(sender).await });
+        let task = tokio::spawn(Lane::staying(async move { reader.send_to(sender).await }));
         Self {
             pages,
             page: Vec::new().into_iter(),
@@ -132,10 +130,8 @@ impl Reader {
         let Some(written) = self.wait_until_written().await else {
             return Ok(None);
         };
-        let most = self.most.min(written);
-        let share = self.pass.lane.share(most).await?;
         let limit = PageLimit {
-            cells: share.requests(),
+            cells: self.most.min(written),
             ..PAGE
         };
         let meter = self.pass.meter.as_ref();
@@ -144,7 +140,6 @@ impl Reader {
             .store
             .read(&self.stream.stream, self.from, limit)
             .await?;
-        drop(share);
         if let (Some(meter), Some(began)) = (meter, began) {
             meter.count(Stage::Read, began);
         }

@@ -8,7 +8,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::cutover::Cutover;
 use crate::cutover::attempt::Attempt;
-use crate::cutover::lane::Lane;
 use crate::cutover::meter::{Meter, Stage};
 use crate::cutover::source::cells::{CellScan, CheckedPage, Pass};
 use crate::cutover::source::segment::{Segment, segments};
@@ -16,7 +15,7 @@ use crate::cutover::supervisor::Amount;
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
 use crate::id::ObjectId;
-use crate::store::{CellHeader, ReadFrom};
+use crate::store::{CellHeader, Lane, ReadFrom};
 use crate::transform::{Failure, Mapped, Mapper};
 
 /// Pages mapped ahead of their use.
@@ -96,10 +95,9 @@ impl SourceScan {
                 mapper: cutover.mapper.clone(),
                 meter: Arc::clone(cutover.meter),
                 object: attempt.object.clone(),
-                lane: attempt.lane.clone(),
             },
         };
-        let task = tokio::spawn(async move { mapping.send_to(sender).await });
+        let task = tokio::spawn(Lane::staying(async move { mapping.send_to(sender).await }));
         Self {
             pages,
             _mapping: AbortOnDropHandle::new(task),
@@ -123,7 +121,6 @@ struct SharedMapping {
     mapper: Mapper,
     meter: Arc<Meter>,
     object: ObjectId,
-    lane: Lane,
 }
 
 /// The segment being read.
@@ -139,7 +136,6 @@ impl Reading {
     fn start(segment: Segment, shared: &SharedMapping) -> Self {
         let (store, stream) = (&segment.store, &segment.stream);
         let pass = Pass {
-            lane: shared.lane.clone(),
             meter: Some(Arc::clone(&shared.meter)),
             written: None,
         };

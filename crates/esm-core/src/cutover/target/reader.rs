@@ -47,7 +47,6 @@ impl TargetReader {
         written: Option<watch::Receiver<Written>>,
     ) -> Self {
         let pass = Pass {
-            lane: attempt.lane.clone(),
             meter: None,
             written,
         };

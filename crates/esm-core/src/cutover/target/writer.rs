@@ -142,7 +142,6 @@ impl<'a> TargetWriter<'a> {
         let cursor = self.cursor;
         let span = debug_span!("batch", cursor = cursor.0, events = cell.events.len());
         let target = &self.attempt.target.stream;
-        let share = self.attempt.lane.share(1).await?;
         let began = self.cutover.meter.now();
         self.tail = self
             .attempt
@@ -150,7 +149,6 @@ impl<'a> TargetWriter<'a> {
             .append(target, &self.tail, cell)
             .instrument(span)
             .await?;
-        drop(share);
         let took = self.cutover.meter.count(Stage::Append, began);
         self.cutover.supervisor.appended(took);
         self.recorded = cursor;

@@ -142,7 +142,8 @@ impl Progressed {
 }
 
 /// Transforms the source again and compares it with the re-read target, from `progressed` up to
-/// `source_end`; writers may have appended more meanwhile. After an error `progressed` is invalid.
+/// `source_end`; writers may have appended more meanwhile. After an error `progressed` says what was
+/// found equal until then, and is not complete.
 ///
 /// # Errors
 /// `VerificationFailed`, naming the revision and the difference; `TransformFailed`; those of the store.
@@ -204,7 +205,7 @@ pub(crate) fn can_follow(progressed: &Progressed) -> bool {
 /// read, as by [`verify`], which completes the comparison.
 ///
 /// # Errors
-/// As [`verify`].
+/// As [`verify`], with what was found equal until then in `progressed`.
 pub(crate) async fn follow(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
@@ -284,24 +285,29 @@ async fn compare(
     while goes_on && let Some(page) = source.next().await? {
         cutover.pace(urgency, page.amount()).await?;
         let before = progressed.source_events;
+        let mut compared = Ok(());
         // events of a partly compared cell
         for event in page.events.into_iter().skip_while(|e| e.revision < before) {
             goes_on = until.includes(event.revision).await;
             if !goes_on {
                 break;
             }
-            compare_event(attempt, progressed, event, target).await?;
+            compared = compare_event(attempt, progressed, event, target).await;
+            if compared.is_err() {
+                break;
+            }
         }
-        let compared = |h: &&CellHeader| h.next_revision() <= progressed.source_events;
-        if let Some(last) = page.headers.iter().rfind(compared) {
+        let is_compared = |h: &&CellHeader| h.next_revision() <= progressed.source_events;
+        if let Some(last) = page.headers.iter().rfind(is_compared) {
             progressed.source_seq = last.seq + 1;
         }
-        if progressed.target_seq.is_some() {
+        if progressed.target_seq.is_some() && compared.is_ok() {
             progressed.target_seq = Some(target.seq());
         }
         let count = progressed.source_events.0 - before.0;
         lap.done(count);
         cutover.supervisor.report(Report::Compared(count));
+        compared?;
         if goes_on {
             checkpoint(cutover, attempt, progressed).await?;
         }
@@ -321,15 +327,18 @@ async fn compare_event(
         return Err(failed(attempt, &what));
     }
     let mapped = event.mapped?;
+    // an error leaves the result as it was before the event
+    let (mut source_hash, mut target_hash) = (progressed.source_hash, progressed.target_hash);
+    let mut target_events = progressed.target_events;
     for output in &mapped.outputs {
         let at = format!(
-            "source revision {}, target revision {}",
-            event.revision, progressed.target_events
+            "source revision {}, target revision {target_events}",
+            event.revision
         );
         let Some((revision, found)) = target.next().await? else {
             return Err(failed(attempt, &format!("the target ends too early: {at}")));
         };
-        if revision != progressed.target_events {
+        if revision != target_events {
             return Err(failed(attempt, &format!("found revision {revision}: {at}")));
         }
         if found.source_revision != Some(event.revision) {
@@ -344,14 +353,32 @@ async fn compare_event(
         if let Some(difference) = difference(output, &found.event) {
             return Err(failed(attempt, &format!("{difference}: {at}")));
         }
-        progressed.source_hash.add(output);
-        progressed.target_hash.add(&found.event);
-        progressed.target_events = progressed.target_events.plus(1);
+        source_hash.add(output);
+        target_hash.add(&found.event);
+        target_events = target_events.plus(1);
     }
+    (progressed.source_hash, progressed.target_hash) = (source_hash, target_hash);
+    progressed.target_events = target_events;
     progressed.source_events = event.revision.plus(1);
     let counts = &mut progressed.counts;
     counts.record(&event.schema, event.bytes, &mapped);
     Ok(())
+}
+
+/// Joins the results of a comparison and of what ran beside it. No other error hides a difference;
+/// otherwise the other one comes first: it may be that the run is over.
+///
+/// # Errors
+/// Either.
+pub(crate) fn difference_first<T>(compared: Result<()>, beside: Result<T>) -> Result<T> {
+    match compared {
+        Err(e) if *e.kind() == ErrorKind::VerificationFailed => Err(e),
+        compared => {
+            let beside = beside?;
+            compared?;
+            Ok(beside)
+        }
+    }
 }
 
 fn failed(attempt: &Attempt, what: &str) -> Error {

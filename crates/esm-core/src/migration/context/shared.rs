@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::cutover::Cutover;
 use crate::cutover::attempt::{Attempt, Route};
 use crate::cutover::close::ClosedStream;
-use crate::cutover::lane::Lane;
 use crate::cutover::meter::Resting;
 use crate::cutover::meter::Stage;
 use crate::cutover::source::originals::Originals;
@@ -140,7 +139,6 @@ impl Context {
             accepted: BTreeSet::new(),
             originals: self.originals(document).await?,
             continues: true,
-            lane: Lane::default(),
         })
     }
 

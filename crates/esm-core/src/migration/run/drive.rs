@@ -254,8 +254,14 @@ impl MigrationService {
             }
             steering.publish_last().await;
         };
-        // the end is recorded, so nobody waits for the answers
-        future::join(answering, self.release(lock)).await;
+        let is_over = context.guard.journal.lock().await.state().outcome.is_some();
+        if is_over {
+            // there is no next holder, whose answers these could meet
+            future::join(answering, self.release(lock)).await;
+        } else {
+            answering.await;
+            self.release(lock).await;
+        }
         info!(%status, migrated = statistics.migrated, failed = statistics.failed, "ended");
         MigrationResult {
             migration: context.plan.migration,

@@ -343,20 +343,16 @@ impl<'a> ObjectRun<'a> {
     ) -> Result<StepOutcome> {
         self.step = Step::Verify;
         self.charge = Charge::Unknown;
-        let before = progressed.verified();
-        // an error keeps the earlier result
-        let mut next = progressed.clone();
+        let (before, was_complete) = (progressed.verified(), progressed.is_complete());
         let urgency = self.readiness.urgency();
         let cutover = self.cutover();
-        let verifying = compare::verify(&cutover, attempt, &mut next, to, urgency);
+        let verifying = compare::verify(&cutover, attempt, progressed, to, urgency);
         // R24: the target has a cell, which is what is compared
         let looking = self.context.guard.ensure_in_charge();
         let (verified, in_charge) = future::join(verifying, looking).await;
-        in_charge?;
-        verified?;
+        compare::difference_first(verified, in_charge)?;
         self.charge = Charge::Ensured;
-        let moved = next.verified() != before || !progressed.is_complete();
-        *progressed = next;
+        let moved = progressed.verified() != before || !was_complete;
         // after a short comparison the streams are most likely unchanged; the Close checks that
         let events = to.0.saturating_sub(before.source_events.0);
         if moved && events <= self.context.plan.copy.final_round {

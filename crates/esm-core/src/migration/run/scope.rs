@@ -20,7 +20,7 @@ use crate::protocol::journal::{Batch, JournalEntry};
 use crate::protocol::plan::{OnFailure, Scope};
 use crate::protocol::statistics::{ObjectReport, Statistics};
 use crate::protocol::status::Step;
-use crate::store::{BackupHandle, BackupKind};
+use crate::store::{BackupHandle, BackupKind, Lane};
 
 /// Passes over a scope without an object list; later passes find objects created meanwhile.
 const PASSES: usize = 3;
@@ -303,7 +303,10 @@ impl<'a> ScopeRun<'a> {
         // closures that stay in the future would keep it from being Send
         let triages: Vec<_> = objects
             .iter()
-            .map(|o| triage_unless_locked(context, o, self.is_later_pass))
+            .map(|o| {
+                let triage = triage_unless_locked(context, o, self.is_later_pass);
+                async move { Lane::default().run(triage).await }
+            })
             .collect();
         let found: Vec<_> = futures::stream::iter(triages)
             .buffered(concurrency)
@@ -403,10 +406,11 @@ impl<'a> ScopeRun<'a> {
             &work,
             |(object, found)| {
                 // taken when the object starts, and not when it is polled for the first time
-                let lane = context.live.lanes.take();
+                let taken = context.live.lanes.take();
                 async move {
-                    let _lane = lane;
-                    let outcome = migrate_one(context, object, found.clone()).await;
+                    let _taken = taken;
+                    let migrating = migrate_one(context, object, found.clone());
+                    let outcome = Lane::default().run(migrating).await;
                     let stops = matches!(&outcome, Err(f) if stop_at_first || context.guard.ends_the_run(&f.error));
                     let _ = sender.send(outcome);
                     if stops {

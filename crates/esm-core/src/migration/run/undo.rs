@@ -15,7 +15,7 @@ use crate::protocol::decisions::Undone;
 use crate::protocol::plan::Scope;
 use crate::protocol::statistics::Statistics;
 use crate::protocol::status::Step;
-use crate::store::Tail;
+use crate::store::{Lane, Tail};
 
 /// Discards what this run wrote to targets after another holder undid them: a run that was frozen
 /// past its lease may have had a write under way. Only fenced or superseded targets are discarded
@@ -161,7 +161,8 @@ impl<'a> UndoRun<'a> {
 
     /// Undoes one of several objects; its failure does not stop the others.
     async fn object(&mut self, object: &ObjectId, always_fence: bool) -> Result<()> {
-        match self.undo_object(object, always_fence).await {
+        let lane = Lane::default();
+        match lane.run(self.undo_object(object, always_fence)).await {
             Err(error) if self.context.guard.ends_the_run(&error) => Err(error),
             Err(error) => {
                 self.statistics.name_failure(object, Step::RollBack, &error);

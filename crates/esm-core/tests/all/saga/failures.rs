@@ -255,7 +255,7 @@ async fn a_custom_check_is_asked_before_every_cutover() {
 
 /// Gives another answer each time it is asked.
 #[derive(Debug, Default)]
-struct Counting(AtomicUsize);
+pub(super) struct Counting(AtomicUsize);
 
 impl EventTransformer for Counting {
     fn fingerprint(&self) -> Fingerprint {

@@ -1,5 +1,6 @@
 //! The saga from end to end, on the in-memory fakes.
 
+mod beside;
 mod bulk;
 mod callbacks;
 mod failures;

@@ -150,7 +150,6 @@ async fn a_paused_migration_wakes_up_after_another_one_has_closed_the_source() {
             }
         }
         let context = format!("paused at {at}");
-        let earlier = world.migration().await;
         let other_plan = FaultPlan::new().watched_by(observer.clone());
         let other = world.unlocked(&other_plan.actor("second"));
         let other = other.migrate(object.clone()).execute().await.unwrap();
@@ -159,11 +158,10 @@ async fn a_paused_migration_wakes_up_after_another_one_has_closed_the_source() {
         world.storage.append(object, between).await.unwrap();
         gate.open();
         let first = first.await.unwrap().unwrap();
-        if let Some(earlier) = earlier
-            && !world.status(earlier).await.is_terminal()
-        {
+        if !world.status(first.migration).await.is_terminal() {
             let last = world.unlocked(&FaultPlan::new().actor("last"));
-            let resumed = last.resume(earlier).transform(rules()).execute().await;
+            let resumed = last.resume(first.migration).transform(rules());
+            let resumed = resumed.execute().await;
             assert!(resumed.unwrap().is_success(), "{context}: {first:?}");
         }
         let violations = [plan.violations(), other_plan.violations()].concat();

@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::*;
 use crate::backup::restore::fill::UNKNOWN;
-use crate::cutover::lane::Lane;
 use crate::id::{CommitId, Fingerprint, MigrationId, StoreId, StreamId, StreamRef};
 use crate::store::{
     Append, Capabilities, CellKind, EventStore, Fence, Page, PageLimit, StoreLimits,
@@ -82,7 +81,6 @@ fn attempt() -> Attempt {
         accepted: BTreeSet::new(),
         originals: None,
         continues: false,
-        lane: Lane::default(),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Copies an object's events, and compares them meanwhile where a lane is free.
 
-use std::pin::pin;
-
 use futures::future;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +15,7 @@ use crate::error::Result;
 use crate::event::Revision;
 use crate::migration::limits::lanes::LaneTaken;
 use crate::protocol::phase::MigrationPhase;
+use crate::store::Lane;
 
 impl ObjectRun<'_> {
     /// Publishes that the attempt is copied, where phases are wanted, and copies. Nothing rests on a
@@ -32,7 +31,6 @@ impl ObjectRun<'_> {
         let events = attempt.to_copy(sight.source_tail.next_revision());
         let mut published = std::mem::take(&mut self.published);
         let publishing = async {
-            let _share = told.lane.share(1).await;
             let phase = MigrationPhase::DualWrite;
             published.reach(context, &told, events, phase).await;
         };
@@ -64,38 +62,21 @@ impl ObjectRun<'_> {
             written: sender,
             failed: failed.clone(),
         };
-        let compared_attempt = attempt.in_another_lane();
-        // an error keeps the earlier result
-        let mut compared = progressed.clone();
-        let copied = {
-            let copying = copy::copy(&cutover, attempt, sight, from, urgency, Some(follower));
-            let comparing = async {
-                let (attempt, compared) = (&compared_attempt, &mut compared);
-                let ended = compare::follow(&cutover, attempt, compared, written, urgency).await;
-                if ended.is_err() {
-                    failed.cancel();
-                }
-                ended
-            };
-            let (mut copying, mut comparing) = (pin!(copying), pin!(comparing));
-            tokio::select! {
-                biased;
-                copied = &mut copying => {
-                    // after an error the streams are observed again; nothing is left under way
-                    let copied = copied?;
-                    comparing.await?;
-                    copied
-                }
-                ended = &mut comparing => {
-                    // an append under way ends first: an undo may follow
-                    let copied = copying.await?;
-                    ended?;
-                    copied
-                }
+        let compared_attempt = attempt.clone();
+        let copying = copy::copy(&cutover, attempt, sight, from, urgency, Some(follower));
+        let lane = Lane::default();
+        let comparing = lane.run(async {
+            let attempt = &compared_attempt;
+            let ended = compare::follow(&cutover, attempt, progressed, written, urgency).await;
+            if ended.is_err() {
+                failed.cancel();
             }
-        };
-        *progressed = compared;
-        Ok(copied)
+            ended
+        });
+        // neither is dropped for the other: an append under way ends, because an undo may follow; and
+        // what was acknowledged is compared, because a difference in it must not be missed
+        let (copied, compared) = future::join(copying, comparing).await;
+        compare::difference_first(compared, copied)
     }
 
     /// Takes another lane, if this many events are more than a cell and a lane is free.
