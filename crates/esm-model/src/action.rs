@@ -4,7 +4,7 @@ use crate::actor::sent;
 use crate::protocol::Protocol;
 use crate::scope::Kind;
 use crate::world::{
-    Answer, Entry, Migrator, Reader, Request, Run, Slot, Step, World, Writer, WriterStep,
+    Answer, Entry, Migrator, Part, Reader, Request, Run, Slot, Step, World, Writer, WriterStep,
 };
 
 /// One thing that happens. Between any two of them anything else may happen.
@@ -28,6 +28,10 @@ pub enum Action {
     /// A copier finds a schema retired that the target's first cell does not name ([R11](esm_core::protocol#r11)), and so
     /// writes no more to that target.
     FindRetired(usize),
+    /// Another lane of a run compares an event that was copied, while the next is copied.
+    Compare(usize),
+    /// The cell that a copier writes has another content than it should.
+    Damage(usize),
     /// The lock's lease expires: its holder continues, and another run may begin.
     Expire,
     /// A writer loads the object: `ObjectClient::load`.
@@ -36,6 +40,8 @@ pub enum Action {
     Append(usize),
     /// A writer reads once, and continues.
     Write(usize),
+    /// A writer that has met a Close reads this.
+    Ask(usize, Part),
     /// A writer mirrors what it has appended to this stream ([R16](esm_core::protocol#r16)).
     Mirror(usize, Slot),
     /// A reader reads the end of the source ([R15](esm_core::protocol#r15)).
@@ -123,6 +129,12 @@ impl Protocol {
         if budget.findings > 0 && !run.findings && is_copying_on(run) {
             actions.push(Action::FindRetired(at));
         }
+        if self.may_compare_beside(world, run) {
+            actions.push(Action::Compare(at));
+        }
+        if budget.damages > 0 && run.step.copied().is_some() {
+            actions.push(Action::Damage(at));
+        }
         let looks = matches!(
             run.step,
             Step::LookAtTarget | Step::LookAtSource(_) | Step::Verify(..)
@@ -162,7 +174,12 @@ impl Protocol {
                 actions.extend(possible.map(|target| Action::Mirror(at, target)));
                 return;
             }
-            WriterStep::Settle(_) | WriterStep::Find(_) => actions.push(Action::Write(at)),
+            WriterStep::Settle(_) | WriterStep::ReadBack(_) | WriterStep::Find(_) => {
+                actions.push(Action::Write(at));
+            }
+            WriterStep::Behind(behind) => {
+                actions.extend(behind.missing().map(|part| Action::Ask(at, part)));
+            }
             _ => self.possible_answers(world, Actor::Writer(at), actions),
         }
         if world.budget.crashes > 0 {
@@ -206,15 +223,27 @@ impl Protocol {
                     run.step = self.look(run);
                 })?;
             }
+            Action::Compare(at) => {
+                self.run(&mut next, at, |world, run| self.compare_beside(world, run))?;
+            }
+            Action::Damage(at) => {
+                next.budget.damages -= 1;
+                self.run(&mut next, at, |_, run| run.step.damage())?;
+            }
             Action::Expire => {
                 next.budget.expiries -= 1;
                 next.lock = None;
             }
-            Action::Load(at) => next.writers[at].route = Some(self.load(&mut next)),
+            Action::Load(at) => next.writers[at].route = Some(self.load(&mut next)?),
             Action::Append(at) => next.writers[at].step = self.append(world, at)?,
             Action::Write(at) => {
                 let mut writer = next.writers[at].clone();
                 self.writer_reads(&mut next, &mut writer);
+                next.writers[at] = writer;
+            }
+            Action::Ask(at, part) => {
+                let mut writer = next.writers[at].clone();
+                self.ask(&next, &mut writer, part);
                 next.writers[at] = writer;
             }
             Action::Mirror(at, target) => {

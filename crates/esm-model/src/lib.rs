@@ -48,10 +48,10 @@ pub use action::{Action, Actor};
 pub use check::{Verdict, explore, refute};
 pub use phases::{Board, FINAL, FORWARD, ONE_AT_A_TIME, OTHERS, Phases, PhasesAction, PhasesTwin};
 pub use protocol::Protocol;
-pub use scope::{Budget, Expect, Kind, Scope};
+pub use scope::{Budget, Expect, Hint, Kind, Scope};
 pub use scopes::{
-    Bounds, all, attempts, commands, competing, deletion, dual_read, in_a_row, lock, lock_losses,
-    losses_in_a_row, lost_answers, mirror, restore, reverse, rollback, two_migrators,
+    Bounds, all, attempts, beside, commands, competing, deletion, dual_read, in_a_row, lock,
+    lock_losses, losses_in_a_row, lost_answers, mirror, restore, reverse, rollback, two_migrators,
 };
 pub use twin::Twin;
-pub use twins::{Case, case, two_migrators_at_once};
+pub use twins::{Case, case, hint_that_is_there, two_migrators_at_once};

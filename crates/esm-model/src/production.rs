@@ -127,6 +127,7 @@ impl Names {
             target_events: revision(close.target_events),
             migration: self.migrations[usize::from(close.migration)],
             continues: close.continues,
+            // nothing that production decides here depends on the hint
             target_last: None,
         }
     }

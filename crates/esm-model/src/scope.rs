@@ -31,6 +31,12 @@ pub struct Scope {
     pub dual_read: bool,
     /// Whether closed streams may be deleted ([R22](esm_core::protocol#r22)).
     pub deletion: bool,
+    /// What a Close says of its target's last cell.
+    pub hint: Hint,
+    /// Whether the writers reach another stream where the target should be ([R13](esm_core::protocol#r13)).
+    pub decoy: bool,
+    /// Whether another lane compares what a run has copied while it goes on copying.
+    pub beside: bool,
     /// Attempts of one migration at one source that have a target of their own.
     pub attempts: u8,
     /// What may happen only so often.
@@ -46,6 +52,17 @@ pub enum Kind {
     Reverse,
     /// Puts a backup of the first events, so many, in the active stream's place ([R19](esm_core::protocol#r19)).
     Restore(u8),
+}
+
+/// What a Close says of its target's last cell. Nothing may depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// The last cell at that time.
+    Right,
+    /// The one behind it.
+    Ahead,
+    /// The first one.
+    Behind,
 }
 
 /// What an append expects, as `ExpectedRevision` of the router.
@@ -72,6 +89,8 @@ pub struct Budget {
     pub failures: u8,
     /// Commands to a run to undo what it did.
     pub commands: u8,
+    /// Cells that reach the target other than they were meant.
+    pub damages: u8,
     /// Schemas that a copier finds retired only while it copies.
     pub findings: u8,
 }
@@ -92,6 +111,9 @@ impl Scope {
             mirror: false,
             dual_read: false,
             deletion: false,
+            hint: Hint::Right,
+            decoy: false,
+            beside: false,
             attempts: 2,
             budget: Budget {
                 runs: 1,

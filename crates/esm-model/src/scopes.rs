@@ -47,6 +47,7 @@ pub fn all(bounds: Bounds) -> Vec<Scope> {
         dual_read,
         deletion,
         commands,
+        beside,
     ];
     scopes.into_iter().map(|scope| scope(bounds)).collect()
 }
@@ -292,6 +293,26 @@ pub fn deletion(bounds: Bounds) -> Scope {
             ..Budget::default()
         },
         ..Scope::new("deletion")
+    }
+}
+
+/// Another lane compares while a run copies, and a cell reaches the target other than it was meant.
+pub fn beside(bounds: Bounds) -> Scope {
+    Scope {
+        shapes: vec![Split, Keep, Drop, Keep],
+        initial: 2,
+        writers: vec![vec![Expect::Any]],
+        migrators: 2,
+        undo: bounds.pick(false, true),
+        beside: true,
+        budget: Budget {
+            runs: 2,
+            damages: 1,
+            crashes: bounds.pick(0, 1),
+            losses: bounds.pick(0, 1),
+            ..Budget::default()
+        },
+        ..Scope::new("a comparison beside the copy")
     }
 }
 

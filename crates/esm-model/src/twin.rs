@@ -50,6 +50,22 @@ pub enum Twin {
     /// [R24](esm_core::protocol#r24): a run reads the journal before its target has a cell, and not
     /// again before it closes.
     JournalReadInAdvance,
+    /// [R7](esm_core::protocol#r7): a writer that meets a Close takes the cell that it names for the
+    /// target's last one, and does not look.
+    HintTakenForEnd,
+    /// [R13](esm_core::protocol#r13): a writer that meets a Close does not look at the target's first
+    /// cell.
+    FirstCellUnseen,
+    /// [R9](esm_core::protocol#r9): a writer that meets a Close does not look whether the target is
+    /// closed too.
+    CloseBehindHintUnseen,
+    /// The comparison beside a copy takes the cell that was sent for the one that is stored.
+    ComparedAsSent,
+    /// What was compared beside a copy permits the Close: what was copied last is not compared.
+    ComparedBesideAlone,
+    /// An error of the copy hides a difference that was found beside it, and the comparison goes on
+    /// behind it.
+    DifferenceHidden,
     /// The first half of X13 alone: the source is read before the target. It is no danger: a target
     /// that is live says so, and every write is conditional.
     SourceLookedAtFirst,
@@ -60,7 +76,7 @@ pub enum Twin {
 
 impl Twin {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 28] = [
         Self::CloseWithoutExpectedTail,
         Self::CutoverByRoutingAlone,
         Self::DocumentBeforeClose,
@@ -81,6 +97,12 @@ impl Twin {
         Self::TombstoneWithoutCommit,
         Self::TakeoverUnseen,
         Self::JournalReadInAdvance,
+        Self::HintTakenForEnd,
+        Self::FirstCellUnseen,
+        Self::CloseBehindHintUnseen,
+        Self::ComparedAsSent,
+        Self::ComparedBesideAlone,
+        Self::DifferenceHidden,
         Self::SourceLookedAtFirst,
         Self::LiveUnseen,
     ];

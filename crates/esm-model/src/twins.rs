@@ -1,7 +1,7 @@
 //! Where each twin goes wrong: the smallest scope, and the property that does not hold there.
 
 use crate::property::{journal, object, target};
-use crate::scope::{Budget, Expect, Kind, Scope};
+use crate::scope::{Budget, Expect, Hint, Kind, Scope};
 use crate::twin::Twin;
 use crate::world::Shape::{Drop, Keep, Split};
 
@@ -36,7 +36,13 @@ pub fn case(twin: Twin) -> Option<Case> {
         Twin::DualReadBeyondHead => (dual_read(), object::DUAL_READ),
         Twin::PositionOverRestore => (restore(), object::EXPECTED),
         Twin::TakeoverUnseen => (second_attempt(), journal::OUTCOME),
-        Twin::JournalReadInAdvance => (undo(), journal::OUTCOME),
+        Twin::JournalReadInAdvance => (undo_of_a_second_attempt(), journal::OUTCOME),
+        Twin::HintTakenForEnd => (hint_ahead(), object::READABLE),
+        Twin::FirstCellUnseen => (another_store(), object::READABLE),
+        Twin::CloseBehindHintUnseen => (two_closes(), object::READABLE),
+        Twin::ComparedAsSent | Twin::ComparedBesideAlone | Twin::DifferenceHidden => {
+            (compared_beside(), target::CLOSED)
+        }
         Twin::SourceLookedAtFirst | Twin::LiveUnseen => return None,
     };
     Some(Case {
@@ -70,12 +76,84 @@ fn mirror() -> Scope {
     }
 }
 
+/// A Close names a cell of its target that is not there.
+fn hint_ahead() -> Scope {
+    Scope {
+        hint: Hint::Ahead,
+        ..two_writers_known()
+    }
+}
+
+/// One writer expects what it knows, the other nothing.
+fn two_writers_known() -> Scope {
+    Scope {
+        writers: vec![vec![Expect::Known], vec![Expect::Any]],
+        ..Scope::new("a hint of the target's end")
+    }
+}
+
+/// As in [`hint_ahead`], where the Close is right, or names a cell that is no longer the last.
+pub fn hint_that_is_there(hint: Hint) -> Scope {
+    Scope {
+        hint,
+        ..two_writers_known()
+    }
+}
+
+/// Where the target should be, the writers find another stream, as in a store of the same name.
+fn another_store() -> Scope {
+    Scope {
+        decoy: true,
+        writers: vec![vec![Expect::Any]],
+        ..Scope::new("another store of the same name")
+    }
+}
+
+/// The target of a Close is closed itself before the writer gets there.
+fn two_closes() -> Scope {
+    Scope {
+        migrations: vec![Kind::Forward, Kind::Forward],
+        writers: vec![vec![Expect::Any]],
+        budget: runs(2),
+        ..Scope::new("two Closes")
+    }
+}
+
+/// One of two copiers writes a wrong cell, while another lane compares.
+fn compared_beside() -> Scope {
+    Scope {
+        initial: 2,
+        migrators: 2,
+        beside: true,
+        budget: Budget {
+            damages: 1,
+            ..runs(2)
+        },
+        ..Scope::new("a wrong cell")
+    }
+}
+
 fn undo() -> Scope {
     Scope {
         migrators: 2,
         undo: true,
         budget: runs(2),
         ..Scope::new("an undo beside a run")
+    }
+}
+
+/// A run has fenced its own attempt, and another undoes the next one before that was begun: without a
+/// Fence, because who begins it afterwards reads the journal before it closes.
+fn undo_of_a_second_attempt() -> Scope {
+    Scope {
+        initial: 2,
+        migrators: 2,
+        undo: true,
+        budget: Budget {
+            findings: 1,
+            ..runs(2)
+        },
+        ..Scope::new("an undo beside a second attempt")
     }
 }
 

@@ -3,9 +3,9 @@
 //! `ESM_MODEL=large` explores as far as fits into a night.
 
 use esm_model::{
-    Bounds, Phases, Protocol, Scope, attempts, commands, competing, deletion, dual_read, explore,
-    in_a_row, lock, lock_losses, losses_in_a_row, lost_answers, mirror, restore, reverse, rollback,
-    two_migrators,
+    Bounds, Phases, Protocol, Scope, attempts, beside, commands, competing, deletion, dual_read,
+    explore, in_a_row, lock, lock_losses, losses_in_a_row, lost_answers, mirror, restore, reverse,
+    rollback, two_migrators,
 };
 
 fn holds(scope: impl Fn(Bounds) -> Scope) -> esm_core::Result<()> {
@@ -30,7 +30,7 @@ macro_rules! scopes {
 
 scopes! {
     two_migrators lost_answers rollback attempts lock lock_losses in_a_row losses_in_a_row competing
-    reverse restore mirror dual_read deletion commands
+    reverse restore mirror dual_read deletion commands beside
 }
 
 #[test]

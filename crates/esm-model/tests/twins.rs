@@ -2,8 +2,8 @@
 //! and the twin does not.
 
 use esm_model::{
-    Case, FORWARD, ONE_AT_A_TIME, OTHERS, Phases, PhasesTwin, Protocol, Twin, case, explore,
-    refute, two_migrators_at_once,
+    Case, FORWARD, Hint, ONE_AT_A_TIME, OTHERS, Phases, PhasesTwin, Protocol, Twin, case, explore,
+    hint_that_is_there, refute, two_migrators_at_once,
 };
 
 /// Asserts that the twin breaks what its case says, and that the whole protocol breaks nothing
@@ -68,6 +68,30 @@ caught! {
     r22_tombstone_without_its_commit_id: TombstoneWithoutCommit,
     r17_takeover_not_seen_before_a_close: TakeoverUnseen,
     r24_journal_read_in_advance: JournalReadInAdvance,
+    r7_hint_of_a_close_taken_for_the_end: HintTakenForEnd,
+    r13_first_cell_of_a_target_not_seen: FirstCellUnseen,
+    r9_target_of_a_close_closed_itself_not_seen: CloseBehindHintUnseen,
+    i4_cell_compared_as_it_was_sent: ComparedAsSent,
+    i4_close_after_a_comparison_beside_the_copy_alone: ComparedBesideAlone,
+    i4_difference_hidden_by_an_error_of_the_copy: DifferenceHidden,
+}
+
+/// R7 permits to append behind the cell that a Close names, if it is there: the put is conditional.
+/// What the twin breaks is that it may not be there.
+#[test]
+fn r7_a_hint_that_is_there_may_be_taken_for_the_end() -> esm_core::Result<()> {
+    for hint in [Hint::Right, Hint::Behind] {
+        for twin in [None, Some(Twin::HintTakenForEnd)] {
+            let scope = hint_that_is_there(hint);
+            let model = match twin {
+                Some(twin) => Protocol::broken(scope, twin)?,
+                None => Protocol::whole(scope)?,
+            };
+            let verdict = explore(model, 1);
+            assert!(verdict.counterexamples.is_empty(), "{hint:?}: {verdict}");
+        }
+    }
+    Ok(())
 }
 
 /// R1 has two halves, and each alone is enough: a finding that the twin with both broken rests on.

@@ -45,6 +45,8 @@ impl Protocol {
             target: 0,
             findings: false,
             compared: None,
+            beside: 0,
+            differs: false,
             in_charge: false,
             closed: false,
             step: Step::Claim,
@@ -68,6 +70,12 @@ impl Protocol {
         let Step::Sent(request, then) = std::mem::replace(&mut run.step, Step::End) else {
             return;
         };
+        if matches!(then, Then::Decide(_))
+            && let Some(step) = self.after_copying(world, run, answer == Answer::Done)
+        {
+            run.step = step;
+            return;
+        }
         run.step = match (then, answer) {
             (Then::Recorded, Answer::Done) => self.recorded(world, run, &request),
             (Then::Recorded, _) => Step::SettleRecord(request),
@@ -235,7 +243,7 @@ impl Protocol {
             return Step::End;
         };
         (run.source, run.attempt, run.target) = (source, attempt, target);
-        run.compared = None;
+        (run.compared, run.beside, run.differs) = (None, 0, false);
         run.in_charge = self.is(Twin::JournalReadInAdvance);
         let then = match (run.undo, attempt > 0) {
             (true, _) => Then::LookWhetherBegun,

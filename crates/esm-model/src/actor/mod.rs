@@ -1,5 +1,7 @@
 //! What the actors do, a step at a time.
 
+mod behind;
+mod compare;
 mod migrator;
 mod reader;
 mod run;

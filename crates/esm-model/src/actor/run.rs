@@ -5,9 +5,8 @@
 
 use esm_core::protocol::decisions::{Action, TargetState};
 
-use crate::production::FINAL_ROUND;
 use crate::protocol::{Protocol, reversed};
-use crate::scope::Kind;
+use crate::scope::{Hint, Kind};
 use crate::twin::Twin;
 use crate::world::{
     Cell, Close, Data, Document, Entry, Event, Flaw, Origin, Request, Run, Sight, Slot,
@@ -53,7 +52,7 @@ impl Protocol {
         self.is(Twin::SourceLookedAtFirst) || self.is(Twin::SourceLookedAtFirstAndLiveUnseen)
     }
 
-    fn look_at_source(&self, world: &World, run: &Run) -> SourceSight {
+    pub(super) fn look_at_source(&self, world: &World, run: &Run) -> SourceSight {
         let source = world.stream(run.source);
         let names =
             |cell: &Cell| matches!(cell, Cell::Fence { target, .. } if *target == run.target);
@@ -107,7 +106,7 @@ impl Protocol {
             }
             Action::Verify { to } => Step::EnsureInChargeAndVerify(sight, to.0 as u8),
             Action::Close { target_events, .. } => {
-                let close = close(run, &sight, target_events.0 as u8, true);
+                let close = self.close_cell(run, &sight, target_events.0 as u8, true);
                 self.close(world, run, sight, close)
             }
             Action::FollowClose | Action::CloseBooks => Step::FollowClose,
@@ -156,41 +155,20 @@ impl Protocol {
         put_copied(run, sight, events, cursor)
     }
 
-    /// `cutover::verify`: transforms again, reads the target again, and compares.
-    fn verify(&self, world: &mut World, run: &mut Run, sight: Sight, to: u8) -> Step {
-        let copied = self.copied(world, run.migration, run.source);
-        let Some(images) = copied.get(..usize::from(to)) else {
-            // the source was closed and deleted since: reading it fails, and so does the run
-            return self.differs(world, run);
-        };
-        let expected = images.concat();
-        let equal = if self.is(Twin::TargetFirstCountCheck) {
-            world.stream(run.target).events().count() == expected.len()
-        } else {
-            holds_exactly(world, run.target, &expected, to)
-        };
-        if !equal {
-            return self.differs(world, run);
+    fn close_cell(&self, run: &Run, sight: &Sight, target_events: u8, continues: bool) -> Close {
+        let next = sight.target.next_seq;
+        Close {
+            target: run.target,
+            events: sight.source.events,
+            target_events,
+            migration: run.migration,
+            continues,
+            target_last: match self.scope.hint {
+                Hint::Right => next.saturating_sub(1),
+                Hint::Ahead => next,
+                Hint::Behind => 0,
+            },
         }
-        let before = run.compared.replace((to, expected.len() as u8));
-        let is_short = to - before.map_or(0, |(compared, _)| compared) <= FINAL_ROUND;
-        if is_short && before != run.compared {
-            self.decide(world, run, sight)
-        } else {
-            self.look(run)
-        }
-    }
-
-    /// A difference is no surprise where the attempt was decided meanwhile.
-    fn differs(&self, world: &mut World, run: &mut Run) -> Step {
-        let source = self.look_at_source(world, run);
-        if source.fenced {
-            return self.next_attempt(world, run, run.source, Vec::new());
-        }
-        if source.close.is_none() {
-            world.flaw(Flaw::VerificationFailed);
-        }
-        Step::End
     }
 
     /// `cutover::close`: the pivot.
@@ -251,7 +229,7 @@ impl Protocol {
             return put_copied(run, sight.clone(), backup(count), count);
         }
         if target.events == count && target.cursor == Some(count) {
-            let close = close(run, sight, count, false);
+            let close = self.close_cell(run, sight, count, false);
             self.close(world, run, sight.clone(), close)
         } else {
             self.look(run)
@@ -269,19 +247,6 @@ fn look_at_target(world: &World, run: &Run) -> TargetSight {
         origin: target.origin(),
         gap: target.has_gap(),
     }
-}
-
-/// Whether the target begins with these events, and has no more of the first so many source events.
-fn holds_exactly(world: &World, target: Slot, expected: &[Event], to: u8) -> bool {
-    let mut found = Vec::new();
-    for cell in world.stream(target).cells() {
-        let Cell::Data(data) = cell else { continue };
-        if found.len() >= expected.len() && !data.events.is_empty() {
-            return found == expected && data.cursor.is_some_and(|cursor| cursor > to);
-        }
-        found.extend_from_slice(&data.events);
-    }
-    found == expected
 }
 
 fn put(stream: Slot, seq: u8, cell: Cell) -> Request {
@@ -315,16 +280,6 @@ fn put_copied(run: &Run, sight: Sight, events: Vec<Event>, cursor: u8) -> Step {
     });
     let request = put(run.target, sight.target.next_seq, cell);
     Step::Sent(request, Then::Decide(Sight { target, ..sight }))
-}
-
-fn close(run: &Run, sight: &Sight, target_events: u8, continues: bool) -> Close {
-    Close {
-        target: run.target,
-        events: sight.source.events,
-        target_events,
-        migration: run.migration,
-        continues,
-    }
 }
 
 /// The Fence that names the attempt's target, at the tail that was seen (R17).

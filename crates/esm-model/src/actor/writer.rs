@@ -19,10 +19,24 @@ impl Protocol {
         Some((self.scope.initial + before as u8 + appends, *expect))
     }
 
-    /// `ObjectClient::load`: what the writer remembers is up to date again.
-    pub(crate) fn load(&self, world: &mut World) -> Route {
+    /// `ObjectClient::load`: what the writer remembers is up to date again. Nothing where the stream that
+    /// is reached is another one (R13): then the caller gets an error.
+    pub(crate) fn load(&self, world: &mut World) -> Option<Route> {
+        let (_, end) = world.chain(world.document.active);
+        if self.reached(end) != end {
+            return None;
+        }
         self.help(world);
-        route_to(world, world.document.active)
+        Some(route_to(world, world.document.active))
+    }
+
+    /// The stream that a writer reaches by this one's name.
+    pub(super) fn reached(&self, stream: Slot) -> Slot {
+        if self.scope.decoy && stream != 0 {
+            self.names.streams() as Slot
+        } else {
+            stream
+        }
     }
 
     /// `ObjectClient::append`: sends the first try to where the writer remembers.
@@ -50,6 +64,7 @@ impl Protocol {
     pub(crate) fn writer_reads(&self, world: &mut World, writer: &mut Writer) {
         writer.step = match std::mem::replace(&mut writer.step, WriterStep::Idle) {
             WriterStep::Settle(sending) => self.settle(world, writer, sending),
+            WriterStep::ReadBack(sending) => self.read_back(world, sending),
             WriterStep::Find(sending) => self.find(world, writer, sending),
             step => step,
         };
@@ -63,7 +78,7 @@ impl Protocol {
         ) {
             (WriterStep::Sent(sending), Answer::Done) => self.acknowledged(world, writer, &sending),
             (WriterStep::Sent(sending), Answer::Refused) if !sending.unknown => {
-                WriterStep::Find(sending)
+                WriterStep::ReadBack(sending)
             }
             (WriterStep::Sent(sending), Answer::Refused) if self.is(Twin::OwnPutReadAsConflict) => {
                 WriterStep::Find(sending)
@@ -115,7 +130,10 @@ impl Protocol {
     /// `ObjectClient::find_route`: loads where the append goes now, and whether what it expects
     /// holds there (R8, R9).
     fn find(&self, world: &mut World, writer: &mut Writer, sending: Sending) -> WriterStep {
-        let route = self.load(world);
+        let Some(route) = self.load(world) else {
+            writer.appends += 1;
+            return WriterStep::Idle;
+        };
         writer.route = Some(route);
         let holds = match sending.expected {
             None => true,
@@ -126,13 +144,7 @@ impl Protocol {
             writer.appends += 1;
             return WriterStep::Idle;
         }
-        WriterStep::Sent(Sending {
-            stream: route.stream,
-            seq: route.next_seq,
-            revision: route.events,
-            unknown: false,
-            ..sending
-        })
+        WriterStep::Sent(sending.along(route))
     }
 
     fn carried(&self, world: &World, stream: Slot, events: u8) -> Option<u8> {

@@ -23,18 +23,24 @@ pub(super) fn properties() -> Vec<Property<Protocol>> {
             closes(world).all(|(source, close)| equals(protocol, world, source, close))
         }),
         Property::always(IMAGE, |protocol: &Protocol, world: &World| {
-            (0..world.streams.len() as Slot).all(|target| is_image(protocol, world, target))
+            is_damaged(protocol, world)
+                || (0..world.streams.len() as Slot).all(|target| is_image(protocol, world, target))
         }),
         Property::always(KEPT, |_: &Protocol, world: &World| {
             closes(world).all(|(source, close)| kept(world, source, close))
         }),
-        Property::always(VERIFIED, |_: &Protocol, world: &World| {
-            world.is_free_of(Flaw::VerificationFailed)
+        Property::always(VERIFIED, |protocol: &Protocol, world: &World| {
+            is_damaged(protocol, world) || world.is_free_of(Flaw::VerificationFailed)
         }),
         Property::always(OWN, |_: &Protocol, world: &World| {
             world.is_free_of(Flaw::StrangeTarget)
         }),
     ]
+}
+
+/// Whether a cell was written other than it was meant: that must be found before the Close.
+fn is_damaged(protocol: &Protocol, world: &World) -> bool {
+    world.budget.damages < protocol.scope.budget.damages
 }
 
 fn closes(world: &World) -> impl Iterator<Item = (Slot, Close)> {

@@ -1,6 +1,6 @@
 //! What migrators, writers and readers hold in memory: lost in a crash.
 
-use super::{Close, Entry, Origin, Request, Slot};
+use super::{Cell, Close, Entry, Event, Origin, Request, Slot};
 
 /// A migrator.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +37,10 @@ pub struct Run {
     pub findings: bool,
     /// Numbers of source and target events that were compared and found equal, once any were.
     pub compared: Option<(u8, u8)>,
+    /// The source events that were compared while more were copied, or since.
+    pub beside: u8,
+    /// Whether that comparison has found a difference.
+    pub differs: bool,
     /// Whether it has read the journal since the target has a cell, and not sent a Close since.
     pub in_charge: bool,
     /// Whether this run has written the Close.
@@ -74,6 +78,37 @@ pub enum Step {
     SettleRecord(Request),
     /// Nothing more.
     End,
+}
+
+impl Step {
+    /// The events that a copier is about to write, if there are any.
+    pub fn copied(&self) -> Option<&Event> {
+        match self {
+            Self::Sent(
+                Request::Put {
+                    cell: Cell::Data(data),
+                    ..
+                },
+                _,
+            ) => data.events.first(),
+            _ => None,
+        }
+    }
+
+    /// Makes the first of them another.
+    pub(crate) fn damage(&mut self) {
+        if let Self::Sent(
+            Request::Put {
+                cell: Cell::Data(data),
+                ..
+            },
+            _,
+        ) = self
+            && let Some(first) = data.events.first_mut()
+        {
+            *first = first.damaged();
+        }
+    }
 }
 
 /// What comes after a write.
@@ -171,6 +206,10 @@ pub enum WriterStep {
     Sent(Sending),
     /// The outcome is unknown: it reads the cell back.
     Settle(Sending),
+    /// It was refused: it reads back what is there.
+    ReadBack(Sending),
+    /// It has met a Close: it reads what it needs to know of its target.
+    Behind(Behind),
     /// The cell holds something else: it loads the object, to find where the append goes now.
     Find(Sending),
     /// It may mirror the event that it has appended.
@@ -204,6 +243,68 @@ pub struct Sending {
     pub expected: Option<(Slot, u8, u8)>,
     /// Whether it was sent before with an unknown outcome: then no answer makes the outcome known.
     pub unknown: bool,
+}
+
+impl Sending {
+    /// The same append, to be sent along another route.
+    pub(crate) fn along(self, route: Route) -> Self {
+        Self {
+            stream: route.stream,
+            seq: route.next_seq,
+            revision: route.events,
+            unknown: false,
+            ..self
+        }
+    }
+}
+
+/// What a writer that has met a Close knows of its target, which it reads at once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Behind {
+    /// The append.
+    pub sending: Sending,
+    /// The Close.
+    pub close: Close,
+    /// Whether the target's first cell names the closed stream, once it was read.
+    pub first: Option<bool>,
+    /// The target's end, once it was read.
+    pub end: Option<End>,
+    /// Whether the document names the target, once it was read.
+    pub follows: Option<bool>,
+}
+
+/// The end of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct End {
+    /// The number of the next cell.
+    pub next_seq: u8,
+    /// Number of events.
+    pub events: u8,
+    /// Whether the last cell is a Close.
+    pub closed: bool,
+    /// How often the object had changed.
+    pub knows: u8,
+}
+
+/// One of the reads behind a Close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Of the target's first cell.
+    First,
+    /// Of the target's end.
+    End,
+    /// Of the document.
+    Document,
+}
+
+impl Behind {
+    /// What was not read yet.
+    pub fn missing(&self) -> impl Iterator<Item = Part> {
+        let first = self.first.is_none().then_some(Part::First);
+        let end = self.end.is_none().then_some(Part::End);
+        let document = self.follows.is_none().then_some(Part::Document);
+        [first, end, document].into_iter().flatten()
+    }
 }
 
 /// Somebody who reads the object from both streams.

@@ -46,6 +46,11 @@ impl Event {
         self.form % 4 == 3
     }
 
+    /// Another content: no transformation has this form.
+    pub(crate) fn damaged(self) -> Self {
+        Self { form: 0, ..self }
+    }
+
     fn with(self, digit: u8) -> Self {
         Self {
             form: self.form * 4 + digit,

@@ -10,8 +10,8 @@ mod stream;
 use std::sync::Arc;
 
 pub use actors::{
-    Migrator, Reader, Route, Run, Sending, Sight, SourceSight, Step, TargetSight, Then, Writer,
-    WriterStep,
+    Behind, End, Migrator, Part, Reader, Route, Run, Sending, Sight, SourceSight, Step,
+    TargetSight, Then, Writer, WriterStep,
 };
 pub use event::{Event, Shape};
 pub use records::{Document, Entry, Record};
@@ -91,6 +91,17 @@ impl World {
         };
         let mut all = vec![None; streams];
         all[0] = Some(Arc::new(source));
+        if scope.decoy {
+            // what somebody else has there has nothing to do with the object
+            let strange = Stream::of((0..8).map(|root| {
+                Cell::Data(Data {
+                    events: vec![Event::appended(root)],
+                    cursor: None,
+                    origin: None,
+                })
+            }));
+            all.push(Some(Arc::new(strange)));
+        }
         Self {
             streams: all,
             document: Arc::new(Document {

@@ -76,6 +76,8 @@ pub struct Close {
     pub migration: u8,
     /// Whether (S, N) is (T, M).
     pub continues: bool,
+    /// The target's last cell: where a search for its end begins.
+    pub target_last: u8,
 }
 
 /// A stream: cells under their numbers. A number is free only where no cell was written yet, or

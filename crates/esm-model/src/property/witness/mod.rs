@@ -185,15 +185,45 @@ fn features(scope: &Scope) -> Vec<Wanted> {
     let reverses = scope.migrations.contains(&Kind::Reverse);
     let restores = scope.migrations.iter().any(is_restore);
     vec![
-        Wanted::when(writes, "an event is appended to a target", |_, world| {
-            streams(world).any(|stream| {
-                let is_last = stream
-                    .cells()
-                    .next_back()
-                    .is_some_and(|c| c.append().is_some());
-                stream.origin().is_some() && is_last
-            })
-        }),
+        Wanted::when(
+            scope.beside && scope.budget.damages > 0,
+            "a difference is found beside the copy",
+            |_, world| world.runs().any(|run| run.differs),
+        ),
+        Wanted::when(
+            scope.beside,
+            "a copy that fails leaves what was compared beside it",
+            |_, world| {
+                let looks = |run: &Run| matches!(run.step, Step::LookAtTarget);
+                world
+                    .runs()
+                    .any(|run| run.beside > 0 && run.compared.is_none() && looks(run))
+            },
+        ),
+        Wanted::when(
+            writes && !scope.decoy,
+            "a writer that meets a Close continues behind it",
+            |_, world| {
+                let behind = |writer: &Writer| match &writer.step {
+                    WriterStep::Behind(behind) => behind.first == Some(true),
+                    _ => false,
+                };
+                world.writers.iter().any(behind)
+            },
+        ),
+        Wanted::when(
+            writes && !scope.decoy,
+            "an event is appended to a target",
+            |_, world| {
+                streams(world).any(|stream| {
+                    let is_last = stream
+                        .cells()
+                        .next_back()
+                        .is_some_and(|c| c.append().is_some());
+                    stream.origin().is_some() && is_last
+                })
+            },
+        ),
         Wanted::when(
             writes && reverses,
             "a reverse migration brings back what came after the pivot",
