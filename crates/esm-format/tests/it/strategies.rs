@@ -7,7 +7,9 @@ use esm_core::id::{
     CommitId, EventId, EventType, Fingerprint, MigrationId, ObjectId, ObjectKey, ObjectName,
     StoreId, StreamId, StreamRef,
 };
-use esm_core::store::{Cell, CellEvent, CellHeader, CellKind, Close, Fence, Origin, Restores};
+use esm_core::store::{
+    Cell, CellEvent, CellHeader, CellKind, Close, Fence, LastCell, Origin, Restores,
+};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -206,6 +208,15 @@ fn cell_event() -> impl Strategy<Value = CellEvent> {
     })
 }
 
+fn last_cell() -> impl Strategy<Value = LastCell> {
+    let numbers = (any::<u64>(), option::of(any::<u64>()));
+    (numbers, uuid()).prop_map(|((seq, control), commit)| LastCell {
+        seq,
+        commit: CommitId::from_uuid(commit),
+        control,
+    })
+}
+
 fn kind() -> impl Strategy<Value = CellKind> {
     let data = (option::of(origin()), option::of(revision()))
         .prop_map(|(origin, cursor)| CellKind::Data { origin, cursor });
@@ -215,17 +226,20 @@ fn kind() -> impl Strategy<Value = CellKind> {
         revision(),
         uuid(),
         any::<bool>(),
+        option::of(last_cell()),
     )
-        .prop_map(|(target, events, target_events, migration, continues)| {
-            CellKind::Close(Close {
-                target,
-                events,
-                target_events,
-                migration: MigrationId::from_uuid(migration),
-                continues,
-                target_last: None,
-            })
-        });
+        .prop_map(
+            |(target, events, target_events, migration, continues, target_last)| {
+                CellKind::Close(Close {
+                    target,
+                    events,
+                    target_events,
+                    migration: MigrationId::from_uuid(migration),
+                    continues,
+                    target_last,
+                })
+            },
+        );
     let fence = (name(), uuid()).prop_map(|(target, migration)| {
         CellKind::Fence(Fence {
             target: StreamId::new(target).unwrap(),

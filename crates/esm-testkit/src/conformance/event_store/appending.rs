@@ -170,7 +170,7 @@ pub async fn a_tail_is_exact_for_everybody(harness: &dyn EventStoreHarness) -> V
     Ok(())
 }
 
-/// Guarantee 6, for a process that has not read the stream before.
+/// Guarantee 6, for a process that has not read the stream before, and whatever cell a Close names.
 pub async fn a_fresh_handle_finds_a_far_tail(harness: &dyn EventStoreHarness) -> Verdict {
     let (store, id) = (harness.open().await, stream()?);
     let mut tail = Tail::default();
@@ -188,6 +188,19 @@ pub async fn a_fresh_handle_finds_a_far_tail(harness: &dyn EventStoreHarness) ->
         tail,
         "tail seen by a fresh handle"
     );
+    // where to begin to look is a hint
+    for named in [0, 80, tail.next_seq() - 1, tail.next_seq(), 400, u64::MAX] {
+        let store = harness.open().await;
+        store.expect_cell(&id, named);
+        ensure_eq!(
+            store.tail(&id).await?,
+            tail,
+            "tail where cell {named} was named"
+        );
+        store.expect_cell(&id, named);
+        let cells = read_all(&*store, &id).await?.len() as u64;
+        ensure_eq!(cells, tail.next_seq(), "cells where cell {named} was named");
+    }
     Ok(())
 }
 
