@@ -2,8 +2,8 @@
 //!
 //! An [`EventTransformer`] is selected by (type, schema version) and turns one event into none, one
 //! or several. Most are a [`FunctionTransformer`]; a [`CompositeTransformer`] picks one of several
-//! by schema and chains upcasters; a [`TransformationPipeline`] applies stages in sequence; a
-//! [`Masking`] masks personal data.
+//! by schema; [`Upcasters`] bring old versions to the newest one, step by step; a
+//! [`TransformationPipeline`] applies stages in sequence; a [`Masking`] masks personal data.
 //! Whatever the transformer, the [`Mapper`] is the one place that applies it: it settles ids, drops
 //! and failures, and the [`Ledger`] counts the outcomes.
 //!
@@ -29,4 +29,5 @@ pub use transformer::{EventTransformer, Identity, TransformContext, TransformErr
 pub(crate) use transformers::composed_fingerprint;
 pub use transformers::{
     CompositeTransformer, FunctionTransformer, TransformationPipeline, TypedFunction, TypedOutputs,
+    UpcasterGraph, UpcasterStep, Upcasters, UpcastersBuilder,
 };

@@ -24,7 +24,8 @@ use crate::transform::{EventTransformer, TransformContext, TransformError, Trans
 ///    the last of them. While others are left, it is not.
 ///
 /// Where each output is to meet every transformation in a fixed order, use a
-/// [`TransformationPipeline`](super::TransformationPipeline).
+/// [`TransformationPipeline`](super::TransformationPipeline). Steps from version to version are safer
+/// as [`Upcasters`](super::Upcasters), which check that each version has one way to the newest.
 ///
 /// # Example
 /// ```

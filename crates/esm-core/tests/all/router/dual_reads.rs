@@ -10,6 +10,7 @@ use esm_core::router::{
     DualReads, ExpectedRevision, Folded, Mirroring, ObjectClient, ObjectReader, PhaseOptions,
 };
 use esm_core::store::{EventStore as _, Fence, PageLimit};
+use esm_core::transform::{Identity, Upcasters};
 use esm_core::{ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan, Interjection};
 use esm_testkit::{Rule, Rules};
@@ -129,6 +130,26 @@ async fn r15_the_target_answers_with_the_sources_position() -> Result<()> {
         )
         .await?;
     assert_eq!(appended.first, at(hand.target(), 6));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r15_registered_upcasters_give_the_newest_version_also_of_what_the_target_lacks()
+-> Result<()> {
+    let (f, s) = World::with_cells(&[&["a"], &["b"]]).await?;
+    let steps = Upcasters::builder().with("T", 2, 3, Identity);
+    let upcasters = Arc::new(steps.with("T", 1, 2, Identity).build()?);
+    let hand = ByHand::new(&f, &s, 0, upcasters.clone());
+    hand.copy().await?;
+    let client = f.client().with_transformer(upcasters);
+    let client = reading(&f, client, &hand, DualReads::Target).await?;
+    let expected = ExpectedRevision::At(at(&s, 2));
+    client.append(&f.order, expected, events(&["c"])).await?;
+    let folded = fold(&f, &client).await?;
+    assert_eq!(folded.state, ["a v3", "b v3", "c v3"]);
+    // a client without them reads what is stored
+    let folded = fold(&f, &f.client()).await?;
+    assert_eq!(folded.state, ["a v1", "b v1", "c v1"]);
     Ok(())
 }
 

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use esm_core::event::{Event, Schema};
 use esm_core::id::Fingerprint;
 use esm_core::migration::{MigrationBuilder, MigrationStatus};
+use esm_core::router::ExpectedRevision;
 use esm_core::store::{EventStoreExt as _, OnRetired};
-use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+use esm_core::transform::{
+    EventTransformer, Identity, TransformContext, TransformError, Transformed, Upcasters,
+};
 use esm_core::{ErrorKind, Result};
 use esm_testkit::{Rule, Rules, events};
 use futures::StreamExt as _;
@@ -80,6 +83,53 @@ async fn r11_the_targets_first_cell_says_the_policy() {
             .await,
     );
     assert_retired(&w, &[], &["A v1"]).await;
+}
+
+/// The events of a stream, as `id type version`.
+fn stored(world: &World, stream: &esm_core::id::StreamRef) -> Vec<String> {
+    let events = world.storage.events(&stream.stream);
+    let shown = events.iter().map(|e| format!("{} {}", e.id, e.schema()));
+    shown.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn r11_upcasters_retire_every_old_version_also_one_without_events() -> Result<()> {
+    let w = with_order(&["A", "B"]).await;
+    let upcasters = || {
+        let steps = Upcasters::builder().with("A", 2, 3, Identity);
+        steps.with("A", 1, 2, Identity).build()
+    };
+    w.succeeded(migrate(&w).transform(upcasters()?).execute().await);
+    assert_retired(&w, &["A v1", "A v2"], &[]).await;
+    let active = w.active(&w.order).await;
+    assert_eq!(stored(&w, &active), ["e0 A v3", "e1 B v1"]);
+
+    let old = |id: &str, version| {
+        let mut event = esm_testkit::event(id, "A");
+        event.schema_version.0 = version;
+        event
+    };
+    let append = async |client: &esm_core::router::ObjectClient, event| {
+        let any = ExpectedRevision::Any;
+        client.append(&w.order, any, vec![event]).await
+    };
+    // old code, without the transformation
+    for version in [1, 2] {
+        let error = append(&w.client(), old("old", version)).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Invalid, "{error}");
+        let schema = format!("A v{version}");
+        assert!(error.to_string().contains(&schema), "{error}");
+    }
+    // with it, and new code
+    let registered = w
+        .client()
+        .with_transformer(std::sync::Arc::new(upcasters()?));
+    append(&registered, old("n1", 1)).await?;
+    append(&registered, old("n2", 2)).await?;
+    append(&w.client(), old("n3", 3)).await?;
+    let expected = ["e0 A v3", "e1 B v1", "n1 A v3", "n2 A v3", "n3 A v3"];
+    assert_eq!(stored(&w, &active), expected);
+    Ok(())
 }
 
 #[tokio::test(start_paused = true)]
