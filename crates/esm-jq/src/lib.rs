@@ -26,6 +26,8 @@
 //! # }
 //! ```
 //!
+//! [`compile_upcasters`] composes programs that each bring one type from one version to the next.
+//!
 //! A [`JqMap`] makes events of records that are none yet: rows of a table, lines of another store's
 //! export.
 //!
@@ -54,9 +56,11 @@ mod reach;
 mod retired;
 mod syntax;
 mod transformer;
+mod upcasters;
 mod value;
 
 pub use diagnostic::Excerpt;
 pub use map::JqMap;
 pub use mapped::MappedEvent;
 pub use transformer::JqTransformer;
+pub use upcasters::compile_upcasters;

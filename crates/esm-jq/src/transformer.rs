@@ -86,7 +86,8 @@ impl JqTransformer {
         Self::build(name, program, Some(key))
     }
 
-    fn build(name: &str, program: &str, key: Option<&MaskingKey>) -> Result<Self> {
+    /// Compiles a program, with the key of its pseudonyms if there is one.
+    pub(crate) fn build(name: &str, program: &str, key: Option<&MaskingKey>) -> Result<Self> {
         let compiled = attempts::compile(name, program, key)?;
         let text = attempts::without_mark(program);
         Ok(Self {
@@ -125,6 +126,13 @@ impl JqTransformer {
     pub fn max_made(mut self, bytes: u64) -> Self {
         self.allowance.made = bytes;
         self
+    }
+
+    /// Whether the text shows that it leaves events of this schema as they are, and may change some
+    /// of other types.
+    pub(crate) fn tests_for_others(&self, schema: &Schema) -> bool {
+        let types = self.program.types.as_ref();
+        types.is_some_and(|types| !types.is_empty()) && !self.handles(schema)
     }
 
     fn allows(&self, event_type: &EventType) -> bool {

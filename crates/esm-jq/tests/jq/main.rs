@@ -13,3 +13,4 @@ mod loan;
 mod map;
 mod masking;
 mod outputs;
+mod upcasters;
