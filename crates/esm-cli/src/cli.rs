@@ -11,7 +11,7 @@ use crate::command::Console;
 use crate::command::{
     Archive, Backup, Cancel, Completions, ConfigCommand, Cutover, Doctor, Export, Finish, Import,
     LayoutCommand, List, Lock, Man, Migrate, Pause, Plan, Read, Resume, Rollback, Set, Show,
-    Status, StoreCommand, Transform, Verify, Watch,
+    Status, StoreCommand, Transform, UpcastersCommand, Verify, Watch,
 };
 use crate::config::Config;
 use crate::exit::Exit;
@@ -69,6 +69,8 @@ enum Command {
     Export(Export),
     Plan(Box<Plan>),
     Transform(Transform),
+    #[command(subcommand)]
+    Upcasters(UpcastersCommand),
     Migrate(Box<Migrate>),
     Watch(Watch),
     #[cfg(feature = "console")]
@@ -173,6 +175,7 @@ impl Arguments {
             Command::Export(command) => command.run(&open(Access::Read).await?).await,
             Command::Plan(command) => command.run(&open(Access::Read).await?).await,
             Command::Transform(command) => command.run(global, output, interrupt).await,
+            Command::Upcasters(command) => command.run(&global, &output).await,
             Command::Migrate(command) => {
                 command
                     .run(&open(of_streams(command.access())).await?)

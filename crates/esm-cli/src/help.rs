@@ -17,7 +17,15 @@ const GROUPS: [Group; 5] = [
     },
     Group {
         heading: "Migrate",
-        commands: &["plan", "migrate", "resume", "finish", "rollback", "verify"],
+        commands: &[
+            "plan",
+            "migrate",
+            "resume",
+            "finish",
+            "rollback",
+            "verify",
+            "upcasters",
+        ],
     },
     Group {
         heading: "Watch and steer a migration",

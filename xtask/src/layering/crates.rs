@@ -12,7 +12,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("esm-core", &[]),
     ("esm-format", &["esm-core"]),
     ("esm-jq", &["esm-core", "esm-format"]),
-    ("esm-view", &["esm-core"]),
+    ("esm-view", &["esm-core", "esm-jq"]),
     (
         "esm-console",
         &["esm-core", "esm-format", "esm-jq", "esm-view"],

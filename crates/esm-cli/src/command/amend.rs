@@ -12,7 +12,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use super::lock_args::LockArgs;
 use crate::exit::Exit;
 use crate::migration::{
-    self, Expected, IdPart, Program, Role, as_planned, the_only_one, waits_for,
+    self, Expected, IdPart, Program, Role, annotate, as_planned, read_program, read_upcasters,
+    the_only_one, waits_for,
 };
 use crate::session::{Access, Session};
 
@@ -20,11 +21,11 @@ use crate::session::{Access, Session};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Amend {
     /// Undo an unfinished migration that has closed no stream, and begin another like it with this jq
-    /// program. Selection and options are those of its plan.
-    #[arg(long, value_name = "FILE.jq", group = "selection")]
+    /// program or directory of upcasters. Selection and options are those of its plan.
+    #[arg(long, value_name = "FILE.jq|DIR", group = "selection")]
     #[arg(help_heading = "Failure and rollback")]
     #[arg(conflicts_with_all = [
-        "plan", "transform", "from_stream", "to_stream", "again", "on_retired", "dry_run",
+        "plan", "transform", "upcasters", "from_stream", "to_stream", "again", "on_retired", "dry_run",
     ])]
     amend: Option<PathBuf>,
     /// The migration to amend, or at least 4 characters of its beginning or end; defaults to the only
@@ -62,19 +63,24 @@ impl Amend {
         let Some(path) = &self.amend else {
             return Err(Error::invalid("no program to amend with"));
         };
-        let program = Program::read(path).await?;
+        let program = if path.is_dir() {
+            read_upcasters(path).await?
+        } else {
+            read_program(path).await?
+        };
         let transformer = program.compile(session.masking_key())?;
         let migration = match &self.of {
             Some(given) => given.migration(session).await?,
             None => the_only_one(service).await?,
         };
-        let plan = amendable(service, migration).await?;
+        let mut plan = amendable(service, migration).await?;
         refuse_closed(session, &plan).await?;
         if let Some(exit) = undone(session, service, migration, lock).await? {
             return Ok(Amended::Ended(exit));
         }
+        Program::forget(&mut plan.annotations, Role::Transform);
         let builder = as_planned(session, service, &plan, Access::Create).await?;
-        let builder = program.annotate(Role::Transform, builder);
+        let builder = annotate(&program, Role::Transform, builder);
         Ok(Amended::Begin(Box::new(builder.transform(transformer))))
     }
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::args::Global;
 use crate::exit::{self, Exit};
 use crate::interrupt::Interrupt;
-use crate::migration::{Program, author};
+use crate::migration::{author, read_program};
 use crate::output::{Output, Text};
 use crate::session::{Access, Session, address};
 
@@ -185,7 +185,7 @@ impl Console {
         }
         if let Some(path) = &self.mask {
             options = options.mask(
-                Program::read(path)
+                read_program(path)
                     .await?
                     .compile(global.masking_key().await?.as_ref())?,
             );

@@ -45,7 +45,7 @@ pub(crate) struct Migrate {
     /// Execute this saved plan; refused if sources, options or store have changed since.
     #[arg(long, value_name = "FILE", group = "selection")]
     #[arg(conflicts_with_all = [
-        "transform", "from_stream", "to_stream", "again", "on_retired", "no_backup", "backup_keep", "tags",
+        "transform", "upcasters", "from_stream", "to_stream", "again", "on_retired", "no_backup", "backup_keep", "tags",
         "close_books", "with_rollback", "reversible_with", "reversible_for", "keep_going", "collect_failures", "to", "cutover",
     ])]
     plan: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! The description of a migration: what `plan` and `migrate` have in common.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use esm_core::id::{StreamId, StreamName};
 use esm_core::migration::{MigrationBuilder, MigrationService, OnFailure};
@@ -12,7 +12,7 @@ use super::backup_args::BackupArgs;
 use super::live_args::LiveArgs;
 use crate::args::Span;
 use crate::in_place::{Given, InPlaceArgs, fitted};
-use crate::migration::{Program, Role};
+use crate::migration::{Role, annotate, chosen_program, read_program};
 use crate::selection::Selection;
 use crate::session::{Access, Session};
 
@@ -26,6 +26,10 @@ pub(crate) struct MigrationArgs {
     /// output changes it, several outputs split it. Defaults to unchanged events.
     #[arg(long, value_name = "FILE.jq")]
     transform: Option<PathBuf>,
+    /// Directory of upcasters instead: a jq program for each step, named by type and versions, as
+    /// Placed.v1-v2.jq. Events of old versions go step by step to the newest version of their type.
+    #[arg(long, value_name = "DIR", conflicts_with = "transform")]
+    upcasters: Option<PathBuf>,
     /// Require this stream to be the active one (single object only).
     #[arg(long, value_name = "STREAM")]
     from_stream: Option<StreamId>,
@@ -149,9 +153,7 @@ impl MigrationArgs {
             session.ensure_complete().await?;
         }
         let mut builder = self.selection.migrate(service).strategy(session.strategy());
-        if let Some(path) = &self.transform {
-            builder = transformed(session, builder, path).await?;
-        }
+        builder = self.transformed(session, builder).await?;
         if let Some(stream) = &self.from_stream {
             builder = builder.from_stream(stream.clone());
         }
@@ -172,18 +174,19 @@ impl MigrationArgs {
             .apply(self.tuning.apply(builder), session, access)
             .await
     }
-}
 
-async fn transformed(
-    session: &Session,
-    builder: MigrationBuilder,
-    path: &Path,
-) -> Result<MigrationBuilder> {
-    let program = Program::read(path).await?;
-    let transformer = fitted(session, program.compile(session.masking_key())?);
-    Ok(program
-        .annotate(Role::Transform, builder)
-        .transform(transformer))
+    async fn transformed(
+        &self,
+        session: &Session,
+        builder: MigrationBuilder,
+    ) -> Result<MigrationBuilder> {
+        let (transform, upcasters) = (self.transform.as_deref(), self.upcasters.as_deref());
+        let Some(program) = chosen_program(transform, upcasters).await? else {
+            return Ok(builder);
+        };
+        let transformer = fitted(session, program.compile(session.masking_key())?);
+        Ok(annotate(&program, Role::Transform, builder).transform(transformer))
+    }
 }
 
 impl FailureArgs {
@@ -193,9 +196,8 @@ impl FailureArgs {
         session: &Session,
     ) -> Result<MigrationBuilder> {
         if let Some(path) = &self.reversible_with {
-            let program = Program::read(path).await?;
-            builder = program
-                .annotate(Role::Down, builder)
+            let program = read_program(path).await?;
+            builder = annotate(&program, Role::Down, builder)
                 .reversible_with(program.compile(session.masking_key())?);
         }
         if let Some(window) = self.reversible_for {

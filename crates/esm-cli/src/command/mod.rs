@@ -33,6 +33,7 @@ mod status;
 mod steer;
 mod store;
 mod transform;
+mod upcasters;
 mod verify;
 mod watch;
 
@@ -60,5 +61,6 @@ pub(crate) use status::Status;
 pub(crate) use steer::{Cancel, Cutover, Pause, Set};
 pub(crate) use store::StoreCommand;
 pub(crate) use transform::Transform;
+pub(crate) use upcasters::UpcastersCommand;
 pub(crate) use verify::Verify;
 pub(crate) use watch::Watch;

@@ -14,7 +14,7 @@ use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
 use crate::in_place::{self, RollBack};
 use crate::migration::{
-    self, Expected, IdPart, Program, Role, plan_exit, plan_text, service, service_of,
+    self, Expected, IdPart, Program, Role, plan_exit, plan_text, read_program, service, service_of,
     the_only_reversible, waits_for,
 };
 use crate::output::Text;
@@ -159,10 +159,13 @@ impl Rollback {
         migration: MigrationId,
     ) -> Result<Option<Program>> {
         if let Some(path) = &self.down {
-            return Ok(Some(Program::read(path).await?));
+            return Ok(Some(read_program(path).await?));
         }
         let plan = service.status(migration).await?.plan;
-        Ok(plan.and_then(|plan| Program::of_plan(&plan.annotations, Role::Down)))
+        match plan {
+            Some(plan) => Program::of_plan(&plan.annotations, Role::Down),
+            None => Ok(None),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `esm transform`
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use esm_core::event::{Event, Revision};
 use esm_core::id::{ObjectId, ObjectName};
@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::import::EachEvent;
 use crate::input::Place;
 use crate::interrupt::Interrupt;
-use crate::migration::Program;
+use crate::migration::chosen_program;
 use crate::output::{Output, count, counted};
 use crate::progress::{Progress, Unit};
 use crate::sample::sample_text;
@@ -33,7 +33,8 @@ use crate::session::{Access, Session};
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "esm transform [OPTIONS] <FILE.jq> <OBJECT|FILE|->...\n       \
-                            esm transform [OPTIONS] <FILE.jq> --name NAME | --all"
+                            esm transform [OPTIONS] <FILE.jq> --name NAME | --all\n       \
+                            esm transform [OPTIONS] --upcasters DIR <OBJECT|FILE|->..."
 )]
 #[command(after_help = "\
 Examples:
@@ -41,16 +42,20 @@ Examples:
   esm transform v2.jq order/123 --diff
   esm transform v2.jq --all | jq -r .type | sort | uniq -c
   esm transform v2.jq orders.ndjson --diff          # without a store
+  esm transform --upcasters steps/ orders.ndjson
   zcat orders.ndjson.gz | esm transform v2.jq -")]
 #[command(group(clap::ArgGroup::new("input").required(true).multiple(true)))]
 pub(crate) struct Transform {
-    /// jq program, as for `esm migrate --transform`.
-    #[arg(value_name = "FILE.jq")]
-    program: PathBuf,
+    /// jq program, as for `esm migrate --transform`. With --upcasters, the first of the events.
+    #[arg(value_name = "FILE.jq", required_unless_present = "upcasters")]
+    program: Option<String>,
     /// Objects, as name/key; or an existing file of NDJSON, plain, gzip or zstd; or `-` for standard
     /// input.
     #[arg(value_name = "OBJECT|FILE", group = "input")]
     inputs: Vec<String>,
+    /// Directory of upcasters instead of the program, as for `esm migrate --upcasters`.
+    #[arg(long, value_name = "DIR", group = "input")]
+    upcasters: Option<PathBuf>,
     /// All objects of this name; with a file, the name of its objects, instead of the events'
     /// `source`.
     #[arg(long, value_name = "NAME", group = "input")]
@@ -71,7 +76,9 @@ impl Transform {
         output: Output,
         interrupt: Interrupt,
     ) -> Result<Exit> {
-        let program = Program::read(&self.program).await?;
+        let arguments = self.arguments()?;
+        let program = chosen_program(arguments.program, self.upcasters.as_deref()).await?;
+        let program = program.ok_or_else(|| Error::invalid("no program to transform with"))?;
         let mapper = Mapper::new(program.compile(global.masking_key().await?.as_ref())?)
             .checking_determinism();
         let printer = if self.diff {
@@ -86,10 +93,10 @@ impl Transform {
             counts: EventCounts::default(),
             buffer: Vec::new(),
         };
-        let transformed = match self.place()? {
+        let transformed = match arguments.place()? {
             Some(place) => run.file(&place, self.name.clone(), &global, &output).await,
             None => {
-                let selection = self.selection()?;
+                let selection = self.selection(&arguments)?;
                 let session = Session::open(global, output.clone(), interrupt, Access::Read);
                 run.store(&session.await?, &selection).await
             }
@@ -103,9 +110,64 @@ impl Transform {
         Ok(Exit::Success)
     }
 
+    /// The arguments by what they are.
+    ///
+    /// # Errors
+    /// `Invalid` without events to transform, and for events beside `--all`.
+    fn arguments(&self) -> Result<Arguments<'_>> {
+        let mut arguments = Arguments {
+            program: None,
+            inputs: Vec::new(),
+        };
+        let first = self.program.as_ref();
+        if self.upcasters.is_some() {
+            arguments.inputs.extend(first);
+        } else {
+            arguments.program = first.map(Path::new);
+        }
+        arguments.inputs.extend(&self.inputs);
+        let some = !arguments.inputs.is_empty();
+        if some && self.all {
+            let message = format!(
+                "--all and others cannot be used together: {}",
+                arguments.inputs[0]
+            );
+            return Err(Error::invalid(message).with_hint("name objects, or all objects"));
+        }
+        if !some && !self.all && self.name.is_none() {
+            return Err(Error::invalid("no events to transform")
+                .with_hint("give an <OBJECT|FILE>, - for standard input, --name NAME or --all"));
+        }
+        Ok(arguments)
+    }
+
+    fn selection(&self, arguments: &Arguments<'_>) -> Result<Selection> {
+        let object = |text: &&String| {
+            args::object(text).map_err(|error| {
+                Error::invalid(format!("neither a file nor an object: {text}: {error}"))
+                    .with_hint("name an existing file, or an object as name/key")
+            })
+        };
+        let objects = arguments.inputs.iter().map(object);
+        let objects = objects.collect::<Result<Vec<_>>>()?;
+        if !objects.is_empty() && self.name.is_some() {
+            let error = Error::invalid("objects and --name cannot be used together");
+            return Err(error.with_hint("name objects, or all objects of a name"));
+        }
+        Ok(Selection::new(objects, self.name.clone(), self.all))
+    }
+}
+
+/// The arguments without a name: with --upcasters, all of them are inputs.
+struct Arguments<'a> {
+    program: Option<&'a Path>,
+    inputs: Vec<&'a String>,
+}
+
+impl Arguments<'_> {
     /// The file to read instead of the store.
     fn place(&self) -> Result<Option<Place>> {
-        let is_file = |text: &&String| *text == "-" || std::path::Path::new(text).is_file();
+        let is_file = |text: &&&String| **text == "-" || Path::new(text).is_file();
         match (self.inputs.iter().find(is_file), self.inputs.as_slice()) {
             (None, _) => Ok(None),
             (Some(file), [_]) => Ok(Some(Place::new(file))),
@@ -114,22 +176,6 @@ impl Transform {
             ))
             .with_hint("join files before: cat FILE… | esm transform FILE.jq -")),
         }
-    }
-
-    fn selection(&self) -> Result<Selection> {
-        let object = |text: &String| {
-            args::object(text).map_err(|error| {
-                Error::invalid(format!("neither a file nor an object: {text}: {error}"))
-                    .with_hint("name an existing file, or an object as name/key")
-            })
-        };
-        let objects = self.inputs.iter().map(object);
-        let objects = objects.collect::<Result<Vec<_>>>()?;
-        if !objects.is_empty() && self.name.is_some() {
-            let error = Error::invalid("objects and --name cannot be used together");
-            return Err(error.with_hint("name objects, or all objects of a name"));
-        }
-        Ok(Selection::new(objects, self.name.clone(), self.all))
     }
 }
 

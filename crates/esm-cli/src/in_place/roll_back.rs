@@ -13,7 +13,7 @@ use super::facts::{facts_of, hinted};
 use super::place::{found, no_layout, of_layout};
 use crate::confirm::{can_ask, confirmed};
 use crate::exit::Exit;
-use crate::migration::{IdPart, Program, Role};
+use crate::migration::{IdPart, Program, Role, read_program};
 use crate::output::{Form, Text, count, counted};
 use crate::progress::Unit;
 use crate::session::Session;
@@ -116,8 +116,8 @@ pub(super) async fn down_of(
     given: Option<&Path>,
 ) -> Result<Option<Arc<dyn EventTransformer>>> {
     let program = match given {
-        Some(path) => Some(Program::read(path).await?),
-        None => Program::of_plan(&known.planned.annotations, Role::Down),
+        Some(path) => Some(read_program(path).await?),
+        None => Program::of_plan(&known.planned.annotations, Role::Down)?,
     };
     let down = program
         .map(|program| program.compile(session.masking_key()))

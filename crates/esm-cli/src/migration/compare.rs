@@ -16,7 +16,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use super::program::transformation;
+use super::transformation;
 use crate::interrupt::Interrupt;
 use crate::session::Session;
 
@@ -82,7 +82,7 @@ impl Mappers {
         let planned = reverses.map_or(&plan.fingerprint, |reverses| &reverses.down);
         if transformer.fingerprint() != *planned {
             return Err(Error::unsupported(format!(
-                "the transformation is not a jq program of the plan, migration {migration}"
+                "the transformation is no program of the plan, migration {migration}"
             ))
             .with_hint("verify it with the program that migrated"));
         }

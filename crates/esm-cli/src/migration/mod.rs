@@ -1,7 +1,7 @@
 //! What commands share about migrations.
 //!
 //! - `service`: the library's service, and the progress display of a run;
-//! - `program`: a jq program, from a file or from a plan;
+//! - `program`: reads the program of a migration from files;
 //! - `places`: other stores of a migration; rebuilding a migration from a plan, saved or journaled;
 //! - `find`: what an abbreviated id means;
 //! - `control`: commands to a migration that runs in another process;
@@ -21,7 +21,9 @@ mod run_progress;
 mod service;
 mod show_plan;
 
-pub(crate) use esm_view::migration::{Condition, Kind, sign_of_life, waits_for};
+pub(crate) use esm_view::migration::{
+    Condition, Kind, Program, Role, sign_of_life, transformation, waits_for,
+};
 
 pub(crate) use compare::{Compared, Mappers, compare};
 pub(crate) use control::{
@@ -30,7 +32,7 @@ pub(crate) use control::{
 };
 pub(crate) use find::IdPart;
 pub(crate) use places::{Places, as_planned, resumed, service_of};
-pub(crate) use program::{Program, Role, transformation};
+pub(crate) use program::{annotate, chosen_program, read_program, read_upcasters};
 pub(crate) use report::{Expected, finish, mend_the_program, next_step};
 pub(crate) use run_progress::run_figures;
 pub(crate) use service::{author, holder, service, watched};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use esm_core::Result;
 use esm_core::migration::{MigrationBuilder, MigrationService, PlannedMigration, ResumeBuilder};
 
-use super::program::{Program, Role, transformation};
 use super::service::{service, service_over};
+use super::{Program, Role, transformation};
 use crate::session::{Access, Session};
 
 const BACKUP: &str = "esm.backup";
@@ -83,10 +83,10 @@ pub(crate) async fn as_planned(
     access: Access,
 ) -> Result<MigrationBuilder> {
     let mut builder = service.migrate_as_planned(plan);
-    if let Some(program) = Program::of_plan(&plan.annotations, Role::Transform) {
+    if let Some(program) = Program::of_plan(&plan.annotations, Role::Transform)? {
         builder = builder.transform(program.compile(session.masking_key())?);
     }
-    if let Some(down) = Program::of_plan(&plan.annotations, Role::Down) {
+    if let Some(down) = Program::of_plan(&plan.annotations, Role::Down)? {
         builder = builder.reversible_with(down.compile(session.masking_key())?);
     }
     let places = Places::of_plan(plan);

@@ -1,111 +1,134 @@
-//! The jq program of a migration: read from a file once, then kept in the annotations of its plan, so
-//! that `resume` needs no file.
+//! Reads the program of a migration from files.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use esm_core::migration::MigrationBuilder;
-use esm_core::transform::{EventTransformer, Identity, MaskingKey};
 use esm_core::{Error, Result};
-use esm_jq::JqTransformer;
-use esm_view::migration::{DOWN, TRANSFORM};
+use esm_view::migration::{Program, ProgramFile, Role};
 
 use crate::exit;
 
-/// A jq program and its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Program {
-    name: String,
-    text: String,
-}
+/// The end of the name of a file that holds a step.
+const STEP: &str = ".jq";
+/// Bytes of all steps at most, as the compiler takes.
+const MAX_BYTES: u64 = 1 << 20;
 
-/// What a plan has a program for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// The transformation.
-    Transform,
-    /// The way back that is declared beforehand.
-    Down,
-}
-
-impl Role {
-    /// Keys of the annotations with the program's name and text. Journals and saved plans hold them.
-    fn keys(self) -> [&'static str; 2] {
-        match self {
-            Self::Transform => TRANSFORM,
-            Self::Down => DOWN,
-        }
-    }
-}
-
-impl Program {
-    /// Reads a program from a file.
-    ///
-    /// # Errors
-    /// `NotFound` and other errors of the file system; `Invalid` if the file is not UTF-8.
-    pub(crate) async fn read(path: &Path) -> Result<Self> {
-        let shown = path.display();
-        let bytes = tokio::fs::read(path).await;
-        let bytes = bytes.map_err(|e| exit::io(format_args!("reading {shown}"), e))?;
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let at = e.utf8_error().valid_up_to();
-            Error::invalid(format!("jq program is not UTF-8 at byte {at}: {shown}"))
-                .with_hint("save the program as UTF-8 text")
-        })?;
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        Ok(Self {
-            name: name.to_string_lossy().into_owned(),
-            text,
-        })
-    }
-
-    /// The program that a plan has for a role, if any.
-    pub(crate) fn of_plan(annotations: &BTreeMap<String, String>, role: Role) -> Option<Self> {
-        let [name, text] = role.keys();
-        Some(Self {
-            text: annotations.get(text)?.clone(),
-            name: annotations.get(name).cloned().unwrap_or_default(),
-        })
-    }
-
-    /// The annotations that keep the program in a plan.
-    pub(crate) fn annotations(&self, role: Role) -> [(&'static str, &str); 2] {
-        let [name, text] = role.keys();
-        [(name, &self.name), (text, &self.text)]
-    }
-
-    /// Keeps the program in the plan of a migration.
-    pub(crate) fn annotate(&self, role: Role, builder: MigrationBuilder) -> MigrationBuilder {
-        let annotations = self.annotations(role).into_iter();
-        annotations.fold(builder, |builder, (key, value)| {
-            builder.annotate(key, value)
-        })
-    }
-
-    /// Compiles the program, with the key of its pseudonyms if one is given.
-    ///
-    /// # Errors
-    /// `Invalid`, with line and column.
-    pub(crate) fn compile(&self, key: Option<&MaskingKey>) -> Result<Arc<dyn EventTransformer>> {
-        let (name, text) = (&self.name, &self.text);
-        Ok(Arc::new(match key {
-            Some(key) => JqTransformer::compile_with_key(name, text, key)?,
-            None => JqTransformer::compile(name, text)?,
-        }))
-    }
-}
-
-/// The transformation of a plan: its program, or the identity.
+/// Reads the transformation that the arguments choose: a jq program, or a directory of upcasters.
 ///
 /// # Errors
-/// Those of [`Program::compile`].
-pub(crate) fn transformation(
-    annotations: &BTreeMap<String, String>,
-    key: Option<&MaskingKey>,
-) -> Result<Arc<dyn EventTransformer>> {
-    match Program::of_plan(annotations, Role::Transform) {
-        Some(program) => program.compile(key),
-        None => Ok(Arc::new(Identity)),
+/// As [`read_program`] and [`read_upcasters`].
+pub(crate) async fn chosen_program(
+    transform: Option<&Path>,
+    upcasters: Option<&Path>,
+) -> Result<Option<Program>> {
+    match (transform, upcasters) {
+        (Some(file), _) => read_program(file).await.map(Some),
+        (None, Some(directory)) => read_upcasters(directory).await.map(Some),
+        (None, None) => Ok(None),
     }
+}
+
+/// Reads a jq program from a file.
+///
+/// # Errors
+/// `NotFound` and other errors of the file system; `Invalid` if it is a directory, or not UTF-8.
+pub(crate) async fn read_program(path: &Path) -> Result<Program> {
+    if path.is_dir() {
+        let message = format!("jq program is a directory: {}", path.display());
+        return Err(Error::invalid(message)
+            .with_hint("name a file, or give a directory of upcasters with --upcasters"));
+    }
+    let text = read_text(path).await?;
+    Ok(Program::jq(last_name(path), text))
+}
+
+/// Reads the upcasters of a directory: its files that end in `.jq`, in the order of their names.
+///
+/// Hidden files and files of other kinds are left out.
+///
+/// # Errors
+/// `NotFound` and other errors of the file system; `Invalid` if there is no step, if a step is no
+/// file or not UTF-8, or if all are larger than 1 MiB together.
+pub(crate) async fn read_upcasters(directory: &Path) -> Result<Program> {
+    let mut files = Vec::new();
+    let mut bytes = 0;
+    for file in names_of_steps(directory).await? {
+        let path = directory.join(&file);
+        bytes += size(&path).await?;
+        if bytes > MAX_BYTES {
+            let shown = directory.display();
+            let message = format!("upcasters have more than {MAX_BYTES} bytes: {shown}");
+            return Err(Error::invalid(message).with_hint("migrate with some of the types first"));
+        }
+        let program = read_text(&path).await?;
+        files.push(ProgramFile { file, program });
+    }
+    if files.is_empty() {
+        let message = format!("directory has no upcaster: {}", directory.display());
+        return Err(Error::invalid(message)
+            .with_hint("name a file for each step: TYPE.vFROM-vTO.jq, such as Placed.v1-v2.jq"));
+    }
+    Ok(Program::upcasters(last_name(directory), files))
+}
+
+async fn names_of_steps(directory: &Path) -> Result<Vec<String>> {
+    let failed = |e| exit::io(format_args!("reading upcasters {}", directory.display()), e);
+    let mut entries = tokio::fs::read_dir(directory).await.map_err(failed)?;
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next_entry().await.map_err(failed)? {
+        let name = entry.file_name();
+        let shown = name.to_string_lossy();
+        if !shown.ends_with(STEP) || shown.starts_with('.') {
+            continue;
+        }
+        let name = name.to_str().ok_or_else(|| {
+            let path = directory.join(&name);
+            Error::invalid(format!(
+                "name of an upcaster is not UTF-8: {}",
+                path.display()
+            ))
+        })?;
+        names.push(name.to_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The size of a file, which may not be another thing.
+async fn size(path: &Path) -> Result<u64> {
+    let shown = path.display();
+    let metadata = tokio::fs::metadata(path).await;
+    let metadata = metadata.map_err(|e| exit::io(format_args!("reading {shown}"), e))?;
+    if metadata.is_file() {
+        Ok(metadata.len())
+    } else {
+        Err(Error::invalid(format!("upcaster is not a file: {shown}")))
+    }
+}
+
+async fn read_text(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let bytes = tokio::fs::read(path).await;
+    let bytes = bytes.map_err(|e| exit::io(format_args!("reading {shown}"), e))?;
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Error::invalid(format!("jq program is not UTF-8 at byte {at}: {shown}"))
+            .with_hint("save the program as UTF-8 text")
+    })
+}
+
+/// The last part of a path.
+fn last_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// Keeps a program in the plan of a migration.
+pub(crate) fn annotate(
+    program: &Program,
+    role: Role,
+    builder: MigrationBuilder,
+) -> MigrationBuilder {
+    let annotations = program.annotations(role).into_iter();
+    annotations.fold(builder, |builder, (key, text)| builder.annotate(key, text))
 }

@@ -153,6 +153,9 @@ fn examples_fit_on_a_terminal() {
         &["backup", "prune"],
         &["import"],
         &["transform"],
+        &["upcasters"],
+        &["upcasters", "check"],
+        &["upcasters", "graph"],
     ];
     for page in pages {
         let help = esm.run(&[page, &["--help"][..]].concat());

@@ -37,5 +37,6 @@ mod steering;
 mod stores;
 mod terminal;
 mod transform;
+mod upcasters;
 mod verify;
 mod wrong_inputs;

@@ -12,11 +12,10 @@ use esm_core::id::{ObjectId, StreamRef};
 use esm_core::migration::{PlannedMigration, Scope};
 use esm_core::store::{PageLimit, ReadFrom};
 use esm_core::transform::{
-    EventSample, EventTransformer, Failure, Fate, Identity, Ledger, Mapped, Mapper, SampledEvent,
+    EventSample, EventTransformer, Failure, Fate, Ledger, Mapped, Mapper, SampledEvent,
 };
 use esm_core::{Error, ErrorKind, Result};
-use esm_jq::JqTransformer;
-use esm_view::migration::TRANSFORM;
+use esm_view::migration::transformation;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::cache::Load;
@@ -73,14 +72,7 @@ pub(crate) struct PreviewLoad {
 
 impl PreviewLoad {
     fn transformer(&self) -> Result<Arc<dyn EventTransformer>> {
-        let [name, text] = TRANSFORM.map(|key| self.planned.annotations.get(key));
-        let transformer: Arc<dyn EventTransformer> = match text {
-            Some(text) => Arc::new(JqTransformer::compile(
-                name.map_or("program", String::as_str),
-                text,
-            )?),
-            None => Arc::new(Identity),
-        };
+        let transformer = transformation(&self.planned.annotations, None)?;
         if transformer.fingerprint() == self.planned.fingerprint {
             return Ok(transformer);
         }

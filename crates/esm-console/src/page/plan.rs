@@ -9,7 +9,7 @@ use esm_core::Error;
 use esm_core::event::Schema;
 use esm_core::migration::{MigrationPlan, PlanDepth, PlannedMigration};
 use esm_core::transform::{Ledger, SampleOutcome};
-use esm_view::migration::TRANSFORM;
+use esm_view::migration::{Program, Role};
 use esm_view::units::{bytes, count, counted};
 use maud::{Markup, html};
 
@@ -23,7 +23,9 @@ use crate::payload::VisibleSample;
 use crate::shared::{Read, Shared, Store};
 use crate::source::short;
 
-/// Lines of a program that are shown.
+/// Files of a program that are shown.
+const FILES: usize = 50;
+/// Lines of each that are shown.
 const LINES: usize = 2_000;
 
 /// `/s/{store}/migrations/{migration}/plan`
@@ -330,19 +332,26 @@ fn samples(shared: &Shared, store: Option<Store>, all: &[VisibleSample]) -> Mark
 }
 
 fn program(planned: &PlannedMigration) -> Markup {
-    let [name, text] = TRANSFORM.map(|key| planned.annotations.get(key));
+    let program = Program::of_plan(&planned.annotations, Role::Transform);
+    let fingerprint = breakable(planned.fingerprint.as_str());
     html! {
         section.card {
             h2 { (term("transformation")) }
-            @match text {
-                Some(text) => {
-                    p.small { @if let Some(name) = name { code { (name) } ", " } "fingerprint " code { (breakable(planned.fingerprint.as_str())) } }
-                    div.scroll tabindex="0" role="region" aria-label="Program" {
-                        pre.program { @for line in text.lines().take(LINES) { code { (line) "\n" } } }
+            @match program {
+                Err(error) => p { (error) }
+                Ok(Some(program)) => {
+                    @let files = program.files();
+                    p.small { @if !program.name().is_empty() { code { (program.name()) } ", " } "fingerprint " code { (fingerprint) } }
+                    @for (file, text) in files.iter().take(FILES) {
+                        @if files.len() > 1 { h3 { code { (file) } } }
+                        div.scroll tabindex="0" role="region" aria-label={ "Program " (file) } {
+                            pre.program { @for line in text.lines().take(LINES) { code { (line) "\n" } } }
+                        }
                     }
+                    @if files.len() > FILES { p.small { "and " (files.len() - FILES) " other files" } }
                 }
-                None => p { "It is part of a Rust program, or changes nothing. Fingerprint "
-                    code { (breakable(planned.fingerprint.as_str())) } },
+                Ok(None) => p { "It is part of a Rust program, or changes nothing. Fingerprint "
+                    code { (fingerprint) } },
             }
         }
     }
