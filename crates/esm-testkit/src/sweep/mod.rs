@@ -37,6 +37,6 @@ pub use chaos::chaos;
 pub(crate) use chaos::{Ended, Happened, disturbed};
 pub use disturbance::Disturbance;
 pub use place::Place;
-pub use runner::{Outcome, Sweep};
+pub use runner::{Outcome, Sweep, is_full};
 pub use scenario::Scenario;
 pub use spot::{Spot, SpotFault, Then};

@@ -428,8 +428,8 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Returns whether nothing is to be left out.
-fn is_full() -> bool {
+/// Returns whether tests are to leave nothing out: the variable `ESM_SWEEP` is `full`.
+pub fn is_full() -> bool {
     std::env::var("ESM_SWEEP").as_deref() == Ok("full")
 }
 
