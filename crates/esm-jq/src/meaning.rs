@@ -14,7 +14,7 @@ use crate::syntax::{is_key, literal, literals};
 /// Version of what programs mean. Raised when a change of the engine changes any output of any
 /// program: then a migration that was begun with the old meaning is not resumed with the new one
 /// (protocol R3).
-const NOW: u32 = 2;
+const NOW: u32 = 3;
 
 /// The version of programs that mean what they meant from the beginning.
 const FIRST: u32 = 1;

@@ -1,6 +1,7 @@
 //! Operators that bind otherwise in jq than in the parser: parentheses say so.
 //!
-//! In jq, `.a = .b // 1` is `(.a = .b) // 1`, and `2 * 7 % 4` is `(2 * 7) % 4`.
+//! In jq, `.a = .b // 1` is `(.a = .b) // 1`, and `2 * 7 % 4` is `(2 * 7) % 4`. `.a = .b = 1` and
+//! `1 < 2 < 3` are nothing.
 
 use jaq_core::load::lex::{Tok, Token};
 
@@ -10,6 +11,8 @@ type Tokens<'s> = Vec<Token<&'s str>>;
 const SEPARATORS: [&str; 7] = ["|", ",", ";", ":", "as", "def", "label"];
 
 const ASSIGNMENTS: [&str; 8] = ["=", "|=", "+=", "-=", "*=", "/=", "%=", "//="];
+
+const COMPARISONS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
 
 /// What ends a product.
 const LOOSER: [&str; 11] = [
@@ -110,6 +113,7 @@ fn block(mut tokens: Tokens<'_>) -> Token<&str> {
 
 /// Assignments bind more tightly than `//`.
 fn assignments<'s>(term: Tokens<'s>) -> Tokens<'s> {
+    let term = unchained(term);
     let assigns = |token: &Token<&str>| is_one_of(token, &ASSIGNMENTS);
     let alternative = |token: &Token<&str>| is_one_of(token, &["//"]);
     let both = term.iter().any(assigns) && term.iter().any(alternative);
@@ -134,6 +138,31 @@ fn assignments<'s>(term: Tokens<'s>) -> Tokens<'s> {
         }
     }
     close(&mut part, &mut result);
+    result
+}
+
+/// Writes an operator twice that jq does not take a second time without parentheses: an assignment or
+/// a comparison. So the parser refuses it, and shows its place.
+fn unchained<'s>(term: Tokens<'s>) -> Tokens<'s> {
+    let (mut assigned, mut compared) = (false, false);
+    let mut result = Vec::with_capacity(term.len());
+    for token in term {
+        let is = |words: &[&str]| is_one_of(&token, words);
+        let again = if is(&ASSIGNMENTS) {
+            compared = false;
+            std::mem::replace(&mut assigned, true)
+        } else if is(&COMPARISONS) {
+            std::mem::replace(&mut compared, true)
+        } else {
+            assigned &= !is(&["//"]);
+            compared &= !is(&["//", "and", "or"]);
+            false
+        };
+        if again {
+            result.push(Token(token.0, Tok::Sym));
+        }
+        result.push(token);
+    }
     result
 }
 

@@ -247,12 +247,24 @@ fn least(value: &Val, keys: &Val, wanted: Ordering) -> Result<Val, Fail> {
 
 fn bsearch(value: &Val, wanted: &Val) -> Result<Val, Fail> {
     match value {
-        Val::Arr(array) => Ok(Val::int(match array.binary_search(wanted) {
-            Ok(at) => at as i64,
-            Err(at) => -1 - at as i64,
-        })),
+        Val::Arr(array) => Ok(Val::int(searched(array, wanted))),
         other => Err(Fail::one(other.clone(), "cannot be searched from")),
     }
+}
+
+/// Where a value is, or -1 less the place where it would be. Of equal values it is the one that jq
+/// finds, and not whichever the standard library finds.
+fn searched(array: &[Val], wanted: &Val) -> i64 {
+    let (mut from, mut to) = (0, array.len());
+    while from < to {
+        let middle = from + (to - from) / 2;
+        match wanted.cmp(&array[middle]) {
+            Ordering::Equal => return middle as i64,
+            Ordering::Less => to = middle,
+            Ordering::Greater => from = middle + 1,
+        }
+    }
+    -1 - from as i64
 }
 
 fn places(value: &Val, wanted: &Val) -> Result<Val, Fail> {

@@ -233,7 +233,35 @@ fn uri_decoded(text: Text) -> Result<Text, Fail> {
 
 /// U+FFFD in the place of what is no UTF-8.
 fn as_unicode(bytes: Vec<u8>) -> Text {
-    String::from_utf8_lossy(&bytes).into_owned().into()
+    match String::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(error) => replaced(error.as_bytes()).into(),
+    }
+}
+
+/// Text of bytes of which some are no UTF-8. As in jq, one U+FFFD is in the place of a first byte and
+/// of all bytes that continue it, and of what is missing at the end with all that is left.
+fn replaced(mut bytes: &[u8]) -> String {
+    let mut text = String::new();
+    while let Some(first) = bytes.first() {
+        let wanted = match first {
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 1,
+        };
+        let (length, character) = match bytes.get(1..wanted) {
+            None => (bytes.len(), None),
+            Some(others) => {
+                let continues = others.iter().take_while(|byte| **byte & 0xc0 == 0x80);
+                let length = 1 + continues.count();
+                (length, std::str::from_utf8(&bytes[..length]).ok())
+            }
+        };
+        text.push_str(character.unwrap_or("\u{fffd}"));
+        bytes = &bytes[length..];
+    }
+    text
 }
 
 fn shell(value: Val, budget: &Budget) -> Result<Vec<u8>, Exit> {

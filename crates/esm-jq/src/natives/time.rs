@@ -21,7 +21,11 @@ pub(super) const ALL: &[Native] = &[
         let what = "strftime/1 requires parsed datetime inputs";
         let time = match &input {
             Val::Num(seconds) => broken_down(seconds.as_f64())?,
-            Val::Arr(parts) => Time::of(parts).ok_or_else(|| Fail::text(what))?,
+            // parts beyond their range carry over, and the day of the week follows
+            Val::Arr(parts) => {
+                let time = Time::of(parts).ok_or_else(|| Fail::text(what))?;
+                broken_down(time.seconds())?
+            }
             _ => return Err(Fail::text(what).into()),
         };
         match &arguments[0] {
@@ -110,8 +114,8 @@ fn broken_down(seconds: f64) -> Result<Time, Fail> {
             "error converting number of seconds since epoch to datetime",
         ));
     }
-    let whole = seconds.floor();
-    let (whole, fraction) = (whole as i64, seconds - whole);
+    // as jq: the second is cut towards 0, and the fraction counts from the second below
+    let (whole, fraction) = (seconds.trunc() as i64, seconds - seconds.floor());
     let of_day = whole.rem_euclid(86_400);
     let days_since = whole.div_euclid(86_400);
     let (year, month, day) = date(days_since);
@@ -128,9 +132,9 @@ fn broken_down(seconds: f64) -> Result<Time, Fail> {
 }
 
 impl Time {
-    /// Of an array, whose missing parts are 0.
+    /// Of an array, whose missing parts are 0; a missing year is 1900, as in C.
     fn of(parts: &[Val]) -> Option<Self> {
-        let mut numbers = [0.0; 8];
+        let mut numbers = [1900.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         for (number, part) in numbers.iter_mut().zip(parts) {
             match part {
                 Val::Num(num) if !num.is_nan() => *number = num.as_f64().clamp(-1e9, 1e9),

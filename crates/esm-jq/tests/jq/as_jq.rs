@@ -340,6 +340,18 @@ fn dates_are_in_utc_and_whole_seconds() {
             r#""Thursday, 05 March 2015; 064 09 10 4 11 PM  5 15 1425599621""#,
         ),
         (
+            "[[], [2024], [2024, 1], [2024, 13, 40, 25, 61, 61] | mktime]",
+            "[-2209075200,1703980800,1706659200,1741831321]",
+        ),
+        (
+            r#"[[], [2024, 1, 40], [2024, 13, 1, 0, 0, 0, 9, 9] | strftime("%F %A %j")]"#,
+            r#"["1899-12-31 Sunday 365","2024-03-11 Monday 071","2025-02-01 Saturday 032"]"#,
+        ),
+        (
+            "[-0.5, -1.5, -86400.25 | gmtime]",
+            "[[1970,0,1,0,0,0.5,4,0],[1969,11,31,23,59,59.5,3,364],[1969,11,31,0,0,0.75,3,364]]",
+        ),
+        (
             "[2024, 1, 29, 10, 5, 6] | mktime, todate",
             r#"1709201106,"2024-02-29T10:05:06Z""#,
         ),
@@ -350,6 +362,40 @@ fn dates_are_in_utc_and_whole_seconds() {
         (
             r#"try ("5 March" | fromdate) catch ."#,
             r#""date \"5 March\" does not match format \"%Y-%m-%dT%H:%M:%SZ\"""#,
+        ),
+    ]);
+}
+
+#[test]
+fn of_equal_values_a_search_finds_the_one_in_the_middle() {
+    check(&[
+        (
+            "[[1, 1], [1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 1, 1, 2] | bsearch(1)]",
+            "[1,1,2,3]",
+        ),
+        ("[[], [1, 3], [0, 1] | bsearch(2)]", "[-1,-2,-3]"),
+    ]);
+}
+
+#[test]
+fn what_is_no_utf_8_is_replaced_as_jq_does() {
+    check(&[(
+        r#"["null", "6WVl", "8J+Y", "8J+YYQ==", "YYCAYg==", "wIA=", "7aCA", "9JCAgA==", "4oJh", "8ICAgGE="
+            | @base64d | explode]"#,
+        "[[65533,65533],[65533,101,101],[65533],[65533,97],[97,65533,65533,98],[65533,65533],[65533],[65533],[65533,97],[65533,97]]",
+    )]);
+}
+
+#[test]
+fn operators_that_jq_does_not_chain_work_in_parentheses_and_one_after_another() {
+    check(&[
+        (
+            "{} | (.a = 1 // .b = 2), (.a = (.b = 1)), (.a = 1 | .b = 2), (.a = 1 == 2)",
+            r#"{"a":1},{"a":{"b":1}},{"a":1,"b":2},{"a":false}"#,
+        ),
+        (
+            "1 == 2 and 3 == 3, (1 < 2) == true, (1 == 1 or 2 == 3)",
+            "false,true,true",
         ),
     ]);
 }

@@ -34,6 +34,9 @@ fn the_place_is_shown() {
 fn each_kind_of_fault_is_named() {
     for (program, expected) in [
         (".a |", "1:5: expected a term, found the end of the program"),
+        (".a = .b = 1", "1:9: expected a term, found `=`"),
+        (".a |= .b += 1", "1:10: expected a term, found `+=`"),
+        ("(1 < 2 == true)", "1:8: expected a term, found `==`"),
         (
             ".a + (.b",
             "1:6: `(` is not closed, found the end of the program",
