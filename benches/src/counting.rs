@@ -97,18 +97,49 @@ impl Counts {
 
 /// How long a request takes; no time at first. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Latency(Arc<AtomicU64>);
+pub struct Latency(Arc<Requests>);
+
+/// The time of a request, and those that take it.
+#[derive(Debug, Default)]
+struct Requests {
+    millis: AtomicU64,
+    in_flight: AtomicU64,
+    most_in_flight: AtomicU64,
+}
+
+/// A request that is in flight, until it ended or nobody waits for it any more.
+struct InFlight<'a>(&'a Requests);
+
+impl<'a> InFlight<'a> {
+    fn begin(requests: &'a Requests) -> Self {
+        let before = requests.in_flight.fetch_add(1, Ordering::Relaxed);
+        (requests.most_in_flight).fetch_max(before + 1, Ordering::Relaxed);
+        Self(requests)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Latency {
+    /// The most requests that were in flight at the same time since the last call.
+    pub fn take_most_in_flight(&self) -> u64 {
+        self.0.most_in_flight.swap(0, Ordering::Relaxed)
+    }
+
     /// Makes each later request take this time, in whole milliseconds.
     pub fn set(&self, latency: Duration) {
         let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        self.0.store(millis, Ordering::Relaxed);
+        self.0.millis.store(millis, Ordering::Relaxed);
     }
 
     /// Lets half of the time pass before a request takes effect, and the rest before its response.
     async fn around<F: Future>(&self, request: F) -> F::Output {
-        let millis = self.0.load(Ordering::Relaxed);
+        let _in_flight = InFlight::begin(&self.0);
+        let millis = self.0.millis.load(Ordering::Relaxed);
         pass(millis / 2).await;
         let done = request.await;
         pass(millis - millis / 2).await;

@@ -20,6 +20,8 @@ pub(super) struct Budget(BTreeMap<String, Allowed>);
 struct Allowed {
     round_trips: f64,
     requests: f64,
+    /// At the same time.
+    in_flight: u64,
 }
 
 impl Allowed {
@@ -29,6 +31,7 @@ impl Allowed {
         Self {
             round_trips: rounded(measured.round_trips),
             requests: rounded(measured.requests),
+            in_flight: measured.in_flight,
         }
     }
 }
@@ -60,7 +63,9 @@ impl Budget {
         let Some(allowed) = self.0.get(name) else {
             return Some(format!("{name}: no budget"));
         };
-        let is_worse = found.round_trips > allowed.round_trips || found.requests > allowed.requests;
+        let is_worse = found.round_trips > allowed.round_trips
+            || found.requests > allowed.requests
+            || found.in_flight > allowed.in_flight;
         is_worse.then(|| format!("{name}: {found:?}, allowed {allowed:?}"))
     }
 }
@@ -97,17 +102,23 @@ mod tests {
 
     #[test]
     fn what_takes_more_is_found() {
-        let measured = |round_trips, requests| Measured {
+        let measured = |round_trips, requests, in_flight| Measured {
             round_trips,
             requests,
+            in_flight,
         };
-        let allowed = Allowed::of(&measured(4.0, 9.0));
+        let allowed = Allowed::of(&measured(4.0, 9.0, 4));
         let budget = Budget(BTreeMap::from([("row".to_owned(), allowed)]));
-        assert_eq!(budget.excess("row", &measured(4.0, 9.0)), None);
-        assert_eq!(budget.excess("row", &measured(3.0, 8.0)), None);
-        for worse in [measured(4.5, 9.0), measured(4.0, 10.0)] {
+        assert_eq!(budget.excess("row", &measured(4.0, 9.0, 4)), None);
+        assert_eq!(budget.excess("row", &measured(3.0, 8.0, 3)), None);
+        let worse = [
+            measured(4.5, 9.0, 4),
+            measured(4.0, 10.0, 4),
+            measured(4.0, 9.0, 5),
+        ];
+        for worse in worse {
             assert!(budget.excess("row", &worse).is_some(), "{worse:?}");
         }
-        assert!(budget.excess("another", &measured(0.0, 0.0)).is_some());
+        assert!(budget.excess("another", &measured(0.0, 0.0, 0)).is_some());
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Measured {
     pub(super) round_trips: f64,
     /// Requests in all.
     pub(super) requests: f64,
+    /// The most requests in flight at the same time, not divided by anything.
+    pub(super) in_flight: u64,
 }
 
 /// A measurement under way.
@@ -96,6 +98,7 @@ impl Lab {
     pub(super) fn watch(&self) -> Watch<'_> {
         self.latency.set(LATENCY);
         self.counts.take();
+        self.latency.take_most_in_flight();
         let begun = Instant::now();
         if self.traced {
             self.counts.trace(begun);
@@ -114,6 +117,11 @@ impl Lab {
         let counts = self.counts.take();
         counts.iter().map(|count: &Count| count.number).sum()
     }
+
+    /// The most requests that were in flight at the same time since the last call.
+    pub(super) fn most_in_flight(&self) -> u64 {
+        self.latency.take_most_in_flight()
+    }
 }
 
 impl Watch<'_> {
@@ -125,6 +133,7 @@ impl Watch<'_> {
         Measured {
             round_trips: round_trips(took) * share,
             requests: self.lab.requests() as f64 / shares.objects as f64,
+            in_flight: self.lab.most_in_flight(),
         }
     }
 }

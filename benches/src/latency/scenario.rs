@@ -229,3 +229,37 @@ async fn opened(lab: &Lab, create: bool) -> Result<Measured> {
     let _ = World::over(&store, environment);
     Ok(measured)
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Result;
+    use esm_core::store::Lane;
+
+    use super::super::measure;
+    use super::{CELLS_41, Scenario, long, many};
+
+    /// A run of one object sends no more either before and after it, in no lane. One of several objects
+    /// sends one of its own beside them: the next page of a listing, a lock, a record.
+    #[test]
+    fn no_lane_has_more_than_four_requests_in_flight() -> Result<()> {
+        let rows = [
+            (Scenario::Alone, 1, 0),
+            (many(16, 1, false), 1, 1),
+            (many(256, 16, false), 16, 1),
+            // one that copies and one that compares meanwhile
+            (long(CELLS_41, false, false), 2, 0),
+            (long(CELLS_41, true, false), 2, 0),
+            (Scenario::Resume, 2, 0),
+        ];
+        for (row, lanes, own) in rows {
+            let found = measure(row, false)?.in_flight;
+            let allowed = lanes * Lane::REQUESTS as u64 + own;
+            assert!(found <= allowed, "{row}: {found} in flight, not {allowed}");
+            assert!(
+                found > lanes,
+                "{row}: {found} in flight is one after the other"
+            );
+        }
+        Ok(())
+    }
+}

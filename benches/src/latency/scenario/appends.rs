@@ -96,6 +96,7 @@ pub(super) async fn contended(lab: &Lab) -> Result<Measured> {
     Ok(Measured {
         round_trips: round_trips(middle),
         requests: lab.requests() as f64 / took.len() as f64,
+        in_flight: lab.most_in_flight(),
     })
 }
 
@@ -138,6 +139,7 @@ pub(super) async fn live(lab: &Lab, shared: bool) -> Result<Measured> {
     Ok(Measured {
         round_trips: round_trips(longest.unwrap_or_default()),
         requests: lab.requests() as f64 / number as f64,
+        in_flight: lab.most_in_flight(),
     })
 }
 

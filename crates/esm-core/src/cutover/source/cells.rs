@@ -43,6 +43,8 @@ pub(crate) struct Written {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pass {
     pub(crate) meter: Option<Arc<Meter>>,
+    /// The cells of the stream, where they are known: what is behind them is not asked for.
+    pub(crate) cells: Option<u64>,
     /// Reads only what was written so far, and waits for more until the writer ends.
     pub(crate) written: Option<watch::Receiver<Written>>,
 }
@@ -160,19 +162,24 @@ impl Reader {
     }
 
     /// Waits until there is something to read, and returns how many cells that is at most; nothing once
-    /// a stream that is being written was read up to where its writer has ended.
+    /// the known cells were read, or a stream that is being written up to where its writer has ended.
     async fn wait_until_written(&mut self) -> Option<usize> {
-        let Some(written) = &mut self.pass.written else {
-            return Some(usize::MAX);
-        };
-        loop {
-            let cells = written.borrow_and_update().cells;
-            let left = match self.from {
+        let from = self.from;
+        let left = |cells: u64| {
+            let left = match from {
                 ReadFrom::Seq(seq) => cells.saturating_sub(seq),
                 ReadFrom::Revision(_) => cells,
             };
-            if left > 0 {
-                return Some(usize::try_from(left).unwrap_or(usize::MAX));
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            (left > 0).then_some(left)
+        };
+        let Some(written) = &mut self.pass.written else {
+            return self.pass.cells.map_or(Some(usize::MAX), left);
+        };
+        loop {
+            let cells = written.borrow_and_update().cells;
+            if let Some(left) = left(cells) {
+                return Some(left);
             }
             if written.changed().await.is_err() {
                 return None;

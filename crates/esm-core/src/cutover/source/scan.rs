@@ -15,7 +15,7 @@ use crate::cutover::supervisor::Amount;
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
 use crate::id::ObjectId;
-use crate::store::{CellHeader, Lane, ReadFrom};
+use crate::store::{CellHeader, Lane, ReadFrom, Tail};
 use crate::transform::{Failure, Mapped, Mapper};
 
 /// Pages mapped ahead of their use.
@@ -85,6 +85,20 @@ impl SourceScan {
         Self::over(cutover, attempt, segments(attempt, from))
     }
 
+    /// As [`start`](Self::start), of a source that is read up to this tail and no further.
+    pub(crate) fn up_to(
+        cutover: &Cutover<'_>,
+        attempt: &Attempt,
+        from: ReadFrom,
+        tail: &Tail,
+    ) -> Self {
+        let mut segments = segments(attempt, from);
+        for segment in segments.iter_mut().filter(|part| part.is_of_source()) {
+            segment.cells = Some(tail.next_seq());
+        }
+        Self::over(cutover, attempt, segments)
+    }
+
     /// Reads these segments in order.
     pub(crate) fn over(cutover: &Cutover<'_>, attempt: &Attempt, segments: Vec<Segment>) -> Self {
         let (sender, pages) = mpsc::channel(MAPPED_AHEAD);
@@ -137,6 +151,7 @@ impl Reading {
         let (store, stream) = (&segment.store, &segment.stream);
         let pass = Pass {
             meter: Some(Arc::clone(&shared.meter)),
+            cells: segment.cells,
             written: None,
         };
         Self {

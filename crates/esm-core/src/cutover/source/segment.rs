@@ -18,6 +18,8 @@ pub(crate) struct Segment {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) stream: StreamRef,
     pub(crate) from: ReadFrom,
+    /// The cells of the stream, where they are known.
+    pub(crate) cells: Option<u64>,
     part: Part,
 }
 
@@ -39,6 +41,7 @@ pub(crate) fn segments(attempt: &Attempt, from: ReadFrom) -> Vec<Segment> {
         store: Arc::clone(&attempt.source_store),
         stream: attempt.source.clone(),
         from,
+        cells: None,
         part,
     };
     let Some(originals) = &attempt.originals else {
@@ -56,6 +59,7 @@ pub(crate) fn segments(attempt: &Attempt, from: ReadFrom) -> Vec<Segment> {
                 store: Arc::clone(&originals.store),
                 stream: originals.stream.clone(),
                 from: ReadFrom::Revision(from),
+                cells: None,
                 part: Part::Originals(Arc::clone(originals)),
             },
             since(originals.continuation_events),
@@ -70,6 +74,7 @@ pub(crate) fn whole_continuation(attempt: &Attempt, originals: &Arc<Originals>) 
         store: Arc::clone(&attempt.source_store),
         stream: attempt.source.clone(),
         from: ReadFrom::Seq(0),
+        cells: None,
         part: Part::Since(Arc::clone(originals)),
     }
 }

@@ -47,8 +47,8 @@ impl TargetReader {
         written: Option<watch::Receiver<Written>>,
     ) -> Self {
         let pass = Pass {
-            meter: None,
             written,
+            ..Pass::default()
         };
         let seq = match from {
             ReadFrom::Seq(seq) => seq,

@@ -18,7 +18,7 @@ use crate::protocol::decisions::Verified;
 use crate::protocol::journal::VerifiedCheckpoint;
 use crate::protocol::statistics::VerificationResult;
 use crate::protocol::status::{MigrationStatus, Step};
-use crate::store::{CellHeader, ReadFrom};
+use crate::store::{CellHeader, ReadFrom, Tail};
 use crate::transform::EventCounts;
 
 /// Source events between two journal checkpoints of a single object's migration.
@@ -142,7 +142,7 @@ impl Progressed {
 }
 
 /// Transforms the source again and compares it with the re-read target, from `progressed` up to
-/// `source_end`; writers may have appended more meanwhile. After an error `progressed` says what was
+/// `source_end`, which is at this tail; writers may have appended more meanwhile. After an error `progressed` says what was
 /// found equal until then, and is not complete.
 ///
 /// # Errors
@@ -151,6 +151,7 @@ pub(crate) async fn verify(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
     progressed: &mut Progressed,
+    source_tail: &Tail,
     source_end: Revision,
     urgency: Urgency,
 ) -> Result<()> {
@@ -161,6 +162,7 @@ pub(crate) async fn verify(
     });
     progressed.complete = false;
     let extent = Extent {
+        source_tail: Some(source_tail),
         source_end,
         target_end: None,
         urgency,
@@ -187,6 +189,7 @@ pub(crate) async fn verify_closed(
 ) -> Result<Progressed> {
     let mut progressed = Progressed::start();
     let extent = Extent {
+        source_tail: None,
         source_end: source_events,
         target_end: Some(target_events),
         urgency: Urgency::Paced,
@@ -216,12 +219,16 @@ pub(crate) async fn follow(
     progressed.complete = false;
     let (seq, first) = (progressed.target_seq.unwrap_or(0), progressed.target_events);
     let mut target = TargetReader::start_in(attempt, seq, first, Some(written.clone()));
+    let mut source = SourceScan::start(cutover, attempt, progressed.place(attempt));
+    let pair = (&mut source, &mut target);
     let until = Until::Written(written);
-    compare(cutover, attempt, progressed, &mut target, until, urgency).await
+    compare(cutover, attempt, progressed, pair, until, urgency).await
 }
 
 /// The range of events to compare.
-struct Extent {
+struct Extent<'a> {
+    /// Where the source was seen to end, if it was.
+    source_tail: Option<&'a Tail>,
     source_end: Revision,
     /// The end in the target, when events appended after the cutover are not to be compared.
     target_end: Option<Revision>,
@@ -257,12 +264,18 @@ async fn compare_to(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
     progressed: &mut Progressed,
-    extent: Extent,
+    extent: Extent<'_>,
 ) -> Result<()> {
     let mut target = progressed.target(attempt);
+    let from = progressed.place(attempt);
+    let mut source = match extent.source_tail {
+        Some(tail) => SourceScan::up_to(cutover, attempt, from, tail),
+        None => SourceScan::start(cutover, attempt, from),
+    };
+    let pair = (&mut source, &mut target);
     let (end, urgency) = (extent.source_end, extent.urgency);
     let until = Until::End(end);
-    compare(cutover, attempt, progressed, &mut target, until, urgency).await?;
+    compare(cutover, attempt, progressed, pair, until, urgency).await?;
     if progressed.source_events != end {
         let what = format!("the source ends before its revision {end}");
         return Err(failed(attempt, &what));
@@ -275,11 +288,10 @@ async fn compare(
     cutover: &Cutover<'_>,
     attempt: &Attempt,
     progressed: &mut Progressed,
-    target: &mut TargetReader,
+    (source, target): (&mut SourceScan, &mut TargetReader),
     mut until: Until,
     urgency: Urgency,
 ) -> Result<()> {
-    let mut source = SourceScan::start(cutover, attempt, progressed.place(attempt));
     let mut lap = cutover.lap(Phase::Verify);
     let mut goes_on = true;
     while goes_on && let Some(page) = source.next().await? {

@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use super::histories::{Histories, moved_last};
 use super::scanned::{PageScan, Scanned};
 use crate::cutover::meter::Totals;
-use crate::cutover::source::cells::CellScan;
+use crate::cutover::source::cells::{CellScan, Pass};
 use crate::cutover::source::scan::transform;
 use crate::error::{Error, Result};
 use crate::event::{Revision, Schema};
@@ -67,6 +67,8 @@ struct Stretch {
     stream: StreamRef,
     /// First event that is read.
     from: Revision,
+    /// Number of cells of the stream: no more are read.
+    cells: u64,
     mapper: Mapper,
     /// Number of events that are copied unchanged and not read.
     originals: u64,
@@ -276,6 +278,7 @@ impl Planner {
             return Ok((!done).then(|| Stretch {
                 stream,
                 from: Revision::START,
+                cells: tail.next_seq(),
                 mapper: self.mapper.clone(),
                 originals: 0,
             }));
@@ -294,6 +297,7 @@ impl Planner {
         Ok(Some(Stretch {
             stream,
             from,
+            cells: tail.next_seq(),
             mapper,
             originals: originals.events.0,
         }))
@@ -314,7 +318,11 @@ impl Planner {
             Some(store) => self.stores.get(store)?,
             None => self.stores.of(stream)?,
         };
-        let mut cells = CellScan::start(self.stores.of(stream)?, stream, begin);
+        let pass = Pass {
+            cells: Some(stretch.cells),
+            ..Pass::default()
+        };
+        let mut cells = CellScan::begin(self.stores.of(stream)?, stream, begin, pass);
         let mut total = Scanned::originals(stretch.originals);
         let mut room = limit;
         while room > 0 {

@@ -346,7 +346,8 @@ impl<'a> ObjectRun<'a> {
         let (before, was_complete) = (progressed.verified(), progressed.is_complete());
         let urgency = self.readiness.urgency();
         let cutover = self.cutover();
-        let verifying = compare::verify(&cutover, attempt, progressed, to, urgency);
+        let tail = &sight.source_tail;
+        let verifying = compare::verify(&cutover, attempt, progressed, tail, to, urgency);
         // R24: the target has a cell, which is what is compared
         let looking = self.context.guard.ensure_in_charge();
         let (verified, in_charge) = future::join(verifying, looking).await;
