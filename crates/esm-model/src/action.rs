@@ -178,7 +178,9 @@ impl Protocol {
                 actions.push(Action::Write(at));
             }
             WriterStep::Behind(behind) => {
-                actions.extend(behind.missing().map(|part| Action::Ask(at, part)));
+                let at_once = if self.scope.any_order { 3 } else { 1 };
+                let parts = behind.missing().take(at_once);
+                actions.extend(parts.map(|part| Action::Ask(at, part)));
             }
             _ => self.possible_answers(world, Actor::Writer(at), actions),
         }

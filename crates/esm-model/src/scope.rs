@@ -33,6 +33,9 @@ pub struct Scope {
     pub deletion: bool,
     /// What a Close says of its target's last cell.
     pub hint: Hint,
+    /// Whether a writer that meets a Close reads what it needs in any order; otherwise the end first,
+    /// which is then as outdated as it can be.
+    pub any_order: bool,
     /// Whether the writers reach another stream where the target should be ([R13](esm_core::protocol#r13)).
     pub decoy: bool,
     /// Whether another lane compares what a run has copied while it goes on copying.
@@ -112,6 +115,7 @@ impl Scope {
             dual_read: false,
             deletion: false,
             hint: Hint::Right,
+            any_order: true,
             decoy: false,
             beside: false,
             attempts: 2,

@@ -65,6 +65,7 @@ pub fn two_migrators(bounds: Bounds) -> Scope {
             losses: bounds.pick(0, 1),
             ..Budget::default()
         },
+        any_order: bounds.pick(false, true),
         ..Scope::new("two migrators")
     }
 }
@@ -80,6 +81,7 @@ pub fn lost_answers(bounds: Bounds) -> Scope {
             losses: bounds.pick(1, 2),
             ..Budget::default()
         },
+        any_order: bounds.pick(false, true),
         ..Scope::new("lost answers")
     }
 }
@@ -96,6 +98,7 @@ pub fn rollback(bounds: Bounds) -> Scope {
             losses: bounds.pick(2, 1),
             ..Budget::default()
         },
+        any_order: bounds.pick(false, true),
         ..Scope::new("rollback")
     }
 }
@@ -134,6 +137,7 @@ pub fn lock(bounds: Bounds) -> Scope {
             expiries: bounds.pick(1, 2),
             ..Budget::default()
         },
+        any_order: bounds.pick(false, true),
         ..Scope::new("lock")
     }
 }
@@ -169,6 +173,7 @@ pub fn in_a_row(bounds: Bounds) -> Scope {
             crashes: bounds.pick(0, 1),
             ..Budget::default()
         },
+        any_order: bounds.pick(false, true),
         ..Scope::new("two migrations in a row")
     }
 }
@@ -219,6 +224,7 @@ pub fn reverse(bounds: Bounds) -> Scope {
             crashes: bounds.pick(0, 1),
             ..Budget::default()
         },
+        any_order: bounds.pick(false, true),
         ..Scope::new("reverse migration")
     }
 }
@@ -237,6 +243,7 @@ pub fn restore(bounds: Bounds) -> Scope {
             losses: 1,
             ..Budget::default()
         },
+        any_order: bounds.pick(false, true),
         ..Scope::new("restore")
     }
 }
@@ -292,6 +299,7 @@ pub fn deletion(bounds: Bounds) -> Scope {
             crashes: bounds.pick(0, 1),
             ..Budget::default()
         },
+        any_order: bounds.pick(false, true),
         ..Scope::new("deletion")
     }
 }

@@ -298,12 +298,12 @@ pub enum Part {
 }
 
 impl Behind {
-    /// What was not read yet.
+    /// What was not read yet, the end first.
     pub fn missing(&self) -> impl Iterator<Item = Part> {
         let first = self.first.is_none().then_some(Part::First);
         let end = self.end.is_none().then_some(Part::End);
         let document = self.follows.is_none().then_some(Part::Document);
-        [first, end, document].into_iter().flatten()
+        [end, first, document].into_iter().flatten()
     }
 }
 
