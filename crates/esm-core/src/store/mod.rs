@@ -9,7 +9,6 @@ mod cell;
 mod document;
 mod event_store;
 mod inventory;
-mod lane;
 mod layer;
 mod lock;
 mod records;
@@ -29,8 +28,8 @@ pub use event_store::{
     Append, EventStore, EventStoreExt, Page, PageLimit, ReadFrom, Settled, Tail,
 };
 pub use inventory::{Inventory, Numbers, StoredContent, StoredItem};
-pub use lane::{Lane, Turn};
 pub(crate) use layer::{Call, Layer, Layered, ReadOnly};
+pub use layer::{Lane, Turn};
 pub use lock::{
     HolderProcess, HolderState, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest,
     ProcessAwareLocks, Processes,
