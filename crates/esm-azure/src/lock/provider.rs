@@ -9,7 +9,7 @@ use bytes::Bytes;
 use esm_cells::{Backend, Key};
 use esm_core::clock::Environment;
 use esm_core::id::{FencingToken, LockName};
-use esm_core::store::{LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
+use esm_core::store::{Lane, LockAttempt, LockGrant, LockInfo, LockProvider, LockRequest};
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::TryStreamExt as _;
 use tracing::warn;
@@ -86,7 +86,9 @@ impl LeaseLocks {
     }
 
     async fn look(&self, key: &Key) -> Result<Option<Seen>> {
+        let turn = Lane::turn().await;
         let found = self.container.read(key, None).await;
+        drop(turn);
         let Some(found) = found.map_err(|e| self.failed(e, "cannot read", key))? else {
             return Ok(None);
         };
@@ -112,7 +114,10 @@ impl LeaseLocks {
     ) -> Result<Option<Seen>> {
         let acquisition = Acquisition::new(name, id, 0, request);
         let body = acquisition.encode()?;
-        match self.container.write(key, body, &Condition::Absent).await {
+        let turn = Lane::turn().await;
+        let written = self.container.write(key, body, &Condition::Absent).await;
+        drop(turn);
+        match written {
             Ok(etag) => Ok(Some(Seen {
                 contents: Contents::Acquisition(acquisition),
                 etag,
@@ -170,7 +175,10 @@ impl LeaseLocks {
         let body = acquisition.encode()?;
         let mut back_off = REQUEST;
         loop {
-            let failure = match self.container.write(key, body.clone(), &condition).await {
+            let turn = Lane::turn().await;
+            let written = self.container.write(key, body.clone(), &condition).await;
+            drop(turn);
+            let failure = match written {
                 Ok(_) => return Ok(Some(())),
                 Err(failure) => failure,
             };

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use azure_core::http::Etag;
 use bytes::Bytes;
 use esm_cells::{Backend, Creation, Key, RecordVersion, encode_version};
-use esm_core::store::{Record, RecordCollection, RecordKey, Records};
+use esm_core::store::{Lane, Record, RecordCollection, RecordKey, Records};
 use esm_core::{Error, ErrorKind, Result};
 use futures::stream::BoxStream;
 use uuid::Uuid;
@@ -66,7 +66,9 @@ impl BlobRecords {
     /// The newest page, as it is now.
     async fn fetch(&self, key: &RecordKey) -> Result<Option<(Page, Etag)>> {
         let blob = self.backend.layout().record_latest(key)?;
+        let turn = Lane::turn().await;
         let found = self.container.read(&blob, None).await;
+        drop(turn);
         let found = found.map_err(|e| e.explain("cannot read", self.container.place(&blob)))?;
         let Some(found) = found else {
             return Ok(None);
@@ -150,7 +152,9 @@ impl BlobRecords {
         let mut back_off = REQUEST;
         let mut in_doubt = false;
         loop {
+            let turn = Lane::turn().await;
             let written = self.container.write(&blob, body.clone(), &condition).await;
+            drop(turn);
             let failure = match written {
                 Ok(Some(etag)) => {
                     let page = Page::decode(&body, key).map_err(|e| self.at(e, &blob))?;

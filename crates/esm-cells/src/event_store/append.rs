@@ -131,12 +131,8 @@ impl ObjectEventStore {
         }
         let key = self.backend.layout().head(stream);
         let hint = Bytes::from(format!("{seq}\n"));
-        match self.backend.overwrite(&key, &hint).await {
-            // what this process wrote itself, it need not look for
-            Ok(()) => self.hinted.note(stream, seq),
-            Err(error) => {
-                tracing::debug!(%stream, seq, %error, "cannot write the hint of a stream's end");
-            }
+        if let Err(error) = self.backend.overwrite(&key, &hint).await {
+            tracing::debug!(%stream, seq, %error, "cannot write the hint of a stream's end");
         }
     }
 }

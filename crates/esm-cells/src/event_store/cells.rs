@@ -30,6 +30,8 @@ pub(crate) struct ObjectEventStore {
     aliases: Vec<StoreId>,
     /// The last cell of a stream that this process has seen.
     pub(super) known: Known<StreamId>,
+    /// Cells that a Close names as the last ones, until the end was searched for. Nobody has seen them.
+    pub(super) named: Known<StreamId>,
     /// What refused appends have found.
     pub(super) seen: Seen,
     /// Where the next page of a stream begins that is being read page by page.
@@ -47,6 +49,7 @@ impl ObjectEventStore {
             id: marker.store,
             aliases: marker.aliases.clone(),
             known: Known::default(),
+            named: Known::default(),
             seen: Seen::default(),
             next_page: Known::default(),
             cell_bytes: Known::default(),
@@ -178,7 +181,7 @@ impl EventStore for ObjectEventStore {
     fn expect_cell(&self, stream: &StreamId, seq: u64) {
         // more than this would be no number of a cell
         if seq < u64::MAX / 4 {
-            self.known.note(stream, seq);
+            self.named.note(stream, seq);
         }
     }
 

@@ -81,8 +81,8 @@ impl ObjectEventStore {
         let width = average.map_or(2, |average| {
             let room = room(limit.bytes, average);
             // the absent one takes no room
-            let all = usize::try_from(known).is_ok_and(|known| room + 1 >= known);
-            (room + usize::from(all)).clamp(1, READ_AHEAD)
+            let all = usize::try_from(known).is_ok_and(|known| room.saturating_add(1) >= known);
+            room.saturating_add(usize::from(all)).clamp(1, READ_AHEAD)
         });
         ReadAhead {
             most: limit.cells.max(1),
@@ -185,7 +185,7 @@ impl ReadAhead {
         };
         let left = room(self.most_bytes.saturating_sub(bytes), average);
         let fit = came.saturating_add(left).max(1);
-        if fit + 1 == self.known {
+        if fit.saturating_add(1) == self.known {
             return wanted;
         }
         wanted.min(fit)

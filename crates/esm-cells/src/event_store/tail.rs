@@ -17,10 +17,17 @@ const WITHOUT_HINT: [u64; 4] = [2, 4, 8, 13];
 const BEHIND_HINT: [u64; 4] = [0, 4, 8, 13];
 
 impl ObjectEventStore {
-    /// The end of a stream: from what this process knows, else from the beginning of a short one,
+    /// The end of a stream: from the cell that a Close names, or what this process knows, else from the beginning of a short one,
     /// else from the hint. What this process does not know takes at most 3 rounds of requests.
     pub(super) async fn find_tail(&self, stream: &StreamId) -> Result<Tail> {
-        if let Some(known) = self.known.get(stream) {
+        let known = self.known.get(stream);
+        let named = self.named.take(stream);
+        if let Some(named) = named.filter(|named| known.is_none_or(|known| known < *named))
+            && let Some(tail) = self.tail_from(stream, named).await?
+        {
+            return Ok(tail);
+        }
+        if let Some(known) = known {
             if let Some(tail) = self.tail_from(stream, known).await? {
                 return Ok(tail);
             }

@@ -25,7 +25,11 @@ pub(crate) struct Shop {
 pub(crate) async fn shops(tables: &str) -> Vec<Shop> {
     let mut shops = Vec::new();
     let all = [PostgresVersion::V18, PostgresVersion::V15];
-    let versions = if sweep::is_full() { &all[..] } else { &all[..1] };
+    let versions = if sweep::is_full() {
+        &all[..]
+    } else {
+        &all[..1]
+    };
     for version in versions.iter().copied() {
         if let Some(server) = containers::postgres(version).await {
             let shop = Shop {

@@ -37,7 +37,7 @@ pub(crate) struct Copied {
 pub(crate) struct Follower {
     /// Receives how far the target was written.
     pub(crate) written: watch::Sender<Written>,
-    /// Is cancelled when the comparison failed: then the copy ends after the append under way.
+    /// Is cancelled when a difference was found: then the copy ends after the append under way.
     pub(crate) failed: CancellationToken,
 }
 
@@ -91,15 +91,15 @@ pub(crate) async fn copy(
     while let Some(page) = first.take() {
         end.pass(attempt, &page.headers);
         let amount = page.amount();
-        cutover.pace(urgency, amount).await?;
+        copier.paced(cutover.pace(urgency, amount)).await?;
+        if copier.is_followed_in_vain() {
+            let cells = copier.writer.cells();
+            return Ok(Copied { cells, seen: None });
+        }
         copier.page(page).await?;
         if let Some(schema) = copier.newly_retired {
             let cells = copier.writer.cells();
             attempt.retired.insert(schema);
-            return Ok(Copied { cells, seen: None });
-        }
-        if copier.is_followed_in_vain() {
-            let cells = copier.writer.cells();
             return Ok(Copied { cells, seen: None });
         }
         first = scan.next().await?;
@@ -265,7 +265,19 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
-    /// Whether the comparison has failed, so that nothing more need be copied.
+    /// Waits as the limits of the run demand, but not once a difference was found.
+    async fn paced(&self, pace: impl Future<Output = Result<()>>) -> Result<()> {
+        let Some(follower) = &self.follower else {
+            return pace.await;
+        };
+        tokio::select! {
+            biased;
+            paced = pace => paced,
+            () = follower.failed.cancelled() => Ok(()),
+        }
+    }
+
+    /// Whether the comparison has found a difference, so that nothing more need be copied.
     fn is_followed_in_vain(&self) -> bool {
         let failed = self.follower.as_ref().map(|f| f.failed.is_cancelled());
         failed.unwrap_or(false)

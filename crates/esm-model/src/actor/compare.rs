@@ -88,10 +88,15 @@ impl Protocol {
         if source.fenced {
             return self.next_attempt(world, run, run.source, Vec::new());
         }
-        if source.close.is_none() {
-            world.flaw(Flaw::VerificationFailed);
+        match source.close {
+            // R5: the next look decides what follows from it
+            Some(close) if close.target != run.target => self.look(run),
+            Some(_) => Step::End,
+            None => {
+                world.flaw(Flaw::VerificationFailed);
+                Step::End
+            }
         }
-        Step::End
     }
 
     /// Whether the outputs of these source events are where they must be; nothing without such events.

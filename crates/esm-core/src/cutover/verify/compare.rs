@@ -243,6 +243,21 @@ enum Until {
 }
 
 impl Until {
+    /// Waits as the limits of the run demand. Returns `false` where the copy ends meanwhile: its outcome
+    /// does not wait for them.
+    async fn paced(&self, pace: impl Future<Output = Result<()>>) -> Result<bool> {
+        let mut written = match self {
+            Self::End(_) => return pace.await.map(|()| true),
+            Self::Written(written) => written.clone(),
+        };
+        let ended = async { while written.changed().await.is_ok() {} };
+        tokio::select! {
+            biased;
+            paced = pace => paced.map(|()| true),
+            () = ended => Ok(false),
+        }
+    }
+
     /// Whether an event is to be compared. Waits until the copy has written it or ended.
     async fn includes(&mut self, revision: Revision) -> bool {
         let written = match self {
@@ -295,7 +310,9 @@ async fn compare(
     let mut lap = cutover.lap(Phase::Verify);
     let mut goes_on = true;
     while goes_on && let Some(page) = source.next().await? {
-        cutover.pace(urgency, page.amount()).await?;
+        if !until.paced(cutover.pace(urgency, page.amount())).await? {
+            break;
+        }
         let before = progressed.source_events;
         let mut compared = Ok(());
         // events of a partly compared cell
@@ -384,13 +401,18 @@ async fn compare_event(
 /// Either.
 pub(crate) fn difference_first<T>(compared: Result<()>, beside: Result<T>) -> Result<T> {
     match compared {
-        Err(e) if *e.kind() == ErrorKind::VerificationFailed => Err(e),
+        Err(e) if is_difference(&e) => Err(e),
         compared => {
             let beside = beside?;
             compared?;
             Ok(beside)
         }
     }
+}
+
+/// Whether a comparison has found a difference, and did not fail otherwise.
+pub(crate) fn is_difference(error: &Error) -> bool {
+    *error.kind() == ErrorKind::VerificationFailed
 }
 
 fn failed(attempt: &Attempt, what: &str) -> Error {
@@ -426,9 +448,10 @@ async fn checkpoint(
     if since < CHECKPOINT_EVERY {
         return Ok(());
     }
-    progressed.checkpointed = progressed.source_events;
     let checkpoint = progressed.checkpoint(attempt);
-    cutover.supervisor.checkpoint(checkpoint).await
+    cutover.supervisor.checkpoint(checkpoint).await?;
+    progressed.checkpointed = progressed.source_events;
+    Ok(())
 }
 
 async fn run_checks(

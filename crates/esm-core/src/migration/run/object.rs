@@ -249,9 +249,12 @@ impl<'a> ObjectRun<'a> {
                     "the target stayed ahead of the source",
                 ),
                 Err(e) if must_observe_again(&e) => e,
-                Err(e) if may_follow_from_a_fence(&e) && is_fenced(attempt).await => {
-                    return Ok(AttemptEnd::Fenced);
-                }
+                Err(e) if may_follow_from_a_fence(&e) => match decided_by_another(attempt).await {
+                    Some(Decided::Fenced) => return Ok(AttemptEnd::Fenced),
+                    // R5: the next look decides what follows from it
+                    Some(Decided::Closed) if *e.kind() != ErrorKind::Fenced => e,
+                    _ => return Err(e),
+                },
                 Err(e) => return Err(e),
             };
             debug!(error = %trouble, "observing again");
@@ -482,8 +485,20 @@ fn may_follow_from_a_fence(error: &Error) -> bool {
     )
 }
 
-async fn is_fenced(attempt: &Attempt) -> bool {
-    attempt.look().await.is_ok_and(|sight| sight.fenced)
+/// How others have decided an attempt: then its target may be gone.
+enum Decided {
+    Fenced,
+    /// The source was closed to another target.
+    Closed,
+}
+
+async fn decided_by_another(attempt: &Attempt) -> Option<Decided> {
+    let sight = attempt.look().await.ok()?;
+    if sight.fenced {
+        return Some(Decided::Fenced);
+    }
+    let close = sight.source_tail.close()?;
+    (close.target.as_ref() != Some(&attempt.target)).then_some(Decided::Closed)
 }
 
 /// Adopts the retired schemas that the target's first cell names, unless this attempt knows more.

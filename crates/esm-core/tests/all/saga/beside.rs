@@ -6,7 +6,7 @@ use esm_core::{ErrorKind, Result};
 use esm_testkit::faults::{At, Fault, FaultPlan};
 
 use super::failures::Counting;
-use crate::world::{World, rules};
+use crate::world::{World, rules, run, stalled_at};
 
 /// Source events, each in a cell of its own, there and in the target.
 const EVENTS: usize = 120;
@@ -112,4 +112,52 @@ async fn a_migration_that_stops_releases_its_lock_last() {
         "{}",
         plan.log()
     );
+}
+
+/// The copy is not begun anew for it: so many cells, so many appends.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_fails_beside_the_copy_does_not_stop_it() {
+    let plan = FaultPlan::new();
+    let whole = World::with_order(&["Old"; EVENTS]).await;
+    let (result, _) = migrated(&whole, &plan, 2, rules()).await;
+    let cells = result.unwrap().object.unwrap().cells;
+    let reads = plan.log().names()["event_store.read"];
+    for at in 0..reads {
+        let world = World::with_order(&["Old"; EVENTS]).await;
+        let plan = FaultPlan::new().with(At::Named("event_store.read", at), Fault::FailBefore);
+        let (result, _) = migrated(&world, &plan, 2, rules()).await;
+        if let Ok(result) = result {
+            assert!(result.is_success(), "{at}: {result:?}");
+            assert_eq!(plan.log().names()["event_store.append"], cells, "{at}");
+        }
+    }
+}
+
+/// A holder is frozen in an append. Meanwhile another migration closes the source to its own target,
+/// and a resumption of the first one discards what this one has copied. Nothing differs: it is
+/// superseded.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_was_discarded_for_another_is_no_difference() {
+    for at in 0..8 {
+        let world = World::with_order(&["Old"; 8]).await;
+        let (plan, gate) = stalled_at(At::Named("event_store.append", at));
+        let frozen = world.unlocked(&plan.actor("frozen"));
+        let migration = frozen.migrate(world.order.clone()).cells(1, 1 << 20);
+        let first = run(migration.concurrency(2));
+        gate.reached().await;
+        let begun = world.migration().await.unwrap();
+        let other = world.unlocked(&FaultPlan::new().actor("other"));
+        let other = other.migrate(world.order.clone()).execute().await.unwrap();
+        assert!(other.is_success());
+        let heir = world.unlocked(&FaultPlan::new().actor("heir"));
+        let resumed = heir.resume(begun).transform(rules()).execute().await;
+        assert!(resumed.unwrap().is_success());
+        gate.open();
+        let error = first.await.unwrap().unwrap().error.unwrap();
+        assert_ne!(
+            *error.kind(),
+            ErrorKind::VerificationFailed,
+            "{at}: {error}"
+        );
+    }
 }

@@ -60,7 +60,7 @@ impl ObjectRun<'_> {
             source_events: attempt.to_copy(close.events),
             target_events: close.target_events,
         };
-        if progressed.verified() == counted {
+        if progressed.is_complete() && progressed.verified() == counted {
             return Ok(StepOutcome::Ended(AttemptEnd::Migrated(Box::new(
                 progressed.clone(),
             ))));

@@ -3,6 +3,7 @@
 use futures::future;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
 use super::ObjectRun;
 use crate::cutover::attempt::{Attempt, Sight};
@@ -67,11 +68,18 @@ impl ObjectRun<'_> {
         let lane = Lane::default();
         let comparing = lane.run(async {
             let attempt = &compared_attempt;
-            let ended = compare::follow(&cutover, attempt, progressed, written, urgency).await;
-            if ended.is_err() {
-                failed.cancel();
+            match compare::follow(&cutover, attempt, progressed, written, urgency).await {
+                Err(e) if compare::is_difference(&e) => {
+                    failed.cancel();
+                    Err(e)
+                }
+                Err(error) => {
+                    // the copy goes on, and what follows it compares the rest
+                    debug!(%error, "the comparison beside the copy ended early");
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
             }
-            ended
         });
         // neither is dropped for the other: an append under way ends, because an undo may follow; and
         // what was acknowledged is compared, because a difference in it must not be missed
