@@ -258,22 +258,33 @@ impl StreamId {
 
 impl Fingerprint {
     /// Returns whether both are of one program: equal, or both `jq:vN:HASH` with the same hash of the
-    /// text. `N` is the version of what jq programs mean. Versions that other transformers declare are
-    /// those of the transformers themselves, which are then others.
+    /// text, or both `upcasters:v1:jqN:HASH` with the same hash of all steps. `N` is the version of what
+    /// jq programs mean. Versions that other transformers declare are those of the transformers
+    /// themselves, which are then others.
     ///
     /// Events that went through a program are not to go through it again because a newer version of
     /// esm gives it another meaning.
     pub fn is_of_same_program(&self, other: &Self) -> bool {
-        fn text(fingerprint: &Fingerprint) -> Option<&str> {
-            let versioned = fingerprint.as_str().strip_prefix("jq:v")?;
-            let (version, hash) = versioned.split_once(':')?;
-            version.parse::<u32>().ok().map(|_| hash)
-        }
-        self == other || text(self).is_some_and(|own| Some(own) == text(other))
+        self == other
+            || match (self.jq_parts(), other.jq_parts()) {
+                (Some((kind, _, rest)), Some((other_kind, _, other_rest))) => {
+                    (kind, rest) == (other_kind, other_rest)
+                }
+                _ => false,
+            }
     }
 
-    /// The id of the [`MaskingKey`](crate::transform::MaskingKey) that a jq program makes pseudonyms
-    /// with, if it makes any.
+    /// The kind of a transformation of jq programs, the version of what they mean, and the rest.
+    pub(crate) fn jq_parts(&self) -> Option<(&'static str, u32, &str)> {
+        ["jq:v", "upcasters:v1:jq"].into_iter().find_map(|kind| {
+            let versioned = self.as_str().strip_prefix(kind)?;
+            let (version, rest) = versioned.split_once(':')?;
+            Some((kind, version.parse().ok()?, rest))
+        })
+    }
+
+    /// The id of the [`MaskingKey`](crate::transform::MaskingKey) that a jq program, or a step of
+    /// upcasters, makes pseudonyms with, if it makes any.
     pub fn masking_key(&self) -> Option<&str> {
         let (_, key) = self.as_str().split_once(":key:")?;
         key.split(':').next()
@@ -409,6 +420,10 @@ mod tests {
     fn a_program_is_the_same_in_another_version_of_its_meaning() -> Result<()> {
         let [one, two] = [Fingerprint::new("jq:v1:ab")?, Fingerprint::new("jq:v2:ab")?];
         assert!(one.is_of_same_program(&one) && one.is_of_same_program(&two));
+        let [three, four] = ["upcasters:v1:jq1:ab:key:0", "upcasters:v1:jq2:ab:key:0"];
+        let [three, four] = [Fingerprint::new(three)?, Fingerprint::new(four)?];
+        assert!(three.is_of_same_program(&four) && !three.is_of_same_program(&one));
+        assert!(!four.is_of_same_program(&Fingerprint::new("upcasters:v1:jq2:ab:key:1")?));
         for other in ["jq:v1:ac", "order:v1:ab", "jq:vx:ab", "jq:v1", "ab"] {
             let other = Fingerprint::new(other)?;
             assert!(!one.is_of_same_program(&other), "{other}");
@@ -423,6 +438,8 @@ mod tests {
         let planned = print("jq:v2:ab:key:0123:only:cd")?;
         assert_eq!(planned.masking_key(), Some("0123"));
         assert_eq!(print("jq:v2:ab")?.masking_key(), None);
+        let upcasters = print("upcasters:v1:jq2:ab:key:0123")?;
+        assert_eq!(upcasters.masking_key(), Some("0123"));
         assert!(
             planned
                 .hint_for(&print("jq:v2:ab:key:4567")?)

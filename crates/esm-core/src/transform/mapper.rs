@@ -319,7 +319,10 @@ fn normalise(event: &Event, transformed: Transformed) -> Result<Outcome, Transfo
 }
 
 /// Gives each output that keeps the source's id its own, and refuses two of the same.
-fn settle_ids(source: &EventId, outputs: &mut [Event]) -> Result<(), TransformError> {
+pub(in crate::transform) fn settle_ids(
+    source: &EventId,
+    outputs: &mut [Event],
+) -> Result<(), TransformError> {
     for (index, output) in outputs.iter_mut().enumerate() {
         if output.id == *source {
             output.id = EventId::new(format!("{source}.{index}"))

@@ -97,6 +97,17 @@ pub trait EventTransformer: Send + Sync + Debug + 'static {
         BTreeSet::new()
     }
 
+    /// Whether this certainly gives of every event what the transformation with the fingerprint
+    /// `earlier` and then this one would give together.
+    ///
+    /// An application that has registered only the newest transformation can then append events that
+    /// two migrations retired ([R11](crate::protocol#r11)). `retired` are the schemas that the earlier
+    /// migration retired, with those that it inherited. Where this is not certain, `false` is right.
+    fn includes(&self, earlier: &Fingerprint, retired: &BTreeSet<Schema>) -> bool {
+        let _ = (earlier, retired);
+        false
+    }
+
     /// Transforms one event.
     ///
     /// # Errors
@@ -141,6 +152,10 @@ impl<T: EventTransformer + ?Sized> EventTransformer for Arc<T> {
 
     fn retired_schemas(&self) -> BTreeSet<Schema> {
         (**self).retired_schemas()
+    }
+
+    fn includes(&self, earlier: &Fingerprint, retired: &BTreeSet<Schema>) -> bool {
+        (**self).includes(earlier, retired)
     }
 
     fn transform(

@@ -129,15 +129,14 @@ impl EventTransformer for CompositeTransformer {
     }
 
     fn retired_schemas(&self) -> BTreeSet<Schema> {
-        self.members
-            .iter()
-            .flat_map(|member| member.retired_schemas())
-            .filter(|schema| {
-                // a later member's word counts only where it is asked
-                let asked = self.members.iter().find(|m| m.handles(schema));
-                asked.is_some_and(|m| m.retired_schemas().contains(schema))
-            })
-            .collect()
+        let mut retired = BTreeSet::new();
+        for (at, member) in self.members.iter().enumerate() {
+            // a later member's word counts only where it is asked
+            let asks = |schema: &Schema| self.members.iter().position(|m| m.handles(schema));
+            let of_member = member.retired_schemas().into_iter();
+            retired.extend(of_member.filter(|schema| asks(schema) == Some(at)));
+        }
+        retired
     }
 
     fn transform(

@@ -49,11 +49,6 @@ impl<'a> Flow<'a> {
         self.outputs.as_ref().is_some_and(Vec::is_empty)
     }
 
-    /// The number of events that there are.
-    pub(super) fn len(&self) -> usize {
-        self.outputs.as_ref().map_or(1, Vec::len)
-    }
-
     /// Hands over everything that is left, in order.
     pub(super) fn through(
         &mut self,

@@ -1,5 +1,6 @@
 //! Collects the steps of upcasters.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -70,7 +71,7 @@ impl UpcastersBuilder {
         };
         match typed() {
             Ok(transformer) => self.with(event_type, from, to, transformer),
-            Err(error) => self.failed(error),
+            Err(error) => self.failed(error.context(Wrong(event_type, from, to))),
         }
     }
 
@@ -119,7 +120,7 @@ impl UpcastersBuilder {
                 });
                 self
             }
-            Err(error) => self.failed(error),
+            Err(error) => self.failed(error.context(Wrong(event_type, from, to))),
         }
     }
 
@@ -136,13 +137,28 @@ impl UpcastersBuilder {
     /// - without any step;
     /// - for two steps from one version (a fork);
     /// - for steps that lead in a circle, or to a lower version;
-    /// - for a version from which the newest version of its type is not reached (a gap).
+    /// - for a version from which the newest version of its type is not reached (a gap);
+    /// - for more than [`MAX_OLD`](Upcasters::MAX_OLD) versions below the newest ones, of all types;
+    /// - for types that differ in case alone;
+    /// - for a step whose transformer does not handle its version, except
+    ///   [`Identity`](crate::transform::Identity).
     pub fn build(self) -> Result<Upcasters> {
         if let Some(error) = self.wrong {
             return Err(error);
         }
         let ways = self.steps.iter();
         let graph = UpcasterGraph::checked(ways.map(|step| (&step.event_type, &step.way)))?;
+        self.steps.iter().try_for_each(Step::check)?;
         Ok(Upcasters::new(self.version, graph, self.steps))
+    }
+}
+
+/// Where an error is: the type and the versions of a step. A type that is far too long is cut.
+struct Wrong<'t>(&'t str, u32, u32);
+
+impl fmt::Display for Wrong<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(event_type, from, to) = self;
+        write!(f, "upcaster {event_type:.100} v{from} → v{to}")
     }
 }

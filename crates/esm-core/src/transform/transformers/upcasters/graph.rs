@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::event::{Schema, SchemaVersion};
@@ -9,9 +10,12 @@ use crate::id::EventType;
 
 /// Faults that an error names, at most.
 const FAULTS: usize = 5;
+/// The most versions below the newest ones, of all types.
+pub(super) const MAX_OLD: u64 = 10_000;
 
 /// A step from one version of a type to a later one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UpcasterStep {
     /// The version of its input.
     pub from: SchemaVersion,
@@ -29,8 +33,18 @@ pub struct UpcasterStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpcasterGraph {
     /// Never empty, and no type without a step.
-    types: BTreeMap<EventType, BTreeMap<SchemaVersion, UpcasterStep>>,
+    types: BTreeMap<EventType, Ways>,
 }
+
+/// The ways of one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ways {
+    newest: SchemaVersion,
+    steps: Steps,
+}
+
+/// The step from each version.
+type Steps = BTreeMap<SchemaVersion, UpcasterStep>;
 
 impl UpcasterGraph {
     /// The graph of these steps.
@@ -56,10 +70,26 @@ impl UpcasterGraph {
                 Err(fault) => faults.push(fault),
             }
         }
-        if faults.is_empty() {
-            Ok(Self { types })
-        } else {
-            Err(error(faults))
+        faults.extend(differ_in_case(types.keys()));
+        if !faults.is_empty() {
+            return Err(error(faults));
+        }
+        let graph = Self { types };
+        graph.check_old()?;
+        Ok(graph)
+    }
+
+    /// Refuses more old versions than the first cell of a stream may name.
+    fn check_old(&self) -> Result<()> {
+        let old: u64 = self.types.values().map(Ways::old).map(count).sum();
+        let highest = self.types.iter().max_by_key(|(_, ways)| ways.newest);
+        match highest {
+            Some((event_type, ways)) if old > MAX_OLD => Err(Error::invalid(format!(
+                "upcasters retire more than {MAX_OLD} old versions: the newest one of {event_type} is v{}",
+                ways.newest
+            ))
+            .with_hint("number the versions of a type one after another")),
+            _ => Ok(()),
         }
     }
 
@@ -73,38 +103,28 @@ impl UpcasterGraph {
         self.types
             .get(event_type)
             .into_iter()
-            .flat_map(BTreeMap::values)
+            .flat_map(|ways| ways.steps.values())
     }
 
     /// The newest version of a type; `None` of an unknown one.
     pub fn newest(&self, event_type: &EventType) -> Option<SchemaVersion> {
-        // every step leads upwards
-        self.steps(event_type).map(|step| step.to).max()
+        self.types.get(event_type).map(|ways| ways.newest)
     }
 
-    /// The versions from which a step leads on, of all types.
+    /// The versions below the newest one of their type, of all types.
     pub(super) fn old(&self) -> impl Iterator<Item = Schema> {
-        self.types.iter().flat_map(|(event_type, steps)| {
-            steps.keys().map(|version| Schema {
+        self.types.iter().flat_map(|(event_type, ways)| {
+            ways.old().map(|version| Schema {
                 event_type: event_type.clone(),
-                version: *version,
+                version: SchemaVersion(version),
             })
         })
-    }
-
-    /// The most steps that lead from a version to the newest one.
-    pub(super) fn longest(&self) -> usize {
-        self.types
-            .values()
-            .map(BTreeMap::len)
-            .max()
-            .unwrap_or_default()
     }
 
     /// The longest ways of a type to its newest version: each begins at a version that no step leads
     /// to, and all but the first end where they meet one of those before.
     pub(super) fn chains(&self, event_type: &EventType) -> Vec<Vec<SchemaVersion>> {
-        let Some(steps) = self.types.get(event_type) else {
+        let Some(Ways { steps, .. }) = self.types.get(event_type) else {
             return Vec::new();
         };
         let reached: BTreeSet<_> = steps.values().map(|step| step.to).collect();
@@ -127,22 +147,51 @@ impl UpcasterGraph {
     }
 }
 
-fn error(faults: Vec<(String, &'static str)>) -> Error {
-    let hint = faults.first().map_or("", |(_, hint)| hint);
+impl Ways {
+    /// The versions below the newest one. There is no version 0, unless a step leads from it.
+    fn old(&self) -> Range<u32> {
+        let first = self.steps.keys().next().map_or(1, |first| first.0.min(1));
+        first..self.newest.0
+    }
+}
+
+fn count(range: Range<u32>) -> u64 {
+    u64::from(range.end.saturating_sub(range.start))
+}
+
+/// The first two types that differ in case alone: files of both cannot be in every directory.
+fn differ_in_case<'t>(mut types: impl Iterator<Item = &'t EventType>) -> Option<Fault> {
+    let mut seen = BTreeMap::new();
+    types.find_map(|event_type| {
+        let other = seen.insert(event_type.as_str().to_lowercase(), event_type)?;
+        let fault =
+            format!("upcasters have types that differ in case alone: {other}, {event_type}");
+        Some((fault, "name one type alike in all steps"))
+    })
+}
+
+/// What is wrong, and a hint.
+type Fault = (String, &'static str);
+
+fn error(faults: Vec<Fault>) -> Error {
+    let mut hints: Vec<_> = Vec::new();
+    for (_, hint) in faults.iter().take(FAULTS) {
+        if !hints.contains(hint) {
+            hints.push(*hint);
+        }
+    }
     let more = faults.len().saturating_sub(FAULTS);
     let shown = faults.iter().take(FAULTS).map(|(fault, _)| fault.as_str());
     let mut message = shown.collect::<Vec<_>>().join("; ");
     if more > 0 {
         message.push_str(&format!("; and {more} more"));
     }
-    Error::invalid(message).with_hint(hint)
+    Error::invalid(message).with_hint(hints.join("; "))
 }
 
-type Ways = BTreeMap<SchemaVersion, UpcasterStep>;
-
 /// The step from each version of a type but the newest, or what is wrong with them, with a hint.
-fn ways(event_type: &EventType, steps: &[&UpcasterStep]) -> Result<Ways, (String, &'static str)> {
-    let mut ways = Ways::new();
+fn ways(event_type: &EventType, steps: &[&UpcasterStep]) -> Result<Ways, Fault> {
+    let mut ways = Steps::new();
     for step in steps {
         if let Some(other) = ways.insert(step.from, (*step).clone()) {
             let from = step.from;
@@ -192,11 +241,14 @@ fn ways(event_type: &EventType, steps: &[&UpcasterStep]) -> Result<Ways, (String
             "add the step that is missing, or remove those that it would lead to",
         ));
     }
-    Ok(ways)
+    Ok(Ways {
+        newest: newest.unwrap_or_default(),
+        steps: ways,
+    })
 }
 
 /// The steps of the circle that a step is on, if it is on one.
-fn circle<'w>(ways: &'w Ways, first: &'w UpcasterStep) -> Option<Vec<&'w UpcasterStep>> {
+fn circle<'w>(ways: &'w Steps, first: &'w UpcasterStep) -> Option<Vec<&'w UpcasterStep>> {
     let mut steps = vec![first];
     let mut at = first;
     // without a circle, no way has more steps than there are

@@ -77,19 +77,183 @@ fn the_newest_version_later_ones_and_other_types_are_unchanged() {
 #[test]
 fn an_old_version_that_no_step_leads_from_fails() {
     let upcasters = built(&[("A", 2, 4, "f")]).unwrap();
-    for version in [1, 3] {
+    for (version, to) in [(1, 2), (3, 4)] {
         let failure = failure(upcasters.clone(), &event("7", "A", version));
         assert_eq!(failure.rule, Upcasters::RULE);
-        let expected = format!("no step leads from A v{version} to a newer version");
+        let expected = format!(
+            "no step leads from A v{version} to a newer version: add one, such as A.v{version}-v{to}"
+        );
         assert_eq!(failure.message, expected);
     }
 }
 
 #[test]
-fn every_version_that_a_step_leads_from_is_retired() {
-    let upcasters = built(&[("A", 1, 2, "f"), ("A", 2, 5, "g"), ("B", 7, 8, "h")]).unwrap();
+fn every_version_below_the_newest_is_retired() {
+    let upcasters = built(&[("A", 1, 3, "f"), ("B", 3, 4, "g"), ("C", 0, 2, "h")]).unwrap();
     let retired: Vec<_> = upcasters.retired_schemas().into_iter().collect();
-    assert_eq!(retired, [schema("A", 1), schema("A", 2), schema("B", 7)]);
+    let expected = [
+        ("A", 1),
+        ("A", 2),
+        ("B", 1),
+        ("B", 2),
+        ("B", 3),
+        ("C", 0),
+        ("C", 1),
+    ];
+    assert_eq!(
+        retired,
+        expected.map(|(name, version)| schema(name, version))
+    );
+}
+
+#[test]
+fn too_many_old_versions_are_refused() {
+    assert!(built(&[("A", 1, 10_001, "f")]).is_ok());
+    for steps in [
+        &[("A", 1, 10_002, "f")][..],
+        &[("A", 1, 10_001, "f"), ("B", 1, 2, "g")],
+        &[("A", 20_240_101, u32::MAX, "f"), ("B", 1, u32::MAX, "g")],
+    ] {
+        let message = refusal(steps);
+        assert!(
+            message.contains("more than 10000 old versions"),
+            "{message}"
+        );
+        assert!(message.contains("the newest one of "), "{message}");
+    }
+}
+
+#[test]
+fn a_step_whose_transformer_does_not_handle_its_version_is_refused() {
+    let other = upcast(schema("A", 1), schema("A", 3));
+    let builder = typed().with("A", 3, 4, other);
+    let error = builder.build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "upcaster leaves every event as it is: the step A v3 → v4 does not handle A v3"
+    );
+    assert!(typed().with("A", 3, 4, Identity).build().is_ok());
+}
+
+#[test]
+fn types_that_differ_in_case_alone_are_refused() {
+    assert_eq!(
+        refusal(&[("Placed", 1, 2, "f"), ("placed", 2, 3, "g")]),
+        "upcasters have types that differ in case alone: Placed, placed"
+    );
+}
+
+/// Leaves events as they are, under this fingerprint.
+#[derive(Debug)]
+struct Named(&'static str);
+
+impl crate::transform::EventTransformer for Named {
+    fn fingerprint(&self) -> crate::id::Fingerprint {
+        crate::id::Fingerprint::new(self.0).unwrap()
+    }
+
+    fn handles(&self, _: &crate::event::Schema) -> bool {
+        true
+    }
+
+    fn transform(
+        &self,
+        _: &crate::event::Event,
+        _: &crate::transform::TransformContext<'_>,
+    ) -> Result<Transformed, crate::transform::TransformError> {
+        Ok(Transformed::Unchanged)
+    }
+}
+
+#[test]
+fn the_fingerprint_shows_the_key_and_what_jq_programs_mean() {
+    let print = |one, two| {
+        let steps = Upcasters::builder().with("A", 1, 2, Named(one));
+        steps
+            .with("A", 2, 3, Named(two))
+            .build()
+            .unwrap()
+            .fingerprint()
+    };
+    let before = print("jq:v1:ab", "jq:v2:cd:key:01");
+    let after = print("jq:v1:ab", "jq:v3:cd:key:01");
+    assert!(before.as_str().starts_with("upcasters:v1:jq2:"), "{before}");
+    assert!(before.as_str().ends_with(":key:01"), "{before}");
+    assert_ne!(before, after);
+    assert!(before.is_of_same_program(&after));
+    for other in [
+        print("jq:v1:ab", "jq:v2:cd:key:02"),
+        print("jq:v1:ab", "jq:v2:ce:key:01"),
+        print("jq:v2:cd:key:01", "jq:v1:ab"),
+    ] {
+        assert!(!before.is_of_same_program(&other), "{other}");
+    }
+    assert_eq!(
+        print("jq:v1:ab:key:01", "jq:v1:ab:key:02").masking_key(),
+        None
+    );
+}
+
+#[test]
+fn what_steps_were_added_to_is_included() {
+    let one = built(&[("A", 1, 2, "f"), ("B", 2, 3, "g")]).unwrap();
+    let more = [
+        ("A", 1, 2, "f"),
+        ("A", 2, 3, "h"),
+        ("B", 2, 3, "g"),
+        ("C", 1, 2, "i"),
+    ];
+    let includes = |later: &Upcasters| later.includes(&one.fingerprint(), &one.retired_schemas());
+    assert!(includes(&one) && includes(&built(&more).unwrap()));
+    let changed = Upcasters::builder()
+        .with("A", 1, 2, Named("changed"))
+        .with("A", 2, 3, Identity)
+        .with("B", 2, 3, Identity);
+    let fewer = [("A", 1, 2, "f"), ("A", 2, 3, "h")];
+    let other_ways = [("A", 1, 3, "f"), ("A", 2, 3, "h"), ("B", 2, 3, "g")];
+    for other in [changed.build(), built(&fewer), built(&other_ways)] {
+        assert!(!includes(&other.unwrap()));
+    }
+}
+
+#[test]
+fn a_split_after_a_step_that_sets_ids_has_its_own_ids() {
+    let set = FunctionTransformer::for_all("set", 1, |event, _| {
+        let id = crate::id::EventId::new("k").unwrap();
+        Ok(Transformed::Events(vec![crate::event::Event {
+            id,
+            ..event.clone()
+        }]))
+    });
+    let twice = |ids: &'static str| {
+        FunctionTransformer::for_all(ids, 1, move |event, _| {
+            let mut outputs = vec![event.clone(), event.clone()];
+            for output in &mut outputs {
+                output.id = match ids {
+                    "kept" => event.id.clone(),
+                    one => crate::id::EventId::new(one).unwrap(),
+                };
+            }
+            Ok(Transformed::Events(outputs))
+        })
+    };
+    let steps = Upcasters::builder().with("A", 1, 2, set.unwrap());
+    let steps =
+        steps
+            .with("A", 2, 3, twice("kept").unwrap())
+            .with("A", 3, 4, twice("kept").unwrap());
+    let mapped = map(steps.build().unwrap(), &event("7", "A", 1));
+    let ids: Vec<_> = mapped
+        .outputs
+        .iter()
+        .map(|output| output.id.as_str())
+        .collect();
+    assert_eq!(ids, ["k.0.0", "k.0.1", "k.1.0", "k.1.1"]);
+
+    let same = Upcasters::builder().with_file("A", 1, 2, "A.v1-v2", twice("x").unwrap());
+    let failure = failure(same.build().unwrap(), &event("7", "A", 1));
+    assert_eq!(failure.rule, Mapper::OUTPUT_IDS);
+    assert_eq!(failure.message, "A.v1-v2: two outputs have the same id: x");
 }
 
 #[test]
@@ -144,8 +308,13 @@ fn faults_of_several_types_are_named_together_and_few_of_many() {
 
 #[test]
 fn a_step_of_an_invalid_type_is_refused_when_it_is_built() {
-    let typed = Upcasters::builder().step::<One, _>("", 1, 2, |one| Two { b: one.a });
-    assert!(typed.build().is_err());
+    let long = "x".repeat(10_000);
+    for (event_type, shown) in [("", "upcaster  v1 → v2: "), (long.as_str(), "upcaster xxx")] {
+        let typed = Upcasters::builder().step::<One, _>(event_type, 1, 2, |one| Two { b: one.a });
+        let message = typed.build().unwrap_err().to_string();
+        assert!(message.starts_with(shown), "{message}");
+        assert!(message.contains(" v1 → v2: "), "{message}");
+    }
     assert!(
         Upcasters::builder()
             .with("", 1, 2, Identity)

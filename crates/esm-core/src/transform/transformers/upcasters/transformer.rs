@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::graph::UpcasterGraph;
+use super::graph::{MAX_OLD, UpcasterGraph};
 use super::step::{RULE, Step};
 use crate::event::{Event, Schema};
 use crate::id::Fingerprint;
 use crate::transform::transformers::composition::{Flow, composed_fingerprint};
-use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+use crate::transform::{EventTransformer, Identity, TransformContext, TransformError, Transformed};
 
 /// Brings events of old versions to the newest version of their type, step by step.
 ///
@@ -24,10 +24,13 @@ use crate::transform::{EventTransformer, TransformContext, TransformError, Trans
 ///    step that gives another type or version than it is for.
 /// 3. Events of the newest version, of a higher one and of other types are unchanged: id, bytes, time
 ///    and metadata.
-/// 4. Every version that a step leads from is
-///    [retired](EventTransformer::retired_schemas), whether or not there are events of it.
+/// 4. Every version below the newest one of a type is
+///    [retired](EventTransformer::retired_schemas), whether or not there are events of it, or a step
+///    that leads from it: from version 1 on, and from 0 if a step leads from there.
 /// 5. The fingerprint is made of all steps, their versions and their own fingerprints. The order in
 ///    which they were added does not matter.
+/// 6. Upcasters to which steps were only added [include](EventTransformer::includes) the earlier ones:
+///    outputs have the same ids as if each step were a migration of its own.
 ///
 /// # Example
 /// ```
@@ -61,6 +64,8 @@ use crate::transform::{EventTransformer, TransformContext, TransformError, Trans
 pub struct Upcasters {
     graph: UpcasterGraph,
     steps: BTreeMap<Schema, Step>,
+    /// The version of the closures.
+    version: u32,
     fingerprint: Fingerprint,
 }
 
@@ -69,24 +74,15 @@ impl Upcasters {
     pub const RULE: &str = RULE;
     /// The most events that may become of one.
     pub const MAX_OUTPUTS: usize = 1_000;
+    /// The most versions below the newest ones, of all types: the first cell of a stream names them.
+    pub const MAX_OLD: u64 = MAX_OLD;
 
     /// The graph was checked: there is one step from each version.
     pub(super) fn new(version: u32, graph: UpcasterGraph, steps: Vec<Step>) -> Self {
         let steps: BTreeMap<_, _> = steps.into_iter().map(|step| (step.from(), step)).collect();
-        let parts: Vec<_> = [version.to_string()]
-            .into_iter()
-            .chain(steps.values().flat_map(|step| {
-                let fingerprint = step.transformer.fingerprint();
-                [
-                    step.event_type.to_string(),
-                    step.way.from.to_string(),
-                    step.way.to.to_string(),
-                    fingerprint.to_string(),
-                ]
-            }))
-            .collect();
         Self {
-            fingerprint: composed_fingerprint("upcasters:v1", parts.iter().map(String::as_str)),
+            fingerprint: fingerprint(version, steps.values()),
+            version,
             graph,
             steps,
         }
@@ -114,16 +110,31 @@ impl Upcasters {
         }
         match self.steps.get(&schema) {
             Some(step) => step.apply(event, context),
-            None => Err(TransformError::new(
-                Self::RULE,
-                format!("no step leads from {schema} to a newer version"),
-            )),
+            None => Err(self.no_step(&schema)),
         }
+    }
+
+    fn no_step(&self, schema: &Schema) -> TransformError {
+        let Schema {
+            event_type,
+            version,
+        } = schema;
+        let known = self.graph.steps(event_type).map(|step| step.from);
+        let next = known.filter(|from| from > version).min();
+        let next = next.or_else(|| self.graph.newest(event_type));
+        let next = next.unwrap_or_default();
+        let message = format!(
+            "no step leads from {schema} to a newer version: add one, such as \
+             {event_type}.v{version}-v{next}"
+        );
+        TransformError::new(Self::RULE, message)
     }
 }
 
 impl EventTransformer for Upcasters {
-    /// `upcasters:v1:{BLAKE3 of all steps}`.
+    /// `upcasters:v1:{BLAKE3 of all steps}`. With steps of jq programs `upcasters:v1:jq{N}:{BLAKE3}`,
+    /// where `N` is the highest version of what they mean; it does not count in the hash. With one
+    /// masking key `:key:{its id}` is added.
     fn fingerprint(&self) -> Fingerprint {
         self.fingerprint.clone()
     }
@@ -136,21 +147,82 @@ impl EventTransformer for Upcasters {
         self.graph.old().collect()
     }
 
+    /// Whether the earlier ones are those of these steps that lead from what they retired. The rest of
+    /// the way is then the same.
+    fn includes(&self, earlier: &Fingerprint, retired: &BTreeSet<Schema>) -> bool {
+        if *earlier == self.fingerprint || *earlier == Identity.fingerprint() {
+            return true;
+        }
+        let steps = self.steps.iter();
+        let steps = steps.filter(|(schema, _)| retired.contains(schema));
+        *earlier == fingerprint(self.version, steps.map(|(_, step)| step))
+    }
+
     fn transform(
         &self,
         event: &Event,
         context: &TransformContext<'_>,
     ) -> Result<Transformed, TransformError> {
         let mut flow = Flow::new(event);
-        // all outputs of a step have its version, so they go the rest of the way together
-        for _ in 0..self.graph.longest() {
-            flow.through(|event| self.next(event, context))?;
-            if flow.len() > Self::MAX_OUTPUTS {
-                let most = Self::MAX_OUTPUTS;
-                let message = format!("the steps give more than {most} outputs");
-                return Err(TransformError::new(Self::RULE, message));
+        // all outputs of a step have its version, so they go the rest of the way together; each step
+        // leads upwards, so this ends
+        loop {
+            let (mut outputs, mut changed) = (0, false);
+            flow.through(|event| {
+                let next = self.next(event, context)?;
+                changed |= next != Transformed::Unchanged;
+                outputs += count(&next);
+                if outputs > Self::MAX_OUTPUTS {
+                    let most = Self::MAX_OUTPUTS;
+                    let message = format!("the steps give more than {most} outputs");
+                    return Err(TransformError::new(Self::RULE, message));
+                }
+                Ok(next)
+            })?;
+            if !changed {
+                return Ok(flow.finish());
             }
         }
-        Ok(flow.finish())
+    }
+}
+
+fn count(transformed: &Transformed) -> usize {
+    match transformed {
+        Transformed::Unchanged => 1,
+        Transformed::Events(events) => events.len(),
+        Transformed::Dropped { .. } => 0,
+    }
+}
+
+/// The identity of upcasters of these steps.
+fn fingerprint<'s>(version: u32, steps: impl Iterator<Item = &'s Step>) -> Fingerprint {
+    let mut parts = vec![version.to_string()];
+    let (mut meaning, mut keys) = (None, BTreeSet::new());
+    for step in steps {
+        let fingerprint = step.transformer.fingerprint();
+        keys.extend(fingerprint.masking_key().map(str::to_owned));
+        let (from, to) = (step.way.from, step.way.to);
+        parts.extend([
+            step.event_type.to_string(),
+            from.to_string(),
+            to.to_string(),
+        ]);
+        parts.push(match fingerprint.jq_parts() {
+            Some((kind, version, rest)) => {
+                meaning = meaning.max(Some(version));
+                format!("{kind}:{rest}")
+            }
+            None => fingerprint.to_string(),
+        });
+    }
+    let kind = match meaning {
+        Some(meaning) => format!("upcasters:v1:jq{meaning}"),
+        None => "upcasters:v1".to_owned(),
+    };
+    let composed = composed_fingerprint(&kind, parts.iter().map(String::as_str));
+    let mut keys = keys.into_iter();
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => Fingerprint::new(format!("{composed}:key:{key}")).unwrap_or(composed),
+        _ => composed,
     }
 }
