@@ -126,9 +126,10 @@
 //! of later migrations, unless one of them produces them again. The target's first cell names them.
 //!
 //! An append of a retired schema goes through the transformation if the application has registered
-//! it; code that is several migrations behind goes through all of them. Otherwise the plan's choice
-//! decides, which is stored in the target's first cell: *refuse* (the default; the error names the
-//! schema and the migration), or *accept unchanged* (the event is stored as it is, and counted).
+//! it; code that is several migrations behind goes through all of them, or through a later one that
+//! is known to include the earlier ones. Otherwise the plan's choice decides, which is stored in the
+//! target's first cell: *refuse* (the default; the error names the schema and the migration), or
+//! *accept unchanged* (the event is stored as it is, and counted).
 //!
 //! A transformation that changes events and keeps their type and schema version makes old and new
 //! code indistinguishable. Then nothing is transformed, and the choice must be made explicitly.

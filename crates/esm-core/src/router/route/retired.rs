@@ -120,9 +120,9 @@ impl Retired {
     }
 
     /// An event as the registered transformations of this stream, and of those before it that
-    /// retired its schema, turn it. Nothing where one of them is not registered or not to be seen,
-    /// or changes the event and keeps a retired schema: then old and new code are
-    /// indistinguishable, and only the policy can say what is to be done.
+    /// retired its schema, turn it. Nothing where one of them is not to be seen, or is neither
+    /// registered nor included in a later one, or changes the event and keeps a retired schema: then
+    /// old and new code are indistinguishable, and only the policy can say what is to be done.
     async fn transformed(
         &self,
         place: &AppendPlace<'_>,
@@ -132,7 +132,7 @@ impl Retired {
             return Ok(None);
         };
         let mut events = vec![event.clone()];
-        for origin in layers.into_iter().rev() {
+        for (newer, origin) in layers.iter().enumerate().rev() {
             let mut outputs = Vec::new();
             for event in events {
                 if !origin.retired.contains(&event.schema()) {
@@ -140,7 +140,12 @@ impl Retired {
                     continue;
                 }
                 let Some(mapper) = place.transformers.of(origin.appends_through()) else {
-                    return Ok(None);
+                    let (known, newer) = (place.transformers, &layers[..newer]);
+                    if !is_included(known, origin, newer, &event.schema()) {
+                        return Ok(None);
+                    }
+                    outputs.push(event);
+                    continue;
                 };
                 let mapped = mapper.map_owned(place.object, place.revision, event);
                 let mapped = mapped.map_err(|failure| {
@@ -187,6 +192,28 @@ impl Retired {
              with the client",
         )
     }
+}
+
+/// Whether a registered transformation of a newer layer takes events of this schema, and includes
+/// that of an origin, and those of all layers between.
+fn is_included(
+    transformers: &Transformers,
+    origin: &Origin,
+    newer: &[&Origin],
+    schema: &Schema,
+) -> bool {
+    // newest first: what is nearer to the origin is behind
+    (0..newer.len()).rev().any(|at| {
+        let Some(mapper) = transformers.of(newer[at].appends_through()) else {
+            return false;
+        };
+        let includes = |skipped: &Origin| {
+            let earlier = skipped.appends_through();
+            mapper.transformer().includes(earlier, &skipped.retired)
+        };
+        let mut skipped = newer[at + 1..].iter().copied().chain([origin]);
+        newer[at].retired.contains(schema) && skipped.all(includes)
+    })
 }
 
 async fn earlier(stores: &Stores, origin: &Origin) -> Result<Earlier> {

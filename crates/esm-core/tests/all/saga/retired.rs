@@ -1,14 +1,16 @@
 //! R11 in the saga: which schemas a target retires, and what becomes of appends of them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use esm_core::event::{Event, Schema};
 use esm_core::id::Fingerprint;
 use esm_core::migration::{MigrationBuilder, MigrationStatus};
-use esm_core::router::ExpectedRevision;
+use esm_core::router::{ExpectedRevision, ObjectClient};
 use esm_core::store::{EventStoreExt as _, OnRetired};
 use esm_core::transform::{
-    EventTransformer, Identity, TransformContext, TransformError, Transformed, Upcasters,
+    EventTransformer, FunctionTransformer, Identity, TransformContext, TransformError, Transformed,
+    Upcasters,
 };
 use esm_core::{ErrorKind, Result};
 use esm_testkit::{Rule, Rules, events};
@@ -129,6 +131,73 @@ async fn r11_upcasters_retire_every_old_version_also_one_without_events() -> Res
     append(&w.client(), old("n3", 3)).await?;
     let expected = ["e0 A v3", "e1 B v1", "n1 A v3", "n2 A v3", "n3 A v3"];
     assert_eq!(stored(&w, &active), expected);
+    Ok(())
+}
+
+fn twice() -> FunctionTransformer {
+    let twice = FunctionTransformer::for_all("twice", 1, |event, _| {
+        Ok(Transformed::Events(vec![event.clone(), event.clone()]))
+    });
+    twice.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn r11_upcasters_that_steps_were_added_to_take_what_two_migrations_retired() -> Result<()> {
+    let w = with_order(&["A", "B"]).await;
+    let one = || Upcasters::builder().with("A", 1, 2, twice());
+    let two = || one().with("A", 2, 3, twice());
+    w.succeeded(migrate(&w).transform(one().build()?).execute().await);
+    w.succeeded(migrate(&w).transform(two().build()?).execute().await);
+    assert_retired(&w, &["A v1", "A v2"], &[]).await;
+
+    let append = async |client: ObjectClient, id: &str| {
+        let old = esm_testkit::event(id, "A");
+        client
+            .append(&w.order, ExpectedRevision::Any, vec![old])
+            .await
+    };
+    let newest =
+        || -> Result<ObjectClient> { Ok(w.client().with_transformer(Arc::new(two().build()?))) };
+    append(newest()?, "n").await?;
+    // as both transformations, one after the other, turn it
+    append(newest()?.with_transformer(Arc::new(one().build()?)), "m").await?;
+    let active = w.active(&w.order).await;
+    let expected: Vec<_> = ["n", "m"]
+        .iter()
+        .flat_map(|id| ["0.0", "0.1", "1.0", "1.1"].map(|at| format!("{id}.{at} A v3")))
+        .collect();
+    assert_eq!(stored(&w, &active)[5..], expected);
+
+    // the first of its steps is another one than that of the first migration
+    let changed = Upcasters::builder().with("A", 1, 2, Identity);
+    let changed = changed.with("A", 2, 3, twice()).build()?;
+    for other in [changed, one().build()?] {
+        let client = w.client().with_transformer(Arc::new(other));
+        let error = append(client, "x").await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Invalid, "{error}");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r11_upcasters_are_included_in_later_ones_over_a_migration_that_changes_nothing()
+-> Result<()> {
+    let w = with_order(&["A", "B"]).await;
+    let one = || Upcasters::builder().with("A", 1, 2, twice());
+    let two = || one().with("A", 2, 3, Identity);
+    let three = || two().with("A", 3, 4, twice()).with("B", 1, 2, Identity);
+    w.succeeded(migrate(&w).transform(one().build()?).execute().await);
+    w.succeeded(migrate(&w).transform(two().build()?).execute().await);
+    w.succeeded(migrate(&w).again().transform(Identity).execute().await);
+    w.succeeded(migrate(&w).transform(three().build()?).execute().await);
+    let client = w.client().with_transformer(Arc::new(three().build()?));
+    let old = esm_testkit::event("n", "A");
+    client
+        .append(&w.order, ExpectedRevision::Any, vec![old])
+        .await?;
+    let active = w.active(&w.order).await;
+    let expected = ["n.0.0 A v4", "n.0.1 A v4", "n.1.0 A v4", "n.1.1 A v4"];
+    assert_eq!(stored(&w, &active)[5..], expected);
     Ok(())
 }
 
