@@ -58,9 +58,10 @@ mod syntax;
 mod transformer;
 mod upcasters;
 mod value;
+mod versions;
 
 pub use diagnostic::Excerpt;
 pub use map::JqMap;
 pub use mapped::MappedEvent;
 pub use transformer::JqTransformer;
-pub use upcasters::compile_upcasters;
+pub use upcasters::{MAX_UPCASTER_BYTES, compile_upcasters};

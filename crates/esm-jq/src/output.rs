@@ -10,7 +10,7 @@ use esm_core::transform::TransformContext;
 use crate::input::Input;
 use crate::value::{Map, Val, kind, same, write};
 
-/// Makes an event of an output.
+/// Makes an event of an output. Without `schemaversion` it has the version `absent`.
 ///
 /// # Errors
 /// Says what keeps it from being a CloudEvent.
@@ -19,6 +19,7 @@ pub(crate) fn event(
     input: &Input,
     original: &Event,
     context: &TransformContext<'_>,
+    absent: SchemaVersion,
 ) -> Result<Event, String> {
     let Val::Obj(object) = output else {
         return Err(format!("it is {} instead of an object", kind(output)));
@@ -28,7 +29,10 @@ pub(crate) fn event(
     let mut event = Event {
         id: attributes.id(original)?,
         event_type: attributes.event_type(original)?,
-        schema_version: schema_version(attributes.schema_version)?,
+        schema_version: match attributes.schema_version {
+            None => absent,
+            version => schema_version(version)?,
+        },
         content_type,
         time: attributes.time(original)?,
         metadata: Metadata::new(),

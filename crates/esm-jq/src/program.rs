@@ -19,6 +19,7 @@ use crate::reach;
 use crate::retired;
 use crate::syntax;
 use crate::value::Val;
+use crate::versions::{self, VersionTest};
 
 /// The most bytes that a program may have.
 const MAX_BYTES: usize = 1 << 20;
@@ -51,6 +52,8 @@ pub(crate) struct Program {
     pub(crate) types: Option<BTreeSet<String>>,
     /// The types and schema versions that it certainly changes or drops, as far as its text shows.
     pub(crate) retired: BTreeSet<(String, u64)>,
+    /// What it compares `.schemaversion` with.
+    pub(crate) versions: Vec<VersionTest>,
 }
 
 impl Program {
@@ -149,6 +152,7 @@ fn compile<'s>(code: &'s str, key: Option<&MaskingKey>) -> Result<Program, Vec<F
         meaning: meaning::version(&body),
         types: reach::types(&body),
         retired: retired::schemas(&body),
+        versions: versions::tests(&body),
     })
 }
 

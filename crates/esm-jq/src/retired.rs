@@ -100,7 +100,8 @@ fn compared<'t, 's>(
     }
 }
 
-fn number(term: &Term<&str>) -> Option<u64> {
+/// The number that a term is, if it is an integer that is not negative.
+pub(crate) fn number(term: &Term<&str>) -> Option<u64> {
     match term {
         Term::Num(digits) => digits.parse().ok(),
         _ => None,

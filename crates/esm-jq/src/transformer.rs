@@ -49,6 +49,7 @@ pub struct JqTransformer {
     program: Program,
     text_hash: blake3::Hash,
     only_types: Option<BTreeSet<EventType>>,
+    keeps_version: bool,
     allowance: Allowance,
 }
 
@@ -95,6 +96,7 @@ impl JqTransformer {
             program: compiled,
             text_hash: blake3::hash(text.as_bytes()),
             only_types: None,
+            keeps_version: false,
             allowance: Allowance::default(),
         })
     }
@@ -135,6 +137,21 @@ impl JqTransformer {
         types.is_some_and(|types| !types.is_empty()) && !self.handles(schema)
     }
 
+    /// Whether the text tests for schema versions, and for none that this one is.
+    pub(crate) fn tests_for_other_versions(&self, version: SchemaVersion) -> bool {
+        let tests = &self.program.versions;
+        let version = u64::from(version.0);
+        !tests.is_empty() && !tests.iter().any(|test| test.holds(version))
+    }
+
+    /// Lets an output without `.schemaversion` have that of the event, instead of version 1.
+    ///
+    /// Makes another transformation of it, whose fingerprint has to be told from this one.
+    pub(crate) fn keeping_version(mut self) -> Self {
+        self.keeps_version = true;
+        self
+    }
+
     fn allows(&self, event_type: &EventType) -> bool {
         match &self.only_types {
             Some(types) => types.contains(event_type),
@@ -164,8 +181,13 @@ impl JqTransformer {
             }
             _ => {}
         }
+        let absent = if self.keeps_version {
+            event.schema_version
+        } else {
+            SchemaVersion::default()
+        };
         let events = outputs.iter().enumerate().map(|(at, output)| {
-            output::event(output, &input, event, context).map_err(|what| {
+            output::event(output, &input, event, context, absent).map_err(|what| {
                 let (number, count) = (at + 1, outputs.len());
                 Failure::Failed(format!("output {number} of {count} is no event: {what}"))
             })

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use esm_core::event::Schema;
-use esm_core::id::EventType;
-use esm_core::transform::{MaskingKey, Upcasters};
+use esm_core::event::{Event, Schema};
+use esm_core::id::{EventType, Fingerprint};
+use esm_core::transform::{
+    EventTransformer, MaskingKey, TransformContext, TransformError, Transformed, Upcasters,
+};
 use esm_core::{Error, Result};
 use percent_encoding::percent_decode_str;
 
@@ -15,8 +17,8 @@ use crate::JqTransformer;
 const EXTENSION: &str = ".jq";
 /// Steps at most.
 const MAX_STEPS: usize = 1_000;
-/// Bytes of the programs of all steps at most: a plan holds them.
-const MAX_BYTES: usize = 1 << 20;
+/// The most bytes of the programs of all steps: a plan holds them.
+pub const MAX_UPCASTER_BYTES: usize = 1 << 20;
 
 /// The step that the name of a file says: `Placed.v1-v2.jq` leads from version 1 of `Placed` to
 /// version 2.
@@ -69,13 +71,15 @@ fn decoded(text: &str) -> Option<Cow<'_, str>> {
 /// version 2. A character that the name of a file cannot have is escaped: `%2F` is `/`.
 ///
 /// A program sees the events of its type and version alone. What it gives has its new version, also
-/// where it does not set `.schemaversion`.
+/// where it does not set `.schemaversion`, or removes it.
 ///
 /// # Errors
 /// `Invalid`, naming the files:
 /// - for a name that does not say a step;
 /// - for a program that cannot be compiled, with each fault's line and column, or that leaves every
 ///   event of its type as it is, because it tests for other types;
+/// - for a program that compares `.schemaversion` with numbers, where none of it is true of its
+///   version, as in `if .schemaversion == 1 then … end` for version 2;
 /// - as for [`UpcastersBuilder::build`](esm_core::transform::UpcastersBuilder::build): a gap, a fork,
 ///   or a circle;
 /// - for more than 1,000 steps, and for programs of more than 1 MiB together.
@@ -87,9 +91,9 @@ pub fn compile_upcasters<'f>(
     let mut bytes = 0;
     for (number, (name, text)) in files.into_iter().enumerate() {
         bytes += text.len();
-        if number == MAX_STEPS || bytes > MAX_BYTES {
+        if number == MAX_STEPS || bytes > MAX_UPCASTER_BYTES {
             return Err(Error::invalid(format!(
-                "upcasters have more than {MAX_STEPS} steps or {MAX_BYTES} bytes, at {name}"
+                "upcasters have more than {MAX_STEPS} steps or {MAX_UPCASTER_BYTES} bytes, at {name}"
             ))
             .with_hint("migrate with some of the types first"));
         }
@@ -103,9 +107,43 @@ pub fn compile_upcasters<'f>(
             ))
             .with_hint("it tests for other types; it sees those of its own alone"));
         }
+        if program.tests_for_other_versions(from.version) {
+            return Err(Error::invalid(format!(
+                "{name}: the program tests .schemaversion for other versions than {}",
+                step.from
+            ))
+            .with_hint("remove the test: it sees events of its own version alone"));
+        }
+        let program = StepProgram(program.keeping_version());
         builder = builder.with_file(step.event_type.as_str(), step.from, step.to, name, program);
     }
     builder.build()
+}
+
+/// The program of a step. What it leaves as it is gets its new version, so it handles every event.
+#[derive(Debug)]
+struct StepProgram(JqTransformer);
+
+impl EventTransformer for StepProgram {
+    fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint()
+    }
+
+    fn handles(&self, _schema: &Schema) -> bool {
+        true
+    }
+
+    fn transform(
+        &self,
+        event: &Event,
+        context: &TransformContext<'_>,
+    ) -> Result<Transformed, TransformError> {
+        if self.0.handles(&event.schema()) {
+            self.0.transform(event, context)
+        } else {
+            Ok(Transformed::Unchanged)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -54,6 +54,49 @@ fn a_program_that_changes_nothing_changes_the_version_alone() {
 }
 
 #[test]
+fn an_output_without_a_version_gets_the_new_one() {
+    for program in [
+        "{id, type, data: {made: 1}}",
+        "del(.schemaversion) | .data.made = 1",
+    ] {
+        let made = upcasters(&[FIRST, ("Placed.v2-v3.jq", program)]).unwrap();
+        let Ok(Transformed::Events(outputs)) = apply(&made, &event("Placed", "{}")) else {
+            panic!("it is changed");
+        };
+        assert_eq!(outputs[0].schema().to_string(), "Placed v3", "{program}");
+        let old = upcasters(&[("Placed.v2-v3.jq", "{id, type, schemaversion: 1}")]).unwrap();
+        let error = apply(&old, &placed_of_version(2)).unwrap_err();
+        assert_eq!(
+            error.message,
+            "Placed.v2-v3.jq gives Placed v1, not Placed v3"
+        );
+    }
+}
+
+fn placed_of_version(version: u32) -> Event {
+    let mut event = event("Placed", "{}");
+    event.schema_version.0 = version;
+    event
+}
+
+#[test]
+fn a_test_for_other_versions_that_was_left_over_is_refused() {
+    for left_over in [
+        "if .type == \"Placed\" and .schemaversion == 1 then .data.name |= \"x\" end",
+        "select(.schemaversion < 2)",
+        "if (.schemaversion // 1) == 1 then .data = 1 end",
+        "if .schemaversion | IN(1, 3) then .data = 1 end",
+    ] {
+        assert_eq!(
+            refusal(&[FIRST, ("Placed.v2-v3.jq", left_over)]),
+            "Placed.v2-v3.jq: the program tests .schemaversion for other versions than 2"
+        );
+    }
+    let own = "if .schemaversion == 1 then .data = 1 elif .schemaversion == 2 then .data = 2 end";
+    assert!(upcasters(&[FIRST, ("Placed.v2-v3.jq", own)]).is_ok());
+}
+
+#[test]
 fn an_error_has_the_name_of_its_file() {
     let fails = upcasters(&[FIRST, ("Placed.v2-v3.jq", "error(\"no total\")")]).unwrap();
     let error = apply(&fails, &event("Placed", "{}")).unwrap_err();
@@ -131,7 +174,15 @@ fn the_fingerprint_covers_every_program_and_the_key() {
     let [one, other] = ["a secret of the tests", "another secret of the tests"].map(|secret| {
         let key = MaskingKey::new(secret.as_bytes()).unwrap();
         let made = compile_upcasters(masks, Some(&key)).unwrap();
-        made.fingerprint()
+        let fingerprint = made.fingerprint();
+        assert_eq!(fingerprint.masking_key(), Some(key.id()));
+        assert!(
+            fingerprint.as_str().starts_with("upcasters:v1:jq"),
+            "{fingerprint}"
+        );
+        fingerprint
     });
     assert_ne!(one, other);
+    let hint = one.hint_for(&other);
+    assert!(hint.contains(one.masking_key().unwrap()), "{hint}");
 }
