@@ -4,14 +4,13 @@ use std::path::Path;
 
 use esm_core::migration::MigrationBuilder;
 use esm_core::{Error, Result};
+use esm_jq::MAX_UPCASTER_BYTES;
 use esm_view::migration::{Program, ProgramFile, Role};
 
 use crate::exit;
 
 /// The end of the name of a file that holds a step.
 const STEP: &str = ".jq";
-/// Bytes of all steps at most, as the compiler takes.
-const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads the transformation that the arguments choose: a jq program, or a directory of upcasters.
 ///
@@ -44,20 +43,21 @@ pub(crate) async fn read_program(path: &Path) -> Result<Program> {
 
 /// Reads the upcasters of a directory: its files that end in `.jq`, in the order of their names.
 ///
-/// Hidden files and files of other kinds are left out.
+/// Hidden files and files of other kinds are left out. A name that ends in `.JQ` or that says versions,
+/// as `Placed.v1-v2.jq.txt` does, is taken for a step: compiling refuses it.
 ///
 /// # Errors
 /// `NotFound` and other errors of the file system; `Invalid` if there is no step, if a step is no
-/// file or not UTF-8, or if all are larger than 1 MiB together.
+/// file or not UTF-8, for a directory in it, or if all are larger than 1 MiB together.
 pub(crate) async fn read_upcasters(directory: &Path) -> Result<Program> {
     let mut files = Vec::new();
     let mut bytes = 0;
     for file in names_of_steps(directory).await? {
         let path = directory.join(&file);
         bytes += size(&path).await?;
-        if bytes > MAX_BYTES {
+        if bytes > MAX_UPCASTER_BYTES as u64 {
             let shown = directory.display();
-            let message = format!("upcasters have more than {MAX_BYTES} bytes: {shown}");
+            let message = format!("upcasters have more than {MAX_UPCASTER_BYTES} bytes: {shown}");
             return Err(Error::invalid(message).with_hint("migrate with some of the types first"));
         }
         let program = read_text(&path).await?;
@@ -78,7 +78,11 @@ async fn names_of_steps(directory: &Path) -> Result<Vec<String>> {
     while let Some(entry) = entries.next_entry().await.map_err(failed)? {
         let name = entry.file_name();
         let shown = name.to_string_lossy();
-        if !shown.ends_with(STEP) || shown.starts_with('.') {
+        if shown.starts_with('.') {
+            continue;
+        }
+        if !may_say_a_step(&shown) {
+            refuse_directory(&entry.path()).await?;
             continue;
         }
         let name = name.to_str().ok_or_else(|| {
@@ -92,6 +96,29 @@ async fn names_of_steps(directory: &Path) -> Result<Vec<String>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// Whether a name ends as that of a step, or has versions in it.
+fn may_say_a_step(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let versions = |(at, found): (usize, &str)| {
+        let from = &name[at + found.len()..];
+        let to = from[digits(from)..].strip_prefix("-v");
+        digits(from) > 0 && to.is_some_and(|to| digits(to) > 0)
+    };
+    name.ends_with(STEP) || name.match_indices(".v").any(versions)
+}
+
+/// Steps in a directory of its own would be left out unseen.
+async fn refuse_directory(path: &Path) -> Result<()> {
+    let metadata = tokio::fs::metadata(path).await;
+    if metadata.is_ok_and(|metadata| metadata.is_dir()) {
+        let message = format!("upcasters have a directory among them: {}", path.display());
+        return Err(Error::invalid(message)
+            .with_hint("move its steps to the others, and the directory elsewhere"));
+    }
+    Ok(())
 }
 
 /// The size of a file, which may not be another thing.

@@ -149,6 +149,21 @@ fn a_directory_that_is_wrong_is_refused_before_anything_is_touched() {
             vec![("A.v1-v2.jq", "."), ("A.v2.jq", ".")],
             vec!["does not say its step: A.v2.jq", "Placed.v1-v2.jq"],
         ),
+        (
+            vec![("A.v1-v2.jq", "."), ("A.v2-v3.JQ", ".")],
+            vec!["does not say its step: A.v2-v3.JQ"],
+        ),
+        (
+            vec![("A.v1-v2.jq", "."), ("A.v2-v3.jq.txt", ".")],
+            vec!["does not say its step: A.v2-v3.jq.txt"],
+        ),
+        (
+            vec![
+                ("A.v1-v2.jq", "."),
+                ("A.v2-v3.jq", "if .schemaversion == 1 then .data = 1 end"),
+            ],
+            vec!["A.v2-v3.jq", "other versions than 2"],
+        ),
         (vec![("A.v1-v2.jq", ".a |")], vec!["A.v1-v2.jq:1:"]),
         (
             vec![("README.md", "steps")],
@@ -193,6 +208,8 @@ fn what_is_given_wrongly_is_said() {
     run(&["transform", "--all"]).failed(2, &["FILE.jq"]);
     std::fs::create_dir(esm.path("steps/B.v1-v2.jq")).expect("a directory");
     run(&["upcasters", "check", &steps]).failed(2, &["not a file", "B.v1-v2.jq"]);
+    std::fs::rename(esm.path("steps/B.v1-v2.jq"), esm.path("steps/more")).expect("a directory");
+    run(&["upcasters", "check", &steps]).failed(2, &["directory among them", "steps/more"]);
 }
 
 #[test]
