@@ -146,7 +146,7 @@ impl JqTransformer {
 
     /// Lets an output without `.schemaversion` have that of the event, instead of version 1.
     ///
-    /// Makes another transformation of it, whose fingerprint has to be told from this one.
+    /// Makes another transformation of it, whose fingerprint has to differ from this one's.
     pub(crate) fn keeping_version(mut self) -> Self {
         self.keeps_version = true;
         self

@@ -38,7 +38,7 @@ pub struct Scope {
     pub any_order: bool,
     /// Whether the writers reach another stream where the target should be ([R13](esm_core::protocol#r13)).
     pub decoy: bool,
-    /// Whether another lane compares what a run has copied while it goes on copying.
+    /// Whether another lane compares what a run has copied while it continues to copy.
     pub beside: bool,
     /// Attempts of one migration at one source that have a target of their own.
     pub attempts: u8,

@@ -63,8 +63,8 @@ pub enum Twin {
     ComparedAsSent,
     /// What was compared beside a copy permits the Close: what was copied last is not compared.
     ComparedBesideAlone,
-    /// An error of the copy hides a difference that was found beside it, and the comparison goes on
-    /// behind it.
+    /// An error of the copy hides a difference that was found beside it, and the comparison
+    /// continues behind it.
     DifferenceHidden,
     /// The first half of X13 alone: the source is read before the target. It is no danger: a target
     /// that is live says so, and every write is conditional.

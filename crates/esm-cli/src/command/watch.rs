@@ -108,11 +108,11 @@ impl Watch {
 struct Rest {
     /// The last renewal of its lock, and when this process first saw that one.
     seen: Option<(Option<Timestamp>, Instant)>,
-    looks: u32,
+    polls: u32,
 }
 
 impl Rest {
-    /// A process that takes it over needs a moment until it has the lock: so two looks. A holder that is
+    /// A process that takes it over needs some time until it has the lock: so two polls. A holder that is
     /// only probably dead may be alive by another clock: so a whole lease without a renewal, by this
     /// process' own.
     fn is_certain(&mut self, watched: &WatchedMigration, now: Timestamp) -> bool {
@@ -127,13 +127,13 @@ impl Rest {
             }
         };
         if self.seen.is_none_or(|(last, _)| last != renewed) {
-            (self.seen, self.looks) = (Some((renewed, Instant::now())), 0);
+            (self.seen, self.polls) = (Some((renewed, Instant::now())), 0);
         }
-        self.looks += 1;
+        self.polls += 1;
         let waited = self
             .seen
             .map_or(Duration::ZERO, |(_, since)| since.elapsed());
-        self.looks > 1 && waited >= patience
+        self.polls > 1 && waited >= patience
     }
 }
 

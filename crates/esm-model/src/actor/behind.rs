@@ -8,7 +8,7 @@ use crate::twin::Twin;
 use crate::world::{Behind, Cell, Close, End, Part, Route, Sending, World, Writer, WriterStep};
 
 impl Protocol {
-    /// What a refused append has found: a Close, whose target is looked at, or anything else, for which
+    /// What a refused append has found: a Close, whose target is read, or anything else, for which
     /// the object is loaded.
     pub(super) fn read_back(&self, world: &World, sending: Sending) -> WriterStep {
         match world.stream(sending.stream).close() {

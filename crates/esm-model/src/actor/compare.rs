@@ -8,7 +8,7 @@ use crate::twin::Twin;
 use crate::world::{Cell, Data, Event, Flaw, Request, Run, Sight, Slot, Step, Then, World};
 
 impl Protocol {
-    /// `compare::follow`: while the copy goes on, another lane compares the next source event that was
+    /// `compare::follow`: while the copy continues, another lane compares the next source event that was
     /// acknowledged with its outputs. What was found equal is not compared again: the cells of a target
     /// do not change.
     pub(crate) fn compare_beside(&self, world: &World, run: &mut Run) {

@@ -9,7 +9,7 @@ use super::postgres::{Kind, Postgres, PostgresVersion};
 use super::server::{Server, pause, ready};
 use super::shared::in_ci;
 
-/// Starts of a server before it is given up: processes of one that was killed may still hold what the
+/// Starts of a server at most: processes of one that was killed may still hold what the
 /// next one needs.
 const STARTS: u32 = 100;
 

@@ -429,6 +429,11 @@ impl fmt::Display for Outcome {
 }
 
 /// Returns whether tests are to leave nothing out: the variable `ESM_SWEEP` is `full`.
+///
+/// ```
+/// let versions = if esm_testkit::sweep::is_full() { &[15, 18][..] } else { &[18] };
+/// assert!(versions.contains(&18));
+/// ```
 pub fn is_full() -> bool {
     std::env::var("ESM_SWEEP").as_deref() == Ok("full")
 }

@@ -74,7 +74,7 @@ impl ObjectRun<'_> {
                     Err(e)
                 }
                 Err(error) => {
-                    // the copy goes on, and what follows it compares the rest
+                    // the copy continues, and what follows it compares the rest
                     debug!(%error, "the comparison beside the copy ended early");
                     Ok(())
                 }
