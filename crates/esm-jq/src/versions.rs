@@ -79,7 +79,6 @@ fn mirrored(cmp: Cmp) -> Cmp {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use jaq_core::load::parse;
 
     #[test]
