@@ -108,8 +108,33 @@ fn the_examples_do_what_the_page_says() {
                 assert_eq!(outcome(&program, object, event), (info, text), "{program}");
                 checked += 1;
             }
+            "text" => {
+                let steps = steps(&text);
+                let steps = steps
+                    .iter()
+                    .map(|(name, program)| (*name, program.as_str()));
+                esm_jq::compile_upcasters(steps, None).unwrap();
+                checked += 1;
+            }
+            // tested by the command line, and by the documentation of `Upcasters`
+            "console" | "rust" => {}
             other => panic!("a block that is not checked: {other}"),
         }
     }
-    assert_eq!(checked, 8);
+    assert_eq!(checked, 9);
+}
+
+/// The files of a directory, each with its program beside its name.
+fn steps(text: &str) -> Vec<(&str, String)> {
+    let mut steps: Vec<(&str, String)> = Vec::new();
+    for line in text.lines().skip(1) {
+        let line = line.trim();
+        match line.split_once(' ') {
+            Some((name, program)) if name.ends_with(".jq") => {
+                steps.push((name, program.to_owned()))
+            }
+            _ => steps.last_mut().unwrap().1.push_str(line),
+        }
+    }
+    steps
 }

@@ -84,10 +84,8 @@ async fn a_migration_is_paused_continued_and_set_by_others() {
             let pause = other.in_place.send(&known, ControlAction::Pause, "eva");
             let pause = pause.await.unwrap();
             until_done(&other, &known, &pause).await;
-            let waits = until(&other, |known| known.waits_for.is_some()).await;
-            // what rests writes nothing
+            // what rests writes nothing; before, it may have waited for its limit
             let paused = texts(&place, REWRITTEN).await;
-            assert_eq!(waits.waits_for.as_deref(), Some("paused by eva"));
             until(&other, |known| {
                 known.waits_for.as_deref() == Some("paused by eva")
             })

@@ -29,8 +29,9 @@ use crate::transform::{EventTransformer, Identity, TransformContext, TransformEr
 ///    that leads from it: from version 1 on, and from 0 if a step leads from there.
 /// 5. The fingerprint is made of all steps, their versions and their own fingerprints. The order in
 ///    which they were added does not matter.
-/// 6. Upcasters to which steps were only added [include](EventTransformer::includes) the earlier ones:
-///    outputs have the same ids as if each step were a migration of its own.
+/// 6. Upcasters to which steps were only added, from versions that no earlier step led from or passed,
+///    [include](EventTransformer::includes) the earlier ones: outputs have the same ids as if each step
+///    were a migration of its own.
 ///
 /// # Example
 /// ```
