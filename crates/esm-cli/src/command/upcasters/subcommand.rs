@@ -9,7 +9,7 @@ use crate::args::Global;
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// Check and draw upcasters: jq programs from one version to the next.
+/// Check and draw upcasters: jq programs from version to version.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
