@@ -92,7 +92,7 @@ fn two_writers_known() -> Scope {
     }
 }
 
-/// As in [`hint_ahead`], where the Close is right, or names a cell that is no longer the last.
+/// As above, where the Close is right, or names a cell that is no longer the last.
 pub fn hint_that_is_there(hint: Hint) -> Scope {
     Scope {
         hint,

@@ -16,8 +16,8 @@ pub enum OnFailure {
 /// How events are copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CopyOptions {
-    /// Most events in a target cell; a copy has [smaller ones](cell_events) where the source is short.
-    /// A source event's outputs stay together all the same.
+    /// Most events in a target cell. A source of up to 4,096 events is copied into cells of 512, a longer
+    /// one into at least eight cells. A source event's outputs stay together all the same.
     pub cell_events: usize,
     /// Most bytes in a target cell, uncompressed, as far as one source event's outputs allow.
     pub cell_bytes: u64,
