@@ -63,6 +63,19 @@ impl<'a> Lap<'a> {
         }
     }
 
+    /// Waits for other work under way. Neither this phase nor the share of an object is charged.
+    pub(crate) async fn rest<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        let Some(meter) = self.meter else {
+            return wait.await;
+        };
+        let began = meter.shared_time();
+        let resting = Resting::begin(meter);
+        let waited = wait.await;
+        drop(resting);
+        self.since += meter.shared_time().saturating_sub(began);
+        waited
+    }
+
     /// Counts the time since the last call, and the units done in it.
     pub(crate) fn done(&mut self, units: u64) {
         let Some(meter) = self.meter else { return };

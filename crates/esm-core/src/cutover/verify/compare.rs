@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 use crate::RollingHash;
 use crate::cutover::attempt::Attempt;
-use crate::cutover::meter::Phase;
+use crate::cutover::meter::{Lap, Phase};
 use crate::cutover::source::cells::Written;
 use crate::cutover::source::scan::{MappedEvent, SourceScan};
 use crate::cutover::supervisor::Report;
@@ -259,7 +259,7 @@ impl Until {
     }
 
     /// Whether an event is to be compared. Waits until the copy has written it or ended.
-    async fn includes(&mut self, revision: Revision) -> bool {
+    async fn includes(&mut self, revision: Revision, lap: &mut Lap<'_>) -> bool {
         let written = match self {
             Self::End(end) => return revision < *end,
             Self::Written(written) => written,
@@ -268,7 +268,7 @@ impl Until {
             if revision < written.borrow_and_update().source_events {
                 return true;
             }
-            if written.changed().await.is_err() {
+            if lap.rest(written.changed()).await.is_err() {
                 return false;
             }
         }
@@ -317,7 +317,7 @@ async fn compare(
         let mut compared = Ok(());
         // events of a partly compared cell
         for event in page.events.into_iter().skip_while(|e| e.revision < before) {
-            goes_on = until.includes(event.revision).await;
+            goes_on = until.includes(event.revision, &mut lap).await;
             if !goes_on {
                 break;
             }
