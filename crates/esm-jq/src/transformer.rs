@@ -146,7 +146,8 @@ impl JqTransformer {
 
     /// Lets an output without `.schemaversion` have that of the event, instead of version 1.
     ///
-    /// Makes another transformation of it, whose fingerprint has to differ from this one's.
+    /// It is another transformation then, with the same fingerprint: for a step of upcasters alone, whose
+    /// own fingerprint says that it is one.
     pub(crate) fn keeping_version(mut self) -> Self {
         self.keeps_version = true;
         self
