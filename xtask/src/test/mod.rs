@@ -34,10 +34,10 @@ pub(crate) fn profile() -> &'static str {
     if project::in_ci() { "ci" } else { "default" }
 }
 
-/// How many tests run at a time: three times as many as there are processors, because many wait for a
+/// How many tests run at a time: four times as many as there are processors, because many wait for a
 /// server, a disk or the end of a lease.
 fn threads() -> usize {
-    3 * std::thread::available_parallelism().map_or(1, usize::from)
+    4 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn tests(options: &Options, not_tested: &NotTested) -> Result<()> {
