@@ -51,7 +51,8 @@ pub fn duration(time: Duration) -> String {
 
 /// The estimated rest of a work: `about 21 s left`.
 pub fn remaining(time: Duration) -> String {
-    let seconds = time.as_secs_f64().round() as u64;
+    // what has not ended takes at least a second
+    let seconds = (time.as_secs_f64().round() as u64).max(1);
     if seconds < 60 {
         format!("about {seconds} s left")
     } else {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt as _};
+use jiff::Timestamp;
 use serde::Serialize;
 use tracing::warn;
 
@@ -16,6 +17,10 @@ use crate::migration::report::progress::Progress;
 use crate::migration::service::{MigrationService, MigrationState, unknown};
 use crate::protocol::control::{Desired, TrackedCommand};
 
+/// The time between two publications by default, twice: an estimate is not older while a process is
+/// at work.
+const LONGEST_AGE: Duration = Duration::from_secs(4);
+
 /// The observable state of a migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -23,7 +28,8 @@ pub struct WatchedMigration {
     /// Its state by the journal and the lock.
     #[serde(flatten)]
     pub state: MigrationState,
-    /// Its last published progress. Absent in the first few seconds of a run.
+    /// Its last published progress, with the time left as of now. Absent in the first few seconds of a
+    /// run.
     pub progress: Option<Progress>,
     /// The state that the commands request.
     pub desired: Desired,
@@ -81,6 +87,11 @@ impl MigrationObserver {
             }
             published => published?.map(|(_, progress)| progress),
         };
+        let now = self.service.environment.clock.now();
+        let progress = progress.map(|progress| Progress {
+            eta: progress.eta.map(|left| left_at(now, progress.at, left)),
+            ..progress
+        });
         let commands_damage = match self.control.catch_up().await {
             Err(damage) if *damage.kind() == ErrorKind::Corrupt => Some(with_hint(&damage)),
             read => read.map(|()| None)?,
@@ -105,6 +116,13 @@ impl MigrationObserver {
         self.journal = Some(journal);
         Ok(damage)
     }
+}
+
+/// What is left at a time of an estimate that was published earlier. A clock that runs ahead of that
+/// of the publisher takes no more off than [`LONGEST_AGE`].
+fn left_at(now: Timestamp, published: Timestamp, left: Duration) -> Duration {
+    let age = Duration::try_from(now.duration_since(published)).unwrap_or_default();
+    left.saturating_sub(age.min(LONGEST_AGE))
 }
 
 /// An error with its hint, in words.
@@ -175,5 +193,29 @@ impl MigrationService {
             Some((seen, (observer, false, over)))
         })
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_after(elapsed: &str, left: u64) -> u64 {
+        let published: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let now = published + elapsed.parse::<jiff::Span>().unwrap();
+        left_at(now, published, Duration::from_secs(left)).as_secs()
+    }
+
+    #[test]
+    fn time_since_the_publication_is_no_longer_left() {
+        assert_eq!(left_after("PT0S", 9), 9);
+        assert_eq!(left_after("PT2S", 9), 7);
+        assert_eq!(left_after("PT2S", 1), 0);
+    }
+
+    #[test]
+    fn a_clock_that_differs_takes_little_off() {
+        assert_eq!(left_after("PT1H", 9), 5);
+        assert_eq!(left_after("-PT1H", 9), 9);
     }
 }
