@@ -33,6 +33,7 @@ pub(crate) struct Global {
     /// URL of another store that streams of this store have moved to, or may move to. Repeatable;
     /// the variable takes a list separated by spaces.
     #[arg(
+        id = "other_store",
         long = "other-store",
         global = true,
         env = "ESM_OTHER_STORES",
@@ -125,6 +126,9 @@ impl Global {
         set(&mut self.log_format, format);
         let size = finder.find("max-event-size", "ESM_MAX_EVENT_SIZE", parsed)?;
         set(&mut self.max_event_size, size);
+        finder.note("other-store", "ESM_OTHER_STORES");
+        finder.note("masking-key", "ESM_MASKING_KEY");
+        finder.note("no-header", "");
         let settings = finder.into_settings();
         let address = |text: &String| settings.address(text).to_owned();
         self.store = self.store.as_ref().map(address);

@@ -70,9 +70,17 @@ fn options(global: &Global) -> Result<Vec<Value>> {
     // refuses credentials
     store.map(opened::absolute).transpose()?;
     let name = |value: Option<PossibleValue>| value.map(|value| value.get_name().to_owned());
+    for other in &global.other_stores {
+        opened::absolute(other)?;
+    }
+    let others = Some(global.other_stores.join(" ")).filter(|others| !others.is_empty());
+    let key = global.masking_key.as_deref();
     let values = [
         ("store", store.map(str::to_owned)),
+        ("other-store", others),
         ("output", name(global.output.to_possible_value())),
+        ("masking-key", key.map(|file| file.display().to_string())),
+        ("no-header", Some(global.no_header.to_string())),
         ("progress", name(global.progress.to_possible_value())),
         ("log", Some(global.log.clone())),
         ("log-format", name(global.log_format.to_possible_value())),

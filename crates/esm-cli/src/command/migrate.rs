@@ -230,8 +230,9 @@ fn reasons(plan: &MigrationPlan) -> Vec<String> {
 }
 
 async fn show(session: &Session, builder: MigrationBuilder, given: &Migrate) -> Result<Exit> {
+    let first = builder.ensure_first().await;
     let mut plan = builder.dry_run().await?;
-    let exit = in_place::plan_risks(session, given.migration.given(), &mut plan).await?;
+    let exit = in_place::plan_risks(session, given.migration.given(), first, &mut plan).await?;
     let samples = given.samples.show;
     session
         .output()

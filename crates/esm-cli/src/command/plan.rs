@@ -15,7 +15,8 @@ use crate::session::{Access, Session};
 /// Show what a migration would do, without writing.
 ///
 /// Transforms every event twice, and refuses a transformation with different results. Exits with 7
-/// if the transformation fails on an event.
+/// if the transformation fails on an event, and with the code of `esm migrate` if that would refuse
+/// now, for example beside an unfinished migration of the same objects.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -56,6 +57,7 @@ impl Plan {
             Some(events_per_stream) => PlanDepth::Sample { events_per_stream },
             None => PlanDepth::All,
         };
+        let first = builder.ensure_first().await;
         let planning = builder
             .depth(depth)
             .cancel_on(session.interrupt().token().clone())
@@ -67,7 +69,7 @@ impl Plan {
                 return Ok(Exit::Interrupted);
             }
         };
-        let exit = in_place::plan_risks(session, arguments.given(), &mut plan).await?;
+        let exit = in_place::plan_risks(session, arguments.given(), first, &mut plan).await?;
         if let Some(path) = &self.save {
             save(&plan, path)?;
         }

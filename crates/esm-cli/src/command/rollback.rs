@@ -103,9 +103,13 @@ impl Rollback {
             return show(session, &builder.dry_run().await?, &self.samples);
         }
         if !self.yes && can_ask(session.output()) {
-            let exit = show(session, &builder.clone().dry_run().await?, &self.samples)?;
+            let plan = builder.clone().dry_run().await?;
+            let exit = show(session, &plan, &self.samples)?;
             if exit != Exit::Success && !self.keep_going {
                 return Ok(exit);
+            }
+            if changes_nothing(&plan) {
+                return Ok(Exit::Success);
             }
             if !confirmed(session.output(), session.interrupt(), "roll back?").await? {
                 session.output().note("nothing was changed");
@@ -167,6 +171,10 @@ impl Rollback {
             None => Ok(None),
         }
     }
+}
+
+fn changes_nothing(plan: &RollBackPlan) -> bool {
+    matches!(plan, RollBackPlan::Reverse { plan } if plan.is_empty())
 }
 
 fn show(session: &Session, plan: &RollBackPlan, samples: &SampleArgs) -> Result<Exit> {

@@ -104,14 +104,26 @@ impl<'a> Finder<'a> {
         variable: &'static str,
         parse: impl Fn(&str) -> Result<T>,
     ) -> Result<Option<T>> {
-        let id = option.replace('-', "_");
-        let (origin, value) = match self.matches.value_source(&id) {
-            Some(ValueSource::CommandLine) => (Origin::Option, None),
-            Some(ValueSource::EnvVariable) => (Origin::Variable(variable), None),
-            _ => self.in_files(option, parse)?,
+        let (origin, value) = match self.given(option, variable) {
+            Some(origin) => (origin, None),
+            None => self.in_files(option, parse)?,
         };
         self.settings.origins.push((option, origin));
         Ok(value)
+    }
+
+    /// Notes where the value of an option comes from that files do not have.
+    pub(crate) fn note(&mut self, option: &'static str, variable: &'static str) {
+        let origin = self.given(option, variable).unwrap_or(Origin::Default);
+        self.settings.origins.push((option, origin));
+    }
+
+    fn given(&self, option: &str, variable: &'static str) -> Option<Origin> {
+        match self.matches.value_source(&option.replace('-', "_"))? {
+            ValueSource::CommandLine => Some(Origin::Option),
+            ValueSource::EnvVariable => Some(Origin::Variable(variable)),
+            _ => None,
+        }
     }
 
     fn in_files<T>(

@@ -52,20 +52,22 @@ impl InPlaceArgs {
     }
 }
 
-/// Adds to a plan what to know before, and what `esm migrate` would refuse now: nothing without a
-/// layout. Returns the exit code of the plan.
+/// Adds to a plan what to know before, and what `esm migrate` would refuse now; in a store of esm's
+/// own, that is an unfinished migration: `first` says of it. Returns the exit code of the plan.
 ///
 /// # Errors
-/// Those of the server.
+/// Those of the server and of the store.
 pub(crate) async fn plan_risks(
     session: &Session,
     given: Given<'_>,
+    first: Result<()>,
     plan: &mut MigrationPlan,
 ) -> Result<Exit> {
-    let Some(in_place) = of_layout(session, None, given.args.allow_triggers) else {
-        return Ok(plan_exit(plan));
+    let warnings = match of_layout(session, None, given.args.allow_triggers) {
+        Some(in_place) => refusal(&in_place, given, plan).await,
+        None => first.map(|()| Vec::new()),
     };
-    let refusal = match refusal(&in_place, given, plan).await {
+    let refusal = match warnings {
         Ok(warnings) => {
             plan.risks.extend(warnings);
             return Ok(plan_exit(plan));

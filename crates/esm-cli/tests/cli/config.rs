@@ -133,6 +133,22 @@ fn an_option_wins_over_a_variable_and_a_variable_over_a_file() {
 }
 
 #[test]
+fn options_that_no_file_has_are_shown_too() {
+    let user = User::new();
+    let expected = |value: &str, from: &str| (value.to_owned(), from.to_owned());
+    let other = [("ESM_OTHER_STORES", "file:///a file:///b")];
+    let shown = user.shown(&other, &[], "other-store");
+    assert_eq!(shown, expected("file:///a file:///b", "ESM_OTHER_STORES"));
+    let shown = user.shown(&[], &["--no-header"], "no-header");
+    assert_eq!(shown, expected("true", "option"));
+    let shown = user.shown(&[], &[], "no-header");
+    assert_eq!(shown, expected("false", "default"));
+    let shown = user.shown(&[("ESM_MASKING_KEY", "key.txt")], &[], "masking-key");
+    assert_eq!(shown, expected("key.txt", "ESM_MASKING_KEY"));
+    assert_eq!(user.shown(&[], &[], "masking-key"), expected("", "default"));
+}
+
+#[test]
 fn a_default_of_a_file_is_used() {
     let user = User::new().directory("output = \"json\"\nmax-event-size = \"1KiB\"\n");
     let events = user.esm.file("events", orders::large(1));

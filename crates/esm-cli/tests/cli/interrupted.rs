@@ -162,6 +162,9 @@ fn a_holder_that_was_frozen_finds_itself_replaced() {
     let again = ["migrate", "--all", "--transform", &program];
     esm.run(&again)
         .failed(5, &["not finished", &holder, "hint"]);
+    esm.run(&["plan", "--all", "--transform", &program])
+        .failed(5, &[])
+        .printed("is not finished");
     let locks = esm.run(&["lock", "list", "-o", "json"]).succeeded().json();
     let lock = &locks["locks"][0];
     assert!(

@@ -281,6 +281,13 @@ fn an_event_that_fails_stops_it_and_it_is_rolled_back() {
     let program = esm.file("v2.jq", PROGRAM);
     esm.run(&["migrate", "--all", "--transform", &program])
         .failed(4, &["not finished", migration]);
+    for planned in [&["plan"][..], &["migrate", "--dry-run"]] {
+        let planned = esm.run(&[planned, &["--all", "--transform", &program]].concat());
+        planned
+            .failed(4, &[])
+            .printed("`esm migrate` refuses it: a migration of all objects is not finished")
+            .printed("roll it back");
+    }
     esm.run(&["resume"]).failed(7, &["esm rollback"]);
     esm.run(&["rollback", migration, "--reason", "wrong program"])
         .succeeded()

@@ -311,6 +311,18 @@ impl MigrationBuilder {
         }))
     }
 
+    /// Refuses what [`execute`](Self::execute) would refuse now because another migration of the same
+    /// scope is unfinished. Writes nothing. In place, the database knows: this refuses nothing.
+    ///
+    /// # Errors
+    /// `LockHeld` or `AlreadyExists`, naming that migration; those of the store.
+    pub async fn ensure_first(&self) -> Result<()> {
+        if self.is_in_place() {
+            return Ok(());
+        }
+        self.service.ensure_first(&self.draft.scope).await
+    }
+
     /// Returns the plan of the migration. Reads and transforms as the migration would, and writes
     /// nothing.
     ///

@@ -271,49 +271,55 @@ impl MigrationService {
         let Some(info) = locks.own else {
             return Ok(());
         };
-        let Some(earlier) = info.migration else {
+        let Some(earlier) = self.earlier(&info).await? else {
             return Ok(());
         };
-        let journal = match self.journal(earlier).await {
-            Ok(journal) => journal,
-            Err(damage) if *damage.kind() == ErrorKind::Corrupt => {
-                if info.held {
-                    return Err(held(info, self.environment.clock.now()).with_source(damage));
-                }
-                // it can never be resumed; the streams say all that this migration needs
-                warn!(%earlier, %damage, "an earlier migration of these objects is damaged");
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        let state = journal.state();
-        if state.outcome.is_some() && info.held {
+        if earlier.state().outcome.is_some() && info.held {
             // the release did not arrive, or cannot be read; nobody needs the lock any more
             let broken = self.locks.break_lock(&info.name, info.token).await;
             if let Err(error) = broken {
                 debug!(lock = %info.name, %error, "another process was first to take the lock");
             }
         }
-        if state.plan.is_none() || state.outcome.is_some() {
+        ensure_ended(earlier.state(), info, &plan.scope)
+    }
+
+    /// Refuses as a migration of this scope would be refused now because of an unfinished one. Writes
+    /// nothing.
+    ///
+    /// # Errors
+    /// `LockHeld` or `AlreadyExists`, naming that migration; those of the locks and the records.
+    pub(crate) async fn ensure_first(&self, scope: &Scope) -> Result<()> {
+        let Some(info) = self.locks.inspect(&lock_name(scope)?).await? else {
             return Ok(());
-        }
-        let since = state
-            .started_at
-            .map_or(String::new(), |at| format!(" since {at:.0}"));
-        let message = format!(
-            "a migration of {} is not finished: {earlier}, {} by {}{since}",
-            plan.scope,
-            state.status(),
-            info.holder
-        );
-        let kind = if info.held {
-            ErrorKind::LockHeld(Box::new(info))
-        } else {
-            ErrorKind::AlreadyExists
         };
-        Err(Error::new(kind, message).with_hint(format!(
-            "if it is running, wait for it; otherwise resume it or roll it back: {earlier}"
-        )))
+        match self.earlier(&info).await? {
+            Some(earlier) => ensure_ended(earlier.state(), info, scope),
+            None => Ok(()),
+        }
+    }
+
+    /// The journal of the migration that took a lock last, unless it is damaged.
+    ///
+    /// # Errors
+    /// `LockHeld` if a process holds the lock for a migration with a damaged journal.
+    async fn earlier(&self, info: &LockInfo) -> Result<Option<Journal>> {
+        let Some(earlier) = info.migration else {
+            return Ok(None);
+        };
+        match self.journal(earlier).await {
+            Ok(journal) => Ok(Some(journal)),
+            Err(damage) if *damage.kind() == ErrorKind::Corrupt => {
+                if info.held {
+                    let now = self.environment.clock.now();
+                    return Err(held(info.clone(), now).with_source(damage));
+                }
+                // it can never be resumed; the streams say all that this migration needs
+                warn!(%earlier, %damage, "an earlier migration of these objects is damaged");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits for the holder of a wider lock, up to the timeout of the own lock. Only after a whole
@@ -458,6 +464,33 @@ async fn find_single(context: &Context) -> Option<Result<(ObjectDocument, ChainE
     let object = context.plan.scope.single()?;
     let (stores, documents) = (&context.services.stores, &context.services.documents);
     Some(chain::help(stores, documents, object).await)
+}
+
+/// # Errors
+/// `LockHeld` or `AlreadyExists` while the migration that took the lock last has not ended.
+fn ensure_ended(state: &JournalState, info: LockInfo, scope: &Scope) -> Result<()> {
+    let Some(earlier) = info.migration else {
+        return Ok(());
+    };
+    if state.plan.is_none() || state.outcome.is_some() {
+        return Ok(());
+    }
+    let since = state
+        .started_at
+        .map_or(String::new(), |at| format!(" since {at:.0}"));
+    let message = format!(
+        "a migration of {scope} is not finished: {earlier}, {} by {}{since}",
+        state.status(),
+        info.holder
+    );
+    let kind = if info.held {
+        ErrorKind::LockHeld(Box::new(info))
+    } else {
+        ErrorKind::AlreadyExists
+    };
+    Err(Error::new(kind, message).with_hint(format!(
+        "if it is running, wait for it; otherwise resume it or roll it back: {earlier}"
+    )))
 }
 
 fn stopped_waiting() -> Error {
