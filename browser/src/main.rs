@@ -13,7 +13,7 @@ mod parts;
 mod pictures;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -61,14 +61,13 @@ async fn run(arguments: Arguments) -> Result<()> {
     let driver = match Driver::start() {
         Ok(driver) => driver,
         Err(why) => {
-            println!("not run: the console in a browser: {why:#}");
-            return Ok(());
+            return not_tested("the console in a browser", &format!("{why:#}"));
         }
     };
     let axe = match Axe::installed(&arguments.packages) {
         Ok(axe) => Some(axe),
         Err(why) => {
-            println!("not run: accessibility of the console: {why:#}");
+            not_tested("accessibility of the console", &format!("{why:#}"))?;
             None
         }
     };
@@ -87,4 +86,16 @@ async fn run(arguments: Arguments) -> Result<()> {
         }
     }
     world.end().await
+}
+
+/// Reports that something was not tested, and why, into the directory that `ESM_NOT_TESTED` names: the
+/// caller prints what is there.
+fn not_tested(what: &str, why: &str) -> Result<()> {
+    match std::env::var_os("ESM_NOT_TESTED") {
+        Some(directory) => Ok(std::fs::write(Path::new(&directory).join(what), why)?),
+        None => {
+            println!("not tested: {what}: {why}");
+            Ok(())
+        }
+    }
 }

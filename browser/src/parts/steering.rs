@@ -156,8 +156,8 @@ pub(super) async fn another_waits(world: &mut World) -> Result<()> {
 
 /// Both have read that it is ready, and both press the button.
 pub(super) async fn two_operators(world: &mut World) -> Result<()> {
-    open(&world.other, &world.at(&world.of_migration())).await?;
     for page in [&world.page, &world.other] {
+        open(page, &world.at(&world.of_migration())).await?;
         begin(page, "cutover", "the window is open").await?;
     }
     let submit = "#dialog-cutover [type=submit]";

@@ -33,6 +33,7 @@ const STAGES: &[Stage] = &[
     Stage::new("chaos", chaos),
     Stage::new("applications", applications::in_short),
     Stage::new("attack", attack::in_short),
+    Stage::new("browser", || command::run(&mut xtask("browser"))),
     Stage::new("examples", examples),
     Stage::new("doc", doc),
     Stage::new("package", package),

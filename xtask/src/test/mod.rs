@@ -6,7 +6,7 @@ mod slowest;
 use anyhow::Result;
 
 use crate::{command, project};
-use not_tested::NotTested;
+pub(crate) use not_tested::NotTested;
 pub(crate) use slowest::Report;
 
 /// Options of `cargo xtask test`.
