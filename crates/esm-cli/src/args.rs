@@ -76,6 +76,11 @@ pub(crate) struct Global {
     #[arg(value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 
+    /// URL of a collector of OpenTelemetry that receives traces over HTTP, for example
+    /// http://localhost:4318. Only where esm was built with the feature `otlp`.
+    #[arg(long, global = true, env = "ESM_OTLP", value_name = "URL")]
+    pub(crate) otlp: Option<String>,
+
     /// Maximum size of an event, as a line of NDJSON: bytes, or with KiB, MiB, GiB.
     #[arg(long, global = true, env = "ESM_MAX_EVENT_SIZE", value_name = "SIZE")]
     #[arg(default_value = "8MiB")]

@@ -70,7 +70,7 @@ const ALL_GLOBAL: &str = "\
 Global options, described by `esm --help`:
   --store URL, --other-store URL, -o text|json, --no-header, --progress MODE,
   --log FILTER, --log-format FORMAT, --max-event-size SIZE,
-  --masking-key FILE";
+  --masking-key FILE, --otlp URL";
 
 /// Adds the pages of help. In those of `-h` an option has its first sentence; only the page of the
 /// program itself describes the global options.

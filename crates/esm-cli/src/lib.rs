@@ -34,7 +34,7 @@
 //! - `open_store`: a store of esm's own, or the tables of another library.
 //! - `processes`: whether the process that holds a lock has ended.
 //! - `config`: configuration files, and which value of an option is used.
-//! - `args`, `input`, `progress`, `interrupt`, `confirm`, `logging`: parts of the terminal.
+//! - `args`, `input`, `progress`, `interrupt`, `confirm`, `logging`, `traces`: parts of the terminal.
 //! - `help`, `version`: the pages of help, and the details of the version.
 //! - `output`, `exit`: text and JSON, errors and exit codes.
 
@@ -64,6 +64,7 @@ mod sample;
 mod selection;
 mod session;
 mod sorted;
+mod traces;
 mod version;
 
 use std::ffi::OsString;
@@ -71,11 +72,14 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind::DisplayVersion;
+use tokio::runtime::Handle;
 
+use crate::args::Global;
 use crate::cli::{Arguments, Unread};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::{Output, OutputFormat};
+use crate::traces::Traces;
 
 /// Threads for blocking disk access and computations. More would not be faster, and the system's
 /// allocator retains memory for every thread that ever freed an event.
@@ -105,9 +109,6 @@ pub fn main() -> ExitCode {
         Err(Unread::Config(error, format)) => return Output::new(format).fail(&error).into(),
     };
     let output = Output::new(arguments.global.output).with_heading(!arguments.global.no_header);
-    if let Err(error) = logging::start(&arguments.global) {
-        return output.fail(&error).into();
-    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -115,6 +116,10 @@ pub fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => return output.fail(&exit::io("starting the runtime", error)).into(),
+    };
+    let traces = match observed(&arguments.global, runtime.handle()) {
+        Ok(traces) => traces,
+        Err(error) => return output.fail(&error).into(),
     };
     let exit = runtime.block_on(async {
         let interrupt = Interrupt::listen(&output);
@@ -124,9 +129,18 @@ pub fn main() -> ExitCode {
         };
         output.ended(exit)
     });
+    traces.end(&output);
     // a blocked read from a terminal must not keep the process alive
     runtime.shutdown_background();
     Exit::into(exit)
+}
+
+/// Starts logs and traces.
+fn observed(global: &Global, runtime: &Handle) -> esm_core::Result<Traces> {
+    let collector = global.otlp.as_deref().filter(|url| !url.is_empty());
+    let traces = Traces::start(collector, runtime)?;
+    logging::start(global, traces.spans())?;
+    Ok(traces)
 }
 
 /// Whether a command line is well-formed with this text as the user's configuration file, up to what

@@ -36,6 +36,7 @@ mod sqlite;
 mod steering;
 mod stores;
 mod terminal;
+mod traces;
 mod transform;
 mod upcasters;
 mod verify;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::{Instrument as _, info_span};
+
 use crate::backoff::BackOff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Position, Revision};
@@ -65,8 +67,9 @@ impl ObjectClient {
         expected: ExpectedRevision,
         events: Vec<Event>,
     ) -> Result<Appended, AppendError> {
-        let outcome = self.append_as_expected(object, expected, events).await;
-        self.count(outcome)
+        let span = info_span!("append", %object, events = events.len());
+        let appended = self.append_as_expected(object, expected, events);
+        self.count(appended.instrument(span).await)
     }
 
     /// Settles an append with an unknown outcome: reads it back and, where it did not happen,
