@@ -64,7 +64,8 @@
     }
     while (at) {
       const next = at.nextSibling;
-      at.remove();
+      // in an open dialog an answer may be read, or be about to come
+      if (!(at.nodeType === 1 && at.querySelector("dialog[open]"))) at.remove();
       at = next;
     }
   }
@@ -219,15 +220,14 @@
 
   // ---- gives commands ----
   function asked(form) {
-    const fields = Object.fromEntries(new FormData(form));
-    const body = { reason: fields.reason || "", confirm: fields.confirm || "" };
-    if (form.dataset.act === "set") {
-      body.settings = {};
-      for (const input of form.querySelectorAll("[data-setting]")) {
-        const value = input.value.trim();
-        if (value === input.dataset.before) continue;
-        body.settings[input.name] = value === "unlimited" ? value : Number(value);
-      }
+    const body = Object.fromEntries(new FormData(form));
+    const settings = form.querySelectorAll("[data-setting]");
+    if (settings.length) body.settings = {};
+    for (const input of settings) {
+      const value = input.value.trim();
+      delete body[input.name];
+      if (value === input.dataset.before) continue;
+      body.settings[input.name] = value === "unlimited" ? value : Number(value);
     }
     return body;
   }
@@ -254,7 +254,8 @@
       } else {
         form.reset();
         problem.hidden = true;
-        form.closest("dialog").close(answer.text);
+        const dialog = form.closest("dialog");
+        if (dialog) dialog.close(answer.text);
       }
     } catch {
       say("The console did not answer. Whether the command was given is shown below “Commands”.");

@@ -12,11 +12,13 @@ use axum::routing::{get, post};
 use esm_core::{Error, Result};
 use tower_http::csrf::CsrfLayer;
 
-use crate::access::{Hosts, Sessions, add_headers, check_host, require_session, sign_in};
+use crate::access::{
+    Hosts, Sessions, add_headers, check_host, require_control, require_session, sign_in,
+};
 use crate::options::ConsoleOptions;
 use crate::shared::Shared;
 use crate::source::Source;
-use crate::{api, assets, control, live, metrics, page};
+use crate::{api, assets, control, live, metrics, page, upkeep};
 
 /// Bytes of a request's body, at most: what is posted is a code, or a command.
 pub(crate) const BODY: usize = 16 << 10;
@@ -60,15 +62,19 @@ impl Console {
             None => "esm_console".to_owned(),
         };
         let signed_in = options.signed_in.clone();
+        let proxy = options.proxy.clone();
         let shared = Shared::new(sources, options);
         Ok(Self {
-            sessions: Arc::new(Sessions::new(shared.environment.clone(), cookie, signed_in)),
+            sessions: Arc::new(
+                Sessions::new(shared.environment.clone(), cookie, signed_in).with_proxy(proxy),
+            ),
             hosts: Arc::new(Hosts::new(names)),
             shared: Arc::new(shared),
         })
     }
 
-    /// A new one-time code to sign in with: the fragment of the link is `#code=` and the code.
+    /// A new one-time code to sign in with: the fragment of the link is `#code=` and the code. Where a
+    /// proxy signs people in, no code does.
     pub fn code(&self) -> String {
         self.sessions.code()
     }
@@ -81,14 +87,17 @@ impl Console {
             .merge(api::routes())
             .merge(live::routes(pages.clone()));
         if shared.options.control.is_some() {
-            private = private.merge(control::routes());
+            let commands = control::routes().merge(upkeep::routes());
+            private = private.merge(commands.route_layer(middleware::from_fn(require_control)));
         }
         let private = private.with_state(Arc::clone(&shared)).merge(pages).layer(
             middleware::from_fn_with_state(Arc::clone(&self.sessions), require_session),
         );
-        let session = Router::new()
-            .route("/session", post(sign_in))
-            .with_state(Arc::clone(&self.sessions));
+        let mut session = Router::new();
+        if shared.options.proxy.is_none() {
+            session = session.route("/session", post(sign_in));
+        }
+        let session = session.with_state(Arc::clone(&self.sessions));
         let metrics = metrics::routes(Arc::clone(&self.sessions)).with_state(Arc::clone(&shared));
         let environment = shared.environment.clone();
         Router::new()

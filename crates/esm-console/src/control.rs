@@ -14,8 +14,10 @@ use esm_core::migration::{Limit, Reply, SettingsChange, WatchedMigration};
 use esm_core::protocol::control::{Answer, ControlAction, Situation, judge};
 use esm_core::{Error, Result};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::access::Operator;
 use crate::failure::failure;
 use crate::shared::Shared;
 use crate::source::short;
@@ -171,13 +173,15 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
 async fn give(
     State(shared): State<Arc<Shared>>,
     Path((slug, migration, act)): Path<(String, String, String)>,
+    operator: Operator,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let Some(act) = Act::of(&act) else {
         return crate::page::not_found().await;
     };
-    match command(&shared, &slug, &migration, act, &headers, &body).await {
+    let author = operator.author(shared.author());
+    match command(&shared, author, &slug, &migration, act, &headers, &body).await {
         Ok(reply) => Json(reply).into_response(),
         Err(error) => failure(&error),
     }
@@ -185,6 +189,7 @@ async fn give(
 
 async fn command(
     shared: &Shared,
+    author: &str,
     slug: &str,
     migration: &str,
     act: Act,
@@ -195,14 +200,12 @@ async fn command(
         .find(slug)
         .map_err(|_| Error::not_found("unknown store"))?;
     let migration: MigrationId = migration.parse()?;
-    let asked = read(headers, body)?;
+    let asked: Asked = read(headers, body)?;
     check(act, migration, &asked)?;
-    let control = shared.options.control.as_ref();
-    let control = control.ok_or_else(|| Error::unsupported("control is not allowed"))?;
     let service = shared.source(store).service();
     let sender = service
         .control(migration)
-        .author(&control.author)
+        .author(author)
         .reason(asked.reason.trim());
     let receipt = sender.send(act.action(&asked)).await?;
     let reply = receipt.reply(PATIENCE).await?;
@@ -234,7 +237,7 @@ async fn command(
 
 /// # Errors
 /// `Invalid` for what is not JSON, or not of this form.
-fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked> {
+pub(crate) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T> {
     let media_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     if media_type.is_none_or(|t| !t.starts_with("application/json")) {
         return Err(Error::invalid("a command is posted as application/json"));

@@ -20,7 +20,7 @@
 //! # Guarantees
 //! 1. No `GET` changes anything in a store.
 //! 2. Without [`allow_control`](ConsoleOptions::allow_control) there is no route that does.
-//! 3. Requests to other names, without a session, or of other origins get nothing.
+//! 3. Requests to other names, of nobody who is signed in, or of other origins get nothing.
 //! 4. A page costs a bounded number of storage requests, however large the store is, and as many for
 //!    fifty viewers as for one.
 //! 5. A number is shown with its age, and what is not known as not known.
@@ -42,7 +42,9 @@ mod places;
 mod serve;
 mod shared;
 mod source;
+mod upkeep;
 
+pub use access::TrustedProxy;
 pub use console::Console;
 pub use options::ConsoleOptions;
 pub use serve::serve;

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
+use crate::access::Operator;
 use crate::page::{Fragment, SEEN, STALE, Times};
 use crate::shared::Shared;
 
@@ -48,6 +49,7 @@ struct Watching {
     shared: Arc<Shared>,
     pages: Router,
     path: String,
+    operator: Operator,
     shown: Option<blake3::Hash>,
     is_first: bool,
     _permit: OwnedSemaphorePermit,
@@ -57,6 +59,7 @@ async fn events(
     State(shared): State<Arc<Shared>>,
     Extension(pages): Extension<Router>,
     Extension(tabs): Extension<Arc<Semaphore>>,
+    operator: Operator,
     Query(tab): Query<Tab>,
 ) -> Response {
     let Ok(permit) = tabs.try_acquire_owned() else {
@@ -70,6 +73,7 @@ async fn events(
         shared,
         pages,
         path: tab.path,
+        operator,
         shown: None,
         is_first: true,
         _permit: permit,
@@ -95,6 +99,7 @@ impl Watching {
             return Vec::new();
         };
         request.extensions_mut().insert(Fragment);
+        request.extensions_mut().insert(self.operator.clone());
         let Ok(response) = self.pages.clone().oneshot(request).await;
         let headers = response.headers();
         let seen = headers.get(SEEN).and_then(|value| value.to_str().ok());

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use esm_core::migration::MigrationPlan;
 use esm_core::transform::EventTransformer;
 
+use crate::access::TrustedProxy;
+
 /// Options of a [`Console`](crate::Console).
 #[derive(Clone, Default)]
 pub struct ConsoleOptions {
@@ -17,6 +19,7 @@ pub struct ConsoleOptions {
     pub(crate) mask: Option<Arc<dyn EventTransformer>>,
     pub(crate) plans: Vec<(String, Arc<MigrationPlan>)>,
     pub(crate) metrics_token: Option<String>,
+    pub(crate) proxy: Option<TrustedProxy>,
     pub(crate) signed_in: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
@@ -92,6 +95,13 @@ impl ConsoleOptions {
     #[must_use]
     pub fn metrics_token(mut self, token: impl Into<String>) -> Self {
         self.metrics_token = Some(token.into());
+        self
+    }
+
+    /// Lets this proxy sign people in, in place of codes.
+    #[must_use]
+    pub fn trusted_proxy(mut self, proxy: TrustedProxy) -> Self {
+        self.proxy = Some(proxy);
         self
     }
 

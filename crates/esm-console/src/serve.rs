@@ -1,5 +1,6 @@
 //! Serves a console on a listener, bounded: in connections, and in the patience with slow clients.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use esm_core::clock::Environment;
@@ -56,8 +57,8 @@ async fn serve_at_once(
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, client) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 environment.clock.sleep(PAUSE).await;
@@ -72,6 +73,7 @@ async fn serve_at_once(
             service: service.clone(),
             environment: environment.clone(),
             place: Arc::clone(&place),
+            client,
         };
         connections.spawn(async move {
             tokio::select! {
@@ -90,6 +92,7 @@ struct Server {
     service: Router,
     environment: Environment,
     place: Arc<Place>,
+    client: SocketAddr,
 }
 
 impl Server {
@@ -111,7 +114,8 @@ impl Server {
 
     /// Receives the whole request, then responds: only that keeps the place.
     async fn answer(self, request: hyper::Request<Incoming>) -> Response {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        head.extensions.insert(ConnectInfo(self.client));
         let body = axum::body::to_bytes(Body::new(body), BODY);
         let body = match self.environment.within(PATIENCE, body).await {
             Some(Ok(body)) => body,
@@ -180,8 +184,6 @@ impl HttpBody for Answered {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

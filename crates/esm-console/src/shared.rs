@@ -13,7 +13,7 @@ use crate::cache::{Cache, Seen};
 use crate::model::{
     BackupPlace, BackupsLoad, Board, BoardLoad, EventPage, EventPageLoad, EventQuery, LocksLoad,
     MigrationLoad, MigrationView, ObjectList, ObjectListLoad, ObjectLoad, ObjectQuery, Preview,
-    PreviewLoad, SavedPlanLoad, UnderWay, UnderWayLoad,
+    PreviewLoad, SavedPlanLoad, UnderWay, UnderWayLoad, Verifications,
 };
 use crate::options::ConsoleOptions;
 use crate::payload::{Payloads, VisibleSample};
@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) payloads: Payloads,
     pub(crate) environment: Environment,
     pub(crate) sources: Vec<Arc<Source>>,
+    pub(crate) verifications: Verifications,
     boards: Cache<Store, BoardLoad>,
     migrations: Cache<(Store, MigrationId), MigrationLoad>,
     under_way: Cache<(Store, MigrationId, usize), UnderWayLoad>,
@@ -56,6 +57,7 @@ impl Shared {
         Self {
             payloads: Payloads::new(&options),
             options,
+            verifications: Verifications::new(),
             sources: sources.into_iter().map(Arc::new).collect(),
             boards: Cache::new(environment.clone(), most),
             migrations: Cache::new(environment.clone(), 64),
@@ -80,6 +82,12 @@ impl Shared {
                     .with_hint("start `esm console` with that store"),
             )
         })
+    }
+
+    /// The author of commands from this console.
+    pub(crate) fn author(&self) -> &str {
+        let control = self.options.control.as_ref();
+        control.map_or("", |control| control.author.as_str())
     }
 
     pub(crate) fn source(&self, store: Store) -> &Arc<Source> {

@@ -1,7 +1,7 @@
 //! `esm console`
 
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,6 +13,7 @@ use serde::Serialize;
 use tempfile::TempPath;
 use tokio::net::TcpListener;
 
+use super::proxy_args::ProxyArgs;
 use crate::args::Global;
 use crate::exit::{self, Exit};
 use crate::interrupt::Interrupt;
@@ -32,11 +33,13 @@ Examples:
   esm console --open
   esm console --allow-control                  # pause, cut over, cancel … from the browser
   esm plan --all --transform v2.jq --save plan.json && esm console --plan plan.json
-  esm console shop s3://events/prod            # several stores at once
-  ssh -L 7717:127.0.0.1:7717 server            # a console on another machine")]
+  esm console --store shop --store s3://events/prod    # several at once
+  ssh -L 7717:127.0.0.1:7717 server            # a console on another machine
+  esm console --listen 10.1.2.9:7717 --host console.example --trusted-proxy 10.1.2.3")]
 pub(crate) struct Console {
-    /// Stores to show, as URLs or names of a configuration file; defaults to --store.
-    #[arg(value_name = "STORE")]
+    /// URL of a store to show, or its name in a configuration file. Repeatable.
+    // in place of the global option, which takes one
+    #[arg(id = "store", long = "store", value_name = "URL")]
     stores: Vec<String>,
     /// Loopback address and port to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7717")]
@@ -73,14 +76,40 @@ pub(crate) struct Console {
         hide_env_values = true
     )]
     metrics_token: Option<String>,
+    #[command(flatten)]
+    proxy: ProxyArgs,
 }
 
 #[derive(Debug, Serialize)]
 struct Started {
     address: String,
-    link: String,
+    /// Absent where a proxy signs people in.
+    link: Option<String>,
     stores: Vec<String>,
     control: bool,
+}
+
+/// A browser has signed in: its link is used up.
+#[derive(Debug, Serialize)]
+struct SignedIn {
+    signed_in: bool,
+    /// For another browser.
+    link: String,
+}
+
+impl SignedIn {
+    fn now(link: String) -> Self {
+        let signed_in = true;
+        Self { signed_in, link }
+    }
+
+    fn print(&self, output: &Output) {
+        output.note(format!("signed in; for another browser: {}", self.link));
+        if output.is_json() {
+            // where nobody reads any more, nobody needs the link
+            let _ = output.json_line(self);
+        }
+    }
 }
 
 impl Console {
@@ -90,7 +119,7 @@ impl Console {
         output: Output,
         interrupt: Interrupt,
     ) -> Result<Exit> {
-        ensure_loopback(self.listen.ip())?;
+        self.proxy.ensure_reachable_by_few(self.listen.ip())?;
         let options = self.options(&global).await?;
         let sessions = self.sessions(&global, &output, &interrupt).await?;
         let mut sources = Vec::new();
@@ -108,8 +137,7 @@ impl Console {
         let options = options.listening(bound).on_sign_in(move || {
             opened.remove();
             if let Some(console) = known.get() {
-                let link = link(bound, console);
-                to.note(format!("signed in; for another browser: {link}"));
+                SignedIn::now(link(bound, console)).print(&to);
             }
         });
         let console = esm_console::Console::new(sources, options)?;
@@ -117,13 +145,13 @@ impl Console {
         let _ = own.set(console.clone());
         let started = Started {
             address: format!("http://{bound}/"),
-            link: link(bound, &console),
+            link: (!self.proxy.is_used()).then(|| link(bound, &console)),
             stores: sessions.iter().map(|s| s.location().to_owned()).collect(),
             control: self.allow_control,
         };
-        output.result(&started, |started, _| text(started))?;
-        if self.open {
-            page.open(&started.link, &output);
+        output.result(&started, |started, _| text(started, &self.proxy))?;
+        if let Some(link) = started.link.as_ref().filter(|_| self.open) {
+            page.open(link, &output);
         }
         let stop = interrupt.token().clone();
         esm_console::serve(listener, console.into_service(), stop).await;
@@ -149,7 +177,7 @@ impl Console {
         let mut sessions = Vec::new();
         for store in stores {
             let global = Global {
-                store: Some(store),
+                store: Some(global.settings.address(&store).to_owned()),
                 ..global.clone()
             };
             let session = Session::open(global, output.clone(), interrupt.clone(), access).await?;
@@ -197,7 +225,8 @@ impl Console {
             let name = path.file_name().unwrap_or(path.as_os_str());
             options = options.plan(name.to_string_lossy(), read_plan(path).await?);
         }
-        Ok(options)
+        self.proxy
+            .apply(options, self.allow_control, self.mask.is_some())
     }
 }
 
@@ -205,7 +234,7 @@ fn link(bound: SocketAddr, console: &esm_console::Console) -> String {
     format!("http://{bound}/#code={}", console.code())
 }
 
-fn text(started: &Started) -> Text {
+fn text(started: &Started, proxy: &ProxyArgs) -> Text {
     let control = if started.control {
         "commands are allowed"
     } else {
@@ -215,19 +244,15 @@ fn text(started: &Started) -> Text {
         "console of {}, {control}",
         started.stores.join(", ")
     ))
-    .and(format!("open once:  {}", started.link))
+    .and(match &started.link {
+        Some(link) => format!("open once:  {link}"),
+        None => format!(
+            "listens on: {}\nsigned in:  {}",
+            started.address,
+            proxy.shown()
+        ),
+    })
     .and("stop:       Ctrl-C")
-}
-
-/// # Errors
-/// `Unsupported` for an address that other machines reach.
-fn ensure_loopback(address: IpAddr) -> Result<()> {
-    if address.is_loopback() {
-        return Ok(());
-    }
-    let message = format!("the console listens on loopback addresses alone: {address}");
-    Err(Error::unsupported(message)
-        .with_hint("from another machine use a tunnel: ssh -L 7717:127.0.0.1:7717 SERVER"))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
@@ -335,21 +360,6 @@ fn start_browser(page: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_loopback_addresses_are_listened_on() {
-        for (address, is_allowed) in [
-            ("127.0.0.1", true),
-            ("127.8.9.1", true),
-            ("::1", true),
-            ("0.0.0.0", false),
-            ("192.168.0.2", false),
-            ("::", false),
-        ] {
-            let address = address.parse().expect("an address");
-            assert_eq!(ensure_loopback(address).is_ok(), is_allowed, "{address}");
-        }
-    }
 
     #[test]
     fn the_page_that_leads_to_the_link_is_for_this_user_alone_and_goes_once_it_was_used() {

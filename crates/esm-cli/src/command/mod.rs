@@ -25,6 +25,8 @@ mod man;
 mod migrate;
 mod migration_args;
 mod plan;
+#[cfg(feature = "console")]
+mod proxy_args;
 mod read;
 mod resume;
 mod rollback;

@@ -23,8 +23,8 @@ impl Console {
         let mut lines = BufReader::new(output).lines();
         let link = loop {
             let line = lines.next().expect("a link").expect("text");
-            if let Some(link) = line.strip_prefix("open once:  http://") {
-                break link.to_owned();
+            if let Some(link) = link_in(&line) {
+                break link;
             }
         };
         let (address, code) = link.split_once("/#code=").expect("a code");
@@ -71,6 +71,13 @@ impl Console {
     }
 }
 
+/// The link in a line of text or JSON, without its scheme.
+fn link_in(line: &str) -> Option<String> {
+    let mut words = line.split(|c: char| c.is_whitespace() || c == '"');
+    let link = words.find(|word| word.contains("/#code="))?;
+    link.strip_prefix("http://").map(str::to_owned)
+}
+
 #[test]
 fn a_link_leads_to_the_pages_of_a_store_that_stays_as_it_is() {
     let esm = Esm::new();
@@ -99,6 +106,32 @@ fn a_link_leads_to_the_pages_of_a_store_that_stays_as_it_is() {
 }
 
 #[test]
+fn several_stores_are_shown_and_programs_get_the_link_for_another_browser() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(1, 1));
+    let other = esm.url("other");
+    esm.run_with(orders::sorted(1, 1), &["import", "--store", &other])
+        .succeeded();
+    let stores = ["--store", &esm.url("store"), "--store", &other];
+    let mut console = Console::start(&esm, &[&stores[..], &["--output", "json"]].concat());
+    let cookie = console.sign_in();
+    let shown = console.ask("GET /api/v1/stores", &cookie, "");
+    for location in [esm.path("store"), esm.path("other")] {
+        assert!(shown.contains(&*location.to_string_lossy()), "{shown}");
+    }
+    let output = console.child.stdout.as_mut().expect("a pipe");
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line).expect("text");
+    assert!(line.starts_with("{\"signed_in\":true"), "{line}");
+    let second = link_in(&line).expect("a link");
+    let (_, code) = second.split_once("/#code=").expect("a code");
+    assert_ne!(code, console.code);
+    console.code = code.to_owned();
+    console.sign_in();
+    console.stop().succeeded();
+}
+
+#[test]
 fn what_cannot_be_shown_is_refused_before_anything_is() {
     let esm = Esm::new();
     let console = ["console", "--listen", "127.0.0.1:0"];
@@ -113,6 +146,9 @@ fn what_cannot_be_shown_is_refused_before_anything_is() {
     let address = taken.local_addr().expect("an address").to_string();
     esm.run(&["console", "--listen", &address])
         .failed(4, &["cannot listen", "another program"]);
+    let twice = ["--store", &esm.url("store"), "--store", &esm.url("store")];
+    esm.run(&[&console[..], &twice].concat())
+        .failed(2, &["the same store twice"]);
     esm.run(&[&console[..], &["--author", "eve"]].concat())
         .failed(2, &["--allow-control"]);
 }

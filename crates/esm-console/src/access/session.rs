@@ -15,7 +15,9 @@ use esm_core::clock::Environment;
 use lru::LruCache;
 use serde::Deserialize;
 
-use crate::page::sign_in_page;
+use super::operator::Operator;
+use super::proxy::TrustedProxy;
+use crate::page::{sign_in_page, through_proxy_page};
 
 /// Codes that are valid at the same time.
 const CODES: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
@@ -31,6 +33,7 @@ pub(crate) struct Sessions {
     cookie: String,
     known: Mutex<Known>,
     signed_in: Option<Arc<dyn Fn() + Send + Sync>>,
+    proxy: Option<TrustedProxy>,
 }
 
 struct Known {
@@ -59,6 +62,21 @@ impl Sessions {
                 sessions: LruCache::new(SESSIONS),
             }),
             signed_in,
+            proxy: None,
+        }
+    }
+
+    /// With a proxy that signs people in; then nobody else does.
+    pub(crate) fn with_proxy(mut self, proxy: Option<TrustedProxy>) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// Who sends a request, if that is somebody who is signed in.
+    fn operator(&self, request: &Request) -> Option<Operator> {
+        match &self.proxy {
+            Some(proxy) => proxy.operator(request),
+            None => self.allows(request.headers()).then(Operator::of_link),
         }
     }
 
@@ -114,10 +132,11 @@ fn digest(secret: &str) -> Digest {
 pub(crate) async fn require_session(
     State(sessions): State<Arc<Sessions>>,
     OriginalUri(uri): OriginalUri,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    if sessions.allows(request.headers()) {
+    if let Some(operator) = sessions.operator(&request) {
+        request.extensions_mut().insert(operator);
         return next.run(request).await;
     }
     let path = uri.path();
@@ -125,6 +144,9 @@ pub(crate) async fn require_session(
         let text = "{\"error\":{\"kind\":\"permission_denied\",\"message\":\"not signed in\"}}\n";
         let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
         return (StatusCode::UNAUTHORIZED, json, text).into_response();
+    }
+    if sessions.proxy.is_some() {
+        return (StatusCode::UNAUTHORIZED, through_proxy_page()).into_response();
     }
     let next = uri.path_and_query().map_or("/", |p| p.as_str());
     (StatusCode::UNAUTHORIZED, sign_in_page(next, false)).into_response()

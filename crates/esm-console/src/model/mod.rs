@@ -13,6 +13,7 @@
 //! | `object` | an object, and a page of its events |
 //! | `objects` | objects by name and the beginning of their key |
 //! | `locks`, `backups` | held locks; backups and archives, by place |
+//! | `verifications` | backups that are verified from the browser |
 
 mod backups;
 mod board;
@@ -24,6 +25,7 @@ mod objects;
 mod preview;
 mod saved;
 mod under_way;
+mod verifications;
 
 pub(crate) use backups::{BackupPlace, BackupsLoad};
 pub(crate) use board::{Board, BoardLoad};
@@ -35,3 +37,4 @@ pub(crate) use objects::{ObjectList, ObjectListLoad, ObjectQuery};
 pub(crate) use preview::{Preview, PreviewLoad, SchemaTally};
 pub(crate) use saved::SavedPlanLoad;
 pub(crate) use under_way::{PAGE as OBJECTS_OF_PAGE, UnderWay, UnderWayLoad};
+pub(crate) use verifications::{BackupAt, Verification, Verifications};

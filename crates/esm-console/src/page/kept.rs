@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
+use esm_core::ErrorKind;
 use esm_core::store::HolderState;
 use esm_view::backup::{ShownBackup, ShownBackups};
 use esm_view::lock::{Held, Locks};
@@ -13,9 +14,10 @@ use maud::{Markup, html};
 use super::content::Page;
 use super::parts::{Tone, breakable, chip, command, term, time};
 use super::viewer::Viewer;
-use crate::model::BackupPlace;
-use crate::shared::Shared;
+use crate::model::{BackupAt, BackupPlace, Verification};
+use crate::shared::{Shared, Store};
 use crate::source::{Source, quoted, short};
+use crate::upkeep::is_breakable;
 
 /// `/s/{store}/locks`
 pub(super) async fn locks(
@@ -27,30 +29,34 @@ pub(super) async fn locks(
         let store = shared.find(&slug)?;
         let read = shared.locks(store).await;
         Ok(Page::of_read(store, &read, |locks| {
-            Page::new("Locks", lock_table(shared.source(store), locks))
+            Page::new("Locks", lock_table(&shared, &viewer, store, locks))
                 .with_twin(format!("/api/v1/stores/{slug}/locks"))
         }))
     };
     viewer.answer(&shared, load.await)
 }
 
-fn lock_table(source: &Source, locks: &Locks) -> Markup {
+fn lock_table(shared: &Shared, viewer: &Viewer, store: Store, locks: &Locks) -> Markup {
+    let (source, controls) = (shared.source(store), viewer.controls(shared));
     html! {
         header.head {
             h1 { "Locks" }
             p.small { "A lock keeps two processes from doing the same work. Events are safe without it." }
         }
         @if locks.locks.is_empty() {
-            p.empty { "No lock is held: no process works on a migration of this store." }
+            p.empty {
+                "No lock is held: no process works on a migration of this store. "
+                a href={ "/s/" (source.slug()) } { "Its migrations" }
+            }
         } @else {
             div.cards {
-                @for held in &locks.locks { (lock(source, held)) }
+                @for held in &locks.locks { (lock(source, held, controls)) }
             }
         }
     }
 }
 
-fn lock(source: &Source, held: &Held) -> Markup {
+fn lock(source: &Source, held: &Held, controls: bool) -> Markup {
     let (tone, word) = match held.holder_state {
         HolderState::Alive => (Tone::Working, "holder is alive"),
         HolderState::Dead => (Tone::Wrong, "holder has ended"),
@@ -59,10 +65,6 @@ fn lock(source: &Source, held: &Held) -> Markup {
         _ => (Tone::Resting, "no sign of life known"),
     };
     let name = held.lock.name.to_string();
-    let is_breakable = matches!(
-        held.holder_state,
-        HolderState::Dead | HolderState::ProbablyDead
-    );
     html! {
         article.card data-key=(name) {
             header { (chip(tone, word)) h2 { (name) } }
@@ -78,9 +80,39 @@ fn lock(source: &Source, held: &Held) -> Markup {
                 }
                 @if let Some(damage) = &held.lock.damage { div { dt { "damaged" } dd { (damage) } } }
             }
-            @if is_breakable || held.lock.damage.is_some() {
-                p { "It expires by itself. If its holder is certainly dead: "
-                    (command(&source.command(&format!("lock break {}", quoted(&name))))) }
+            @if is_breakable(held) {
+                @let line = source.command(&format!("lock break {}", quoted(&name)));
+                @if controls {
+                    p { "It expires by itself. If its holder is certainly dead, it can be broken." }
+                    (breaking(source, held, &line))
+                } @else {
+                    p { "It expires by itself. If its holder is certainly dead: " (command(&line)) }
+                }
+            }
+        }
+    }
+}
+
+/// The button that breaks a lock, and its dialog.
+fn breaking(source: &Source, held: &Held, line: &str) -> Markup {
+    let name = held.lock.name.to_string();
+    let id = format!("break-{}", &blake3::hash(name.as_bytes()).to_hex()[..8]);
+    html! {
+        div.buttons { button.danger type="button" data-dialog=(id) { "Break the lock" } }
+        dialog id={ "dialog-" (id) } aria-labelledby={ "title-" (id) } data-static {
+            form method="dialog" data-post={ "/s/" (source.slug()) "/locks/break" } {
+                h2 id={ "title-" (id) } { "Break the lock" }
+                p { "The lock is taken from " strong { (held.lock.holder) } ", which stops at its next renewal if it "
+                    "still works. Another process can work at once. Events are safe either way." }
+                input type="hidden" name="name" value=(name);
+                input type="hidden" name="token" value=(held.lock.token.0);
+                p.small { "The same from a terminal:" }
+                p { (command(line)) }
+                p.problem role="alert" hidden {}
+                div.buttons {
+                    button.danger type="submit" { "Break the lock" }
+                    button type="button" data-close { "Do nothing" }
+                }
             }
         }
     }
@@ -96,32 +128,46 @@ pub(super) async fn backups(
         let store = shared.find(&slug)?;
         let read = shared.backups(store).await;
         Ok(Page::of_read(store, &read, |backups| {
-            Page::new("Backups", places(shared.source(store), backups))
+            Page::new("Backups", places(&shared, &viewer, store, backups))
                 .with_twin(format!("/api/v1/stores/{slug}/backups"))
         }))
     };
     viewer.answer(&shared, load.await)
 }
 
-fn places(source: &Source, places: &[BackupPlace]) -> Markup {
+fn places(shared: &Shared, viewer: &Viewer, store: Store, places: &[BackupPlace]) -> Markup {
+    let controls = viewer.controls(shared);
     html! {
         header.head {
             h1 { "Backups and archives" }
             p.small { "A backup is a verified copy of streams. An archive is the backup of a closed stream." }
         }
-        @for place in places {
+        @for (at, place) in places.iter().enumerate() {
             section.card {
                 h2 { (breakable(&place.location)) }
                 @match &place.backups {
                     Err(error) => p.problem { (error) },
-                    Ok(shown) => (backup_table(source, place, shown)),
+                    Ok(shown) => (backup_table(&Shelf { shared, store, at, place, controls }, shown)),
                 }
             }
         }
     }
 }
 
-fn backup_table(source: &Source, place: &BackupPlace, shown: &ShownBackups) -> Markup {
+/// A place of backups, as it is shown.
+struct Shelf<'a> {
+    shared: &'a Shared,
+    store: Store,
+    /// Its number among the places of the store.
+    at: usize,
+    place: &'a BackupPlace,
+    /// Whether its backups are verified from here.
+    controls: bool,
+}
+
+fn backup_table(shelf: &Shelf<'_>, shown: &ShownBackups) -> Markup {
+    let (source, place) = (shelf.shared.source(shelf.store), shelf.place);
+    let is_verified_here = shelf.controls;
     let at = if place.location == source.location() {
         String::new()
     } else {
@@ -135,16 +181,17 @@ fn backup_table(source: &Source, place: &BackupPlace, shown: &ShownBackups) -> M
             div.scroll tabindex="0" role="region" aria-label="Backups" {
                 table {
                     thead { tr { th { "backup" } th { "kind" } th { "objects" } th.number { "events" }
-                        th.number { "stored" } th { "created" } th { "kept" } } }
-                    tbody { @for backup in shown.backups.iter().rev() { (backup_row(backup)) } }
+                        th.number { "stored" } th { "created" } th { "kept" }
+                        @if is_verified_here { th { "verified here" } } } }
+                    tbody { @for backup in shown.backups.iter().rev() { (backup_row(shelf, backup)) } }
                 }
             }
             @if place.is_cut() {
                 p.small { "More than these may be there: " (command(&source.command(&format!("backup list{at}")))) }
             }
-            h3 { "Check, and restore" }
+            h3 { @if is_verified_here { "Restore" } @else { "Verify, and restore" } }
             @if let Some(newest) = shown.backups.last() {
-                p { (command(&source.command(&format!("backup verify {}{at}", newest.id)))) }
+                @if !is_verified_here { p { (command(&source.command(&format!("backup verify {}{at}", newest.id)))) } }
                 p { (command(&source.command(&format!("backup restore {}{at}", newest.id)))) }
             }
         }
@@ -152,7 +199,7 @@ fn backup_table(source: &Source, place: &BackupPlace, shown: &ShownBackups) -> M
     }
 }
 
-fn backup_row(backup: &ShownBackup) -> Markup {
+fn backup_row(shelf: &Shelf<'_>, backup: &ShownBackup) -> Markup {
     html! {
         tr data-key=(backup.id) {
             td { code { (backup.id) } }
@@ -162,6 +209,39 @@ fn backup_row(backup: &ShownBackup) -> Markup {
             td.number { (bytes(backup.stored_bytes)) }
             td { (time(backup.created_at)) }
             td { (backup.retained()) }
+            @if shelf.controls { td { (verification(shelf, backup)) } }
+        }
+    }
+}
+
+/// What is known of the verification of a backup, or the button to begin one.
+fn verification(shelf: &Shelf<'_>, backup: &ShownBackup) -> Markup {
+    let known = shelf.shared.verifications.of(&BackupAt {
+        store: shelf.store,
+        place: shelf.at,
+        id: backup.id.clone(),
+    });
+    let source = shelf.shared.source(shelf.store);
+    html! {
+        @match &known {
+            Some(Verification::Running { events, total }) => {
+                (chip(Tone::Working, "is verified"))
+                " " (count(*events)) @if let Some(total) = total { " of " (count(*total)) } " events"
+            }
+            Some(Verification::Sound { at }) => { (chip(Tone::Done, "sound")) " " (time(*at)) }
+            Some(Verification::Failed { error, at }) => {
+                @let word = if *error.kind() == ErrorKind::Corrupt { "damaged" } else { "not verified" };
+                (chip(Tone::Wrong, word)) " " (time(*at)) ": " (error)
+            }
+            None => {}
+        }
+        @if !matches!(known, Some(Verification::Running { .. })) {
+            form.inline data-post={ "/s/" (source.slug()) "/backups/verify" } {
+                input type="hidden" name="place" value=(shelf.at);
+                input type="hidden" name="id" value=(backup.id);
+                button type="submit" aria-label={ "Verify " (backup.id) } { "Verify" @if known.is_some() { " again" } }
+                p.problem role="alert" hidden {}
+            }
         }
     }
 }

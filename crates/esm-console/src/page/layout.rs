@@ -22,8 +22,20 @@ pub(super) fn fragment(page: &Page) -> Markup {
     }
 }
 
+/// For whom a page is.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    /// The path that was asked for.
+    pub(super) path: &'a str,
+    /// Their name, where a proxy has said it.
+    pub(super) name: Option<&'a str>,
+    /// Whether commands are offered.
+    pub(super) controls: bool,
+}
+
 /// A whole page.
-pub(super) fn whole(shared: &Shared, path: &str, page: &Page, now: Timestamp) -> Markup {
+pub(super) fn whole(shared: &Shared, reader: &Reader<'_>, page: &Page, now: Timestamp) -> Markup {
+    let path = reader.path;
     let times = Times::of(page.at, now, page.stale.is_some());
     let body = html! {
         a.skip href="#main" { "Skip to content" }
@@ -44,11 +56,12 @@ pub(super) fn whole(shared: &Shared, path: &str, page: &Page, now: Timestamp) ->
         }
         main #main tabindex="-1" data-live=(times) { (fragment(page)) }
         footer.bottom {
-            @if shared.options.control.is_some() {
+            @if reader.controls {
                 span { "Control is allowed" }
             } @else {
                 span { "Read-only" }
             }
+            @if let Some(name) = reader.name { span { "Signed in as " (name) } }
             @if let Some(twin) = &page.twin { a href=(twin) { "This page as JSON" } }
             span { "esm " (env!("CARGO_PKG_VERSION")) }
         }
@@ -109,6 +122,21 @@ pub(crate) fn sign_in_page(next: &str, was_refused: bool) -> Markup {
         }
     };
     document("Sign in", &body)
+}
+
+/// The page for whom no proxy has signed in.
+pub(crate) fn through_proxy_page() -> Markup {
+    let body = html! {
+        main #main .narrow {
+            section.card {
+                h1 { "Not signed in" }
+                p { "This console is reached through a proxy that signs people in. Open it at the address of the proxy. "
+                    "If you have come that way, the proxy has not said who you are: see the options "
+                    code { "--trusted-proxy" } " and " code { "--user-header" } " of " code { "esm console" } "." }
+            }
+        }
+    };
+    document("Not signed in", &body)
 }
 
 /// The page where nothing is.

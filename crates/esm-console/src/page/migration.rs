@@ -33,7 +33,7 @@ pub(super) async fn page(
             let migration = view.shown.state.migration;
             Page::new(
                 format!("Migration {}", short(migration)),
-                body(&shared, store, view),
+                body(&shared, &viewer, store, view),
             )
             .with_twin(format!("/api/v1/stores/{slug}/migrations/{migration}"))
         }))
@@ -55,7 +55,7 @@ pub(super) async fn load(
     Ok((store, shared.migration(store, migration).await))
 }
 
-fn body(shared: &Shared, store: Store, view: &MigrationView) -> Markup {
+fn body(shared: &Shared, viewer: &Viewer, store: Store, view: &MigrationView) -> Markup {
     let shown = &view.shown;
     let source = shared.source(store);
     let migration = shown.state.migration;
@@ -69,7 +69,7 @@ fn body(shared: &Shared, store: Store, view: &MigrationView) -> Markup {
         }
         (hero(view))
         (answers(source, view))
-        (steering(shared, store, view))
+        (steering(shared, viewer, store, view))
         @if let Some(progress) = &view.watched.watched.progress { (work(source.slug(), view, progress)) }
         (charts(&view.history))
         @if let Some(statistics) = &shown.state.statistics {
@@ -126,8 +126,8 @@ fn hero(view: &MigrationView) -> Markup {
 /// A duration that is read from afar: without seconds where they do not matter.
 fn coarse(time: Duration) -> String {
     match time.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3600 => format!("{} min", seconds.div_ceil(60)),
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..3600 => format!("{} min", (seconds + 30) / 60),
         _ => duration(time),
     }
 }

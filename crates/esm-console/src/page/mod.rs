@@ -38,7 +38,7 @@ use axum::routing::get;
 use crate::shared::Shared;
 
 pub(crate) use content::Times;
-pub(crate) use layout::sign_in_page;
+pub(crate) use layout::{sign_in_page, through_proxy_page};
 pub(crate) use viewer::{Fragment, SEEN, STALE, not_found};
 
 /// The routes of the pages. No request to one of them changes anything.

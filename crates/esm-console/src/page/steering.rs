@@ -5,16 +5,22 @@ use esm_core::protocol::control::{Limit, Settings};
 use maud::{Markup, html};
 
 use super::parts::command;
+use super::viewer::Viewer;
 use crate::control::{Act, legal};
 use crate::model::MigrationView;
 use crate::shared::{Shared, Store};
 use crate::source::{Source, short};
 
 /// The buttons, where control is allowed and the migration has not ended.
-pub(super) fn steering(shared: &Shared, store: Store, view: &MigrationView) -> Markup {
+pub(super) fn steering(
+    shared: &Shared,
+    viewer: &Viewer,
+    store: Store,
+    view: &MigrationView,
+) -> Markup {
     let watched = &view.watched.watched;
     let acts = legal(watched, view.situation);
-    if shared.options.control.is_none() || acts.is_empty() {
+    if !viewer.controls(shared) || acts.is_empty() {
         return html! {};
     }
     let source = shared.source(store);
@@ -41,7 +47,7 @@ fn dialog(source: &Source, watched: &WatchedMigration, act: Act) -> Markup {
     let address = format!("/s/{}/migrations/{migration}/{}", source.slug(), act.name());
     html! {
         dialog id={ "dialog-" (act.name()) } aria-labelledby={ "title-" (act.name()) } data-static {
-            form method="dialog" data-post=(address) data-act=(act.name()) {
+            form method="dialog" data-post=(address) {
                 h2 id={ "title-" (act.name()) } { (act.title()) }
                 p { (act.meaning()) }
                 @if act == Act::Set { (settings(watched)) }

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse as _, Response};
 use esm_core::Error;
 
 use super::content::Page;
-use super::layout;
+use super::layout::{self, Reader};
+use crate::access::Operator;
 use crate::shared::Shared;
 
 /// Header that says when a page or a document was read.
@@ -26,6 +27,7 @@ pub(crate) struct Fragment;
 pub(crate) struct Viewer {
     is_fragment: bool,
     path: String,
+    operator: Operator,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Viewer {
@@ -35,11 +37,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Viewer {
         Ok(Self {
             is_fragment: parts.extensions.get::<Fragment>().is_some(),
             path: parts.uri.path().to_owned(),
+            operator: parts.extensions.get().cloned().unwrap_or_default(),
         })
     }
 }
 
 impl Viewer {
+    /// Whether commands are offered.
+    pub(super) fn controls(&self, shared: &Shared) -> bool {
+        shared.options.control.is_some() && self.operator.controls()
+    }
+
     /// The answer: a whole page, or the part of it that changes.
     pub(super) fn show(&self, shared: &Shared, page: Page) -> Response {
         let status = page.status;
@@ -48,7 +56,12 @@ impl Viewer {
             layout::fragment(&page)
         } else {
             let now = shared.environment.clock.now();
-            layout::whole(shared, &self.path, &page, now)
+            let reader = Reader {
+                path: &self.path,
+                name: self.operator.name(),
+                controls: self.controls(shared),
+            };
+            layout::whole(shared, &reader, &page, now)
         };
         let mut response = (status, html).into_response();
         let headers = response.headers_mut();

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::world::{Browser, Shop, transformer};
 
 /// A migration that waits for the command to cut over.
-async fn waiting(shop: &Shop) -> (MigrationId, JoinHandle<Result<MigrationResult>>) {
+pub(crate) async fn waiting(shop: &Shop) -> (MigrationId, JoinHandle<Result<MigrationResult>>) {
     let migrating = shop
         .service()
         .migrate(shop.order.clone())

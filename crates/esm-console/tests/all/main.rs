@@ -7,6 +7,8 @@ mod control;
 mod cost;
 mod live;
 mod pages;
+mod proxy;
 mod sockets;
 mod trouble;
+mod upkeep;
 mod world;
