@@ -7,6 +7,7 @@
 mod applications;
 mod chaos;
 mod check;
+mod console;
 mod copier;
 mod dice;
 mod history;

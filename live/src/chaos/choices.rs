@@ -36,9 +36,14 @@ pub(super) enum Trial {
     /// It completes, and so many appends later everything is rolled back, originals restored. If a
     /// point is given, the migrator that rolls back is killed there, and another continues.
     Reversed { after: u64, killed: Option<Moment> },
-    /// Other processes steer it by commands: they pause it for so many appends, request a cutover,
-    /// withdraw the request, set its rate to unlimited and resume it.
-    Steered { paused: u64 },
+    /// Others steer it by commands: they pause it for so many appends, request a cutover, withdraw the
+    /// request, set its rate to unlimited and resume it, and in the end cut it over or cancel it. The
+    /// commands come from a console, or each from a process of its own.
+    Steered {
+        paused: u64,
+        console: bool,
+        cancelled: bool,
+    },
 }
 
 /// When something is done to a migrator, unless it has ended before.
@@ -94,6 +99,9 @@ impl Choices {
             },
             _ => Trial::Steered {
                 paused: dice.magnitude(8),
+                // so that a few rounds have both
+                console: seed % 12 == 5,
+                cancelled: dice.one_in(2),
             },
         };
         let killed = dice.one_in(3).then(|| dice.magnitude(8));
@@ -168,7 +176,15 @@ impl fmt::Display for Trial {
                     None => Ok(()),
                 }
             }
-            Self::Steered { paused } => write!(f, "steered, and paused for {paused} appends"),
+            Self::Steered {
+                paused,
+                console,
+                cancelled,
+            } => {
+                let by = if *console { " from a console" } else { "" };
+                let end = if *cancelled { ", then cancelled" } else { "" };
+                write!(f, "steered{by}, and paused for {paused} appends{end}")
+            }
         }
     }
 }

@@ -9,7 +9,8 @@ use rustix::process::Signal;
 
 use super::choices::{Choices, Moment, Sign, Trial};
 use crate::check::check;
-use crate::migrator::{End, Lease, Migrator};
+use crate::console::Console;
+use crate::migrator::{End, Lease, Migrator, Steering};
 use crate::process::Warden;
 use crate::world::{Fleet, World};
 
@@ -112,7 +113,11 @@ impl Round<'_> {
             Trial::Unlocked { shared, frozen } => self.unlocked(*shared, *frozen).await,
             Trial::Undone { at, killed } => self.undone(*at, *killed).await,
             Trial::Reversed { after, killed } => self.reversed(*after, *killed).await,
-            Trial::Steered { paused } => self.steered(*paused).await,
+            Trial::Steered {
+                paused,
+                console,
+                cancelled,
+            } => self.steered(*paused, *console, *cancelled).await,
         }
     }
 
@@ -217,27 +222,46 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Commands come from other processes while applications write; each is answered.
-    async fn steered(&mut self, paused: u64) -> Result<()> {
+    /// Commands come from others while applications write; each is accepted.
+    async fn steered(&mut self, paused: u64, console: bool, cancelled: bool) -> Result<()> {
         let name = self.name("steered");
         let mut migrator = Migrator::steered(self.world, &name)?;
         migrator.says(|heard| heard.working).await?;
-        self.tell(&["pause"]).await?;
+        let console = if console {
+            let name = self.name("console");
+            Some(Console::start(self.world, &name).await?)
+        } else {
+            None
+        };
+        let console = console.as_ref();
+        self.tell(console, Steering::Pause).await?;
         self.fleet.acknowledge(paused).await?;
-        self.tell(&["cutover"]).await?;
-        self.tell(&["cutover", "--withdraw"]).await?;
-        self.tell(&["set", "--events-per-second", "unlimited"])
-            .await?;
-        self.tell(&["resume"]).await?;
+        for command in [
+            Steering::CutOver,
+            Steering::Withdraw,
+            Steering::Unlimited,
+            Steering::Resume,
+        ] {
+            self.tell(console, command).await?;
+        }
         self.fleet.acknowledge(paused).await?;
-        self.tell(&["cutover"]).await?;
         // the end of the round finishes what a lost lock has left
-        let _ = migrator.succeed_unless_replaced(self.world).await?;
+        if cancelled {
+            self.tell(console, Steering::Cancel).await?;
+            let ways = [End::CANCELLED, End::REPLACED];
+            self.ends.push(migrator.end_as(self.world, &ways).await?);
+        } else {
+            self.tell(console, Steering::CutOver).await?;
+            let _ = migrator.succeed_unless_replaced(self.world).await?;
+        }
         Ok(())
     }
 
-    /// Gives a command, which must be accepted.
-    async fn tell(&mut self, command: &[&str]) -> Result<()> {
+    /// Gives a command, which must be accepted: from a console, or by a process of its own.
+    async fn tell(&mut self, console: Option<&Console>, command: Steering) -> Result<()> {
+        if let Some(console) = console {
+            return console.give(command).await;
+        }
         let name = self.name("tell");
         let told = Migrator::tell(self.world, &name, command)?;
         told.succeed(self.world).await

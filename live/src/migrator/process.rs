@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::watch;
 
+use super::steering::Steering;
 use crate::process::Process;
 use crate::transformation;
 use crate::world::World;
@@ -75,6 +76,9 @@ impl End {
     /// What `esm` ends with when another holder has taken over, or when it could not renew its lock
     /// in time: a machine that is busy enough is enough for that.
     pub(crate) const REPLACED: Self = Self::Exit(5);
+
+    /// What `esm` ends with when the migration was cancelled on command.
+    pub(crate) const CANCELLED: Self = Self::Exit(130);
 }
 
 impl Migrator {
@@ -137,35 +141,16 @@ impl Migrator {
     }
 
     /// Starts giving a command to the migration that is on, whose process may be slow to answer.
-    pub(crate) fn tell(world: &World, name: &str, command: &[&str]) -> Result<Self> {
-        let wait = ["--wait", "10m"];
-        Self::start(world, name, Self::program(world)?.args(command).args(wait))
+    pub(crate) fn tell(world: &World, name: &str, command: Steering) -> Result<Self> {
+        let (command, wait) = (command.arguments(), ["--wait", "10m"]);
+        Self::start(world, name, program(world)?.args(command).args(wait))
     }
 
     fn esm(world: &World, name: &str, arguments: &[&str], lease: Lease) -> Result<Self> {
-        let mut command = Self::program(world)?;
+        let mut command = program(world)?;
         let of_azure = world.storage().has_leases();
         command.args(arguments).args(lease.options(of_azure));
         Self::start(world, name, &mut command)
-    }
-
-    /// The real `esm`, on the store of this world.
-    fn program(world: &World) -> Result<Command> {
-        let program = beside("esm")?;
-        let mut command = Command::new(program);
-        // options that the user has set for a store of their own are not meant for this one
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("ESM_") {
-                command.env_remove(variable);
-            }
-        }
-        command.env("ESM_STORE", world.storage().address()).args([
-            "--progress",
-            "off",
-            "--log",
-            "info",
-        ]);
-        Ok(command)
     }
 
     /// Starts a migrator that no lock keeps away: on a migration of its own, or on those that are
@@ -260,6 +245,25 @@ impl Migrator {
     pub(crate) fn printed(&self, world: &World) -> String {
         world.printed(self.process.name())
     }
+}
+
+/// The real `esm`, on the store of this world.
+pub(crate) fn program(world: &World) -> Result<Command> {
+    let program = beside("esm")?;
+    let mut command = Command::new(program);
+    // options that the user has set for a store of their own are not meant for this one
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("ESM_") {
+            command.env_remove(variable);
+        }
+    }
+    command.env("ESM_STORE", world.storage().address()).args([
+        "--progress",
+        "off",
+        "--log",
+        "info",
+    ]);
+    Ok(command)
 }
 
 impl Heard {
