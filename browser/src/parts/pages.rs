@@ -51,7 +51,7 @@ pub(super) async fn every_page(world: &mut World) -> Result<()> {
     ] {
         world.open(&path).await?;
         until_text(&world.page, seen).await?;
-        if let "plan" | "object" = name {
+        if let "plan" | "object" | "backups" = name {
             if name == "object" {
                 click(&world.page, ".events summary").await?;
             }
