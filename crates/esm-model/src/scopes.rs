@@ -39,6 +39,7 @@ pub fn all(bounds: Bounds) -> Vec<Scope> {
         lock,
         lock_losses,
         in_a_row,
+        writers_in_a_row,
         losses_in_a_row,
         competing,
         reverse,
@@ -74,7 +75,10 @@ pub fn two_migrators(bounds: Bounds) -> Scope {
 pub fn lost_answers(bounds: Bounds) -> Scope {
     Scope {
         shapes: vec![Drop, Keep, Split, Keep],
-        writers: vec![vec![Expect::Known], vec![Expect::Any]],
+        writers: bounds.pick(
+            vec![vec![Expect::Any]],
+            vec![vec![Expect::Known], vec![Expect::Any]],
+        ),
         migrators: 2,
         budget: Budget {
             runs: 2,
@@ -162,10 +166,7 @@ pub fn in_a_row(bounds: Bounds) -> Scope {
     Scope {
         migrations: vec![Kind::Forward, Kind::Forward],
         shapes: vec![Split, Keep, Split],
-        writers: bounds.pick(
-            vec![vec![Expect::Known], vec![Expect::Any]],
-            vec![vec![Expect::Known, Expect::Any]],
-        ),
+        writers: vec![bounds.pick(vec![Expect::Known], vec![Expect::Known, Expect::Any])],
         migrators: 2,
         undo: true,
         budget: Budget {
@@ -175,6 +176,21 @@ pub fn in_a_row(bounds: Bounds) -> Scope {
         },
         any_order: bounds.pick(false, true),
         ..Scope::new("two migrations in a row")
+    }
+}
+
+/// Two migrations, one after the other, and two writers.
+pub fn writers_in_a_row(bounds: Bounds) -> Scope {
+    let scope = in_a_row(Bounds::Small);
+    Scope {
+        name: "two writers in a row",
+        writers: vec![vec![Expect::Known], vec![Expect::Any]],
+        undo: bounds.pick(false, true),
+        budget: Budget {
+            runs: bounds.pick(2, 3),
+            ..scope.budget
+        },
+        ..scope
     }
 }
 
@@ -216,7 +232,10 @@ pub fn reverse(bounds: Bounds) -> Scope {
     Scope {
         migrations: vec![Kind::Forward, Kind::Reverse],
         shapes: vec![Split, Drop, Keep, Keep],
-        writers: vec![vec![Expect::Known], vec![Expect::Any]],
+        writers: bounds.pick(
+            vec![vec![Expect::Known, Expect::Any]],
+            vec![vec![Expect::Known], vec![Expect::Any]],
+        ),
         migrators: 2,
         attempts: 1,
         budget: Budget {
