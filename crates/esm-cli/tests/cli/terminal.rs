@@ -352,6 +352,10 @@ fn what_is_confirmed_beforehand_and_what_is_not_on_a_terminal_is_not_asked() {
         "{}",
         rolled_back.screen
     );
+    // of what is rolled back already nothing is left to do
+    let again = shown(&esm, 80, &rollback, "");
+    assert!(!again.screen.contains("[y/N]"), "{}", again.screen);
+    assert_eq!(again.code, Some(0), "{}", again.screen);
     // without a terminal
     esm.run(&["migrate", "--all", "--transform", &program])
         .succeeded()

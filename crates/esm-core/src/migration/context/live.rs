@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::migration::control::steering::Steering;
 use crate::migration::limits::hooks::{HookEvent, Hooks};
 use crate::migration::limits::in_flight::Requests;
-use crate::migration::limits::lanes::Lanes;
+use crate::migration::limits::lanes::{LaneWaits, Lanes};
 use crate::migration::limits::throttle::Throttle;
 use crate::migration::report::progress::Reporter;
 use crate::protocol::status::MigrationStatus;
@@ -20,7 +20,7 @@ pub(crate) struct Live {
     pub(crate) steering: Steering,
     pub(crate) throttle: Throttle,
     pub(crate) requests: Requests,
-    pub(crate) lanes: Lanes,
+    pub(crate) lanes: Arc<Lanes>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) hooks: Hooks,
@@ -40,6 +40,14 @@ impl Live {
             .update(|p| p.status = MigrationStatus::InProgress);
     }
 
+    /// Notes that an object under way waits.
+    pub(crate) fn begin_waiting(&self) -> Waiting {
+        Waiting {
+            _lane: self.lanes.wait(),
+            reporter: Arc::clone(&self.reporter),
+        }
+    }
+
     /// Calls the hooks of an event's point; returns whether there were any.
     ///
     /// # Errors
@@ -55,5 +63,18 @@ impl Live {
         let faults = self.hooks.call(environment, event).await?;
         self.hook_faults.fetch_add(faults, Ordering::Relaxed);
         Ok(true)
+    }
+}
+
+/// An object under way that waits for a command or a time, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    _lane: LaneWaits,
+    reporter: Arc<Reporter>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.reporter.update(|p| p.waiting_for = None);
     }
 }

@@ -16,6 +16,6 @@ mod services;
 mod shared;
 
 pub(crate) use guard::{Guard, Stop};
-pub(crate) use live::Live;
+pub(crate) use live::{Live, Waiting};
 pub(crate) use services::Services;
 pub(crate) use shared::Context;

@@ -233,21 +233,27 @@ impl Context {
         self.check()
     }
 
-    /// Waits this long or until another command arrives, and reports `what` as the reason.
+    /// Waits this long or until another command arrives. Reports `what` as the reason where all
+    /// objects under way wait: a run that also copies is no run that waits.
     ///
     /// # Errors
     /// Those of a safe point.
     pub(crate) async fn wait_for(&self, what: String, time: Duration) -> Result<()> {
-        let reporter = &self.live.reporter;
-        let mut desired = self.live.steering.subscribe();
+        let Live {
+            steering,
+            reporter,
+            lanes,
+            ..
+        } = &self.live;
+        let mut desired = steering.subscribe();
         desired.mark_unchanged();
         self.safe_point().await?;
-        reporter.update(|p| p.waiting_for = Some(what));
+        let what = lanes.all_wait().then_some(what);
+        reporter.update(|p| p.waiting_for = what);
         tokio::select! {
             () = self.guard.stop.or(desired.changed()) => {}
             () = self.services.environment.clock.sleep(time) => {}
         }
-        reporter.update(|p| p.waiting_for = None);
         self.safe_point().await
     }
 

@@ -19,7 +19,6 @@ use crate::migration::describe::options::RunOptions;
 use crate::migration::journal::Journal;
 use crate::migration::limits::hooks::{HookEvent, HookPoint};
 use crate::migration::limits::in_flight::Requests;
-use crate::migration::limits::lanes::Lanes;
 use crate::migration::limits::throttle::Throttle;
 use crate::migration::lock::held_lock::{HeldLock, LockDemand, held};
 use crate::migration::lock::options::LockOptions;
@@ -430,7 +429,7 @@ impl MigrationService {
                 steering,
                 throttle: Throttle::new(options.throttle.clone()),
                 requests,
-                lanes: Lanes::default(),
+                lanes: Arc::default(),
                 meter,
                 reporter,
                 hooks: options.hooks.clone(),

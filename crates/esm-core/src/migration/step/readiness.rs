@@ -8,7 +8,7 @@ use crate::cutover::attempt::Attempt;
 use crate::cutover::meter::Resting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Revision;
-use crate::migration::context::Context;
+use crate::migration::context::{Context, Waiting};
 use crate::migration::limits::hooks::HookPoint;
 use crate::migration::step::phases::PublishedPhase;
 use crate::protocol::gate::{Gate, gate};
@@ -25,6 +25,8 @@ pub(crate) struct Readiness {
     announced: bool,
     /// Whether hooks were called or something was waited for since the last comparison.
     waited: bool,
+    /// While it waits for the command or the window.
+    waiting: Option<Waiting>,
     /// Hook points already called: once for each object and run, regardless of the number of
     /// attempts.
     called: [bool; 3],
@@ -111,11 +113,14 @@ impl Readiness {
             Gate::Wait(what) => {
                 let _resting = Resting::begin(&context.live.meter);
                 self.waited = true;
-                context.wait_for(what, ROUND).await?;
+                (self.waiting).get_or_insert_with(|| context.live.begin_waiting());
+                let waited = context.wait_for(what, ROUND).await;
+                waited.inspect_err(|_| self.waiting = None)?;
                 return Ok(false);
             }
             Gate::TooLate(why) => return Err(too_late(attempt, &why)),
         }
+        self.waiting = None;
         if !self.announced {
             self.announced = true;
             let phase = MigrationPhase::Cutover;

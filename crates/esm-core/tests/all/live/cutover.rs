@@ -5,8 +5,8 @@ use esm_core::migration::CutoverOptions;
 use esm_core::migration::MigrationStatus;
 use esm_core::protocol::control::Answer;
 
-use super::running::{LONG, ids, numbered};
-use crate::world::World;
+use super::running::{LONG, Running, ids, numbered, slowly, watched};
+use crate::world::{World, rules};
 
 #[tokio::test(start_paused = true)]
 async fn a_postponed_cutover_keeps_catching_up_and_comes_when_it_is_told() {
@@ -43,6 +43,27 @@ async fn a_postponed_cutover_keeps_catching_up_and_comes_when_it_is_told() {
     );
     assert_ne!(f.active(&f.order).await, source);
     assert_eq!(f.ids(&f.order).await, ids(0..60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_other_object_is_copied_does_not_wait() {
+    let f = World::with_events(1).await;
+    let long = (0..30).map(numbered).collect();
+    f.object_of("order/2", long, 10).await;
+    let running = Running::of(
+        (f.service.migrate_all())
+            .transform(rules())
+            .concurrency(2)
+            .limits(slowly(2))
+            .cutover(CutoverOptions::default().manual())
+            .control(watched()),
+    );
+    let control = f.control().await;
+    let waits = f.observe(|w| w.progress.as_ref().is_some_and(|p| p.waiting_for.is_some()));
+    let waits = waits.await.progress.unwrap();
+    assert_eq!(waits.events_verified, 31, "{waits:?}");
+    control.cut_over().await.unwrap();
+    assert!(running.result().await.is_success());
 }
 
 #[tokio::test(start_paused = true)]

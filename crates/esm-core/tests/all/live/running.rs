@@ -34,10 +34,7 @@ impl World {
         &self,
         describe: impl FnOnce(MigrationBuilder) -> MigrationBuilder,
     ) -> Running {
-        let every = Duration::from_millis(100);
-        let builder = describe(self.migrate(&self.order));
-        let builder = builder.control(ControlOptions::default().poll(every).publish(every));
-        Running::of(builder)
+        Running::of(describe(self.migrate(&self.order)).control(watched()))
     }
 
     /// Waits until the only migration has begun.
@@ -112,6 +109,12 @@ pub(crate) fn numbered(number: usize) -> Event {
 /// The ids of [`numbered`] events.
 pub(crate) fn ids(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
     numbers.into_iter().map(|n| format!("e{n}")).collect()
+}
+
+/// Polls for commands and publishes its progress every 100 ms.
+pub(crate) fn watched() -> ControlOptions {
+    let every = Duration::from_millis(100);
+    ControlOptions::default().poll(every).publish(every)
 }
 
 /// At most this many events in a second.
