@@ -46,6 +46,7 @@ mod lower;
 mod machine;
 mod map;
 mod mapped;
+mod masks;
 mod meaning;
 mod natives;
 mod output;

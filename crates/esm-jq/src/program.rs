@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use esm_core::transform::MaskingKey;
+use esm_core::transform::{MaskingKey, Masks};
 use esm_core::{Error, Result};
 use jaq_core::load::lex::{Expect, Lexer, Tok, Token};
 use jaq_core::load::parse::{Parser, Term};
@@ -14,6 +14,7 @@ use crate::fail::{Exit, Fail};
 use crate::ir::Code;
 use crate::lower::lower;
 use crate::machine::Machine;
+use crate::masks;
 use crate::meaning;
 use crate::reach;
 use crate::retired;
@@ -52,6 +53,8 @@ pub(crate) struct Program {
     pub(crate) types: Option<BTreeSet<String>>,
     /// The types and schema versions that it certainly changes or drops, as far as its text shows.
     pub(crate) retired: BTreeSet<(String, u64)>,
+    /// How it masks values.
+    pub(crate) masks: Masks,
     /// What it compares `.schemaversion` with.
     pub(crate) versions: Vec<VersionTest>,
 }
@@ -152,6 +155,7 @@ fn compile<'s>(code: &'s str, key: Option<&MaskingKey>) -> Result<Program, Vec<F
         meaning: meaning::version(&body),
         types: reach::types(&body),
         retired: retired::schemas(&body),
+        masks: masks::masks(&body),
         versions: versions::tests(&body),
     })
 }

@@ -9,7 +9,7 @@ use esm_core::Result;
 use esm_core::event::{Event, Schema, SchemaVersion};
 use esm_core::id::{EventType, Fingerprint};
 use esm_core::transform::{
-    EventTransformer, MaskingKey, TransformContext, TransformError, Transformed,
+    EventTransformer, MaskingKey, Masks, TransformContext, TransformError, Transformed,
 };
 
 use crate::attempts::{self, Allowance};
@@ -250,6 +250,12 @@ impl EventTransformer for JqTransformer {
             self.handles(&retired).then_some(retired)
         };
         self.program.retired.iter().filter_map(schema).collect()
+    }
+
+    /// What the text shows: `pseudonym`, `floor_date`, `del`, `delpaths`, slices, and constants that
+    /// are assigned.
+    fn masks(&self) -> Masks {
+        self.program.masks.clone()
     }
 
     fn transform(

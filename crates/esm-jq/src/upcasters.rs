@@ -6,7 +6,7 @@ use std::str::FromStr;
 use esm_core::event::{Event, Schema};
 use esm_core::id::{EventType, Fingerprint};
 use esm_core::transform::{
-    EventTransformer, MaskingKey, TransformContext, TransformError, Transformed, Upcasters,
+    EventTransformer, MaskingKey, Masks, TransformContext, TransformError, Transformed, Upcasters,
 };
 use esm_core::{Error, Result};
 use percent_encoding::percent_decode_str;
@@ -131,6 +131,10 @@ impl EventTransformer for StepProgram {
 
     fn handles(&self, _schema: &Schema) -> bool {
         true
+    }
+
+    fn masks(&self) -> Masks {
+        self.0.masks()
     }
 
     fn transform(

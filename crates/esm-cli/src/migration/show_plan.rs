@@ -1,7 +1,7 @@
 //! The report of a plan.
 
 use esm_core::migration::{MigrationPlan, PlanDepth, SchemaFindings};
-use esm_core::transform::{EventSample, SampleOutcome};
+use esm_core::transform::{EventSample, MaskKind, MaskingFindings, SampleOutcome};
 
 use super::failures::failing_events;
 use super::report::add_ledger;
@@ -31,6 +31,11 @@ pub(crate) fn plan_text(plan: &MigrationPlan, samples: usize, form: Form) -> Tex
     let mut text = facts(plan).to_text(form);
     if !plan.schemas.is_empty() {
         text = add_schemas(text, plan, form);
+    }
+    if !plan.masking.fields.is_empty() {
+        text = text
+            .and_section("masked fields:")
+            .and(masked(&plan.masking).to_text(form));
     }
     text = add_samples(text, plan, samples);
     if !plan.ledger.failures.is_empty() {
@@ -195,6 +200,30 @@ fn schemas(plan: &MigrationPlan, becoming: Becoming) -> Table {
         ];
         let last = last.map(|_| becomes(found));
         table.row(cells.into_iter().chain(last));
+    }
+    table
+}
+
+fn masked(found: &MaskingFindings) -> Table {
+    let mut table = Table::new(["type", "v", "field", "how", "values"]);
+    for field in &found.fields {
+        let masks: Vec<_> = field.masks.iter().copied().map(MaskKind::name).collect();
+        table.row([
+            field.schema.event_type.to_string(),
+            field.schema.version.to_string(),
+            field.field.clone(),
+            masks.join(", "),
+            count(field.values),
+        ]);
+    }
+    for field in &found.alike {
+        table.row([
+            field.schema.event_type.to_string(),
+            field.schema.version.to_string(),
+            field.field.clone(),
+            "not masked".to_owned(),
+            count(field.values),
+        ]);
     }
     table
 }

@@ -133,3 +133,67 @@ fn a_key_that_is_missing_or_another_is_refused_before_anything_is_touched() {
     masked(&esm, &key, &resume).succeeded();
     assert!(!esm.export().contains(EMAIL));
 }
+
+#[test]
+fn a_plan_lists_masked_fields_and_others_with_the_same_values_and_no_value() {
+    let esm = Esm::new();
+    let order = format!(
+        r#"{{"specversion":"1.0","id":"o1","source":"order","subject":"1","type":"Ordered","sequence":"0","data":{{"contact":{{"mail":"{EMAIL}"}},"total":5}}}}"#
+    );
+    esm.import(&format!("{}{order}\n", customers(2)));
+    let program = esm.file("mask.jq", PROGRAM);
+    let key = esm.file("masking.key", "a secret of the tests\n");
+    let saved = esm.path("plan.json");
+    let saved = saved.to_str().expect("a path");
+    let plan = ["plan", "--all", "--transform", &program, "--show", "9"];
+    let plan = [&plan[..], &["--save", saved, "--log", "trace"]].concat();
+    let ran = masked(&esm, &key, &plan);
+    ran.succeeded()
+        .printed("Registered\t1\t.data.born\tdate\t2")
+        .printed("Registered\t1\t.data.email\tpseudonym\t2")
+        .printed("Registered\t1\t.data.name\treplaced\t2")
+        .printed("Ordered\t1\t.data.contact.mail\tnot masked\t1")
+        .printed("values that are masked are also in fields that are not masked: Ordered v1");
+    let json = std::fs::read_to_string(saved).expect("the plan");
+    let plan: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(plan["masking"]["fields"][1]["field"], ".data.email");
+    assert_eq!(plan["masking"]["fields"][1]["masks"][0], "pseudonym");
+    assert_eq!(plan["masking"]["alike"][0]["type"], "Ordered");
+
+    let migrate = ["migrate", "--plan", saved, "--log", "trace"];
+    let migrated = masked(&esm, &key, &migrate);
+    migrated.succeeded();
+    let shown = [
+        &ran.stdout,
+        &ran.stderr,
+        &migrated.stdout,
+        &migrated.stderr,
+        &json,
+    ];
+    let streams = esm.path("store").join("streams");
+    let records: Vec<_> = (esm.files().into_iter())
+        .filter(|(path, _)| path.starts_with(esm.path("store")) && !path.starts_with(&streams))
+        .map(|(_, content)| String::from_utf8_lossy(&content).into_owned())
+        .collect();
+    assert!(records.len() > 5, "{records:?}");
+    for text in shown.into_iter().chain(&records) {
+        for value in [EMAIL, "1990-12-10", "Ada Lovelace"] {
+            assert!(!text.contains(value), "{value}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_of_a_program_that_only_removes_lists_the_fields_and_shows_the_samples() {
+    let esm = Esm::new();
+    esm.import(&customers(1));
+    let program = esm.file("mask.jq", ".schemaversion = 2 | del(.data.email)");
+    let plan = ["plan", "--all", "--transform", &program, "--show", "1"];
+    esm.run(&plan)
+        .succeeded()
+        .printed("Registered\t1\t.data.email\tremoved\t1")
+        .printed(EMAIL);
+    let nothing = esm.file("same.jq", ".schemaversion = 2");
+    let plan = ["plan", "--all", "--transform", &nothing, "-o", "json"];
+    assert!(esm.run(&plan).succeeded().json().get("masking").is_none());
+}

@@ -8,7 +8,7 @@ use axum::response::Response;
 use esm_core::Error;
 use esm_core::event::Schema;
 use esm_core::migration::{MigrationPlan, PlanDepth, PlannedMigration};
-use esm_core::transform::{Ledger, SampleOutcome};
+use esm_core::transform::{Ledger, MaskKind, MaskedField, MaskingFindings, SampleOutcome};
 use esm_view::migration::{Program, Role};
 use esm_view::units::{bytes, count, counted};
 use maud::{Markup, html};
@@ -126,6 +126,7 @@ fn whole(shared: &Shared, name: &str, plan: &MigrationPlan, visible: &[VisibleSa
         }
         (balance(&plan.ledger))
         (schemas(&reports(plan)))
+        (masked(&plan.masking))
         (samples(shared, store, visible))
         @if plan.samples_omitted > 0 {
             p.small { (counted(plan.samples_omitted, "more sample")) " had no place in the plan." }
@@ -140,6 +141,29 @@ fn whole(shared: &Shared, name: &str, plan: &MigrationPlan, visible: &[VisibleSa
             (list("Assumptions", &plan.prerequisites, "None."))
         }
         (program(&plan.planned))
+    }
+}
+
+fn masked(masking: &MaskingFindings) -> Markup {
+    let masks = |field: &MaskedField| {
+        let masks: Vec<_> = field.masks.iter().copied().map(MaskKind::name).collect();
+        masks.join(", ")
+    };
+    html! {
+        @if !masking.fields.is_empty() {
+            section.card {
+                h2 { "Masked fields" }
+                ul {
+                    @for field in &masking.fields {
+                        li { (field.schema) " " code { (field.field) } ": " (masks(field)) ", " (counted(field.values, "value")) }
+                    }
+                    @for field in &masking.alike {
+                        li { (field.schema) " " code { (field.field) } ": " strong { "not masked" } ", "
+                            (counted(field.values, "value")) " that " @if field.values == 1 { "is" } @else { "are" } " masked elsewhere" }
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use esm_core::store::{RecordKey, RecordsExt as _};
 use esm_core::transform::{
     EventTransformer, Identity, TransformContext, TransformError, Transformed,
 };
+use esm_view::migration::{Program, ProgramFile, Role};
 
 use crate::world::{Shop, transformer};
 
@@ -254,6 +255,44 @@ impl EventTransformer for Threads {
         self.0.lock().unwrap().push(std::thread::current().id());
         Ok(Transformed::Unchanged)
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saved_plan_shows_its_upcasters_and_the_fields_that_they_mask() -> Result<()> {
+    let shop = Shop::new().await?;
+    let steps = [
+        ("Paid.v1-v2.jq", ".data.by = \"Bonn\""),
+        (
+            "Placed.v1-v2.jq",
+            "del(.data.customer) | .data.city = \"erased\"",
+        ),
+    ];
+    let files = steps.map(|(file, program)| ProgramFile {
+        file: file.to_owned(),
+        program: program.to_owned(),
+    });
+    let program = Program::upcasters("steps", files.to_vec());
+    let described = shop.service().migrate(shop.order.clone());
+    let described = described.transform(program.compile(None)?);
+    let annotations = program.annotations(Role::Transform).into_iter();
+    let described = annotations.fold(described, |described, (key, text)| {
+        described.annotate(key, text)
+    });
+    let options = ConsoleOptions::new().plan("v2", described.dry_run().await?);
+    let page = shop.browser(options).await.page("/plans/1").await;
+    has(
+        &page,
+        &[
+            "Paid.v1-v2.jq",
+            "Placed.v1-v2.jq",
+            "del(.data.customer)",
+            "Masked fields",
+            "Placed v1 <code>.data.city</code>: replaced, 1 value",
+            "Placed v1 <code>.data.customer</code>: removed, 1 value",
+            "Paid v2 <code>.data.by</code>: <strong>not masked</strong>, 1 value that is masked",
+        ],
+    );
+    Ok(())
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,10 @@ mod transformers;
 pub(crate) use counts::SchemaAnalysis;
 pub use counts::{EventCounts, Ledger};
 pub use mapper::{Failure, Fate, Mapped, Mapper};
-pub use masking::{DateUnit, Masking, MaskingKey};
+pub(crate) use masking::MaskingSurvey;
+pub use masking::{
+    AlikeField, DateUnit, MaskKind, MaskedField, Masking, MaskingFindings, MaskingKey, Masks,
+};
 pub(crate) use samples::Samples;
 pub use samples::{EventSample, SampleOutcome, SampledEvent};
 pub use transformer::{EventTransformer, Identity, TransformContext, TransformError, Transformed};

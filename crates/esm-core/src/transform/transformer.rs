@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::event::{Event, Revision, Schema};
 use crate::id::{Fingerprint, ObjectId};
+use crate::transform::masking::Masks;
 
 /// What an event is transformed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,12 @@ pub trait EventTransformer: Send + Sync + Debug + 'static {
         BTreeSet::new()
     }
 
+    /// How this masks values. A plan lists the fields that are masked in these ways, and other fields
+    /// that have the same values. Defaults to not at all.
+    fn masks(&self) -> Masks {
+        Masks::default()
+    }
+
     /// Whether this certainly gives of every event what the transformation with the fingerprint
     /// `earlier` and then this one would give together.
     ///
@@ -152,6 +159,10 @@ impl<T: EventTransformer + ?Sized> EventTransformer for Arc<T> {
 
     fn retired_schemas(&self) -> BTreeSet<Schema> {
         (**self).retired_schemas()
+    }
+
+    fn masks(&self) -> Masks {
+        (**self).masks()
     }
 
     fn includes(&self, earlier: &Fingerprint, retired: &BTreeSet<Schema>) -> bool {

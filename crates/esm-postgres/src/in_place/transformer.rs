@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use esm_core::event::{Event, MetadataValue, Schema};
 use esm_core::id::Fingerprint;
-use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+use esm_core::transform::{EventTransformer, Masks, TransformContext, TransformError, Transformed};
 use esm_layout::{is_plain_version, schema_version};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -58,6 +58,10 @@ impl EventTransformer for InPlaceTransformer {
 
     fn retired_schemas(&self) -> BTreeSet<Schema> {
         self.inner.retired_schemas()
+    }
+
+    fn masks(&self) -> Masks {
+        self.inner.masks()
     }
 
     fn transform(

@@ -11,8 +11,7 @@ use crate::id::MigrationId;
 use crate::migration::plan::way_back::WayBackFindings;
 use crate::protocol::plan::{MigrationStrategy, PlannedMigration};
 use crate::protocol::statistics::ObjectFailure;
-use crate::transform::EventSample;
-use crate::transform::{Failure, Fate, Ledger, Mapped};
+use crate::transform::{EventSample, Failure, Fate, Ledger, Mapped, MaskingFindings};
 
 /// How many events of the sources a dry run reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -149,6 +148,9 @@ pub struct MigrationPlan {
     pub latest: Option<String>,
     /// The effect of the transformation on these events.
     pub ledger: Ledger,
+    /// The fields that the transformation masks, and others that have the same values.
+    #[serde(default, skip_serializing_if = "MaskingFindings::is_empty")]
+    pub masking: MaskingFindings,
     /// The expected cost.
     pub estimates: Estimates,
     /// The assumptions that the migration relies on.
@@ -168,6 +170,7 @@ pub struct MigrationPlan {
     pub blockers: Vec<ObjectFailure>,
     /// The first changed, split and dropped event of each schema, and the first event of each kind of
     /// failure, at most 20. They contain data: a saved plan needs the same protection as the events.
+    /// Values that a transformation for personal data masks are not in them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<EventSample>,
     /// Number of samples that are omitted because the others take all the space.

@@ -26,7 +26,9 @@ use crate::protocol::plan::{MigrationStrategy, PlannedMigration, Scope, cell_eve
 use crate::protocol::statistics::{ObjectFailure, Statistics};
 use crate::protocol::status::Step;
 use crate::store::{Layered, ReadFrom, ReadOnly, Stores, Tail};
-use crate::transform::{EventTransformer, Identity, Ledger, Mapper};
+use crate::transform::{
+    EventTransformer, Identity, Ledger, Mapper, MaskingFindings, MaskingSurvey,
+};
 
 /// Makes plans: runs a migration's analysis over read-only stores.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct Planner {
     pub(super) down: Option<Mapper>,
     pub(super) planned: PlannedMigration,
     pub(super) depth: PlanDepth,
+    /// What is masked, if anything is.
+    masking: Option<Arc<MaskingSurvey>>,
 }
 
 /// A plan, and what was found while it was made.
@@ -85,7 +89,11 @@ impl Planner {
             .transformer
             .clone()
             .unwrap_or_else(|| Arc::new(Identity));
+        // what a rollback restores was not masked
+        let masks = planned.reverses.is_none().then(|| transformer.masks());
+        let masking = masks.and_then(MaskingSurvey::of);
         Self {
+            masking: masking.map(Arc::new),
             stores: service.stores.read_only(),
             documents: Documents::new(Layered::new(ReadOnly, &service.records)),
             mapper: Mapper::new(transformer).checking_determinism(),
@@ -104,6 +112,7 @@ impl Planner {
             down: None,
             planned: context.plan.clone(),
             depth: PlanDepth::Nothing,
+            masking: None,
         }
     }
 
@@ -337,6 +346,7 @@ impl Planner {
                 from,
                 room,
                 in_place: self.is_in_place(),
+                masking: self.masking.clone(),
             };
             let scanned = transform(page.event_count(), move || scan.scan(page)).await?;
             room -= scanned.events;
@@ -365,6 +375,7 @@ impl Planner {
             earliest: None,
             latest: None,
             ledger: Ledger::new(),
+            masking: MaskingFindings::default(),
             estimates: Estimates::default(),
             prerequisites: Vec::new(),
             risks: Vec::new(),
@@ -391,6 +402,12 @@ impl Planner {
             .collect();
         plan.samples_omitted = total.samples.omitted();
         plan.samples = total.samples.into_list();
+        if let Some(survey) = &self.masking {
+            plan.masking = survey.findings();
+            plan.samples
+                .iter_mut()
+                .for_each(|sample| survey.hide(sample));
+        }
         plan.estimates = self.estimates(plan, total.cells, total.analysis.counts.target_bytes);
         plan.prerequisites = self.prerequisites();
         plan.risks = match self.planned.reverses {

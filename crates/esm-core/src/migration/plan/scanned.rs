@@ -12,7 +12,9 @@ use crate::migration::plan::migration_plan::SchemaFindings;
 use crate::migration::plan::way_back;
 use crate::store::EventStore;
 use crate::transform::Samples;
-use crate::transform::{EventCounts, Failure, Ledger, Mapped, Mapper, SchemaAnalysis};
+use crate::transform::{
+    EventCounts, Failure, Ledger, Mapped, Mapper, MaskingSurvey, SchemaAnalysis,
+};
 
 /// The rule by which an event fails whose outputs the target does not accept.
 const TOO_LARGE: &str = "size limit";
@@ -52,6 +54,8 @@ pub(super) struct PageScan {
     pub(super) room: u64,
     /// Whether each event keeps its number, and so cannot become several.
     pub(super) in_place: bool,
+    /// Observes what is masked, if anything is.
+    pub(super) masking: Option<Arc<MaskingSurvey>>,
 }
 
 impl PageScan {
@@ -196,6 +200,9 @@ impl Scanned {
             Ok(mapped) => {
                 self.analysis.record(&schema, bytes, &mapped);
                 self.renamed += u64::from(renames(event, &mapped));
+                if let Some(survey) = &scan.masking {
+                    survey.record(&scan.object, event, &mapped);
+                }
                 if let (Some(down), None) = (&scan.down, &self.down_failure) {
                     let failed = way_back::failure(down, &scan.object, revision, &mapped);
                     self.down_failure = failed;

@@ -3,6 +3,7 @@
 use crate::migration::plan::migration_plan::MigrationPlan;
 use crate::migration::plan::planner::Planner;
 use crate::store::OnRetired;
+use crate::transform::MaskingFindings;
 
 impl Planner {
     pub(super) fn prerequisites(&self) -> Vec<String> {
@@ -46,6 +47,7 @@ impl Planner {
             })
             .map(|s| s.schema.to_string())
             .collect();
+        risks.extend(alike(&plan.masking));
         if self.is_in_place() {
             return risks;
         }
@@ -115,4 +117,25 @@ impl Planner {
         }
         risks
     }
+}
+
+/// Fields that a risk names.
+const FIELDS: usize = 5;
+
+/// Warns of values that are masked in one field and not in another.
+fn alike(masking: &MaskingFindings) -> Option<String> {
+    let shown = masking.alike.iter().take(FIELDS);
+    let mut fields: Vec<_> = shown
+        .map(|field| format!("{} {}", field.schema, field.field))
+        .collect();
+    let more = masking.alike.len().saturating_sub(FIELDS);
+    if more > 0 {
+        fields.push(format!("and {more} more"));
+    }
+    (!fields.is_empty()).then(|| {
+        format!(
+            "values that are masked are also in fields that are not masked: {}",
+            fields.join(", ")
+        )
+    })
 }

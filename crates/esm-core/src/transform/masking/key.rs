@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 
 /// Bytes of a pseudonym before they are written as text.
 const BYTES: usize = 16;
+/// Characters of the text.
+const LENGTH: usize = 26;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// A secret from which pseudonyms are made.
@@ -62,7 +64,7 @@ impl MaskingKey {
         let hash = blake3::keyed_hash(&self.key, text);
         let mut bits = 0_u32;
         let mut count = 0;
-        let mut pseudonym = String::with_capacity(26);
+        let mut pseudonym = String::with_capacity(LENGTH);
         for byte in &hash.as_bytes()[..BYTES] {
             bits = bits << 8 | u32::from(*byte);
             count += 8;
@@ -73,6 +75,11 @@ impl MaskingKey {
         }
         pseudonym.push(letter(bits << (5 - count)));
         pseudonym
+    }
+
+    /// Whether a text has the form of a pseudonym.
+    pub(super) fn is_pseudonym(text: &str) -> bool {
+        text.len() == LENGTH && text.bytes().all(|byte| ALPHABET.contains(&byte))
     }
 }
 
@@ -113,6 +120,8 @@ mod tests {
         let key = key("an example of a secret");
         insta::assert_snapshot!(format!("{} {}", key.id(), key.pseudonym(b"ada@example.com")), @"2016696e07824342 7zot2psytfxmd2my2bxf6oqh4m");
         assert_eq!(key.pseudonym(b"").len(), 26);
+        assert!(MaskingKey::is_pseudonym(&key.pseudonym(b"ada")));
+        assert!(!MaskingKey::is_pseudonym("ada@example.com-0123456789"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{DateUnit, MaskingKey};
 use crate::error::{Error, Result};
 use crate::event::{Event, Schema};
 use crate::id::{EventType, Fingerprint};
+use crate::transform::masking::masks::{MaskKind, Masks};
 use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 
 /// Masks fields of JSON payloads.
@@ -252,6 +253,27 @@ impl EventTransformer for Masking {
         self.types
             .as_ref()
             .is_none_or(|types| types.contains(&schema.event_type))
+    }
+
+    fn masks(&self) -> Masks {
+        let mut masks = Masks {
+            personal: !self.steps.is_empty(),
+            ..Masks::default()
+        };
+        for (_, mask) in &self.steps {
+            let kind = match mask {
+                Mask::Replace(value) => {
+                    masks.add_replacement(value.clone());
+                    continue;
+                }
+                Mask::Remove => MaskKind::Removed,
+                Mask::Pseudonym(_) => MaskKind::Pseudonym,
+                Mask::Floor(_) => MaskKind::Date,
+                Mask::Truncate(_) => MaskKind::Truncated,
+            };
+            masks.kinds.insert(kind);
+        }
+        masks
     }
 
     fn transform(

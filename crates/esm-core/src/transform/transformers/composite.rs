@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::event::{Event, Schema};
 use crate::id::Fingerprint;
-use crate::transform::transformers::composition::{Flow, composed_fingerprint};
-use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+use crate::transform::transformers::composition::{Flow, all_masks, composed_fingerprint};
+use crate::transform::{EventTransformer, Masks, TransformContext, TransformError, Transformed};
 
 /// Chooses by (type, schema version) among several transformers.
 ///
@@ -137,6 +137,10 @@ impl EventTransformer for CompositeTransformer {
             retired.extend(of_member.filter(|schema| asks(schema) == Some(at)));
         }
         retired
+    }
+
+    fn masks(&self) -> Masks {
+        all_masks(&self.members)
     }
 
     fn transform(

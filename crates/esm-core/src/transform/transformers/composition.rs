@@ -1,9 +1,11 @@
 //! What transformers made of transformers share: a composed identity, and events on their way
 //! through several of them.
 
+use std::sync::Arc;
+
 use crate::event::Event;
 use crate::id::Fingerprint;
-use crate::transform::{Mapper, TransformError, Transformed};
+use crate::transform::{EventTransformer, Mapper, Masks, TransformError, Transformed};
 
 /// The identity of something made of these parts, in this order. Of one length, however many parts.
 pub(crate) fn composed_fingerprint<'a>(
@@ -18,6 +20,15 @@ pub(crate) fn composed_fingerprint<'a>(
     }
     Fingerprint::new(format!("{kind}:{}", hash.finalize().to_hex()))
         .unwrap_or_else(|_| unreachable!("a short word and a hash"))
+}
+
+/// How several transformers mask values.
+pub(super) fn all_masks<'a>(
+    parts: impl IntoIterator<Item = &'a Arc<dyn EventTransformer>>,
+) -> Masks {
+    let mut masks = Masks::default();
+    parts.into_iter().for_each(|part| masks.add(part.masks()));
+    masks
 }
 
 /// What has become of a source event so far.

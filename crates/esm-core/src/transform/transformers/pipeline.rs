@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::event::{Event, Schema};
 use crate::id::Fingerprint;
-use crate::transform::transformers::composition::{Flow, composed_fingerprint};
-use crate::transform::{EventTransformer, TransformContext, TransformError, Transformed};
+use crate::transform::transformers::composition::{Flow, all_masks, composed_fingerprint};
+use crate::transform::{EventTransformer, Masks, TransformContext, TransformError, Transformed};
 
 /// Stages in sequence: each is applied to every output of the one before whose schema it handles.
 ///
@@ -89,6 +89,10 @@ impl EventTransformer for TransformationPipeline {
             .iter()
             .flat_map(|stage| stage.retired_schemas())
             .collect()
+    }
+
+    fn masks(&self) -> Masks {
+        all_masks(&self.stages)
     }
 
     fn transform(

@@ -6,8 +6,10 @@ use super::graph::{MAX_OLD, UpcasterGraph};
 use super::step::{RULE, Step};
 use crate::event::{Event, Schema};
 use crate::id::Fingerprint;
-use crate::transform::transformers::composition::{Flow, composed_fingerprint};
-use crate::transform::{EventTransformer, Identity, TransformContext, TransformError, Transformed};
+use crate::transform::transformers::composition::{Flow, all_masks, composed_fingerprint};
+use crate::transform::{
+    EventTransformer, Identity, Masks, TransformContext, TransformError, Transformed,
+};
 
 /// Brings events of old versions to the newest version of their type, step by step.
 ///
@@ -146,6 +148,10 @@ impl EventTransformer for Upcasters {
 
     fn retired_schemas(&self) -> BTreeSet<Schema> {
         self.graph.old().collect()
+    }
+
+    fn masks(&self) -> Masks {
+        all_masks(self.steps.values().map(|step| &step.transformer))
     }
 
     /// Whether the earlier ones are those of these steps that lead from what they retired. The rest of
