@@ -48,6 +48,9 @@ impl Planner {
             .map(|s| s.schema.to_string())
             .collect();
         risks.extend(alike(&plan.masking));
+        if plan.masking.incomplete {
+            risks.push(NOT_COMPARED.to_owned());
+        }
         if self.is_in_place() {
             return risks;
         }
@@ -118,6 +121,9 @@ impl Planner {
         risks
     }
 }
+
+const NOT_COMPARED: &str = "not all values were compared with those that are masked: an event or the \
+                            number of fields is too large, or a payload is no valid JSON";
 
 /// Fields that a risk names.
 const FIELDS: usize = 5;
