@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Levels of nesting that are followed.
 const MAX_DEPTH: usize = 128;
-/// Values of a payload that are looked at.
+/// Values of a payload that are read.
 const MAX_LEAVES: usize = 50_000;
 /// Characters of a name that is shown.
 const MAX_NAME: usize = 64;
@@ -54,7 +54,7 @@ impl Leaf {
 #[derive(Debug, Default)]
 pub(super) struct Leaves {
     pub(super) all: Vec<Leaf>,
-    /// Whether there are more than can be looked at, or it is no JSON.
+    /// Whether there are more than can be read, or it is no JSON.
     pub(super) incomplete: bool,
     /// Each name once: a long array has as many values of one field.
     fields: HashSet<Arc<str>>,
@@ -145,7 +145,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The payload with the values for which `hides` holds replaced by a text; `None` if it is no JSON or
-/// too deep to be looked at.
+/// too deep to be read.
 pub(super) fn hidden(payload: &str, hides: &impl Fn(&Leaf) -> bool, by: &str) -> Option<String> {
     let value = serde_json::from_str(payload).ok()?;
     Some(hide(value, ".data", 0, hides, by)?.to_string())

@@ -30,7 +30,7 @@ pub(super) struct Kept {
 pub(super) struct Observed {
     pub(super) masked: Vec<Masked>,
     pub(super) kept: Vec<Kept>,
-    /// Whether there are values that were not looked at.
+    /// Whether there are values that were not read.
     pub(super) incomplete: bool,
 }
 
