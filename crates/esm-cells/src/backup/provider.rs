@@ -184,6 +184,19 @@ impl BackupProvider for ObjectBackups {
             Err(e) => Err(e),
         }
     }
+
+    async fn delete_manifest(&self, judged: &BackupManifest) -> Result<bool> {
+        self.backend.check_writable()?;
+        match self.find(&judged.id).await {
+            Ok((found, files, folder)) if found == *judged => {
+                manifest::remove(&self.backend, &folder, Some(&files)).await?;
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+            Err(e) if *e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
 }
 
 impl ObjectBackups {

@@ -159,3 +159,37 @@ async fn a_backup_without_files_is_pruned_whatever_the_policy_says() {
     );
     assert!(backups.verify(&damaged.id).await.is_err());
 }
+
+/// Files may be put back at any time: a removal of the manifest leaves them, and with the manifest the
+/// backup is whole again.
+#[tokio::test]
+async fn a_manifest_is_removed_without_its_files() {
+    let memory = Memory::new();
+    let store = memory.store(OpenOptions::default()).await;
+    let environment = Environment::system();
+    let client = ObjectClient::new(store.records(), store.event_store(), environment);
+    let object: ObjectId = "order/7".parse().unwrap();
+    let appended = client.append(&object, ExpectedRevision::Any, vec![event("1")]);
+    appended.await.unwrap();
+    let backups = BackupService::new(store.event_store(), store.records(), store.backups());
+    let backup = backups.create(&Scope::All, BackupOptions::new());
+    let backup = backup.await.unwrap();
+    let (objects, root) = memory.objects();
+    let all: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();
+    let is_manifest = |name: &str| name.contains("backups/") && name.ends_with("manifest.json");
+    let manifest = all.iter().find(|one| is_manifest(one.location.as_ref()));
+    let manifest = manifest.unwrap().location.clone();
+    let bytes = objects.get(&manifest).await.unwrap().bytes().await.unwrap();
+
+    let another = BackupManifest {
+        events: 7,
+        ..backup.clone()
+    };
+    let provider = store.backups();
+    assert!(!provider.delete_manifest(&another).await.unwrap());
+    assert!(provider.delete_manifest(&backup).await.unwrap());
+    assert!(backups.verify(&backup.id).await.is_err());
+    assert!(!provider.delete_manifest(&backup).await.unwrap());
+    objects.put(&manifest, bytes.into()).await.unwrap();
+    backups.verify(&backup.id).await.unwrap();
+}

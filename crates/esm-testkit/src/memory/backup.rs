@@ -47,6 +47,10 @@ struct Stored {
     /// The manifest as it was written.
     written: BackupManifest,
     items: Vec<BackupItem>,
+    /// Whether only the manifest is left.
+    is_empty: bool,
+    /// The items that were lost.
+    lost: Vec<BackupItem>,
 }
 
 impl Stored {
@@ -98,6 +102,28 @@ impl MemoryBackups {
         let last = backup.items.iter().rposition(begins);
         backup.items.truncate(last.unwrap_or(backup.items.len()));
         last.is_some()
+    }
+
+    /// Loses the files of a backup but its manifest. Returns whether there is such a backup.
+    pub fn lose_files(&self, id: &BackupId) -> bool {
+        let mut stored = self.stored.lock();
+        let Some(backup) = stored.get_mut(id) else {
+            return false;
+        };
+        backup.lost = std::mem::take(&mut backup.items);
+        backup.is_empty = true;
+        true
+    }
+
+    /// Puts back what [was lost](Self::lose_files). Returns whether there is such a backup.
+    pub fn put_files_back(&self, id: &BackupId) -> bool {
+        let mut stored = self.stored.lock();
+        let Some(backup) = stored.get_mut(id) else {
+            return false;
+        };
+        backup.items = std::mem::take(&mut backup.lost);
+        backup.is_empty = false;
+        true
     }
 
     /// Changes in a backup's manifest until when it is kept. Returns whether there is such a backup.
@@ -177,9 +203,24 @@ impl BackupProvider for MemoryBackups {
         stream::iter(manifests).boxed()
     }
 
+    async fn has_files(&self, id: &BackupId) -> Result<bool> {
+        self.find(id, |stored| !stored.is_empty)
+    }
+
     async fn delete(&self, id: &BackupId) -> Result<()> {
         self.stored.lock().remove(id);
         Ok(())
+    }
+
+    /// Files and manifest are one here: where files were put back, both stay.
+    async fn delete_manifest(&self, judged: &BackupManifest) -> Result<bool> {
+        let mut stored = self.stored.lock();
+        let is_judged = |stored: &Stored| stored.is_empty && stored.manifest == *judged;
+        let is_removed = stored.get(&judged.id).is_some_and(is_judged);
+        if is_removed {
+            stored.remove(&judged.id);
+        }
+        Ok(is_removed)
     }
 }
 
@@ -260,6 +301,8 @@ impl BackupWriter for MemoryWriter {
             manifest: manifest.clone(),
             written: manifest.clone(),
             items: self.items,
+            is_empty: false,
+            lost: Vec::new(),
         };
         stored.insert(manifest.id.clone(), backup);
         Ok(manifest)

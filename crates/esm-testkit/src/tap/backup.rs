@@ -98,6 +98,11 @@ impl<T: Tap> BackupProvider for TappedBackups<T> {
         let call = Call::write("backups.delete_unchanged", &judged.id);
         tapped!(self.tap, call, self.inner.delete_unchanged(judged))
     }
+
+    async fn delete_manifest(&self, judged: &BackupManifest) -> Result<bool> {
+        let call = Call::write("backups.delete_manifest", &judged.id);
+        tapped!(self.tap, call, self.inner.delete_manifest(judged))
+    }
 }
 
 /// A backup writer whose calls go through a [`Tap`].

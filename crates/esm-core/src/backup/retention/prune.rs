@@ -110,7 +110,7 @@ impl BackupService {
 
     /// Removes a backup that is to be removed, and returns what became of it.
     async fn carry_out(&self, judged: &BackupManifest, fate: Fate, dry_run: bool) -> Result<Fate> {
-        let Fate::Removed(_) = &fate else {
+        let Fate::Removed(reason) = &fate else {
             return Ok(fate);
         };
         if let Some(locks) = &self.locks {
@@ -120,7 +120,13 @@ impl BackupService {
                 return Ok(Fate::Kept(KeepReason::InUse { holder }));
             }
         }
-        if dry_run || self.provider.delete_unchanged(judged).await? {
+        let is_removed = match reason {
+            _ if dry_run => true,
+            // files that are put back meanwhile stay
+            PruneReason::NoFiles => self.provider.delete_manifest(judged).await?,
+            _ => self.provider.delete_unchanged(judged).await?,
+        };
+        if is_removed {
             Ok(fate)
         } else {
             Ok(Fate::Kept(KeepReason::Changed))

@@ -274,6 +274,16 @@ pub trait BackupProvider: Send + Sync + Debug + 'static {
             Err(error) => Err(error),
         }
     }
+
+    /// Removes the manifest of a backup if it is still this one, and returns whether it did. Its files
+    /// are never touched: those that are put back meanwhile stay. Defaults to `Unsupported`.
+    ///
+    /// # Errors
+    /// `Unsupported`; those of the storage.
+    async fn delete_manifest(&self, judged: &BackupManifest) -> Result<bool> {
+        let message = format!("the backups have no manifests of their own: {}", judged.id);
+        Err(Error::unsupported(message))
+    }
 }
 
 /// Writes one backup.
