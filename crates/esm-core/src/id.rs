@@ -228,6 +228,18 @@ impl StreamId {
         Self::suffixed(&format!("{}-{}", object.name, object.key), hash)
     }
 
+    /// The object whose [first](Self::first) stream has this id: its name and its key are in the id, with
+    /// a `-` between them, and the id's hash says which `-`.
+    pub(crate) fn object_of_first(&self) -> Option<ObjectId> {
+        let (text, _) = self.as_str().rsplit_once('.')?;
+        text.match_indices('-')
+            .filter_map(|(at, _)| {
+                let name = ObjectName::new(&text[..at]).ok()?;
+                Some(ObjectId::new(name, ObjectKey::new(&text[at + 1..]).ok()?))
+            })
+            .find(|object| Self::first(object) == *self)
+    }
+
     /// The id of a migration's target: the logical name and a hash of what makes it unique, so that
     /// migrators that know nothing of each other share a target, and no id is used twice.
     ///
@@ -461,6 +473,17 @@ mod tests {
                 .parse::<ObjectId>()
                 .is_err_and(|e| e.hint().is_some())
         );
+        Ok(())
+    }
+
+    #[test]
+    fn the_object_of_a_first_stream_is_found_by_its_id() -> Result<()> {
+        for text in ["order/1", "a-b/c", "a/b-c", "a-b/c-d.e", "é/x/y"] {
+            let object: ObjectId = text.parse()?;
+            assert_eq!(StreamId::first(&object).object_of_first(), Some(object));
+        }
+        let other = StreamId::new("a-b.0011223344556677")?;
+        assert_eq!(other.object_of_first(), None);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use esm_core::doctor::{
     Depth, Examined, Finding, FindingId, FindingKind, Remedy, Severity, Subject,
 };
 use esm_core::id::ObjectId;
+use esm_core::repair::Repair;
 use serde::Serialize;
 
 /// Findings of each severity that are shown at most; the counts are complete.
@@ -92,7 +93,10 @@ impl From<Finding> for ShownFinding {
             Subject::Object(object) | Subject::StreamOf { object, .. } => Some(object.clone()),
             _ => None,
         };
-        let (commands, remedy) = mended_by(&finding.remedy);
+        let (mut commands, remedy) = mended_by(&finding.remedy);
+        if Repair::offers(finding.kind).is_some() {
+            commands.push(format!("esm repair {}", finding.id));
+        }
         Self {
             id: finding.id,
             kind: finding.kind,
@@ -123,6 +127,11 @@ fn mended_by(remedy: &Remedy) -> (Vec<String>, String) {
             "repeat the restore with the options that it was begun with",
         ),
         Remedy::PutBack => (Vec::new(), "put the files back from a copy of the storage"),
+        Remedy::Rebuild => (
+            Vec::new(),
+            "write the document again from the streams, or put it back from a copy of the storage, \
+             which has users' metadata too",
+        ),
         Remedy::ResumeOrRollBack(migration) => (
             vec![
                 format!("esm resume {migration}"),

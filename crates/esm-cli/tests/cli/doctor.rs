@@ -1,5 +1,6 @@
 //! `esm doctor`
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use crate::esm::{Esm, is_at_work};
 use crate::orders;
 
 /// One object that was migrated, one that was not, and a backup of both.
-fn store() -> Esm {
+pub(crate) fn store() -> Esm {
     let esm = Esm::new();
     esm.import(&orders::sorted(2, 6));
     let migrate = [
@@ -25,20 +26,29 @@ fn store() -> Esm {
     esm
 }
 
-fn doctor(esm: &Esm, arguments: &[&str]) -> (Option<i32>, Value) {
+pub(crate) fn doctor(esm: &Esm, arguments: &[&str]) -> (Option<i32>, Value) {
     let ran = esm.run(&[&["doctor", "-o", "json"], arguments].concat());
     (ran.code, ran.json())
 }
 
 /// The kinds of what was found, in order.
-fn kinds(checkup: &Value) -> Vec<&str> {
+pub(crate) fn kinds(checkup: &Value) -> Vec<&str> {
     let findings = checkup["findings"].as_array().expect("a list");
     let kinds = findings.iter().map(|f| f["kind"].as_str().expect("a kind"));
     kinds.collect()
 }
 
+/// The streams that are reported as damaged, as often as they are.
+fn damaged_streams(checkup: &Value) -> Vec<&str> {
+    let findings = checkup["findings"].as_array().expect("a list").iter();
+    let damaged = findings.filter(|f| f["kind"] == "damaged_stream" || f["kind"] == "lost_events");
+    let subjects = damaged.map(|finding| finding["subject"].as_str().expect("text"));
+    let streams = subjects.map(|subject| subject.rsplit_once("stream ").expect("a stream").1);
+    streams.collect()
+}
+
 /// The only entry of a folder whose name contains this.
-fn entry(folder: &Path, part: &str) -> PathBuf {
+pub(crate) fn entry(folder: &Path, part: &str) -> PathBuf {
     let entries = fs::read_dir(folder).expect("a folder");
     let mut found: Vec<_> = entries
         .map(|entry| entry.expect("an entry").path())
@@ -51,7 +61,7 @@ fn entry(folder: &Path, part: &str) -> PathBuf {
     found.remove(0)
 }
 
-fn number(number: u64) -> String {
+pub(crate) fn number(number: u64) -> String {
     format!("{number:020}")
 }
 
@@ -90,7 +100,7 @@ fn one_object_is_examined_alone_and_an_unknown_one_is_not_found() {
 }
 
 /// Damage to the files of a store, and how a doctor names it.
-type Damage = (&'static str, fn(&Path), &'static str, i32);
+pub(crate) type Damage = (&'static str, fn(&Path), &'static str, i32);
 
 fn flip(path: &Path) {
     let mut bytes = fs::read(path).expect("a file");
@@ -107,7 +117,7 @@ fn active(store: &Path) -> PathBuf {
     entry(&store.join("streams"), "order-00000-v2").join("c")
 }
 
-fn document(store: &Path, object: &str) -> PathBuf {
+pub(crate) fn document(store: &Path, object: &str) -> PathBuf {
     store.join("documents/order").join(object)
 }
 
@@ -115,7 +125,7 @@ fn backup_file(store: &Path, part: &str) -> PathBuf {
     entry(&store.join("backups/kept"), part)
 }
 
-const DAMAGE: &[Damage] = &[
+pub(crate) const DAMAGE: &[Damage] = &[
     (
         "a byte of a cell",
         |store| flip(&plain(store).join(number(0))),
@@ -125,7 +135,7 @@ const DAMAGE: &[Damage] = &[
     (
         "a cell in the middle",
         |store| fs::remove_file(active(store).join(number(1))).expect("removed"),
-        "damaged_stream",
+        "lost_events",
         9,
     ),
     (
@@ -274,6 +284,9 @@ fn each_damage_is_named_with_what_it_means() {
         assert!(found.contains(kind), "{what}: {checkup}");
         assert_eq!(ended, Some(*code), "{what}: {checkup}");
         assert_eq!(checkup["sound"], *code == 0, "{what}: {checkup}");
+        let damaged = damaged_streams(&checkup);
+        let streams: BTreeSet<_> = damaged.iter().collect();
+        assert_eq!(damaged.len(), streams.len(), "{what}: twice: {checkup}");
         for finding in checkup["findings"].as_array().expect("a list") {
             for field in ["detail", "readers", "writers", "remedy", "subject"] {
                 assert!(

@@ -1,6 +1,6 @@
 //! An examination: the objects, what migrations left, the backups, and what nothing names.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
@@ -11,7 +11,7 @@ use crate::doctor::look::object::{self, ObjectFindings};
 use crate::doctor::look::{stored, stray, work};
 use crate::doctor::service::{Depth, Doctor};
 use crate::error::{ErrorKind, Result};
-use crate::id::{ObjectId, StreamId, StreamRef};
+use crate::id::{MigrationId, ObjectId, StreamId, StreamRef};
 use crate::object::KnownStores;
 use crate::protocol::plan::Scope;
 use crate::store::{RecordKey, StoredContent, StoredItem};
@@ -20,6 +20,8 @@ use crate::store::{RecordKey, StoredContent, StoredItem};
 const AT_ONCE: usize = 16;
 /// Streams that are remembered, to tell those that nothing names from the others without a request.
 const REMEMBERED: usize = 1 << 20;
+/// Removed targets of undone migrations that are remembered, to tell what was written to one since.
+const REMOVED: usize = 1 << 15;
 
 /// What an examination reports while it runs.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl Doctor {
             doctor: self,
             observer,
             examined: Examined::default(),
-            known: HashSet::new(),
+            seen: Seen::default(),
         };
         run.objects(scope).await?;
         if *scope == Scope::All {
@@ -100,8 +102,18 @@ struct Run<'a, F> {
     doctor: &'a Doctor,
     observer: F,
     examined: Examined,
+    seen: Seen,
+}
+
+/// What was seen of the streams of objects.
+#[derive(Default)]
+struct Seen {
     /// Hashes of the streams in the chains of objects.
     known: HashSet<u64>,
+    /// Hashes of those that were reported to be damaged.
+    damaged: HashSet<u64>,
+    /// Targets that were removed after a Fence, with the object and the migration.
+    removed: HashMap<StreamId, (ObjectId, MigrationId)>,
 }
 
 impl<F: FnMut(Observed) + Send> Run<'_, F> {
@@ -136,6 +148,8 @@ impl<F: FnMut(Observed) + Send> Run<'_, F> {
             findings,
             streams,
             events,
+            fenced,
+            damaged,
         }) = found.try_next().await?
         {
             doctor.refuse_cancelled()?;
@@ -143,6 +157,13 @@ impl<F: FnMut(Observed) + Send> Run<'_, F> {
             self.examined.streams += streams.len() as u64;
             self.examined.events += events;
             streams.iter().for_each(|stream| self.remember(stream));
+            let room = REMEMBERED.saturating_sub(self.seen.damaged.len());
+            let hashes = damaged.iter().map(|stream| hash(&stream.stream));
+            self.seen.damaged.extend(hashes.take(room));
+            let room = REMOVED.saturating_sub(self.seen.removed.len());
+            let removed = fenced.into_iter().take(room);
+            let removed = removed.map(|(object, fence)| (fence.target, (object, fence.migration)));
+            self.seen.removed.extend(removed);
             findings.into_iter().for_each(|finding| self.found(finding));
             (self.observer)(Observed::Object);
         }
@@ -151,10 +172,10 @@ impl<F: FnMut(Observed) + Send> Run<'_, F> {
 
     fn remember(&mut self, stream: &StreamRef) {
         let home = self.doctor.stores.home();
-        if self.known.len() < REMEMBERED
+        if self.seen.known.len() < REMEMBERED
             && (stream.store == home.id() || home.aliases().contains(&stream.store))
         {
-            self.known.insert(hash(&stream.stream));
+            self.seen.known.insert(hash(&stream.stream));
         }
     }
 
@@ -223,10 +244,10 @@ impl<F: FnMut(Observed) + Send> Run<'_, F> {
                 checked => checked?,
             }
         }
-        let known = std::mem::take(&mut self.known);
+        let seen = std::mem::take(&mut self.seen);
         let mut items = inventory
             .items()
-            .map_ok(|item| examine_item(doctor, &known, item))
+            .map_ok(|item| examine_item(doctor, &seen, item))
             .try_buffer_unordered(AT_ONCE);
         while let Some(findings) = items.try_next().await? {
             doctor.refuse_cancelled()?;
@@ -242,11 +263,7 @@ fn hash(stream: &StreamId) -> u64 {
     hasher.finish()
 }
 
-async fn examine_item(
-    doctor: &Doctor,
-    known: &HashSet<u64>,
-    item: StoredItem,
-) -> Result<Vec<Finding>> {
+async fn examine_item(doctor: &Doctor, seen: &Seen, item: StoredItem) -> Result<Vec<Finding>> {
     let place = item.place;
     let unknown = |detail: &str| {
         let (kind, subject) = (FindingKind::UnknownFile, Subject::Place(place.clone()));
@@ -255,13 +272,15 @@ async fn examine_item(
     };
     Ok(match item.content {
         StoredContent::Stream { stream, cells } => {
-            let is_known = known.contains(&hash(&stream));
+            let is_known = seen.known.contains(&hash(&stream));
+            let is_reported = seen.damaged.contains(&hash(&stream));
             let mut findings = Vec::new();
             if !is_known {
-                let stray = stray::examine(doctor, &stream, cells, &place).await?;
+                let removed = seen.removed.get(&stream);
+                let stray = stray::examine(doctor, &stream, cells, &place, removed).await?;
                 findings.extend(stray);
             }
-            if findings.is_empty() && (cells.has_gap() || is_known) {
+            if findings.is_empty() && !is_reported && (cells.has_gap() || is_known) {
                 findings.extend(stored::gap(doctor, &stream, cells, &place).await?);
             }
             findings

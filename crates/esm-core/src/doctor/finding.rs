@@ -166,6 +166,8 @@ pub enum Remedy {
     RestoreAgain(String),
     /// Putting the files back from a copy of the storage; nothing else can.
     PutBack,
+    /// Writing the document again from the streams, or putting it back from a copy of the storage.
+    Rebuild,
     /// Resuming the migration, or rolling it back.
     ResumeOrRollBack(MigrationId),
     /// Rolling the migration back: it is being undone.

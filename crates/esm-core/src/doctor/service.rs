@@ -163,7 +163,8 @@ impl Doctor {
             return Ok(known);
         }
         let has_ended = match self.migrations.status(migration).await {
-            Ok(state) => state.status.is_terminal() || state.damage.is_some(),
+            Ok(state) if state.damage.is_some() => !self.migrations.is_newer(migration).await?,
+            Ok(state) => state.status.is_terminal(),
             Err(error) if *error.kind() == ErrorKind::NotFound => true,
             Err(error) => return Err(error),
         };

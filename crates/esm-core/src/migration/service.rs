@@ -183,6 +183,18 @@ impl MigrationService {
         Journal::open_damaged(records, environment, migration, self.holder.clone()).await
     }
 
+    /// Whether the damage of a journal is that a newer version of esm has written it, which can read it.
+    ///
+    /// # Errors
+    /// Those of the records.
+    pub(crate) async fn is_newer(&self, migration: MigrationId) -> Result<bool> {
+        let (journal, damage) = self.journal_damaged(migration).await?;
+        if damage.is_none() {
+            return Ok(false);
+        }
+        journal.is_newer().await
+    }
+
     pub(super) async fn journal(&self, migration: MigrationId) -> Result<Journal> {
         let records = Arc::clone(&self.records);
         Journal::open(

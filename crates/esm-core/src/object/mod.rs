@@ -7,6 +7,7 @@
 //! | `pages` | which terminated streams a document leaves to a version before it |
 //! | `chain` | following Closes to the stream that is active now |
 //! | `known_stream` | the least that a stream must have, by its document and the Close before it |
+//! | `owner` | which object a stream belongs to |
 //! | `translation` | where a position in an older stream is now |
 //! | `known_stores` | the stores that streams of a home store may continue in |
 
@@ -14,6 +15,7 @@ pub mod chain;
 mod documents;
 mod known_stores;
 mod known_stream;
+pub(crate) mod owner;
 mod pages;
 mod translation;
 

@@ -86,6 +86,11 @@ impl MemoryLocks {
             locks: Shared::default(),
         }
     }
+
+    /// Returns the names of all locks that are or were held, sorted.
+    pub fn names(&self) -> Vec<LockName> {
+        self.locks.lock().keys().cloned().collect()
+    }
 }
 
 #[async_trait]

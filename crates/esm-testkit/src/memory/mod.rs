@@ -27,6 +27,7 @@
 
 mod backup;
 mod event_store;
+mod inventory;
 mod lock;
 mod native_store;
 mod records;
@@ -34,6 +35,7 @@ mod world;
 
 pub use backup::MemoryBackups;
 pub use event_store::MemoryEventStore;
+pub use inventory::MemoryInventory;
 pub use lock::MemoryLocks;
 pub use native_store::MemoryNativeStore;
 pub use records::MemoryRecords;

@@ -45,6 +45,16 @@ impl MemoryRecords {
         self.bodies.lock().get(key).cloned().unwrap_or_default()
     }
 
+    /// Loses the versions of a record from this number on, as a copy of the storage from an earlier
+    /// time does; all of them from 0 on.
+    pub fn lose_from(&self, key: &RecordKey, number: usize) {
+        let mut bodies = self.bodies.lock();
+        if let Some(versions) = bodies.get_mut(key) {
+            versions.truncate(number);
+        }
+        bodies.retain(|_, versions| !versions.is_empty());
+    }
+
     /// Returns all keys, sorted; for assertions.
     pub fn keys(&self) -> Vec<RecordKey> {
         self.bodies.lock().keys().cloned().collect()

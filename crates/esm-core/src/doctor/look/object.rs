@@ -9,7 +9,7 @@ use crate::doctor::service::Doctor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
 use crate::object::{KnownStream, ObjectDocument, TerminatedStream, TerminationReason, chain};
-use crate::store::{Close, EventStore, EventStoreExt as _};
+use crate::store::{Close, EventStore, EventStoreExt as _, Fence};
 
 /// What was found of an object.
 #[derive(Debug, Default)]
@@ -18,6 +18,10 @@ pub(in crate::doctor) struct ObjectFindings {
     /// The streams of its chain.
     pub(in crate::doctor) streams: Vec<StreamRef>,
     pub(in crate::doctor) events: u64,
+    /// Targets of fenced attempts that have no first cell, as is right.
+    pub(in crate::doctor) fenced: Vec<(ObjectId, Fence)>,
+    /// Streams that were found to be damaged.
+    pub(in crate::doctor) damaged: Vec<StreamRef>,
 }
 
 /// Examines one object. `listed` says that the store lists it, so that a missing document is damage.
@@ -229,8 +233,13 @@ impl Walk<'_> {
                 Err(error) if is_damage(&error) => true,
                 Err(error) => return Err(error),
             };
+            if !is_there {
+                let object = self.document.object.clone();
+                self.found.fenced.push((object, fence.clone()));
+                continue;
+            }
             // whoever undoes a migration discards its targets too
-            if is_there && self.doctor.has_ended(fence.migration).await? {
+            if self.doctor.has_ended(fence.migration).await? {
                 let target = StreamRef::new(store.id(), fence.target.clone());
                 let (migration, source) = (fence.migration, &stream.stream);
                 let detail = format!(
@@ -247,6 +256,7 @@ impl Walk<'_> {
 
     /// Reports damage, unless a restore has replaced the stream for it.
     fn damaged(&mut self, kind: FindingKind, stream: &StreamRef, error: &Error) {
+        self.found.damaged.push(stream.clone());
         let entry = self.document.terminated(stream);
         if entry.is_some_and(|entry| entry.reason == TerminationReason::Restored) {
             let remedy = Remedy::Nothing("a restore has replaced the stream");

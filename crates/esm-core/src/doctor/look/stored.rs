@@ -10,7 +10,7 @@ use crate::doctor::look::stream::is_damage;
 use crate::doctor::look::work::NEXT_PHASES;
 use crate::doctor::service::{Depth, Doctor};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{BackupId, StreamId, StreamRef};
+use crate::id::{BackupId, ObjectId, StreamId, StreamRef};
 use crate::protocol::phase::MigrationPhase;
 use crate::protocol::routing::RoutingEntry;
 use crate::store::{
@@ -38,8 +38,14 @@ pub(in crate::doctor) async fn record(
     match doctor.records.latest(key).await {
         Ok(record) => {
             newest = record.as_ref().map(|record| record.number);
-            if let (RecordKey::Routing(_), Some(record)) = (key, record) {
-                findings.extend(phase(doctor, decode(key, &record), &subject()).await?);
+            if let (RecordKey::Routing(object), Some(record)) = (key, record) {
+                match decode(key, &record) {
+                    Ok(entry) => findings.extend(phase(doctor, object, &entry).await?),
+                    Err(error) => {
+                        let kind = FindingKind::DamagedRecord;
+                        findings.push(Finding::new(kind, subject(), error, Remedy::PutBack));
+                    }
+                }
             }
         }
         Err(error) if is_damage(&error) => {
@@ -125,16 +131,9 @@ async fn all_versions(
 /// A published phase that is neither the first nor the last, of a migration that has ended.
 async fn phase(
     doctor: &Doctor,
-    entry: Result<RoutingEntry>,
-    subject: &Subject,
+    object: &ObjectId,
+    entry: &RoutingEntry,
 ) -> Result<Option<Finding>> {
-    let entry = match entry {
-        Ok(entry) => entry,
-        Err(error) => {
-            let (kind, subject) = (FindingKind::DamagedRecord, subject.clone());
-            return Ok(Some(Finding::new(kind, subject, error, Remedy::PutBack)));
-        }
-    };
     let is_over = matches!(
         entry.phase,
         MigrationPhase::Normal | MigrationPhase::BookClosed
@@ -147,12 +146,8 @@ async fn phase(
         entry.phase, entry.migration
     );
     let kind = FindingKind::PhaseLeftover;
-    Ok(Some(Finding::new(
-        kind,
-        subject.clone(),
-        detail,
-        NEXT_PHASES,
-    )))
+    let subject = Subject::Object(object.clone());
+    Ok(Some(Finding::new(kind, subject, detail, NEXT_PHASES)))
 }
 
 /// Compares the cells that the inventory lists with those that a stream was found to have. Numbers that

@@ -5,14 +5,15 @@ use crate::doctor::look::object::NEXT_MIGRATION;
 use crate::doctor::look::stream::is_damage;
 use crate::doctor::service::Doctor;
 use crate::error::{ErrorKind, Result};
-use crate::id::{ObjectId, ObjectKey, ObjectName, StreamId, StreamRef};
-use crate::object::chain;
+use crate::id::{MigrationId, ObjectId, StreamId, StreamRef};
+use crate::object::{chain, owner};
 use crate::store::{CellHeader, CellKind, EventStoreExt as _, Numbers, Origin};
 
 /// How the fingerprint of a restored stream begins.
 const RESTORED: &str = "restore:";
 
-/// Examines a stream of the home store that was in no chain when the objects were examined.
+/// Examines a stream of the home store that was in no chain when the objects were examined. `removed`
+/// says whose target it was if a Fence names it.
 ///
 /// # Errors
 /// Those of the stores, except for damage.
@@ -21,13 +22,19 @@ pub(in crate::doctor) async fn examine(
     stream: &StreamId,
     cells: Numbers,
     place: &str,
+    removed: Option<&(ObjectId, MigrationId)>,
 ) -> Result<Option<Finding>> {
     let home = doctor.stores.home();
     let stream = StreamRef::new(home.id(), stream.clone());
     let first = match first_cell(doctor, &stream).await? {
         First::Cell(header) => *header,
         First::Damaged(error) => return Ok(Some(Finding::damaged_stream(&stream, error))),
-        First::Absent => return without_first(doctor, &stream, cells, place).await,
+        First::Absent => match (removed, cells.last) {
+            (Some(removed), Some(last)) => {
+                return written_late(doctor, &stream, last, removed).await;
+            }
+            _ => return without_first(doctor, &stream, cells, place).await,
+        },
     };
     match first.origin() {
         Some(origin) => target(doctor, &stream, origin).await,
@@ -49,6 +56,35 @@ async fn first_cell(doctor: &Doctor, stream: &StreamRef) -> Result<First> {
         Err(error) if is_damage(&error) => Ok(First::Damaged(error)),
         Err(error) => Err(error),
     }
+}
+
+/// A target that a copier that was paused wrote to after it was removed
+/// ([R17](crate::protocol#r17)).
+async fn written_late(
+    doctor: &Doctor,
+    stream: &StreamRef,
+    last: u64,
+    (object, migration): &(ObjectId, MigrationId),
+) -> Result<Option<Finding>> {
+    // it may have been removed since it was listed
+    let store = doctor.stores.of(stream)?;
+    match store.cell(&stream.stream, last).await {
+        Ok(None) => return Ok(None),
+        Err(error) if !is_damage(&error) => return Err(error),
+        Ok(Some(_)) | Err(_) => {}
+    }
+    // whoever undoes a migration is removing it
+    if !doctor.has_ended(*migration).await? {
+        return Ok(None);
+    }
+    let detail = format!(
+        "a process that was paused wrote to the target of migration {migration} after it was removed"
+    );
+    let (kind, subject) = (
+        FindingKind::FencedTarget,
+        Subject::stream_of(object, stream),
+    );
+    Ok(Some(Finding::new(kind, subject, detail, NEXT_MIGRATION)))
 }
 
 /// A stream without its first cell. It was discarded meanwhile, or a copier that was paused put a cell
@@ -96,6 +132,9 @@ async fn target(doctor: &Doctor, stream: &StreamRef, origin: &Origin) -> Result<
             Remedy::NameStore,
         ));
     };
+    if !is_of_this_home(doctor, source).await? {
+        return Ok(None);
+    }
     let tail = match store.tail(&source.stream).await {
         Ok(tail) => tail,
         // the source is examined by itself
@@ -152,13 +191,37 @@ async fn target(doctor: &Doctor, stream: &StreamRef, origin: &Origin) -> Result<
     Ok(finding(kind, format!("{of}, {what}"), NEXT_MIGRATION))
 }
 
+/// Whether a stream belongs to an object whose document is here. Else its migrations have their journals
+/// elsewhere: also a stream of this store may continue an object of another one.
+async fn is_of_this_home(doctor: &Doctor, source: &StreamRef) -> Result<bool> {
+    let is_home = doctor.stores.of(source)?.id() == doctor.stores.home().id();
+    if is_home && source.stream.object_of_first().is_some() {
+        return Ok(true);
+    }
+    let Some(object) = owner::object_of(&doctor.stores, source).await? else {
+        return Ok(false);
+    };
+    let is_of_it = async {
+        let Some(found) = doctor.documents.find(&object).await? else {
+            return Ok(false);
+        };
+        let document = doctor.documents.whole(found.document).await?;
+        owner::has_stream(&doctor.stores, &document, source).await
+    };
+    match is_of_it.await {
+        // the object is examined by itself
+        Err(error) if is_damage(&error) || *error.kind() == ErrorKind::UnknownStore => Ok(false),
+        is_of_it => is_of_it,
+    }
+}
+
 /// The first stream of an object.
 async fn original(
     doctor: &Doctor,
     stream: &StreamRef,
     first: &CellHeader,
 ) -> Result<Option<Finding>> {
-    let object = object_of(&stream.stream);
+    let object = stream.stream.object_of_first();
     if let Some(object) = &object {
         match doctor.documents.find(object).await {
             Ok(None) => {}
@@ -180,7 +243,7 @@ async fn original(
         Err(error) => return Err(error),
     };
     let (kind, remedy) = if is_closed {
-        (FindingKind::MissingDocument, Remedy::PutBack)
+        (FindingKind::MissingDocument, Remedy::Rebuild)
     } else {
         let again = "importing or creating the object again finishes what was interrupted";
         (FindingKind::StreamWithoutDocument, Remedy::Later(again))
@@ -190,31 +253,4 @@ async fn original(
         first.commit
     );
     Ok(Some(Finding::new(kind, subject, detail, remedy)))
-}
-
-/// The object whose first stream has this id: its name and its key are in the id, with a `-` between
-/// them, and the id's hash says which `-`.
-fn object_of(stream: &StreamId) -> Option<ObjectId> {
-    let (text, _) = stream.as_str().rsplit_once('.')?;
-    text.match_indices('-')
-        .filter_map(|(at, _)| {
-            let name = ObjectName::new(&text[..at]).ok()?;
-            Some(ObjectId::new(name, ObjectKey::new(&text[at + 1..]).ok()?))
-        })
-        .find(|object| StreamId::first(object) == *stream)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_object_of_a_first_stream_is_found_by_its_id() {
-        for text in ["order/1", "a-b/c", "a/b-c", "a-b/c-d.e", "é/x/y"] {
-            let object: ObjectId = text.parse().unwrap();
-            assert_eq!(object_of(&StreamId::first(&object)), Some(object));
-        }
-        let other = StreamId::new("a-b.0011223344556677").unwrap();
-        assert_eq!(object_of(&other), None);
-    }
 }

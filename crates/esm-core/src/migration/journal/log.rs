@@ -161,6 +161,20 @@ impl Journal {
         )))
     }
 
+    /// Whether the first record that was not read has a newer format.
+    ///
+    /// # Errors
+    /// Those of the records, except for damage.
+    pub(crate) async fn is_newer(&self) -> Result<bool> {
+        let number = self.state.next_number;
+        match self.records.get(&self.key, number).await {
+            Ok(record) => Ok(record
+                .is_some_and(|record| check_format(&record.body, self.migration, number).is_err())),
+            Err(error) if *error.kind() == ErrorKind::Corrupt => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) fn state(&self) -> &JournalState {
         &self.state
     }
