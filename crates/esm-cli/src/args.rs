@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, ValueEnum};
+use esm_core::doctor::FindingId;
 use esm_core::id::ObjectId;
 use esm_core::transform::MaskingKey;
 use esm_core::{Error, Result};
@@ -163,6 +164,18 @@ pub(crate) enum LogFormat {
 /// # Errors
 /// The message and the hint in one text: clap shows nothing else of an error.
 pub(crate) fn object(text: &str) -> Result<ObjectId, String> {
+    with_hint(text)
+}
+
+/// Parses the id of a finding.
+///
+/// # Errors
+/// As [`object`].
+pub(crate) fn finding(text: &str) -> Result<FindingId, String> {
+    with_hint(text)
+}
+
+fn with_hint<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: Error| match error.hint() {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),

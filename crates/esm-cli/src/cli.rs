@@ -10,8 +10,8 @@ use crate::args::Global;
 use crate::command::Console;
 use crate::command::{
     Archive, Backup, Cancel, Completions, ConfigCommand, Cutover, Doctor, Export, Finish, Import,
-    LayoutCommand, List, Lock, Man, Migrate, Pause, Plan, Read, Resume, Rollback, Set, Show,
-    Status, StoreCommand, Transform, UpcastersCommand, Verify, Watch,
+    LayoutCommand, List, Lock, Man, Migrate, Pause, Plan, Read, Repair, Resume, Rollback, Set,
+    Show, Status, StoreCommand, Transform, UpcastersCommand, Verify, Watch,
 };
 use crate::config::Config;
 use crate::exit::Exit;
@@ -92,6 +92,7 @@ enum Command {
     #[command(subcommand)]
     Backup(Backup),
     Doctor(Doctor),
+    Repair(Repair),
     #[command(subcommand)]
     Lock(Lock),
     #[command(subcommand)]
@@ -203,6 +204,7 @@ impl Arguments {
             Command::Show(command) => command.run(&open(Access::Read).await?).await,
             Command::Read(command) => command.run(&open(Access::Read).await?).await,
             Command::Backup(command) => command.run(&open(command.access()).await?).await,
+            Command::Repair(command) => command.run(&open(command.access()).await?).await,
             Command::Lock(command) => command.run(&open(command.access()).await?).await,
             Command::Store(command) => command.run(global, output, interrupt).await,
             Command::Layout(command) => command.run(&global, &output).await,

@@ -36,7 +36,7 @@ const GROUPS: [Group; 5] = [
     Group {
         heading: "Look after objects",
         commands: &[
-            "list", "show", "read", "doctor", "backup", "archive", "lock",
+            "list", "show", "read", "doctor", "repair", "backup", "archive", "lock",
         ],
     },
     Group {

@@ -129,6 +129,7 @@ pub mod object;
 mod progress;
 pub mod protocol;
 pub mod recovery;
+pub mod repair;
 pub mod router;
 pub mod store;
 pub mod transform;

@@ -31,6 +31,7 @@ const LAYERS: &[(&str, Layers)] = &[(
         &["backup"],
         &["migration"],
         &["doctor"],
+        &["repair"],
     ],
 )];
 

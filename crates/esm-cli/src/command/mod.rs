@@ -28,6 +28,7 @@ mod plan;
 #[cfg(feature = "console")]
 mod proxy_args;
 mod read;
+mod repair;
 mod resume;
 mod rollback;
 mod show;
@@ -56,6 +57,7 @@ pub(crate) use man::Man;
 pub(crate) use migrate::Migrate;
 pub(crate) use plan::Plan;
 pub(crate) use read::Read;
+pub(crate) use repair::Repair;
 pub(crate) use resume::Resume;
 pub(crate) use rollback::Rollback;
 pub(crate) use show::Show;

@@ -31,6 +31,7 @@ mod migrate;
 mod orders;
 mod outputs;
 mod postgres_store;
+mod repair;
 mod rollback;
 mod sqlite;
 mod steering;

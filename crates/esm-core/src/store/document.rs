@@ -30,6 +30,11 @@ pub struct ObjectDocument {
     pub earlier_streams: Option<EarlierStreams>,
     /// When the object was created.
     pub created_at: Timestamp,
+    /// When the document was written again from the streams, because it was lost. What only the document
+    /// had is lost: fields of users, and what must not be deleted. So nothing of such an object may be
+    /// ([R18](crate::protocol#r18)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt_at: Option<Timestamp>,
     /// Fields of newer versions and of users; kept as they are.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
@@ -109,6 +114,7 @@ impl ObjectDocument {
             terminated: Vec::new(),
             earlier_streams: None,
             created_at,
+            rebuilt_at: None,
             extra: BTreeMap::new(),
         }
     }

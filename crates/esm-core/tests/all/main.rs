@@ -11,6 +11,7 @@ mod ids;
 mod journal;
 mod live;
 mod long_chain;
+mod repair;
 mod reverse;
 mod router;
 mod routing;
