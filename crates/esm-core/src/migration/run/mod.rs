@@ -3,6 +3,7 @@
 //! | module | responsibility |
 //! |---|---|
 //! | `process` | lock, journal and context of a run; takes over an unfinished one |
+//! | `earlier` | refuses to begin while an earlier migration of the same objects is unfinished |
 //! | `drive` | runs to the end or to the undo, and records the outcome |
 //! | `scope` | the objects of the scope, in batches: [`ScopeRun`](scope::ScopeRun) |
 //! | `each` | one object of a batch: lock check, migration, undo on failure |
@@ -12,6 +13,7 @@
 
 pub(crate) mod drive;
 pub(crate) mod each;
+pub(crate) mod earlier;
 pub(crate) mod object;
 pub(crate) mod process;
 pub(crate) mod scope;

@@ -2,6 +2,7 @@
 
 mod after_close;
 mod copying;
+mod others;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,6 +30,8 @@ use crate::protocol::decisions::{self, Action, Observed, TargetState};
 use crate::protocol::statistics::ObjectReport;
 use crate::protocol::status::Step;
 use crate::store::Tail;
+
+use others::{Decided, decided_by_another, may_follow_from_a_fence, must_observe_again};
 
 /// Consecutive steps without progress before giving up: 12 after the first.
 const IDLE: BackOff = BackOff::new(13, Duration::from_millis(10), Duration::from_millis(1280));
@@ -462,43 +465,6 @@ async fn initial_sight(
         source_tail: source?,
         fenced: false,
     })
-}
-
-/// Whether the streams must be observed again after this error: their state is unknown or has
-/// changed.
-fn must_observe_again(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Conflict { actual: Some(_) }
-            | ErrorKind::Closed(_)
-            | ErrorKind::Unavailable
-            | ErrorKind::Ambiguous
-    )
-}
-
-/// Whether another holder's undo may have caused this error: it fences the source, then discards
-/// the target, while this run may still write to it (R17).
-fn may_follow_from_a_fence(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Fenced | ErrorKind::Gone | ErrorKind::VerificationFailed
-    )
-}
-
-/// How others have decided an attempt: then its target may be gone.
-enum Decided {
-    Fenced,
-    /// The source was closed to another target.
-    Closed,
-}
-
-async fn decided_by_another(attempt: &Attempt) -> Option<Decided> {
-    let sight = attempt.look().await.ok()?;
-    if sight.fenced {
-        return Some(Decided::Fenced);
-    }
-    let close = sight.source_tail.close()?;
-    (close.target.as_ref() != Some(&attempt.target)).then_some(Decided::Closed)
 }
 
 /// Adopts the retired schemas that the target's first cell names, unless this attempt knows more.
