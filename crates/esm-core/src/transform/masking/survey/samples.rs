@@ -17,8 +17,10 @@ const CONTAINED: usize = 4;
 impl Counts {
     /// Hides values of a sample. Of the event, only what an output has too in the same field is shown,
     /// because a transformation may mask in ways that are not known; of the outputs, nothing that has a
-    /// hidden value within. Nowhere is a value shown that is masked in another event.
+    /// hidden value within. Nowhere is a value shown that is masked in another event. If the event
+    /// cannot be read, because it is cut or no JSON, no value of its outputs is shown.
     pub(super) fn hide(&self, sample: &mut EventSample) {
+        let is_empty = sample.before.payload.as_deref() == Some("");
         let had = values(&sample.before);
         let has: HashSet<Leaf> = sample.after.iter().flat_map(values).collect();
         let gone: HashSet<String> = (had.into_iter())
@@ -32,9 +34,11 @@ impl Counts {
         hide_in(&mut sample.before, |leaf| {
             !has.contains(leaf) || is_masked(leaf)
         });
+        let is_read = is_empty || sample.before.payload.is_some();
         for event in &mut sample.after {
             hide_in(event, |leaf| {
-                gone.contains(&leaf.text)
+                !is_read
+                    || gone.contains(&leaf.text)
                     || within.iter().any(|text| leaf.text.contains(text))
                     || is_masked(leaf)
             });
