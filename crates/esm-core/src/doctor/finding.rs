@@ -24,6 +24,10 @@ pub struct Finding {
     pub detail: String,
     /// What mends it.
     pub remedy: Remedy,
+    /// The number of a cell that was seen, if it is about a stream that may be removed: once that one is
+    /// gone, so is the finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<u64>,
 }
 
 impl Finding {
@@ -40,7 +44,12 @@ impl Finding {
             subject,
             detail: detail.to_string(),
             remedy,
+            cell: None,
         }
+    }
+
+    pub(super) fn at_cell(self, cell: Option<u64>) -> Self {
+        Self { cell, ..self }
     }
 
     /// Damage of a stream that is examined without its object.

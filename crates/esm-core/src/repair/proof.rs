@@ -51,7 +51,7 @@ pub(super) enum Word {
 /// # Errors
 /// Those of the store, except for damage.
 pub(super) async fn content(store: &Arc<dyn EventStore>, stream: &StreamRef) -> Result<Content> {
-    if is_absent(store, stream).await? {
+    if is_absent(store, stream, 0).await? {
         return Ok(Content::Absent);
     }
     let (mut origin, mut cursor, mut events) = (None, Revision::START, Revision::START);
@@ -91,10 +91,26 @@ pub(super) async fn content(store: &Arc<dyn EventStore>, stream: &StreamRef) -> 
     })))
 }
 
-async fn is_absent(store: &Arc<dyn EventStore>, stream: &StreamRef) -> Result<bool> {
-    match store.cell(&stream.stream, 0).await {
+/// Whether a stream without its first cell has lost the cell that was seen of it too. Streams are removed
+/// from the last cell to the first.
+///
+/// # Errors
+/// Those of the store, except for damage.
+pub(super) async fn is_gone(
+    store: &Arc<dyn EventStore>,
+    stream: &StreamRef,
+    seen: Option<u64>,
+) -> Result<bool> {
+    match seen {
+        Some(seen) => is_absent(store, stream, seen).await,
+        None => Ok(false),
+    }
+}
+
+async fn is_absent(store: &Arc<dyn EventStore>, stream: &StreamRef, seq: u64) -> Result<bool> {
+    match store.cell(&stream.stream, seq).await {
         Ok(cell) => Ok(cell.is_none()),
-        // it is there, and is read with all others
+        // it is there
         Err(error) if is_damage(&error) => Ok(false),
         Err(error) => Err(error),
     }

@@ -224,7 +224,7 @@ impl Repair {
         match finding.kind {
             FindingKind::FencedTarget
             | FindingKind::SupersededTarget
-            | FindingKind::OrphanedTarget => self.remove_target(subject).await,
+            | FindingKind::OrphanedTarget => self.remove_target(finding).await,
             FindingKind::DocumentBehind => self.correct_document(subject).await,
             FindingKind::MissingDocument | FindingKind::StreamWithoutDocument => {
                 self.rebuild_document(subject).await
@@ -265,7 +265,10 @@ impl Repair {
     ) -> Result<Mended> {
         let name = lock_name(&Scope::Objects(vec![object.clone()]))?;
         match self.locks.inspect(&name).await?.filter(|lock| lock.held) {
-            Some(lock) => Ok(Mended::left(format!("{} works on {object}", lock.holder))),
+            Some(lock) => Ok(Mended::left(format!(
+                "{} holds the lock of {object}, and may work on it",
+                lock.holder
+            ))),
             None => work.await,
         }
     }

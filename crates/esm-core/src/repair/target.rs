@@ -8,12 +8,13 @@ use futures::stream;
 
 use crate::backoff::BackOff;
 use crate::backup::{Monitor, Subject as Section, fresh_id, write_verified};
-use crate::doctor::Subject;
+use crate::doctor::{Finding, Subject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, ObjectId, StreamRef};
 use crate::object::{KnownStream, owner};
 use crate::repair::proof::{
-    Content, Copied, Word, content, document_without, is_damage, is_restore, source_is_whole, word,
+    Content, Copied, Word, content, document_without, is_damage, is_gone, is_restore,
+    source_is_whole, word,
 };
 use crate::repair::service::{End, Mended, Repair, unexpected};
 use crate::store::{
@@ -51,13 +52,17 @@ impl Leftover<'_> {
 impl Repair {
     /// Removes a target that its source can never be closed to. A source that is open is fenced first
     /// ([R17](crate::protocol#r17)).
-    pub(super) async fn remove_target(&self, subject: &Subject) -> Result<Mended> {
+    pub(super) async fn remove_target(&self, finding: &Finding) -> Result<Mended> {
+        let subject = &finding.subject;
         let (Subject::Stream(target) | Subject::StreamOf { stream: target, .. }) = subject else {
             return Err(unexpected("a stream"));
         };
         let store = self.stores.of(target)?;
         let copied = match content(store, target).await? {
             Content::Copied(copied) => copied,
+            Content::Absent if is_gone(store, target, finding.cell).await? => {
+                return Ok(Mended::nothing("the stream is gone"));
+            }
             Content::Absent => return self.remove_rest(subject).await,
             Content::Other(why) => return Ok(Mended::left(why)),
         };

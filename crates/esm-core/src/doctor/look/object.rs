@@ -247,7 +247,9 @@ impl Walk<'_> {
                      says: {}",
                     target.stream
                 );
-                self.add(FindingKind::FencedTarget, &target, &detail, NEXT_MIGRATION);
+                let kind = FindingKind::FencedTarget;
+                let finding = self.finding(kind, &target, &detail, NEXT_MIGRATION);
+                self.found.findings.push(finding.at_cell(Some(0)));
                 self.found.streams.push(target);
             }
         }
@@ -281,9 +283,19 @@ impl Walk<'_> {
         detail: &dyn std::fmt::Display,
         remedy: Remedy,
     ) {
-        let subject = Subject::stream_of(&self.document.object, stream);
-        let finding = Finding::new(kind, subject, detail, remedy);
+        let finding = self.finding(kind, stream, detail, remedy);
         self.found.findings.push(finding);
+    }
+
+    fn finding(
+        &self,
+        kind: FindingKind,
+        stream: &StreamRef,
+        detail: &dyn std::fmt::Display,
+        remedy: Remedy,
+    ) -> Finding {
+        let subject = Subject::stream_of(&self.document.object, stream);
+        Finding::new(kind, subject, detail, remedy)
     }
 }
 

@@ -37,7 +37,10 @@ pub(in crate::doctor) async fn examine(
         },
     };
     match first.origin() {
-        Some(origin) => target(doctor, &stream, origin).await,
+        Some(origin) => {
+            let found = target(doctor, &stream, origin).await?;
+            Ok(found.map(|finding| finding.at_cell(Some(0))))
+        }
         None => original(doctor, &stream, &first).await,
     }
 }
@@ -84,7 +87,8 @@ async fn written_late(
         FindingKind::FencedTarget,
         Subject::stream_of(object, stream),
     );
-    Ok(Some(Finding::new(kind, subject, detail, NEXT_MIGRATION)))
+    let finding = Finding::new(kind, subject, detail, NEXT_MIGRATION);
+    Ok(Some(finding.at_cell(Some(last))))
 }
 
 /// A stream without its first cell. It was discarded meanwhile, or a copier that was paused put a cell
@@ -116,7 +120,8 @@ async fn without_first(
         _ => (FindingKind::DamagedStream, Remedy::PutBack),
     };
     let detail = format!("the first cell is absent although cell {last} is there: {place}");
-    Ok(Some(Finding::new(kind, subject, detail, remedy)))
+    let finding = Finding::new(kind, subject, detail, remedy);
+    Ok(Some(finding.at_cell(Some(last))))
 }
 
 /// The target of an attempt.

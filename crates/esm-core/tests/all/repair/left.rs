@@ -54,7 +54,7 @@ async fn a_finding_of_an_object_whose_lock_is_held_is_left_and_no_lock_is_taken(
     let LockAttempt::Acquired(held) = locks.try_acquire(&name, &request).await.unwrap() else {
         panic!("it is free")
     };
-    leaves(&scene, &finding, "at-work works on order/1").await;
+    leaves(&scene, &finding, "at-work holds the lock of order/1").await;
     locks.break_lock(&name, held.token).await.unwrap();
     let before = locks.inspect(&name).await.unwrap();
     let repair = scene.repair(&FaultPlan::new().actor("repair"));
@@ -201,13 +201,22 @@ async fn a_target_that_a_document_names_is_left_though_the_close_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_without_its_first_cell_is_left_unless_a_fence_names_it() {
-    let scene = Scene::new(Case::OrphanedTarget).await;
-    let finding = orphan(&scene).await;
-    let target = scene.target();
-    let store = &scene.storage().event_store;
-    store.discard(&target).await.unwrap();
-    leaves(&scene, &finding, "no first cell").await;
+async fn of_a_target_that_is_gone_nothing_is_mended_and_nothing_left() {
+    for case in [Case::OrphanedTarget, Case::FencedTarget] {
+        let scene = Scene::new(case).await;
+        let finding = scene.findings().await.remove(0);
+        assert_eq!(finding.kind, case.kinds()[0]);
+        let store = &scene.storage().event_store;
+        store.discard(&scene.target()).await.unwrap();
+        let before = scene.world.everything();
+        let repair = scene.repair(&FaultPlan::new().actor("repair"));
+        for repair in [repair.clone().dry_run(), repair] {
+            let mended = repair.mend(&finding).await.unwrap();
+            assert_eq!(mended.outcome, Outcome::Nothing, "{case:?}: {mended:?}");
+        }
+        assert_eq!(scene.world.everything(), before, "{case:?}");
+        assert!(scene.archives().is_empty(), "{case:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

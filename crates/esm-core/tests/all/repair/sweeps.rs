@@ -32,8 +32,13 @@ async fn clean(case: Case) -> u64 {
     let calls = plan.log().len();
     // the same findings again change nothing
     let before = (scene.world.everything(), scene.storage().backups.ids());
-    for mended in mend_all(&scene.repair(&plan.actor("again")), &findings).await {
-        mended.unwrap();
+    for dry in [true, false] {
+        let repair = scene.repair(&plan.actor("again"));
+        let repair = if dry { repair.dry_run() } else { repair };
+        for mended in mend_all(&repair, &findings).await {
+            let mended = mended.unwrap();
+            assert_eq!(mended.outcome, Outcome::Nothing, "{case:?}: {mended:?}");
+        }
     }
     let after = (scene.world.everything(), scene.storage().backups.ids());
     assert_eq!(after, before, "{case:?}");
