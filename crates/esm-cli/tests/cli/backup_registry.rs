@@ -177,6 +177,29 @@ fn rules_keep_the_newest_and_say_why_each_goes_or_stays() {
 }
 
 #[test]
+fn backups_of_all_objects_go_by_rules_as_a_group_only() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(2, 2));
+    for id in ["a", "b"] {
+        created(&esm, &["--all", "--id", id, "--tag", "job=nightly"]);
+    }
+    created(&esm, &["--all", "--id", "weekly", "--tag", "job=weekly"]);
+    created(&esm, &["--all", "--id", "untagged"]);
+    created(&esm, &["--all", "--id", "c", "--tag", "job=nightly"]);
+    let prune = ["backup", "prune", "--keep-last", "1", "--yes"];
+    esm.run(&prune).succeeded().printed("nothing to prune");
+    esm.run(&["backup", "prune", "--group-by", "job"])
+        .failed(2, &["--group-by without a rule"]);
+    let pruned = esm.run(&[&prune[..], &["--group-by", "job"]].concat());
+    pruned.succeeded().printed("deleted 2 backups");
+    let left = esm.run(&["backup", "list", "-o", "json"]).json();
+    let left = left["backups"].as_array().expect("a list");
+    let mut left: Vec<_> = left.iter().map(|one| one["id"].as_str()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["c", "untagged", "weekly"].map(Some));
+}
+
+#[test]
 fn a_restore_that_keeps_going_names_what_it_could_not_restore() {
     let esm = Esm::new();
     esm.import(&orders::sorted(3, 2));

@@ -24,14 +24,15 @@ use crate::session::{Access, Session};
 /// Rules (--keep-last, --keep-daily, --keep-monthly, --keep-tag) keep backups of each object; the newest
 /// is always kept. With a rule, backups of a single object with unlimited retention that no rule keeps
 /// are deleted too; without one, never. Backups of several objects go only when their retention has
-/// expired. Never deleted: a backup before its retention ends, one that is being written or restored,
-/// and those of unfinished migrations. Archives are pruned only with --archives. One whose manifest is damaged is kept and reported; then the exit
-/// code is 9.
+/// expired, or as a group (--group-by). Never deleted: a backup before its retention ends, one that is
+/// being written or restored, and those of unfinished migrations. Archives are pruned only with
+/// --archives. One whose manifest is damaged is kept and reported; then the exit code is 9.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   esm backup prune --dry-run
   esm backup prune --keep-last 7 --keep-daily 30 --keep-monthly 12 --dry-run
+  esm backup prune --group-by job --keep-daily 30 --dry-run
   esm backup prune --yes --backup file:///backups")]
 pub(crate) struct Prune {
     #[command(flatten)]
@@ -48,6 +49,11 @@ pub(crate) struct Prune {
     /// Keep those with this tag. Repeatable: with any of them.
     #[arg(long, value_name = "KEY=VALUE")]
     keep_tag: Vec<Pair>,
+    /// Apply the rules to the backups with the same value of this tag, instead of to those of each
+    /// object. Backups of several objects are deleted by rules only so: see to it that the newer ones
+    /// of a group hold what the older ones hold.
+    #[arg(long, value_name = "TAG")]
+    group_by: Option<String>,
     /// Include archives of closed streams.
     #[arg(long)]
     archives: bool,
@@ -121,10 +127,17 @@ impl Prune {
             return Err(Error::invalid("the rules keep nothing")
                 .with_hint("keep at least one, for example --keep-last 1"));
         }
+        if self.group_by.is_some() && !is_given {
+            return Err(Error::invalid("--group-by without a rule")
+                .with_hint("say what is kept of each group, for example --keep-last 7"));
+        }
         let mut policy = PrunePolicy::new()
             .keep(rules)
             .superseded()
             .keep_of_migrations(unfinished(session).await?);
+        if let Some(tag) = &self.group_by {
+            policy = policy.group_by(tag.clone());
+        }
         if self.archives {
             policy = policy.archives();
         }

@@ -21,6 +21,7 @@ pub struct PrunePolicy {
     older_than: Option<Duration>,
     rules: KeepRules,
     superseded: bool,
+    group_by: Option<String>,
     migrations: BTreeSet<MigrationId>,
     archives: bool,
     pub(super) dry_run: bool,
@@ -41,7 +42,7 @@ impl PrunePolicy {
 
     /// Keeps what these rules name of each series, whatever else applies. A series is the backups of
     /// the same kind and the same object; those of several objects are a series if they begin with the
-    /// same one.
+    /// same one. [`group_by`](Self::group_by) makes series by a tag.
     #[must_use]
     pub fn keep(mut self, rules: KeepRules) -> Self {
         self.rules = rules;
@@ -50,11 +51,20 @@ impl PrunePolicy {
 
     /// Includes backups of one object without a `keep_until` that no [rule](Self::keep) keeps. Without
     /// rules it includes nothing. Backups of several objects are not included, because their manifests
-    /// do not tell which ones: a newer one may hold fewer. Nor are archives, which are of different
-    /// streams, and backups of migrations.
+    /// do not tell which ones: a newer one may hold fewer. Those of a [group](Self::group_by) are. Never
+    /// included are archives, which are of different streams, and backups of migrations.
     #[must_use]
     pub fn superseded(mut self) -> Self {
         self.superseded = true;
+        self
+    }
+
+    /// Makes a series of the backups whose tag of this key has the same value, of one object or of
+    /// several. The caller vouches that a newer one of them holds what an older one holds. Archives,
+    /// backups of migrations and those without the tag stay in the series that they are in otherwise.
+    #[must_use]
+    pub fn group_by(mut self, tag: impl Into<String>) -> Self {
+        self.group_by = Some(tag.into());
         self
     }
 
@@ -103,7 +113,10 @@ impl PrunePolicy {
             None if limit.is_some_and(|limit| created_at < limit) => {
                 Fate::Removed(PruneReason::Old { created_at })
             }
-            None if self.superseded && !self.rules.is_empty() && backup.can_be_superseded() => {
+            None if self.superseded
+                && !self.rules.is_empty()
+                && backup.can_be_superseded(self.group_by.as_deref()) =>
+            {
                 Fate::Removed(PruneReason::Superseded)
             }
             keep_until => Fate::Kept(KeepReason::Retention { keep_until }),
@@ -131,12 +144,47 @@ pub(super) struct Listed {
     first_object: Option<ObjectId>,
 }
 
+/// Backups of which the newest are kept.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Series<'a> {
+    /// Those whose tag, by which the policy groups, has this value.
+    Group(&'a str),
+    /// Those of an object, or those of several that begin with it.
+    Object {
+        kind: BackupKind,
+        single: bool,
+        first: Option<&'a ObjectId>,
+    },
+}
+
 impl Listed {
+    fn series(&self, group_by: Option<&str>) -> Series<'_> {
+        let is_by_hand = self.kind == BackupKind::Backup && self.migration.is_none();
+        let group = group_by.filter(|_| is_by_hand);
+        match group.and_then(|tag| self.tags.get(tag)) {
+            Some(value) => Series::Group(value),
+            None => Series::Object {
+                kind: self.kind,
+                single: self.single,
+                first: self.first_object.as_ref(),
+            },
+        }
+    }
+
     /// Whether a newer one of its series holds what it holds: of several objects, the manifests do not
     /// tell which ones; archives are of different streams; a migration's backup is its way back.
-    fn can_be_superseded(&self) -> bool {
-        let is_of_an_object = self.single && self.first_object.is_some();
-        is_of_an_object && self.kind == BackupKind::Backup && self.migration.is_none()
+    fn can_be_superseded(&self, group_by: Option<&str>) -> bool {
+        match self.series(group_by) {
+            Series::Group(_) => true,
+            Series::Object {
+                kind,
+                single,
+                first,
+            } => {
+                let is_of_an_object = single && first.is_some();
+                is_of_an_object && kind == BackupKind::Backup && self.migration.is_none()
+            }
+        }
     }
 
     pub(super) fn of(manifest: &BackupManifest) -> Self {
@@ -165,7 +213,7 @@ pub(super) fn choose(
     let mut fates: Vec<_> = all
         .iter()
         .map(|backup| {
-            let key = (backup.kind, backup.single, backup.first_object.clone());
+            let key = backup.series(policy.group_by.as_deref());
             let kept = series.entry(key).or_default();
             let rule = kept.next(&policy.rules, backup.created_at, &backup.tags);
             (backup.id.clone(), policy.judge(backup, rule, now))
@@ -348,6 +396,63 @@ mod tests {
         ];
         let policy = keep_last(1).superseded().archives();
         assert_eq!(chosen(&all, policy), ["old"]);
+    }
+
+    #[test]
+    fn a_group_is_a_series_whatever_its_backups_begin_with() {
+        let of_job = |id: &str, created: &str, job: &str, first: &str| Listed {
+            tags: [("job".to_owned(), job.to_owned())].into(),
+            single: false,
+            first_object: Some(first.parse().unwrap()),
+            ..backup(id, created, None)
+        };
+        let newest = "2024-05-03T00:00:00Z";
+        let oldest = of_job("oldest", "2024-05-01T00:00:00Z", "nightly", "order/3");
+        let alone = Listed {
+            single: true,
+            ..of_job("alone", "2024-05-01T12:00:00Z", "nightly", "order/2")
+        };
+        let retained = Listed {
+            id: BackupId::new("retained").unwrap(),
+            keep_until: Some(time("2024-07-01T00:00:00Z")),
+            ..oldest.clone()
+        };
+        let archive = Listed {
+            id: BackupId::new("archive").unwrap(),
+            kind: BackupKind::Archive,
+            ..oldest.clone()
+        };
+        let migrated = Listed {
+            id: BackupId::new("migrated").unwrap(),
+            migration: Some(MigrationId::from_uuid(uuid::Uuid::from_u128(7))),
+            ..oldest.clone()
+        };
+        let untagged = Listed {
+            id: BackupId::new("untagged").unwrap(),
+            tags: BTreeMap::new(),
+            ..oldest.clone()
+        };
+        let all = [
+            of_job("newest", newest, "nightly", "order/1"),
+            of_job("weekly", "2024-04-01T00:00:00Z", "weekly", "order/1"),
+            // newer than all of the group, but of no group
+            backup("other", "2024-05-09T00:00:00Z", None),
+            alone,
+            oldest,
+            retained,
+            archive,
+            migrated,
+            untagged,
+        ];
+        let policy = keep_last(1).superseded();
+        assert!(chosen(&all, policy.clone()).is_empty());
+        assert_eq!(
+            chosen(&all, policy.clone().group_by("job")),
+            ["oldest", "alone"]
+        );
+        assert!(chosen(&all, policy.group_by("team")).is_empty());
+        let without_rules = PrunePolicy::new().superseded().group_by("job");
+        assert!(chosen(&all, without_rules).is_empty());
     }
 
     #[test]
