@@ -227,3 +227,38 @@ fn a_restore_that_keeps_going_names_what_it_could_not_restore() {
     let named = other.run(&[&restore[..], &["--name", "none"]].concat());
     named.failed(3, &["no object in backup kept has the name: none"]);
 }
+
+#[test]
+fn a_restore_until_a_point_has_the_events_up_to_it() {
+    let esm = Esm::new();
+    esm.import(&orders::sorted(2, 6));
+    created(&esm, &["--all", "--id", "kept"]);
+    let restore =
+        |arguments: &[&str]| esm.run(&[&["backup", "restore", "kept"], arguments].concat());
+    let lines = |object: &str| {
+        esm.run(&["export", object])
+            .succeeded()
+            .stdout
+            .lines()
+            .count()
+    };
+    restore(&["--until", "2", "--as-name", "copy"])
+        .failed(2, &["--until of one revision for 2 objects", "--object"]);
+    restore(&["--object", "order/00001", "--as", "copy/1", "--until", "6"])
+        .failed(3, &["order/00001", "6 events", "none at revision 6"]);
+    restore(&["--until", "yesterday"]).failed(2, &["not a revision, a time or a duration"]);
+    restore(&["--object", "order/00001", "--as", "copy/1", "--until", "2"])
+        .succeeded()
+        .printed("restored 3 events of 1 object");
+    assert_eq!(lines("copy/1"), 3);
+    restore(&["--as-name", "then", "--until", "2026-01-02T01:04:05.003Z"])
+        .succeeded()
+        .printed("restored 8 events of 2 objects");
+    assert_eq!(lines("then/00000"), 4);
+    restore(&["--object", "order/00000", "--replace", "--until", "1"])
+        .succeeded()
+        .printed("4 events after what was restored remain in the closed streams");
+    assert_eq!(lines("order/00000"), 2);
+    restore(&["--as-name", "early", "--until", "2026-01-01T00:00:00Z"])
+        .failed(3, &["has no event until 2026-01-01T00:00:00Z"]);
+}

@@ -39,7 +39,8 @@ pub use progress::{BackupProgress, BackupStage};
 
 pub use registry::{BackupDamage, BackupFilter, CheckedBackups, ReadData};
 pub use restore::{
-    ReplacedStream, RestoreFailure, RestoreOptions, RestoreTarget, Restored, RestoredAll,
+    ReplacedStream, RestoreFailure, RestoreOptions, RestoreTarget, RestoreUntil, Restored,
+    RestoredAll,
 };
 pub use retention::{
     KeepReason, KeepRules, KeptBackup, PruneFailure, PrunePolicy, PruneReason, Pruned,

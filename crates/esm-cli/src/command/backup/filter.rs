@@ -48,7 +48,7 @@ enum Kind {
 
 /// A time, or a duration before now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
+pub(super) enum Moment {
     At(Timestamp),
     Ago(Span),
 }
@@ -70,7 +70,11 @@ impl std::str::FromStr for Moment {
 }
 
 impl Moment {
-    fn before(self, now: Timestamp) -> Result<Timestamp> {
+    /// The time, where this is a duration before `now`.
+    ///
+    /// # Errors
+    /// `Invalid` for a duration that is too long.
+    pub(super) fn before(self, now: Timestamp) -> Result<Timestamp> {
         match self {
             Self::At(time) => Ok(time),
             Self::Ago(span) => now

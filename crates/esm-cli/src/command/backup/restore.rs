@@ -3,14 +3,19 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use esm_core::backup::{BackupService, RestoreFailure, RestoreOptions, RestoreTarget, RestoredAll};
+use esm_core::backup::{
+    BackupService, RestoreFailure, RestoreOptions, RestoreTarget, RestoreUntil, RestoredAll,
+};
+use esm_core::event::Revision;
 use esm_core::id::{BackupId, ObjectId, ObjectName};
 use esm_core::migration::{HeldLock, LockDemand, LockOptions};
 use esm_core::store::{BackupProvider, BackupSection};
 use esm_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt as _;
+use jiff::Timestamp;
 use serde::Serialize;
 
+use super::filter::Moment;
 use super::place::BackupPlace;
 use crate::args;
 use crate::backup;
@@ -31,6 +36,7 @@ Examples:
   esm backup restore ID --object order/123 --as order/123-restored
   esm backup restore ID --as-name restored            # all, as restored/…
   esm backup restore ID --object order/123 --replace  # as its new active stream
+  esm backup restore ID --object order/123 --as order/123-then --until 41
   esm backup restore ID --backup URL --store NEW      # all, to another store
   esm backup restore ID --name order --keep-going     # as many as possible")]
 pub(crate) struct Restore {
@@ -50,6 +56,10 @@ pub(crate) struct Restore {
     /// Continue with the other objects if one cannot be restored, and report those that were not.
     #[arg(long)]
     keep_going: bool,
+    /// Restore the events up to this revision, or those before the first with a later time. Give a
+    /// revision, which needs a single object, a time, or a duration before now.
+    #[arg(long, value_name = "REVISION|TIME|DURATION")]
+    until: Option<Until>,
     /// Restore as this new object.
     #[arg(long = "as", value_name = "OBJECT", value_parser = args::object)]
     #[arg(conflicts_with = "as_name")]
@@ -63,6 +73,38 @@ pub(crate) struct Restore {
     replace: bool,
 }
 
+/// The last event that is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Revision(Revision),
+    Moment(Moment),
+}
+
+impl std::str::FromStr for Until {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Ok(revision) = text.parse() {
+            return Ok(Self::Revision(Revision(revision)));
+        }
+        text.parse().map(Self::Moment).map_err(|_| {
+            Error::invalid(format!(
+                "not a revision, a time or a duration, expected for example 41, \
+                 2026-01-02T03:00:00Z or 7d: {text:?}"
+            ))
+        })
+    }
+}
+
+impl Until {
+    fn point(self, now: Timestamp) -> Result<RestoreUntil> {
+        Ok(match self {
+            Self::Revision(last) => RestoreUntil::Revision(last),
+            Self::Moment(moment) => RestoreUntil::Time(moment.before(now)?),
+        })
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Restored {
     backup: BackupId,
@@ -70,7 +112,7 @@ struct Restored {
     /// Objects that an earlier run had restored.
     already: u64,
     events: u64,
-    /// Events of replaced streams that were appended after the backup.
+    /// Events of replaced streams that came after what was restored.
     left_behind: u64,
     /// Objects that could not be restored.
     failed: u64,
@@ -122,6 +164,9 @@ impl Restore {
         if self.keep_going {
             options = options.keep_going();
         }
+        if let Some(until) = self.until {
+            options = options.until(until.point(session.environment().clock.now())?);
+        }
         // nothing is written, not even a lock, before all is checked
         let checked = service.check_restore(id, choose, options).await;
         checked.map_err(with_other_ways)?;
@@ -155,6 +200,11 @@ impl Restore {
             let message = format!("--as names one object, but the backup has several: {id}");
             return Err(Error::invalid(message)
                 .with_hint("select one with --object, or restore all with --as-name"));
+        }
+        if matches!(self.until, Some(Until::Revision(_))) && chosen > 1 {
+            let message = format!("--until of one revision for {chosen} objects of backup {id}");
+            return Err(Error::invalid(message)
+                .with_hint("select one with --object, or restore all until a time"));
         }
         Ok(())
     }
@@ -235,7 +285,7 @@ fn summary(shown: &Restored) -> String {
     }
     if shown.left_behind > 0 {
         text += &format!(
-            "; {} appended after the backup remain in the closed streams",
+            "; {} after what was restored remain in the closed streams",
             counted(shown.left_behind, "event")
         );
     }

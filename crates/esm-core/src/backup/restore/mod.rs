@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `request` | what callers ask for and get back |
 //! | `run` | a backup, section by section |
-//! | `section` | one section, from wherever its restore has got to, to its end |
+//! | `section` | one section, or its beginning, from wherever its restore has got to, to its end |
 //! | `place` | S and T, and whether it was done before |
 //! | `fill` | a section's events into T |
 //! | `pivot` | T verified, S closed, the document after it |
@@ -28,5 +28,6 @@ mod section;
 mod supervisor;
 
 pub use request::{
-    ReplacedStream, RestoreFailure, RestoreOptions, RestoreTarget, Restored, RestoredAll,
+    ReplacedStream, RestoreFailure, RestoreOptions, RestoreTarget, RestoreUntil, Restored,
+    RestoredAll,
 };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::backup::BackupService;
-use crate::backup::restore::request::RestoreTarget;
+use crate::backup::restore::request::{RestoreOptions, RestoreTarget, RestoreUntil};
 use crate::cutover::attempt::{Attempt, Route, Sight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Schema;
@@ -15,17 +15,23 @@ use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::protocol::plan::generation_name;
 use crate::store::{BackupManifest, BackupSection, EventStoreExt as _, Stores, Tail};
 
-/// Identity of a restore: of this backup's section, in the place of this stream. Derived, so that
-/// whoever does the same again resumes it. A name may be used again for another backup after a
-/// deletion, hence the checksum.
+/// Identity of a restore: of this backup's section, up to this point, in the place of this stream.
+/// Derived, so that whoever does the same again resumes it. A name may be used again for another backup
+/// after a deletion, hence the checksum.
 fn restore_id(
     manifest: &BackupManifest,
     section: &BackupSection,
+    until: Option<RestoreUntil>,
     source: &StreamRef,
 ) -> MigrationId {
     let mut hash = blake3::Hasher::new_derive_key("esm restore id v1");
     let object = section.object.to_string();
-    for field in [
+    let until = match until {
+        None => Vec::new(),
+        Some(RestoreUntil::Revision(last)) => [&b"r"[..], &last.0.to_le_bytes()].concat(),
+        Some(RestoreUntil::Time(time)) => [&b"t"[..], &time.as_nanosecond().to_le_bytes()].concat(),
+    };
+    let fields = [
         manifest.id.as_str().as_bytes(),
         manifest.checksums.stored_blake3.as_bytes(),
         object.as_bytes(),
@@ -33,7 +39,10 @@ fn restore_id(
         section.stream.stream.as_str().as_bytes(),
         source.store.as_uuid().as_bytes(),
         source.stream.as_str().as_bytes(),
-    ] {
+    ];
+    // a restore of everything has the identity that it had before there were points
+    let until = (!until.is_empty()).then_some(&until[..]);
+    for field in fields.into_iter().chain(until) {
         hash.update(&(field.len() as u64).to_le_bytes());
         hash.update(field);
     }
@@ -90,13 +99,13 @@ impl Place {
         manifest: &BackupManifest,
         section: &BackupSection,
         target: &RestoreTarget,
-        again: bool,
+        options: &RestoreOptions,
     ) -> Result<Found> {
         match target {
             RestoreTarget::NewObject(object) => {
-                new_object(service, manifest, section, object).await
+                new_object(service, manifest, section, object, options.until).await
             }
-            RestoreTarget::FreshStream => fresh_stream(service, manifest, section, again).await,
+            RestoreTarget::FreshStream => fresh_stream(service, manifest, section, options).await,
         }
     }
 
@@ -143,6 +152,7 @@ impl Place {
         service: &BackupService,
         manifest: &BackupManifest,
         section: &BackupSection,
+        until: Option<RestoreUntil>,
         source: Source<'_>,
     ) -> Result<Self> {
         let Source {
@@ -155,7 +165,7 @@ impl Place {
         store.capabilities().ensure_source()?;
         let route = Route {
             object: object.clone(),
-            migration: restore_id(manifest, section, &source),
+            migration: restore_id(manifest, section, until, &source),
             fingerprint: fingerprint(manifest)?,
             source_store: Arc::clone(store),
             target_store: Arc::clone(store),
@@ -186,8 +196,9 @@ async fn fresh_stream(
     service: &BackupService,
     manifest: &BackupManifest,
     section: &BackupSection,
-    again: bool,
+    options: &RestoreOptions,
 ) -> Result<Found> {
+    let until = options.until;
     let object = &section.object;
     // a stream that lost cells does not keep its backup from taking its place
     let loaded = service
@@ -198,8 +209,11 @@ async fn fresh_stream(
             ErrorKind::NotFound => e.with_hint("restore it as a new object"),
             _ => e,
         })?;
-    if !again && let Some(done) = done_before(service, &loaded.document, manifest, section).await? {
-        return Ok(Found::Cut(done));
+    if !options.again {
+        let done = done_before(service, &loaded.document, manifest, section, until).await?;
+        if let Some(done) = done {
+            return Ok(Found::Cut(done));
+        }
     }
     let replaced = Source {
         object,
@@ -207,7 +221,7 @@ async fn fresh_stream(
         generation: loaded.document.generation(),
         tail: loaded.tail,
     };
-    let place = Place::of(service, manifest, section, replaced).await?;
+    let place = Place::of(service, manifest, section, until, replaced).await?;
     Ok(Found::Begin(Box::new(place)))
 }
 
@@ -216,12 +230,13 @@ async fn new_object(
     manifest: &BackupManifest,
     section: &BackupSection,
     object: &ObjectId,
+    until: Option<RestoreUntil>,
 ) -> Result<Found> {
     if let Some(found) = service.reader.documents().find(object).await? {
         let mut document = found.document;
         let end = chain::follow_damaged(service.reader.stores(), &document).await?;
         chain::follow_all(&mut document, &end);
-        return match done_before(service, &document, manifest, section).await? {
+        return match done_before(service, &document, manifest, section, until).await? {
             Some(done) => Ok(Found::Cut(done)),
             None => Err(exists(object)),
         };
@@ -235,7 +250,7 @@ async fn new_object(
         tail,
         generation: 0,
     };
-    let mut place = Place::of(service, manifest, section, replaced).await?;
+    let mut place = Place::of(service, manifest, section, until, replaced).await?;
     place.creates = true;
     match place.source_tail.close() {
         Some(close) if close.migration == place.attempt.migration => {
@@ -256,9 +271,11 @@ async fn done_before(
     document: &ObjectDocument,
     manifest: &BackupManifest,
     section: &BackupSection,
+    until: Option<RestoreUntil>,
 ) -> Result<Option<Replaced>> {
-    let is_by_it =
-        |entry: &TerminatedStream| entry.migration == restore_id(manifest, section, &entry.stream);
+    let is_by_it = |entry: &TerminatedStream| {
+        entry.migration == restore_id(manifest, section, until, &entry.stream)
+    };
     let is_done = |document: &ObjectDocument| document.find_terminated(is_by_it).is_some();
     let (stores, documents) = (service.reader.stores(), service.reader.documents());
     let document = chain::reaching(stores, documents, document.clone(), is_done).await?;

@@ -1,8 +1,10 @@
 //! What callers ask for, and what they get back.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
+use crate::event::Revision;
 use crate::id::{BackupId, ObjectId, StreamRef};
 
 /// Where the events of a backup go.
@@ -16,11 +18,23 @@ pub enum RestoreTarget {
     FreshStream,
 }
 
+/// Up to where an object's events are restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RestoreUntil {
+    /// Up to the event of this revision, which is restored too.
+    Revision(Revision),
+    /// Those before the first event whose own time is later than this. An event behind it is not
+    /// restored, whatever its time: what is restored is always a beginning of the stream.
+    Time(Timestamp),
+}
+
 /// How a backup is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestoreOptions {
     pub(super) again: bool,
     pub(super) keep_going: bool,
+    pub(super) until: Option<RestoreUntil>,
     pub(super) cell_events: usize,
     pub(super) cell_bytes: u64,
 }
@@ -30,6 +44,7 @@ impl Default for RestoreOptions {
         Self {
             again: false,
             keep_going: false,
+            until: None,
             cell_events: 512,
             cell_bytes: 1 << 20,
         }
@@ -59,6 +74,17 @@ impl RestoreOptions {
         self
     }
 
+    /// Restores only the beginning of each stream. Each such point is a restore of its own: one that
+    /// was interrupted is continued by one with the same point.
+    ///
+    /// Before anything is written, `NotFound` refuses an object without an event until then, or one that
+    /// does not reach the revision; `Invalid` one with an event that has no time to compare.
+    #[must_use]
+    pub fn until(mut self, until: RestoreUntil) -> Self {
+        self.until = Some(until);
+        self
+    }
+
     /// Sets the most events and bytes in a cell of the restored stream. An event that is larger has a
     /// cell of its own.
     #[must_use]
@@ -80,7 +106,7 @@ pub struct Restored {
     pub object: ObjectId,
     /// The stream that holds them.
     pub stream: StreamRef,
-    /// Number of restored events: all of the section.
+    /// Number of restored events: all of the section, or those [until](RestoreOptions::until) a point.
     pub events: u64,
     /// Whether another call had cut over already, so that at most the document was left to do.
     pub already: bool,
@@ -96,8 +122,8 @@ pub struct ReplacedStream {
     pub stream: StreamRef,
     /// Number of its events: all that were ever acknowledged.
     pub events: u64,
-    /// How many of them came after the backup and are therefore not in the restored stream. `None`
-    /// if the backup is of another stream, whose positions cannot be compared.
+    /// How many of them came after the backup, or after the point until which it was restored, and are
+    /// therefore not in the restored stream. `None` if the backup is of another stream, whose positions cannot be compared.
     pub left_behind: Option<u64>,
     /// How many of them were appended while this call was restoring. `None` if another call made
     /// the cutover.
@@ -124,7 +150,7 @@ pub struct RestoredAll {
     pub already: u64,
     /// Their events.
     pub events: u64,
-    /// Events of closed streams that came after the backup, as far as that is known.
+    /// Events of closed streams that came after what was restored, as far as that is known.
     pub left_behind: u64,
     /// Objects that were not restored, where the restore [keeps going](RestoreOptions::keep_going).
     pub failed: u64,

@@ -8,7 +8,7 @@ use crate::backup::restore::place::{Found, Place};
 use crate::backup::restore::request::{
     RestoreOptions, RestoreTarget, Restored, RestoredAll, concerns_one,
 };
-use crate::backup::restore::section::{SectionEvents, SectionRun, undo};
+use crate::backup::restore::section::{Prefix, SectionEvents, SectionRun, undo};
 use crate::backup::restore::supervisor::Restoring;
 use crate::backup::{BackupService, BackupStage, Monitor};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,7 +29,8 @@ impl BackupService {
     /// # Guarantees
     /// 1. Never onto a live stream. No reader sees a restored event before all of them are written
     ///    and verified ([I9](crate::protocol#i9)).
-    /// 2. The events are those of the backup, byte for byte, at their revisions in it.
+    /// 2. The events are those of the backup, byte for byte, at their revisions in it; all of them, or
+    ///    those [until](RestoreOptions::until) a point.
     /// 3. No acknowledged event is lost: what was appended to the replaced stream until the cutover
     ///    stays in it, closed and readable. [`Restored::replaced`] counts what is not in the
     ///    restored one.
@@ -158,7 +159,7 @@ impl BackupService {
             };
             found += 1;
             let manifest = reader.manifest();
-            match Place::find(self, manifest, &section, &target, options.again).await? {
+            match Place::find(self, manifest, &section, &target, &options).await? {
                 Found::Begin(place) => match undo(self, &place).await? {
                     Undone::RolledBack | Undone::Superseded => {}
                     Undone::Abandoned => return Err(kept(&place)),
@@ -210,17 +211,18 @@ impl BackupService {
     ) -> Result<u64> {
         let mut reader = CheckedReader::open(&*self.provider, id).await?;
         watch.stage(BackupStage::Verifying, id, Some(reader.manifest().events));
-        let mut chosen = 0;
+        let (mut chosen, mut open) = (0, None);
         while let Some(item) = reader.next().await? {
             watch.check()?;
             match item {
                 BackupItem::Section(section) => {
                     watch.section(&section.object);
+                    open = None;
                     if let Some(target) = choice(&section) {
                         chosen += 1;
                         let manifest = reader.manifest();
-                        let found =
-                            Place::find(self, manifest, &section, &target, options.again).await;
+                        let found = Place::find(self, manifest, &section, &target, options).await;
+                        open = Some((section.object, Prefix::new(options.until)));
                         match found {
                             // it is found again, and reported, when its turn comes
                             Err(error) if options.keep_going && concerns_one(&error) => {}
@@ -228,8 +230,23 @@ impl BackupService {
                         }
                     }
                 }
-                BackupItem::Events(events) => watch.passed(events.len() as u64),
-                BackupItem::End(_) => {}
+                BackupItem::Events(events) => {
+                    watch.passed(events.len() as u64);
+                    if let Some((object, prefix)) = &mut open {
+                        let kept = prefix.keep(events);
+                        kept.map_err(|e| e.context(format_args!("restoring {object}")))?;
+                    }
+                }
+                BackupItem::End(end) => {
+                    if let Some((object, prefix)) = open.take() {
+                        match prefix.summary(end) {
+                            Err(error) if options.keep_going && concerns_one(&error) => {}
+                            found => drop(
+                                found.map_err(|e| e.context(format_args!("restoring {object}")))?,
+                            ),
+                        }
+                    }
+                }
             }
         }
         Ok(chosen)
@@ -257,7 +274,7 @@ impl BackupService {
                 continue;
             };
             watch.section(&section.object);
-            let found = Place::find(self, &manifest, &section, &target, options.again).await;
+            let found = Place::find(self, &manifest, &section, &target, options).await;
             let found = match found {
                 Ok(found) => found,
                 Err(error) => {
@@ -272,7 +289,7 @@ impl BackupService {
                 section: &section,
                 creates: matches!(target, RestoreTarget::NewObject(_)),
             };
-            let mut events = SectionEvents::new(&mut reader, watch);
+            let mut events = SectionEvents::new(&mut reader, watch, options.until);
             // boxed, so that the future of the whole backup stays small
             let restored = run.run(found, &mut events).boxed().await;
             each(section.object.clone(), restored)?;

@@ -1,5 +1,7 @@
 //! One section, from wherever its restore has got to, to its end.
 
+mod prefix;
+
 use tracing::{info, warn};
 
 use crate::backup::checked::CheckedReader;
@@ -7,7 +9,7 @@ use crate::backup::progress::Watch;
 use crate::backup::restore::fill::{Filling, UNKNOWN, moved_on};
 use crate::backup::restore::pivot::{Pivot, decide, follow, of_another_origin, superseded, undone};
 use crate::backup::restore::place::{Found, Place, fingerprint};
-use crate::backup::restore::request::{ReplacedStream, RestoreOptions, Restored};
+use crate::backup::restore::request::{ReplacedStream, RestoreOptions, RestoreUntil, Restored};
 use crate::backup::restore::supervisor::Restoring;
 use crate::backup::{BackupService, Monitor as _};
 use crate::cutover::attempt::{Attempt, Sight};
@@ -21,28 +23,44 @@ use crate::object::{TerminatedStream, chain};
 use crate::protocol::decisions::{Action, Undone};
 use crate::store::{BackupItem, BackupManifest, BackupSection, SectionSummary};
 
-/// The events of a section, as the backup is read.
+pub(super) use prefix::Prefix;
+
+/// The events of a section that are restored, as the backup is read.
 pub(super) struct SectionEvents<'a> {
     reader: &'a mut CheckedReader,
     watch: &'a Watch,
+    prefix: Prefix,
     end: Option<SectionSummary>,
 }
 
 impl<'a> SectionEvents<'a> {
-    pub(super) fn new(reader: &'a mut CheckedReader, watch: &'a Watch) -> Self {
-        let end = None;
-        Self { reader, watch, end }
+    pub(super) fn new(
+        reader: &'a mut CheckedReader,
+        watch: &'a Watch,
+        until: Option<RestoreUntil>,
+    ) -> Self {
+        Self {
+            reader,
+            watch,
+            prefix: Prefix::new(until),
+            end: None,
+        }
     }
 
     /// The next events; none at the section's end.
     ///
     /// # Errors
-    /// `Cancelled`; those of the reader.
+    /// `Cancelled`; those of the reader, and of [`Prefix::keep`].
     async fn next(&mut self) -> Result<Option<Vec<Event>>> {
         while self.end.is_none() {
             self.watch.check()?;
             match self.reader.next().await? {
-                Some(BackupItem::Events(events)) => return Ok(Some(events)),
+                Some(BackupItem::Events(events)) => {
+                    let all = events.len();
+                    let kept = self.prefix.keep(events)?;
+                    self.watch.passed((all - kept.len()) as u64);
+                    return Ok(Some(kept));
+                }
                 Some(BackupItem::End(summary)) => self.end = Some(summary),
                 Some(BackupItem::Section(_)) | None => return Err(without_end()),
             }
@@ -50,9 +68,13 @@ impl<'a> SectionEvents<'a> {
         Ok(None)
     }
 
-    /// What the section's end says.
+    /// What is restored of the section.
+    ///
+    /// # Errors
+    /// As [`Prefix::summary`].
     fn summary(&self) -> Result<SectionSummary> {
-        self.end.clone().ok_or_else(without_end)
+        let end = self.end.clone().ok_or_else(without_end)?;
+        self.prefix.summary(end)
     }
 
     async fn skip(&mut self) -> Result<()> {
@@ -244,8 +266,9 @@ async fn fill(filling: &mut Filling<'_>, events: &mut SectionEvents<'_>) -> Resu
         }
         events.watch.passed(count);
     }
+    let summary = events.summary()?;
     filling.finish().await?;
-    events.summary()
+    Ok(summary)
 }
 
 /// Fences S and discards T.

@@ -6,3 +6,4 @@ mod fresh_stream;
 mod new_object;
 mod objects;
 mod prune;
+mod until;

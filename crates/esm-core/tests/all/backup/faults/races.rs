@@ -131,7 +131,7 @@ async fn two_that_know_nothing_of_each_other_restore_once() {
 async fn one_that_was_paused_finds_it_done_by_another_wherever_it_stood() {
     // the zombie's part: another finishes and an application continues before it wakes
     let target = RestoreTarget::FreshStream;
-    let (operations, document) = clean(&target).await;
+    let (operations, document) = clean(&target, None).await;
     for at in 0..operations {
         let scene = Scene::new().await;
         let gate = Gate::new();
@@ -163,7 +163,7 @@ async fn one_that_was_paused_finds_it_done_by_another_wherever_it_stood() {
 #[tokio::test(start_paused = true)]
 async fn one_that_was_paused_completes_what_another_with_other_cells_left_when_it_crashed() {
     let target = RestoreTarget::FreshStream;
-    let (operations, document) = clean(&target).await;
+    let (operations, document) = clean(&target, None).await;
     let places = (0..operations).flat_map(|at| (0..operations).map(move |crash| (at, crash)));
     for (at, crash) in places {
         let place = format!("paused at {at}, the other crashed at {crash}");

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use esm_core::backup::{BackupService, RestoreOptions, RestoreTarget};
-use esm_core::event::Event;
+use esm_core::backup::{BackupService, RestoreOptions, RestoreTarget, RestoreUntil};
+use esm_core::event::{Event, Revision};
 use esm_core::id::{BackupId, ObjectId};
 use esm_core::object::ObjectDocument;
 use esm_testkit::faults::{Actor, At, Fault, FaultPlan, Gate};
@@ -16,7 +16,9 @@ pub(super) struct Scene {
     pub(super) fixture: World,
     pub(super) object: ObjectId,
     pub(super) backup: BackupId,
+    /// The events that are to be restored.
     pub(super) backed_up: Vec<Event>,
+    until: Option<RestoreUntil>,
 }
 
 pub(super) const EVENTS: usize = 7;
@@ -33,7 +35,18 @@ impl Scene {
             object,
             backup,
             backed_up,
+            until: None,
         }
+    }
+
+    /// The same, to be restored until a revision where there is one.
+    pub(super) async fn until(last: Option<Revision>) -> Self {
+        let mut scene = Self::new().await;
+        if let Some(last) = last {
+            scene.until = Some(RestoreUntil::Revision(last));
+            scene.backed_up.truncate(last.0 as usize + 1);
+        }
+        scene
     }
 
     pub(super) fn observer(&self) -> Arc<Observer> {
@@ -56,7 +69,10 @@ impl Scene {
         service: &BackupService,
         target: &RestoreTarget,
     ) -> esm_core::Result<esm_core::backup::Restored> {
-        let options = RestoreOptions::new().cells(3, 1 << 20);
+        let mut options = RestoreOptions::new().cells(3, 1 << 20);
+        if let Some(until) = self.until {
+            options = options.until(until);
+        }
         service
             .restore(&self.backup, &self.object, target.clone(), options)
             .await
@@ -82,8 +98,11 @@ pub(super) fn timeless(document: ObjectDocument) -> ObjectDocument {
     }
 }
 
-pub(super) async fn clean(target: &RestoreTarget) -> (u64, ObjectDocument) {
-    let scene = Scene::new().await;
+pub(super) async fn clean(
+    target: &RestoreTarget,
+    until: Option<Revision>,
+) -> (u64, ObjectDocument) {
+    let scene = Scene::until(until).await;
     let plan = FaultPlan::new().watched_by(scene.observer());
     let (service, _) = scene.process(&plan, "clean");
     scene.restore(&service, target).await.unwrap();

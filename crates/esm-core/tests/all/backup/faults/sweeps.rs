@@ -2,15 +2,16 @@
 
 use esm_core::ErrorKind;
 use esm_core::backup::{RestoreOptions, RestoreTarget};
+use esm_core::event::Revision;
 use esm_core::store::{Append, CellKind, EventStore as _, Tail};
 use esm_testkit::faults::{At, Fault, FaultPlan};
 
-use super::scene::{EVENTS, Scene, clean, copy, timeless};
+use super::scene::{Scene, clean, copy, timeless};
 use crate::world::event;
 
 /// A fault at every operation, then the same again: the same result.
-async fn sweep(target: RestoreTarget) {
-    let (operations, document) = clean(&target).await;
+async fn sweep(target: RestoreTarget, until: Option<Revision>) {
+    let (operations, document) = clean(&target, until).await;
     assert!(operations > 20, "{operations}");
     let faults = [
         Fault::CrashBefore,
@@ -22,7 +23,7 @@ async fn sweep(target: RestoreTarget) {
     for fault in &faults {
         for at in 0..operations {
             let place = format!("{fault:?} at {at}");
-            let scene = Scene::new().await;
+            let scene = Scene::until(until).await;
             let plan = FaultPlan::new()
                 .with(At::Operation(at), fault.clone())
                 .watched_by(scene.observer());
@@ -34,7 +35,7 @@ async fn sweep(target: RestoreTarget) {
             let (service, _) = scene.process(&plan, "second");
             let second = scene.restore(&service, &target).await;
             let second = second.unwrap_or_else(|e| panic!("{place}: {e:?}"));
-            assert_eq!(second.events, EVENTS as u64, "{place}");
+            assert_eq!(second.events, scene.backed_up.len() as u64, "{place}");
             assert_eq!(second.stream, document.active, "{place}");
             let object = scene.restored_object(&target);
             let found = scene.fixture.document(&object).await;
@@ -49,12 +50,20 @@ async fn sweep(target: RestoreTarget) {
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_anywhere_while_restoring_into_a_fresh_stream_is_mended_by_repetition() {
-    sweep(RestoreTarget::FreshStream).await;
+    sweep(RestoreTarget::FreshStream, None).await;
+}
+
+/// The point is within the second of the cells.
+#[tokio::test(start_paused = true)]
+async fn a_fault_anywhere_while_restoring_until_a_point_is_mended_by_repetition() {
+    let until = Some(Revision(4));
+    sweep(RestoreTarget::FreshStream, until).await;
+    sweep(RestoreTarget::NewObject(copy()), until).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_anywhere_while_restoring_a_new_object_is_mended_by_repetition() {
-    sweep(RestoreTarget::NewObject(copy())).await;
+    sweep(RestoreTarget::NewObject(copy()), None).await;
 }
 
 #[tokio::test(start_paused = true)]
