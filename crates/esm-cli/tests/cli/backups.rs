@@ -99,7 +99,7 @@ fn a_restore_takes_the_place_of_the_active_stream_and_says_what_it_leaves_behind
     esm.run(&replace)
         .succeeded()
         .printed("restored 3 events of 1 object")
-        .printed("2 events appended after the backup");
+        .printed("2 events after what was restored remain in the closed streams");
     assert_eq!(esm.export(), first_three);
     esm.run(&replace)
         .succeeded()
