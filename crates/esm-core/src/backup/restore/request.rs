@@ -123,7 +123,8 @@ pub struct ReplacedStream {
     /// Number of its events: all that were ever acknowledged.
     pub events: u64,
     /// How many of them came after the backup, or after the point until which it was restored, and are
-    /// therefore not in the restored stream. `None` if the backup is of another stream, whose positions cannot be compared.
+    /// therefore not in the restored stream. `None` if the backup is of another stream, whose positions
+    /// cannot be compared.
     pub left_behind: Option<u64>,
     /// How many of them were appended while this call was restoring. `None` if another call made
     /// the cutover.
