@@ -141,6 +141,11 @@ impl Error {
         self.0.hint.as_deref()
     }
 
+    /// Whether it says that stored data is damaged or missing.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Corrupt | ErrorKind::Gone)
+    }
+
     /// Whether the same call may succeed later, without any repair.
     ///
     /// An [`Ambiguous`](ErrorKind::Ambiguous) call must be settled first.

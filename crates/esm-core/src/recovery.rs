@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::id::{StoreId, StreamRef};
 use crate::object::{Documents, KnownStores, ObjectDocument};
 use crate::protocol::journal::{JournalEntry, JournalRecord};
@@ -234,7 +234,7 @@ impl IdSearch {
     async fn is_here(&self, stream: &StreamRef) -> Result<bool> {
         match self.events.cell(&stream.stream, 0).await {
             Ok(cell) => Ok(cell.is_some()),
-            Err(e) if is_damage(&e) => Ok(true),
+            Err(e) if e.is_damage() => Ok(true),
             Err(e) => Err(e),
         }
     }
@@ -252,7 +252,7 @@ impl IdSearch {
     fn readable<T>(&mut self, read: Result<T>, what: impl Fn() -> String) -> Result<Option<T>> {
         match read {
             Ok(read) => Ok(Some(read)),
-            Err(e) if is_damage(&e) => {
+            Err(e) if e.is_damage() => {
                 self.found.unreadable += 1;
                 if self.found.unreadable_examples.len() < NAMED {
                     self.found
@@ -264,8 +264,4 @@ impl IdSearch {
             Err(e) => Err(e),
         }
     }
-}
-
-fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone)
 }

@@ -175,27 +175,20 @@ impl BackupProvider for ObjectBackups {
     /// backup of this id, which nobody judged.
     async fn delete_unchanged(&self, judged: &BackupManifest) -> Result<bool> {
         self.backend.check_writable()?;
-        match self.find(&judged.id).await {
-            Ok((found, files, folder)) if found == *judged => {
-                self.delete_named(&folder, &files).await.map(|()| true)
-            }
-            Ok(_) => Ok(false),
-            Err(e) if *e.kind() == ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(e),
-        }
+        let Some((files, folder)) = self.unchanged(judged).await? else {
+            return Ok(false);
+        };
+        self.delete_named(&folder, &files).await?;
+        Ok(true)
     }
 
     async fn delete_manifest(&self, judged: &BackupManifest) -> Result<bool> {
         self.backend.check_writable()?;
-        match self.find(&judged.id).await {
-            Ok((found, files, folder)) if found == *judged => {
-                manifest::remove(&self.backend, &folder, Some(&files)).await?;
-                Ok(true)
-            }
-            Ok(_) => Ok(false),
-            Err(e) if *e.kind() == ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(e),
-        }
+        let Some((files, folder)) = self.unchanged(judged).await? else {
+            return Ok(false);
+        };
+        manifest::remove(&self.backend, &folder, Some(&files)).await?;
+        Ok(true)
     }
 }
 
@@ -205,6 +198,15 @@ impl ObjectBackups {
         let size = manifest.checksums.sections_bytes;
         let file = files::open(&self.backend, folder.clone().join(&files.sections), size).await?;
         Ok((folder, SectionsDecoder::new(manifest, file)?))
+    }
+
+    /// The files and the folder of a backup whose manifest is still this one.
+    async fn unchanged(&self, judged: &BackupManifest) -> Result<Option<(Files, Key)>> {
+        match self.find(&judged.id).await {
+            Ok((found, files, folder)) => Ok((found == *judged).then_some((files, folder))),
+            Err(e) if *e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     async fn delete_named(&self, folder: &Key, files: &Files) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::id::{ObjectId, StreamRef};
 use crate::object::{KnownStream, ObjectDocument, chain};
 use crate::store::{Close, EventStoreExt as _, Stores};
@@ -26,9 +26,7 @@ pub(crate) async fn object_of(stores: &Stores, source: &StreamRef) -> Result<Opt
         stream = match store.origin(&stream.stream).await {
             Ok(Some(origin)) => origin.source,
             Ok(None) => return Ok(None),
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone) => {
-                return Ok(None);
-            }
+            Err(error) if error.is_damage() => return Ok(None),
             Err(error) => return Err(error),
         };
     }

@@ -6,7 +6,6 @@ use crate::doctor::Subject;
 use crate::error::{ErrorKind, Result};
 use crate::id::{ObjectId, StreamId, StreamRef};
 use crate::object::{ObjectDocument, chain};
-use crate::repair::proof::is_restore;
 use crate::repair::service::{Mended, Repair, unexpected};
 use crate::store::{Close, EventStoreExt as _};
 
@@ -100,7 +99,7 @@ impl Repair {
             return Ok(false);
         };
         let origin = self.stores.of(target)?.origin(&target.stream).await?;
-        Ok(origin.is_some_and(|origin| is_restore(&origin)))
+        Ok(origin.is_some_and(|origin| origin.restored_from().is_some()))
     }
 
     /// Whether the records list the object although its document is not found: versions without the

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cutover::source::cells::CellScan;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::event::Revision;
 use crate::id::{ObjectId, StreamId, StreamName, StreamRef};
 use crate::object::{Documents, ObjectDocument, StreamEnd, chain, owner};
@@ -60,7 +60,7 @@ pub(super) async fn content(store: &Arc<dyn EventStore>, stream: &StreamRef) -> 
         let page = match cells.next().await {
             Ok(Some(page)) => page,
             Ok(None) => break,
-            Err(error) if is_damage(&error) => {
+            Err(error) if error.is_damage() => {
                 return Ok(Content::Other(format!("it cannot be read: {error}")));
             }
             Err(error) => return Err(error),
@@ -111,7 +111,7 @@ async fn is_absent(store: &Arc<dyn EventStore>, stream: &StreamRef, seq: u64) ->
     match store.cell(&stream.stream, seq).await {
         Ok(cell) => Ok(cell.is_none()),
         // it is there
-        Err(error) if is_damage(&error) => Ok(false),
+        Err(error) if error.is_damage() => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -149,7 +149,7 @@ pub(super) async fn document_without(
     let document = match found.await {
         Ok(Some(document)) => document,
         Ok(None) => return Ok(Err(format!("the document of {object} is missing"))),
-        Err(error) if is_damage(&error) => {
+        Err(error) if error.is_damage() => {
             return Ok(Err(format!(
                 "the document of {object} cannot be read: {error}"
             )));
@@ -183,7 +183,7 @@ pub(super) async fn source_is_whole(
     };
     let Some(restores) = &origin.restores else {
         // a restore copies from a backup, and is removed only once its source was closed elsewhere
-        let is_covered = is_restore(origin) || source.events >= *cursor;
+        let is_covered = origin.restored_from().is_some() || source.events >= *cursor;
         return Ok(covered(is_covered, *cursor, source.events));
     };
     // the first events of a reverse target are those of the stream that its migration goes back to
@@ -229,7 +229,7 @@ async fn whole(
                 stream.stream
             )));
         }
-        Err(error) if is_damage(&error) => {
+        Err(error) if error.is_damage() => {
             return Ok(Err(format!(
                 "the streams of {object} cannot be followed: {error}"
             )));
@@ -255,16 +255,11 @@ async fn whole(
     };
     match damage {
         Ok(()) => Ok(Ok(end)),
-        Err(error) if is_damage(&error) => {
+        Err(error) if error.is_damage() => {
             Ok(Err(format!("{} is not whole: {error}", stream.stream)))
         }
         Err(error) => Err(error),
     }
-}
-
-/// Whether a stream was restored from a backup.
-pub(super) fn is_restore(origin: &Origin) -> bool {
-    origin.fingerprint.as_str().starts_with("restore:")
 }
 
 /// What a source says of a target, and the tail by which it does.
@@ -292,11 +287,6 @@ pub(super) async fn word(
         Word::Open
     };
     Ok((word, tail))
-}
-
-/// Whether an error says that stored data is damaged or missing.
-pub(super) fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone)
 }
 
 #[cfg(test)]

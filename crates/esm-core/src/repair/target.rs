@@ -13,8 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, ObjectId, StreamRef};
 use crate::object::{KnownStream, owner};
 use crate::repair::proof::{
-    Content, Copied, Word, content, document_without, is_damage, is_gone, is_restore,
-    source_is_whole, word,
+    Content, Copied, Word, content, document_without, is_gone, source_is_whole, word,
 };
 use crate::repair::service::{End, Mended, Repair, unexpected};
 use crate::store::{
@@ -112,7 +111,7 @@ impl Repair {
         let copy = match self.keep_all(backups, left).await {
             Ok(Some(copy)) => copy,
             Ok(None) => return Ok(Mended::left("a process writes to it still: try again")),
-            Err(error) if is_damage(&error) => {
+            Err(error) if error.is_damage() => {
                 return Ok(Mended::left(format!("it changed meanwhile: {error}")));
             }
             Err(error) => return Err(error),
@@ -132,7 +131,7 @@ impl Repair {
         match left.word().await?.0 {
             Word::Fenced | Word::Superseded => {}
             Word::ClosedToIt => return Ok(Some("its source was closed to it".to_owned())),
-            Word::Open if is_restore(origin) => {
+            Word::Open if origin.restored_from().is_some() => {
                 return Ok(Some(
                     "a restore may continue with it: repeat that".to_owned(),
                 ));

@@ -132,6 +132,14 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// How the fingerprint of a restored stream begins; the backup's id follows.
+    pub(crate) const RESTORED: &str = "restore:";
+
+    /// The id of the backup that the stream was restored from, if it was.
+    pub(crate) fn restored_from(&self) -> Option<&str> {
+        self.fingerprint.as_str().strip_prefix(Self::RESTORED)
+    }
+
     /// The retired schemas whose appends are refused, where the application has not registered the
     /// transformation.
     pub fn refused(&self) -> impl Iterator<Item = &Schema> {

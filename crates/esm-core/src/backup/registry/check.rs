@@ -104,7 +104,7 @@ impl BackupService {
                     checked.data_read += u64::from(data_read);
                     checked.keep_newest(manifest);
                 }
-                Err(error) if is_damage(&error) => {
+                Err(error) if error.is_damage() => {
                     checked.damaged += 1;
                     found(BackupDamage { id, error });
                 }
@@ -161,10 +161,6 @@ impl CheckedBackups {
             self.newest = Some(manifest);
         }
     }
-}
-
-fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::event::Schema;
 use crate::id::{Fingerprint, MigrationId, ObjectId, StreamId, StreamRef};
 use crate::object::{ObjectDocument, TerminatedStream, chain};
 use crate::protocol::plan::generation_name;
-use crate::store::{BackupManifest, BackupSection, EventStoreExt as _, Stores, Tail};
+use crate::store::{BackupManifest, BackupSection, EventStoreExt as _, Origin, Stores, Tail};
 
 /// Identity of a restore: of this backup's section, up to this point, in the place of this stream.
 /// Derived, so that whoever does the same again resumes it. A name may be used again for another backup
@@ -54,7 +54,7 @@ fn restore_id(
 /// The fingerprint of a restored stream: never equal to that of a transformation, so a migration of the
 /// object does not take it for done.
 pub(super) fn fingerprint(manifest: &BackupManifest) -> Result<Fingerprint> {
-    Fingerprint::new(format!("restore:{}", manifest.id))
+    Fingerprint::new(format!("{}{}", Origin::RESTORED, manifest.id))
 }
 
 /// Where a section is restored.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::doctor::finding::{Finding, FindingKind, Remedy, Subject};
-use crate::doctor::look::stream::{Seen, is_damage, look};
+use crate::doctor::look::stream::{Seen, look};
 use crate::doctor::service::Doctor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ObjectId, StreamRef};
@@ -47,7 +47,7 @@ pub(in crate::doctor) async fn examine(
             return Ok(found);
         }
         Ok(None) => return doctor.documents.load(object).await.map(|_| found),
-        Err(error) if is_damage(&error) => {
+        Err(error) if error.is_damage() => {
             found.findings.push(damaged(&error));
             return Ok(found);
         }
@@ -78,7 +78,7 @@ async fn whole(
 ) -> Result<ObjectDocument> {
     let damage = match doctor.documents.whole(document.clone()).await {
         Ok(document) => return Ok(document),
-        Err(error) if is_damage(&error) => error,
+        Err(error) if error.is_damage() => error,
         Err(error) => return Err(error),
     };
     found.findings.push(Finding::new(
@@ -89,7 +89,7 @@ async fn whole(
     ));
     let (stores, documents) = (&doctor.stores, &doctor.documents);
     match chain::reaching(stores, documents, document.clone(), |_| false).await {
-        Err(error) if is_damage(&error) || *error.kind() == ErrorKind::UnknownStore => Ok(document),
+        Err(error) if error.is_damage() || *error.kind() == ErrorKind::UnknownStore => Ok(document),
         reached => reached,
     }
 }
@@ -140,7 +140,7 @@ impl Walk<'_> {
         };
         let seen = match look(&store, stream, self.doctor.depth).await {
             Ok(seen) => seen,
-            Err(error) if is_damage(&error) => {
+            Err(error) if error.is_damage() => {
                 self.damaged(FindingKind::DamagedStream, stream, &error);
                 return Ok(listed_next);
             }
@@ -179,7 +179,7 @@ impl Walk<'_> {
         let stores = &self.doctor.stores;
         match chain::ensure_continues(stores, closed, close, known).await {
             Ok(_) => Ok(()),
-            Err(error) if is_damage(&error) || *error.kind() == ErrorKind::UnknownStore => {
+            Err(error) if error.is_damage() || *error.kind() == ErrorKind::UnknownStore => {
                 let remedy = self.restore();
                 let kind = FindingKind::TargetContradicts;
                 self.add(kind, known.stream(), &error, remedy);
@@ -230,7 +230,7 @@ impl Walk<'_> {
             }
             let is_there = match store.cell(&fence.target, 0).await {
                 Ok(cell) => cell.is_some(),
-                Err(error) if is_damage(&error) => true,
+                Err(error) if error.is_damage() => true,
                 Err(error) => return Err(error),
             };
             if !is_there {
@@ -310,7 +310,7 @@ async fn behind(
     found: &mut ObjectFindings,
 ) -> Result<()> {
     let newest = doctor.documents.find(&document.object).await;
-    let is_same = |error: &Error| is_damage(error);
+    let is_same = |error: &Error| error.is_damage();
     match newest {
         Ok(Some(newest)) if newest.document.active != document.active => return Ok(()),
         Err(error) if !is_same(&error) => return Err(error),
@@ -352,7 +352,7 @@ async fn archives(
                 ));
             }
             // the backups are examined by themselves
-            Err(error) if !is_damage(&error) => return Err(error),
+            Err(error) if !error.is_damage() => return Err(error),
             _ => {}
         }
     }

@@ -6,7 +6,6 @@ use futures::StreamExt as _;
 
 use crate::backup::BackupService;
 use crate::doctor::finding::{Finding, FindingKind, Remedy, Subject};
-use crate::doctor::look::stream::is_damage;
 use crate::doctor::look::work::NEXT_PHASES;
 use crate::doctor::service::{Depth, Doctor};
 use crate::error::{Error, ErrorKind, Result};
@@ -48,7 +47,7 @@ pub(in crate::doctor) async fn record(
                 }
             }
         }
-        Err(error) if is_damage(&error) => {
+        Err(error) if error.is_damage() => {
             if is_examined {
                 return Ok(findings);
             }
@@ -81,7 +80,7 @@ async fn missing(doctor: &Doctor, key: &RecordKey, versions: Numbers) -> Result<
     for number in 0..versions.expected() {
         match doctor.records.get(key, number).await {
             Ok(None) => return Ok(Some(number)),
-            Err(error) if !is_damage(&error) => return Err(error),
+            Err(error) if !error.is_damage() => return Err(error),
             _ => {}
         }
     }
@@ -100,10 +99,10 @@ async fn all_versions(
     for number in (0..versions.expected()).filter(|number| Some(*number) != newest) {
         doctor.refuse_cancelled()?;
         match doctor.records.get(key, number).await {
-            Err(error) if is_damage(&error) && damaged.len() < NAMED => {
+            Err(error) if error.is_damage() && damaged.len() < NAMED => {
                 damaged.push(error.to_string());
             }
-            Err(error) if is_damage(&error) => more += 1,
+            Err(error) if error.is_damage() => more += 1,
             Err(error) => return Err(error),
             Ok(_) => {}
         }
@@ -170,7 +169,7 @@ pub(in crate::doctor) async fn gap(
     let end = match home.tail(&stream.stream).await {
         Ok(tail) => tail,
         // the object that names it reports this too
-        Err(error) if is_damage(&error) => return Ok(finding(error.to_string())),
+        Err(error) if error.is_damage() => return Ok(finding(error.to_string())),
         Err(error) => return Err(error),
     };
     if end.next_seq() > last && !cells.has_gap() {
@@ -184,7 +183,7 @@ pub(in crate::doctor) async fn gap(
         );
         let is_there = match behind.await {
             Ok(page) => !page.cells.is_empty(),
-            Err(error) if is_damage(&error) => true,
+            Err(error) if error.is_damage() => true,
             Err(error) => return Err(error),
         };
         let what = if end.close().is_some() {
@@ -205,7 +204,7 @@ pub(in crate::doctor) async fn gap(
                     "cell {seq} is absent, later ones are there: {place}"
                 )));
             }
-            Err(error) if !is_damage(&error) => return Err(error),
+            Err(error) if !error.is_damage() => return Err(error),
             _ => {}
         }
     }
@@ -231,7 +230,7 @@ pub(in crate::doctor) async fn backups(
                 .await?
                 .into_iter()
                 .for_each(&mut found),
-            Err(error) if is_damage(&error) => found(manifest_damage(&error)),
+            Err(error) if error.is_damage() => found(manifest_damage(&error)),
             Err(error) => return Err(error),
         }
     }
@@ -261,7 +260,7 @@ async fn backup(
         Ok(has_files) => has_files,
         // it was deleted meanwhile
         Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) if is_damage(&error) => true,
+        Err(error) if error.is_damage() => true,
         Err(error) => return Err(error),
     };
     if !has_files {
@@ -275,7 +274,7 @@ async fn backup(
     match read {
         Ok(()) => Ok(None),
         Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if is_damage(&error) => {
+        Err(error) if error.is_damage() => {
             let remedy = Remedy::DeleteBackup(id.clone());
             Ok(finding(FindingKind::DamagedBackup, &error, remedy))
         }
@@ -305,7 +304,7 @@ pub(in crate::doctor) async fn unfinished_backup(
 ) -> Result<Option<Finding>> {
     match provider.manifest(id).await {
         Err(error) if *error.kind() == ErrorKind::NotFound => {}
-        Err(error) if !is_damage(&error) => return Err(error),
+        Err(error) if !error.is_damage() => return Err(error),
         // it was finished meanwhile, or is found to be damaged
         _ => return Ok(None),
     }

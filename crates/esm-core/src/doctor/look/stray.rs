@@ -2,15 +2,11 @@
 
 use crate::doctor::finding::{Finding, FindingKind, Remedy, Subject};
 use crate::doctor::look::object::NEXT_MIGRATION;
-use crate::doctor::look::stream::is_damage;
 use crate::doctor::service::Doctor;
 use crate::error::{ErrorKind, Result};
 use crate::id::{MigrationId, ObjectId, StreamId, StreamRef};
 use crate::object::{chain, owner};
 use crate::store::{CellHeader, CellKind, EventStoreExt as _, Numbers, Origin};
-
-/// How the fingerprint of a restored stream begins.
-const RESTORED: &str = "restore:";
 
 /// Examines a stream of the home store that was in no chain when the objects were examined. `removed`
 /// says whose target it was if a Fence names it.
@@ -56,7 +52,7 @@ async fn first_cell(doctor: &Doctor, stream: &StreamRef) -> Result<First> {
     match store.cell(&stream.stream, 0).await {
         Ok(Some(cell)) => Ok(First::Cell(Box::new(cell.header))),
         Ok(None) => Ok(First::Absent),
-        Err(error) if is_damage(&error) => Ok(First::Damaged(error)),
+        Err(error) if error.is_damage() => Ok(First::Damaged(error)),
         Err(error) => Err(error),
     }
 }
@@ -73,7 +69,7 @@ async fn written_late(
     let store = doctor.stores.of(stream)?;
     match store.cell(&stream.stream, last).await {
         Ok(None) => return Ok(None),
-        Err(error) if !is_damage(&error) => return Err(error),
+        Err(error) if !error.is_damage() => return Err(error),
         Ok(Some(_)) | Err(_) => {}
     }
     // whoever undoes a migration is removing it
@@ -116,7 +112,7 @@ async fn without_first(
         Ok(Some(cell)) if cell.header.cursor().is_some() => {
             (FindingKind::OrphanedTarget, NEXT_MIGRATION)
         }
-        Err(error) if !is_damage(&error) => return Err(error),
+        Err(error) if !error.is_damage() => return Err(error),
         _ => (FindingKind::DamagedStream, Remedy::PutBack),
     };
     let detail = format!("the first cell is absent although cell {last} is there: {place}");
@@ -143,7 +139,7 @@ async fn target(doctor: &Doctor, stream: &StreamRef, origin: &Origin) -> Result<
     let tail = match store.tail(&source.stream).await {
         Ok(tail) => tail,
         // the source is examined by itself
-        Err(error) if is_damage(&error) => return Ok(None),
+        Err(error) if error.is_damage() => return Ok(None),
         Err(error) => return Err(error),
     };
     let of = format!("target of migration {migration} of {}", source.stream);
@@ -165,13 +161,13 @@ async fn target(doctor: &Doctor, stream: &StreamRef, origin: &Origin) -> Result<
     }
     let controls = match chain::control_cells(store, source, &tail).await {
         Ok(controls) => controls,
-        Err(error) if is_damage(&error) => return Ok(None),
+        Err(error) if error.is_damage() => return Ok(None),
         Err(error) => return Err(error),
     };
     let is_fenced = controls
         .iter()
         .any(|kind| matches!(kind, CellKind::Fence(fence) if fence.target == stream.stream));
-    if let Some(backup) = origin.fingerprint.as_str().strip_prefix(RESTORED)
+    if let Some(backup) = origin.restored_from()
         && !is_fenced
     {
         let detail = format!(
@@ -215,7 +211,7 @@ async fn is_of_this_home(doctor: &Doctor, source: &StreamRef) -> Result<bool> {
     };
     match is_of_it.await {
         // the object is examined by itself
-        Err(error) if is_damage(&error) || *error.kind() == ErrorKind::UnknownStore => Ok(false),
+        Err(error) if error.is_damage() || *error.kind() == ErrorKind::UnknownStore => Ok(false),
         is_of_it => is_of_it,
     }
 }
@@ -231,7 +227,7 @@ async fn original(
         match doctor.documents.find(object).await {
             Ok(None) => {}
             Ok(Some(_)) => return Ok(None),
-            Err(error) if is_damage(&error) => return Ok(None),
+            Err(error) if error.is_damage() => return Ok(None),
             Err(error) => return Err(error),
         }
     }
@@ -241,7 +237,7 @@ async fn original(
     };
     let is_closed = match doctor.stores.of(stream)?.tail(&stream.stream).await {
         Ok(tail) => tail.close().is_some(),
-        Err(error) if is_damage(&error) => {
+        Err(error) if error.is_damage() => {
             return Ok(Some(Finding::damaged_stream(stream, error)));
         }
         Err(error) if *error.kind() == ErrorKind::UnknownStore => false,

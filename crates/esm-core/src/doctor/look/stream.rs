@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cutover::source::cells::CellScan;
 use crate::doctor::service::Depth;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::StreamRef;
 use crate::object::{StreamEnd, chain};
 use crate::store::{CellHeader, CellKind, Close, EventStore, Fence, ReadFrom};
@@ -68,9 +68,4 @@ pub(in crate::doctor) async fn look(
         page.cells.iter().for_each(|cell| seen.add(&cell.header));
     }
     seen.check()
-}
-
-/// Whether an error says that stored data is damaged or missing.
-pub(in crate::doctor) fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Gone)
 }

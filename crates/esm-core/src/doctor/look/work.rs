@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use futures::TryStreamExt as _;
 
 use crate::doctor::finding::{Finding, FindingKind, Remedy, Subject};
-use crate::doctor::look::stream::is_damage;
 use crate::doctor::service::Doctor;
 use crate::error::Result;
 use crate::id::LockName;
@@ -125,8 +124,8 @@ pub(in crate::doctor) async fn index(doctor: &Doctor) -> Result<Vec<Finding>> {
     let index = match RoutingTable::new(doctor.records.clone()).index().await {
         Ok(index) => index,
         // the inventory lists it, so that it is examined as a record
-        Err(error) if is_damage(&error) && doctor.inventory.is_some() => return Ok(Vec::new()),
-        Err(error) if is_damage(&error) => {
+        Err(error) if error.is_damage() && doctor.inventory.is_some() => return Ok(Vec::new()),
+        Err(error) if error.is_damage() => {
             let subject = Subject::Record(RecordKey::Index.to_string());
             let kind = FindingKind::DamagedRecord;
             return Ok(vec![Finding::new(kind, subject, error, Remedy::PutBack)]);
