@@ -83,7 +83,10 @@ async fn old_code_is_not_refused_before_a_prepared_transaction_has_ended() {
                 .unwrap();
             match resumed.end(true).await {
                 Err(busy) if busy.is_retryable() && tries.next().is_some() => {}
-                ended => break drop(ended.unwrap()),
+                ended => {
+                    ended.unwrap();
+                    break;
+                }
             }
         }
     }
