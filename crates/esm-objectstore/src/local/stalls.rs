@@ -101,7 +101,7 @@ async fn check(first: Deed, second: Deed) {
     let outcome = outcome.unwrap_or_else(|wrong| panic!("{wrong}"));
     // before and after each of: create, write, sync, open the folder, link, compare, sync, remove
     assert!(
-        outcome.steps >= 16 && outcome.runs >= 4 * 16 * 10,
+        outcome.steps >= 16 && outcome.runs >= 16 * 10,
         "{outcome:?}"
     );
 }
