@@ -196,6 +196,13 @@ fn text(done: &RolledBack, form: Form) -> Text {
             format!("{gone}; what was in them stays in the archive"),
         );
     }
+    if !done.undone.columns_converted.is_empty() {
+        let converted = done.undone.columns_converted.join(", ");
+        facts.add(
+            "columns of another type now",
+            format!("{converted}; the archive has the originals to the byte"),
+        );
+    }
     let text = facts.to_text(form);
     if done.dry_run {
         text.and_section("nothing was written")

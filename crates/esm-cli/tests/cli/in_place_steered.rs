@@ -261,9 +261,13 @@ async fn the_undo_of_a_cancel_that_stops_says_what_continues_it() {
     for shop in carts().await {
         let before = rows(&shop).await;
         let child = half_migrated(&shop, 30).await;
-        // the originals cannot be stored any more
-        shop.change("ALTER TABLE events ADD CONSTRAINT c CHECK (event_type <> 'Added') NOT VALID")
-            .await;
+        // nobody can tell before that the originals cannot be stored any more
+        shop.change(
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''never''; END';
+             CREATE TRIGGER c BEFORE UPDATE ON events FOR EACH ROW
+                 WHEN (NEW.event_type = 'Added') EXECUTE FUNCTION f()",
+        )
+        .await;
         shop.run(&["cancel"]).succeeded();
         let ran = Ran::new(child.wait_with_output().unwrap());
         assert!(!ran.stderr.contains("esm resume"), "{ran:?}");
@@ -272,6 +276,25 @@ async fn the_undo_of_a_cancel_that_stops_says_what_continues_it() {
             "{ran:?}"
         );
         shop.run(&["status"]).succeeded().printed("rolling back");
+        shop.change("DROP TRIGGER c ON events").await;
+        shop.run(&["rollback"]).succeeded().printed("rolled back");
+        assert_eq!(rows(&shop).await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_whose_originals_the_table_takes_no_more_is_refused_with_what_was_altered() {
+    for shop in carts().await {
+        let before = rows(&shop).await;
+        let child = half_migrated(&shop, 30).await;
+        shop.change("ALTER TABLE events ADD CONSTRAINT c CHECK (event_type <> 'Added') NOT VALID")
+            .await;
+        let cancel = shop.run(&["cancel"]);
+        assert_eq!(cancel.code, Some(4), "{cancel:?}");
+        cancel.printed("constraint c refuses what");
+        let ran = Ran::new(child.wait_with_output().unwrap());
+        assert!(ran.stderr.contains("DROP CONSTRAINT c"), "{ran:?}");
+        shop.run(&["status"]).succeeded().printed("rewriting");
         shop.change("ALTER TABLE events DROP CONSTRAINT c").await;
         shop.run(&["rollback"]).succeeded().printed("rolled back");
         assert_eq!(rows(&shop).await, before);

@@ -36,17 +36,17 @@ const REFUSED: [(&str, &str, &str); 9] = [
     (
         "rule",
         "a rule replaces updates",
-        "drop the rule, or disable it while the migration runs",
+        "drop the rule, or disable it as long as events are rewritten",
     ),
     (
         "generated",
         "a column is generated from what is rewritten",
-        "drop the generated column, and add it again after the migration",
+        "drop the generated column, and add it again afterwards",
     ),
     (
         "unique",
         "a unique index depends on what is rewritten: old code could insert a duplicate",
-        "drop the index, and create it again once old code has ended",
+        "drop the index, and create it again afterwards, once old code has ended",
     ),
     (
         "subscribed",
@@ -60,15 +60,11 @@ const REFUSED: [(&str, &str, &str); 9] = [
 pub(super) async fn check(shared: &Shared, drops: bool, refuses: bool) -> Result<Vec<String>> {
     let table = shared.statements.table();
     ensure_columns_apart(shared)?;
-    let mut found = findings(&shared.wire, table).await?;
+    let found = findings(&shared.wire, table).await?;
     let relation = &table.full_name;
     ensure_granted(relation, &found)?;
     schema::ensure_rights(&shared.wire, refuses).await?;
-    for (kind, reason, advice) in REFUSED {
-        if let Some(named) = found.remove(kind) {
-            return Err(refused(relation, reason, &named).with_hint(advice));
-        }
-    }
+    ensure_rewritable(relation, &found)?;
     if drops {
         check_drops(relation, &found)?;
     }
@@ -83,14 +79,45 @@ pub(super) async fn check(shared: &Shared, drops: bool, refuses: bool) -> Result
     Ok(warnings(&found))
 }
 
-/// Checks the rights that every rewrite and every undo needs.
+/// Checks the rights that every rewrite needs.
 ///
 /// # Errors
-/// `PermissionDenied` with the `GRANT` that is missing; those of the server.
+/// `Unsupported` on a standby; `PermissionDenied` with the `GRANT` that is missing; those of the server.
 pub(super) async fn check_rights(shared: &Shared) -> Result<()> {
     let table = shared.statements.table();
-    ensure_granted(&table.full_name, &findings(&shared.wire, table).await?)?;
+    let found = findings(&shared.wire, table).await?;
+    let [standby, ..] = REFUSED;
+    ensure_none(&table.full_name, &found, standby)?;
+    ensure_granted(&table.full_name, &found)?;
     schema::ensure_rights(&shared.wire, false).await
+}
+
+/// Checks what an undo needs of the table as it is now.
+///
+/// # Errors
+/// As [`check_rights`]; `Unsupported` with what hinders a rewrite.
+pub(super) async fn check_undo(shared: &Shared) -> Result<()> {
+    let table = shared.statements.table();
+    let found = findings(&shared.wire, table).await?;
+    ensure_granted(&table.full_name, &found)?;
+    schema::ensure_rights(&shared.wire, false).await?;
+    ensure_rewritable(&table.full_name, &found)
+}
+
+fn ensure_rewritable(relation: &str, found: &Findings) -> Result<()> {
+    let mut reasons = REFUSED.into_iter();
+    reasons.try_for_each(|reason| ensure_none(relation, found, reason))
+}
+
+fn ensure_none(
+    relation: &str,
+    found: &Findings,
+    (kind, reason, advice): (&str, &str, &'static str),
+) -> Result<()> {
+    match found.get(kind) {
+        Some(named) => Err(refused(relation, reason, named).with_hint(advice)),
+        None => Ok(()),
+    }
 }
 
 fn ensure_granted(relation: &str, found: &Findings) -> Result<()> {

@@ -20,6 +20,7 @@
 //! Claims, migrations and the archive are tables of the schema `esm_in_place`, for all tables of the
 //! database.
 
+mod altered;
 mod archive;
 mod catalogue;
 mod change;

@@ -14,11 +14,11 @@ use super::statements::{Key, Statements, array};
 
 /// A column as the table has it now.
 #[derive(Debug, Clone)]
-struct Column {
-    name: String,
-    quoted: String,
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) quoted: String,
     /// Its type with a length.
-    kind: String,
+    pub(super) kind: String,
     is_generated: bool,
     /// Whether a row cannot be inserted without it.
     is_required: bool,
@@ -26,7 +26,7 @@ struct Column {
 
 /// The columns that the table has now.
 #[derive(Debug, Clone)]
-pub(super) struct Present(Vec<Column>);
+pub(super) struct Present(pub(super) Vec<Column>);
 
 impl Present {
     /// # Errors
@@ -147,6 +147,7 @@ pub(super) async fn check(shared: &Shared, known: &Rewrite) -> Result<Vec<String
     let mut checked: Vec<&str> = Vec::new();
     let mut gone = Vec::new();
     for columns in &archived {
+        ensure_named_alike(shared, columns)?;
         if let Some(column) = present.missing(columns) {
             return Err(required(shared, column));
         }
@@ -161,6 +162,24 @@ pub(super) async fn check(shared: &Shared, known: &Rewrite) -> Result<Vec<String
     gone.sort();
     gone.dedup();
     Ok(gone)
+}
+
+/// Checks that rows were archived with what makes them events, under the names of now.
+fn ensure_named_alike(shared: &Shared, archived: &[String]) -> Result<()> {
+    let events = &shared.streams.layout.events;
+    let mut required =
+        events
+            .key
+            .iter()
+            .chain([&events.number, &events.event_type, &events.payload]);
+    match required.find(|name| !archived.contains(name)) {
+        Some(name) => Err(Error::unsupported(format!(
+            "dropped events cannot be put back: {name} of {} had another name when they were removed",
+            shared.relation()
+        ))
+        .with_hint("give the column its former name, roll back, and rename it again")),
+        None => Ok(()),
+    }
 }
 
 /// The columns that rows were archived with: one list for each form that the table had.

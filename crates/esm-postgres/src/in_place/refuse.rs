@@ -131,21 +131,39 @@ impl Refusal<'_> {
         if_exists(&exists, &opened)
     }
 
-    /// The statements that remove trigger and function. They need a lock of the table only if there is
-    /// a trigger.
-    pub(super) fn remove(&self) -> String {
-        let table = &self.shared.statements.table().qualified;
-        let exists = format!(
+    /// The query that finds the trigger.
+    fn exists(&self) -> String {
+        format!(
             "SELECT FROM pg_trigger WHERE tgname = {} AND tgrelid = {}::regclass",
             literal(&self.trigger()),
-            literal(table)
-        );
-        let dropped = format!("DROP TRIGGER {} ON {table}", self.trigger());
-        format!(
-            "{}; DROP FUNCTION IF EXISTS {}()",
-            if_exists(&exists, &dropped),
-            self.function()
+            literal(&self.shared.statements.table().qualified)
         )
+    }
+
+    /// Removes trigger and function, and runs statements in the same transaction. Where there is no
+    /// trigger, because none was created or somebody removed it, the table is not locked: that would
+    /// take rights on it, and wait for others. Nobody creates one meanwhile, because the claim is held.
+    ///
+    /// # Errors
+    /// As [`attempt`](Self::attempt).
+    pub(super) async fn remove(&self, claim: &Claim, statements: &str) -> Result<()> {
+        let wire = &self.shared.wire;
+        let function = format!("DROP FUNCTION IF EXISTS {}()", self.function());
+        let exists = self.exists();
+        if wire
+            .read(&format!("SELECT true FROM ({exists}) found"))
+            .await?
+            .is_empty()
+        {
+            return claim
+                .write(wire, &format!("{function}; {statements}"))
+                .await;
+        }
+        let table = &self.shared.statements.table().qualified;
+        let dropped = format!("DROP TRIGGER {} ON {table}", self.trigger());
+        let dropped = if_exists(&exists, &dropped);
+        self.attempt(claim, &format!("{dropped}; {function}; {statements}"), None)
+            .await
     }
 
     /// Checks the rights to remove what is installed, and to install it.
@@ -204,7 +222,7 @@ impl Refusal<'_> {
     /// # Errors
     /// `LockLost` if another process continues the migration; `Unavailable`, naming who holds the
     /// table; `Cancelled`; those of the server.
-    pub(super) async fn attempt(
+    async fn attempt(
         &self,
         claim: &Claim,
         statements: &str,

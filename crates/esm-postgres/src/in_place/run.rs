@@ -205,10 +205,8 @@ impl Running {
             statements = format!("{statements}; {}", claim.release());
         }
         let recorded = if status.is_terminal() && self.refuses {
-            let statements = format!("{}; {statements}", self.refusal().remove());
             let refusal = self.refusal();
-            let removed = refusal.attempt(claim, &statements, None);
-            self.alive(removed).await
+            self.alive(refusal.remove(claim, &statements)).await
         } else {
             claim.write(&self.shared.wire, &statements).await
         };

@@ -193,7 +193,7 @@ impl Statements {
         let range = format!("{stream} AND {number} BETWEEN {first} AND {last}");
         let (migration, key, id) = (claim.migration, array(key), self.id());
         let (now, back) = (self.columns_as("now"), self.back());
-        let restored = self.restored();
+        let (written, restored) = (self.written(), self.restored());
         let others = self.others();
         format!(
             "WITH fence AS MATERIALIZED ({}),
@@ -211,7 +211,7 @@ impl Statements {
                  SELECT k.*, l.others FROM kept k JOIN locked l ON l.number = k.number
                      AND ROW(l.id, l.now_type, l.now_class, l.now_version, l.now_payload, l.now_metadata)
                          IS NOT DISTINCT FROM
-                         ROW(k.id, k.new_type, k.new_class, k.new_version, k.new_payload, k.new_metadata)),
+                         ROW(k.id, {written})),
              changed AS (
                  UPDATE {table} e SET {back} FROM same k
                  WHERE {range} AND {number} = k.number
@@ -265,7 +265,7 @@ impl Statements {
         columns.join(", ")
     }
 
-    fn present(&self) -> impl Iterator<Item = (&'static str, &TypedColumn)> {
+    pub(super) fn present(&self) -> impl Iterator<Item = (&'static str, &TypedColumn)> {
         let roles = self.roles().into_iter();
         roles.filter_map(|(role, column)| Some((role, column?)))
     }
@@ -298,10 +298,19 @@ impl Statements {
         back.collect::<Vec<_>>().join(", ")
     }
 
+    /// What a swap wrote, as the columns hold it now: their types may have been changed since.
+    fn written(&self) -> String {
+        let written = self.roles().map(|(role, column)| match column {
+            Some(column) => format!("CAST(k.new_{role} AS {})::text", column.kind),
+            None => format!("k.new_{role}"),
+        });
+        written.join(", ")
+    }
+
     fn restored(&self) -> String {
         let restored = self.present().map(|(role, column)| {
-            let name = &column.quoted;
-            format!("e.{name}::text IS NOT DISTINCT FROM k.old_{role}")
+            let (name, kind) = (&column.quoted, &column.kind);
+            format!("e.{name}::text IS NOT DISTINCT FROM CAST(k.old_{role} AS {kind})::text")
         });
         restored.collect::<Vec<_>>().join(" AND ")
     }

@@ -9,12 +9,12 @@ use esm_core::{Error, ErrorKind, Result};
 use esm_layout::literal;
 use serde::Serialize;
 
-use super::checks;
 use super::migration::{Rewrite, RewriteStatus, ensure_whole};
 use super::place::{InPlace, only_introduced};
 use super::put_back;
 use super::run::Running;
 use super::selected::{Selected, Walk};
+use super::{altered, checks};
 
 /// Passes for what new code writes meanwhile.
 const SWEEPS: u32 = 4;
@@ -35,6 +35,10 @@ pub struct Undone {
     /// the archive.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns_gone: Vec<String>,
+    /// The columns whose type was changed since and holds the originals in another form: they are as
+    /// that change would have left them, and to the byte in the archive.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns_converted: Vec<String>,
     /// Whether new code still wrote events that had to be transformed back: the undo is to be
     /// repeated once it has ended.
     pub new_code_writes: bool,
@@ -58,12 +62,14 @@ impl InPlace {
         ensure_whole(&self.0.wire, known).await?;
         self.ensure_rights_to_undo(known).await?;
         let columns_gone = put_back::check(&self.0, known).await?;
+        let columns_converted = altered::check(&self.0, known.migration).await?;
         let running = self.watching(known, down.clone());
         let transformed_back = running.to_transform_back(known, down.is_some()).await?;
         Ok(Undone {
             restored: known.rewritten,
             transformed_back,
             columns_gone,
+            columns_converted,
             ..Undone::default()
         })
     }
@@ -74,7 +80,7 @@ impl InPlace {
     /// # Errors
     /// Before anything is changed: `Invalid` if a newer migration is to be undone first, and if
     /// events came since that need a `down`; `Unsupported` if the archive was dropped, or if the table
-    /// was altered so that dropped events cannot be put back; `PermissionDenied` with the `GRANT` that
+    /// was altered so that it does not take the originals, naming what; `PermissionDenied` with the `GRANT` that
     /// is missing; `Corrupt` if the archive is incomplete; `Fenced` while another process runs it. Later
     /// as [`Running::rewrite`]; the same call continues it.
     pub async fn roll_back(
@@ -108,6 +114,7 @@ impl InPlace {
         let undone = running.steered(running.undo(known, has_down)).await;
         let undone = undone.map(|undone| Undone {
             columns_gone: outlook.columns_gone,
+            columns_converted: outlook.columns_converted,
             ..undone
         });
         match &undone {
@@ -120,7 +127,7 @@ impl InPlace {
     }
 
     async fn ensure_rights_to_undo(&self, known: &Rewrite) -> Result<()> {
-        checks::check_rights(&self.0).await?;
+        checks::check_undo(&self.0).await?;
         self.ensure_lag_is_seen(known).await?;
         match self.refusal_of(known) {
             Some(refusal) => refusal.check_rights(false).await,

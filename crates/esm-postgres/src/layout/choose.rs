@@ -57,11 +57,13 @@ pub fn layout_named(named: &str) -> Result<Layout> {
 }
 
 async fn recognise(database: &Database) -> Result<LayoutTables> {
-    let mut found = Vec::new();
+    let (mut found, mut similar) = (Vec::new(), Vec::new());
     for known in BuiltIn::ALL {
         let tables = LayoutTables::find(database, known.layout()).await?;
         if has_all_columns(&tables) {
             found.push(tables);
+        } else {
+            similar.extend(missing_columns(&tables));
         }
     }
     match found.len() {
@@ -69,6 +71,10 @@ async fn recognise(database: &Database) -> Result<LayoutTables> {
         0 => {
             let database = database.settings().database();
             let message = format!("no tables of a known library in the search path of {database}");
+            let message = match similar.into_iter().min_by_key(|(missing, _)| *missing) {
+                Some((_, nearest)) => format!("{message}; {nearest}"),
+                None => message,
+            };
             Err(Error::not_found(message).with_hint(format!(
                 "if they are in another schema, add ?search_path=SCHEMA; otherwise {NAME_IT}"
             )))
@@ -88,6 +94,30 @@ fn has_all_columns(tables: &LayoutTables) -> bool {
         tables.events.is_some() && (tables.streams.is_some() || tables.layout.streams.is_none());
     let fit = tables.fit();
     all_tables && fit.misfits().all(|misfit| misfit.found != "no such column")
+}
+
+/// Where all tables exist and fewer than half of the columns are missing, how many, and which: somebody
+/// may have renamed them.
+fn missing_columns(tables: &LayoutTables) -> Option<(usize, String)> {
+    let events = tables.events.as_ref()?;
+    let fit = tables.fit();
+    let missing: Vec<_> = fit
+        .misfits()
+        .filter(|m| m.found == "no such column")
+        .collect();
+    let is_similar = tables.streams.is_some() || tables.layout.streams.is_none();
+    let named: Vec<_> = missing.iter().map(|misfit| misfit.what.as_str()).collect();
+    (is_similar && missing.len() * 2 < events.columns.len()).then(|| {
+        let (table, layout) = (&events.name, &tables.layout.name);
+        let named = named.join(", ");
+        (
+            missing.len(),
+            format!(
+                "{}.{table} would be of {layout} if it had {named}",
+                events.schema
+            ),
+        )
+    })
 }
 
 fn refuse_misfits(tables: &LayoutTables, fit: &Fit) -> Result<()> {

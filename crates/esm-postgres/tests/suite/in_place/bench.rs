@@ -81,7 +81,16 @@ impl Bench {
     }
 
     pub(crate) async fn with(place: &Place, by: By, options: InPlaceOptions) -> Self {
-        let store = place.layout("").await.unwrap();
+        Self::of(place.layout("").await.unwrap(), by, options)
+    }
+
+    /// With this text behind the address.
+    pub(crate) async fn at(place: &Place, parameters: &str, by: By) -> Self {
+        let store = place.layout(parameters).await.unwrap();
+        Self::of(store, by, options("test"))
+    }
+
+    fn of(store: LayoutStore, by: By, options: InPlaceOptions) -> Self {
         let in_place = InPlace::new(&store, options);
         let by = in_place.transformer(Arc::new(by));
         Self {

@@ -9,6 +9,7 @@ use esm_core::id::Fingerprint;
 use esm_core::transform::{EventTransformer, TransformContext, TransformError, Transformed};
 use esm_postgres::RewriteStatus;
 
+use super::altered::layout_with;
 use super::{Bench, By, rows, texts};
 use crate::server::{Place, places, tables_of};
 
@@ -343,6 +344,12 @@ async fn what_an_altered_table_cannot_get_back_is_refused_before_anything_is_tou
             "its former type",
             "ALTER TABLE mt_events ALTER extra TYPE text",
         ),
+        (
+            "ALTER TABLE mt_events ADD CONSTRAINT late CHECK (version > 3) NOT VALID",
+            "constraint late refuses what",
+            "ALTER TABLE mt_events DROP CONSTRAINT late",
+            "ALTER TABLE mt_events DROP CONSTRAINT late",
+        ),
     ] {
         for place in places().await {
             let before = dropped(&place, alter).await;
@@ -361,6 +368,36 @@ async fn what_an_altered_table_cannot_get_back_is_refused_before_anything_is_tou
             assert_eq!(undone.unwrap().left, 0);
             assert_eq!(texts(&place, COMMON).await, before, "{alter}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_events_are_not_put_back_without_a_payload_that_was_renamed() {
+    for place in places().await {
+        let before = dropped(&place, "ALTER TABLE mt_events RENAME data TO body").await;
+        let altered = rows(&place, "mt_events").await;
+        let file = layout_with("marten", "payload = \"body\"");
+        let parameters = format!("?layout={}", file.path().display());
+        let none = By {
+            name: "none",
+            change: |_| {},
+        };
+        let renamed = Bench::at(&place, &parameters, none).await;
+        let known = renamed.newest().await;
+        let error = renamed.in_place.roll_back(&known, "test", None).await;
+        let error = error.unwrap_err();
+        let said = "body of public.mt_events had another name when they were removed";
+        assert!(error.to_string().contains(said), "{error:?}");
+        assert!(
+            error.hint().unwrap().contains("its former name"),
+            "{error:?}"
+        );
+        assert_eq!(rows(&place, "mt_events").await, altered);
+        place.run("ALTER TABLE mt_events RENAME body TO data").await;
+        let bench = bench(&place).await;
+        let undone = bench.in_place.roll_back(&known, "test", None).await;
+        assert_eq!(undone.unwrap().left, 0);
+        assert_eq!(texts(&place, COMMON).await, before);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rewriting the tables of other libraries in place.
 
+mod altered;
 mod bench;
 mod cuts;
 mod drops;
