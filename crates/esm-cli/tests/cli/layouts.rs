@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 
 use esm_postgres::{Database, Settings};
-use esm_testkit::containers::{self, PostgresVersion};
+use esm_testkit::containers::{self, Postgres, PostgresVersion};
 use esm_testkit::sweep;
 
 use crate::esm::{Esm, Ran};
@@ -32,19 +32,34 @@ pub(crate) async fn shops(tables: &str) -> Vec<Shop> {
     };
     for version in versions.iter().copied() {
         if let Some(server) = containers::postgres(version).await {
-            let shop = Shop {
-                esm: Esm::new(),
-                address: server.database().await,
-                password: server.password(),
-            };
-            shop.change(tables).await;
-            shops.push(shop);
+            shops.push(Shop::on(&server, tables).await);
         }
     }
     shops
 }
 
 impl Shop {
+    /// A database with these tables on a server.
+    pub(crate) async fn on(server: &Postgres, tables: &str) -> Self {
+        let shop = Self {
+            esm: Esm::new(),
+            address: server.database().await,
+            password: server.password(),
+        };
+        shop.change(tables).await;
+        shop
+    }
+
+    /// The same database on another server.
+    pub(crate) fn at(&self, server: &Postgres) -> Self {
+        let (_, database) = self.address.rsplit_once('/').expect("a database");
+        Self {
+            esm: Esm::new(),
+            address: format!("{}/{database}", server.url()),
+            password: self.password,
+        }
+    }
+
     /// Runs statements, as an application does.
     pub(crate) async fn change(&self, sql: &str) {
         let settings = Settings::new(&self.address, |name| {

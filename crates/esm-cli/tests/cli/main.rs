@@ -34,6 +34,7 @@ mod postgres_store;
 mod repair;
 mod rollback;
 mod sqlite;
+mod standby;
 mod steering;
 mod stores;
 mod terminal;

@@ -103,5 +103,8 @@ fn hint(reported: &DbError) -> Option<&'static str> {
     if reported.message().contains("conflict with recovery") {
         return Some("read from the primary, or raise max_standby_streaming_delay on the standby");
     }
+    if reported.message().contains("during recovery") {
+        return Some("connect to the primary: this server is a standby");
+    }
     None
 }

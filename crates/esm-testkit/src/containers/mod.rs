@@ -30,7 +30,8 @@
 //!   holds even when the process is killed, because a small shell script beside the server waits
 //!   for that. Nothing that it stored stays. This needs a POSIX shell, so the module exists on Unix
 //!   alone.
-//! - [`OwnPostgres`] is a server of one test alone, by the same programs, which can be killed.
+//! - [`OwnPostgres`] is a server of one test alone, by the same programs, which can be killed, encrypt,
+//!   and have a standby.
 //! - There is no server for Google Cloud Storage: none implements its conditional writes properly.
 
 mod azurite;

@@ -1,11 +1,11 @@
-//! A PostgreSQL of one test alone, which can be killed.
+//! A PostgreSQL of one test alone, which can be killed, encrypt, and have a standby.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::postgres::{Kind, Postgres, PostgresVersion};
+use super::postgres::{Kind, Postgres, PostgresVersion, copy, give_to_server};
 use super::server::{Server, pause, ready};
 use super::shared::in_ci;
 
@@ -21,6 +21,8 @@ const STARTS: u32 = 100;
 ///
 /// let Some(mut own) = OwnPostgres::start(PostgresVersion::V15).await else { return };
 /// let database = own.server().database().await;
+/// let Some(standby) = own.standby().await else { return };
+/// println!("{database} can be read at {:?}", standby.server());
 /// own.kill();
 /// own.start_again().await;
 /// # }
@@ -30,6 +32,7 @@ pub struct OwnPostgres {
     version: PostgresVersion,
     directory: PathBuf,
     port: u16,
+    options: Vec<String>,
     running: Option<Child>,
 }
 
@@ -40,13 +43,60 @@ impl OwnPostgres {
     /// # Panics
     /// If it does not start; in continuous integration, also where the programs are missing.
     pub async fn start(version: PostgresVersion) -> Option<Self> {
+        let mut own = Self::new(version)?;
+        own.start_again().await;
+        Some(own)
+    }
+
+    /// Starts one that encrypts connections whose client asks for it, with this certificate and key in
+    /// PEM. Otherwise as [`start`](Self::start).
+    ///
+    /// # Panics
+    /// As [`start`](Self::start); if the files cannot be read.
+    pub async fn start_encrypted(
+        version: PostgresVersion,
+        certificate: &Path,
+        key: &Path,
+    ) -> Option<Self> {
+        let mut own = Self::new(version)?;
+        own.options = vec!["-c".to_owned(), "ssl=on".to_owned()];
+        for (option, file) in [("ssl_cert_file", certificate), ("ssl_key_file", key)] {
+            let copied = own.directory.join(option);
+            fs::copy(file, &copied).expect("a file that can be read");
+            give_to_server(&copied).expect("the server can read its file");
+            let option = format!("{option}={}", copied.display());
+            own.options.extend(["-c".to_owned(), option]);
+        }
+        own.start_again().await;
+        Some(own)
+    }
+
+    /// Starts a standby that streams from it, and has everything that was committed until now. Returns
+    /// nothing where the version comes without `pg_basebackup`; then
+    /// [`not_tested`](crate::not_tested()) reports it.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn standby(&self) -> Option<Self> {
+        let mut standby = Self::new(self.version)?;
+        if let Err(why) = copy(self.version, self.port, &standby.directory) {
+            crate::not_tested("a standby of PostgreSQL", &why);
+            return None;
+        }
+        standby.start_again().await;
+        Some(standby)
+    }
+
+    /// One that is not started, in a directory of its own.
+    fn new(version: PostgresVersion) -> Option<Self> {
         let id = esm_core::clock::Environment::system().uuid_v4().simple();
         let directory = std::env::temp_dir().join(format!("esm-postgres-{id}"));
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let mut own = Self {
+        let own = Self {
             version,
             directory,
             port: port.expect("a free port").port(),
+            options: Vec::new(),
             running: None,
         };
         match own.command() {
@@ -58,7 +108,6 @@ impl OwnPostgres {
             }
         }
         fs::create_dir_all(&own.directory).expect("a directory");
-        own.start_again().await;
         Some(own)
     }
 
@@ -112,10 +161,12 @@ impl OwnPostgres {
     }
 
     fn command(&self) -> Result<Command, String> {
-        match self.version {
+        let mut command = match self.version {
             PostgresVersion::V15 => Kind::<15>::program(self.port, &self.directory),
             PostgresVersion::V18 => Kind::<18>::program(self.port, &self.directory),
-        }
+        }?;
+        command.args(&self.options);
+        Ok(command)
     }
 }
 

@@ -60,6 +60,19 @@ $as initdb -D "$data" -U postgres --pwfile="$data.password" --auth=scram-sha-256
 exec $as postgres -D "$data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= "$@"
 "#;
 
+/// Copies the files of a server into `$1/data`, as those of a standby of it.
+const COPY: &str = r#"
+data=$1/data port=$2 bin=$3
+as=; [ "$(id -u)" = 0 ] && as="setpriv --reuid=65534 --regid=65534 --clear-groups"
+mkdir -p "$data" && { [ -z "$as" ] || chown 65534:65534 "$data"; } && chmod 700 "$data"
+PGPASSWORD=postgres exec $as "$bin/pg_basebackup" -h 127.0.0.1 -p "$port" -U postgres -D "$data" -R \
+    -X stream --checkpoint=fast
+"#;
+
+/// The user without rights that a server runs as where this one is root.
+#[cfg(unix)]
+const NOBODY: u32 = 65_534;
+
 /// A version of PostgreSQL.
 ///
 /// ```no_run
@@ -141,7 +154,12 @@ impl Postgres {
             client.batch_execute(&sql).await.map_err(|e| e.to_string())
         };
         created.await.expect("a database can be created");
-        format!("postgres://{USER}@{}/{name}", self.address)
+        format!("{}/{name}", self.url())
+    }
+
+    /// Returns its address without a database and without the password.
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}@{}", self.address)
     }
 }
 
@@ -192,6 +210,39 @@ impl<const MAJOR: u32> Server for Kind<MAJOR> {
     async fn prepare(address: &str) -> Result<(), String> {
         connect(address).await.map(drop)
     }
+}
+
+/// Copies the files of a server on a port of this machine into a directory, as those of a standby.
+pub(super) fn copy(version: PostgresVersion, port: u16, directory: &Path) -> Result<(), String> {
+    let programs = match version {
+        PostgresVersion::V15 => programs(15),
+        PostgresVersion::V18 => programs(18),
+    }?;
+    if !programs.join("pg_basebackup").exists() {
+        return Err(format!("pg_basebackup is not at {}", programs.display()));
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", COPY, "esm-testkit"]).arg(directory);
+    let copied = command.arg(port.to_string()).arg(programs).output();
+    let copied = copied.map_err(|e| e.to_string())?;
+    if copied.status.success() {
+        return Ok(());
+    }
+    panic!("{}", String::from_utf8_lossy(&copied.stderr));
+}
+
+/// Makes a file one that a server of [`START`] may read, and nobody else.
+pub(super) fn give_to_server(file: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))?;
+        if std::fs::metadata(file)?.uid() == 0 {
+            chown(file, Some(NOBODY), Some(NOBODY))?;
+        }
+    }
+    Ok(())
 }
 
 /// The directory of the programs of a version: where distributions install it, or that of npm's
