@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::local_server::LocalServer;
 use crate::place::{Place, event};
-use crate::proxy::{Cut, Proxy};
+use crate::proxy::{Cut, behind};
 
 fn stream() -> StreamId {
     StreamId::new("s").unwrap()
@@ -33,16 +33,6 @@ async fn events(store: &dyn EventStore) -> Vec<String> {
         .unwrap();
     let events = page.cells.into_iter().flat_map(|cell| cell.events);
     events.map(|copied| copied.event.id.to_string()).collect()
-}
-
-/// A store behind a proxy, and beside it.
-async fn behind(place: &Place) -> (Proxy, Place) {
-    let (_, rest) = place.address.split_once('@').unwrap();
-    let (server, path) = rest.split_once('/').unwrap();
-    let proxy = Proxy::before(server).await;
-    let address = format!("postgres://postgres@127.0.0.1:{}/{path}", proxy.port);
-    let behind = Place::at(address, place.password);
-    (proxy, behind)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,4 +9,5 @@ mod opening;
 mod place;
 mod pooler;
 mod proxy;
+mod round_trips;
 mod uploads;

@@ -1,10 +1,12 @@
-//! A connection that is cut in the middle of a chosen message.
+//! A connection that is cut in the middle of a chosen message, and whose round trips are counted.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::place::Place;
 
 /// When a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,39 @@ struct Plan {
     cuts: Vec<Cut>,
     made: usize,
     is_closed: bool,
+    round_trips: usize,
+}
+
+/// What a client sends, message by message.
+#[derive(Debug, Default)]
+struct Messages {
+    unread: Vec<u8>,
+    has_begun: bool,
+}
+
+impl Messages {
+    /// Takes what was sent, and returns how many messages in it are answered and waited for: a query,
+    /// or the end of a sequence (`Sync`).
+    fn round_trips(&mut self, sent: &[u8]) -> usize {
+        self.unread.extend_from_slice(sent);
+        let mut round_trips = 0;
+        // the first message has no type
+        while let Some((kind, length)) = self.next() {
+            round_trips += usize::from(matches!(kind, b'Q' | b'S'));
+            self.unread.drain(..length);
+            self.has_begun = true;
+        }
+        round_trips
+    }
+
+    /// The type of the next whole message, and its length.
+    fn next(&self) -> Option<(u8, usize)> {
+        let of_type = usize::from(self.has_begun);
+        let length: [u8; 4] = self.unread.get(of_type..of_type + 4)?.try_into().ok()?;
+        let length = of_type + u32::from_be_bytes(length) as usize;
+        let kind = if self.has_begun { self.unread[0] } else { 0 };
+        (self.unread.len() >= length).then_some((kind, length))
+    }
 }
 
 /// Ends when dropped.
@@ -33,6 +68,16 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A store behind a proxy, and beside it.
+pub(crate) async fn behind(place: &Place) -> (Proxy, Place) {
+    let (_, rest) = place.address.split_once('@').unwrap();
+    let (server, path) = rest.split_once('/').unwrap();
+    let proxy = Proxy::before(server).await;
+    let address = format!("postgres://postgres@127.0.0.1:{}/{path}", proxy.port);
+    let behind = Place::at(address, place.password);
+    (proxy, behind)
 }
 
 impl Proxy {
@@ -68,6 +113,12 @@ impl Proxy {
         self.plan.lock().unwrap().made
     }
 
+    /// How often a client asked and waited for an answer, without its opening of connections. Clients
+    /// must not ask for TLS.
+    pub(crate) fn round_trips(&self) -> usize {
+        self.plan.lock().unwrap().round_trips
+    }
+
     /// Cuts the next connection that inserts an object, then all others, and lets nobody in again.
     pub(crate) fn close_after(&self, cut: Cut) {
         self.cut(&[cut]);
@@ -98,11 +149,13 @@ fn next(plan: &Mutex<Plan>, message: &[u8]) -> Option<Cut> {
 async fn serve(mut client: TcpStream, server: &str, plan: &Mutex<Plan>) -> std::io::Result<()> {
     let mut server = TcpStream::connect(server).await?;
     let (mut asked, mut answered) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut messages = Messages::default();
     loop {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let message = &asked[..read?];
                 let cut = next(plan, message);
+                plan.lock().unwrap().round_trips += messages.round_trips(message);
                 if message.is_empty() || cut == Some(Cut::Before) {
                     return Ok(());
                 }
