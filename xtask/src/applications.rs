@@ -40,7 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// A short run, for every build.
 pub(crate) fn in_short() -> Result<()> {
-    let short = ["--commands=30", "--phase=100"].map(str::to_owned);
+    let short = ["--commands=30", "--phase=100", "--disturbed=1"].map(str::to_owned);
     let arguments = short.to_vec();
     run(&Options { arguments })
 }

@@ -3,19 +3,23 @@
 
 mod blocking;
 mod crew;
+mod disturbed;
 mod history;
 mod kind;
 mod place;
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use esm_core::clock::Environment;
 use esm_testkit::containers::{self, PostgresVersion};
 use hdrhistogram::Histogram;
 
+use crate::dice::Dice;
 use crate::process::Warden;
 use blocking::{Sampler, Samples};
 use crew::{Crew, Done, State};
+use disturbed::Disturbed;
 use history::Row;
 pub(crate) use kind::Kind;
 use place::Place;
@@ -38,10 +42,30 @@ pub(crate) struct Options {
     /// The major version of PostgreSQL
     #[arg(long, default_value_t = 18, value_parser = clap::value_parser!(u32).range(15..=18))]
     postgres: u32,
+    /// Rounds of each in addition, in which processes of `esm` are killed and frozen at random
+    #[arg(long, default_value_t = 0)]
+    disturbed: u64,
+    /// What the first of these rounds' choices follow from; each takes the next one. Drawn if absent
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// What happens while an application runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// A migration.
+    Migrated,
+    /// A migration whose processes are killed and frozen; the choices follow from the number.
+    Disturbed(u64),
+    /// Nothing.
+    Control,
 }
 
 /// How often `esm finish` is tried: it waits for transactions that were on.
 const TRIES: u32 = 100;
+
+/// Events per second where processes are disturbed.
+const SLOWLY: &str = "800";
 
 /// Runs each application with a migration, and without one.
 pub(crate) async fn run(options: &Options) -> Result<()> {
@@ -55,21 +79,27 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         return Ok(());
     };
     let warden = Warden::start()?;
+    let drawn = Environment::system().randomness.draw() as u32;
+    let seed = options.seed.unwrap_or(u64::from(drawn));
+    let seeds = seed..seed.wrapping_add(options.disturbed);
     for kind in &options.kinds {
-        for migrates in [true, false] {
+        let disturbed = seeds.clone().map(Way::Disturbed);
+        for way in [Way::Migrated, Way::Control].into_iter().chain(disturbed) {
             let place = Place {
                 kind: *kind,
                 address: server.database().await,
                 password: server.password(),
                 warden: warden.clone(),
             };
-            one(options, &place, migrates).await?;
+            let ended = one(options, &place, way).await;
+            ended.with_context(|| format!("{} {way:?}", kind.name()))?;
         }
     }
     Ok(())
 }
 
-async fn one(options: &Options, place: &Place, migrates: bool) -> Result<()> {
+async fn one(options: &Options, place: &Place, way: Way) -> Result<()> {
+    let migrates = way != Way::Control;
     let accounts = options.accounts.to_string();
     let prepare = ["prepare", &accounts, &options.commands.to_string()];
     let prepared = Crew::once(place, &prepare, "").await?;
@@ -81,7 +111,7 @@ async fn one(options: &Options, place: &Place, migrates: bool) -> Result<()> {
     let crew = Crew::start(place, &[&["run", "v", &accounts], &["run", "w", &accounts]])?;
     crew.work(options.phase).await?;
     let (crew, migrated) = if migrates {
-        migrate(options, place, crew).await?
+        migrate(options, place, crew, way).await?
     } else {
         let here = crew.done();
         let nothing = Migrated {
@@ -128,6 +158,9 @@ async fn one(options: &Options, place: &Place, migrates: bool) -> Result<()> {
         states.len(),
     );
     println!("  {latencies}");
+    if !migrated.story.is_empty() {
+        println!("  {}", migrated.story.join(", "));
+    }
     if migrates {
         let Samples { taken, blocked, .. } = migrated.samples;
         println!(
@@ -160,6 +193,8 @@ struct Migrated {
     begin: usize,
     end: usize,
     samples: Samples,
+    /// What happened to processes of `esm`.
+    story: Vec<String>,
 }
 
 impl std::fmt::Display for Migrated {
@@ -176,14 +211,24 @@ impl std::fmt::Display for Migrated {
 }
 
 /// Migrates: rewrites, lets the applications write the new schema, and finishes.
-async fn migrate(options: &Options, place: &Place, mut crew: Crew) -> Result<(Crew, Migrated)> {
+async fn migrate(
+    options: &Options,
+    place: &Place,
+    mut crew: Crew,
+    way: Way,
+) -> Result<(Crew, Migrated)> {
     let begin = crew.done();
     let sampler = Sampler::start(place.connect().await?);
     let program = place.kind.transformation();
     let program = program.to_string_lossy();
     let migration = ["--all", "--transform", &program];
     place.esm(&[&["plan"], &migration[..]].concat()).await?;
-    place.esm(&[&["migrate"], &migration[..]].concat()).await?;
+    let story = if let Way::Disturbed(seed) = way {
+        disturbed(place, &crew, &migration, seed).await?
+    } else {
+        place.esm(&[&["migrate"], &migration[..]].concat()).await?;
+        Vec::new()
+    };
     crew.work(options.phase).await?;
     crew.write_new().await?;
     for _ in 0..TRIES {
@@ -194,12 +239,32 @@ async fn migrate(options: &Options, place: &Place, mut crew: Crew) -> Result<(Cr
                 begin,
                 end: crew.done(),
                 samples: sampler.stop().await?,
+                story,
             };
             ensure!(migrated.rewritten > 0, "nothing was rewritten: {known}");
             return Ok((crew, migrated));
         }
     }
     bail!("the migration does not finish, on {}", place.address)
+}
+
+/// Migrates with processes that are killed and frozen, slowly enough that it happens in the middle.
+async fn disturbed(
+    place: &Place,
+    crew: &Crew,
+    migration: &[&str],
+    seed: u64,
+) -> Result<Vec<String>> {
+    let slowly = [migration, &["--events-per-second", SLOWLY]].concat();
+    let mut disturbed = Disturbed {
+        place,
+        crew,
+        migration: &slowly,
+        dice: Dice::new(seed),
+        story: vec![format!("seed {seed}")],
+    };
+    disturbed.migrate().await?;
+    Ok(disturbed.story)
 }
 
 /// The states that the application itself loads.
