@@ -4,7 +4,8 @@ use crate::actor::sent;
 use crate::protocol::Protocol;
 use crate::scope::Kind;
 use crate::world::{
-    Answer, Entry, Migrator, Part, Reader, Request, Run, Slot, Step, World, Writer, WriterStep,
+    Answer, Data, Entry, Migrator, Part, Reader, Request, Run, Slot, Step, World, Writer,
+    WriterStep,
 };
 
 /// One thing that happens. Between any two of them anything else may happen.
@@ -28,6 +29,8 @@ pub enum Action {
     /// A copier finds a schema retired that the target's first cell does not name ([R11](esm_core::protocol#r11)), and so
     /// writes no more to that target.
     FindRetired(usize),
+    /// A run has waited for the end of the fold's window as long as it may ([R26](esm_core::protocol#r26)).
+    StopWaiting(usize),
     /// Another lane of a run compares an event that was copied, while the next is copied.
     Compare(usize),
     /// The cell that a copier writes has another content than it should.
@@ -124,6 +127,9 @@ impl Protocol {
         let budget = world.budget;
         match &run.step {
             Step::Sent(..) => self.possible_answers(world, Actor::Migrator(at), actions),
+            Step::WaitForWindow => {
+                actions.extend([Action::Migrate(at), Action::StopWaiting(at)]);
+            }
             _ => actions.push(Action::Migrate(at)),
         }
         if budget.findings > 0 && !run.findings && is_copying_on(run) {
@@ -132,12 +138,13 @@ impl Protocol {
         if self.may_compare_beside(world, run) {
             actions.push(Action::Compare(at));
         }
-        if budget.damages > 0 && run.step.copied().is_some() {
+        let holds = |data: &Data| !data.events.is_empty() || data.held.is_some();
+        if budget.damages > 0 && run.step.copied().is_some_and(holds) {
             actions.push(Action::Damage(at));
         }
         let looks = matches!(
             run.step,
-            Step::LookAtTarget | Step::LookAtSource(_) | Step::Verify(..)
+            Step::LookAtTarget | Step::LookAtSource(_) | Step::Verify(..) | Step::WaitForWindow
         );
         let undoable = !run.undo && !matches!(self.kind(run.migration), Kind::Restore(_));
         if budget.failures > 0 && looks && undoable {
@@ -224,6 +231,9 @@ impl Protocol {
                     run.findings = true;
                     run.step = self.look(run);
                 })?;
+            }
+            Action::StopWaiting(at) => {
+                self.run(&mut next, at, |_, run| run.step = Step::End)?;
             }
             Action::Compare(at) => {
                 self.run(&mut next, at, |world, run| self.compare_beside(world, run))?;

@@ -3,7 +3,7 @@
 use crate::production::Names;
 use crate::scope::{Kind, Scope};
 use crate::twin::Twin;
-use crate::world::{Event, Slot, Stream, World, transformed};
+use crate::world::{Event, Held, Slot, Stream, World, step, transformed};
 
 /// The protocol in a scope, whole or broken in one place.
 #[derive(Debug, Clone)]
@@ -56,10 +56,11 @@ impl Protocol {
         let stream = world.stream(source);
         match self.kind(migration) {
             Kind::Restore(_) => Vec::new(),
-            Kind::Forward => stream
-                .events()
-                .map(|event| self.transformed(&[event]))
-                .collect(),
+            Kind::Forward => {
+                let mut held = None;
+                let outputs = |event| step(&self.scope, event, &mut held);
+                stream.events().map(outputs).collect()
+            }
             Kind::Reverse => {
                 let Some((originals, migrated)) = reversed(world, source) else {
                     return Vec::new();
@@ -71,6 +72,17 @@ impl Protocol {
                     .collect()
             }
         }
+    }
+
+    /// The state of the fold after the first so many source events of a migration.
+    pub(crate) fn held(&self, world: &World, migration: u8, source: Slot, count: usize) -> Held {
+        let mut held = None;
+        if self.kind(migration) == Kind::Forward {
+            for event in world.stream(source).events().take(count) {
+                step(&self.scope, event, &mut held);
+            }
+        }
+        held
     }
 }
 

@@ -99,6 +99,11 @@ pub struct Budget {
 }
 
 impl Scope {
+    /// Whether the transformation keeps a state over events.
+    pub fn folds(&self) -> bool {
+        self.shapes.contains(&Shape::Join)
+    }
+
     /// One forward migration of a source with one event, one migrator, nothing goes wrong.
     pub fn new(name: &'static str) -> Self {
         Self {

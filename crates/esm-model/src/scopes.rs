@@ -1,7 +1,7 @@
 //! The scopes that are explored: each small enough to be explored whole.
 
 use crate::scope::{Budget, Expect, Kind, Scope};
-use crate::world::Shape::{Drop, Keep, Split};
+use crate::world::Shape::{Drop, Join, Keep, Split};
 
 /// How far the bounds go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub fn all(bounds: Bounds) -> Vec<Scope> {
         deletion,
         commands,
         beside,
+        fold,
+        fold_and_back,
     ];
     scopes.into_iter().map(|scope| scope(bounds)).collect()
 }
@@ -340,6 +342,38 @@ pub fn beside(bounds: Bounds) -> Scope {
             ..Budget::default()
         },
         ..Scope::new("a comparison beside the copy")
+    }
+}
+
+/// Events are joined in pairs, over others that are split, while two migrators copy and two writers
+/// append; an odd number of them leaves the window open.
+pub fn fold(bounds: Bounds) -> Scope {
+    Scope {
+        shapes: vec![Join, Split, Join, Join],
+        initial: 2,
+        writers: vec![vec![Expect::Any], vec![Expect::Known]],
+        migrators: 2,
+        undo: bounds.pick(false, true),
+        attempts: bounds.pick(1, 2),
+        budget: Budget {
+            runs: 2,
+            crashes: bounds.pick(0, 1),
+            losses: 1,
+            ..Budget::default()
+        },
+        any_order: bounds.pick(false, true),
+        ..Scope::new("a fold")
+    }
+}
+
+/// A fold, and the reverse migration that undoes it after its pivot: the originals come back.
+pub fn fold_and_back(bounds: Bounds) -> Scope {
+    Scope {
+        shapes: vec![Join, Join, Keep, Keep],
+        ..Scope {
+            name: "a fold, and its way back",
+            ..reverse(bounds)
+        }
     }
 }
 

@@ -66,6 +66,18 @@ pub enum Twin {
     /// An error of the copy hides a difference that was found beside it, and the comparison
     /// continues behind it.
     DifferenceHidden,
+    /// [R25](esm_core::protocol#r25): a run begins a fold with its first state, wherever the target's
+    /// cursor is.
+    StateBegunAnew,
+    /// [R25](esm_core::protocol#r25): a run takes the fold's state from the target once, and continues
+    /// with the one that it remembers when another has copied meanwhile.
+    StateKeptOverConflict,
+    /// [R25](esm_core::protocol#r25): a verification does not compare the state that the target records.
+    StateUncompared,
+    /// [R25](esm_core::protocol#r25): a writer mirrors an event of a fold, whose state it does not have.
+    MirrorOfAFold,
+    /// [R26](esm_core::protocol#r26): a source is closed while the fold holds an event.
+    CloseWithOpenWindow,
     /// The first half of X13 alone: the source is read before the target. It is no danger: a target
     /// that is live says so, and every write is conditional.
     SourceLookedAtFirst,
@@ -76,7 +88,7 @@ pub enum Twin {
 
 impl Twin {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 33] = [
         Self::CloseWithoutExpectedTail,
         Self::CutoverByRoutingAlone,
         Self::DocumentBeforeClose,
@@ -103,6 +115,11 @@ impl Twin {
         Self::ComparedAsSent,
         Self::ComparedBesideAlone,
         Self::DifferenceHidden,
+        Self::StateBegunAnew,
+        Self::StateKeptOverConflict,
+        Self::StateUncompared,
+        Self::MirrorOfAFold,
+        Self::CloseWithOpenWindow,
         Self::SourceLookedAtFirst,
         Self::LiveUnseen,
     ];

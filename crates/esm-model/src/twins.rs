@@ -3,7 +3,7 @@
 use crate::property::{journal, object, target};
 use crate::scope::{Budget, Expect, Hint, Kind, Scope};
 use crate::twin::Twin;
-use crate::world::Shape::{Drop, Keep, Split};
+use crate::world::Shape::{Drop, Join, Keep, Split};
 
 /// A twin, where it goes wrong, and what it breaks.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ pub fn case(twin: Twin) -> Option<Case> {
         Twin::ComparedAsSent | Twin::ComparedBesideAlone | Twin::DifferenceHidden => {
             (compared_beside(), target::CLOSED)
         }
+        Twin::StateBegunAnew | Twin::StateKeptOverConflict => (fold(), target::IMAGE),
+        Twin::StateUncompared => (damaged_fold(), target::CLOSED),
+        Twin::MirrorOfAFold => (mirrored_fold(), target::IMAGE),
+        Twin::CloseWithOpenWindow => (open_window(), target::CLOSED),
         Twin::SourceLookedAtFirst | Twin::LiveUnseen => return None,
     };
     Some(Case {
@@ -130,6 +134,44 @@ fn compared_beside() -> Scope {
             ..runs(2)
         },
         ..Scope::new("a wrong cell")
+    }
+}
+
+/// The last event of a fold comes late, or not before the cutover was given up.
+fn open_window() -> Scope {
+    Scope {
+        shapes: vec![Join, Join, Keep],
+        writers: vec![vec![Expect::Any], vec![Expect::Any]],
+        ..Scope::new("an open window")
+    }
+}
+
+/// One of two copiers continues where the other was.
+fn fold() -> Scope {
+    Scope {
+        shapes: vec![Join; 4],
+        initial: 4,
+        migrators: 2,
+        budget: runs(2),
+        ..Scope::new("two copiers of a fold")
+    }
+}
+
+/// The state of a fold is lost on its way to the target.
+fn damaged_fold() -> Scope {
+    Scope {
+        budget: Budget {
+            damages: 1,
+            ..runs(1)
+        },
+        ..open_window()
+    }
+}
+
+fn mirrored_fold() -> Scope {
+    Scope {
+        mirror: true,
+        ..open_window()
     }
 }
 

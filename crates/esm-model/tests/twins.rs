@@ -74,6 +74,11 @@ caught! {
     i4_cell_compared_as_it_was_sent: ComparedAsSent,
     i4_close_after_a_comparison_beside_the_copy_alone: ComparedBesideAlone,
     i4_difference_hidden_by_an_error_of_the_copy: DifferenceHidden,
+    r25_state_of_a_fold_begun_anew: StateBegunAnew,
+    r25_state_of_a_fold_kept_over_a_conflict: StateKeptOverConflict,
+    r25_state_of_a_fold_not_compared: StateUncompared,
+    r25_mirror_of_a_fold: MirrorOfAFold,
+    r26_close_with_an_open_window: CloseWithOpenWindow,
 }
 
 /// R7 permits to append behind the cell that a Close names, if it is there: the put is conditional.

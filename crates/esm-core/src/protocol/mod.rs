@@ -264,6 +264,25 @@
 //! **Deleting an object is a Close to nothing**, followed by a tombstone version of its document.
 //! Appends then fail with `Deleted`, and no migration revives the object.
 //!
+//! ## Folds
+//!
+//! Not built yet, modelled: a fold is a transformation that keeps a state over the events of a stream, and may
+//! make one event of several. Its *window* is open while its state holds events that are in no output yet.
+//!
+//! ### R25
+//!
+//! **A fold's state is in the cell with the cursor that it belongs to.** A copier takes the state from the
+//! target's last cell whenever it reads the tail, and never continues with one that it remembers: another
+//! may have copied since. The verification folds from the beginning and compares the state that the target
+//! records as well as the outputs, because [R26](#r26) decides by it. Folds have no mirror ([R16](#r16)): a
+//! mirror does not have the state.
+//!
+//! ### R26
+//!
+//! **No Close while a fold's window is open.** Whether it is open depends only on the events before the tail at
+//! which the Close is written, so the Close needs no further condition. The wait for the events that end the
+//! window is bounded. It ends with an error that undoes nothing.
+//!
 //! # Invariants
 //!
 //! *Acknowledged* means that the application was notified of success. The model checks I1 to I7 in

@@ -64,6 +64,7 @@ impl Protocol {
             world.stream(run.target).events().count() == expected.len()
         } else {
             ends_with(world, run.target, &expected, to)
+                && self.holds_state(world, run, to)
                 && (self.is(Twin::ComparedBesideAlone) && run.beside > 0
                     || self.holds(world, run, run.beside.min(to), to) == Some(true))
         };
@@ -97,6 +98,20 @@ impl Protocol {
                 Step::End
             }
         }
+    }
+
+    /// R25: whether the state that the target records for its last cursor is the state that a fold from
+    /// the beginning has there. R26 decides by what is recorded.
+    fn holds_state(&self, world: &World, run: &Run, to: u8) -> bool {
+        let recorded = world
+            .stream(run.target)
+            .cells()
+            .find_map(|cell| match cell {
+                Cell::Data(data) if data.cursor == Some(to) => Some(data.held),
+                _ => None,
+            });
+        let held = self.held(world, run.migration, run.source, usize::from(to));
+        recorded.is_none_or(|recorded| recorded == held) || self.is(Twin::StateUncompared)
     }
 
     /// Whether the outputs of these source events are where they must be; nothing without such events.

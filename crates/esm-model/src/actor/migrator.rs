@@ -49,6 +49,7 @@ impl Protocol {
             differs: false,
             in_charge: false,
             closed: false,
+            remembered: None,
             step: Step::Claim,
         });
     }

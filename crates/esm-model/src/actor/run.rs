@@ -9,8 +9,8 @@ use crate::protocol::{Protocol, reversed};
 use crate::scope::{Hint, Kind};
 use crate::twin::Twin;
 use crate::world::{
-    Cell, Close, Data, Document, Entry, Event, Flaw, Origin, Request, Run, Sight, Slot,
-    SourceSight, Step, TargetSight, Then, World, backup,
+    Cell, Close, Data, Document, Entry, Event, Flaw, Held, Origin, Request, Run, Sight, Slot,
+    SourceSight, Step, TargetSight, Then, World, backup, step,
 };
 
 impl Protocol {
@@ -34,6 +34,7 @@ impl Protocol {
                 self.ensure_in_charge_and_verify(world, run, sight, to)
             }
             Step::Verify(sight, to) => self.verify(world, run, sight, to),
+            Step::WaitForWindow => self.look(run),
             Step::FollowClose => self.follow_close(world, run),
             _ => Step::End,
         }
@@ -105,6 +106,7 @@ impl Protocol {
                 Step::Verify(sight, to.0 as u8)
             }
             Action::Verify { to } => Step::EnsureInChargeAndVerify(sight, to.0 as u8),
+            Action::Close { .. } if self.waits_for_window(&sight) => Step::WaitForWindow,
             Action::Close { target_events, .. } => {
                 let close = self.close_cell(run, &sight, target_events.0 as u8, true);
                 self.close(world, run, sight, close)
@@ -146,13 +148,42 @@ impl Protocol {
     }
 
     /// `cutover::copy`: one source event, at the target's exact tail, with the cursor in the same cell.
-    fn copy(&self, world: &World, run: &Run, sight: Sight, from: u8) -> Step {
-        let copied = self.copied(world, run.migration, run.source);
-        let (events, cursor) = match copied.get(usize::from(from)) {
-            Some(outputs) => (outputs.clone(), from + 1),
-            None => (Vec::new(), from),
+    fn copy(&self, world: &World, run: &mut Run, sight: Sight, from: u8) -> Step {
+        let mut held = self.state(run, &sight);
+        let outputs = match self.kind(run.migration) {
+            Kind::Forward => {
+                let next = world.stream(run.source).events().nth(usize::from(from));
+                next.map(|event| step(&self.scope, event, &mut held))
+            }
+            _ => {
+                let copied = self.copied(world, run.migration, run.source);
+                copied.get(usize::from(from)).cloned()
+            }
         };
-        put_copied(run, sight, events, cursor)
+        let cursor = from + u8::from(outputs.is_some());
+        if run.remembered.is_some() {
+            run.remembered = Some(held);
+        }
+        put_copied(run, sight, outputs.unwrap_or_default(), cursor, held)
+    }
+
+    /// R25: the state of the fold is in the target's last cell, with the cursor that it belongs to.
+    /// What a run remembers may be behind it: another may have copied since.
+    fn state(&self, run: &mut Run, sight: &Sight) -> Held {
+        let first = if self.is(Twin::StateBegunAnew) {
+            None
+        } else if self.is(Twin::StateKeptOverConflict) {
+            sight.target.held
+        } else {
+            return sight.target.held;
+        };
+        *run.remembered.get_or_insert(first)
+    }
+
+    /// R26: no Close while the fold's window is open. What is open is a matter of the events before
+    /// the tail that the Close is written at, so it needs no condition of its own.
+    fn waits_for_window(&self, sight: &Sight) -> bool {
+        sight.target.held.is_some() && !self.is(Twin::CloseWithOpenWindow)
     }
 
     fn close_cell(&self, run: &Run, sight: &Sight, target_events: u8, continues: bool) -> Close {
@@ -226,7 +257,7 @@ impl Protocol {
             None => {}
         }
         if target.next_seq == 0 {
-            return put_copied(run, sight.clone(), backup(count), count);
+            return put_copied(run, sight.clone(), backup(count), count, None);
         }
         if target.events == count && target.cursor == Some(count) {
             let close = self.close_cell(run, sight, count, false);
@@ -244,6 +275,7 @@ fn look_at_target(world: &World, run: &Run) -> TargetSight {
         next_seq: target.next_seq(),
         events: target.next_revision(),
         cursor: target.cursor(),
+        held: target.held(),
         origin: target.origin(),
         gap: target.has_gap(),
     }
@@ -258,7 +290,7 @@ fn put(stream: Slot, seq: u8, cell: Cell) -> Request {
     }
 }
 
-fn put_copied(run: &Run, sight: Sight, events: Vec<Event>, cursor: u8) -> Step {
+fn put_copied(run: &Run, sight: Sight, events: Vec<Event>, cursor: u8, held: Held) -> Step {
     let first = sight.target.next_seq == 0;
     let origin = first.then_some(Origin {
         source: run.source,
@@ -270,12 +302,14 @@ fn put_copied(run: &Run, sight: Sight, events: Vec<Event>, cursor: u8) -> Step {
         next_seq: sight.target.next_seq + 1,
         events: sight.target.events + events.len() as u8,
         cursor: Some(cursor),
+        held,
         origin: origin.or(sight.target.origin),
         gap: false,
     };
     let cell = Cell::Data(Data {
         events,
         cursor: Some(cursor),
+        held,
         origin,
     });
     let request = put(run.target, sight.target.next_seq, cell);

@@ -8,6 +8,7 @@ use crate::scope::Expect;
 use crate::twin::Twin;
 use crate::world::{
     Answer, Cell, Data, Event, Origin, Request, Route, Sending, Slot, World, Writer, WriterStep,
+    step,
 };
 
 impl Protocol {
@@ -173,6 +174,9 @@ impl Protocol {
         let copy = world.stream(target);
         let is_target_of = |origin: &Origin| origin.source == *stream;
         copy.origin().filter(is_target_of)?;
+        if self.scope.folds() && !self.is(Twin::MirrorOfAFold) {
+            return None;
+        }
         let complete = if self.is(Twin::MirrorAtBareRevision) {
             copy.cursor().map(|_| copy.next_revision())
         } else {
@@ -200,8 +204,9 @@ impl Protocol {
             stream: target,
             seq: world.stream(target).next_seq(),
             cell: Cell::Data(Data {
-                events: self.transformed(&[Event::appended(root)]),
+                events: step(&self.scope, Event::appended(root), &mut None),
                 cursor: Some(cursor),
+                held: None,
                 origin: None,
             }),
             knows: None,
@@ -229,6 +234,7 @@ fn cell_of(sending: &Sending) -> Cell {
     Cell::Data(Data {
         events: vec![Event::appended(sending.root)],
         cursor: None,
+        held: None,
         origin: None,
     })
 }

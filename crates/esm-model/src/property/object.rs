@@ -50,6 +50,8 @@ fn appended_twice(world: &World) -> bool {
         events[..at].iter().any(is_same)
             // one that was migrated, and one that was not
             || events.iter().any(|other| other.root == event.root && (other.form == 1) != (event.form == 1))
+            // one that was joined with another, and itself
+            || events.iter().any(|other| other.joined == Some(event.root))
     };
     events.iter().enumerate().any(again)
 }

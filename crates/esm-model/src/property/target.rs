@@ -55,7 +55,11 @@ fn equals(protocol: &Protocol, world: &World, source: Slot, close: Close) -> boo
     }
     let expected = match protocol.kind(close.migration) {
         Kind::Restore(count) => backup(count),
-        _ => protocol.copied(world, close.migration, source).concat(),
+        Kind::Forward => {
+            let events: Vec<_> = world.stream(source).events().collect();
+            protocol.transformed(&events)
+        }
+        Kind::Reverse => protocol.copied(world, close.migration, source).concat(),
     };
     let migrated = usize::from(close.target_events);
     world.stream(source).next_revision() == close.events
@@ -73,12 +77,13 @@ fn is_image(protocol: &Protocol, world: &World, target: Slot) -> bool {
     if world.stream(origin.source).is_deleted() || stream.is_deleted() {
         return true;
     }
-    let (mut found, mut complete_for) = (Vec::new(), 0);
+    let (mut found, mut complete_for, mut held) = (Vec::new(), 0, None);
     for cell in stream.cells() {
         let Cell::Data(data) = cell else { continue };
         let Some(cursor) = data.cursor else { break };
         found.extend_from_slice(&data.events);
         complete_for = usize::from(cursor);
+        held = data.held;
     }
     match protocol.kind(origin.migration) {
         Kind::Restore(count) => found == backup(count),
@@ -86,6 +91,7 @@ fn is_image(protocol: &Protocol, world: &World, target: Slot) -> bool {
             let copied = protocol.copied(world, origin.migration, origin.source);
             let image = copied.get(..complete_for).map(|copied| copied.concat());
             image.is_some_and(|image| image == found)
+                && held == protocol.held(world, origin.migration, origin.source, complete_for)
         }
     }
 }

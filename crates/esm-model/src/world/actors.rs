@@ -1,6 +1,6 @@
 //! What migrators, writers and readers hold in memory: lost in a crash.
 
-use super::{Cell, Close, Entry, Event, Origin, Request, Slot};
+use super::{Cell, Close, Data, Entry, Held, Origin, Request, Slot};
 
 /// A migrator.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,8 @@ pub struct Run {
     pub in_charge: bool,
     /// Whether this run has written the Close.
     pub closed: bool,
+    /// In twins: the state of the fold as this run remembers it, once it does.
+    pub remembered: Option<Held>,
     /// What it does next.
     pub step: Step,
 }
@@ -68,6 +70,8 @@ pub enum Step {
     EnsureInChargeAndVerify(Sight, u8),
     /// Reads both streams up to this source event and compares them.
     Verify(Sight, u8),
+    /// Waits for the events that end the fold's window, then reads again.
+    WaitForWindow,
     /// Reads the journal again, to be sure that nobody has taken over.
     EnsureInCharge(Option<Request>, Then),
     /// Reads the document and the chain of streams, to make the document follow.
@@ -81,8 +85,8 @@ pub enum Step {
 }
 
 impl Step {
-    /// The events that a copier is about to write, if there are any.
-    pub fn copied(&self) -> Option<&Event> {
+    /// The cell that a copier is about to write.
+    pub fn copied(&self) -> Option<&Data> {
         match self {
             Self::Sent(
                 Request::Put {
@@ -90,12 +94,12 @@ impl Step {
                     ..
                 },
                 _,
-            ) => data.events.first(),
+            ) => Some(data),
             _ => None,
         }
     }
 
-    /// Makes the first of them another.
+    /// Makes its first event another; where it has none, the state of the fold is lost.
     pub(crate) fn damage(&mut self) {
         if let Self::Sent(
             Request::Put {
@@ -104,9 +108,11 @@ impl Step {
             },
             _,
         ) = self
-            && let Some(first) = data.events.first_mut()
         {
-            *first = first.damaged();
+            match data.events.first_mut() {
+                Some(first) => *first = first.damaged(),
+                None => data.held = None,
+            }
         }
     }
 }
@@ -152,6 +158,8 @@ pub struct TargetSight {
     pub events: u8,
     /// The cursor in its last cell.
     pub cursor: Option<u8>,
+    /// The state of the fold in its last cell.
+    pub held: Held,
     /// What its first cell says.
     pub origin: Option<Origin>,
     /// Whether cells were missing.

@@ -7,6 +7,8 @@ pub struct Event {
     pub root: u8,
     /// What transformations it went through, a digit to the base 4 for each; 1 as it was appended.
     pub form: u8,
+    /// The event that the last fold joined with it.
+    pub joined: Option<u8>,
 }
 
 /// What a transformation makes of an event.
@@ -18,22 +20,50 @@ pub enum Shape {
     Drop,
     /// Two.
     Split,
+    /// None, if no event is held: this one is held then. Otherwise one event, joined of both.
+    Join,
 }
+
+/// The state of a fold: the event that waits for the one to be joined with. The fold's window is open
+/// while there is one.
+pub type Held = Option<Event>;
 
 impl Event {
     /// The event as it was appended.
     pub fn appended(root: u8) -> Self {
-        Self { root, form: 1 }
+        Self {
+            root,
+            form: 1,
+            joined: None,
+        }
     }
 
-    /// What the transformation makes of it.
-    pub fn transformed(self, shape: Shape) -> Vec<Self> {
-        let digits: &[u8] = match shape {
-            Shape::Keep => &[0],
-            Shape::Drop => &[],
-            Shape::Split => &[1, 2],
-        };
-        digits.iter().map(|digit| self.with(*digit)).collect()
+    /// What the transformation makes of it in this state, which becomes the state after it.
+    pub fn transformed(self, shape: Shape, held: &mut Held) -> Vec<Self> {
+        match shape {
+            Shape::Keep => vec![self.with(0)],
+            Shape::Drop => Vec::new(),
+            Shape::Split => vec![self.with(1), self.with(2)],
+            Shape::Join => match held.take() {
+                Some(first) => vec![self.joined_with(first)],
+                None => {
+                    *held = Some(self);
+                    Vec::new()
+                }
+            },
+        }
+    }
+
+    /// What becomes of it where the events end while it is held.
+    pub fn alone(self) -> Self {
+        self.with(0)
+    }
+
+    fn joined_with(self, first: Self) -> Self {
+        Self {
+            joined: Some(first.root),
+            ..self.with(0)
+        }
     }
 
     /// What a reverse migration makes of an event that was appended after the pivot.

@@ -13,10 +13,10 @@ pub use actors::{
     Behind, End, Migrator, Part, Reader, Route, Run, Sending, Sight, SourceSight, Step,
     TargetSight, Then, Writer, WriterStep,
 };
-pub use event::{Event, Shape};
+pub use event::{Event, Held, Shape};
 pub use records::{Document, Entry, Record};
 pub use request::{Answer, Request};
-pub use spec::{Spec, backup, transformed};
+pub use spec::{Spec, backup, step, transformed};
 pub use stream::{Cell, Close, Data, Origin, Slot, Stream};
 
 use crate::scope::{Budget, Scope};
@@ -75,6 +75,7 @@ impl World {
             Cell::Data(Data {
                 events: vec![event],
                 cursor: None,
+                held: None,
                 origin: None,
             })
         }));
@@ -97,6 +98,7 @@ impl World {
                 Cell::Data(Data {
                     events: vec![Event::appended(root)],
                     cursor: None,
+                    held: None,
                     origin: None,
                 })
             }));

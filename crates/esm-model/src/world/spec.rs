@@ -1,6 +1,6 @@
 //! What the object must be: the specification that the streams are compared with.
 
-use super::Event;
+use super::{Event, Held};
 use crate::scope::{Kind, Scope};
 
 /// The object's events as they must be readable. Follows every write as soon as it takes effect;
@@ -55,10 +55,20 @@ impl Spec {
     }
 }
 
-/// What a forward migration makes of these events.
+/// What a forward migration makes of these events, if they are all.
 pub fn transformed(scope: &Scope, events: &[Event]) -> Vec<Event> {
-    let image = |event: &Event| event.transformed(scope.shapes[usize::from(event.root)]);
-    events.iter().flat_map(image).collect()
+    let mut held = None;
+    let mut image: Vec<_> = events
+        .iter()
+        .flat_map(|event| step(scope, *event, &mut held))
+        .collect();
+    image.extend(held.map(Event::alone));
+    image
+}
+
+/// What a forward migration makes of the next event.
+pub fn step(scope: &Scope, event: Event, held: &mut Held) -> Vec<Event> {
+    event.transformed(scope.shapes[usize::from(event.root)], held)
 }
 
 /// The events of a backup.

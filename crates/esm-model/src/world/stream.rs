@@ -1,6 +1,6 @@
 //! Streams of numbered cells, as `esm_core::store::EventStore` guarantees them.
 
-use super::Event;
+use super::{Event, Held};
 
 /// A stream's number in the world.
 pub type Slot = u8;
@@ -46,6 +46,8 @@ pub struct Data {
     pub events: Vec<Event>,
     /// Number of source events that the stream is complete for.
     pub cursor: Option<u8>,
+    /// The state of the fold at the cursor.
+    pub held: Held,
     /// Where the stream comes from, in a target's first cell.
     pub origin: Option<Origin>,
 }
@@ -171,6 +173,14 @@ impl Stream {
     pub fn cursor(&self) -> Option<u8> {
         match self.cells().next_back() {
             Some(Cell::Data(data)) => data.cursor,
+            _ => None,
+        }
+    }
+
+    /// The state of the fold in the last cell.
+    pub fn held(&self) -> Held {
+        match self.cells().next_back() {
+            Some(Cell::Data(data)) => data.held,
             _ => None,
         }
     }

@@ -225,6 +225,25 @@ fn features(scope: &Scope) -> Vec<Wanted> {
             },
         ),
         Wanted::when(
+            scope.folds() && writes,
+            "a run waits for the end of a window",
+            |_, world| world.runs().any(|run| run.step == Step::WaitForWindow),
+        ),
+        Wanted::when(
+            scope.folds() && writes,
+            "a window ends while a run waits for it",
+            |protocol, world| {
+                let ended = |run: &Run| {
+                    let all = world.stream(run.source).events().count();
+                    run.step == Step::WaitForWindow
+                        && protocol
+                            .held(world, run.migration, run.source, all)
+                            .is_none()
+                };
+                world.runs().any(ended)
+            },
+        ),
+        Wanted::when(
             writes && reverses,
             "a reverse migration brings back what came after the pivot",
             |protocol, world| {
@@ -247,15 +266,19 @@ fn features(scope: &Scope) -> Vec<Wanted> {
                 })
             },
         ),
-        Wanted::when(scope.mirror, "a mirror writes to a target", |_, world| {
-            let takes_effect = |writer: &Writer| match &writer.step {
-                WriterStep::Mirroring(Request::Put { stream, seq, .. }) => {
-                    world.stream(*stream).cell(*seq).is_none()
-                }
-                _ => false,
-            };
-            world.writers.iter().any(takes_effect)
-        }),
+        Wanted::when(
+            scope.mirror && !scope.folds(),
+            "a mirror writes to a target",
+            |_, world| {
+                let takes_effect = |writer: &Writer| match &writer.step {
+                    WriterStep::Mirroring(Request::Put { stream, seq, .. }) => {
+                        world.stream(*stream).cell(*seq).is_none()
+                    }
+                    _ => false,
+                };
+                world.writers.iter().any(takes_effect)
+            },
+        ),
         Wanted::when(
             scope.dual_read,
             "a dual read is served by the target",
