@@ -50,9 +50,9 @@ pub use phases::{Board, FINAL, FORWARD, ONE_AT_A_TIME, OTHERS, Phases, PhasesAct
 pub use protocol::Protocol;
 pub use scope::{Budget, Expect, Hint, Kind, Scope};
 pub use scopes::{
-    Bounds, all, attempts, beside, commands, competing, deletion, dual_read, fold, fold_and_back,
-    in_a_row, lock, lock_losses, losses_in_a_row, lost_answers, mirror, restore, reverse, rollback,
-    two_migrators, writers_in_a_row,
+    Bounds, all, attempts, beside, commands, competing, deletion, dual_read, flush, fold,
+    fold_and_back, in_a_row, lock, lock_losses, losses_in_a_row, lost_answers, mirror, restore,
+    reverse, rollback, two_migrators, writers_in_a_row,
 };
 pub use twin::Twin;
 pub use twins::{Case, case, hint_that_is_there, two_migrators_at_once};

@@ -38,6 +38,8 @@ pub struct Scope {
     pub any_order: bool,
     /// Whether the writers reach another stream where the target should be ([R13](esm_core::protocol#r13)).
     pub decoy: bool,
+    /// Whether a fold's open window is flushed at the cutover ([R27](esm_core::protocol#r27)), not waited for.
+    pub flush: bool,
     /// Whether another lane compares what a run has copied while it continues to copy.
     pub beside: bool,
     /// Attempts of one migration at one source that have a target of their own.
@@ -122,6 +124,7 @@ impl Scope {
             hint: Hint::Right,
             any_order: true,
             decoy: false,
+            flush: false,
             beside: false,
             attempts: 2,
             budget: Budget {

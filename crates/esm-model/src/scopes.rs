@@ -51,6 +51,7 @@ pub fn all(bounds: Bounds) -> Vec<Scope> {
         beside,
         fold,
         fold_and_back,
+        flush,
     ];
     scopes.into_iter().map(|scope| scope(bounds)).collect()
 }
@@ -374,6 +375,27 @@ pub fn fold_and_back(bounds: Bounds) -> Scope {
             name: "a fold, and its way back",
             ..reverse(bounds)
         }
+    }
+}
+
+/// A fold's open window is flushed, and a writer may win the race against the Close.
+pub fn flush(bounds: Bounds) -> Scope {
+    Scope {
+        shapes: vec![Join; 3],
+        writers: bounds.pick(
+            vec![vec![Expect::Any, Expect::Known]],
+            vec![vec![Expect::Any], vec![Expect::Known]],
+        ),
+        migrators: 2,
+        flush: true,
+        budget: Budget {
+            runs: 2,
+            crashes: bounds.pick(0, 1),
+            losses: 1,
+            ..Budget::default()
+        },
+        any_order: bounds.pick(false, true),
+        ..Scope::new("a flushed window")
     }
 }
 

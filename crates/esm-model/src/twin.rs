@@ -78,6 +78,8 @@ pub enum Twin {
     MirrorOfAFold,
     /// [R26](esm_core::protocol#r26): a source is closed while the fold holds an event.
     CloseWithOpenWindow,
+    /// [R27](esm_core::protocol#r27): a run copies behind what was flushed, when a writer has beaten its Close.
+    CopiedBehindFlush,
     /// The first half of X13 alone: the source is read before the target. It is no danger: a target
     /// that is live says so, and every write is conditional.
     SourceLookedAtFirst,
@@ -88,7 +90,7 @@ pub enum Twin {
 
 impl Twin {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::CloseWithoutExpectedTail,
         Self::CutoverByRoutingAlone,
         Self::DocumentBeforeClose,
@@ -120,6 +122,7 @@ impl Twin {
         Self::StateUncompared,
         Self::MirrorOfAFold,
         Self::CloseWithOpenWindow,
+        Self::CopiedBehindFlush,
         Self::SourceLookedAtFirst,
         Self::LiveUnseen,
     ];

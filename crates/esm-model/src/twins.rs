@@ -47,6 +47,7 @@ pub fn case(twin: Twin) -> Option<Case> {
         Twin::StateUncompared => (damaged_fold(), target::CLOSED),
         Twin::MirrorOfAFold => (mirrored_fold(), target::IMAGE),
         Twin::CloseWithOpenWindow => (open_window(), target::CLOSED),
+        Twin::CopiedBehindFlush => (flushed_window(), target::IMAGE),
         Twin::SourceLookedAtFirst | Twin::LiveUnseen => return None,
     };
     Some(Case {
@@ -146,6 +147,14 @@ fn open_window() -> Scope {
     }
 }
 
+fn flushed_window() -> Scope {
+    Scope {
+        name: "a flushed window",
+        flush: true,
+        ..open_window()
+    }
+}
+
 /// One of two copiers continues where the other was.
 fn fold() -> Scope {
     Scope {
@@ -160,6 +169,7 @@ fn fold() -> Scope {
 /// The state of a fold is lost on its way to the target.
 fn damaged_fold() -> Scope {
     Scope {
+        name: "a lost state",
         budget: Budget {
             damages: 1,
             ..runs(1)
@@ -170,6 +180,7 @@ fn damaged_fold() -> Scope {
 
 fn mirrored_fold() -> Scope {
     Scope {
+        name: "a mirror of a fold",
         mirror: true,
         ..open_window()
     }

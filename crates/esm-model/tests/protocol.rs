@@ -4,8 +4,8 @@
 
 use esm_model::{
     Bounds, Phases, Protocol, Scope, attempts, beside, commands, competing, deletion, dual_read,
-    explore, fold, fold_and_back, in_a_row, lock, lock_losses, losses_in_a_row, lost_answers,
-    mirror, restore, reverse, rollback, two_migrators, writers_in_a_row,
+    explore, flush, fold, fold_and_back, in_a_row, lock, lock_losses, losses_in_a_row,
+    lost_answers, mirror, restore, reverse, rollback, two_migrators, writers_in_a_row,
 };
 
 fn holds(scope: impl Fn(Bounds) -> Scope) -> esm_core::Result<()> {
@@ -30,7 +30,7 @@ macro_rules! scopes {
 
 scopes! {
     two_migrators lost_answers rollback attempts lock lock_losses in_a_row writers_in_a_row losses_in_a_row competing
-    reverse restore mirror dual_read deletion commands beside fold fold_and_back
+    reverse restore mirror dual_read deletion commands beside fold fold_and_back flush
 }
 
 #[test]

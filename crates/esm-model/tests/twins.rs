@@ -79,6 +79,7 @@ caught! {
     r25_state_of_a_fold_not_compared: StateUncompared,
     r25_mirror_of_a_fold: MirrorOfAFold,
     r26_close_with_an_open_window: CloseWithOpenWindow,
+    r27_copied_behind_a_flushed_window: CopiedBehindFlush,
 }
 
 /// R7 permits to append behind the cell that a Close names, if it is there: the put is conditional.

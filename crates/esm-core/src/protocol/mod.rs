@@ -281,7 +281,14 @@
 //!
 //! **No Close while a fold's window is open.** Whether it is open depends only on the events before the tail at
 //! which the Close is written, so the Close needs no further condition. The wait for the events that end the
-//! window is bounded. It ends with an error that undoes nothing.
+//! window is bounded. It ends with an error that undoes nothing, unless the plan flushes ([R27](#r27)).
+//!
+//! ### R27
+//!
+//! **A flushed window ends the attempt if a writer beats the Close.** Where the plan flushes, what the fold holds
+//! at the source's tail is written to the target before the Close, in a cell that says so, with the cursor of
+//! that tail. A migrator that sees such a cell and a longer source fences the attempt ([R17](#r17)) and begins
+//! another, a bounded number of times. Nobody copies behind such a cell. The verification compares its events.
 //!
 //! # Invariants
 //!

@@ -59,12 +59,20 @@ impl Protocol {
             // the source was closed and deleted since: reading it fails, and so does the run
             return self.differs(world, run);
         };
-        let expected = images.concat();
+        let mut expected = images.concat();
+        let unflushed = expected.len();
+        if sight.target.flushed {
+            let held = self.held(world, run.migration, run.source, usize::from(to));
+            expected.extend(held.map(Event::alone));
+        }
         let equal = if self.is(Twin::TargetFirstCountCheck) {
             world.stream(run.target).events().count() == expected.len()
         } else {
             ends_with(world, run.target, &expected, to)
                 && self.holds_state(world, run, to)
+                && (world.stream(run.target).events().skip(unflushed))
+                    .take(expected.len() - unflushed)
+                    .eq(expected[unflushed..].iter().copied())
                 && (self.is(Twin::ComparedBesideAlone) && run.beside > 0
                     || self.holds(world, run, run.beside.min(to), to) == Some(true))
         };
@@ -147,7 +155,9 @@ fn ends_with(world: &World, target: Slot, expected: &[Event], to: u8) -> bool {
     for cell in world.stream(target).cells() {
         let Cell::Data(data) = cell else { continue };
         if found >= expected.len() && !data.events.is_empty() {
-            return found == expected.len() && data.cursor.is_some_and(|cursor| cursor > to);
+            // another may have flushed since
+            let is_later = data.flushed || data.cursor.is_some_and(|cursor| cursor > to);
+            return found == expected.len() && is_later;
         }
         found += data.events.len();
     }

@@ -106,7 +106,7 @@ impl Protocol {
                 Step::Verify(sight, to.0 as u8)
             }
             Action::Verify { to } => Step::EnsureInChargeAndVerify(sight, to.0 as u8),
-            Action::Close { .. } if self.waits_for_window(&sight) => Step::WaitForWindow,
+            Action::Close { .. } if self.is_window_open(&sight) => self.end_window(run, sight),
             Action::Close { target_events, .. } => {
                 let close = self.close_cell(run, &sight, target_events.0 as u8, true);
                 self.close(world, run, sight, close)
@@ -134,7 +134,9 @@ impl Protocol {
         let origin = target.origin.filter(|origin| {
             origin.source == run.source && origin.migration == run.migration && !target.gap
         })?;
-        let ours = origin.attempt == run.attempt && origin.findings >= run.findings;
+        let ours = origin.attempt == run.attempt
+            && origin.findings >= run.findings
+            && !self.is_flush_beaten(sight);
         let sees_live =
             !self.is(Twin::LiveUnseen) && !self.is(Twin::SourceLookedAtFirstAndLiveUnseen);
         Some(match target.cursor {
@@ -182,8 +184,34 @@ impl Protocol {
 
     /// R26: no Close while the fold's window is open. What is open is a matter of the events before
     /// the tail that the Close is written at, so it needs no condition of its own.
-    fn waits_for_window(&self, sight: &Sight) -> bool {
+    fn is_window_open(&self, sight: &Sight) -> bool {
         sight.target.held.is_some() && !self.is(Twin::CloseWithOpenWindow)
+    }
+
+    fn end_window(&self, run: &Run, sight: Sight) -> Step {
+        let (Some(held), Some(cursor)) = (sight.target.held, sight.target.cursor) else {
+            return Step::End;
+        };
+        if !self.scope.flush {
+            return Step::WaitForWindow;
+        }
+        let data = Data {
+            events: vec![held.alone()],
+            cursor: Some(cursor),
+            held: None,
+            flushed: true,
+            origin: None,
+        };
+        put_data(run, sight, data)
+    }
+
+    /// R27: what was flushed holds only if the source got no more events before its Close. Nobody copies
+    /// behind it.
+    fn is_flush_beaten(&self, sight: &Sight) -> bool {
+        let target = &sight.target;
+        target.flushed
+            && target.cursor < Some(sight.source.events)
+            && !self.is(Twin::CopiedBehindFlush)
     }
 
     fn close_cell(&self, run: &Run, sight: &Sight, target_events: u8, continues: bool) -> Close {
@@ -276,6 +304,7 @@ fn look_at_target(world: &World, run: &Run) -> TargetSight {
         events: target.next_revision(),
         cursor: target.cursor(),
         held: target.held(),
+        flushed: target.is_flushed(),
         origin: target.origin(),
         gap: target.has_gap(),
     }
@@ -298,21 +327,27 @@ fn put_copied(run: &Run, sight: Sight, events: Vec<Event>, cursor: u8, held: Hel
         attempt: run.attempt,
         findings: run.findings,
     });
-    let target = TargetSight {
-        next_seq: sight.target.next_seq + 1,
-        events: sight.target.events + events.len() as u8,
-        cursor: Some(cursor),
-        held,
-        origin: origin.or(sight.target.origin),
-        gap: false,
-    };
-    let cell = Cell::Data(Data {
+    let data = Data {
         events,
         cursor: Some(cursor),
         held,
+        flushed: false,
         origin,
-    });
-    let request = put(run.target, sight.target.next_seq, cell);
+    };
+    put_data(run, sight, data)
+}
+
+fn put_data(run: &Run, sight: Sight, data: Data) -> Step {
+    let target = TargetSight {
+        next_seq: sight.target.next_seq + 1,
+        events: sight.target.events + data.events.len() as u8,
+        cursor: data.cursor,
+        held: data.held,
+        flushed: data.flushed,
+        origin: data.origin.or(sight.target.origin),
+        gap: false,
+    };
+    let request = put(run.target, sight.target.next_seq, Cell::Data(data));
     Step::Sent(request, Then::Decide(Sight { target, ..sight }))
 }
 

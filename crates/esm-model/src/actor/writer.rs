@@ -207,6 +207,7 @@ impl Protocol {
                 events: step(&self.scope, Event::appended(root), &mut None),
                 cursor: Some(cursor),
                 held: None,
+                flushed: false,
                 origin: None,
             }),
             knows: None,
@@ -235,6 +236,7 @@ fn cell_of(sending: &Sending) -> Cell {
         events: vec![Event::appended(sending.root)],
         cursor: None,
         held: None,
+        flushed: false,
         origin: None,
     })
 }

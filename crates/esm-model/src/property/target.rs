@@ -4,7 +4,7 @@ use stateright::Property;
 
 use crate::protocol::Protocol;
 use crate::scope::Kind;
-use crate::world::{Cell, Close, Flaw, Slot, World, backup};
+use crate::world::{Cell, Close, Event, Flaw, Slot, World, backup};
 
 /// I4: when a source is closed, its target begins with what the transformation makes of it.
 pub(crate) const CLOSED: &str = "a closed source equals its target";
@@ -77,21 +77,25 @@ fn is_image(protocol: &Protocol, world: &World, target: Slot) -> bool {
     if world.stream(origin.source).is_deleted() || stream.is_deleted() {
         return true;
     }
-    let (mut found, mut complete_for, mut held) = (Vec::new(), 0, None);
+    let (mut found, mut complete_for, mut last) = (Vec::new(), 0, None);
     for cell in stream.cells() {
         let Cell::Data(data) = cell else { continue };
         let Some(cursor) = data.cursor else { break };
         found.extend_from_slice(&data.events);
         complete_for = usize::from(cursor);
-        held = data.held;
+        last = Some(data);
     }
     match protocol.kind(origin.migration) {
         Kind::Restore(count) => found == backup(count),
         _ => {
             let copied = protocol.copied(world, origin.migration, origin.source);
             let image = copied.get(..complete_for).map(|copied| copied.concat());
-            image.is_some_and(|image| image == found)
-                && held == protocol.held(world, origin.migration, origin.source, complete_for)
+            let mut held = protocol.held(world, origin.migration, origin.source, complete_for);
+            let flushed = last.filter(|data| data.flushed).and_then(|_| held.take());
+            image.is_some_and(|mut image| {
+                image.extend(flushed.map(Event::alone));
+                image == found && last.is_none_or(|data| data.held == held)
+            })
         }
     }
 }

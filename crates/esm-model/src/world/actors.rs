@@ -160,6 +160,8 @@ pub struct TargetSight {
     pub cursor: Option<u8>,
     /// The state of the fold in its last cell.
     pub held: Held,
+    /// Whether its last cell is flushed.
+    pub flushed: bool,
     /// What its first cell says.
     pub origin: Option<Origin>,
     /// Whether cells were missing.

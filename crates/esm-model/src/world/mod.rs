@@ -76,6 +76,7 @@ impl World {
                 events: vec![event],
                 cursor: None,
                 held: None,
+                flushed: false,
                 origin: None,
             })
         }));
@@ -99,6 +100,7 @@ impl World {
                     events: vec![Event::appended(root)],
                     cursor: None,
                     held: None,
+                    flushed: false,
                     origin: None,
                 })
             }));

@@ -48,6 +48,8 @@ pub struct Data {
     pub cursor: Option<u8>,
     /// The state of the fold at the cursor.
     pub held: Held,
+    /// Whether its event is what the fold held at the cursor, if the source has no more.
+    pub flushed: bool,
     /// Where the stream comes from, in a target's first cell.
     pub origin: Option<Origin>,
 }
@@ -174,6 +176,14 @@ impl Stream {
         match self.cells().next_back() {
             Some(Cell::Data(data)) => data.cursor,
             _ => None,
+        }
+    }
+
+    /// Whether the last cell is flushed.
+    pub fn is_flushed(&self) -> bool {
+        match self.cells().next_back() {
+            Some(Cell::Data(data)) => data.flushed,
+            _ => false,
         }
     }
 

@@ -225,12 +225,26 @@ fn features(scope: &Scope) -> Vec<Wanted> {
             },
         ),
         Wanted::when(
-            scope.folds() && writes,
+            scope.flush,
+            "a source is closed to what was flushed",
+            |_, world| closes(world).any(|(_, close)| world.stream(close.target).is_flushed()),
+        ),
+        Wanted::when(
+            scope.flush && writes,
+            "a source is closed after another flush was beaten",
+            |_, world| {
+                let attempt = |close: Close| world.stream(close.target).origin();
+                let is_again = |(_, close)| attempt(close).is_some_and(|o| o.attempt > 0);
+                closes(world).any(is_again)
+            },
+        ),
+        Wanted::when(
+            scope.folds() && !scope.flush && writes,
             "a run waits for the end of a window",
             |_, world| world.runs().any(|run| run.step == Step::WaitForWindow),
         ),
         Wanted::when(
-            scope.folds() && writes,
+            scope.folds() && !scope.flush && writes,
             "a window ends while a run waits for it",
             |protocol, world| {
                 let ended = |run: &Run| {
