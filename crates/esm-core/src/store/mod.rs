@@ -17,7 +17,7 @@ mod stores;
 pub use backup::{
     BackupChecksums, BackupContent, BackupDraft, BackupHandle, BackupItem, BackupKind,
     BackupManifest, BackupProvider, BackupReader, BackupSection, BackupSettings, BackupWriter,
-    Compression, SectionSummary,
+    Compression, NewerBackup, SectionSummary,
 };
 pub use capabilities::{Capabilities, Shortcoming, StoreLimits};
 pub use cell::{

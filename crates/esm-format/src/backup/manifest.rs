@@ -1,7 +1,7 @@
 //! The manifest of a backup.
 
 use bytes::Bytes;
-use esm_core::store::BackupManifest;
+use esm_core::store::{BackupManifest, NewerBackup};
 use esm_core::{Error, Result};
 use serde::Deserialize;
 
@@ -22,7 +22,7 @@ pub fn encode_manifest(manifest: &BackupManifest) -> Result<Bytes> {
 ///
 /// # Errors
 /// `Corrupt` for what is no manifest or has a newer format than
-/// [`BackupManifest::FORMAT`].
+/// [`BackupManifest::FORMAT`]; the latter with the source [`NewerBackup`].
 pub fn decode_manifest(bytes: &[u8]) -> Result<BackupManifest> {
     #[derive(Deserialize)]
     struct Version {
@@ -44,5 +44,6 @@ pub(super) fn newer(format: u32) -> Error {
         "backup has the newer format {format}; this version reads up to {}",
         BackupManifest::FORMAT
     ))
+    .with_source(NewerBackup)
     .with_hint("update esm")
 }

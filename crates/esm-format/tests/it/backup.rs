@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use crate::samples;
 use esm_core::RollingHash;
-use esm_core::store::{BackupDraft, BackupManifest, Compression, SectionSummary};
+use esm_core::store::{BackupDraft, BackupManifest, Compression, NewerBackup, SectionSummary};
 use esm_core::{Error, ErrorKind};
 use esm_format::backup::{BackupDecoder, BackupEncoder, decode_manifest, encode_manifest};
 use tokio::io::AsyncWrite;
@@ -216,6 +216,7 @@ async fn a_manifest_of_a_newer_format_is_refused_even_if_nothing_else_is_known_o
         (error.kind(), error.to_string()),
         (&ErrorKind::Corrupt, expected.to_owned())
     );
+    assert!(NewerBackup::caused(&error.context("backup 1")));
     let mut backup = written().await;
     backup.manifest.format = 9;
     assert_eq!(corrupt(&backup).await, expected);
@@ -223,6 +224,7 @@ async fn a_manifest_of_a_newer_format_is_refused_even_if_nothing_else_is_known_o
     let cut = encode_manifest(&written().await.manifest).unwrap();
     let error = decode_manifest(&cut[..cut.len() / 2]).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Corrupt);
+    assert!(!NewerBackup::caused(&error));
     assert!(
         error
             .to_string()

@@ -1,7 +1,9 @@
 //! Backups by hand and restores on a real storage.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use esm_core::ErrorKind;
 use esm_core::backup::{
     BackupOptions, BackupService, PrunePolicy, PruneReason, RestoreOptions, RestoreTarget,
 };
@@ -158,6 +160,51 @@ async fn a_backup_without_files_is_pruned_whatever_the_policy_says() {
         "{listed:?}"
     );
     assert!(backups.verify(&damaged.id).await.is_err());
+}
+
+/// What a backup of a newer format needs is not known: none is removed beside it.
+#[tokio::test]
+async fn nothing_is_pruned_beside_a_backup_of_a_newer_format() {
+    let memory = Memory::new();
+    let store = memory.store(OpenOptions::default()).await;
+    let environment = Environment::system();
+    let client = ObjectClient::new(store.records(), store.event_store(), environment);
+    let object: ObjectId = "order/7".parse().unwrap();
+    let appended = client.append(&object, ExpectedRevision::Any, vec![event("1")]);
+    appended.await.unwrap();
+    let backups = BackupService::new(store.event_store(), store.records(), store.backups());
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        let options = BackupOptions::new().retention(Duration::from_secs(60));
+        made.push(backups.create(&Scope::All, options).await.unwrap());
+    }
+    let (old, newer) = (&made[0], &made[1]);
+    let now = newer.created_at + Duration::from_secs(3600);
+    let (objects, root) = memory.objects();
+    let all: Vec<_> = objects.list(Some(&root)).try_collect().await.unwrap();
+    // the rest of its id is encoded
+    let (_, nonce) = newer.id.as_str().rsplit_once('-').unwrap();
+    let is_its = |name: &str| name.ends_with(&format!("-{nonce}/manifest.json"));
+    let manifest = all.iter().find(|one| is_its(one.location.as_ref()));
+    let manifest = &manifest.unwrap().location;
+    let bytes = objects.get(manifest).await.unwrap().bytes().await.unwrap();
+
+    let unknown = br#"{"format":2}"#.as_slice();
+    objects.put(manifest, unknown.into()).await.unwrap();
+    for policy in [PrunePolicy::new().dry_run(), PrunePolicy::new()] {
+        let refused = backups.prune(now, &policy).await.unwrap_err();
+        assert_eq!(refused.kind(), &ErrorKind::Unsupported, "{refused}");
+        let names_it = refused.to_string().contains("newer format 2");
+        assert!(names_it, "{refused}");
+    }
+    backups.verify(&old.id).await.unwrap();
+
+    // what is merely damaged keeps nothing but itself
+    objects.put(manifest, b"{".as_slice().into()).await.unwrap();
+    let pruned = backups.prune(now, &PrunePolicy::new()).await.unwrap();
+    assert_eq!((pruned.removed.len(), pruned.damaged.len()), (1, 1));
+    objects.put(manifest, bytes.into()).await.unwrap();
+    backups.verify(&newer.id).await.unwrap();
 }
 
 /// Files may be put back at any time: a removal of the manifest leaves them, and with the manifest the

@@ -26,7 +26,8 @@ use crate::session::{Access, Session};
 /// are deleted too; without one, never. Backups of several objects go only when their retention has
 /// expired, or as a group (--group-by). Never deleted: a backup before its retention ends, one that is
 /// being written or restored, and those of unfinished migrations. Archives are pruned only with
-/// --archives. One whose manifest is damaged is kept and reported; then the exit code is 9.
+/// --archives. One whose manifest is damaged is kept and reported; then the exit code is 9. Beside one of
+/// a newer format nothing is deleted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

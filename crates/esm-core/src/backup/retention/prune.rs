@@ -12,7 +12,7 @@ use crate::backup::retention::reason::{KeepReason, PruneReason};
 use crate::backup::service::BackupService;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::BackupId;
-use crate::store::BackupManifest;
+use crate::store::{BackupManifest, NewerBackup};
 
 /// A backup that was removed, or would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,7 +52,7 @@ pub struct Pruned {
     pub removed: Vec<PrunedBackup>,
     /// Those that could not be removed.
     pub failed: Vec<PruneFailure>,
-    /// Damaged manifests. How long these backups are to be kept is not known, so they are kept.
+    /// Damaged manifests, none of a newer format. How long these backups are to be kept is not known, so they are kept.
     pub damaged: Vec<Error>,
     /// Those that were kept, or would be; oldest first.
     pub kept: Vec<KeptBackup>,
@@ -69,13 +69,15 @@ impl BackupService {
     /// A backup that is being written is not listed, and nothing of it is removed.
     ///
     /// # Errors
-    /// Those of listing; then nothing was removed. `Invalid` for absurd rules. `Cancelled` on request.
+    /// Those of listing; `Invalid` for absurd rules; `Unsupported` where there is a backup of a newer
+    /// format, which may need any of the others. Then nothing was removed. `Cancelled` on request.
     ///
     /// # Idempotence
     /// May be repeated, and resumes where an interrupted one stopped.
     pub async fn prune(&self, now: Timestamp, policy: &PrunePolicy) -> Result<Pruned> {
         policy.check()?;
         let (all, damaged) = split_damaged(self.list()).await?;
+        refuse_newer(&damaged)?;
         let (mut fates, mut whole) = (Vec::new(), Vec::new());
         for manifest in &all {
             self.refuse_cancelled()?;
@@ -131,6 +133,18 @@ impl BackupService {
         } else {
             Ok(Fate::Kept(KeepReason::Changed))
         }
+    }
+}
+
+/// Refuses to judge backups beside one that this version cannot read: it may be one that cannot be
+/// restored without another.
+fn refuse_newer(damaged: &[Error]) -> Result<()> {
+    match damaged.iter().find(|error| NewerBackup::caused(error)) {
+        Some(newer) => Err(Error::unsupported(format!(
+            "nothing was pruned beside a backup that may need others: {newer}"
+        ))
+        .with_hint("update esm, and prune with the newest version that writes these backups")),
+        None => Ok(()),
     }
 }
 
