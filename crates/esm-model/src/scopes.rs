@@ -352,7 +352,10 @@ pub fn fold(bounds: Bounds) -> Scope {
     Scope {
         shapes: vec![Join, Split, Join, Join],
         initial: 2,
-        writers: vec![vec![Expect::Any], vec![Expect::Known]],
+        writers: bounds.pick(
+            vec![vec![Expect::Any, Expect::Known]],
+            vec![vec![Expect::Any], vec![Expect::Known]],
+        ),
         migrators: 2,
         undo: bounds.pick(false, true),
         attempts: bounds.pick(1, 2),
@@ -383,7 +386,7 @@ pub fn flush(bounds: Bounds) -> Scope {
     Scope {
         shapes: vec![Join; 3],
         writers: bounds.pick(
-            vec![vec![Expect::Any, Expect::Known]],
+            vec![vec![Expect::Known]],
             vec![vec![Expect::Any], vec![Expect::Known]],
         ),
         migrators: 2,
