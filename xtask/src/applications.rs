@@ -32,17 +32,24 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Ok(()) => kinds.extend(OF_NODE),
         Err(why) => println!("not run: {}: {why:#}", OF_NODE.join(", ")),
     }
+    live(&kinds, &options.arguments)
+}
+
+fn live(kinds: &[&str], arguments: &[String]) -> Result<()> {
     let program = project::target().join("debug/esm-live");
     let mut live = command::new(program);
     live.arg("applications").args(kinds);
-    command::run(live.args(&options.arguments))
+    command::run(live.args(arguments))
 }
 
-/// A short run, for every build.
+/// A short run, for every build. A disturbed round takes about a minute, so one of them has one.
 pub(crate) fn in_short() -> Result<()> {
-    let short = ["--commands=30", "--phase=100", "--disturbed=1"].map(str::to_owned);
-    let arguments = short.to_vec();
-    run(&Options { arguments })
+    let mut arguments = ["--commands=30", "--phase=100"].map(str::to_owned).to_vec();
+    run(&Options {
+        arguments: arguments.clone(),
+    })?;
+    arguments.push("--disturbed=1".to_owned());
+    live(&["postgres-es"], &arguments)
 }
 
 /// Builds the one with a lock file of Cargo's, without debug information: it is not looked into.
