@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::esm::{Esm, is_at_work};
 use crate::orders;
+use crate::stores::copy;
 
 /// One object that was migrated, one that was not, and a backup of both.
 pub(crate) fn store() -> Esm {
@@ -23,6 +24,13 @@ pub(crate) fn store() -> Esm {
     esm.run(&migrate).succeeded();
     let create = ["backup", "create", "--all", "--id", "kept"];
     esm.run(&create).succeeded();
+    esm
+}
+
+/// The same store, copied: quicker than made.
+pub(crate) fn copied(store: &Esm) -> Esm {
+    let esm = Esm::new();
+    copy(&store.path("store"), &esm.path("store"));
     esm
 }
 
@@ -275,8 +283,9 @@ pub(crate) const DAMAGE: &[Damage] = &[
 
 #[test]
 fn each_damage_is_named_with_what_it_means() {
+    let sound = store();
     for (what, damage, kind, code) in DAMAGE {
-        let esm = store();
+        let esm = copied(&sound);
         damage(&esm.path("store"));
         let before = esm.files();
         let (ended, checkup) = doctor(&esm, &["--all", "--deep"]);

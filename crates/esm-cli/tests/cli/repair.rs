@@ -1,12 +1,12 @@
 //! `esm repair`
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 
-use crate::doctor::{DAMAGE, doctor, document, entry, kinds, number, store};
+use crate::doctor::{DAMAGE, copied, doctor, document, entry, kinds, number, store};
 use crate::esm::{Esm, is_at_work};
+use crate::stores::copy;
 
 /// Kills a migration of `order/00001` that waits for its cutover.
 fn killed(esm: &Esm) -> String {
@@ -26,19 +26,6 @@ fn killed(esm: &Esm) -> String {
     child.kill().expect("killed");
     child.wait().expect("ended");
     ready["migration"].as_str().expect("an id").to_owned()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for found in fs::read_dir(from).expect("a folder") {
-        let path = found.expect("an entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).expect("copied");
-        }
-    }
 }
 
 fn repaired(esm: &Esm, arguments: &[&str]) -> Value {
@@ -81,9 +68,10 @@ fn mends(esm: &Esm, kind: &str, arguments: &[&str]) {
 
 #[test]
 fn each_damage_is_mended_or_left_to_the_byte() {
+    let sound = store();
+    let events = sound.export();
     for (what, damage, kind, _) in DAMAGE {
-        let esm = store();
-        let events = esm.export();
+        let esm = copied(&sound);
         damage(&esm.path("store"));
         match *kind {
             "missing_document" | "document_behind" => {
