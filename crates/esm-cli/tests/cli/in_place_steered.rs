@@ -290,7 +290,7 @@ async fn a_cancel_whose_originals_the_table_takes_no_more_is_refused_with_what_w
         shop.change("ALTER TABLE events ADD CONSTRAINT c CHECK (event_type <> 'Added') NOT VALID")
             .await;
         let cancel = shop.run(&["cancel"]);
-        // it is accepted before the table is looked at, and refused after it
+        // it is accepted before the table is checked, and refused after it
         if cancel.code != Some(0) {
             assert_eq!(cancel.code, Some(4), "{cancel:?}");
             cancel.printed("constraint c refuses what");
