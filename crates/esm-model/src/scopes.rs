@@ -346,8 +346,8 @@ pub fn beside(bounds: Bounds) -> Scope {
     }
 }
 
-/// Events are joined in pairs, over others that are split, while two migrators copy and two writers
-/// append; an odd number of them leaves the window open.
+/// Events are joined in pairs, over others that are split, while two migrators copy and writers
+/// append: one twice, in the large bounds two. An odd number of events leaves the window open.
 pub fn fold(bounds: Bounds) -> Scope {
     Scope {
         shapes: vec![Join, Split, Join, Join],

@@ -93,11 +93,8 @@ async fn a_backup_restores_to_the_same_bytes_in_a_directory() {
     restores_to_the_same_bytes(place.store(OpenOptions::default()).await).await;
 }
 
-/// What is left where a backup was deleted by its name while it was written, and its writer was killed
-/// right after the manifest. A backup that lost one of its files is damaged, and stays.
-#[tokio::test]
-async fn a_backup_without_files_is_pruned_whatever_the_policy_says() {
-    let memory = Memory::new();
+/// A store with one event, and its backups.
+async fn with_an_order(memory: &Memory) -> (Store, BackupService) {
     let store = memory.store(OpenOptions::default()).await;
     let environment = Environment::system();
     let client = ObjectClient::new(store.records(), store.event_store(), environment);
@@ -105,6 +102,15 @@ async fn a_backup_without_files_is_pruned_whatever_the_policy_says() {
     let appended = client.append(&object, ExpectedRevision::Any, vec![event("1")]);
     appended.await.unwrap();
     let backups = BackupService::new(store.event_store(), store.records(), store.backups());
+    (store, backups)
+}
+
+/// What is left where a backup was deleted by its name while it was written, and its writer was killed
+/// right after the manifest. A backup that lost one of its files is damaged, and stays.
+#[tokio::test]
+async fn a_backup_without_files_is_pruned_whatever_the_policy_says() {
+    let memory = Memory::new();
+    let (_store, backups) = with_an_order(&memory).await;
     let (whole, damaged, empty) = (
         backups
             .create(&Scope::All, BackupOptions::new())
@@ -166,13 +172,7 @@ async fn a_backup_without_files_is_pruned_whatever_the_policy_says() {
 #[tokio::test]
 async fn nothing_is_pruned_beside_a_backup_of_a_newer_format() {
     let memory = Memory::new();
-    let store = memory.store(OpenOptions::default()).await;
-    let environment = Environment::system();
-    let client = ObjectClient::new(store.records(), store.event_store(), environment);
-    let object: ObjectId = "order/7".parse().unwrap();
-    let appended = client.append(&object, ExpectedRevision::Any, vec![event("1")]);
-    appended.await.unwrap();
-    let backups = BackupService::new(store.event_store(), store.records(), store.backups());
+    let (_store, backups) = with_an_order(&memory).await;
     let mut made = Vec::new();
     for _ in 0..2 {
         let options = BackupOptions::new().retention(Duration::from_secs(60));
@@ -212,13 +212,7 @@ async fn nothing_is_pruned_beside_a_backup_of_a_newer_format() {
 #[tokio::test]
 async fn a_manifest_is_removed_without_its_files() {
     let memory = Memory::new();
-    let store = memory.store(OpenOptions::default()).await;
-    let environment = Environment::system();
-    let client = ObjectClient::new(store.records(), store.event_store(), environment);
-    let object: ObjectId = "order/7".parse().unwrap();
-    let appended = client.append(&object, ExpectedRevision::Any, vec![event("1")]);
-    appended.await.unwrap();
-    let backups = BackupService::new(store.event_store(), store.records(), store.backups());
+    let (store, backups) = with_an_order(&memory).await;
     let backup = backups.create(&Scope::All, BackupOptions::new());
     let backup = backup.await.unwrap();
     let (objects, root) = memory.objects();
